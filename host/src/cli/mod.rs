@@ -1,0 +1,72 @@
+//! What a person types. Each subcommand has a file; raw arguments go no further than this room.
+
+mod demo;
+mod mock_server;
+mod perf;
+mod values;
+
+pub use demo::DemoError;
+pub use perf::UsageError;
+
+use crate::run::RunError;
+use clap::{Parser, Subcommand};
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done.
+    Done,
+    /// The run failed, or was ended before it was complete.
+    Failed,
+}
+
+/// Load tester for services that serve large language models.
+#[derive(Debug, Parser)]
+#[command(
+    name = "llmuses",
+    version,
+    about,
+    long_about = "Load tester for services that serve large language models. It sends requests to a \
+                  chat endpoint and reports throughput, time to first token, time per token, \
+                  percentiles and errors. What depends on an API or a data set is a parser: a \
+                  sandboxed WebAssembly component, built in or yours."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Send requests to an endpoint and report how fast it is.
+    Perf(Box<perf::PerfArguments>),
+    /// Try it: load-test a local server with known timing, with nothing to set up.
+    Demo(demo::DemoArguments),
+    /// Serve made-up answers with known timing, to hold a load tester against.
+    MockServer(mock_server::MockServerArguments),
+}
+
+impl Cli {
+    /// Carries out what was typed.
+    ///
+    /// # Errors
+    /// An error that `main` shows; [`exit_code`] says with which code it ends the program.
+    pub fn execute(self) -> anyhow::Result<Outcome> {
+        match self.command {
+            Command::Perf(arguments) => perf::execute(*arguments),
+            Command::Demo(arguments) => demo::execute(&arguments),
+            Command::MockServer(arguments) => mock_server::execute(arguments),
+        }
+    }
+}
+
+/// The exit code of an error: 2 where what was typed cannot be done, 1 for everything else.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<UsageError>()
+            || cause
+                .downcast_ref::<RunError>()
+                .is_some_and(RunError::is_usage)
+    });
+    if is_usage { 2 } else { 1 }
+}

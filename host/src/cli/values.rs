@@ -1,0 +1,156 @@
+//! The forms of single values on the command line: `K=V` pairs, seconds, rates.
+
+use serde_json::Value;
+use std::time::Duration;
+
+/// A `K=V` pair.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pair {
+    /// What stands before the first `=`.
+    pub(super) key: String,
+    /// Everything behind it; may hold further `=`.
+    pub(super) value: String,
+}
+
+/// Reads a `K=V` pair.
+pub(super) fn pair(text: &str) -> Result<Pair, String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok(Pair {
+            key: key.trim().to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("it should be KEY=VALUE".to_owned()),
+    }
+}
+
+/// What a parameter's value is: `bool_true` and `bool_false`, an integer, a float, any other JSON
+/// value, else a string.
+pub(super) fn parameter(text: &str) -> Value {
+    match text {
+        "bool_true" => return Value::Bool(true),
+        "bool_false" => return Value::Bool(false),
+        _ => {}
+    }
+    if let Ok(integer) = text.parse::<i64>() {
+        return integer.into();
+    }
+    if let Ok(integer) = text.parse::<u64>() {
+        return integer.into();
+    }
+    // `inf` and `nan` are floats for Rust and words for everybody else.
+    if text.bytes().any(|byte| byte.is_ascii_digit())
+        && let Ok(float) = text.parse::<f64>()
+        && let Some(number) = serde_json::Number::from_f64(float)
+    {
+        return Value::Number(number);
+    }
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Reads a positive number of seconds, fractions allowed.
+pub(super) fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || "it should be a number of seconds above 0, such as 120 or 0.5".to_owned();
+    let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
+    if !(seconds > 0.0) {
+        return Err(wrong());
+    }
+    let time = Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
+    // Deadlines are computed by addition; a century is for ever, and cannot overflow.
+    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
+    if time.is_zero() {
+        return Err(wrong());
+    }
+    Ok(time.min(CENTURY))
+}
+
+/// Reads a duration for timing: a number with `us`, `ms` or `s`, or of seconds without a unit.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let wrong =
+        || "it should be a time such as 50ms, 1.5s or 200us (without a unit: seconds)".to_owned();
+    let text = text.trim();
+    let (number, unit) = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)]
+        .into_iter()
+        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
+        .unwrap_or((text, 1.0));
+    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+}
+
+/// Reads a share between 0 and 1.
+pub(super) fn share(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+        _ => Err("it should be a share between 0 and 1".to_owned()),
+    }
+}
+
+/// Reads a rate: requests per second above 0, or -1 for all at once.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    match text.trim().parse::<f64>() {
+        Ok(rate) if rate.is_finite() && (rate > 0.0 || rate == -1.0) => Ok(rate),
+        _ => Err(
+            "it should be a number of requests per second above 0, or -1 for all at once"
+                .to_owned(),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_value_may_hold_equal_signs() {
+        let pair = pair("stop=a=b").unwrap();
+        assert_eq!((pair.key.as_str(), pair.value.as_str()), ("stop", "a=b"));
+        assert!(super::pair("stop").is_err());
+        assert!(super::pair("=x").is_err());
+        assert_eq!(super::pair("x=").unwrap().value, "");
+    }
+
+    #[test]
+    fn parameters_have_the_type_that_they_look_like() {
+        for (text, value) in [
+            ("bool_true", json!(true)),
+            ("bool_false", json!(false)),
+            ("true", json!(true)),
+            ("1", json!(1)),
+            ("-1", json!(-1)),
+            ("18446744073709551615", json!(u64::MAX)),
+            ("0.7", json!(0.7)),
+            ("1e3", json!(1000.0)),
+            (".5", json!(0.5)),
+            ("null", json!(null)),
+            ("[1, \"a\"]", json!([1, "a"])),
+            ("{\"a\": 1}", json!({"a": 1})),
+            ("\"7\"", json!("7")),
+            ("inf", json!("inf")),
+            ("nan", json!("nan")),
+            ("bool", json!("bool")),
+            ("[1", json!("[1")),
+            ("", json!("")),
+            ("1.2.3", json!("1.2.3")),
+        ] {
+            assert_eq!(parameter(text), value, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_and_rates_are_checked() {
+        assert_eq!(seconds("0.25").unwrap(), Duration::from_millis(250));
+        for text in ["0", "-1", "x", "nan", ""] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+        assert!(seconds("1e300").is_err());
+        assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
+        assert_eq!(duration("200us").unwrap(), Duration::from_micros(200));
+        assert_eq!(duration("1.5").unwrap(), Duration::from_millis(1500));
+        assert!(duration("-1s").is_err());
+        assert_eq!(rate("-1").unwrap(), -1.0);
+        assert_eq!(rate("0.5").unwrap(), 0.5);
+        for text in ["0", "-2", "inf", "nan"] {
+            assert!(rate(text).is_err(), "{text}");
+        }
+    }
+}

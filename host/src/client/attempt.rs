@@ -1,0 +1,241 @@
+//! One request from its issue to its end: drives a transport, keeps the time-outs, and records what
+//! happened, whatever happened.
+
+use super::reader::{BodyReader, excerpt};
+use super::transport::{Marks, RequestBody, ResponseBody, Transport};
+use crate::clock::{Clock, Moment};
+use crate::exchange::{Exchange, Failure, FailureKind, ResponseHead, StampQuality};
+use crate::plan::Timeouts;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+/// A request that is due.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its place in the order of issue, from 0.
+    pub number: u64,
+    /// Its body.
+    pub body: Arc<str>,
+    /// When it should be sent.
+    pub intended: Moment,
+}
+
+/// What is known of a response while it arrives.
+#[derive(Debug)]
+struct Recording {
+    head: Option<ResponseHead>,
+    reader: Option<BodyReader>,
+    last_arrival: Option<Moment>,
+    stamps: StampQuality,
+}
+
+/// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
+/// true.
+pub async fn attempt<T: Transport>(
+    transport: &T,
+    clock: &Clock,
+    timeouts: &Timeouts,
+    cancelled: &mut watch::Receiver<bool>,
+    job: Job,
+) -> Exchange {
+    let marks = Arc::new(Marks::new(*clock));
+    let mut recording = Recording {
+        head: None,
+        reader: None,
+        last_arrival: None,
+        stamps: StampQuality::Read,
+    };
+    let begun = Instant::now();
+    let result = {
+        let driven = drive(transport, timeouts, &job, &marks, &mut recording, begun);
+        let bounded = async {
+            match timeouts.total {
+                Some(total) => match timeout_at(begun + total, driven).await {
+                    Ok(result) => result,
+                    Err(_) => Err(timed_out(
+                        FailureKind::TimeoutTotal,
+                        "the request was not over after",
+                        total,
+                        "--total-timeout",
+                    )),
+                },
+                None => driven.await,
+            }
+        };
+        tokio::select! {
+            result = bounded => result,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => Err(Failure::new(
+                FailureKind::Cancelled,
+                "still in flight when the run was ended",
+            )),
+        }
+    };
+    finish(clock, job, &marks, recording, result)
+}
+
+async fn drive<T: Transport>(
+    transport: &T,
+    timeouts: &Timeouts,
+    job: &Job,
+    marks: &Arc<Marks>,
+    recording: &mut Recording,
+    begun: Instant,
+) -> Result<(), Failure> {
+    let body = RequestBody(Arc::clone(&job.body));
+    let sending = transport.send(body, Arc::clone(marks));
+    let mut response = head_within(sending, timeouts, marks, begun).await?;
+    recording.stamps = response.stamps();
+    recording.head = Some(ResponseHead {
+        status: response.status(),
+        at: marks.clock().now(),
+    });
+    if let Some(coding) = response.header("content-encoding")
+        && !coding.eq_ignore_ascii_case("identity")
+    {
+        return Err(Failure::new(
+            FailureKind::Protocol,
+            format!(
+                "the response is compressed ({coding}), which was not asked for and is not read"
+            ),
+        ));
+    }
+    let retry_after = response.header("retry-after").map(str::to_owned);
+    let reader = recording
+        .reader
+        .insert(BodyReader::new(response.header("content-type")));
+    loop {
+        let silence_ends = Instant::now() + timeouts.read;
+        let Ok(piece) = timeout_at(silence_ends, response.piece()).await else {
+            return Err(timed_out(
+                FailureKind::TimeoutRead,
+                "the response went silent for",
+                timeouts.read,
+                "--read-timeout",
+            ));
+        };
+        let Some(piece) = piece? else { break };
+        recording.last_arrival = Some(piece.arrival);
+        reader.push(&piece.bytes, piece.arrival)?;
+    }
+    let end = recording
+        .last_arrival
+        .unwrap_or_else(|| marks.clock().now());
+    reader.finish(end);
+    match recording.head {
+        Some(ResponseHead { status, .. }) if !(200..300).contains(&status) => {
+            Err(refused(status, retry_after.as_deref()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Waits for the head of the response: as long as connecting may take, then, from the moment at which
+/// the request was sent, as long as the server may be silent.
+async fn head_within<R>(
+    sending: impl Future<Output = Result<R, Failure>>,
+    timeouts: &Timeouts,
+    marks: &Marks,
+    begun: Instant,
+) -> Result<R, Failure> {
+    let mut sending = pin!(sending);
+    // The transport itself watches over connecting; the time for reading on top of it is for a
+    // request that waits for a place on a connection which is there.
+    let mut deadline = begun + timeouts.connect + timeouts.read;
+    let mut first_look = begun + timeouts.read;
+    loop {
+        if let Ok(result) = timeout_at(first_look.min(deadline), &mut sending).await {
+            return result;
+        }
+        match marks.sent() {
+            Some(sent) => {
+                let due = Instant::from_std(marks.clock().instant(sent)) + timeouts.read;
+                if due <= Instant::now() {
+                    return Err(timed_out(
+                        FailureKind::TimeoutRead,
+                        "no response came within",
+                        timeouts.read,
+                        "--read-timeout",
+                    ));
+                }
+                (first_look, deadline) = (due, due);
+            }
+            None if Instant::now() >= deadline => {
+                return Err(timed_out(
+                    FailureKind::TimeoutConnect,
+                    "the request could not be put on a connection within",
+                    timeouts.connect + timeouts.read,
+                    "--connect-timeout and --read-timeout",
+                ));
+            }
+            // Not sent yet: look again when it could have been silent for long enough, at the latest
+            // at the deadline.
+            None => first_look = (Instant::now() + timeouts.read.min(LOOK_AGAIN)).min(deadline),
+        }
+    }
+}
+
+/// How often a request that has not been sent is looked at. Bounds how late its time-out is noticed.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+fn timed_out(kind: FailureKind, what: &str, time: Duration, flag: &str) -> Failure {
+    Failure::new(kind, format!("{what} {} s ({flag})", time.as_secs_f64()))
+}
+
+fn refused(status: u16, retry_after: Option<&str>) -> Failure {
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default();
+    let mut message = format!("HTTP {status} {reason}").trim_end().to_owned();
+    if let Some(after) = retry_after {
+        message.push_str(&format!(" (retry-after: {after})"));
+    }
+    Failure::new(FailureKind::HttpStatus, message)
+}
+
+fn finish(
+    clock: &Clock,
+    job: Job,
+    marks: &Marks,
+    recording: Recording,
+    result: Result<(), Failure>,
+) -> Exchange {
+    let end = match (&result, recording.last_arrival) {
+        (Ok(()), Some(arrival)) => arrival,
+        _ => clock.now(),
+    };
+    let mut reader = recording.reader;
+    if let (Err(_), Some(reader)) = (&result, &mut reader) {
+        reader.abandon(end);
+    }
+    let (response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
+    let failure = match result {
+        Err(mut failure) => {
+            if failure.kind == FailureKind::HttpStatus
+                && let Some(body) = response.data(0)
+                && !body.is_empty()
+            {
+                failure.message.push_str(": ");
+                failure.message.push_str(&excerpt(body));
+            }
+            Some(failure)
+        }
+        Ok(()) => reported,
+    };
+    Exchange {
+        number: job.number,
+        request: job.body,
+        intended: job.intended,
+        sent: marks.sent(),
+        connection: marks.connection(),
+        head: recording.head,
+        response,
+        end,
+        stamps: recording.stamps,
+        failure,
+    }
+}

@@ -1,0 +1,176 @@
+//! Which kind of failure an error of the HTTP client is, and what to tell the user.
+
+use crate::exchange::{Failure, FailureKind};
+use std::error::Error;
+use std::io;
+
+/// A name that did not resolve. Carried through the HTTP client, so that it can be told from a
+/// connection that was refused.
+#[derive(Debug, thiserror::Error)]
+#[error("the name {name} did not resolve: {source}")]
+pub struct ResolveError {
+    /// The name.
+    pub name: String,
+    /// What the resolver said.
+    pub source: io::Error,
+}
+
+/// The part of a request during which an error came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stage {
+    /// Before the head of the response was there.
+    Head,
+    /// While the body of the response was read.
+    Body,
+}
+
+/// Sorts an error of the HTTP client.
+pub fn classify(error: &reqwest::Error, stage: Stage) -> Failure {
+    let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
+    let kind = resource(&chain)
+        .or_else(|| named(&chain))
+        .or_else(|| connecting(error))
+        .or_else(|| in_transit(&chain))
+        .unwrap_or(match stage {
+            Stage::Head => FailureKind::Send,
+            Stage::Body => FailureKind::Truncated,
+        });
+    Failure::new(kind, describe(kind, &chain))
+}
+
+/// An error and its causes, outermost first.
+fn chain<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> + 'a {
+    std::iter::successors(Some(error), |error| {
+        let error: &'a (dyn Error + 'static) = *error;
+        // An `io::Error` made from another error gives that error's cause as its own, and so hides
+        // the error itself.
+        if let Some(io) = error.downcast_ref::<io::Error>()
+            && let Some(inner) = io.get_ref()
+        {
+            return Some(inner as &(dyn Error + 'static));
+        }
+        error.source()
+    })
+}
+
+fn find<'a, E: Error + 'static>(chain: &[&'a (dyn Error + 'static)]) -> Option<&'a E> {
+    chain.iter().find_map(|error| error.downcast_ref::<E>())
+}
+
+fn os_errors<'a>(chain: &'a [&(dyn Error + 'static)]) -> impl Iterator<Item = &'a io::Error> {
+    chain
+        .iter()
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+}
+
+/// This machine ran out of files, ports, buffers or memory.
+fn resource(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
+    const SHORTAGES: [i32; 5] = [
+        libc::EMFILE,
+        libc::ENFILE,
+        libc::EADDRNOTAVAIL,
+        libc::ENOBUFS,
+        libc::ENOMEM,
+    ];
+    os_errors(chain)
+        .filter_map(io::Error::raw_os_error)
+        .any(|code| SHORTAGES.contains(&code))
+        .then_some(FailureKind::ClientResource)
+}
+
+/// Errors whose type alone says what they are.
+fn named(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
+    if find::<ResolveError>(chain).is_some() {
+        return Some(FailureKind::Dns);
+    }
+    find::<rustls::Error>(chain).map(|_| FailureKind::Tls)
+}
+
+fn connecting(error: &reqwest::Error) -> Option<FailureKind> {
+    if !error.is_connect() {
+        return None;
+    }
+    Some(if error.is_timeout() {
+        FailureKind::TimeoutConnect
+    } else {
+        FailureKind::Connect
+    })
+}
+
+fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
+    for error in chain {
+        if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
+            if hyper.is_incomplete_message() {
+                return Some(FailureKind::Truncated);
+            }
+            if hyper.is_parse() || hyper.is_parse_too_large() {
+                return Some(FailureKind::Protocol);
+            }
+            // hyper has no question for this one, only a description.
+            if hyper.to_string().starts_with("error writing") {
+                return Some(FailureKind::Send);
+            }
+            // What HTTP/2 says when a stream or connection is reset or told to go away.
+            let cause = hyper.source().map(ToString::to_string).unwrap_or_default();
+            if hyper.to_string().starts_with("http2 error") {
+                return Some(
+                    if cause.contains("broken pipe") || cause.contains("reset by peer") {
+                        FailureKind::Truncated
+                    } else {
+                        FailureKind::Protocol
+                    },
+                );
+            }
+        }
+    }
+    os_errors(chain).find_map(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Some(FailureKind::Send),
+        io::ErrorKind::ConnectionReset
+        | io::ErrorKind::ConnectionAborted
+        | io::ErrorKind::UnexpectedEof
+        | io::ErrorKind::NotConnected => Some(FailureKind::Truncated),
+        // Chunk sizes and such that break the rules of HTTP.
+        io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(FailureKind::Protocol),
+        _ => None,
+    })
+}
+
+/// What happened, from the outside in, without the words that every error of the HTTP client begins
+/// with and without the URL, which may hold a credential.
+fn describe(kind: FailureKind, chain: &[&(dyn Error + 'static)]) -> String {
+    let what = match kind {
+        FailureKind::Dns => "no address for the host",
+        FailureKind::Connect => "no connection",
+        FailureKind::Tls => "the TLS handshake failed",
+        FailureKind::Send => "the request could not be written",
+        FailureKind::TimeoutConnect => "no connection in time (--connect-timeout)",
+        FailureKind::Protocol => "the answer breaks the rules of HTTP",
+        FailureKind::Truncated => "the connection ended before the response did",
+        FailureKind::ClientResource => "this machine ran out of a resource",
+        _ => "the request failed",
+    };
+    let mut message = what.to_owned();
+    let mut last = String::new();
+    // The first is reqwest's own, which says no more than that there was an error, and for which URL.
+    for error in chain.iter().skip(1) {
+        let text = error.to_string();
+        if !text.is_empty() && !last.contains(&text) && !is_filler(&text) {
+            message.push_str(": ");
+            message.push_str(&text);
+            last = text;
+        }
+    }
+    message
+}
+
+fn is_filler(text: &str) -> bool {
+    matches!(
+        text,
+        "client error (Connect)"
+            | "client error (SendRequest)"
+            | "tcp connect error"
+            | "error reading a body from connection"
+    )
+}

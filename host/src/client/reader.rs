@@ -1,0 +1,261 @@
+//! From the bytes of a response body to the events of a [`ResponseLog`]: tells a stream from a plain
+//! answer, knows `[DONE]`, and notices an `event: error`.
+
+use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
+use crate::clock::Moment;
+use crate::exchange::{Failure, FailureKind, ResponseLog};
+
+/// Reads one response body, piece by piece.
+#[derive(Debug)]
+pub struct BodyReader {
+    form: Form,
+    log: ResponseLog,
+    failure: Option<Failure>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// The first bytes have not told yet.
+    Unknown(Vec<u8>),
+    /// One body, kept until its end.
+    Plain(Vec<u8>),
+    /// Server-sent events.
+    Events(EventSplitter),
+}
+
+impl BodyReader {
+    /// A reader for a response with this `content-type`.
+    pub fn new(content_type: Option<&str>) -> Self {
+        let is_stream = content_type
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+        let mut log = ResponseLog::default();
+        let form = if is_stream {
+            log.set_streamed();
+            Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
+        } else {
+            Form::Unknown(Vec::new())
+        };
+        Self {
+            form,
+            log,
+            failure: None,
+            bytes: 0,
+        }
+    }
+
+    /// Takes the bytes of one read, which arrived at `arrival`.
+    ///
+    /// # Errors
+    /// A failure where the response is larger than is taken.
+    pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
+        self.bytes += bytes.len() as u64;
+        match &mut self.form {
+            Form::Events(splitter) => {
+                let (log, failure) = (&mut self.log, &mut self.failure);
+                let mut fits = true;
+                splitter
+                    .push(bytes, |event| fits &= keep(log, failure, event, arrival))
+                    .map_err(|TooLong| too_large())?;
+                if fits { Ok(()) } else { Err(too_large()) }
+            }
+            Form::Plain(body) => {
+                if body.len() + bytes.len() > ResponseLog::LIMIT_BYTES {
+                    return Err(too_large());
+                }
+                body.extend_from_slice(bytes);
+                Ok(())
+            }
+            Form::Unknown(start) => {
+                start.extend_from_slice(bytes);
+                let Some(is_stream) = looks_like_events(start) else {
+                    return Ok(());
+                };
+                let start = std::mem::take(start);
+                self.bytes -= start.len() as u64;
+                self.form = if is_stream {
+                    self.log.set_streamed();
+                    Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
+                } else {
+                    Form::Plain(Vec::new())
+                };
+                // No event can end within the bytes that were held back, so the stamp of this read is
+                // right for all of them.
+                self.push(&start, arrival)
+            }
+        }
+    }
+
+    /// The body ended well at `end`, with its last bytes at `last_arrival`.
+    pub fn finish(&mut self, last_arrival: Moment) {
+        match &mut self.form {
+            Form::Events(splitter) => {
+                let (log, failure) = (&mut self.log, &mut self.failure);
+                splitter.finish(|event| {
+                    keep(log, failure, event, last_arrival);
+                });
+            }
+            Form::Plain(body) | Form::Unknown(body) => {
+                if !body.is_empty() {
+                    // Its size was checked as it grew.
+                    let _ = self.log.push(body, last_arrival);
+                }
+            }
+        }
+    }
+
+    /// Keeps what arrived of a body that did not end well: the unfinished rest of a plain one too,
+    /// since it often says why.
+    pub fn abandon(&mut self, at: Moment) {
+        if let Form::Plain(body) | Form::Unknown(body) = &self.form
+            && !body.is_empty()
+        {
+            let _ = self.log.push(body, at);
+        }
+    }
+
+    /// Bytes of the body so far.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The events, and the failure that the server reported among them.
+    pub fn into_parts(self) -> (ResponseLog, Option<Failure>) {
+        (self.log, self.failure)
+    }
+}
+
+/// Puts an event into the log. Gives back whether it fitted.
+fn keep(
+    log: &mut ResponseLog,
+    failure: &mut Option<Failure>,
+    event: Event<'_>,
+    arrival: Moment,
+) -> bool {
+    if event.data.trim_ascii() == b"[DONE]" {
+        log.set_done(arrival);
+        return true;
+    }
+    if event.name == b"error" && failure.is_none() {
+        *failure = Some(Failure::new(
+            FailureKind::StreamError,
+            format!("the server sent an error event: {}", excerpt(event.data)),
+        ));
+    }
+    log.push(event.data, arrival)
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        format!(
+            "the response is larger than {} MiB, which is the most that is taken for one answer",
+            ResponseLog::LIMIT_BYTES >> 20
+        ),
+    )
+}
+
+/// The beginning of a body for a message: text on one line, at most 300 characters.
+pub fn excerpt(body: &[u8]) -> String {
+    const LIMIT: usize = 300;
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * LIMIT)]);
+    let mut out = String::new();
+    let mut characters = 0;
+    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
+        if word.is_empty() {
+            continue;
+        }
+        if !out.is_empty() {
+            out.push(' ');
+        }
+        for character in word.chars() {
+            if characters == LIMIT {
+                out.push('…');
+                return out;
+            }
+            out.push(character);
+            characters += 1;
+        }
+    }
+    if body.len() > 4 * LIMIT {
+        out.push('…');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Moment {
+        Moment::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_stream_is_known_by_its_content_type_or_its_beginning() {
+        for content_type in [
+            Some("text/event-stream; charset=utf-8"),
+            Some("application/json"),
+            None,
+        ] {
+            let mut reader = BodyReader::new(content_type);
+            reader.push(b"dat", at(1)).unwrap();
+            reader.push(b"a: x\n\ndata: y", at(2)).unwrap();
+            reader.push(b"\n\ndata: [DONE]\n\n", at(3)).unwrap();
+            reader.finish(at(4));
+            assert_eq!(reader.bytes(), 31);
+            let (log, failure) = reader.into_parts();
+            assert!(failure.is_none() && log.is_streamed());
+            assert_eq!(log.iter().collect::<Vec<_>>(), [b"x", b"y"]);
+            assert_eq!(log.arrivals().collect::<Vec<_>>(), [at(2), at(3)]);
+            assert_eq!(log.done(), Some(at(3)));
+        }
+    }
+
+    #[test]
+    fn a_plain_body_is_one_event_at_its_end() {
+        let mut reader = BodyReader::new(Some("application/json"));
+        reader.push(b"{\"a\":", at(1)).unwrap();
+        reader.push(b"1}", at(2)).unwrap();
+        reader.finish(at(2));
+        let (log, _) = reader.into_parts();
+        assert!(!log.is_streamed());
+        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"a\":1}"]);
+        assert_eq!(log.arrival(0), Some(at(2)));
+    }
+
+    #[test]
+    fn an_error_event_is_a_failure_with_its_text() {
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader
+            .push(
+                b"data: a\n\nevent: error\ndata: {\"message\":\n data: x\n\n",
+                at(1),
+            )
+            .unwrap();
+        let (log, failure) = reader.into_parts();
+        assert_eq!(failure.unwrap().kind, FailureKind::StreamError);
+        assert_eq!(log.len(), 2);
+    }
+
+    #[test]
+    fn what_arrived_of_a_broken_plain_body_is_kept() {
+        let mut reader = BodyReader::new(None);
+        reader.push(b"{\"half\":", at(1)).unwrap();
+        reader.abandon(at(5));
+        let (log, _) = reader.into_parts();
+        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"half\":"]);
+    }
+
+    #[test]
+    fn an_excerpt_is_short_and_on_one_line() {
+        assert_eq!(
+            excerpt(b"<html>\n  <b>no\x1b[31m</b>"),
+            "<html> <b>no [31m</b>"
+        );
+        let long = excerpt("ö".repeat(1000).as_bytes());
+        assert_eq!(long.chars().count(), 301);
+        assert!(long.ends_with('…'));
+    }
+}

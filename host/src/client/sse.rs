@@ -1,0 +1,319 @@
+//! Server-sent events out of a byte stream, as the HTML standard frames them: lines end in LF, CRLF or
+//! CR; a line, a line end, a character or the byte-order mark may be split across reads; several
+//! `data` lines make one event; comments and unknown fields are passed over.
+//!
+//! The splitter works on bytes and never decodes them, so invalid UTF-8 reaches the parser as it came.
+//! It is handed the bytes of one read after the other, and an event comes out within the call that
+//! brought its last byte: that read's stamp is the event's.
+
+use memchr::{memchr, memchr2};
+
+const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
+/// One event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Event<'a> {
+    /// The value of its `event` field; empty where it has none.
+    pub name: &'a [u8],
+    /// Its `data` lines, joined by line feeds.
+    pub data: &'a [u8],
+}
+
+/// A line or an event grew past the bound that the splitter was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TooLong;
+
+/// Splits a byte stream into events.
+#[derive(Debug)]
+pub struct EventSplitter {
+    /// The most bytes that an unfinished line and an unfinished event may have together.
+    limit: usize,
+    /// The beginning of a line whose end has not arrived.
+    line: Vec<u8>,
+    /// The data of the event under way.
+    data: Vec<u8>,
+    /// Whether the event under way has a data line, which may be an empty one.
+    has_data: bool,
+    /// The name of the event under way.
+    name: Vec<u8>,
+    /// The last byte was a CR: an LF that follows belongs to it.
+    after_carriage_return: bool,
+    /// No line has ended yet: the first one may begin with a byte-order mark.
+    at_start: bool,
+}
+
+impl EventSplitter {
+    /// A splitter that holds at most about `limit` bytes of an unfinished event.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            line: Vec::new(),
+            data: Vec::new(),
+            has_data: false,
+            name: Vec::new(),
+            after_carriage_return: false,
+            at_start: true,
+        }
+    }
+
+    /// Takes the bytes of one read, and hands every event that they complete to `each`, in order.
+    ///
+    /// # Errors
+    /// [`TooLong`] where an unfinished event is larger than the limit. Nothing useful comes after it.
+    pub fn push(
+        &mut self,
+        mut bytes: &[u8],
+        mut each: impl FnMut(Event<'_>),
+    ) -> Result<(), TooLong> {
+        if self.after_carriage_return && !bytes.is_empty() {
+            self.after_carriage_return = false;
+            if bytes[0] == b'\n' {
+                bytes = &bytes[1..];
+            }
+        }
+        while let Some(end) = memchr2(b'\n', b'\r', bytes) {
+            if self.line.is_empty() {
+                self.take_line(&bytes[..end], &mut each);
+            } else {
+                let mut line = std::mem::take(&mut self.line);
+                line.extend_from_slice(&bytes[..end]);
+                self.take_line(&line, &mut each);
+                line.clear();
+                self.line = line;
+            }
+            let is_carriage_return = bytes[end] == b'\r';
+            bytes = &bytes[end + 1..];
+            if is_carriage_return {
+                match bytes.first() {
+                    Some(b'\n') => bytes = &bytes[1..],
+                    Some(_) => {}
+                    None => self.after_carriage_return = true,
+                }
+            }
+            if self.data.len() > self.limit {
+                return Err(TooLong);
+            }
+        }
+        if self.line.len() + bytes.len() + self.data.len() > self.limit {
+            return Err(TooLong);
+        }
+        self.line.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    /// Says that the stream ended well. The standard drops an event without its blank line; servers
+    /// that forget the blank line behind the last event exist, so what is there is handed out.
+    pub fn finish(&mut self, mut each: impl FnMut(Event<'_>)) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.take_line(&line, &mut each);
+        }
+        self.dispatch(&mut each);
+    }
+
+    fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Event<'_>)) {
+        if self.at_start {
+            self.at_start = false;
+            line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
+        }
+        if line.is_empty() {
+            self.dispatch(each);
+            return;
+        }
+        let (field, value) = match memchr(b':', line) {
+            Some(colon) => {
+                let value = &line[colon + 1..];
+                (&line[..colon], value.strip_prefix(b" ").unwrap_or(value))
+            }
+            None => (line, &line[line.len()..]),
+        };
+        match field {
+            b"data" => {
+                if self.has_data {
+                    self.data.push(b'\n');
+                }
+                self.has_data = true;
+                self.data.extend_from_slice(value);
+            }
+            b"event" => {
+                self.name.clear();
+                self.name.extend_from_slice(value);
+            }
+            // A comment has an empty field name; `id` and `retry` matter to reconnecting clients only.
+            _ => {}
+        }
+    }
+
+    fn dispatch(&mut self, each: &mut impl FnMut(Event<'_>)) {
+        if self.has_data {
+            each(Event {
+                name: &self.name,
+                data: &self.data,
+            });
+        }
+        self.has_data = false;
+        self.data.clear();
+        self.name.clear();
+    }
+}
+
+/// Whether a body that begins with `start` is a stream of events, for servers that label theirs
+/// wrongly. `None`: too few bytes to tell.
+///
+/// JSON cannot begin with any of these words, so a plain answer is never taken for a stream.
+pub fn looks_like_events(start: &[u8]) -> Option<bool> {
+    let start = start.strip_prefix(BYTE_ORDER_MARK).unwrap_or(start);
+    let begin = start
+        .iter()
+        .position(|byte| !matches!(byte, b'\n' | b'\r'))?;
+    let start = &start[begin..];
+    const BEGINNINGS: [&[u8]; 5] = [b"data:", b"event:", b"id:", b"retry:", b":"];
+    if BEGINNINGS.iter().any(|begin| start.starts_with(begin)) {
+        return Some(true);
+    }
+    let undecided = BEGINNINGS.iter().any(|begin| begin.starts_with(start))
+        || BYTE_ORDER_MARK.starts_with(start);
+    (!undecided).then_some(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    type Owned = Vec<(Vec<u8>, Vec<u8>)>;
+
+    /// The events of `stream`, handed over in pieces that end at `cuts`.
+    fn events(stream: &[u8], cuts: &[usize]) -> Owned {
+        let mut splitter = EventSplitter::new(1 << 20);
+        let mut out = Owned::new();
+        let mut start = 0;
+        for &cut in cuts.iter().chain([&stream.len()]) {
+            let cut = cut.clamp(start, stream.len());
+            splitter
+                .push(&stream[start..cut], |event| {
+                    out.push((event.name.to_vec(), event.data.to_vec()));
+                })
+                .unwrap();
+            start = cut;
+        }
+        splitter.finish(|event| out.push((event.name.to_vec(), event.data.to_vec())));
+        out
+    }
+
+    fn data(stream: &[u8]) -> Vec<String> {
+        events(stream, &[])
+            .into_iter()
+            .map(|(_, data)| String::from_utf8_lossy(&data).into_owned())
+            .collect()
+    }
+
+    #[test]
+    fn all_line_ends_are_line_ends() {
+        assert_eq!(data(b"data: a\n\ndata: b\n\n"), ["a", "b"]);
+        assert_eq!(data(b"data: a\r\n\r\ndata: b\r\n\r\n"), ["a", "b"]);
+        assert_eq!(data(b"data: a\r\rdata: b\r\r"), ["a", "b"]);
+        assert_eq!(data(b"data: a\r\n\ndata: b\n\r\n"), ["a", "b"]);
+    }
+
+    #[test]
+    fn one_space_behind_the_colon_is_not_data() {
+        assert_eq!(data(b"data:a\n\ndata: b\n\ndata:  c\n\n"), ["a", "b", " c"]);
+    }
+
+    #[test]
+    fn data_lines_are_joined() {
+        assert_eq!(data(b"data: a\ndata: b\ndata\n\n"), ["a\nb\n"]);
+        assert_eq!(data(b"data\n\n"), [""]);
+    }
+
+    #[test]
+    fn comments_and_other_fields_are_passed_over() {
+        assert_eq!(
+            data(b": keep-alive\n\nid: 7\nretry: 3\nother\ndata: a\n\n"),
+            ["a"]
+        );
+    }
+
+    #[test]
+    fn names_belong_to_their_event_alone() {
+        let got = events(
+            b"event: error\ndata: a\n\ndata: b\n\nevent: x\n\ndata: c\n\n",
+            &[],
+        );
+        let names: Vec<&[u8]> = got.iter().map(|(name, _)| name.as_slice()).collect();
+        assert_eq!(names, [b"error".as_slice(), b"", b""]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_dropped_at_the_start_only() {
+        assert_eq!(data(b"\xEF\xBB\xBFdata: a\n\n"), ["a"]);
+        assert!(data(b"\n\xEF\xBB\xBFdata: a\n\n").is_empty());
+    }
+
+    #[test]
+    fn an_end_without_a_blank_line_keeps_the_last_event() {
+        assert_eq!(data(b"data: a\n\ndata: b"), ["a", "b"]);
+        assert_eq!(data(b"data: a\n\ndata: b\n"), ["a", "b"]);
+        assert_eq!(data(b"data: a\n\n"), ["a"]);
+    }
+
+    #[test]
+    fn an_event_comes_out_with_the_read_that_brings_its_last_byte() {
+        let mut splitter = EventSplitter::new(100);
+        let mut count = 0;
+        splitter.push(b"data: a\r", |_| count += 1).unwrap();
+        splitter.push(b"\n\r", |_| count += 1).unwrap();
+        assert_eq!(
+            count, 1,
+            "the second CR ends the event; its LF need not be waited for"
+        );
+        splitter.push(b"\n", |_| count += 1).unwrap();
+        assert_eq!(count, 1);
+    }
+
+    #[test]
+    fn an_endless_event_is_stopped() {
+        let mut splitter = EventSplitter::new(64);
+        let got = (0..100).try_for_each(|_| splitter.push(b"0123456789", |_| ()));
+        assert_eq!(got, Err(TooLong));
+        let mut splitter = EventSplitter::new(64);
+        let got = (0..100).try_for_each(|_| splitter.push(b"data: 0123456789\n", |_| ()));
+        assert_eq!(got, Err(TooLong));
+    }
+
+    #[test]
+    fn streams_are_told_from_plain_bodies() {
+        assert_eq!(looks_like_events(b"data: {}"), Some(true));
+        assert_eq!(looks_like_events(b"\xEF\xBB\xBF: hello"), Some(true));
+        assert_eq!(looks_like_events(b"\r\nevent: x"), Some(true));
+        assert_eq!(looks_like_events(b"{\"id\""), Some(false));
+        assert_eq!(looks_like_events(b"dat"), None);
+        assert_eq!(looks_like_events(b""), None);
+        assert_eq!(looks_like_events(b"date"), Some(false));
+    }
+
+    proptest! {
+        #[test]
+        fn any_split_of_the_bytes_gives_the_same_events(
+            pieces in prop::collection::vec(
+                prop::sample::select(vec![
+                    "data: ", "data:", "event: error", "event", ": note", "id: 1", "\n", "\r", "\r\n",
+                    "\n\n", "[DONE]", "{\"a\":1}", "\u{feff}", "ö", "🙂", "data", " ", "x:y",
+                ]),
+                0..60,
+            ),
+            raw in prop::collection::vec(any::<u8>(), 0..20),
+            cuts in prop::collection::vec(0usize..400, 0..40),
+        ) {
+            let mut stream = pieces.concat().into_bytes();
+            stream.extend_from_slice(&raw);
+            let mut cuts = cuts;
+            cuts.sort_unstable();
+            let every_byte: Vec<usize> = (0..stream.len()).collect();
+            let whole = events(&stream, &[]);
+            prop_assert_eq!(&events(&stream, &cuts), &whole);
+            prop_assert_eq!(&events(&stream, &every_byte), &whole);
+        }
+    }
+}

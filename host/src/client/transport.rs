@@ -1,0 +1,150 @@
+//! What a transport is: something that carries one request, says when it was sent, and hands back the
+//! pieces of the response, each with the moment at which it arrived.
+
+use crate::clock::{Clock, Moment};
+use crate::exchange::{ConnectionOpening, Failure, StampQuality};
+use bytes::Bytes;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// Carries requests to one endpoint. Connections are kept between requests.
+pub trait Transport {
+    /// A response under way.
+    type Response: ResponseBody;
+
+    /// Sends one request, and gives back the response once its head has arrived. While it runs it
+    /// writes what happens into `marks`, which is true even where the future is dropped.
+    ///
+    /// # Errors
+    /// A failure of any kind that can come before the head of a response.
+    fn send(
+        &self,
+        body: RequestBody,
+        marks: Arc<Marks>,
+    ) -> impl Future<Output = Result<Self::Response, Failure>>;
+}
+
+/// The response to one request, from the moment at which its head was there.
+pub trait ResponseBody {
+    /// The HTTP status.
+    fn status(&self) -> u16;
+
+    /// The value of a header as text; `None` where it is absent or not text.
+    fn header(&self, name: &str) -> Option<&str>;
+
+    /// Who stamps the pieces.
+    fn stamps(&self) -> StampQuality;
+
+    /// The next piece, or `None` at a good end.
+    ///
+    /// # Errors
+    /// A failure where the body does not end well.
+    fn piece(&mut self) -> impl Future<Output = Result<Option<Piece>, Failure>>;
+}
+
+/// Some bytes of a response body.
+#[derive(Debug, Clone)]
+pub struct Piece {
+    /// The bytes, transfer coding undone.
+    pub bytes: Bytes,
+    /// When they arrived.
+    pub arrival: Moment,
+}
+
+/// The body of a request: text that is shared with the exchange, not copied.
+#[derive(Debug, Clone)]
+pub struct RequestBody(pub Arc<str>);
+
+impl RequestBody {
+    /// The body as the bytes that go out.
+    pub fn into_bytes(self) -> Bytes {
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for RequestBody {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+}
+
+/// A mark that has not been set.
+const UNSET: u64 = u64::MAX;
+
+/// What a transport notes while it carries a request. Shared, since connection and request may be
+/// driven by different tasks.
+#[derive(Debug)]
+pub struct Marks {
+    clock: Clock,
+    sent: AtomicU64,
+    connected: AtomicU64,
+    connecting_nanos: AtomicU64,
+    dns_nanos: AtomicU64,
+}
+
+impl Marks {
+    /// Marks on this clock, none of them set.
+    pub fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            sent: AtomicU64::new(UNSET),
+            connected: AtomicU64::new(UNSET),
+            connecting_nanos: AtomicU64::new(UNSET),
+            dns_nanos: AtomicU64::new(UNSET),
+        }
+    }
+
+    /// The clock of the run.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    /// The last bytes of the request are about to be written.
+    pub fn mark_sent(&self) {
+        self.sent.store(self.clock.now().nanos(), Ordering::Relaxed);
+    }
+
+    /// A name has been resolved, which took `time`.
+    pub fn mark_resolved(&self, time: Duration) {
+        self.dns_nanos.store(nanos(time), Ordering::Relaxed);
+    }
+
+    /// A connection for this request is open now, which took `time` in all.
+    pub fn mark_connected(&self, time: Duration) {
+        self.connecting_nanos.store(nanos(time), Ordering::Relaxed);
+        self.connected
+            .store(self.clock.now().nanos(), Ordering::Relaxed);
+    }
+
+    /// When the request was sent.
+    pub fn sent(&self) -> Option<Moment> {
+        get(&self.sent).map(Moment::from_nanos)
+    }
+
+    /// The connection that was opened for this request. `None` where a kept one carried it: one that
+    /// became ready only after the request was sent was opened in vain.
+    pub fn connection(&self) -> Option<ConnectionOpening> {
+        let connected = get(&self.connected)?;
+        if get(&self.sent).is_some_and(|sent| sent < connected) {
+            return None;
+        }
+        Some(ConnectionOpening {
+            dns: get(&self.dns_nanos).map(Duration::from_nanos),
+            total: Duration::from_nanos(get(&self.connecting_nanos)?),
+        })
+    }
+}
+
+fn nanos(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(UNSET - 1)
+}
+
+fn get(mark: &AtomicU64) -> Option<u64> {
+    // The tasks that set and read a request's marks run on one thread; order between them is given.
+    match mark.load(Ordering::Relaxed) {
+        UNSET => None,
+        value => Some(value),
+    }
+}

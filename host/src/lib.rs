@@ -1,0 +1,27 @@
+//! The load tester as a library; the program around it is thin.
+//!
+//! A run is a pipeline through the rooms below: `cli` makes a `plan`, `workload` and `schedule` say
+//! what goes when, `client` sends it, `parse` has a parser of `plugin` make sense of what came back,
+//! `stats` counts, `sink` stores and `report` tells. `run` alone knows the whole.
+
+#![deny(missing_docs)]
+
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod exchange;
+pub mod ground_truth;
+pub mod interrupt;
+pub mod kernel_io;
+pub mod mock;
+pub mod parse;
+pub mod plan;
+pub mod plugin;
+pub mod redact;
+pub mod report;
+pub mod run;
+pub mod schedule;
+pub mod sink;
+pub mod stats;
+pub mod trace;
+pub mod workload;

@@ -1,0 +1,16 @@
+//! Arguments in, exit code out.
+
+use clap::Parser;
+use llmuses::cli::{Cli, Outcome, exit_code};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match Cli::parse().execute() {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}

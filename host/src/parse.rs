@@ -1,0 +1,180 @@
+//! From finished exchanges to outcomes: threads with parser instances of their own, away from the
+//! threads that stamp.
+
+use crate::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog};
+use crate::plugin::{CallError, InstanceContext, Parser, ParserInstance};
+use crate::redact::Secrets;
+use memchr::memmem;
+use serde::Deserialize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+/// After this many responses in a row on which the parser broke, the run stops issuing: what is left
+/// of it would not tell anything.
+const BROKEN_IN_A_ROW: u64 = 20;
+
+/// What the threads share.
+#[derive(Clone)]
+pub struct ParseSettings {
+    /// The parser.
+    pub parser: Parser,
+    /// What its instances are given.
+    pub context: InstanceContext,
+    /// `--parameters` as the text of a JSON object.
+    pub parameters: Arc<str>,
+    /// What must not be kept of a response.
+    pub secrets: Arc<Secrets>,
+    /// Set when the run should stop issuing.
+    pub stop: Arc<AtomicBool>,
+    /// Set with `stop`, when the parser broke too often.
+    pub gave_up: Arc<GaveUp>,
+}
+
+/// Whether the parser broke on one response after the other.
+#[derive(Debug, Default)]
+pub struct GaveUp {
+    in_a_row: AtomicU64,
+    reached: AtomicBool,
+}
+
+impl GaveUp {
+    /// Why the run stopped, if the parser is why.
+    pub fn reason(&self) -> Option<String> {
+        self.reached
+            .load(Ordering::Relaxed)
+            .then(|| format!("the parser broke on {BROKEN_IN_A_ROW} responses in a row"))
+    }
+}
+
+/// Starts a parsing thread. It ends when no more exchanges can come.
+///
+/// # Errors
+/// Where the system gives no thread, or the parser breaks as it starts.
+pub fn spawn(
+    index: usize,
+    settings: ParseSettings,
+    exchanges: flume::Receiver<Exchange>,
+    outcomes: flume::Sender<Outcome>,
+) -> Result<JoinHandle<()>, ParseError> {
+    let instance = settings.parser.instantiate(settings.context.clone())?;
+    let mut thread = ParseThread {
+        settings,
+        instance: Some(instance),
+        error_word: memmem::Finder::new(b"\"error\"").into_owned(),
+    };
+    Ok(std::thread::Builder::new()
+        .name(format!("parse-{index}"))
+        .spawn(move || {
+            for exchange in exchanges {
+                let outcome = thread.outcome(exchange);
+                if outcomes.send(outcome).is_err() {
+                    break;
+                }
+            }
+        })?)
+}
+
+/// A parsing thread could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// The system gave no thread.
+    #[error("a thread for the parser could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+    /// The parser broke as it started.
+    #[error(transparent)]
+    Parser(#[from] CallError),
+}
+
+struct ParseThread {
+    settings: ParseSettings,
+    /// Absent after the parser broke, until it is needed again.
+    instance: Option<ParserInstance>,
+    error_word: memmem::Finder<'static>,
+}
+
+impl ParseThread {
+    fn outcome(&mut self, mut exchange: Exchange) -> Outcome {
+        let reading = self.reading(&mut exchange);
+        self.settings.secrets.blank(&mut exchange);
+        Outcome { exchange, reading }
+    }
+
+    fn reading(&mut self, exchange: &mut Exchange) -> Option<Reading> {
+        if exchange.failure.is_some() {
+            return None;
+        }
+        if let Some(message) = self.error_in(&exchange.response) {
+            exchange.failure = Some(Failure::new(FailureKind::StreamError, message));
+            return None;
+        }
+        match self.ask(exchange) {
+            Ok(reading) => {
+                self.settings.gave_up.in_a_row.store(0, Ordering::Relaxed);
+                Some(reading)
+            }
+            Err(error) => {
+                if matches!(error, CallError::Broken { .. }) {
+                    self.note_broken();
+                }
+                let message = match error {
+                    CallError::Refused(message) => {
+                        format!("parser `{}`: {message}", self.settings.parser.info().name)
+                    }
+                    broken => broken.to_string(),
+                };
+                exchange.failure = Some(Failure::new(FailureKind::Parse, message));
+                None
+            }
+        }
+    }
+
+    fn ask(&mut self, exchange: &Exchange) -> Result<Reading, CallError> {
+        let instance = match &mut self.instance {
+            Some(instance) => instance,
+            None => {
+                let context = self.settings.context.clone();
+                self.instance
+                    .insert(self.settings.parser.instantiate(context)?)
+            }
+        };
+        instance.parse_responses(
+            &exchange.response,
+            &exchange.request,
+            &self.settings.parameters,
+        )
+    }
+
+    /// A parser that broke is not to be trusted with another response: its memory may be in any state.
+    fn note_broken(&mut self) {
+        self.instance = None;
+        let gave_up = &self.settings.gave_up;
+        if gave_up.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= BROKEN_IN_A_ROW {
+            gave_up.reached.store(true, Ordering::Relaxed);
+            self.settings.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The error that the server reports within a response that began well: an event or body whose
+    /// JSON object has a member `error` that is not null.
+    fn error_in(&self, response: &ResponseLog) -> Option<String> {
+        #[derive(Deserialize)]
+        struct MayHoldError<'a> {
+            #[serde(borrow)]
+            error: Option<&'a serde_json::value::RawValue>,
+        }
+        response.iter().find_map(|data| {
+            // Nearly no chunk holds the word; only one that does is worth a look at its structure.
+            self.error_word.find(data)?;
+            let error = serde_json::from_slice::<MayHoldError<'_>>(data)
+                .ok()?
+                .error?;
+            (error.get() != "null").then(|| {
+                format!(
+                    "the server reported an error in its response: {}",
+                    crate::client::reader::excerpt(error.get().as_bytes())
+                )
+            })
+        })
+    }
+}

@@ -1,0 +1,198 @@
+//! One validated run. `cli` makes a [`Plan`] out of what a person typed; nothing after it reads an
+//! argument, an environment variable or a clock for a default of its own.
+
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+use std::time::Duration;
+use url::Url;
+
+/// Everything that a run needs to know, and that is known to be sound.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The model to ask for.
+    pub model: String,
+    /// The endpoint.
+    pub url: Url,
+    /// Headers of the user, for every request. May hold credentials.
+    pub headers: http::HeaderMap,
+    /// The parser.
+    pub parser: ParserChoice,
+    /// Where prompts come from.
+    pub prompts: PromptSource,
+    /// Which prompts of a data set are wanted.
+    pub lengths: LengthFilter,
+    /// Extra members of every request body.
+    pub parameters: Map<String, Value>,
+    /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
+    pub requests: Option<u64>,
+    /// When requests go.
+    pub arrivals: Arrivals,
+    /// The seed of the schedule.
+    pub seed: u64,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// A progress line is printed after this many completed requests.
+    pub log_every: u64,
+    /// The name of the run.
+    pub name: String,
+    /// The database that the run writes; does not exist yet.
+    pub database: PathBuf,
+    /// The `tokenizer.json`.
+    pub tokenizer: Option<PathBuf>,
+    /// Whether entries of the data set from which no request can be made are counted and passed over.
+    pub skip_bad_lines: bool,
+    /// Whether TLS certificates are taken unverified.
+    pub insecure: bool,
+    /// Whether requests and responses are shown on standard error.
+    pub debug: bool,
+    /// How many threads carry requests.
+    pub client_threads: usize,
+    /// Whether compiled parsers are kept on disk for the next run.
+    pub compile_cache: bool,
+}
+
+/// Which parser to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParserChoice {
+    /// One of the parsers inside this program, by name.
+    Builtin(&'static str),
+    /// A component in a file.
+    File(PathBuf),
+}
+
+impl ParserChoice {
+    /// The name or the path, as a person would type it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Builtin(name) => (*name).to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Where prompts come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromptSource {
+    /// The same text for every request.
+    Prompt(String),
+    /// A file that the parser knows how to read.
+    Dataset(PathBuf),
+}
+
+/// Bounds of the length of a prompt, in Unicode scalar values; both bounds themselves are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LengthFilter {
+    /// Prompts must be longer than this.
+    pub min: u64,
+    /// Prompts must be shorter than this.
+    pub max: u64,
+}
+
+/// When requests go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arrivals {
+    /// Closed loop: this many slots, each of which sends its next request when the last one is over.
+    Closed {
+        /// The number of slots.
+        parallel: usize,
+    },
+    /// Open loop: a Poisson process.
+    Poisson {
+        /// Requests per second.
+        rate: f64,
+    },
+    /// Open loop: all requests at time zero.
+    AllAtOnce,
+}
+
+impl Arrivals {
+    /// Whether requests go when the schedule says, no matter how many are in flight.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Closed { .. })
+    }
+}
+
+/// How long to wait for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// For a connection: name resolution, TCP and TLS together.
+    pub connect: Duration,
+    /// For silence of the server between two reads.
+    pub read: Duration,
+    /// For a request as a whole.
+    pub total: Option<Duration>,
+}
+
+impl Plan {
+    /// The plan as JSON for the database. Values of headers, user information and query of the URL are
+    /// left out: any of them may be a credential.
+    pub fn to_json(&self) -> Value {
+        let header_names: Vec<&str> = self.headers.keys().map(|name| name.as_str()).collect();
+        let (prompt, dataset) = match &self.prompts {
+            PromptSource::Prompt(text) => (Some(text.as_str()), None),
+            PromptSource::Dataset(path) => (None, Some(path.display().to_string())),
+        };
+        let (mode, parallel, rate) = match self.arrivals {
+            Arrivals::Closed { parallel } => ("closed", Some(parallel), None),
+            Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
+            Arrivals::AllAtOnce => ("all-at-once", None, Some(-1.0)),
+        };
+        json!({
+            "model": self.model,
+            "url": public_url(&self.url),
+            "header_names": header_names,
+            "parser": self.parser.label(),
+            "prompt": prompt,
+            "dataset": dataset,
+            "min_prompt_length": self.lengths.min,
+            "max_prompt_length": (self.lengths.max != u64::MAX).then_some(self.lengths.max),
+            "parameters": self.parameters,
+            "number": self.requests,
+            "arrivals": mode,
+            "parallel": parallel,
+            "rate": rate,
+            "seed": self.seed,
+            "prompt_order": "as in the data set",
+            "connect_timeout_seconds": self.timeouts.connect.as_secs_f64(),
+            "read_timeout_seconds": self.timeouts.read.as_secs_f64(),
+            "total_timeout_seconds": self.timeouts.total.map(|time| time.as_secs_f64()),
+            "log_every_n_query": self.log_every,
+            "name": self.name,
+            "tokenizer": self.tokenizer.as_ref().map(|path| path.display().to_string()),
+            "skip_bad_lines": self.skip_bad_lines,
+            "insecure": self.insecure,
+            "client_threads": self.client_threads,
+        })
+    }
+}
+
+/// A URL without what may be a credential: user information is dropped, and the values of its query
+/// are blanked.
+pub fn public_url(url: &Url) -> String {
+    let mut public = url.clone();
+    // Both fail only for a URL without a host, which has no user information either.
+    let _ = public.set_username("");
+    let _ = public.set_password(None);
+    if url.query().is_some() {
+        let names: Vec<String> = url
+            .query_pairs()
+            .map(|(name, _)| name.into_owned())
+            .collect();
+        public.query_pairs_mut().clear();
+        for name in names {
+            public.query_pairs_mut().append_pair(&name, "***");
+        }
+    }
+    public.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_public_url_holds_no_credential() {
+        let url = Url::parse("https://me:secret@example.com/v1?api_key=hidden&x=1").unwrap();
+        assert_eq!(public_url(&url), "https://example.com/v1?api_key=***&x=***");
+    }
+}

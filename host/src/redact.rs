@@ -1,0 +1,143 @@
+//! Keeps credentials out of what is stored and shown. Servers do repeat them: an answer to a wrong key
+//! often quotes the key.
+
+use crate::exchange::{Exchange, ResponseLog};
+use crate::plan::Plan;
+use http::HeaderName;
+use memchr::memmem;
+
+/// What stands where a credential stood.
+pub const BLANK: &str = "***";
+
+/// Shorter values are left alone: blanking every `1` of a text would hide nothing and spoil all.
+const SHORTEST_SECRET: usize = 6;
+
+/// The credentials of a run.
+#[derive(Debug, Default)]
+pub struct Secrets {
+    values: Vec<String>,
+}
+
+impl Secrets {
+    /// The credentials in the headers and the URL of a plan.
+    pub fn of(plan: &Plan) -> Self {
+        let mut values = Vec::new();
+        for (name, value) in &plan.headers {
+            if let Ok(value) = value.to_str()
+                && is_credential(name, value)
+            {
+                values.push(value.to_owned());
+                // `Bearer KEY`: servers quote the key alone.
+                if let Some((_, key)) = value.split_once(' ') {
+                    values.push(key.trim().to_owned());
+                }
+            }
+        }
+        if let Some(password) = plan.url.password() {
+            values.push(password.to_owned());
+        }
+        for (name, value) in plan.url.query_pairs() {
+            if names_credential(&name) {
+                values.push(value.into_owned());
+            }
+        }
+        values.retain(|value| value.len() >= SHORTEST_SECRET);
+        // The longest first, so that no secret is cut up by a shorter one within it.
+        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.dedup();
+        Self { values }
+    }
+
+    /// Blanks the credentials in what an exchange brought from the server.
+    pub fn blank(&self, exchange: &mut Exchange) {
+        if self.values.is_empty() {
+            return;
+        }
+        if let Some(failure) = &mut exchange.failure {
+            failure.message = self.blank_text(&failure.message);
+        }
+        if exchange.response.iter().any(|data| self.are_in(data)) {
+            let mut blanked = ResponseLog::default();
+            for index in 0..exchange.response.len() {
+                if let (Some(data), Some(arrival)) = (
+                    exchange.response.data(index),
+                    exchange.response.arrival(index),
+                ) {
+                    let text = self.blank_text(&String::from_utf8_lossy(data));
+                    // No longer than it was, so it fits again.
+                    let _ = blanked.push(text.as_bytes(), arrival);
+                }
+            }
+            if exchange.response.is_streamed() {
+                blanked.set_streamed();
+            }
+            if let Some(done) = exchange.response.done() {
+                blanked.set_done(done);
+            }
+            exchange.response = blanked;
+        }
+    }
+
+    fn are_in(&self, data: &[u8]) -> bool {
+        self.values
+            .iter()
+            .any(|value| memmem::find(data, value.as_bytes()).is_some())
+    }
+
+    fn blank_text(&self, text: &str) -> String {
+        self.values
+            .iter()
+            .fold(text.to_owned(), |text, value| text.replace(value, BLANK))
+    }
+}
+
+/// Whether a header carries a credential, by its name or the look of its value.
+pub fn is_credential(name: &HeaderName, value: &str) -> bool {
+    names_credential(name.as_str())
+        || ["bearer ", "basic ", "sk-"].iter().any(|begin| {
+            value
+                .get(..begin.len())
+                .is_some_and(|start| start.eq_ignore_ascii_case(begin))
+        })
+}
+
+fn names_credential(name: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "auth",
+        "key",
+        "token",
+        "secret",
+        "cookie",
+        "password",
+        "credential",
+        "session",
+        "signature",
+    ];
+    let name = name.to_ascii_lowercase();
+    WORDS.iter().any(|word| name.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_with_credentials_are_known() {
+        let is = |name: &str, value: &str| {
+            is_credential(&HeaderName::from_bytes(name.as_bytes()).unwrap(), value)
+        };
+        assert!(is("authorization", "x"));
+        assert!(is("X-Api-Key", "x"));
+        assert!(is("x-other", "Bearer abc"));
+        assert!(!is("content-type", "application/json"));
+    }
+
+    #[test]
+    fn a_key_that_a_server_repeats_is_blanked() {
+        let secrets = Secrets {
+            values: vec!["Bearer sk-123456".to_owned(), "sk-123456".to_owned()],
+        };
+        assert_eq!(secrets.blank_text("wrong key sk-123456!"), "wrong key ***!");
+        assert!(secrets.are_in(b"{\"key\": \"sk-123456\"}"));
+    }
+}

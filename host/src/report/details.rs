@@ -1,0 +1,268 @@
+//! What this program adds to the specified block, line by line: connections, rates, the data set, tokens,
+//! where times come from, failures; and last the verdict.
+
+use super::spreads;
+use super::text::{UNKNOWN, WIDTH, counted, fixed, one_line, percent, push_wrapped};
+use crate::plan::Arrivals;
+use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, TokenTotals};
+
+/// The width of the labels before a line of text.
+const LABEL: usize = 16;
+
+/// Appends the block.
+pub(super) fn details(
+    out: &mut String,
+    statistics: &RunStatistics,
+    circumstances: &Circumstances,
+    arrivals: &Arrivals,
+) {
+    spreads::spreads(out, statistics);
+    line(out, "Counted from", &origin(statistics));
+    line(out, "Connections", &connections(statistics));
+    line(out, "Chunks", &chunks(statistics));
+    if let Some(text) = rates(statistics, circumstances, arrivals) {
+        line(out, "Rate", &text);
+    }
+    line(
+        out,
+        "In flight",
+        &format!(
+            "{} at most",
+            counted(circumstances.peak_in_flight, "request")
+        ),
+    );
+    if let Some(text) = dataset(circumstances) {
+        line(out, "Data set", &text);
+    }
+    let counts = statistics.counts();
+    line(
+        out,
+        "Input tokens",
+        &tokens(&counts.prompt, counts.succeeded),
+    );
+    line(
+        out,
+        "Output tokens",
+        &tokens(&counts.completion, counts.succeeded),
+    );
+    line(out, "Arrival times", &stamps(statistics, circumstances));
+    failures(out, statistics);
+    spreads::metrics(out, statistics);
+}
+
+/// Appends the verdict.
+pub(super) fn verdict(out: &mut String, doubts: &[Doubt]) {
+    if doubts.is_empty() {
+        out.push_str("Verdict: nothing speaks against these numbers.\n");
+        return;
+    }
+    let reasons = counted(doubts.len() as u64, "reason");
+    out.push_str(&format!(
+        "Verdict: {reasons} to read these numbers with care.\n"
+    ));
+    for (index, doubt) in doubts.iter().enumerate() {
+        let figure = sentence(&one_line(&doubt.figure(), 5 * WIDTH));
+        push_wrapped(out, &format!("{:>3}. ", index + 1), &figure);
+        push_wrapped(
+            out,
+            "     Likely cause: ",
+            &format!("{}.", doubt.likely_cause()),
+        );
+        push_wrapped(out, "     What to do:   ", &format!("{}.", doubt.remedy()));
+    }
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    push_wrapped(out, &format!(" {label:<LABEL$}"), text);
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().collect());
+    format!("{first}{}.", letters.as_str())
+}
+
+fn origin(statistics: &RunStatistics) -> String {
+    let counts = statistics.counts();
+    let mut text = match statistics.origin() {
+        Origin::Sent => "the instant at which a request was sent (closed loop)",
+        Origin::Intended => "the instant at which the schedule wanted a request sent (open loop)",
+    }
+    .to_owned();
+    if counts.plain > 0 {
+        let plain = counted(counts.plain, "response");
+        text.push_str(&format!(
+            "; {plain} came in one piece, first token and end together"
+        ));
+    }
+    text
+}
+
+fn connections(statistics: &RunStatistics) -> String {
+    let counts = statistics.counts();
+    let (own, all) = (counts.own_connections, counts.succeeded);
+    if all == 0 {
+        return "no request succeeded".to_owned();
+    }
+    if own == 0 {
+        return "every succeeded request used one that was open already".to_owned();
+    }
+    let included = match statistics.origin() {
+        Origin::Sent => "that time is taken out of their time to first token",
+        Origin::Intended => "that time is part of their time to first token",
+    };
+    format!("{own} of {all} succeeded requests opened one; {included}")
+}
+
+fn chunks(statistics: &RunStatistics) -> String {
+    let counts = statistics.counts();
+    let bytes = counted(counts.bytes_received, "byte");
+    let Some(share) = statistics.coalesced_share() else {
+        return format!("no response had two chunks of output; {bytes} of data received");
+    };
+    let gaps = counts.output_gaps;
+    if counts.coalesced_gaps == 0 {
+        return format!(
+            "none of {gaps} gaps between output chunks is zero; {bytes} of data received"
+        );
+    }
+    format!(
+        "{} of the gaps between output chunks are zero ({} of {gaps}): those came in one read; {bytes} of data received",
+        percent(share),
+        counts.coalesced_gaps,
+    )
+}
+
+fn rates(
+    statistics: &RunStatistics,
+    circumstances: &Circumstances,
+    arrivals: &Arrivals,
+) -> Option<String> {
+    match arrivals {
+        Arrivals::Closed { .. } => None,
+        Arrivals::AllAtOnce => {
+            let sent = match statistics.sent_rate() {
+                Some(rate) => format!("sent at {rate:.3} per second"),
+                None => format!("{} of them sent", statistics.counts().sent),
+            };
+            let issued = circumstances.issued;
+            Some(format!("all {issued} requests at time zero; {sent}"))
+        }
+        Arrivals::Poisson { rate } => Some(format!(
+            "{} requests per second asked for, {} drawn by the schedule, {} sent",
+            fixed(Some(*rate), 3),
+            fixed(statistics.scheduled_rate(), 3),
+            fixed(statistics.sent_rate(), 3),
+        )),
+    }
+}
+
+fn dataset(circumstances: &Circumstances) -> Option<String> {
+    let dataset = circumstances.dataset.as_ref()?;
+    let read = match dataset.entries_read {
+        1 => "1 entry read".to_owned(),
+        entries => format!("{entries} entries read"),
+    };
+    let mut text = if dataset.passes > 1.0 {
+        format!("{read}, used {:.1} times", dataset.passes)
+    } else {
+        format!("{read}, none used twice")
+    };
+    for (reason, entries) in &dataset.skipped {
+        text.push_str(&format!("; {entries} skipped: {}", one_line(reason, 60)));
+    }
+    if dataset.bad_entries > 0 {
+        text.push_str(&format!(
+            "; {} passed over, no request could be made of them",
+            dataset.bad_entries
+        ));
+    }
+    Some(text)
+}
+
+fn tokens(totals: &TokenTotals, succeeded: u64) -> String {
+    if succeeded == 0 {
+        return format!("{UNKNOWN}: no request succeeded");
+    }
+    if totals.requests() == 0 {
+        return format!(
+            "{UNKNOWN}: neither the server nor a tokenizer counted them (see --tokenizer-path)"
+        );
+    }
+    let mut parts: Vec<String> = totals
+        .sources()
+        .into_iter()
+        .map(|(source, requests)| {
+            format!("{} for {}", source.as_str(), counted(requests, "request"))
+        })
+        .collect();
+    let unknown = succeeded.saturating_sub(totals.requests());
+    if unknown > 0 {
+        parts.push(format!(
+            "unknown for {}, which no average includes",
+            counted(unknown, "request")
+        ));
+    }
+    format!("{} in all; counted by {}", totals.tokens, parts.join(", "))
+}
+
+fn stamps(statistics: &RunStatistics, circumstances: &Circumstances) -> String {
+    let counts = statistics.counts();
+    let mut sources = Vec::new();
+    if counts.kernel_stamped > 0 {
+        sources.push(format!(
+            "the kernel for {}",
+            counted(counts.kernel_stamped, "response")
+        ));
+    }
+    if counts.read_stamped > 0 {
+        sources.push(format!(
+            "the return of the read for {} (late when this machine is busy)",
+            counted(counts.read_stamped, "response")
+        ));
+    }
+    let from = if sources.is_empty() {
+        "no response".to_owned()
+    } else {
+        format!("from {}", sources.join(" and "))
+    };
+    format!(
+        "{from}; transport: {}",
+        one_line(&circumstances.transport, 60)
+    )
+}
+
+fn failures(out: &mut String, statistics: &RunStatistics) {
+    let failures = statistics.failures();
+    if failures.is_empty() {
+        line(out, "Failures", "none");
+        return;
+    }
+    let counts = statistics.counts();
+    let share = statistics.failed_share().unwrap_or_default();
+    line(
+        out,
+        "Failures",
+        &format!(
+            "{} of {} requests ({}); the first message of each kind:",
+            counts.failed,
+            counts.completed,
+            percent(share)
+        ),
+    );
+    let width = failures
+        .iter()
+        .map(|failure| failure.count.to_string().len())
+        .max()
+        .unwrap_or(0);
+    for failure in &failures {
+        let first = format!(
+            "   {:>width$}  {:<LABEL$}",
+            failure.count,
+            failure.kind.as_str()
+        );
+        push_wrapped(out, &first, &one_line(&failure.example, 2 * WIDTH));
+    }
+}

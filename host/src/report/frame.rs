@@ -1,0 +1,51 @@
+//! What is said around a run on standard error: what begins, and where the results are.
+
+use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, public_url};
+use crate::plugin::ParserInfo;
+use crate::sink::SinkSummary;
+
+/// One line that says what begins.
+pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
+    let requests = match (plan.requests, &plan.prompts) {
+        (Some(1), _) | (None, PromptSource::Prompt(_)) => "1 request".to_owned(),
+        (Some(requests), _) => format!("{requests} requests"),
+        (None, PromptSource::Dataset(_)) => "one pass over the data set".to_owned(),
+    };
+    let load = match plan.arrivals {
+        Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
+        Arrivals::Poisson { rate } => {
+            format!("open loop, {rate} requests/s, seed {}", plan.seed)
+        }
+        Arrivals::AllAtOnce => "all at once".to_owned(),
+    };
+    let source = match &plan.parser {
+        ParserChoice::Builtin(_) => "built in".to_owned(),
+        ParserChoice::File(path) => path.display().to_string(),
+    };
+    format!(
+        "{requests} to {}: {load}; parser {} {} ({source})",
+        public_url(&plan.url),
+        parser.name,
+        parser.version
+    )
+}
+
+/// Lines that say where the results are, and what went wrong with keeping them.
+pub fn closing(stored: &SinkSummary) -> String {
+    let mut text = format!(
+        "{} requests are in {}\n",
+        stored.rows,
+        stored.path.display()
+    );
+    if stored.not_kept > 0 {
+        text.push_str(&format!(
+            "error: {} requests could not be kept: {}\n",
+            stored.not_kept,
+            stored
+                .first_error
+                .as_deref()
+                .unwrap_or("no reason was given")
+        ));
+    }
+    text
+}

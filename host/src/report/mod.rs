@@ -1,0 +1,19 @@
+//! What a person reads: a progress line while a run goes on, and the summary at its end.
+//!
+//! Pure functions from totals to text. Nothing here prints, reads a clock or can fail, so that the room
+//! has no error type. Lines of the summary fit 100 columns, as far as names and messages allow.
+
+mod details;
+mod frame;
+mod progress;
+mod spreads;
+mod summary;
+mod table;
+mod text;
+
+#[cfg(test)]
+mod tests;
+
+pub use frame::{closing, opening};
+pub use progress::{Progress, progress_line};
+pub use summary::summary;

@@ -1,0 +1,117 @@
+//! Numbers and words as reports print them.
+
+use std::fmt::Write;
+
+/// The width of a report in columns.
+pub(super) const WIDTH: usize = 100;
+
+/// What is printed where a run does not know a figure.
+pub(super) const UNKNOWN: &str = "n/a";
+
+/// A figure with that many decimals.
+pub(super) fn fixed(figure: Option<f64>, decimals: usize) -> String {
+    figure.map_or_else(
+        || UNKNOWN.to_owned(),
+        |figure| format!("{figure:.decimals$}"),
+    )
+}
+
+/// A figure rounded to that many decimals, without zeros at its end but with one decimal at least: `0.2`,
+/// `97.0`, as Python prints a rounded float (other than Python, never with an exponent).
+pub(super) fn rounded(figure: Option<f64>, decimals: usize) -> String {
+    let text = fixed(figure, decimals);
+    let Some((whole, fraction)) = text.split_once('.') else {
+        return text;
+    };
+    let fraction = fraction.trim_end_matches('0');
+    let fraction = if fraction.is_empty() { "0" } else { fraction };
+    format!("{whole}.{fraction}")
+}
+
+/// A share from 0 to 1 as percent.
+pub(super) fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// A count with its noun, in the singular or with an `s`.
+pub(super) fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// Text from outside on one line, cut after `most` characters: no control character of a server gets
+/// to the terminal.
+pub(super) fn one_line(text: &str, most: usize) -> String {
+    let clean: String = text
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let words: Vec<&str> = clean.split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line,
+    }
+}
+
+/// Appends text, broken at spaces before [`WIDTH`]: `first` before its first line, as many spaces before
+/// the others.
+pub(super) fn push_wrapped(out: &mut String, first: &str, text: &str) {
+    let indent = first.chars().count();
+    out.push_str(first);
+    let mut column = indent;
+    for (index, word) in text.split_whitespace().enumerate() {
+        let width = word.chars().count();
+        if index > 0 {
+            if column + 1 + width > WIDTH {
+                // Writing to a string does not fail.
+                let _ = write!(out, "\n{:indent$}", "");
+                column = indent;
+            } else {
+                out.push(' ');
+                column += 1;
+            }
+        }
+        out.push_str(word);
+        column += width;
+    }
+    out.push('\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_rounded_as_python_rounds_them() {
+        let rounded = |figure, decimals| super::rounded(Some(figure), decimals);
+        assert_eq!(rounded(0.2, 3), "0.2");
+        assert_eq!(rounded(97.0, 3), "97.0");
+        assert_eq!(rounded(20.666_666, 3), "20.667");
+        assert_eq!(rounded(0.0, 3), "0.0");
+        assert_eq!(rounded(39.07, 3), "39.07");
+        assert_eq!(rounded(100.0, 3), "100.0");
+        // Ties that binary can hold go to the even digit.
+        assert_eq!(rounded(0.0625, 3), "0.062");
+        assert_eq!(rounded(0.1875, 3), "0.188");
+        assert_eq!(rounded(0.000_04, 5), "0.00004");
+        assert_eq!(super::rounded(None, 3), "n/a");
+    }
+
+    #[test]
+    fn lines_are_broken_at_the_width() {
+        let mut out = String::new();
+        push_wrapped(&mut out, " - ", &"word ".repeat(30));
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 2);
+        assert!(lines[0].starts_with(" - word"));
+        assert!(lines[1].starts_with("   word"));
+        assert!(lines.iter().all(|line| line.len() <= WIDTH));
+    }
+
+    #[test]
+    fn text_from_outside_stays_on_one_line() {
+        assert_eq!(one_line("a\r\n\u{1b}[31m b", 50), "a [31m b");
+        assert_eq!(one_line("äöüäöü", 3), "äöü…");
+    }
+}

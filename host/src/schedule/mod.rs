@@ -1,0 +1,7 @@
+//! When requests go: arrival processes as pure functions of a seed, and the pacer that keeps to them.
+
+mod arrivals;
+mod pacer;
+
+pub use arrivals::{DueTimes, due_times};
+pub use pacer::{PacerEnd, pace};

@@ -1,0 +1,18 @@
+//! Where the rows of a run go: an SQLite database with one row for each request and one for the run.
+//!
+//! A writer of its own thread takes outcomes from a bounded queue, so that no disk can move a
+//! timestamp; nothing but values comes in. What it writes, column by column, is in `schema`.
+
+mod database;
+mod error;
+mod rows;
+mod schema;
+mod text;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+pub use database::{Database, FinishedRun, RunRecord, RunState, SinkSummary};
+pub use error::SinkError;
+pub use schema::{APPLICATION_ID, SCHEMA_VERSION};

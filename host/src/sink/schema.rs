@@ -1,0 +1,71 @@
+//! The tables of a database, and what each column holds.
+//!
+//! Times of day are Unix seconds, spans of time are seconds; what a request does not have is NULL.
+
+/// Marks a database of this program (`PRAGMA application_id`): the letters `llmu`.
+pub const APPLICATION_ID: i32 = 0x6C6C_6D75;
+
+/// The version of the tables (`PRAGMA user_version`).
+pub const SCHEMA_VERSION: i32 = 1;
+
+/// Both tables.
+pub(super) const TABLES: &str = "
+CREATE TABLE result (
+    request TEXT NOT NULL,              -- the body that was sent, or was to be sent
+    start_time REAL NOT NULL,           -- sent; for a request that was never sent: intended
+    chunk_times TEXT NOT NULL,          -- JSON: the arrival of each event of the response
+    success INTEGER NOT NULL,           -- 1 or 0
+    response_messages TEXT NOT NULL,    -- JSON: the data of each event as a string, invalid UTF-8 replaced
+    completed_time REAL NOT NULL,       -- end of the response, or of the attempt
+    latency REAL NOT NULL,              -- end - origin (run.totals tells the origin: intended or sent)
+    first_chunk_latency REAL,           -- first event - origin
+    n_chunks INTEGER NOT NULL,          -- number of events
+    chunk_time REAL,                    -- (event n-2 - event 0) / (n-2): average package latency
+    prompt_tokens INTEGER,
+    completion_tokens INTEGER,
+    intended_time REAL NOT NULL,        -- when the schedule wanted the request sent
+    sent_time REAL,                     -- just before the last bytes of the request were written
+    connect_time REAL,                  -- opening of the connection; NULL on a kept one
+    ttft REAL,                          -- first event with output - origin
+    tpot REAL,                          -- (last output - first output) / (completion tokens - 1)
+    output_times TEXT,                  -- JSON: the arrival of each event with output
+    status INTEGER,                     -- HTTP status
+    error_kind TEXT,
+    error TEXT,
+    number INTEGER PRIMARY KEY          -- place in the order of issue, from 0
+);
+CREATE TABLE run (
+    started_time REAL NOT NULL,
+    finished_time REAL,
+    state TEXT NOT NULL,                -- running, then finished, interrupted or failed
+    plan TEXT NOT NULL,                 -- JSON
+    schedule_seed TEXT NOT NULL,        -- decimal; text, since SQLite has no unsigned 64-bit numbers
+    llmuses_version TEXT NOT NULL,
+    contract_version TEXT NOT NULL,
+    wasmtime_version TEXT NOT NULL,
+    plugin_name TEXT NOT NULL,
+    plugin_version TEXT NOT NULL,
+    plugin_sha256 TEXT NOT NULL,
+    plugin_source TEXT NOT NULL,        -- built in, or the path of a file
+    transport TEXT NOT NULL,
+    stamps TEXT NOT NULL,               -- where arrival times come from
+    totals TEXT,                        -- JSON
+    verdict TEXT,                       -- JSON
+    rows_kept INTEGER,                  -- rows of result
+    rows_not_kept INTEGER,              -- outcomes for which there is no row
+    write_error TEXT                    -- the first reason for that
+);
+";
+
+/// Adds a row to `result`, with its columns in the order of the table.
+pub(super) const INSERT_RESULT: &str = "INSERT INTO result VALUES \
+    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
+
+/// Adds the row of `run`.
+pub(super) const INSERT_RUN: &str = "INSERT INTO run (started_time, state, plan, schedule_seed, \
+    llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, plugin_sha256, \
+    plugin_source, transport, stamps) VALUES (?1,'running',?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)";
+
+/// Completes the row of `run`.
+pub(super) const FINISH_RUN: &str = "UPDATE run SET finished_time = ?1, state = ?2, totals = ?3, \
+    verdict = ?4, rows_kept = ?5, rows_not_kept = ?6, write_error = ?7";

@@ -1,0 +1,27 @@
+//! The statistics of a run: what one request measures, running totals over all of them, and the
+//! judgement of whether the totals can be trusted.
+//!
+//! Nothing here reads a clock, prints or writes: outcomes go in, figures come out. Memory does not
+//! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
+//! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
+
+mod figures;
+mod json;
+mod judge;
+mod measure;
+mod percentile;
+mod running;
+mod spread;
+mod verdict;
+
+#[cfg(test)]
+pub(crate) mod samples;
+
+pub use figures::{Figures, MAX_METRIC_NAMES, Metrics};
+pub use json::{totals_json, verdict_json};
+pub use judge::{Circumstances, DatasetUse, judge};
+pub use measure::{Measurement, Origin, output_gaps};
+pub use percentile::Percentile;
+pub use running::{Counts, FailureCount, RunStatistics, TimeSpreads, TokenTotals};
+pub use spread::{LONGEST, Spread};
+pub use verdict::{Doubt, TokenSide};

@@ -1,0 +1,115 @@
+//! Percentiles: which ones are reported, how they are ranked, and how many samples each one needs
+//! before it says something.
+
+/// A percentile, kept as a whole number of thousandths so that its rank is exact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Percentile(u16);
+
+impl Percentile {
+    /// The median.
+    pub const P50: Self = Self(500);
+    /// The 90th percentile.
+    pub const P90: Self = Self(900);
+    /// The 99th percentile.
+    pub const P99: Self = Self(990);
+    /// The 99.9th percentile.
+    pub const P999: Self = Self(999);
+
+    /// The percentiles of the summary's lists, in their order.
+    pub const LISTED: [Self; 8] = [
+        Self(500),
+        Self(660),
+        Self(750),
+        Self(800),
+        Self(900),
+        Self(950),
+        Self(980),
+        Self(990),
+    ];
+
+    /// The listed ones, and the 99.9th.
+    pub const ALL: [Self; 9] = [
+        Self(500),
+        Self(660),
+        Self(750),
+        Self(800),
+        Self(900),
+        Self(950),
+        Self(980),
+        Self(990),
+        Self(999),
+    ];
+
+    /// The name: `p50`, `p99.9`.
+    pub fn label(self) -> String {
+        if self.0.is_multiple_of(10) {
+            format!("p{}", self.0 / 10)
+        } else {
+            format!("p{}.{}", self.0 / 10, self.0 % 10)
+        }
+    }
+
+    /// The nearest rank among `samples` samples in ascending order, from 1: the smallest whole number
+    /// that is not below p × samples. 0 for no samples.
+    pub fn rank(self, samples: u64) -> u64 {
+        // A product of 64 and 10 bits; the quotient is at most `samples`.
+        let rank = (u128::from(samples) * u128::from(self.0)).div_ceil(1000);
+        u64::try_from(rank).unwrap_or(samples)
+    }
+
+    /// How many samples the percentile needs: the smallest n with 1 − pⁿ ≥ 0.99, which is 99 % confidence
+    /// that at least one sample lies beyond the true percentile (each sample lies within it with
+    /// probability p, and samples are taken as independent).
+    pub fn needs(self) -> u64 {
+        let p = f64::from(self.0) / 1000.0;
+        (0.01_f64.ln() / p.ln()).ceil() as u64
+    }
+
+    /// Whether `samples` are fewer than [`Self::needs`].
+    pub fn is_short(self, samples: u64) -> bool {
+        samples < self.needs()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_percentile_knows_how_many_samples_it_needs() {
+        let needs: Vec<(String, u64)> = Percentile::ALL
+            .iter()
+            .map(|p| (p.label(), p.needs()))
+            .collect();
+        let expected = [
+            ("p50", 7),
+            ("p66", 12),
+            ("p75", 17),
+            ("p80", 21),
+            ("p90", 44),
+            ("p95", 90),
+            ("p98", 228),
+            ("p99", 459),
+            ("p99.9", 4603),
+        ];
+        assert_eq!(needs, expected.map(|(p, n)| (p.to_owned(), n)));
+        for p in Percentile::ALL {
+            let confidence = |n: u64| 1.0 - (f64::from(p.0) / 1000.0).powi(n as i32);
+            assert!(confidence(p.needs()) >= 0.99);
+            assert!(confidence(p.needs() - 1) < 0.99);
+        }
+    }
+
+    #[test]
+    fn ranks_are_the_nearest_from_above() {
+        assert_eq!(Percentile::P50.rank(10), 5);
+        assert_eq!(Percentile::P50.rank(11), 6);
+        assert_eq!(Percentile::P90.rank(10), 9);
+        // In floating point 0.95 × 20 is 19.000…4, and its ceiling 20.
+        assert_eq!(Percentile(950).rank(20), 19);
+        assert_eq!(Percentile::P999.rank(10), 10);
+        assert_eq!(Percentile::P999.rank(1), 1);
+        assert_eq!(Percentile::P50.rank(0), 0);
+        assert_eq!(Percentile::P999.rank(u64::MAX), 18_428_297_329_635_842_064);
+    }
+}

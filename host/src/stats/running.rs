@@ -1,0 +1,372 @@
+//! The running totals of a run: outcomes go in one by one, figures come out at any time.
+
+use super::figures::Metrics;
+use super::measure::{Measurement, Origin, output_gaps};
+use super::spread::Spread;
+use crate::clock::Moment;
+use crate::exchange::{FailureKind, Outcome, StampQuality, TokenCount, TokenSource};
+use std::time::Duration;
+
+/// The longest example message that is kept of a kind of failure, in characters.
+const MAX_EXAMPLE_CHARS: usize = 300;
+
+/// What is counted. All of it is exact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that are over, well or badly.
+    pub completed: u64,
+    /// Requests whose response arrived whole.
+    pub succeeded: u64,
+    /// Requests that failed, cancelled ones among them.
+    pub failed: u64,
+    /// Requests that were sent, whatever became of them.
+    pub sent: u64,
+    /// Tokens of prompts, of succeeded requests.
+    pub prompt: TokenTotals,
+    /// Tokens of completions, of succeeded requests.
+    pub completion: TokenTotals,
+    /// Packages of succeeded requests.
+    pub packages: u64,
+    /// The sum of `chunk[n−2] − chunk[0]` over succeeded requests, in nanoseconds.
+    pub package_span_nanos: u128,
+    /// The sum of n − 2 over the same requests.
+    pub package_gaps: u64,
+    /// Gaps between output events of succeeded requests.
+    pub output_gaps: u64,
+    /// How many of these gaps are zero.
+    pub coalesced_gaps: u64,
+    /// Succeeded requests that opened a connection of their own.
+    pub own_connections: u64,
+    /// Succeeded requests whose response was one body, not a stream.
+    pub plain: u64,
+    /// Responses, whole or not, whose arrivals were stamped by the kernel.
+    pub kernel_stamped: u64,
+    /// Responses, whole or not, that were stamped when a read returned.
+    pub read_stamped: u64,
+    /// Bytes of the data of all events, of succeeded and failed requests; framing and headers are not in
+    /// it.
+    pub bytes_received: u64,
+}
+
+/// Tokens of one side of the exchanges, and who counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenTotals {
+    /// Tokens of the requests that knew theirs.
+    pub tokens: u64,
+    /// Requests whose tokens the server counted.
+    pub by_server: u64,
+    /// Requests whose tokens the tokenizer counted.
+    pub by_tokenizer: u64,
+    /// Requests whose tokens the parser counted.
+    pub by_parser: u64,
+}
+
+impl TokenTotals {
+    /// Requests that knew their tokens.
+    pub fn requests(&self) -> u64 {
+        self.by_server + self.by_tokenizer + self.by_parser
+    }
+
+    /// Who counted for how many requests, without those who counted for none.
+    pub fn sources(&self) -> Vec<(TokenSource, u64)> {
+        [
+            (TokenSource::Server, self.by_server),
+            (TokenSource::Tokenizer, self.by_tokenizer),
+            (TokenSource::Parser, self.by_parser),
+        ]
+        .into_iter()
+        .filter(|(_, requests)| *requests > 0)
+        .collect()
+    }
+
+    /// Tokens per request, over the requests that knew theirs. `None` where no request did.
+    pub fn mean(&self) -> Option<f64> {
+        ratio(self.tokens as f64, self.requests() as f64)
+    }
+
+    fn record(&mut self, count: Option<TokenCount>) {
+        let Some(TokenCount { tokens, source }) = count else {
+            return;
+        };
+        self.tokens = self.tokens.saturating_add(tokens);
+        match source {
+            TokenSource::Server => self.by_server += 1,
+            TokenSource::Tokenizer => self.by_tokenizer += 1,
+            TokenSource::Parser => self.by_parser += 1,
+        }
+    }
+}
+
+/// The times, each one with its spread. Of succeeded requests, where nothing else is said.
+#[derive(Debug, Clone, Default)]
+pub struct TimeSpreads {
+    /// End − origin.
+    pub latency: Spread,
+    /// Time to first token.
+    pub ttft: Spread,
+    /// Time to first package.
+    pub first_package: Spread,
+    /// Time per output token.
+    pub tpot: Spread,
+    /// Inter-token latency: one sample for each gap between two output events.
+    pub itl: Spread,
+    /// The opening of connections, of the requests that opened one.
+    pub connect: Spread,
+    /// Name resolution, where it could be told apart.
+    pub dns: Spread,
+    /// Sent − intended, of every request that was sent: it is about the client, and a request that fails
+    /// later was just as late.
+    pub dispatch_lag: Spread,
+    /// The same without the opening of a connection.
+    pub client_lag: Spread,
+}
+
+/// One kind of failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureCount {
+    /// The kind.
+    pub kind: FailureKind,
+    /// How many requests failed that way.
+    pub count: u64,
+    /// The message of the first of them, cut after 300 characters.
+    pub example: String,
+}
+
+/// The totals of a run so far.
+#[derive(Debug, Clone)]
+pub struct RunStatistics {
+    origin: Origin,
+    counts: Counts,
+    times: TimeSpreads,
+    metrics: Metrics,
+    failures: Vec<FailureCount>,
+    first_intended: Option<Moment>,
+    last_intended: Option<Moment>,
+    first_sent: Option<Moment>,
+    last_sent: Option<Moment>,
+    last_end: Option<Moment>,
+}
+
+impl RunStatistics {
+    /// Totals of nothing. `origin`: from where the times of each request are counted.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            counts: Counts::default(),
+            times: TimeSpreads::default(),
+            metrics: Metrics::default(),
+            failures: Vec::new(),
+            first_intended: None,
+            last_intended: None,
+            first_sent: None,
+            last_sent: None,
+            last_end: None,
+        }
+    }
+
+    /// Adds one request. The order of requests does not matter.
+    pub fn record(&mut self, outcome: &Outcome) {
+        let exchange = &outcome.exchange;
+        let measured = Measurement::of(outcome, self.origin);
+
+        earliest(&mut self.first_intended, exchange.intended);
+        latest(&mut self.last_intended, exchange.intended);
+        if let Some(sent) = exchange.sent {
+            earliest(&mut self.first_sent, sent);
+            latest(&mut self.last_sent, sent);
+            self.counts.sent += 1;
+        }
+        latest(&mut self.last_end, exchange.end);
+        record(&mut self.times.dispatch_lag, measured.dispatch_lag);
+        record(&mut self.times.client_lag, measured.client_lag);
+
+        let counts = &mut self.counts;
+        counts.completed += 1;
+        let bytes: usize = exchange.response.iter().map(<[u8]>::len).sum();
+        counts.bytes_received += bytes as u64;
+        if !exchange.response.is_empty() {
+            match exchange.stamps {
+                StampQuality::Kernel => counts.kernel_stamped += 1,
+                StampQuality::Read => counts.read_stamped += 1,
+            }
+        }
+        match &exchange.failure {
+            None => self.record_success(outcome, &measured),
+            Some(failure) => {
+                counts.failed += 1;
+                match self
+                    .failures
+                    .iter_mut()
+                    .find(|seen| seen.kind == failure.kind)
+                {
+                    Some(seen) => seen.count += 1,
+                    None => self.failures.push(FailureCount {
+                        kind: failure.kind,
+                        count: 1,
+                        example: failure.message.chars().take(MAX_EXAMPLE_CHARS).collect(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn record_success(&mut self, outcome: &Outcome, measured: &Measurement) {
+        let counts = &mut self.counts;
+        counts.succeeded += 1;
+        counts.prompt.record(measured.prompt_tokens);
+        counts.completion.record(measured.completion_tokens);
+        counts.packages += measured.packages;
+        if let Some(span) = measured.package_span {
+            counts.package_span_nanos += span.as_nanos();
+            counts.package_gaps += measured.package_gaps;
+        }
+        counts.output_gaps += measured.output_gaps;
+        counts.coalesced_gaps += measured.coalesced_gaps;
+        counts.own_connections += u64::from(measured.connect.is_some());
+        counts.plain += u64::from(!outcome.exchange.response.is_streamed());
+
+        let times = &mut self.times;
+        times.latency.record(measured.latency);
+        record(&mut times.ttft, measured.ttft);
+        record(&mut times.first_package, measured.first_package);
+        record(&mut times.tpot, measured.tpot);
+        record(&mut times.connect, measured.connect);
+        record(&mut times.dns, measured.dns);
+        for gap in output_gaps(outcome) {
+            times.itl.record(gap);
+        }
+        let metrics = outcome.reading.iter().flat_map(|reading| &reading.metrics);
+        for (name, value) in metrics {
+            self.metrics.record(name, *value);
+        }
+    }
+
+    /// From where the times of each request are counted.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What is counted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The times.
+    pub fn times(&self) -> &TimeSpreads {
+        &self.times
+    }
+
+    /// The parser's own figures, of succeeded requests.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Failures by kind, the most frequent first; kinds that did not occur are left out.
+    pub fn failures(&self) -> Vec<FailureCount> {
+        let mut failures = self.failures.clone();
+        failures.sort_by(|a, b| b.count.cmp(&a.count).then(a.kind.cmp(&b.kind)));
+        failures
+    }
+
+    /// How long the run took: from the first request sent to the last end, over all requests, failed ones
+    /// included. Where none was sent, from the first intention. `None` before the first outcome.
+    pub fn wall(&self) -> Option<Duration> {
+        let first = self.first_sent.or(self.first_intended)?;
+        Some(self.last_end?.since(first))
+    }
+
+    /// Succeeded requests per second of [`Self::wall`].
+    pub fn qps(&self) -> Option<f64> {
+        ratio(self.counts.succeeded as f64, self.wall_seconds()?)
+    }
+
+    /// Completion tokens of succeeded requests per second of [`Self::wall`]. `None` where no request knew
+    /// its tokens; those that did not know theirs add nothing.
+    pub fn throughput(&self) -> Option<f64> {
+        self.known_completion_tokens()
+            .and_then(|tokens| ratio(tokens, self.wall_seconds()?))
+    }
+
+    /// [`Self::wall`] / completion tokens, in seconds: the inverse of the throughput.
+    pub fn average_time_per_output_token(&self) -> Option<f64> {
+        self.known_completion_tokens()
+            .and_then(|tokens| ratio(self.wall_seconds()?, tokens))
+    }
+
+    /// Packages per succeeded request.
+    pub fn packages_per_request(&self) -> Option<f64> {
+        ratio(self.counts.packages as f64, self.counts.succeeded as f64)
+    }
+
+    /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
+    /// response had three packages.
+    pub fn average_package_latency(&self) -> Option<f64> {
+        ratio(
+            self.counts.package_span_nanos as f64 / 1e9,
+            self.counts.package_gaps as f64,
+        )
+    }
+
+    /// The share of gaps between output events that are zero, from 0 to 1.
+    pub fn coalesced_share(&self) -> Option<f64> {
+        ratio(
+            self.counts.coalesced_gaps as f64,
+            self.counts.output_gaps as f64,
+        )
+    }
+
+    /// The share of completed requests that failed, from 0 to 1.
+    pub fn failed_share(&self) -> Option<f64> {
+        ratio(self.counts.failed as f64, self.counts.completed as f64)
+    }
+
+    /// Requests per second that the schedule drew: gaps between the first and the last intention by
+    /// their distance. A Poisson process only comes close to the rate that was asked for.
+    pub fn scheduled_rate(&self) -> Option<f64> {
+        let span = self.last_intended?.since(self.first_intended?);
+        ratio(
+            self.counts.completed.saturating_sub(1) as f64,
+            span.as_secs_f64(),
+        )
+    }
+
+    /// Requests per second that were sent: gaps between the first and the last one by their distance.
+    pub fn sent_rate(&self) -> Option<f64> {
+        let span = self.last_sent?.since(self.first_sent?);
+        ratio(
+            self.counts.sent.saturating_sub(1) as f64,
+            span.as_secs_f64(),
+        )
+    }
+
+    fn wall_seconds(&self) -> Option<f64> {
+        self.wall().map(|wall| wall.as_secs_f64())
+    }
+
+    fn known_completion_tokens(&self) -> Option<f64> {
+        let completion = &self.counts.completion;
+        (completion.requests() > 0).then_some(completion.tokens as f64)
+    }
+}
+
+/// A ratio; `None` where there is nothing to divide by.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+fn record(spread: &mut Spread, time: Option<Duration>) {
+    if let Some(time) = time {
+        spread.record(time);
+    }
+}
+
+fn earliest(seen: &mut Option<Moment>, moment: Moment) {
+    *seen = Some(seen.map_or(moment, |seen| seen.min(moment)));
+}
+
+fn latest(seen: &mut Option<Moment>, moment: Moment) {
+    *seen = Some(seen.map_or(moment, |seen| seen.max(moment)));
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,343 @@
+//! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
+//! and puts them into the bounded queue from which the clients take.
+
+use super::dataset::Dataset;
+use crate::plugin::{BuildOptions, CallError, ParserInstance, RequestIterator};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Bodies that are asked for at once. Batches make a call across the boundary cheap.
+const BATCH: u32 = 64;
+
+/// Bad entries that are shown one by one where they are passed over; the others are counted.
+const SHOWN_BAD_ENTRIES: u64 = 5;
+
+/// A request body, ready to go.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// Its place in the order of issue, from 0.
+    pub number: u64,
+    /// The body.
+    pub body: Arc<str>,
+}
+
+/// What a source needs to know.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// What the parser is asked.
+    pub options: BuildOptions,
+    /// How many requests to make. `None`: one pass.
+    pub requests: Option<u64>,
+    /// Whether bad entries are counted and passed over.
+    pub skip_bad_lines: bool,
+}
+
+/// No further requests can be made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// The parser refused to begin.
+    #[error("parser `{parser}`: {message}")]
+    Begin {
+        /// The parser.
+        parser: String,
+        /// What it said.
+        message: String,
+    },
+    /// An entry of the data set is broken.
+    #[error("{}: {message} (--skip-bad-lines counts such entries and passes over them)", path.display())]
+    BadEntry {
+        /// The data set.
+        path: PathBuf,
+        /// Where in it, and what is wrong.
+        message: String,
+    },
+    /// The parser refused to make a request of a prompt.
+    #[error("parser `{parser}` made no request of the prompt: {message}")]
+    BadPrompt {
+        /// The parser.
+        parser: String,
+        /// What it said.
+        message: String,
+    },
+    /// Nothing in the data set is wanted.
+    #[error("{0}")]
+    Nothing(String),
+    /// The parser broke.
+    #[error("{0}")]
+    Broken(#[from] CallError),
+}
+
+/// What a source has done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceReport {
+    /// Bodies handed over.
+    pub issued: u64,
+    /// Complete passes over the data set.
+    pub passes: u64,
+    /// Bodies of a complete pass. `None` before the first one is over.
+    pub bodies_of_a_pass: Option<u64>,
+    /// Entries read in the first pass (so far).
+    pub entries_read: u64,
+    /// Entries passed over on purpose in the first pass (so far), by reason.
+    pub skipped: Vec<(String, u64)>,
+    /// Bad entries passed over since the user asked for that, in all passes.
+    pub bad_entries: u64,
+}
+
+/// Why a source ended.
+#[derive(Debug, Clone)]
+pub enum SourceEnd {
+    /// All requests were handed over.
+    Complete,
+    /// It was told to stop, or nobody takes any more.
+    Stopped,
+    /// It could not go on.
+    Failed(SourceError),
+}
+
+/// Makes the requests of a run.
+pub struct RequestSource {
+    parser: String,
+    instance: ParserInstance,
+    dataset: Option<Arc<Dataset>>,
+    settings: SourceSettings,
+    iterator: Option<RequestIterator>,
+    /// Bodies of the pass under way.
+    of_this_pass: u64,
+    /// Errors of entries since the last body.
+    errors_in_a_row: u64,
+    entries_at_last_error: u64,
+    buffer: std::collections::VecDeque<Arc<str>>,
+    pass_is_over: bool,
+    made: u64,
+    report: SourceReport,
+}
+
+impl RequestSource {
+    /// A source that asks `instance`.
+    pub fn new(
+        parser: String,
+        instance: ParserInstance,
+        dataset: Option<Arc<Dataset>>,
+        settings: SourceSettings,
+    ) -> Self {
+        Self {
+            parser,
+            instance,
+            dataset,
+            settings,
+            iterator: None,
+            of_this_pass: 0,
+            errors_in_a_row: 0,
+            entries_at_last_error: 0,
+            buffer: std::collections::VecDeque::new(),
+            pass_is_over: false,
+            made: 0,
+            report: SourceReport::default(),
+        }
+    }
+
+    /// Makes the first bodies, as many as a queue of `capacity` can hold, so that what is wrong with the
+    /// beginning of a data set is known before the first request goes.
+    ///
+    /// # Errors
+    /// Why there can be no run.
+    pub fn prepare(&mut self, capacity: usize) -> Result<(), SourceError> {
+        while self.buffer.len() < capacity && self.fill()? {}
+        Ok(())
+    }
+
+    /// Hands bodies over until all are, the parser has no more to give, or `stop` is set.
+    pub fn run(
+        mut self,
+        queue: &flume::Sender<Prepared>,
+        stop: &AtomicBool,
+    ) -> (SourceReport, SourceEnd) {
+        let end = loop {
+            if stop.load(Ordering::Relaxed) {
+                break SourceEnd::Stopped;
+            }
+            match self.buffer.pop_front() {
+                Some(body) => {
+                    let prepared = Prepared {
+                        number: self.report.issued,
+                        body,
+                    };
+                    if !self.hand_over(prepared, queue, stop) {
+                        break SourceEnd::Stopped;
+                    }
+                    self.report.issued += 1;
+                }
+                None => match self.fill() {
+                    Ok(true) => {}
+                    Ok(false) => break SourceEnd::Complete,
+                    Err(error) => break SourceEnd::Failed(error),
+                },
+            }
+        };
+        self.note_first_pass();
+        (self.report, end)
+    }
+
+    fn hand_over(
+        &self,
+        mut prepared: Prepared,
+        queue: &flume::Sender<Prepared>,
+        stop: &AtomicBool,
+    ) -> bool {
+        loop {
+            match queue.send_timeout(prepared, Duration::from_millis(100)) {
+                Ok(()) => return true,
+                Err(flume::SendTimeoutError::Disconnected(_)) => return false,
+                Err(flume::SendTimeoutError::Timeout(back)) => {
+                    if stop.load(Ordering::Relaxed) {
+                        return false;
+                    }
+                    prepared = back;
+                }
+            }
+        }
+    }
+
+    /// Asks for one more batch. False where all requests have been made.
+    fn fill(&mut self) -> Result<bool, SourceError> {
+        let wanted = match self.settings.requests {
+            Some(requests) => requests.saturating_sub(self.made),
+            None => u64::MAX,
+        };
+        if wanted == 0 || (self.pass_is_over && self.settings.requests.is_none()) {
+            return Ok(false);
+        }
+        let iterator = match self.iterator {
+            Some(iterator) => iterator,
+            None => self.begin_pass()?,
+        };
+        let max = u32::try_from(wanted).unwrap_or(u32::MAX).min(BATCH);
+        match self.instance.next(iterator, max) {
+            Ok(bodies) if bodies.is_empty() => self.end_pass(iterator)?,
+            Ok(bodies) => {
+                self.errors_in_a_row = 0;
+                self.of_this_pass += bodies.len() as u64;
+                self.made += bodies.len() as u64;
+                self.buffer.extend(bodies.into_iter().map(Arc::from));
+            }
+            Err(CallError::Refused(message)) => self.bad_entry(message)?,
+            Err(broken) => return Err(broken.into()),
+        }
+        Ok(true)
+    }
+
+    fn begin_pass(&mut self) -> Result<RequestIterator, SourceError> {
+        let iterator = self
+            .instance
+            .build_request(&self.settings.options)
+            .map_err(|error| match error {
+                CallError::Refused(message) => SourceError::Begin {
+                    parser: self.parser.clone(),
+                    message,
+                },
+                broken => broken.into(),
+            })?;
+        self.iterator = Some(iterator);
+        self.pass_is_over = false;
+        self.of_this_pass = 0;
+        Ok(iterator)
+    }
+
+    fn end_pass(&mut self, iterator: RequestIterator) -> Result<(), SourceError> {
+        self.note_first_pass();
+        if self.of_this_pass == 0 {
+            return Err(SourceError::Nothing(self.why_nothing()));
+        }
+        self.report.passes += 1;
+        self.report
+            .bodies_of_a_pass
+            .get_or_insert(self.of_this_pass);
+        self.iterator = None;
+        self.pass_is_over = true;
+        self.instance.drop_requests(iterator)?;
+        Ok(())
+    }
+
+    fn bad_entry(&mut self, message: String) -> Result<(), SourceError> {
+        let Some(dataset) = &self.dataset else {
+            return Err(SourceError::BadPrompt {
+                parser: self.parser.clone(),
+                message,
+            });
+        };
+        let path = dataset.path().to_owned();
+        if !self.settings.skip_bad_lines {
+            return Err(SourceError::BadEntry { path, message });
+        }
+        // Passing over an entry must bring the parser further; one that gives the same error for ever
+        // must not keep the run from ending.
+        let read = dataset.entries_read();
+        if read == self.entries_at_last_error {
+            self.errors_in_a_row += 1;
+        } else {
+            self.errors_in_a_row = 0;
+        }
+        self.entries_at_last_error = read;
+        // As many errors as can wait in a batch of the reader.
+        if self.errors_in_a_row > 100_000 {
+            return Err(SourceError::BadEntry { path, message });
+        }
+        self.report.bad_entries += 1;
+        if self.report.bad_entries <= SHOWN_BAD_ENTRIES {
+            eprintln!("warning: passed over in {}: {message}", path.display());
+        } else if self.report.bad_entries == SHOWN_BAD_ENTRIES + 1 {
+            eprintln!("warning: further bad entries are counted, not shown");
+        }
+        Ok(())
+    }
+
+    /// Notes what the first pass read and passed over.
+    fn note_first_pass(&mut self) {
+        if self.report.passes > 0 {
+            return;
+        }
+        if let Some(dataset) = &self.dataset {
+            self.report.entries_read = dataset.entries_read();
+        }
+        if let Some(iterator) = self.iterator
+            && let Ok(skipped) = self.instance.skipped(iterator)
+        {
+            self.report.skipped = skipped;
+        }
+    }
+
+    fn why_nothing(&self) -> String {
+        let Some(dataset) = &self.dataset else {
+            return format!("parser `{}` made no request of the prompt", self.parser);
+        };
+        let mut reasons: Vec<String> = self
+            .report
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        if self.report.bad_entries > 0 {
+            reasons.push(format!("{} could not be read", self.report.bad_entries));
+        }
+        if reasons.is_empty() {
+            reasons.push("parser `".to_owned() + &self.parser + "` gave no reason");
+        }
+        let options = &self.settings.options;
+        let bounds = match (options.min_length, options.max_length) {
+            (0, u64::MAX) => String::new(),
+            (min, u64::MAX) => format!(" (prompts must be longer than {min} characters)"),
+            (min, max) => {
+                format!(" (prompts must be longer than {min} and shorter than {max} characters)")
+            }
+        };
+        format!(
+            "no request could be made from {}: {} entries were read; {}{bounds}",
+            dataset.path().display(),
+            self.report.entries_read,
+            reasons.join(", ")
+        )
+    }
+}

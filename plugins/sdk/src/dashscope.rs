@@ -1,0 +1,219 @@
+//! DashScope's own API for text generation.
+
+use crate::json::from_str;
+use crate::message::{Message, Text, Transcript, choice_number, read};
+use crate::openai::{Asked, contents};
+use crate::usage::{Count, Reading, Usage};
+use crate::{Map, Options, Prompt, Summary, Value, json, merge};
+
+/// The header that makes the server stream, for [`Parser::HEADERS`](crate::Parser::HEADERS).
+pub const STREAM_HEADER: (&str, &str) = ("X-DashScope-SSE", "enable");
+
+/// The body of a request: the model, the messages in `input`, and in `parameters` `"stream": true`,
+/// `"incremental_output": true`, then `defaults`, then the user's parameters, each over what came before.
+/// `defaults` is a JSON object; anything else adds nothing.
+///
+/// ```
+/// use llmuses_plugin::{Options, dashscope, json};
+///
+/// let options = Options { model: "m".into(), ..Options::default() };
+/// let body = dashscope::body(&options, "hi".into(), json!({}));
+/// assert_eq!(
+///     body.to_string(),
+///     r#"{"model":"m","input":{"messages":[{"role":"user","content":"hi"}]},"parameters":{"stream":true,"incremental_output":true}}"#
+/// );
+/// ```
+pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
+    let mut parameters = Map::new();
+    parameters.insert("stream".to_owned(), Value::Bool(true));
+    parameters.insert("incremental_output".to_owned(), Value::Bool(true));
+    if let Value::Object(defaults) = defaults {
+        parameters.extend(defaults);
+    }
+    merge(&mut parameters, &options.parameters);
+    let mut input = Map::new();
+    input.insert("messages".to_owned(), prompt.into_messages());
+    let mut body = json!({"model": options.model});
+    body["input"] = Value::Object(input);
+    body["parameters"] = Value::Object(parameters);
+    body
+}
+
+/// Reads one finished response: the events of a stream, or the one body of a plain response, with the text
+/// in `output.text` or in the messages of `output.choices`.
+///
+/// Unless the request asks for incremental output, each event repeats the text before it. Then only an event
+/// with more than the one before counts as output, and of the texts the last is counted. All else is as with
+/// [`openai::parse`](crate::openai::parse).
+///
+/// # Errors
+/// As [`openai::parse`](crate::openai::parse); an event with a `code` and no output is the server's error.
+pub fn parse(
+    responses: &[Vec<u8>],
+    request: &str,
+    count: impl Fn(&str) -> Option<u64>,
+) -> Result<Summary, String> {
+    read_all(responses, request, &count)
+}
+
+/// As [`parse`], but not generic, so that all the reading of JSON is compiled once, in this crate.
+fn read_all(
+    responses: &[Vec<u8>],
+    request: &str,
+    count: &dyn Fn(&str) -> Option<u64>,
+) -> Result<Summary, String> {
+    let request = Request::read(request);
+    let mut reading = Reading::default();
+    let (mut empty, mut size_before) = (true, 0);
+    for (index, number) in (0..responses.len()).zip(0_u32..) {
+        let Some(event) = read::<Event<'_>>(responses, index)? else {
+            continue;
+        };
+        empty = false;
+        if let Some(error) = event.failure() {
+            return Err(error);
+        }
+        if let Some(usage) = event.usage {
+            reading.report(usage);
+        }
+        let size = event.output.as_ref().map_or(0, Output::size);
+        if size > size_before {
+            reading.outputs.push(number);
+            if request.cumulative {
+                size_before = size;
+            }
+        }
+    }
+    if empty {
+        return Err("the response was empty".to_owned());
+    }
+    let outputs = reading.outputs.clone();
+    let texts = || output_texts(responses, &outputs, request.cumulative);
+    Ok(reading.finish(|| request.texts, texts, count))
+}
+
+#[derive(serde::Deserialize)]
+struct Event<'a> {
+    #[serde(borrow)]
+    output: Option<Output<'a>>,
+    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    code: Text<'a>,
+    #[serde(borrow, default)]
+    message: Text<'a>,
+}
+
+impl Event<'_> {
+    /// What went wrong. With output beside them, `code` and `message` are only a form of good news.
+    fn failure(&self) -> Option<String> {
+        if self.output.is_some() || (self.code.is_empty() && self.message.is_empty()) {
+            return None;
+        }
+        let (code, message) = (self.code.as_str(), self.message.as_str());
+        let details = if code.is_empty() {
+            String::new()
+        } else {
+            format!(" ({code})")
+        };
+        Some(format!("the server reported an error: {message}{details}"))
+    }
+}
+
+#[derive(serde::Deserialize)]
+struct Output<'a> {
+    #[serde(borrow, default)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    choices: Option<Vec<Choice<'a>>>,
+}
+
+#[derive(serde::Deserialize)]
+struct Choice<'a> {
+    #[serde(default)]
+    index: Count,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+}
+
+impl Output<'_> {
+    /// All that the model produced, in bytes.
+    fn size(&self) -> usize {
+        let messages = self
+            .choices
+            .iter()
+            .flatten()
+            .filter_map(|choice| choice.message.as_ref());
+        self.text.as_str().len() + messages.map(Message::size).sum::<usize>()
+    }
+}
+
+/// The text of each choice, out of the events that carried output.
+fn output_texts(responses: &[Vec<u8>], outputs: &[u32], cumulative: bool) -> Vec<String> {
+    let mut transcript = Transcript::new(cumulative);
+    let nothing = Message::default();
+    for &index in outputs {
+        // These were read before, so that there is nothing new to report.
+        let Ok(Some(Event {
+            output: Some(output),
+            ..
+        })) = read::<Event<'_>>(responses, index as usize)
+        else {
+            continue;
+        };
+        if !output.text.is_empty() {
+            transcript.add(0, &nothing, output.text.as_str());
+        }
+        for (place, choice) in output.choices.iter().flatten().enumerate() {
+            let message = choice.message.as_ref().unwrap_or(&nothing);
+            transcript.add(choice_number(choice.index, place), message, "");
+        }
+    }
+    transcript.into_texts()
+}
+
+/// What of the request matters for reading its response.
+struct Request {
+    cumulative: bool,
+    /// The content of each message; `None` where there is no text that could be counted.
+    texts: Option<Vec<String>>,
+}
+
+impl Request {
+    fn read(request: &str) -> Self {
+        #[derive(serde::Deserialize)]
+        struct Body<'a> {
+            #[serde(borrow)]
+            input: Option<Input<'a>>,
+            parameters: Option<Parameters>,
+        }
+
+        #[derive(serde::Deserialize)]
+        struct Input<'a> {
+            #[serde(borrow)]
+            messages: Option<Vec<Asked<'a>>>,
+            #[serde(borrow, default)]
+            prompt: Text<'a>,
+        }
+
+        #[derive(serde::Deserialize)]
+        struct Parameters {
+            incremental_output: Option<Value>,
+        }
+
+        let body: Option<Body<'_>> = from_str(request).ok();
+        let (input, parameters) = body.map_or((None, None), |body| (body.input, body.parameters));
+        let incremental = parameters.and_then(|parameters| parameters.incremental_output);
+        let texts = input.and_then(|input| match input.messages {
+            Some(messages) => Some(contents(&messages)),
+            None if input.prompt.is_empty() => None,
+            None => Some(vec![input.prompt.as_str().to_owned()]),
+        });
+        Self {
+            cumulative: incremental != Some(Value::Bool(true)),
+            texts,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,144 @@
+//! Bodies, and responses in both shapes and both manners of streaming.
+
+use super::*;
+use crate::Tokens;
+
+const INCREMENTAL: &str = r#"{"input":{"messages":[{"role":"user","content":"a b"}]},"parameters":{"incremental_output":true}}"#;
+const CUMULATIVE: &str = r#"{"input":{"prompt":"a b"},"parameters":{"incremental_output":false}}"#;
+
+/// The result with a tokenizer of which each word is a token, and the texts that it was asked to count.
+fn parsed(request: &str, events: &[&str]) -> (Result<Summary, String>, Vec<String>) {
+    let events: Vec<Vec<u8>> = events
+        .iter()
+        .map(|event| event.as_bytes().to_vec())
+        .collect();
+    let texts = std::cell::RefCell::new(Vec::new());
+    let result = parse(&events, request, |text| {
+        texts.borrow_mut().push(text.to_owned());
+        Some(text.split_whitespace().count() as u64)
+    });
+    (result, texts.into_inner())
+}
+
+#[test]
+fn parameters_go_into_the_parameters() {
+    let given = json!({"incremental_output": null, "top_p": 0.5});
+    let options = Options {
+        model: "m".to_owned(),
+        parameters: given.as_object().cloned().unwrap_or_default(),
+        ..Options::default()
+    };
+    let body = body(
+        &options,
+        Prompt::Messages(vec![json!({"role": "user"})]),
+        json!({"top_k": 1, "top_p": 1}),
+    );
+    assert_eq!(
+        body.to_string(),
+        r#"{"model":"m","input":{"messages":[{"role":"user"}]},"parameters":{"stream":true,"top_k":1,"top_p":0.5}}"#
+    );
+}
+
+#[test]
+fn the_usage_of_the_last_event_counts() {
+    let events = [
+        r#"{"output":{"text":"","finish_reason":"null"},"usage":{"input_tokens":1,"output_tokens":0},"request_id":"r"}"#,
+        r#"{"output":{"text":"x ","finish_reason":"null"},"usage":{"input_tokens":1,"output_tokens":1},"request_id":"r"}"#,
+        r#"{"output":{"text":"y","finish_reason":"null"},"usage":{"input_tokens":1,"output_tokens":2},"request_id":"r"}"#,
+        r#"{"output":{"text":"","finish_reason":"stop"},"usage":{"input_tokens":1,"output_tokens":3,"prompt_tokens_details":{"cached_tokens":1},"output_tokens_details":{"reasoning_tokens":2}}}"#,
+    ];
+    let expected = Summary::new(Tokens::Usage(1), Tokens::Usage(3))
+        .outputs([1, 2])
+        .metric("cached_tokens", 1.0)
+        .metric("reasoning_tokens", 2.0);
+    assert_eq!(parsed(INCREMENTAL, &events), (Ok(expected), vec![]));
+}
+
+#[test]
+fn messages_are_read_like_texts() {
+    let events = [
+        r#"{"output":{"choices":[{"message":{"role":"assistant","content":"","reasoning_content":"hm "},"finish_reason":"null"}]}}"#,
+        r#"{"output":{"choices":[{"message":{"content":"x y","reasoning_content":""}}]}}"#,
+        r#"{"output":{"choices":[{"message":{"content":"","tool_calls":[{"function":{"name":"f","arguments":"{}"}}]}}]}}"#,
+        r#"{"output":{"choices":[{"message":{"content":""},"finish_reason":"stop"}]}}"#,
+        r#"{"output":{"choices":null,"text":null}}"#,
+    ];
+    let (summary, texts) = parsed(INCREMENTAL, &events);
+    assert_eq!(
+        summary,
+        Ok(Summary::new(Tokens::Tokenizer(2), Tokens::Tokenizer(3)).outputs([0, 1, 2]))
+    );
+    assert_eq!(texts, ["a b", "hm x y{}"]);
+}
+
+#[test]
+fn a_text_that_is_repeated_is_counted_once() {
+    let events = [
+        r#"{"output":{"text":"x"}}"#,
+        r#"{"output":{"text":"x y"}}"#,
+        r#"{"output":{"text":"x y","finish_reason":"stop"},"usage":{"input_tokens":4}}"#,
+    ];
+    let (summary, texts) = parsed(CUMULATIVE, &events);
+    assert_eq!(
+        summary,
+        Ok(Summary::new(Tokens::Usage(4), Tokens::Tokenizer(2)).outputs([0, 1]))
+    );
+    assert_eq!(texts, ["x y"]);
+
+    let messages = [
+        r#"{"output":{"choices":[{"message":{"content":"","reasoning_content":"hm "}}]}}"#,
+        r#"{"output":{"choices":[{"message":{"content":"","reasoning_content":"hm hm "}}]}}"#,
+        r#"{"output":{"choices":[{"message":{"content":"x","reasoning_content":"hm hm "}}]}}"#,
+    ];
+    let (summary, texts) = parsed(r#"{"input":{"prompt":"a b"}}"#, &messages);
+    assert_eq!(
+        summary,
+        Ok(Summary::new(Tokens::Tokenizer(2), Tokens::Tokenizer(3)).outputs(0..3))
+    );
+    assert_eq!(texts, ["a b", "hm hm x"]);
+}
+
+#[test]
+fn an_error_fails_the_request() {
+    let good = r#"{"output":{"text":"x"},"code":"","message":""}"#;
+    let error = |event: &str| {
+        parsed(INCREMENTAL, &[good, event])
+            .0
+            .err()
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        error(r#"{"code":"InvalidParameter","message":"top_p is too large","request_id":"r"}"#),
+        "the server reported an error: top_p is too large (InvalidParameter)"
+    );
+    assert_eq!(
+        error(r#"{"code":500,"message":"m"}"#),
+        "the server reported an error: m"
+    );
+    assert_eq!(
+        error("{"),
+        "chunk 2, column 1: not valid JSON: EOF while parsing an object"
+    );
+    assert_eq!(
+        parsed(INCREMENTAL, &[]).0,
+        Err("the response was empty".to_owned())
+    );
+    assert!(
+        parsed(INCREMENTAL, &[good, r#"{"request_id":"r"}"#])
+            .0
+            .is_ok()
+    );
+}
+
+#[test]
+fn without_a_readable_request_the_prompt_is_unknown() {
+    let usage_free = r#"{"output":{"text":"x"}}"#;
+    for request in ["", "{}", r#"{"input":{}}"#] {
+        let (summary, _) = parsed(request, &[usage_free]);
+        assert_eq!(
+            summary,
+            Ok(Summary::new(Tokens::Unknown, Tokens::Tokenizer(1)).output(0)),
+            "{request}"
+        );
+    }
+}

@@ -1,0 +1,342 @@
+//! The pieces that responses of the chat APIs have in common, read without a copy where JSON allows it, and
+//! read leniently: servers differ in what they leave out, send as `null`, or send in another shape.
+
+use crate::json::explain;
+use crate::usage::Count;
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::Value;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Reads one response as JSON. `None` where it is blank, as an event that only keeps the stream alive.
+///
+/// Errors name the response by its number among all of them, from 1.
+pub(crate) fn read<'a, T: Deserialize<'a>>(
+    responses: &'a [Vec<u8>],
+    index: usize,
+) -> Result<Option<T>, String> {
+    let bytes = responses.get(index).map(Vec::as_slice).unwrap_or_default();
+    let place = || match responses.len() {
+        1 => "the response".to_owned(),
+        _ => format!("chunk {}", index + 1),
+    };
+    let explained = |error: serde_json::Error| explain(&place(), bytes, &error);
+    match bytes.trim_ascii_start().first() {
+        None => Ok(None),
+        Some(b'{') => serde_json::from_slice(bytes).map(Some).map_err(explained),
+        // An array would pass for an object whose fields come in order, so that it must not get as far.
+        Some(_) => match serde_json::from_slice::<IgnoredAny>(bytes) {
+            Ok(_) => Err(format!("{} is not a JSON object", place())),
+            Err(error) => Err(explained(error)),
+        },
+    }
+}
+
+/// What an `error` field says, or `None` where it says nothing: some servers always send it, empty.
+pub(crate) fn failure(error: &Value) -> Option<String> {
+    let message = match error {
+        Value::String(text) if !text.is_empty() => text.clone(),
+        Value::Object(fields) if !fields.is_empty() => {
+            let mut message = match &error["message"] {
+                Value::String(text) => text.clone(),
+                _ => return Some(format!("the server reported an error: {error}")),
+            };
+            let details: Vec<String> = [&error["type"], &error["code"]]
+                .into_iter()
+                .filter_map(plain)
+                .collect();
+            if !details.is_empty() {
+                message.push_str(&format!(" ({})", details.join(", ")));
+            }
+            message
+        }
+        _ => return None,
+    };
+    Some(format!("the server reported an error: {message}"))
+}
+
+fn plain(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// A text, or what stands where one is expected: nothing and values of other types are empty; an array is
+/// the texts of its parts; and an object, as a part of a content is, the text that it holds.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Text<'a>(Cow<'a, str>);
+
+impl Text<'_> {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Text)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text or the parts of one")
+    }
+
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(text))
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(text.to_owned()))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+        let mut all = String::new();
+        while let Some(part) = seq.next_element::<Text<'de>>()? {
+            all.push_str(part.as_str());
+        }
+        Ok(Cow::Owned(all))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut all = Cow::Borrowed("");
+        while let Some(key) = map.next_key::<Cow<'de, str>>()? {
+            if matches!(&*key, "text" | "thinking" | "refusal") {
+                let Text(part) = map.next_value()?;
+                all += part;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
+    }
+}
+
+/// A message, or the part of one that a chunk adds.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Message<'a> {
+    #[serde(borrow, default)]
+    content: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning_content: Text<'a>,
+    #[serde(borrow, default)]
+    reasoning: Text<'a>,
+    #[serde(borrow, default)]
+    refusal: Text<'a>,
+    #[serde(borrow)]
+    tool_calls: Option<Vec<ToolCall<'a>>>,
+    #[serde(borrow)]
+    function_call: Option<Function<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct ToolCall<'a> {
+    #[serde(borrow)]
+    function: Option<Function<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Function<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    arguments: Text<'a>,
+}
+
+impl Message<'_> {
+    /// The text of it all in bytes, names of functions included. Not zero means that it is output.
+    pub(crate) fn size(&self) -> usize {
+        let text = [&self.content, &self.refusal].map(|text| text.as_str().len());
+        let reasoning = self.reasoning_pieces().map(str::len);
+        let calls: usize = self
+            .functions()
+            .map(|f| f.name.as_str().len() + f.arguments.as_str().len())
+            .sum();
+        text.iter().sum::<usize>() + reasoning.iter().sum::<usize>() + calls
+    }
+
+    /// The reasoning under both names; the second is empty where a server sends the same twice.
+    fn reasoning_pieces(&self) -> [&str; 2] {
+        let (first, second) = (self.reasoning_content.as_str(), self.reasoning.as_str());
+        [first, if first == second { "" } else { second }]
+    }
+
+    fn functions(&self) -> impl Iterator<Item = &Function<'_>> {
+        let calls = self
+            .tool_calls
+            .iter()
+            .flatten()
+            .filter_map(|call| call.function.as_ref());
+        calls.chain(&self.function_call)
+    }
+}
+
+/// The text that a model produced, put together out of chunks, separately for each choice: to be counted,
+/// and only built where that is needed.
+pub(crate) struct Transcript {
+    /// Whether each chunk repeats the text before it.
+    cumulative: bool,
+    choices: Vec<(u64, Parts)>,
+}
+
+#[derive(Default)]
+struct Parts {
+    reasoning: String,
+    text: String,
+    arguments: String,
+}
+
+impl Transcript {
+    pub(crate) fn new(cumulative: bool) -> Self {
+        Self {
+            cumulative,
+            choices: Vec::new(),
+        }
+    }
+
+    /// Adds what a chunk brought for a choice.
+    pub(crate) fn add(&mut self, choice: u64, message: &Message<'_>, text: &str) {
+        let cumulative = self.cumulative;
+        let add = |whole: &mut String, pieces: &[&str]| {
+            if cumulative && pieces.iter().any(|piece| !piece.is_empty()) {
+                whole.clear();
+            }
+            whole.extend(pieces.iter().copied());
+        };
+        let arguments: Vec<&str> = message.functions().map(|f| f.arguments.as_str()).collect();
+        let parts = self.parts(choice);
+        add(&mut parts.reasoning, &message.reasoning_pieces());
+        add(
+            &mut parts.text,
+            &[message.content.as_str(), message.refusal.as_str(), text],
+        );
+        add(&mut parts.arguments, &arguments);
+    }
+
+    fn parts(&mut self, choice: u64) -> &mut Parts {
+        let place = self
+            .choices
+            .iter()
+            .position(|(known, _)| *known == choice)
+            .unwrap_or_else(|| {
+                self.choices.push((choice, Parts::default()));
+                self.choices.len() - 1
+            });
+        &mut self.choices[place].1
+    }
+
+    /// One text for each choice, or a single empty one where the model produced nothing.
+    pub(crate) fn into_texts(self) -> Vec<String> {
+        if self.choices.is_empty() {
+            return vec![String::new()];
+        }
+        self.choices
+            .into_iter()
+            .map(|(_, parts)| parts.reasoning + &parts.text + &parts.arguments)
+            .collect()
+    }
+}
+
+/// The number under which a choice is collected: the server's, or else its place in the list.
+pub(crate) fn choice_number(index: Count, place: usize) -> u64 {
+    index.0.unwrap_or(place as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(json: &str) -> String {
+        serde_json::from_str::<Text<'_>>(json)
+            .map(|text| text.as_str().to_owned())
+            .expect("valid JSON")
+    }
+
+    #[test]
+    fn a_text_without_escapes_is_not_copied() {
+        let Text(plain) = serde_json::from_str(r#""abc""#).expect("valid JSON");
+        assert!(matches!(plain, Cow::Borrowed("abc")));
+    }
+
+    #[test]
+    fn whatever_stands_for_a_text_is_read() {
+        assert_eq!(text(r#""a\nb""#), "a\nb");
+        for empty in [
+            "null",
+            "true",
+            "1",
+            "-1",
+            "1.5",
+            "[]",
+            "{}",
+            r#"{"type":"image_url","image_url":{"url":"u"}}"#,
+        ] {
+            assert_eq!(text(empty), "", "{empty}");
+        }
+        assert_eq!(
+            text(r#"["a",{"type":"text","text":"b"},null,{"thinking":[{"text":"c"}]}]"#),
+            "abc"
+        );
+    }
+
+    #[test]
+    fn an_empty_error_is_none() {
+        for none in ["null", "false", "\"\"", "{}", "[]", "0"] {
+            assert_eq!(
+                failure(&serde_json::from_str(none).expect("valid JSON")),
+                None,
+                "{none}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_what_it_has() {
+        let told = |json: &str| {
+            failure(&serde_json::from_str(json).expect("valid JSON")).unwrap_or_default()
+        };
+        assert_eq!(
+            told("\"out of memory\""),
+            "the server reported an error: out of memory"
+        );
+        assert_eq!(
+            told(r#"{"message":"busy","type":"overloaded","code":503,"param":null}"#),
+            "the server reported an error: busy (overloaded, 503)"
+        );
+        assert_eq!(
+            told(r#"{"reason":1}"#),
+            r#"the server reported an error: {"reason":1}"#
+        );
+    }
+}

@@ -1,0 +1,327 @@
+//! Bodies, and the responses that servers really send, odd ones included.
+
+use super::*;
+use crate::{Map, Tokens};
+
+const REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","content":"a b"},{"role":"user","content":[{"type":"text","text":"c"}]}]}"#;
+
+fn options(parameters: Value) -> Options {
+    let parameters = parameters.as_object().cloned().unwrap_or_else(Map::new);
+    Options {
+        model: "m".to_owned(),
+        parameters,
+        ..Options::default()
+    }
+}
+
+fn body_with(parameters: Value) -> String {
+    let body = body(&options(parameters), "hi".into(), json!({"stop": ["x"]})).to_string();
+    body.replace(
+        r#""model":"m","messages":[{"role":"user","content":"hi"}],"#,
+        "..,",
+    )
+}
+
+/// The result with a tokenizer of which each word is a token.
+fn parsed(chunks: &[&str]) -> Result<Summary, String> {
+    parse(&bytes(chunks), REQUEST, |text| {
+        Some(text.split_whitespace().count() as u64)
+    })
+}
+
+/// The texts that a tokenizer is asked to count.
+fn counted(chunks: &[&str]) -> Vec<String> {
+    let texts = std::cell::RefCell::new(Vec::new());
+    let result = parse(&bytes(chunks), "{}", |text| {
+        texts.borrow_mut().push(text.to_owned());
+        Some(0)
+    });
+    assert!(result.is_ok(), "{result:?}");
+    texts.into_inner()
+}
+
+fn bytes(chunks: &[&str]) -> Vec<Vec<u8>> {
+    chunks
+        .iter()
+        .map(|chunk| chunk.as_bytes().to_vec())
+        .collect()
+}
+
+fn delta(delta: &str) -> String {
+    format!(
+        r#"{{"id":"c","object":"chat.completion.chunk","choices":[{{"index":0,"delta":{delta},"finish_reason":null}}],"usage":null}}"#
+    )
+}
+
+fn outputs_of(deltas: &[&str]) -> Result<Summary, String> {
+    let mut chunks: Vec<String> = deltas.iter().map(|d| delta(d)).collect();
+    chunks.push(r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#.to_owned());
+    parsed(&chunks.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn usage() -> Summary {
+    Summary::new(Tokens::Usage(1), Tokens::Usage(2))
+}
+
+#[test]
+fn parameters_go_over_the_defaults_and_null_takes_them_away() {
+    assert_eq!(
+        body_with(json!({"stop": null, "top_p": 0.5, "stream_options": {"x": 1}})),
+        r#"{..,"stream":true,"stream_options":{"x":1},"top_p":0.5}"#
+    );
+    assert_eq!(
+        body_with(json!({"stream_options": null})),
+        r#"{..,"stream":true,"stop":["x"]}"#
+    );
+}
+
+#[test]
+fn stream_options_go_with_the_stream() {
+    assert_eq!(
+        body_with(json!({"stream": false})),
+        r#"{..,"stream":false,"stop":["x"]}"#
+    );
+    assert_eq!(body_with(json!({"stream": null})), r#"{..,"stop":["x"]}"#);
+    assert_eq!(
+        body_with(json!({"stream": false, "stream_options": {"x": 1}})),
+        r#"{..,"stream":false,"stream_options":{"x":1},"stop":["x"]}"#
+    );
+}
+
+#[test]
+fn a_conversation_is_sent_as_given() {
+    let messages = vec![
+        json!({"role": "user", "content": "a"}),
+        json!({"role": "assistant", "content": "b"}),
+    ];
+    let body = body(
+        &options(json!({})),
+        Prompt::Messages(messages.clone()),
+        json!(null),
+    );
+    assert_eq!(body["messages"], Value::Array(messages));
+}
+
+#[test]
+fn a_stream_with_usage_at_its_end() {
+    let result = outputs_of(&[
+        r#"{"role":"assistant","content":""}"#,
+        r#"{"content":"a"}"#,
+        r#"{"content":" b"}"#,
+        "{}",
+    ]);
+    assert_eq!(result, Ok(usage().outputs([1, 2])));
+}
+
+#[test]
+fn what_is_no_output() {
+    let result = outputs_of(&[
+        "null",
+        r#"{"content":null,"tool_calls":null,"function_call":null,"reasoning":null,"refusal":null}"#,
+        r#"{"content":[],"tool_calls":[]}"#,
+        r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"","arguments":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"function":null}]}"#,
+    ]);
+    assert_eq!(result, Ok(usage()));
+}
+
+#[test]
+fn what_is_output() {
+    let deltas = [
+        r#"{"content":"\n"}"#,
+        r#"{"content":[{"type":"text","text":"a"}]}"#,
+        r#"{"reasoning_content":"a"}"#,
+        r#"{"content":"","reasoning":"a"}"#,
+        r#"{"refusal":"no"}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"name":"f","arguments":""}}]}"#,
+        r#"{"tool_calls":[{"index":0,"function":{"arguments":"{"}}]}"#,
+        r#"{"function_call":{"name":"f"}}"#,
+        r#"{"function_call":{"arguments":"{"}}"#,
+    ];
+    assert_eq!(outputs_of(&deltas), Ok(usage().outputs(0..9)));
+}
+
+#[test]
+fn a_plain_response_and_one_of_the_older_api() {
+    let chat = r#" {"object":"chat.completion","choices":[{"message":{"role":"assistant","content":"x y"}}],"usage":{"prompt_tokens":7,"completion_tokens":2}}"#;
+    assert_eq!(
+        parsed(&[chat]),
+        Ok(Summary::new(Tokens::Usage(7), Tokens::Usage(2)).output(0))
+    );
+    let older = [
+        r#"{"choices":[{"text":""}]}"#,
+        r#"{"choices":[{"text":"x y z"}]}"#,
+    ];
+    assert_eq!(
+        parsed(&older),
+        Ok(Summary::new(Tokens::Tokenizer(3), Tokens::Tokenizer(3)).output(1))
+    );
+}
+
+#[test]
+fn the_last_report_of_each_figure_counts() {
+    let chunks = [
+        r#"{"choices":[{"delta":{"content":"a"}}],"usage":{"prompt_tokens":5,"completion_tokens":1}}"#,
+        r#"{"choices":[{"delta":{"content":"b"}}],"usage":{"prompt_tokens":5,"completion_tokens":2}}"#,
+        r#"{"choices":[],"usage":{"completion_tokens":3,"prompt_tokens":null}}"#,
+        r#"{"choices":null,"usage":null,"error":null}"#,
+    ];
+    assert_eq!(
+        parsed(&chunks),
+        Ok(Summary::new(Tokens::Usage(5), Tokens::Usage(3)).outputs([0, 1]))
+    );
+}
+
+#[test]
+fn each_side_is_counted_where_the_server_is_silent() {
+    let half = |usage: &str| {
+        parsed(&[
+            &delta(r#"{"content":"x y"}"#),
+            &format!(r#"{{"usage":{usage}}}"#),
+        ])
+    };
+    let expected = |prompt, completion| Ok(Summary::new(prompt, completion).output(0));
+    assert_eq!(
+        half(r#"{"prompt_tokens":9}"#),
+        expected(Tokens::Usage(9), Tokens::Tokenizer(2))
+    );
+    assert_eq!(
+        half(r#"{"completion_tokens":9}"#),
+        expected(Tokens::Tokenizer(3), Tokens::Usage(9))
+    );
+    assert_eq!(
+        half("{}"),
+        expected(Tokens::Tokenizer(3), Tokens::Tokenizer(2))
+    );
+}
+
+#[test]
+fn without_a_tokenizer_what_is_silent_is_unknown() {
+    let chunks =
+        bytes(&[r#"{"choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":4}}"#]);
+    let summary = parse(&chunks, REQUEST, |_| None);
+    assert_eq!(
+        summary,
+        Ok(Summary::new(Tokens::Usage(4), Tokens::Unknown).output(0))
+    );
+}
+
+#[test]
+fn nothing_is_counted_that_the_server_reported() {
+    let chunks =
+        bytes(&[r#"{"choices":[{"text":"x"}],"usage":{"prompt_tokens":4,"completion_tokens":1}}"#]);
+    let asked = std::cell::Cell::new(false);
+    let summary = parse(&chunks, REQUEST, |_| {
+        asked.set(true);
+        None
+    });
+    assert!(summary.is_ok() && !asked.get());
+}
+
+#[test]
+fn the_counted_text_is_reasoning_text_and_arguments() {
+    let deltas = [
+        r#"{"reasoning_content":"think ","reasoning":"think "}"#,
+        r#"{"reasoning_content":"more","reasoning":" and on"}"#,
+        r#"{"content":" say"}"#,
+        r#"{"tool_calls":[{"function":{"name":"f","arguments":"{\"a\""}}]}"#,
+        r#"{"tool_calls":[{"function":{"arguments":":1}"}}]}"#,
+    ];
+    let chunks: Vec<String> = deltas.iter().map(|d| delta(d)).collect();
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    assert_eq!(counted(&chunks), [r#"think more and on say{"a":1}"#]);
+}
+
+#[test]
+fn choices_are_counted_apart() {
+    let chunks = [
+        r#"{"choices":[{"index":1,"delta":{"content":"b1"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a1"}},{"index":1,"delta":{"content":"b2"}}]}"#,
+        r#"{"choices":[{"index":0,"delta":{"content":"a2"}}]}"#,
+    ];
+    assert_eq!(counted(&chunks), ["b1b2", "a1a2"]);
+    assert_eq!(
+        counted(&[r#"{"choices":[{"text":"a"},{"text":"b"}]}"#]),
+        ["a", "b"]
+    );
+    assert_eq!(counted(&[r#"{"choices":[]}"#]), [""]);
+}
+
+#[test]
+fn details_become_metrics() {
+    let usage = r#"{"prompt_tokens":4,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":1}}"#;
+    let expected = Summary::new(Tokens::Usage(4), Tokens::Usage(3))
+        .metric("cached_tokens", 2.0)
+        .metric("reasoning_tokens", 1.0);
+    assert_eq!(
+        parsed(&[&format!(r#"{{"choices":[],"usage":{usage}}}"#)]),
+        Ok(expected)
+    );
+    let silent = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}}"#;
+    assert_eq!(parsed(&[silent]), Ok(self::usage()));
+}
+
+#[test]
+fn an_error_in_the_stream_fails_the_request() {
+    let error = |chunk: &str| {
+        parsed(&[&delta(r#"{"content":"a"}"#), chunk])
+            .err()
+            .unwrap_or_default()
+    };
+    assert_eq!(
+        error(r#"{"error":{"message":"KV cache is full","type":"internal","code":500}}"#),
+        "the server reported an error: KV cache is full (internal, 500)"
+    );
+    assert_eq!(
+        error(r#"{"error":"aborted"}"#),
+        "the server reported an error: aborted"
+    );
+    assert_eq!(
+        error(r#"{"object":"error","message":"too long","code":400}"#),
+        "the server reported an error: too long"
+    );
+}
+
+#[test]
+fn what_cannot_be_read_is_named() {
+    let error = |chunk: &str| parsed(&[&delta("{}"), chunk]).err().unwrap_or_default();
+    assert_eq!(
+        error(r#"{"a":x}"#),
+        "chunk 2, column 6: not valid JSON: expected value"
+    );
+    assert_eq!(
+        error("<html>"),
+        "chunk 2, column 1: not valid JSON: expected value"
+    );
+    assert_eq!(error(r#"[{"choices":[]}]"#), "chunk 2 is not a JSON object");
+    assert!(error(r#"{"choices":7}"#).starts_with("chunk 2, column 12: invalid type: integer `7`"));
+    assert_eq!(
+        parsed(&["x"]),
+        Err("the response, column 1: not valid JSON: expected value".to_owned())
+    );
+    assert!(
+        parse(
+            &[b"{\"choices\":[{\"text\":\"\xff\"}]}".to_vec()],
+            "",
+            |_| None
+        )
+        .is_err()
+    );
+}
+
+#[test]
+fn no_response_is_an_error_and_a_blank_event_is_nothing() {
+    assert_eq!(parsed(&[]), Err("the response was empty".to_owned()));
+    assert_eq!(parsed(&["", " "]), Err("the response was empty".to_owned()));
+    let last = r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    assert_eq!(parsed(&["", last]), Ok(usage().output(1)));
+}
+
+#[test]
+fn the_prompt_of_the_older_api_is_counted_too() {
+    let texts = |request| prompt_texts(request).unwrap_or_default();
+    assert_eq!(texts(r#"{"prompt":"a b"}"#), ["a b"]);
+    assert_eq!(texts(r#"{"prompt":["a","b"]}"#), ["ab"]);
+    assert_eq!(prompt_texts(r#"{"prompt":[1,2]}"#), None);
+    assert_eq!(prompt_texts("x"), None);
+}
