@@ -91,13 +91,19 @@ impl ResponseLog {
     /// than this for one answer is broken. More is a failure of the request, with this figure in it.
     pub const LIMIT_BYTES: usize = 256 << 20;
 
+    /// The most events that a response may have: empty ones take no bytes, but each is noted.
+    pub const LIMIT_EVENTS: usize = 4 << 20;
+
     /// Adds the data of a complete event.
     ///
     /// # Errors
-    /// Gives back `false`, with nothing added, where the response would pass [`Self::LIMIT_BYTES`].
+    /// Gives back `false`, with nothing added, where the response would pass [`Self::LIMIT_BYTES`] or
+    /// [`Self::LIMIT_EVENTS`].
     #[must_use]
     pub fn push(&mut self, data: &[u8], arrival: Moment) -> bool {
-        if self.data.len() + data.len() > Self::LIMIT_BYTES {
+        if self.data.len() + data.len() > Self::LIMIT_BYTES
+            || self.events.len() >= Self::LIMIT_EVENTS
+        {
             return false;
         }
         self.data.extend_from_slice(data);
@@ -305,8 +311,8 @@ pub struct Reading {
     pub prompt: Option<TokenCount>,
     /// Tokens that the model produced. `None`: nobody could count them.
     pub completion: Option<TokenCount>,
-    /// Indices of the response events that carried output, ascending and within range. Never empty for
-    /// a response that has events: a parser that names none means all of them.
+    /// Indices of the response events that carried output, ascending and within range. Empty: the model
+    /// produced nothing.
     pub outputs: Vec<u32>,
     /// The parser's own figures.
     pub metrics: Vec<(String, f64)>,

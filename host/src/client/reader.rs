@@ -150,8 +150,9 @@ fn too_large() -> Failure {
     Failure::new(
         FailureKind::Protocol,
         format!(
-            "the response is larger than {} MiB, which is the most that is taken for one answer",
-            ResponseLog::LIMIT_BYTES >> 20
+            "the response has more than {} MiB or {} events, the most that is taken for one answer",
+            ResponseLog::LIMIT_BYTES >> 20,
+            ResponseLog::LIMIT_EVENTS
         ),
     )
 }

@@ -2,7 +2,7 @@
 
 use super::bindings::Plugin;
 use super::bindings::exports::llmuses::perf::perf_plugin as contract;
-use super::bindings::llmuses::perf::types::Prompt;
+use super::bindings::llmuses::perf::types::{self, Prompt};
 use super::engine::{CALL_LIMIT, TRANSFER_LIMIT_BYTES, ticks};
 use super::state::{State, printable};
 use crate::exchange::{Reading, ResponseLog, TokenCount, TokenSource};
@@ -46,11 +46,6 @@ pub struct BuildOptions {
 /// Requests under way in an instance.
 #[derive(Debug, Clone, Copy)]
 pub struct RequestIterator(ResourceAny);
-
-/// Names of metrics with which parsers tell the host who counted tokens; they are signals, not figures.
-const SIGNAL_PREFIX: &str = "llmuses.";
-const PROMPT_SIGNAL: &str = "llmuses.prompt_tokens_from";
-const COMPLETION_SIGNAL: &str = "llmuses.completion_tokens_from";
 
 /// An instance of a parser. It belongs to one thread at a time.
 pub struct ParserInstance {
@@ -154,27 +149,21 @@ impl ParserInstance {
                 plugin.call_parse_responses(store, &responses, request, parameters)
             })?
             .map_err(|message| CallError::Refused(printable(&message)))?;
-        self.check_outputs(&summary.outputs, response.len())?;
-        let source = |name| {
-            summary
-                .metrics
-                .iter()
-                .find(|(metric, _)| metric == name)
-                .map(|(_, value)| *value)
-        };
-        let outputs = if summary.outputs.is_empty() {
-            (0..response.len() as u32).collect()
-        } else {
-            summary.outputs
+        let outputs = match summary.outputs {
+            Some(outputs) => {
+                self.check_outputs(&outputs, response.len())?;
+                outputs
+            }
+            // A log holds fewer events than 2^32 (`ResponseLog::LIMIT_EVENTS`).
+            None => (0..response.len() as u32).collect(),
         };
         Ok(Reading {
-            prompt: token_count(summary.prompt_tokens, source(PROMPT_SIGNAL)),
-            completion: token_count(summary.completion_tokens, source(COMPLETION_SIGNAL)),
+            prompt: summary.prompt_tokens.map(token_count),
+            completion: summary.completion_tokens.map(token_count),
             outputs,
             metrics: summary
                 .metrics
                 .into_iter()
-                .filter(|(name, _)| !name.starts_with(SIGNAL_PREFIX))
                 .map(|(name, value)| (printable(&name), value))
                 .collect(),
         })
@@ -236,29 +225,13 @@ pub(super) fn reason_of(error: &wasmtime::Error) -> String {
     }
 }
 
-/// A count with its source, as the signal of the SDK has it: 0 unknown, 1 usage of the server, 2
-/// tokenizer. A parser without the signal counted somehow.
-fn token_count(tokens: u64, signal: Option<f64>) -> Option<TokenCount> {
-    let source = match signal {
-        None => TokenSource::Parser,
-        Some(0.0) => return None,
-        Some(1.0) => TokenSource::Server,
-        Some(2.0) => TokenSource::Tokenizer,
-        Some(_) => TokenSource::Parser,
-    };
-    Some(TokenCount { tokens, source })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_signal_of_the_kit_says_who_counted() {
-        assert_eq!(token_count(7, Some(0.0)), None);
-        let source = |signal| token_count(7, signal).map(|count| count.source);
-        assert_eq!(source(Some(1.0)), Some(TokenSource::Server));
-        assert_eq!(source(Some(2.0)), Some(TokenSource::Tokenizer));
-        assert_eq!(source(None), Some(TokenSource::Parser));
+fn token_count(count: types::TokenCount) -> TokenCount {
+    TokenCount {
+        tokens: count.tokens,
+        source: match count.source {
+            types::TokenSource::Server => TokenSource::Server,
+            types::TokenSource::Tokenizer => TokenSource::Tokenizer,
+            types::TokenSource::Parser => TokenSource::Parser,
+        },
     }
 }

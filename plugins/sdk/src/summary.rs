@@ -1,6 +1,6 @@
 //! What a parser found in one response, and where it has its token counts from.
 
-use crate::bindings::llmuses::perf::types::ResponseSummary;
+use crate::bindings::llmuses::perf::types::{ResponseSummary, TokenCount, TokenSource};
 
 /// A number of tokens, and who counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -9,19 +9,22 @@ pub enum Tokens {
     Usage(u64),
     /// The tokenizer counted them.
     Tokenizer(u64),
+    /// The parser counted them in a way of its own.
+    Parser(u64),
     /// Nobody counted. The host leaves such a figure out rather than showing a zero.
     #[default]
     Unknown,
 }
 
-impl Tokens {
-    /// The number for the contract, which knows no "unknown", and the code for who counted.
-    fn split(self) -> (u64, f64) {
-        match self {
-            Self::Unknown => (0, 0.0),
-            Self::Usage(count) => (count, 1.0),
-            Self::Tokenizer(count) => (count, 2.0),
-        }
+impl From<Tokens> for Option<TokenCount> {
+    fn from(tokens: Tokens) -> Self {
+        let (tokens, source) = match tokens {
+            Tokens::Unknown => return None,
+            Tokens::Usage(count) => (count, TokenSource::Server),
+            Tokens::Tokenizer(count) => (count, TokenSource::Tokenizer),
+            Tokens::Parser(count) => (count, TokenSource::Parser),
+        };
+        Some(TokenCount { tokens, source })
     }
 }
 
@@ -35,16 +38,11 @@ impl Tokens {
 ///     .output(2)
 ///     .metric("cached_tokens", 4.0);
 /// ```
-///
-/// The contract has plain numbers of tokens. Who counted them travels as two metrics,
-/// `llmuses.prompt_tokens_from` and `llmuses.completion_tokens_from`: 1 stands for the server's usage, 2 for
-/// the tokenizer, 0 for unknown. The host keeps names that begin with `llmuses.` to itself and doesn't
-/// report them. Without the two, as from a component made by other means, it takes the numbers as known.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Summary {
     prompt: Tokens,
     completion: Tokens,
-    outputs: Vec<u32>,
+    outputs: Option<Vec<u32>>,
     metrics: Vec<(String, f64)>,
 }
 
@@ -60,15 +58,15 @@ impl Summary {
 
     /// Adds the index of a response that carried something the model produced: text, reasoning or a part of
     /// a tool call. Indices count from 0 and are added in ascending order. The time to first token is that
-    /// of the first; where there are none, the host takes every response for output.
+    /// of the first. Without a call of this or of [`Self::outputs`], the host takes every response for output.
     pub fn output(mut self, index: u32) -> Self {
-        self.outputs.push(index);
+        self.outputs.get_or_insert_default().push(index);
         self
     }
 
-    /// The same for several indices, ascending.
+    /// The same for several indices, ascending. None at all says that the model produced nothing.
     pub fn outputs(mut self, indices: impl IntoIterator<Item = u32>) -> Self {
-        self.outputs.extend(indices);
+        self.outputs.get_or_insert_default().extend(indices);
         self
     }
 
@@ -81,16 +79,11 @@ impl Summary {
 
 impl From<Summary> for ResponseSummary {
     fn from(summary: Summary) -> Self {
-        let (prompt_tokens, prompt_from) = summary.prompt.split();
-        let (completion_tokens, completion_from) = summary.completion.split();
-        let mut metrics = summary.metrics;
-        metrics.push(("llmuses.prompt_tokens_from".to_owned(), prompt_from));
-        metrics.push(("llmuses.completion_tokens_from".to_owned(), completion_from));
         Self {
-            prompt_tokens,
-            completion_tokens,
+            prompt_tokens: summary.prompt.into(),
+            completion_tokens: summary.completion.into(),
             outputs: summary.outputs,
-            metrics,
+            metrics: summary.metrics,
         }
     }
 }
@@ -105,17 +98,17 @@ mod tests {
             .outputs([0, 2])
             .metric("x", 0.5);
         let record = ResponseSummary::from(given);
-        assert_eq!((record.prompt_tokens, record.completion_tokens), (3, 0));
-        assert_eq!(record.outputs, [0, 2]);
-        assert_eq!(
-            record.metrics,
-            [
-                ("x".to_owned(), 0.5),
-                ("llmuses.prompt_tokens_from".to_owned(), 2.0),
-                ("llmuses.completion_tokens_from".to_owned(), 0.0),
-            ]
-        );
-        let record = ResponseSummary::from(Summary::new(Tokens::Usage(1), Tokens::Usage(0)));
-        assert!(record.metrics.iter().all(|&(_, from)| from == 1.0));
+        let prompt = record.prompt_tokens.unwrap();
+        assert_eq!((prompt.tokens, prompt.source), (3, TokenSource::Tokenizer));
+        assert!(record.completion_tokens.is_none());
+        assert_eq!(record.outputs, Some(vec![0, 2]));
+        assert_eq!(record.metrics, [("x".to_owned(), 0.5)]);
+    }
+
+    #[test]
+    fn no_output_is_not_the_same_as_output_not_told() {
+        let told = Summary::default().outputs([]);
+        assert_eq!(ResponseSummary::from(told).outputs, Some(vec![]));
+        assert_eq!(ResponseSummary::from(Summary::default()).outputs, None);
     }
 }

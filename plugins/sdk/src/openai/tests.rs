@@ -122,7 +122,7 @@ fn what_is_no_output() {
         r#"{"tool_calls":[{"index":0,"id":"1","function":{"name":"","arguments":""}}]}"#,
         r#"{"tool_calls":[{"index":0,"function":null}]}"#,
     ]);
-    assert_eq!(result, Ok(usage()));
+    assert_eq!(result, Ok(usage().outputs([])));
 }
 
 #[test]
@@ -251,6 +251,7 @@ fn choices_are_counted_apart() {
 fn details_become_metrics() {
     let usage = r#"{"prompt_tokens":4,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":1}}"#;
     let expected = Summary::new(Tokens::Usage(4), Tokens::Usage(3))
+        .outputs([])
         .metric("cached_tokens", 2.0)
         .metric("reasoning_tokens", 1.0);
     assert_eq!(
@@ -258,7 +259,7 @@ fn details_become_metrics() {
         Ok(expected)
     );
     let silent = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2,"prompt_tokens_details":null,"completion_tokens_details":{"reasoning_tokens":null}}}"#;
-    assert_eq!(parsed(&[silent]), Ok(self::usage()));
+    assert_eq!(parsed(&[silent]), Ok(self::usage().outputs([])));
 }
 
 #[test]

@@ -1,0 +1,266 @@
+//! What the end-to-end tests share: running the program, the mock server as a process of its own, and
+//! reading the database.
+
+use rusqlite::Connection;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// No test run of the program takes longer than this.
+const LONGEST_RUN: Duration = Duration::from_secs(120);
+
+/// The repository.
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the crate lies in the repository")
+        .to_owned()
+}
+
+/// A sample of `datasets/`.
+pub fn sample(name: &str) -> PathBuf {
+    repository().join("datasets").join(name)
+}
+
+/// The program, with a cache of compiled parsers that the tests share and nobody else uses.
+pub fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_llmuses"));
+    command
+        .env("XDG_CACHE_HOME", cache_home())
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::null());
+    command
+}
+
+fn cache_home() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache")
+}
+
+/// How a run of the program ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; `None` after a signal.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// Runs a command to its end. Fails the test if that takes too long.
+pub fn run(command: &mut Command) -> Ended {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    wait(child)
+}
+
+/// Waits for a child whose standard output and error are pipes.
+pub fn wait(mut child: Child) -> Ended {
+    let deadline = Instant::now() + LONGEST_RUN;
+    let output = reader(child.stdout.take());
+    let error = reader(child.stderr.take());
+    let status = loop {
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().ok();
+            panic!("the program did not end within {LONGEST_RUN:?}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    };
+    Ended {
+        code: status.code(),
+        stdout: output.join().expect("standard output was read"),
+        stderr: error.join().expect("standard error was read"),
+    }
+}
+
+fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {
+    std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        if let Some(mut pipe) = pipe {
+            pipe.read_to_end(&mut bytes).ok();
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    })
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// A folder for one test, removed at its end, and runs of `perf` in it.
+pub struct Bench {
+    folder: tempfile::TempDir,
+}
+
+impl Bench {
+    /// An empty folder.
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().expect("a folder for temporary files"),
+        }
+    }
+
+    /// A path in the folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the folder.
+    pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
+        let path = self.path(name);
+        std::fs::write(&path, content).expect("the file can be written");
+        path
+    }
+
+    /// `llmuses perf --model m --name run ARGUMENTS`, in the folder; results go to `run.db`.
+    pub fn perf(&self, arguments: &[&str]) -> Command {
+        let mut command = program();
+        command
+            .current_dir(self.folder.path())
+            .args(["perf", "--model", "m", "--name", "run"])
+            .args(arguments);
+        command
+    }
+
+    /// The database of the run.
+    pub fn database(&self) -> Connection {
+        Connection::open(self.path("run.db")).expect("the run left a database")
+    }
+
+    /// The rows of a query on the database, each as a JSON array.
+    pub fn rows(&self, query: &str) -> Vec<Vec<Value>> {
+        let database = self.database();
+        let mut statement = database.prepare(query).expect("the query is right");
+        let columns = statement.column_count();
+        statement
+            .query_map([], |row| {
+                (0..columns)
+                    .map(|column| {
+                        Ok(match row.get_ref(column)? {
+                            rusqlite::types::ValueRef::Null => Value::Null,
+                            rusqlite::types::ValueRef::Integer(value) => value.into(),
+                            rusqlite::types::ValueRef::Real(value) => value.into(),
+                            rusqlite::types::ValueRef::Text(text)
+                            | rusqlite::types::ValueRef::Blob(text) => {
+                                String::from_utf8_lossy(text).into_owned().into()
+                            }
+                        })
+                    })
+                    .collect()
+            })
+            .expect("the query runs")
+            .collect::<Result<_, _>>()
+            .expect("the rows can be read")
+    }
+
+    /// The first value of a query on the database.
+    pub fn value(&self, query: &str) -> Value {
+        self.rows(query)
+            .first()
+            .and_then(|row| row.first())
+            .cloned()
+            .unwrap_or(Value::Null)
+    }
+}
+
+/// `llmuses mock-server` in a process of its own.
+pub struct Mock {
+    child: Child,
+    address: String,
+}
+
+impl Mock {
+    /// Starts it on a free port with these arguments.
+    pub fn start(arguments: &[&str]) -> Self {
+        let mut child = program()
+            .args(["mock-server", "--until-stdin-closes"])
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the mock server starts");
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it has an output"))
+            .read_line(&mut line)
+            .expect("it says something");
+        let address = line
+            .trim()
+            .strip_prefix("listening on http://")
+            .expect("it says where it listens")
+            .to_owned();
+        Self { child, address }
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The URL of the chat endpoint.
+    pub fn chat(&self) -> String {
+        self.url("/v1/chat/completions")
+    }
+
+    /// What it did since it was last asked.
+    pub fn truth(&self) -> Value {
+        self.get("/truth")
+    }
+
+    /// The JSON that a path answers with.
+    pub fn get(&self, path: &str) -> Value {
+        let mut stream = TcpStream::connect(&self.address).expect("the mock server listens");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nhost: mock\r\nconnection: close\r\n\r\n"
+        )
+        .expect("it takes the request");
+        let mut reader = BufReader::new(stream);
+        let mut length = 0;
+        loop {
+            let mut line = String::new();
+            reader.read_line(&mut line).expect("it answers");
+            let line = line.trim().to_ascii_lowercase();
+            if line.is_empty() {
+                break;
+            }
+            if let Some(value) = line.strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length is a number");
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("the whole body comes");
+        serde_json::from_slice(&body).expect("it answers with JSON")
+    }
+
+    /// The bodies of the requests that it saw, as JSON, in order of arrival.
+    pub fn bodies(&self) -> Vec<Value> {
+        self.get("/bodies?limit=1000")["bodies"]
+            .as_array()
+            .expect("a list of bodies")
+            .iter()
+            .map(|seen| seen["body"].clone())
+            .collect()
+    }
+}
+
+impl Drop for Mock {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
