@@ -81,25 +81,26 @@ enum Usage {
 
 /// Runs `llmuses mock-server`.
 pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome> {
-    let mut config = MockConfig::default();
-    config.listen = match arguments.port {
-        Some(port) => SocketAddr::from(([127, 0, 0, 1], port)),
-        None => arguments.listen,
+    let config = MockConfig {
+        listen: match arguments.port {
+            Some(port) => SocketAddr::from(([127, 0, 0, 1], port)),
+            None => arguments.listen,
+        },
+        ttft: arguments.ttft,
+        ttft_jitter: arguments.ttft_jitter,
+        itl: arguments.itl,
+        itl_jitter: arguments.itl_jitter,
+        tokens: arguments.tokens,
+        role_chunk: arguments.role_chunk,
+        usage: match arguments.usage {
+            Usage::Off => UsageMode::Off,
+            Usage::Final => UsageMode::Final,
+            Usage::Every => UsageMode::Every,
+        },
+        error_rate: arguments.error_rate,
+        seed: arguments.seed,
+        model: arguments.model,
     };
-    config.ttft = arguments.ttft;
-    config.ttft_jitter = arguments.ttft_jitter;
-    config.itl = arguments.itl;
-    config.itl_jitter = arguments.itl_jitter;
-    config.tokens = arguments.tokens;
-    config.role_chunk = arguments.role_chunk;
-    config.usage = match arguments.usage {
-        Usage::Off => UsageMode::Off,
-        Usage::Final => UsageMode::Final,
-        Usage::Every => UsageMode::Every,
-    };
-    config.error_rate = arguments.error_rate;
-    config.seed = arguments.seed;
-    config.model = arguments.model;
     if arguments.until_stdin_closes {
         end_with_standard_input()?;
     }

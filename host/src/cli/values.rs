@@ -51,16 +51,15 @@ pub(super) fn parameter(text: &str) -> Value {
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     let wrong = || "it should be a number of seconds above 0, such as 120 or 0.5".to_owned();
     let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
-    if !(seconds > 0.0) {
+    if seconds.is_nan() || seconds <= 0.0 {
         return Err(wrong());
     }
-    let time = Duration::try_from_secs_f64(seconds).map_err(|_| wrong())?;
     // Deadlines are computed by addition; a century is for ever, and cannot overflow.
-    const CENTURY: Duration = Duration::from_secs(100 * 366 * 24 * 3600);
-    if time.is_zero() {
-        return Err(wrong());
+    const CENTURY: f64 = 100.0 * 366.0 * 24.0 * 3600.0;
+    match Duration::from_secs_f64(seconds.min(CENTURY)) {
+        Duration::ZERO => Err(wrong()),
+        time => Ok(time),
     }
-    Ok(time.min(CENTURY))
 }
 
 /// Reads a duration for timing: a number with `us`, `ms` or `s`, or of seconds without a unit.
@@ -142,7 +141,7 @@ mod tests {
         for text in ["0", "-1", "x", "nan", ""] {
             assert!(seconds(text).is_err(), "{text}");
         }
-        assert!(seconds("1e300").is_err());
+        assert!(seconds("1e300").is_ok());
         assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
         assert_eq!(duration("200us").unwrap(), Duration::from_micros(200));
         assert_eq!(duration("1.5").unwrap(), Duration::from_millis(1500));

@@ -11,7 +11,6 @@ pub struct BodyReader {
     form: Form,
     log: ResponseLog,
     failure: Option<Failure>,
-    bytes: u64,
 }
 
 #[derive(Debug)]
@@ -41,7 +40,6 @@ impl BodyReader {
             form,
             log,
             failure: None,
-            bytes: 0,
         }
     }
 
@@ -50,7 +48,6 @@ impl BodyReader {
     /// # Errors
     /// A failure where the response is larger than is taken.
     pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
-        self.bytes += bytes.len() as u64;
         match &mut self.form {
             Form::Events(splitter) => {
                 let (log, failure) = (&mut self.log, &mut self.failure);
@@ -73,7 +70,6 @@ impl BodyReader {
                     return Ok(());
                 };
                 let start = std::mem::take(start);
-                self.bytes -= start.len() as u64;
                 self.form = if is_stream {
                     self.log.set_streamed();
                     Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
@@ -113,11 +109,6 @@ impl BodyReader {
         {
             let _ = self.log.push(body, at);
         }
-    }
-
-    /// Bytes of the body so far.
-    pub fn bytes(&self) -> u64 {
-        self.bytes
     }
 
     /// The events, and the failure that the server reported among them.
@@ -205,7 +196,6 @@ mod tests {
             reader.push(b"a: x\n\ndata: y", at(2)).unwrap();
             reader.push(b"\n\ndata: [DONE]\n\n", at(3)).unwrap();
             reader.finish(at(4));
-            assert_eq!(reader.bytes(), 31);
             let (log, failure) = reader.into_parts();
             assert!(failure.is_none() && log.is_streamed());
             assert_eq!(log.iter().collect::<Vec<_>>(), [b"x", b"y"]);
