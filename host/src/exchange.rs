@@ -2,6 +2,7 @@
 //! statistics and sinks. Nothing here computes a metric; `stats::measure` does.
 
 use crate::clock::Moment;
+pub use crate::kernel_io::StampQuality;
 use std::time::Duration;
 
 /// Everything that is known of one request once it is over, well or badly.
@@ -45,25 +46,6 @@ pub struct ResponseHead {
     pub status: u16,
     /// When the head was complete.
     pub at: Moment,
-}
-
-/// Where the arrival stamps of a response came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum StampQuality {
-    /// The kernel's receive time of the bytes: right however busy this process is.
-    Kernel,
-    /// The clock, read when a read returned: late by as long as this process was kept waiting.
-    Read,
-}
-
-impl StampQuality {
-    /// A few words for reports and the database.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Kernel => "kernel receive time",
-            Self::Read => "return of the read",
-        }
-    }
 }
 
 /// One response event: where its data ends in the buffer, and when it was complete.

@@ -1,0 +1,329 @@
+//! A TCP stream that knows when its bytes arrived.
+//!
+//! A program that takes the time after its `read` returned measures how long it waited for a
+//! processor as well. The kernel noted the arrival long before, when the packet came in, and hands
+//! that time over beside the bytes where it is asked to. [`StampedStream`] asks, so that whoever reads
+//! from it late still learns the right time; and it takes the time of each write just before the
+//! system call, for the other direction.
+//!
+//! Kernel stamps are wall-clock times. Each is made a monotonic [`Instant`] with the difference
+//! of the two clocks as it is right after the read, so a step of the wall clock spoils only the stamps of
+//! bytes that were waiting at that moment.
+//!
+//! What to know about stamps on TCP:
+//!
+//! * The stamp of a read is that of the last packet whose last byte the read took. A read that ends in
+//!   the middle of a packet gets none, and is stamped on its return: give it a buffer of a few kilobytes.
+//! * The kernel starts to stamp a moment after the first socket of the machine asks, and stops when
+//!   the last one is closed. Whoever needs stamps from the first byte on keeps a socket that has asked
+//!   open throughout ([`ask_for_stamps`] on a listener, say); sockets that a listener accepts inherit
+//!   the wish.
+//! * There are kernel stamps on Linux with 64-bit pointers. Elsewhere every stamp is of the read's return,
+//!   and says so.
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod kernel;
+#[cfg(test)]
+mod tests;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Who took the time of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum StampQuality {
+    /// The kernel, when the packet with the bytes came in: right however busy this process is.
+    Kernel,
+    /// This program, after the read that brought the bytes had returned: late by as long as it was kept
+    /// waiting.
+    Read,
+}
+
+impl StampQuality {
+    /// A few words for reports and the database.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel receive time",
+            Self::Read => "return of the read",
+        }
+    }
+}
+
+/// When bytes arrived, and how well that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// The monotonic time of the arrival.
+    pub at: Instant,
+    /// Who took it.
+    pub quality: StampQuality,
+}
+
+/// One write that the kernel accepted, wholly or in part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Write {
+    /// The time just before the system call.
+    pub at: Instant,
+    /// How many bytes the caller wanted written.
+    pub offered: usize,
+    /// How many of them, from the front, the kernel took.
+    pub accepted: usize,
+}
+
+/// What wants to know of the writes of a [`StampedStream`].
+///
+/// It is called on the path of every write, so it should do little.
+pub trait WriteHook {
+    /// The kernel took bytes. Not called for writes that failed or have to wait.
+    fn wrote(&mut self, write: Write);
+}
+
+/// The hook of a stream whose writes nobody listens to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoHook;
+
+impl WriteHook for NoHook {
+    fn wrote(&mut self, _write: Write) {}
+}
+
+/// What a stream and its handles have in common. Only the stream writes to it.
+#[derive(Debug, Default)]
+struct Shared {
+    /// The last read: see [`pack`]. Zero before the first.
+    last_read: AtomicU64,
+    /// The last write: [`to_nanos`]. Zero before the first.
+    last_write: AtomicU64,
+    /// Reads that brought bytes.
+    reads: AtomicU64,
+}
+
+/// Tells the times of a [`StampedStream`] after that has been moved into a connection.
+///
+/// Clones tell the same. Reading costs an atomic load. It is exact for whoever runs in the
+/// same task as the stream; another thread may see one of the values before the next.
+#[derive(Debug, Clone)]
+pub struct StampHandle(Arc<Shared>);
+
+impl StampHandle {
+    /// When the bytes of the last read that brought any arrived; nothing before the first.
+    pub fn last_read(&self) -> Option<Stamp> {
+        unpack(self.0.last_read.load(Ordering::Relaxed))
+    }
+
+    /// The time just before the last write of which the kernel took bytes; nothing before the first.
+    pub fn last_write(&self) -> Option<Instant> {
+        match self.0.last_write.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(from_nanos(nanos)),
+        }
+    }
+
+    /// How many reads have brought bytes. It tells a new stamp from an old one.
+    pub fn reads(&self) -> u64 {
+        self.0.reads.load(Ordering::Relaxed)
+    }
+}
+
+/// A connected TCP stream with the times of its reads and writes.
+///
+/// It is a plain [`AsyncRead`] and [`AsyncWrite`], to be wrapped by TLS or by an HTTP library; the
+/// times come out of the [`StampHandle`] taken before that.
+#[derive(Debug)]
+pub struct StampedStream<H = NoHook> {
+    stream: TcpStream,
+    kernel: bool,
+    shared: Arc<Shared>,
+    hook: H,
+}
+
+impl StampedStream {
+    /// Takes over a connected stream and asks the kernel for stamps. Where it has none to give, the
+    /// stream works all the same and its stamps are of [`StampQuality::Read`].
+    pub fn new(stream: TcpStream) -> Self {
+        Self::with_hook(stream, NoHook)
+    }
+}
+
+impl<H: WriteHook> StampedStream<H> {
+    /// The same as [`StampedStream::new`], with a hook that is told of every write.
+    pub fn with_hook(stream: TcpStream, hook: H) -> Self {
+        Self {
+            kernel: ask_for_stamps(&stream),
+            stream,
+            shared: Arc::default(),
+            hook,
+        }
+    }
+}
+
+impl<H> StampedStream<H> {
+    /// A handle that tells the times of this stream.
+    pub fn handle(&self) -> StampHandle {
+        StampHandle(Arc::clone(&self.shared))
+    }
+
+    /// Whether the kernel agreed to stamp what this stream receives.
+    pub fn has_kernel_stamps(&self) -> bool {
+        self.kernel
+    }
+
+    /// The stream below, for its options and addresses. Reads past this type are not stamped.
+    pub fn get_ref(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    fn note_read(&self, arrived: Option<Instant>) {
+        let stamp = match arrived {
+            Some(at) => Stamp {
+                at,
+                quality: StampQuality::Kernel,
+            },
+            None => Stamp {
+                at: Instant::now(),
+                quality: StampQuality::Read,
+            },
+        };
+        self.shared.last_read.store(pack(stamp), Ordering::Relaxed);
+        self.shared.reads.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl<H: WriteHook> StampedStream<H> {
+    fn note_write(
+        &mut self,
+        at: Instant,
+        offered: usize,
+        done: Poll<io::Result<usize>>,
+    ) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(Ok(accepted)) = done {
+            self.shared
+                .last_write
+                .store(to_nanos(at), Ordering::Relaxed);
+            self.hook.wrote(Write {
+                at,
+                offered,
+                accepted,
+            });
+        }
+        done
+    }
+}
+
+impl<H: Unpin> AsyncRead for StampedStream<H> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        // A read into no room would look like the end of the stream.
+        if buf.remaining() == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        if this.kernel {
+            return kernel::poll_read(&this.stream, cx, buf)
+                .map_ok(|arrived| arrived.into_iter().for_each(|at| this.note_read(at)));
+        }
+        let before = buf.filled().len();
+        std::task::ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+        if buf.filled().len() > before {
+            this.note_read(None);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<H: WriteHook + Unpin> AsyncWrite for StampedStream<H> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let at = Instant::now();
+        let done = Pin::new(&mut this.stream).poll_write(cx, buf);
+        this.note_write(at, buf.len(), done)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let at = Instant::now();
+        let done = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
+        let offered = bufs.iter().map(|buf| buf.len()).sum();
+        this.note_write(at, offered, done)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Asks the kernel to stamp what a socket receives; false where it will not.
+///
+/// A [`StampedStream`] does this itself. It is for listeners, whose accepted sockets then have their
+/// stamps from the very first byte on, and for a socket that is kept only to keep the stamps coming.
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+pub fn ask_for_stamps(socket: &impl std::os::fd::AsFd) -> bool {
+    kernel::ask(socket.as_fd())
+}
+
+/// Asks the kernel to stamp what a socket receives; false, since this system cannot.
+#[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+pub fn ask_for_stamps<S>(_socket: &S) -> bool {
+    false
+}
+
+/// The instant from which this process counts the nanoseconds in its atomics. It lies an hour back, so
+/// that bytes that came before the first stamp have a positive number too.
+fn anchor() -> Instant {
+    static ANCHOR: OnceLock<Instant> = OnceLock::new();
+    *ANCHOR.get_or_init(|| {
+        let now = Instant::now();
+        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+    })
+}
+
+/// An instant as nanoseconds since the anchor, never zero.
+fn to_nanos(at: Instant) -> u64 {
+    let nanos = at.saturating_duration_since(anchor()).as_nanos();
+    u64::try_from(nanos).unwrap_or(u64::MAX).max(1)
+}
+
+fn from_nanos(nanos: u64) -> Instant {
+    anchor() + Duration::from_nanos(nanos)
+}
+
+/// A stamp in one word, so that its two halves cannot be of different reads: the nanoseconds above, the
+/// quality in the lowest bit. 63 bits of nanoseconds are 292 years.
+fn pack(stamp: Stamp) -> u64 {
+    to_nanos(stamp.at) << 1 | u64::from(stamp.quality == StampQuality::Kernel)
+}
+
+fn unpack(word: u64) -> Option<Stamp> {
+    (word != 0).then(|| Stamp {
+        at: from_nanos(word >> 1),
+        quality: match word & 1 {
+            1 => StampQuality::Kernel,
+            _ => StampQuality::Read,
+        },
+    })
+}
