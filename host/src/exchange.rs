@@ -35,6 +35,8 @@ pub struct Exchange {
 pub struct ConnectionOpening {
     /// Name resolution. `None`: the transport could not tell it apart, or the host is an address.
     pub dns: Option<Duration>,
+    /// The TLS handshake. `None`: there was none, or the transport could not tell it apart.
+    pub tls: Option<Duration>,
     /// All of it: name resolution, TCP and TLS.
     pub total: Duration,
 }

@@ -45,6 +45,10 @@ pub struct Plan {
     pub insecure: bool,
     /// Whether requests and responses are shown on standard error.
     pub debug: bool,
+    /// What carries requests.
+    pub transport: TransportChoice,
+    /// Whether the connections of a closed loop are opened before it begins.
+    pub warm_connections: bool,
     /// How many threads carry requests.
     pub client_threads: usize,
     /// Whether compiled parsers are kept on disk for the next run.
@@ -112,6 +116,25 @@ impl Arrivals {
     }
 }
 
+/// What carries requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportChoice {
+    /// Sockets of our own: HTTP/1.1, arrivals by the kernel's clock.
+    Socket,
+    /// reqwest: HTTP/1.1 or HTTP/2, arrivals as reads return.
+    Reqwest,
+}
+
+impl TransportChoice {
+    /// Its name, as on the command line and in reports.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Socket => "socket",
+            Self::Reqwest => "reqwest",
+        }
+    }
+}
+
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -161,6 +184,8 @@ impl Plan {
             "tokenizer": self.tokenizer.as_ref().map(|path| path.display().to_string()),
             "skip_bad_lines": self.skip_bad_lines,
             "insecure": self.insecure,
+            "transport": self.transport.as_str(),
+            "warm_connections": self.warm_connections,
             "client_threads": self.client_threads,
         })
     }

@@ -1,14 +1,15 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+use crate::client::ReqwestTransport;
 use crate::client::capacity::{self, CapacityError};
+use crate::client::socket::{SocketSettings, SocketTransport, TlsError};
 use crate::client::worker::{self, Feed, InFlight, Shared, WorkerError, WorkerReport};
-use crate::client::{ClientBuildError, ReqwestTransport};
 use crate::clock::Clock;
-use crate::exchange::{Outcome, StampQuality};
+use crate::exchange::{ConnectionOpening, Outcome, StampQuality};
 use crate::interrupt;
 use crate::parse::{self, GaveUp, ParseError, ParseSettings};
-use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource};
+use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
 use crate::plugin::{
     BuildOptions, CONTRACT_VERSION, CallError, CompileCache, InstanceContext, LoadError, Parser,
     PluginEngine, Source, TokenCounter, WASMTIME_VERSION, builtin,
@@ -72,9 +73,9 @@ pub enum RunError {
     /// No request can be made.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The HTTP client cannot be set up.
+    /// TLS cannot be set up.
     #[error(transparent)]
-    Client(#[from] ClientBuildError),
+    Tls(#[from] TlsError),
     /// A client thread cannot be started.
     #[error(transparent)]
     Worker(#[from] WorkerError),
@@ -211,14 +212,14 @@ impl Preparation {
                 Source::Builtin => "built in".to_owned(),
                 Source::File(path) => path.display().to_string(),
             },
-            transport: TRANSPORT.to_owned(),
-            stamps: StampQuality::Read,
+            transport: plan.transport.as_str().to_owned(),
+            stamps: match plan.transport {
+                TransportChoice::Socket => StampQuality::Kernel,
+                TransportChoice::Reqwest => StampQuality::Read,
+            },
         }
     }
 }
-
-/// The name of the transport in reports.
-const TRANSPORT: &str = "reqwest";
 
 fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
     let at_once = match plan.arrivals {
@@ -307,6 +308,7 @@ struct Pipeline {
     source: JoinHandle<(SourceReport, SourceEnd)>,
     workers: Vec<JoinHandle<Result<WorkerReport, WorkerError>>>,
     parsers: Vec<JoinHandle<()>>,
+    warm_connections: Vec<ConnectionOpening>,
 }
 
 impl Pipeline {
@@ -352,25 +354,13 @@ impl Pipeline {
         let (feeds, pacing) = feeds(plan, bodies);
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
-        let workers = feeds
-            .into_iter()
-            .enumerate()
-            .map(|(index, feed)| {
-                let transport = ReqwestTransport::new(plan, prepared.headers.clone())?;
-                Ok(worker::spawn(
-                    index,
-                    transport,
-                    feed,
-                    shared.clone(),
-                    ready.clone(),
-                )?)
-            })
-            .collect::<Result<Vec<_>, RunError>>()?;
+        let workers = start_workers(plan, prepared, feeds, &shared, &ready)?;
         drop((shared, ready));
         // A worker that could not begin lets go of its sender; its error comes out when it is joined.
-        for _ in 0..count {
-            let _ = all_ready.recv();
-        }
+        let warm_connections = (0..count)
+            .flat_map(|_| all_ready.recv())
+            .flatten()
+            .collect();
 
         let source = {
             let stop = Arc::clone(&stop);
@@ -401,6 +391,7 @@ impl Pipeline {
             source,
             workers,
             parsers,
+            warm_connections,
         })
     }
 
@@ -414,6 +405,9 @@ impl Pipeline {
         interrupted: &AtomicBool,
     ) -> Collected {
         let mut statistics = RunStatistics::new(origin);
+        for opening in &self.warm_connections {
+            statistics.record_warm_connection(*opening);
+        }
         let head = trace::request_head(plan, &prepared.headers);
         let mut give_up_at: Option<Instant> = None;
         loop {
@@ -488,7 +482,7 @@ impl Pipeline {
             peak_in_flight: self.gauge.peak(),
             wall_clock_step_seconds: self.clock.wall_step_seconds(),
             interrupted,
-            transport: TRANSPORT.to_owned(),
+            transport: plan.transport.as_str().to_owned(),
             backlog_waits: self.gauge.backlog_waits(),
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
@@ -506,6 +500,40 @@ fn passes(report: &SourceReport) -> f64 {
         // The first pass was not over when the run was.
         _ => 1.0,
     }
+}
+
+/// Starts the client threads on the transport of the plan.
+fn start_workers(
+    plan: &Plan,
+    prepared: &Preparation,
+    feeds: Vec<Feed>,
+    shared: &Shared,
+    ready: &flume::Sender<Vec<ConnectionOpening>>,
+) -> Result<Vec<JoinHandle<Result<WorkerReport, WorkerError>>>, RunError> {
+    let settings = match plan.transport {
+        TransportChoice::Socket => Some(SocketSettings::new(plan, prepared.headers.clone())?),
+        TransportChoice::Reqwest => None,
+    };
+    let mut workers = Vec::with_capacity(feeds.len());
+    for (index, feed) in feeds.into_iter().enumerate() {
+        let warm = match &feed {
+            Feed::Closed { slots, .. } if plan.warm_connections => *slots,
+            _ => 0,
+        };
+        let (shared, ready) = (shared.clone(), ready.clone());
+        workers.push(match settings.clone() {
+            Some(settings) => {
+                let make = || Ok(SocketTransport::new(settings));
+                worker::spawn(index, make, warm, feed, shared, ready)?
+            }
+            None => {
+                let (plan, headers) = (plan.clone(), prepared.headers.clone());
+                let make = move || ReqwestTransport::new(&plan, headers);
+                worker::spawn(index, make, warm, feed, shared, ready)?
+            }
+        });
+    }
+    Ok(workers)
 }
 
 /// What the pacer of an open loop needs.

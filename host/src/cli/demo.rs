@@ -4,7 +4,9 @@
 
 use super::Outcome;
 use crate::ground_truth::{GroundTruth, comparison};
-use crate::plan::{Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts};
+use crate::plan::{
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts, TransportChoice,
+};
 use crate::run::{RunResult, run};
 use clap::Args;
 use std::io::{BufRead, BufReader};
@@ -157,6 +159,8 @@ fn plan(server: &Server, dataset: PathBuf, database: PathBuf) -> Plan {
         skip_bad_lines: false,
         insecure: false,
         debug: false,
+        transport: TransportChoice::Socket,
+        warm_connections: true,
         client_threads: 1,
         compile_cache: true,
     }

@@ -2,10 +2,12 @@
 
 use super::Outcome;
 use super::values::{Pair, pair, parameter, rate, seconds};
-use crate::plan::{Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts};
+use crate::plan::{
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts, TransportChoice,
+};
 use crate::plugin::{builtin, builtin_names};
 use crate::workload::{Dataset, DatasetError, HostTokenizer, TokenizerError};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -198,6 +200,15 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
     seed: u64,
 
+    /// What carries requests: sockets of our own (HTTP/1.1, arrivals by the kernel's clock, and so right
+    /// however busy this machine is), or reqwest (HTTP/1.1 and HTTP/2, arrivals as reads return).
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Load")]
+    transport: Transport,
+
+    /// Open the connections of a closed loop as they are needed, not before it begins.
+    #[arg(long, help_heading = "Load")]
+    no_warm_connections: bool,
+
     /// Threads that carry requests [default: one for each processor, at most 8]
     #[arg(
         long,
@@ -252,6 +263,17 @@ pub(super) struct PerfArguments {
     /// Do not keep compiled parsers for the next run.
     #[arg(long, help_heading = "Results")]
     no_compile_cache: bool,
+}
+
+/// What was typed for `--transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Transport {
+    /// The sockets of our own; they serve http and https URLs.
+    Auto,
+    /// Sockets of our own.
+    Socket,
+    /// reqwest.
+    Reqwest,
 }
 
 fn parser_help() -> String {
@@ -340,6 +362,11 @@ impl PerfArguments {
             skip_bad_lines: self.skip_bad_lines,
             insecure: self.insecure,
             debug: self.debug,
+            transport: match self.transport {
+                Transport::Auto | Transport::Socket => TransportChoice::Socket,
+                Transport::Reqwest => TransportChoice::Reqwest,
+            },
+            warm_connections: !self.no_warm_connections,
             client_threads,
             compile_cache: !self.no_compile_cache,
         })

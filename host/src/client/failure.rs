@@ -18,24 +18,51 @@ pub struct ResolveError {
 /// The part of a request during which an error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stage {
+    /// While a connection was opened.
+    Connect,
     /// Before the head of the response was there.
     Head,
     /// While the body of the response was read.
     Body,
 }
 
-/// Sorts an error of the HTTP client.
+/// Sorts an error of reqwest.
 pub fn classify(error: &reqwest::Error, stage: Stage) -> Failure {
     let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
-    let kind = resource(&chain)
-        .or_else(|| named(&chain))
-        .or_else(|| connecting(error))
-        .or_else(|| in_transit(&chain))
+    let connecting = error.is_connect().then(|| {
+        if error.is_timeout() {
+            FailureKind::TimeoutConnect
+        } else {
+            FailureKind::Connect
+        }
+    });
+    // The first is reqwest's own, which says no more than that there was an error, and for which URL.
+    sort(&chain, connecting, stage, &chain[1..])
+}
+
+/// Sorts an error of hyper or of the system.
+pub fn classify_error(error: &(dyn Error + 'static), stage: Stage) -> Failure {
+    let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
+    let connecting = (stage == Stage::Connect).then_some(FailureKind::Connect);
+    sort(&chain, connecting, stage, &chain)
+}
+
+fn sort(
+    chain: &[&(dyn Error + 'static)],
+    connecting: Option<FailureKind>,
+    stage: Stage,
+    told: &[&(dyn Error + 'static)],
+) -> Failure {
+    let kind = resource(chain)
+        .or_else(|| named(chain))
+        .or(connecting)
+        .or_else(|| in_transit(chain))
         .unwrap_or(match stage {
+            Stage::Connect => FailureKind::Connect,
             Stage::Head => FailureKind::Send,
             Stage::Body => FailureKind::Truncated,
         });
-    Failure::new(kind, describe(kind, &chain))
+    Failure::new(kind, describe(kind, told))
 }
 
 /// An error and its causes, outermost first.
@@ -88,17 +115,6 @@ fn named(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
     find::<rustls::Error>(chain).map(|_| FailureKind::Tls)
 }
 
-fn connecting(error: &reqwest::Error) -> Option<FailureKind> {
-    if !error.is_connect() {
-        return None;
-    }
-    Some(if error.is_timeout() {
-        FailureKind::TimeoutConnect
-    } else {
-        FailureKind::Connect
-    })
-}
-
 fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
     for error in chain {
         if let Some(hyper) = error.downcast_ref::<hyper::Error>() {
@@ -137,9 +153,8 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
     })
 }
 
-/// What happened, from the outside in, without the words that every error of the HTTP client begins
-/// with and without the URL, which may hold a credential.
-fn describe(kind: FailureKind, chain: &[&(dyn Error + 'static)]) -> String {
+/// What happened, from the outside in, without words that only say where in the client it happened.
+fn describe(kind: FailureKind, told: &[&(dyn Error + 'static)]) -> String {
     let what = match kind {
         FailureKind::Dns => "no address for the host",
         FailureKind::Connect => "no connection",
@@ -153,8 +168,7 @@ fn describe(kind: FailureKind, chain: &[&(dyn Error + 'static)]) -> String {
     };
     let mut message = what.to_owned();
     let mut last = String::new();
-    // The first is reqwest's own, which says no more than that there was an error, and for which URL.
-    for error in chain.iter().skip(1) {
+    for error in told {
         let text = error.to_string();
         if !text.is_empty() && !last.contains(&text) && !is_filler(&text) {
             message.push_str(": ");

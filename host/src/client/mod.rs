@@ -9,6 +9,7 @@ pub mod capacity;
 mod failure;
 pub mod reader;
 mod reqwest_transport;
+pub mod socket;
 pub mod sse;
 pub mod transport;
 pub mod worker;

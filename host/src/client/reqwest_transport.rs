@@ -6,7 +6,7 @@
 
 use super::failure::{ResolveError, Stage, classify};
 use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
-use crate::exchange::{Failure, StampQuality};
+use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::plan::Plan;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
@@ -70,6 +70,11 @@ impl ReqwestTransport {
 
 impl Transport for ReqwestTransport {
     type Response = ReqwestResponse;
+
+    async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+        // The pool belongs to reqwest, which opens connections for requests only.
+        Vec::new()
+    }
 
     async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
         let body = reqwest::Body::wrap(StampedBody {

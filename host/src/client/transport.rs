@@ -7,12 +7,16 @@ use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Carries requests to one endpoint. Connections are kept between requests.
 pub trait Transport {
     /// A response under way.
     type Response: ResponseBody;
+
+    /// Opens `connections` connections beforehand, and gives back how long each took that could be
+    /// opened. What could not be opened is not told here: the first request that needs one will say why.
+    fn warm(&self, connections: usize) -> impl Future<Output = Vec<ConnectionOpening>>;
 
     /// Sends one request, and gives back the response once its head has arrived. While it runs it
     /// writes what happens into `marks`, which is true even where the future is dropped.
@@ -82,6 +86,7 @@ pub struct Marks {
     connected: AtomicU64,
     connecting_nanos: AtomicU64,
     dns_nanos: AtomicU64,
+    tls_nanos: AtomicU64,
 }
 
 impl Marks {
@@ -93,6 +98,7 @@ impl Marks {
             connected: AtomicU64::new(UNSET),
             connecting_nanos: AtomicU64::new(UNSET),
             dns_nanos: AtomicU64::new(UNSET),
+            tls_nanos: AtomicU64::new(UNSET),
         }
     }
 
@@ -106,9 +112,25 @@ impl Marks {
         self.sent.store(self.clock.now().nanos(), Ordering::Relaxed);
     }
 
+    /// The last bytes of the request so far were written at `instant`.
+    pub fn mark_sent_at(&self, instant: Instant) {
+        self.sent
+            .store(self.clock.at(instant).nanos(), Ordering::Relaxed);
+    }
+
+    /// The request was not sent after all; it goes out on another connection.
+    pub fn forget_sent(&self) {
+        self.sent.store(UNSET, Ordering::Relaxed);
+    }
+
     /// A name has been resolved, which took `time`.
     pub fn mark_resolved(&self, time: Duration) {
         self.dns_nanos.store(nanos(time), Ordering::Relaxed);
+    }
+
+    /// The TLS handshake is done, which took `time`.
+    pub fn mark_tls(&self, time: Duration) {
+        self.tls_nanos.store(nanos(time), Ordering::Relaxed);
     }
 
     /// A connection for this request is open now, which took `time` in all.
@@ -132,6 +154,7 @@ impl Marks {
         }
         Some(ConnectionOpening {
             dns: get(&self.dns_nanos).map(Duration::from_nanos),
+            tls: get(&self.tls_nanos).map(Duration::from_nanos),
             total: Duration::from_nanos(get(&self.connecting_nanos)?),
         })
     }

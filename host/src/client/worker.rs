@@ -1,10 +1,11 @@
 //! The threads that carry requests. Each has a runtime, a transport and connections of its own, so
 //! that a stream never waits for a lock or for work of another thread.
 
+use super::ClientBuildError;
 use super::attempt::{Job, attempt};
 use super::transport::Transport;
 use crate::clock::{Clock, Moment};
-use crate::exchange::Exchange;
+use crate::exchange::{ConnectionOpening, Exchange};
 use crate::plan::Timeouts;
 use crate::workload::Prepared;
 use std::rc::Rc;
@@ -98,27 +99,39 @@ pub enum WorkerError {
     /// The system gave no thread or no event queue.
     #[error("a client thread could not be started: {0}")]
     Start(#[from] std::io::Error),
+    /// The transport could not be set up.
+    #[error(transparent)]
+    Transport(#[from] ClientBuildError),
 }
 
-/// Starts a worker. It says so on `ready` when it could begin to issue, and issues once `shared.start`
-/// is set.
+/// Starts a worker. It makes its transport on its own thread, opens `warm` connections, hands over how
+/// long each took on `ready`, and issues once `shared.start` is set.
 ///
 /// # Errors
 /// Where the system gives no thread.
-pub fn spawn<T: Transport + Send + 'static>(
+pub fn spawn<T, M>(
     index: usize,
-    transport: T,
+    make_transport: M,
+    warm: usize,
     feed: Feed,
     shared: Shared,
-    ready: flume::Sender<()>,
-) -> Result<JoinHandle<Result<WorkerReport, WorkerError>>, WorkerError> {
+    ready: flume::Sender<Vec<ConnectionOpening>>,
+) -> Result<JoinHandle<Result<WorkerReport, WorkerError>>, WorkerError>
+where
+    T: Transport + 'static,
+    M: FnOnce() -> Result<T, ClientBuildError> + Send + 'static,
+{
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?;
-        // The receiver is there until all workers have said that they are ready.
-        let _ = ready.send(());
-        Ok(LocalSet::new().block_on(&runtime, work(transport, feed, shared)))
+        let transport = make_transport()?;
+        Ok(LocalSet::new().block_on(&runtime, async move {
+            let openings = transport.warm(warm).await;
+            // The receiver is there until all workers have said that they are ready.
+            let _ = ready.send(openings);
+            work(transport, feed, shared).await
+        }))
     };
     Ok(std::thread::Builder::new()
         .name(format!("client-{index}"))

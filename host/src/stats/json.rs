@@ -35,6 +35,7 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "failed": counts.failed,
             "not_streamed": counts.plain,
             "own_connection": counts.own_connections,
+            "warm_connections": counts.warm_connections,
             "peak_in_flight": circumstances.peak_in_flight,
         },
         "failures": failures,
@@ -64,6 +65,7 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
         "inter_token_latency": spread(&times.itl),
         "connect": spread(&times.connect),
         "dns": spread(&times.dns),
+        "tls": spread(&times.tls),
         "dispatch_lag": spread(&times.dispatch_lag),
         "dispatch_lag_without_connect": spread(&times.client_lag),
         "parser_metrics": {

@@ -74,6 +74,8 @@ pub struct Measurement {
     pub connect: Option<Duration>,
     /// Name resolution alone, where the transport could tell.
     pub dns: Option<Duration>,
+    /// The TLS handshake, as far as the transport could tell it apart.
+    pub tls: Option<Duration>,
     /// Sent − intended. Holds the opening of a connection, where there was one.
     pub dispatch_lag: Option<Duration>,
     /// The part of [`Self::dispatch_lag`] that is this client's own doing: without the opening of a
@@ -132,6 +134,7 @@ impl Measurement {
             package_gaps: if span.is_some() { n as u64 - 2 } else { 0 },
             connect,
             dns: exchange.connection.and_then(|opening| opening.dns),
+            tls: exchange.connection.and_then(|opening| opening.tls),
             dispatch_lag,
             client_lag: dispatch_lag.map(|lag| lag.saturating_sub(connect.unwrap_or_default())),
             prompt_tokens: reading.and_then(|reading| reading.prompt),
@@ -227,6 +230,7 @@ mod tests {
     fn a_connection_is_not_the_clients_own_lag() {
         let mut outcome = streamed().build();
         outcome.exchange.connection = Some(ConnectionOpening {
+            tls: None,
             dns: Some(millis(2)),
             total: millis(8),
         });

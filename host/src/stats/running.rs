@@ -4,7 +4,9 @@ use super::figures::Metrics;
 use super::measure::{Measurement, Origin, output_gaps};
 use super::spread::Spread;
 use crate::clock::Moment;
-use crate::exchange::{FailureKind, Outcome, StampQuality, TokenCount, TokenSource};
+use crate::exchange::{
+    ConnectionOpening, FailureKind, Outcome, StampQuality, TokenCount, TokenSource,
+};
 use std::time::Duration;
 
 /// The longest example message that is kept of a kind of failure, in characters.
@@ -37,6 +39,8 @@ pub struct Counts {
     pub coalesced_gaps: u64,
     /// Succeeded requests that opened a connection of their own.
     pub own_connections: u64,
+    /// Connections that were opened before the run began.
+    pub warm_connections: u64,
     /// Succeeded requests whose response was one body, not a stream.
     pub plain: u64,
     /// Responses, whole or not, whose arrivals were stamped by the kernel.
@@ -110,10 +114,12 @@ pub struct TimeSpreads {
     pub tpot: Spread,
     /// Inter-token latency: one sample for each gap between two output events.
     pub itl: Spread,
-    /// The opening of connections, of the requests that opened one.
+    /// The opening of connections: beforehand, and by the requests that opened one.
     pub connect: Spread,
     /// Name resolution, where it could be told apart.
     pub dns: Spread,
+    /// TLS handshakes, where they could be told apart.
+    pub tls: Spread,
     /// Sent − intended, of every request that was sent: it is about the client, and a request that fails
     /// later was just as late.
     pub dispatch_lag: Spread,
@@ -232,6 +238,7 @@ impl RunStatistics {
         record(&mut times.tpot, measured.tpot);
         record(&mut times.connect, measured.connect);
         record(&mut times.dns, measured.dns);
+        record(&mut times.tls, measured.tls);
         for gap in output_gaps(outcome) {
             times.itl.record(gap);
         }
@@ -239,6 +246,14 @@ impl RunStatistics {
         for (name, value) in metrics {
             self.metrics.record(name, *value);
         }
+    }
+
+    /// Adds a connection that was opened before the run began.
+    pub fn record_warm_connection(&mut self, opening: ConnectionOpening) {
+        self.counts.warm_connections += 1;
+        self.times.connect.record(opening.total);
+        record(&mut self.times.dns, opening.dns);
+        record(&mut self.times.tls, opening.tls);
     }
 
     /// From where the times of each request are counted.

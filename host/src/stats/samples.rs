@@ -55,6 +55,7 @@ impl Sample {
     pub(crate) fn connected_in(mut self, time: u64) -> Self {
         self.0.exchange.connection = Some(ConnectionOpening {
             dns: None,
+            tls: None,
             total: millis(time),
         });
         self

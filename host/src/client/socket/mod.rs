@@ -1,0 +1,243 @@
+//! The transport on sockets of our own: HTTP/1.1, with or without TLS, over reads that bring the kernel's
+//! receive times. What it reports as the arrival of bytes does not depend on how busy this process is.
+//!
+//! Connection, request and response are driven by one task. Its I/O lets a single read through and then
+//! stays shut until everything that this read brought has been taken out, so each piece of a response
+//! is tied to the read that completed it, and no other task comes in between.
+
+mod connect;
+mod connection;
+mod io;
+mod tls;
+
+use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
+use crate::exchange::{ConnectionOpening, Failure, StampQuality};
+use crate::kernel_io;
+use crate::plan::Plan;
+use bytes::Bytes;
+use connect::Target;
+use connection::{Connection, SendError};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderValue, Method, Request, Version};
+use http_body_util::Full;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+pub use connect::ConnectError;
+pub use tls::TlsError;
+
+/// Connections that are opened at the same time before a run begins.
+const WARMED_AT_ONCE: usize = 64;
+
+/// What is needed to make a [`SocketTransport`] on each client thread.
+#[derive(Debug, Clone)]
+pub struct SocketSettings {
+    target: Arc<Target>,
+    headers: HeaderMap,
+    path: http::Uri,
+    /// Keeps the kernel stamping while no other socket asks for it.
+    _stamping: Arc<Option<std::net::UdpSocket>>,
+}
+
+impl SocketSettings {
+    /// Settings for the endpoint of `plan`, with these headers on every request.
+    ///
+    /// # Errors
+    /// Where the TLS side cannot be set up.
+    pub fn new(plan: &Plan, mut headers: HeaderMap) -> Result<Self, TlsError> {
+        let target = Target::of(plan)?;
+        if !headers.contains_key(HOST)
+            && let Ok(host) = HeaderValue::from_str(&target.authority())
+        {
+            headers.insert(HOST, host);
+        }
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some(value) = basic_credentials(&plan.url)
+        {
+            headers.insert(AUTHORIZATION, value);
+        }
+        let path = match plan.url.query() {
+            Some(query) => format!("{}?{query}", plan.url.path()),
+            None => plan.url.path().to_owned(),
+        };
+        // The parser of URLs has encoded whatever a request line could not hold.
+        let path = path.parse().unwrap_or_default();
+        Ok(Self {
+            target: Arc::new(target),
+            headers,
+            path,
+            _stamping: Arc::new(keep_stamping()),
+        })
+    }
+}
+
+/// A socket that has asked for stamps. The kernel begins to stamp a moment after the first such socket
+/// and stops with the last one.
+fn keep_stamping() -> Option<std::net::UdpSocket> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    kernel_io::ask_for_stamps(&socket);
+    Some(socket)
+}
+
+/// Name and password of a URL as the header that carries them.
+fn basic_credentials(url: &url::Url) -> Option<HeaderValue> {
+    use base64::Engine;
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
+    let mut pair = decode(url.username());
+    pair.push(b':');
+    pair.extend(decode(url.password().unwrap_or_default()));
+    let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
+    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Connections of one client thread to one endpoint.
+#[derive(Debug)]
+pub struct SocketTransport {
+    settings: SocketSettings,
+    idle: Rc<RefCell<Vec<Connection>>>,
+}
+
+impl SocketTransport {
+    /// A transport without connections.
+    pub fn new(settings: SocketSettings) -> Self {
+        Self {
+            settings,
+            idle: Rc::default(),
+        }
+    }
+
+    async fn open(&self) -> Result<(Connection, ConnectionOpening), Failure> {
+        connect::open(&self.settings.target)
+            .await
+            .map_err(ConnectError::into_failure)
+    }
+
+    /// A kept connection that is alive, the one used last first: it is the least likely to be closed.
+    async fn kept(&self) -> Option<Connection> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_alive().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn request(&self, body: &Bytes) -> Request<Full<Bytes>> {
+        let mut request = Request::new(Full::new(body.clone()));
+        *request.method_mut() = Method::POST;
+        *request.uri_mut() = self.settings.path.clone();
+        *request.version_mut() = Version::HTTP_11;
+        *request.headers_mut() = self.settings.headers.clone();
+        request
+    }
+
+    fn answered(
+        &self,
+        connection: Connection,
+        head: connection::Head,
+        marks: Arc<Marks>,
+    ) -> SocketResponse {
+        SocketResponse {
+            connection: Some(connection),
+            head,
+            idle: Rc::clone(&self.idle),
+            marks,
+        }
+    }
+}
+
+impl Transport for SocketTransport {
+    type Response = SocketResponse;
+
+    async fn warm(&self, connections: usize) -> Vec<ConnectionOpening> {
+        let mut openings = Vec::with_capacity(connections);
+        let mut left = connections;
+        while left > 0 {
+            let batch = left.min(WARMED_AT_ONCE);
+            left -= batch;
+            let opened = futures_util::future::join_all((0..batch).map(|_| self.open())).await;
+            for (connection, opening) in opened.into_iter().flatten() {
+                self.idle.borrow_mut().push(connection);
+                openings.push(opening);
+            }
+        }
+        openings
+    }
+
+    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
+        let body = body.into_bytes();
+        if let Some(mut connection) = self.kept().await {
+            match connection.send(self.request(&body), &marks).await {
+                Ok(head) => return Ok(self.answered(connection, head, marks)),
+                // Not a byte of the request was taken: the connection had died, which says nothing about
+                // the server. A new one is opened, once, and counted as a connection of this request.
+                Err(SendError::NothingTaken) => marks.forget_sent(),
+                Err(SendError::Failed(failure)) => return Err(failure),
+            }
+        }
+        let begun = Instant::now();
+        let (mut connection, opening) = self.open().await?;
+        if let Some(dns) = opening.dns {
+            marks.mark_resolved(dns);
+        }
+        if let Some(tls) = opening.tls {
+            marks.mark_tls(tls);
+        }
+        marks.mark_connected(begun.elapsed());
+        match connection.send(self.request(&body), &marks).await {
+            Ok(head) => Ok(self.answered(connection, head, marks)),
+            Err(error) => Err(error.into_failure()),
+        }
+    }
+}
+
+/// A response on its way over a connection of ours.
+#[derive(Debug)]
+pub struct SocketResponse {
+    /// Absent once the connection has been given back.
+    connection: Option<Connection>,
+    head: connection::Head,
+    idle: Rc<RefCell<Vec<Connection>>>,
+    marks: Arc<Marks>,
+}
+
+impl ResponseBody for SocketResponse {
+    fn status(&self) -> u16 {
+        self.head.status.as_u16()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.headers.get(name)?.to_str().ok()
+    }
+
+    fn stamps(&self) -> StampQuality {
+        self.head.quality
+    }
+
+    async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
+        let Some(connection) = &mut self.connection else {
+            return Ok(None);
+        };
+        match connection.piece(&mut self.head).await? {
+            Some((bytes, stamp)) => Ok(Some(Piece {
+                bytes,
+                arrival: self.marks.clock().at(stamp),
+            })),
+            None => {
+                if let Some(mut connection) = self.connection.take()
+                    && connection.is_reusable().await
+                {
+                    self.idle.borrow_mut().push(connection);
+                }
+                Ok(None)
+            }
+        }
+    }
+}
