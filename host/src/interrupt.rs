@@ -3,17 +3,31 @@
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The exit code of a program that a second Ctrl-C ended, by the custom of shells: 128 and SIGINT.
 const EXIT_CODE_INTERRUPTED: i32 = 130;
 
-/// Sets `interrupted` at the first signal, and ends the program at the second one.
+/// The flag that the first signal sets; the second one ends the program. The signals are watched from
+/// the first call on, and every call gives the same flag.
 ///
 /// # Errors
 /// Where the signals cannot be watched.
-pub fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
+pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
+    static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+    let mut slot = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(flag) => Ok(Arc::clone(flag)),
+        None => {
+            let flag = Arc::new(AtomicBool::new(false));
+            watch(Arc::clone(&flag))?;
+            Ok(Arc::clone(slot.insert(flag)))
+        }
+    }
+}
+
+fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new()
         .name("signals".to_owned())

@@ -53,6 +53,10 @@ pub struct Plan {
     pub client_threads: usize,
     /// Whether compiled parsers are kept on disk for the next run.
     pub compile_cache: bool,
+    /// What the database keeps.
+    pub save: Save,
+    /// Whether progress and summary are left unprinted.
+    pub quiet: bool,
 }
 
 /// Which parser to use.
@@ -135,6 +139,17 @@ impl TransportChoice {
     }
 }
 
+/// What the database keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Save {
+    /// There is no database.
+    Nothing,
+    /// The run and its totals.
+    Summary,
+    /// The run, its totals, and a row for each request.
+    Full,
+}
+
 /// How long to wait for what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -146,7 +161,52 @@ pub struct Timeouts {
     pub total: Option<Duration>,
 }
 
+/// One client thread for each processor, and no more than eight: the server's answers are the work,
+/// and one thread carries thousands of streams.
+pub fn default_client_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
+}
+
 impl Plan {
+    /// A plan for `model` at `url` with every default: one request at a time, by the default parser, of
+    /// an empty prompt, kept in full in `run.db`.
+    pub fn new(model: String, url: Url) -> Self {
+        const PATIENCE: Duration = Duration::from_secs(120);
+        Self {
+            model,
+            url,
+            headers: http::HeaderMap::new(),
+            parser: ParserChoice::Builtin("openai_prompt"),
+            prompts: PromptSource::Prompt(String::new()),
+            lengths: LengthFilter {
+                min: 0,
+                max: u64::MAX,
+            },
+            parameters: Map::new(),
+            requests: None,
+            arrivals: Arrivals::Closed { parallel: 1 },
+            seed: 42,
+            timeouts: Timeouts {
+                connect: PATIENCE,
+                read: PATIENCE,
+                total: None,
+            },
+            log_every: 10,
+            name: "run".to_owned(),
+            database: PathBuf::from("run.db"),
+            tokenizer: None,
+            skip_bad_lines: false,
+            insecure: false,
+            debug: false,
+            transport: TransportChoice::Socket,
+            warm_connections: true,
+            client_threads: default_client_threads(),
+            compile_cache: true,
+            save: Save::Full,
+            quiet: false,
+        }
+    }
+
     /// The plan as JSON for the database. Values of headers, user information and query of the URL are
     /// left out: any of them may be a credential.
     pub fn to_json(&self) -> Value {

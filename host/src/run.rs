@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::exchange::{ConnectionOpening, Outcome, StampQuality};
 use crate::interrupt;
 use crate::parse::{self, GaveUp, ParseError, ParseSettings};
-use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
+use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, Save, TransportChoice};
 use crate::plugin::{
     BuildOptions, CONTRACT_VERSION, CallError, CompileCache, InstanceContext, LoadError, Parser,
     PluginEngine, Source, TokenCounter, WASMTIME_VERSION, builtin,
@@ -111,8 +111,8 @@ pub struct RunResult {
     pub circumstances: Circumstances,
     /// What speaks against the numbers.
     pub doubts: Vec<Doubt>,
-    /// What became of the rows.
-    pub stored: SinkSummary,
+    /// What became of the rows. `None` where none were to be kept.
+    pub stored: Option<SinkSummary>,
 }
 
 impl RunResult {
@@ -122,7 +122,10 @@ impl RunResult {
         !self.circumstances.interrupted
             && self.circumstances.stop_reason.is_none()
             && self.statistics.counts().succeeded > 0
-            && self.stored.not_kept == 0
+            && self
+                .stored
+                .as_ref()
+                .is_none_or(|stored| stored.not_kept == 0)
     }
 }
 
@@ -134,13 +137,21 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
     let (prepared, source) = Preparation::of(&plan)?;
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
-    let database = Database::create(&plan.database, &prepared.record(&plan, clock, origin))?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    interrupt::watch(Arc::clone(&interrupted))?;
+    let database = match plan.save {
+        Save::Nothing => None,
+        Save::Summary | Save::Full => {
+            let record = prepared.record(&plan, clock, origin);
+            Some(Database::create(&plan.database, &record)?)
+        }
+    };
+    let interrupted = interrupt::flag()?;
 
     let pipeline = Pipeline::start(&plan, &prepared, source, clock)?;
-    eprintln!("{}", report::opening(&plan, prepared.parser.info()));
-    let collected = pipeline.collect(&plan, &prepared, &database, origin, &interrupted);
+    if !plan.quiet {
+        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
+    }
+    let rows = database.as_ref().filter(|_| plan.save == Save::Full);
+    let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
     finish(&plan, clock, database, collected)
 }
 
@@ -400,7 +411,7 @@ impl Pipeline {
         self,
         plan: &Plan,
         prepared: &Preparation,
-        database: &Database,
+        rows: Option<&Database>,
         origin: Origin,
         interrupted: &AtomicBool,
     ) -> Collected {
@@ -417,8 +428,10 @@ impl Pipeline {
                     if plan.debug {
                         eprint!("{}", trace::exchange(&outcome, &head));
                     }
-                    database.send(outcome);
-                    if statistics.counts().completed.is_multiple_of(plan.log_every) {
+                    if let Some(rows) = rows {
+                        rows.send(outcome);
+                    }
+                    if !plan.quiet && statistics.counts().completed.is_multiple_of(plan.log_every) {
                         self.progress(plan, &statistics);
                     }
                 }
@@ -586,7 +599,7 @@ struct Collected {
 fn finish(
     plan: &Plan,
     clock: Clock,
-    database: Database,
+    database: Option<Database>,
     collected: Collected,
 ) -> Result<RunResult, RunError> {
     let Collected {
@@ -601,18 +614,26 @@ fn finish(
     } else {
         RunState::Finished
     };
-    let stored = database.finish(FinishedRun {
-        finished: clock.now(),
-        state,
-        totals: totals_json(&statistics, &circumstances),
-        verdict: verdict_json(&doubts),
+    let stored = database.map(|database| {
+        database.finish(FinishedRun {
+            finished: clock.now(),
+            state,
+            totals: totals_json(&statistics, &circumstances),
+            verdict: verdict_json(&doubts),
+        })
     });
-    print!(
-        "{}",
-        report::summary(&statistics, &circumstances, &plan.arrivals, &doubts)
-    );
-    let stored = stored?;
-    eprint!("{}", report::closing(&stored));
+    if !plan.quiet {
+        print!(
+            "{}",
+            report::summary(&statistics, &circumstances, &plan.arrivals, &doubts)
+        );
+    }
+    let stored = stored.transpose()?;
+    if let Some(stored) = &stored
+        && !plan.quiet
+    {
+        eprint!("{}", report::closing(stored));
+    }
     Ok(RunResult {
         statistics,
         circumstances,

@@ -1,12 +1,15 @@
 //! What a person types. Each subcommand has a file; raw arguments go no further than this room.
 
+mod calibrate;
 mod demo;
 mod mock_server;
 mod perf;
+mod server_process;
 mod values;
 
 pub use demo::DemoError;
 pub use perf::UsageError;
+pub use server_process::ServerError;
 
 use crate::run::RunError;
 use clap::{Parser, Subcommand};
@@ -42,6 +45,8 @@ enum Command {
     Perf(Box<perf::PerfArguments>),
     /// Try it: load-test a local server with known timing, with nothing to set up.
     Demo(demo::DemoArguments),
+    /// Show how right the measurements of this machine are, against a server that knows the truth.
+    Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
     MockServer(mock_server::MockServerArguments),
 }
@@ -55,6 +60,7 @@ impl Cli {
         match self.command {
             Command::Perf(arguments) => perf::execute(*arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
+            Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
         }
     }

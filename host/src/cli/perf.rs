@@ -3,7 +3,8 @@
 use super::Outcome;
 use super::values::{Pair, pair, parameter, rate, seconds};
 use crate::plan::{
-    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts, TransportChoice,
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, TransportChoice,
+    default_client_threads,
 };
 use crate::plugin::{builtin, builtin_names};
 use crate::workload::{Dataset, DatasetError, HostTokenizer, TokenizerError};
@@ -246,6 +247,10 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "NAME", help_heading = "Results")]
     name: Option<String>,
 
+    /// What the database keeps.
+    #[arg(long, value_enum, default_value = "full", help_heading = "Results")]
+    save: SaveArgument,
+
     /// A progress line on standard error after this many requests.
     #[arg(
         long,
@@ -265,15 +270,36 @@ pub(super) struct PerfArguments {
     no_compile_cache: bool,
 }
 
+/// What was typed for `--save`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SaveArgument {
+    /// There is no database.
+    None,
+    /// The run and its totals.
+    Summary,
+    /// The run, its totals, and a row for each request.
+    Full,
+}
+
 /// What was typed for `--transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Transport {
+pub(super) enum Transport {
     /// The sockets of our own; they serve http and https URLs.
     Auto,
     /// Sockets of our own.
     Socket,
     /// reqwest.
     Reqwest,
+}
+
+impl Transport {
+    /// What will carry requests.
+    pub(super) fn choice(self) -> TransportChoice {
+        match self {
+            Self::Auto | Self::Socket => TransportChoice::Socket,
+            Self::Reqwest => TransportChoice::Reqwest,
+        }
+    }
 }
 
 fn parser_help() -> String {
@@ -325,7 +351,7 @@ impl PerfArguments {
             .transpose()?;
         let name = self.name.unwrap_or_else(|| default_name(&self.model));
         let database = database(&name);
-        if database.symlink_metadata().is_ok() {
+        if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
         let arrivals = match self.rate {
@@ -335,10 +361,9 @@ impl PerfArguments {
                 parallel: self.parallel.unwrap_or(1) as usize,
             },
         };
-        let client_threads = match self.client_threads {
-            Some(threads) => usize::from(threads),
-            None => std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8)),
-        };
+        let client_threads = self
+            .client_threads
+            .map_or_else(default_client_threads, usize::from);
         Ok(Plan {
             model: self.model,
             url,
@@ -362,13 +387,16 @@ impl PerfArguments {
             skip_bad_lines: self.skip_bad_lines,
             insecure: self.insecure,
             debug: self.debug,
-            transport: match self.transport {
-                Transport::Auto | Transport::Socket => TransportChoice::Socket,
-                Transport::Reqwest => TransportChoice::Reqwest,
-            },
+            transport: self.transport.choice(),
             warm_connections: !self.no_warm_connections,
             client_threads,
             compile_cache: !self.no_compile_cache,
+            save: match self.save {
+                SaveArgument::None => Save::Nothing,
+                SaveArgument::Summary => Save::Summary,
+                SaveArgument::Full => Save::Full,
+            },
+            quiet: false,
         })
     }
 }

@@ -103,17 +103,22 @@ fn origin(statistics: &RunStatistics) -> String {
 fn connections(statistics: &RunStatistics) -> String {
     let counts = statistics.counts();
     let (own, all) = (counts.own_connections, counts.succeeded);
+    let warm = match counts.warm_connections {
+        0 => String::new(),
+        1 => "1 was opened before the first request; ".to_owned(),
+        warm => format!("{warm} were opened before the first request; "),
+    };
     if all == 0 {
-        return "no request succeeded".to_owned();
+        return format!("{warm}no request succeeded");
     }
     if own == 0 {
-        return "every succeeded request used one that was open already".to_owned();
+        return format!("{warm}every succeeded request used one that was open already");
     }
     let included = match statistics.origin() {
         Origin::Sent => "that time is taken out of their time to first token",
         Origin::Intended => "that time is part of their time to first token",
     };
-    format!("{own} of {all} succeeded requests opened one; {included}")
+    format!("{warm}{own} of {all} succeeded requests opened one; {included}")
 }
 
 fn chunks(statistics: &RunStatistics) -> String {

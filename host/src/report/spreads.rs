@@ -42,10 +42,18 @@ pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
         ("Inter-token latency", &times.itl),
         ("Request latency", &times.latency),
         ("Time to connect", &times.connect),
-        ("Dispatch lag", &times.dispatch_lag),
     ] {
         table.row(spread_row(name, spread));
     }
+    for (name, spread) in [
+        ("  name resolution", &times.dns),
+        ("  TLS handshake", &times.tls),
+    ] {
+        if spread.samples() > 0 {
+            table.row(spread_row(name, spread));
+        }
+    }
+    table.row(spread_row("Dispatch lag", &times.dispatch_lag));
     if statistics.counts().own_connections > 0 {
         table.row(spread_row("  without connecting", &times.client_lag));
     }
