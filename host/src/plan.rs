@@ -55,6 +55,8 @@ pub struct Plan {
     pub compile_cache: bool,
     /// What the database keeps.
     pub save: Save,
+    /// Whether a run whose numbers are to be read with care counts as failed.
+    pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
 }
@@ -203,6 +205,7 @@ impl Plan {
             client_threads: default_client_threads(),
             compile_cache: true,
             save: Save::Full,
+            require_valid: false,
             quiet: false,
         }
     }
@@ -247,6 +250,7 @@ impl Plan {
             "transport": self.transport.as_str(),
             "warm_connections": self.warm_connections,
             "client_threads": self.client_threads,
+            "require_valid": self.require_valid,
         })
     }
 }

@@ -111,14 +111,19 @@ pub struct RunResult {
     pub circumstances: Circumstances,
     /// What speaks against the numbers.
     pub doubts: Vec<Doubt>,
+    /// Whether any doubt makes the run a failed one.
+    pub valid_required: bool,
     /// What became of the rows. `None` where none were to be kept.
     pub stored: Option<SinkSummary>,
 }
 
 impl RunResult {
-    /// Whether the run was carried out: not ended early, at least one request succeeded, and every row
-    /// was kept.
+    /// Whether the run was carried out: not ended early, at least one request succeeded, every row was
+    /// kept, and nothing speaks against the numbers where that was required.
     pub fn is_good(&self) -> bool {
+        if self.valid_required && !self.doubts.is_empty() {
+            return false;
+        }
         !self.circumstances.interrupted
             && self.circumstances.stop_reason.is_none()
             && self.statistics.counts().succeeded > 0
@@ -638,6 +643,7 @@ fn finish(
         statistics,
         circumstances,
         doubts,
+        valid_required: plan.require_valid,
         stored,
     })
 }

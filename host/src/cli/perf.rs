@@ -96,8 +96,8 @@ pub enum UsageError {
 #[derive(Debug, Args)]
 #[command(
     next_line_help = false,
-    after_help = "Exit codes: 0 the run was carried out, 1 it failed or was ended early, 2 what was \
-                  typed cannot be done."
+    after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
+                  where --require-valid asks for that; 2 what was typed cannot be done."
 )]
 pub(super) struct PerfArguments {
     /// Name of the model to ask for.
@@ -251,6 +251,10 @@ pub(super) struct PerfArguments {
     #[arg(long, value_enum, default_value = "full", help_heading = "Results")]
     save: SaveArgument,
 
+    /// End with code 1 where anything speaks against the numbers (the verdict at the end of the summary).
+    #[arg(long, help_heading = "Results")]
+    require_valid: bool,
+
     /// A progress line on standard error after this many requests.
     #[arg(
         long,
@@ -396,6 +400,7 @@ impl PerfArguments {
                 SaveArgument::Summary => Save::Summary,
                 SaveArgument::Full => Save::Full,
             },
+            require_valid: self.require_valid,
             quiet: false,
         })
     }
