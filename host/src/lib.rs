@@ -18,6 +18,7 @@ pub mod mock;
 pub mod parse;
 pub mod plan;
 pub mod plugin;
+pub mod priority;
 pub mod redact;
 pub mod report;
 pub mod run;

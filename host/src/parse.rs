@@ -66,6 +66,7 @@ pub fn spawn(
     Ok(std::thread::Builder::new()
         .name(format!("parse-{index}"))
         .spawn(move || {
+            crate::priority::step_back();
             for exchange in exchanges {
                 let outcome = thread.outcome(exchange);
                 if outcomes.send(outcome).is_err() {
