@@ -97,6 +97,13 @@ impl ResponseLog {
         true
     }
 
+    /// Gives back the memory that was kept ready for more, once there will be no more: a finished
+    /// response may wait a while for the parser and for the database.
+    pub fn shrink(&mut self) {
+        self.data.shrink_to_fit();
+        self.events.shrink_to_fit();
+    }
+
     /// Notes that the response is a stream of events.
     pub fn set_streamed(&mut self) {
         self.streamed = true;

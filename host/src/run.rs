@@ -426,6 +426,7 @@ impl Pipeline {
         }
         let head = trace::request_head(plan, &prepared.headers);
         let mut give_up_at: Option<Instant> = None;
+        let mut told_of_trouble = false;
         loop {
             match self.outcomes.recv_timeout(LOOK_UP) {
                 Ok(outcome) => {
@@ -435,6 +436,10 @@ impl Pipeline {
                     }
                     if let Some(rows) = rows {
                         rows.send(outcome);
+                        if !told_of_trouble && let Some(trouble) = rows.trouble() {
+                            told_of_trouble = true;
+                            eprintln!("error: results are not kept any more: {trouble}");
+                        }
                     }
                     if !plan.quiet && statistics.counts().completed.is_multiple_of(plan.log_every) {
                         self.progress(plan, &statistics);
