@@ -240,7 +240,11 @@ fn finish(
                 failure.message.push_str(": ");
                 failure.message.push_str(&excerpt(body));
             }
-            Some(failure)
+            // A server that reports an error and then breaks off has broken off for that reason.
+            match reported {
+                Some(reported) if failure.kind == FailureKind::Truncated => Some(reported),
+                _ => Some(failure),
+            }
         }
         Ok(()) => reported,
     };
