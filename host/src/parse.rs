@@ -102,11 +102,15 @@ impl ParseThread {
     }
 
     fn reading(&mut self, exchange: &mut Exchange) -> Option<Reading> {
-        if exchange.failure.is_some() {
-            return None;
-        }
-        if let Some(message) = self.error_in(&exchange.response) {
+        // A server that reports an error and then breaks off has broken off for that reason.
+        let may_be_reported = exchange
+            .failure
+            .as_ref()
+            .is_none_or(|failure| failure.kind == FailureKind::Truncated);
+        if may_be_reported && let Some(message) = self.error_in(&exchange.response) {
             exchange.failure = Some(Failure::new(FailureKind::StreamError, message));
+        }
+        if exchange.failure.is_some() {
             return None;
         }
         match self.ask(exchange) {
@@ -157,7 +161,7 @@ impl ParseThread {
     }
 
     /// The error that the server reports within a response that began well: an event or body whose
-    /// JSON object has a member `error` that is not null.
+    /// JSON object has a member `error` that says something: some servers always send it, empty.
     fn error_in(&self, response: &ResponseLog) -> Option<String> {
         #[derive(Deserialize)]
         struct MayHoldError<'a> {
@@ -170,12 +174,42 @@ impl ParseThread {
             let error = serde_json::from_slice::<MayHoldError<'_>>(data)
                 .ok()?
                 .error?;
-            (error.get() != "null").then(|| {
+            says_something(error).then(|| {
                 format!(
                     "the server reported an error in its response: {}",
                     crate::client::reader::excerpt(error.get().as_bytes())
                 )
             })
         })
+    }
+}
+
+/// Whether an `error` is one.
+fn says_something(error: &serde_json::value::RawValue) -> bool {
+    use serde_json::Value;
+    match serde_json::from_str(error.get()) {
+        Ok(Value::Null | Value::Bool(false)) => false,
+        Ok(Value::String(text)) => !text.is_empty(),
+        Ok(Value::Object(members)) => !members.is_empty(),
+        Ok(Value::Array(items)) => !items.is_empty(),
+        Ok(Value::Bool(true) | Value::Number(_)) | Err(_) => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_error_says_nothing() {
+        let says = |text: &str| {
+            says_something(&serde_json::value::RawValue::from_string(text.to_owned()).unwrap())
+        };
+        for nothing in ["null", "false", "\"\"", "{}", "{ }", "[]"] {
+            assert!(!says(nothing), "{nothing}");
+        }
+        for something in ["true", "500", "\"no\"", "{\"a\":null}", "[1]"] {
+            assert!(says(something), "{something}");
+        }
     }
 }

@@ -93,6 +93,30 @@ async fn drive<T: Transport>(
         status: response.status(),
         at: marks.clock().now(),
     });
+    let status = response.status();
+    let refusal =
+        (!(200..300).contains(&status)).then(|| refused(status, response.header("retry-after")));
+    match (
+        refusal,
+        read_body(&mut response, timeouts, marks, recording).await,
+    ) {
+        (None, result) => result,
+        (Some(refusal), Ok(())) => Err(refusal),
+        // Whatever became of the body: the server has said what it had to say.
+        (Some(mut refusal), Err(failure)) => {
+            refusal.message.push_str(&format!(" ({})", failure.message));
+            Err(refusal)
+        }
+    }
+}
+
+/// Reads the body of a response into `recording`, to its end.
+async fn read_body<B: ResponseBody>(
+    response: &mut B,
+    timeouts: &Timeouts,
+    marks: &Marks,
+    recording: &mut Recording,
+) -> Result<(), Failure> {
     if let Some(coding) = response.header("content-encoding")
         && !coding.eq_ignore_ascii_case("identity")
     {
@@ -103,7 +127,6 @@ async fn drive<T: Transport>(
             ),
         ));
     }
-    let retry_after = response.header("retry-after").map(str::to_owned);
     let reader = recording
         .reader
         .insert(BodyReader::new(response.header("content-type")));
@@ -125,12 +148,7 @@ async fn drive<T: Transport>(
         .last_arrival
         .unwrap_or_else(|| marks.clock().now());
     reader.finish(end);
-    match recording.head {
-        Some(ResponseHead { status, .. }) if !(200..300).contains(&status) => {
-            Err(refused(status, retry_after.as_deref()))
-        }
-        _ => Ok(()),
-    }
+    Ok(())
 }
 
 /// Waits for the head of the response: as long as connecting may take, then, from the moment at which
@@ -222,7 +240,11 @@ fn finish(
                 failure.message.push_str(": ");
                 failure.message.push_str(&excerpt(body));
             }
-            Some(failure)
+            // A server that reports an error and then breaks off has broken off for that reason.
+            match reported {
+                Some(reported) if failure.kind == FailureKind::Truncated => Some(reported),
+                _ => Some(failure),
+            }
         }
         Ok(()) => reported,
     };

@@ -32,12 +32,31 @@ pub fn classify(error: &reqwest::Error, stage: Stage) -> Failure {
     let connecting = error.is_connect().then(|| {
         if error.is_timeout() {
             FailureKind::TimeoutConnect
-        } else {
+        } else if is_of_tcp(&chain) {
             FailureKind::Connect
+        } else {
+            // TCP was done, so it was in the handshake that the connection ended.
+            FailureKind::Tls
         }
     });
     // The first is reqwest's own, which says no more than that there was an error, and for which URL.
     sort(&chain, connecting, stage, &chain[1..])
+}
+
+/// Whether it was TCP that failed. The connector has no type for that, only a description.
+fn is_of_tcp(chain: &[&(dyn Error + 'static)]) -> bool {
+    chain
+        .iter()
+        .any(|error| error.to_string().starts_with("tcp "))
+}
+
+/// The failure of a request that the connection had not taken whole when it ended.
+pub fn not_taken(mut failure: Failure) -> Failure {
+    if failure.kind == FailureKind::Truncated {
+        failure.kind = FailureKind::Send;
+        failure.message = failure.message.replacen(TRUNCATED, NOT_WRITTEN, 1);
+    }
+    failure
 }
 
 /// Sorts an error of hyper or of the system.
@@ -153,16 +172,19 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
     })
 }
 
+const TRUNCATED: &str = "the connection ended before the response did";
+const NOT_WRITTEN: &str = "the request could not be written";
+
 /// What happened, from the outside in, without words that only say where in the client it happened.
 fn describe(kind: FailureKind, told: &[&(dyn Error + 'static)]) -> String {
     let what = match kind {
         FailureKind::Dns => "no address for the host",
         FailureKind::Connect => "no connection",
         FailureKind::Tls => "the TLS handshake failed",
-        FailureKind::Send => "the request could not be written",
+        FailureKind::Send => NOT_WRITTEN,
         FailureKind::TimeoutConnect => "no connection in time (--connect-timeout)",
         FailureKind::Protocol => "the answer breaks the rules of HTTP",
-        FailureKind::Truncated => "the connection ended before the response did",
+        FailureKind::Truncated => TRUNCATED,
         FailureKind::ClientResource => "this machine ran out of a resource",
         _ => "the request failed",
     };

@@ -9,6 +9,8 @@ use crate::exchange::{Failure, FailureKind, ResponseLog};
 #[derive(Debug)]
 pub struct BodyReader {
     form: Form,
+    /// Whether the `content-type` says that it is a stream.
+    is_labelled_stream: bool,
     log: ResponseLog,
     failure: Option<Failure>,
 }
@@ -29,16 +31,10 @@ impl BodyReader {
         let is_stream = content_type
             .and_then(|value| value.split(';').next())
             .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
-        let mut log = ResponseLog::default();
-        let form = if is_stream {
-            log.set_streamed();
-            Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
-        } else {
-            Form::Unknown(Vec::new())
-        };
         Self {
-            form,
-            log,
+            form: Form::Unknown(Vec::new()),
+            is_labelled_stream: is_stream,
+            log: ResponseLog::default(),
             failure: None,
         }
     }
@@ -66,7 +62,12 @@ impl BodyReader {
             }
             Form::Unknown(start) => {
                 start.extend_from_slice(bytes);
-                let Some(is_stream) = looks_like_events(start) else {
+                let told = if self.is_labelled_stream {
+                    is_labelled_rightly(start)
+                } else {
+                    looks_like_events(start)
+                };
+                let Some(is_stream) = told else {
                     return Ok(());
                 };
                 let start = std::mem::take(start);
@@ -92,10 +93,13 @@ impl BodyReader {
                     keep(log, failure, event, last_arrival);
                 });
             }
+            Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
             Form::Plain(body) | Form::Unknown(body) => {
+                // Taken out: what is in the log is not to be abandoned once more.
+                let body = std::mem::take(body);
                 if !body.is_empty() {
                     // Its size was checked as it grew.
-                    let _ = self.log.push(body, last_arrival);
+                    let _ = self.log.push(&body, last_arrival);
                 }
             }
         }
@@ -104,16 +108,29 @@ impl BodyReader {
     /// Keeps what arrived of a body that did not end well: the unfinished rest of a plain one too,
     /// since it often says why.
     pub fn abandon(&mut self, at: Moment) {
-        if let Form::Plain(body) | Form::Unknown(body) = &self.form
-            && !body.is_empty()
-        {
-            let _ = self.log.push(body, at);
+        match &self.form {
+            Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
+            Form::Plain(body) | Form::Unknown(body) if !body.is_empty() => {
+                let _ = self.log.push(body, at);
+            }
+            _ => {}
         }
     }
 
     /// The events, and the failure that the server reported among them.
     pub fn into_parts(self) -> (ResponseLog, Option<Failure>) {
         (self.log, self.failure)
+    }
+}
+
+/// Whether a body that is labelled as a stream is one, by its beginning: error pages and JSON bodies come
+/// under that label too. `None`: too few bytes to tell.
+fn is_labelled_rightly(start: &[u8]) -> Option<bool> {
+    /// No body is taken for anything but a stream behind more blanks than this.
+    const MOST_BLANKS: usize = 1024;
+    match start.trim_ascii_start().first() {
+        Some(byte) => Some(!matches!(byte, b'{' | b'[' | b'<')),
+        None => (start.len() > MOST_BLANKS).then_some(true),
     }
 }
 
@@ -228,6 +245,35 @@ mod tests {
         let (log, failure) = reader.into_parts();
         assert_eq!(failure.unwrap().kind, FailureKind::StreamError);
         assert_eq!(log.len(), 2);
+    }
+
+    #[test]
+    fn a_plain_body_that_is_labelled_as_a_stream_is_one_event() {
+        for (body, streamed) in [
+            ("\n {\"a\":1}", false),
+            ("<html>", false),
+            ("\n\ndata: x\n\n", true),
+            ("\u{feff}data: x\n\n", true),
+            ("unknown: {\n\n", true),
+            ("\n\n", true),
+            ("", true),
+        ] {
+            let mut reader = BodyReader::new(Some("text/event-stream"));
+            for byte in body.as_bytes() {
+                reader.push(&[*byte], at(1)).unwrap();
+            }
+            reader.finish(at(2));
+            reader.abandon(at(3));
+            let (log, _) = reader.into_parts();
+            assert_eq!(log.is_streamed(), streamed, "{body:?}");
+            let data: Vec<&[u8]> = log.iter().collect();
+            let expected: &[&[u8]] = match (streamed, body.contains("data")) {
+                (false, _) => &[body.as_bytes()],
+                (true, true) => &[b"x"],
+                (true, false) => &[],
+            };
+            assert_eq!(data, expected, "{body:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `sent` is not the call of `send()`: that comes before the wait for a connection. It is the moment at
 //! which the connection asks the body for its bytes, to write them.
 
-use super::failure::{ResolveError, Stage, classify};
+use super::failure::{ResolveError, Stage, classify, not_taken};
 use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
 use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::plan::Plan;
@@ -78,7 +78,7 @@ impl Transport for ReqwestTransport {
 
     async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
         let body = reqwest::Body::wrap(StampedBody {
-            bytes: Some(body.into_bytes()),
+            rest: body.into_bytes(),
             marks: Arc::clone(&marks),
         });
         let request = self
@@ -89,7 +89,13 @@ impl Transport for ReqwestTransport {
         let response = MARKS
             .scope(Arc::clone(&marks), request.send())
             .await
-            .map_err(|error| classify(&error.without_url(), Stage::Head))?;
+            .map_err(|error| {
+                let failure = classify(&error.without_url(), Stage::Head);
+                match marks.sent() {
+                    Some(_) => failure,
+                    None => not_taken(failure),
+                }
+            })?;
         Ok(ReqwestResponse { response, marks })
     }
 }
@@ -125,11 +131,14 @@ impl ResponseBody for ReqwestResponse {
     }
 }
 
-/// A request body that notes when the connection takes it.
+/// A request body that notes when the connection takes the last of it.
 struct StampedBody {
-    bytes: Option<Bytes>,
+    rest: Bytes,
     marks: Arc<Marks>,
 }
+
+/// The connection takes a long body in pieces of this size, as it can write them.
+const PIECE: usize = 64 << 10;
 
 impl http_body::Body for StampedBody {
     type Data = Bytes;
@@ -139,20 +148,24 @@ impl http_body::Body for StampedBody {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let bytes = self.bytes.take();
-        if bytes.is_some() {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let size = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(size);
+        if self.rest.is_empty() {
             self.marks.mark_sent();
         }
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.bytes.is_none()
+        self.rest.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {
         // Exact, so that the request carries a content length and is not sent in chunks.
-        SizeHint::with_exact(self.bytes.as_ref().map_or(0, |bytes| bytes.len() as u64))
+        SizeHint::with_exact(self.rest.len() as u64)
     }
 }
 

@@ -158,8 +158,8 @@ async fn open_unbounded(target: &Target) -> Result<(Connection, ConnectionOpenin
             (Stream::Tls(Box::new(stream)), Some(tls_begun.elapsed()))
         }
     };
-    let (stream, gate) = GatedStream::new(stream);
-    let connection = Connection::begin(stream, gate, stamps)
+    let (stream, gate, backlog) = GatedStream::new(stream);
+    let connection = Connection::begin(stream, gate, backlog, stamps)
         .await
         .map_err(ConnectError::Http)?;
     let opening = ConnectionOpening {

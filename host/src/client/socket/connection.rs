@@ -5,8 +5,8 @@
 //! gate and go round again. The task rests only with the gate open, so its waker is where the next
 //! bytes will find it.
 
-use super::io::{Gate, GatedStream};
-use crate::client::failure::{Stage, classify_error};
+use super::io::{Backlog, Gate, GatedStream};
+use crate::client::failure::{Stage, classify_error, not_taken};
 use crate::client::transport::Marks;
 use crate::exchange::{Failure, FailureKind, StampQuality};
 use crate::kernel_io::StampHandle;
@@ -33,6 +33,7 @@ pub(super) struct Connection {
     /// What ended the connection, where it did not end well.
     broken: Option<hyper::Error>,
     gate: Gate,
+    backlog: Backlog,
     stamps: StampHandle,
 }
 
@@ -73,6 +74,7 @@ impl Connection {
     pub(super) async fn begin(
         stream: GatedStream,
         gate: Gate,
+        backlog: Backlog,
         stamps: StampHandle,
     ) -> hyper::Result<Self> {
         let (requests, driver) = http1::Builder::new()
@@ -83,6 +85,7 @@ impl Connection {
             driver: Some(driver),
             broken: None,
             gate,
+            backlog,
             stamps,
         })
     }
@@ -124,9 +127,13 @@ impl Connection {
                 if error.take_message().is_some() && self.stamps.last_write() == written_before {
                     return Err(SendError::NothingTaken);
                 }
-                Err(SendError::Failed(
-                    self.failure(&error.into_error(), Stage::Head),
-                ))
+                let failure = self.failure(&error.into_error(), Stage::Head);
+                Err(SendError::Failed(if self.backlog.is_there() {
+                    marks.forget_sent();
+                    not_taken(failure)
+                } else {
+                    failure
+                }))
             }
         }
     }

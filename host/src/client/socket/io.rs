@@ -25,6 +25,17 @@ impl Gate {
     }
 }
 
+/// Whether there are bytes that were to be written and have not been.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backlog(Rc<Cell<bool>>);
+
+impl Backlog {
+    /// Whether there are.
+    pub(super) fn is_there(&self) -> bool {
+        self.0.get()
+    }
+}
+
 /// The stream below HTTP.
 #[derive(Debug)]
 pub(super) enum Stream {
@@ -39,19 +50,20 @@ pub(super) enum Stream {
 pub(super) struct GatedStream {
     stream: Stream,
     gate: Gate,
+    backlog: Backlog,
 }
 
 impl GatedStream {
-    pub(super) fn new(stream: Stream) -> (Self, Gate) {
+    pub(super) fn new(stream: Stream) -> (Self, Gate, Backlog) {
         let gate = Gate::default();
         gate.open();
-        (
-            Self {
-                stream,
-                gate: gate.clone(),
-            },
-            gate,
-        )
+        let backlog = Backlog::default();
+        let stream = Self {
+            stream,
+            gate: gate.clone(),
+            backlog: backlog.clone(),
+        };
+        (stream, gate, backlog)
     }
 }
 
@@ -81,7 +93,9 @@ impl AsyncWrite for GatedStream {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().stream {
+        let this = self.get_mut();
+        this.backlog.0.set(true);
+        match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write(context, bytes),
             Stream::Tls(stream) => Pin::new(stream).poll_write(context, bytes),
         }
@@ -92,7 +106,9 @@ impl AsyncWrite for GatedStream {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match &mut self.get_mut().stream {
+        let this = self.get_mut();
+        this.backlog.0.set(true);
+        match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(context, slices),
             Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(context, slices),
         }
@@ -106,10 +122,14 @@ impl AsyncWrite for GatedStream {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match &mut self.get_mut().stream {
+        let this = self.get_mut();
+        ready!(match &mut this.stream {
             Stream::Plain(stream) => Pin::new(stream).poll_flush(context),
             Stream::Tls(stream) => Pin::new(stream).poll_flush(context),
-        }
+        })?;
+        // HTTP flushes once it has handed over all that it had.
+        this.backlog.0.set(false);
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
