@@ -5,6 +5,8 @@ use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Plan;
 use http::HeaderName;
 use memchr::memmem;
+use percent_encoding::percent_decode_str;
+use url::Url;
 
 /// What stands where a credential stood.
 pub const BLANK: &str = "***";
@@ -33,17 +35,18 @@ impl Secrets {
                 }
             }
         }
-        if let Some(password) = plan.url.password() {
-            values.push(password.to_owned());
-        }
-        for (name, value) in plan.url.query_pairs() {
-            if names_credential(&name) {
-                values.push(value.into_owned());
-            }
-        }
+        values.extend(of_user(&plan.url));
+        values.extend(of_query(&plan.url));
+        // As they stand in JSON.
+        let escaped: Vec<String> = values
+            .iter()
+            .map(|value| serde_json::Value::from(value.as_str()).to_string())
+            .map(|quoted| quoted[1..quoted.len() - 1].to_owned())
+            .collect();
+        values.extend(escaped);
         values.retain(|value| value.len() >= SHORTEST_SECRET);
         // The longest first, so that no secret is cut up by a shorter one within it.
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        values.sort_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
         values.dedup();
         Self { values }
     }
@@ -89,6 +92,39 @@ impl Secrets {
             .iter()
             .fold(text.to_owned(), |text, value| text.replace(value, BLANK))
     }
+}
+
+/// What stands before the host of a URL, as it is there, without its encoding, and as the header in which
+/// it is sent. A name without a password is a key.
+fn of_user(url: &Url) -> Vec<String> {
+    use base64::Engine;
+    if url.username().is_empty() && url.password().is_none() {
+        return Vec::new();
+    }
+    let secret = url.password().unwrap_or(url.username());
+    let pair = [url.username(), url.password().unwrap_or_default()]
+        .map(|part| percent_decode_str(part).collect::<Vec<u8>>())
+        .join(&b':');
+    vec![
+        secret.to_owned(),
+        percent_decode_str(secret).decode_utf8_lossy().into_owned(),
+        base64::engine::general_purpose::STANDARD.encode(pair),
+    ]
+}
+
+/// The credentials in the query of a URL, as they are there and without their encoding.
+fn of_query(url: &Url) -> Vec<String> {
+    let mut values = Vec::new();
+    for part in url.query().unwrap_or_default().split('&') {
+        for (name, value) in url::form_urlencoded::parse(part.as_bytes()) {
+            if names_credential(&name) {
+                let raw = part.split_once('=').map_or("", |(_, raw)| raw);
+                values.push(raw.to_owned());
+                values.push(value.into_owned());
+            }
+        }
+    }
+    values
 }
 
 /// Whether a header carries a credential, by its name or the look of its value.

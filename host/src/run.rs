@@ -5,7 +5,7 @@ use crate::client::ReqwestTransport;
 use crate::client::capacity::{self, CapacityError};
 use crate::client::socket::{SocketSettings, SocketTransport, TlsError};
 use crate::client::worker::{self, Feed, InFlight, Shared, WorkerError, WorkerReport};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::exchange::{ConnectionOpening, Outcome, StampQuality};
 use crate::interrupt;
 use crate::parse::{self, GaveUp, ParseError, ParseSettings};
@@ -85,6 +85,9 @@ pub enum RunError {
     /// The database cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// It was interrupted before it began.
+    #[error("interrupted before the first request")]
+    Interrupted,
     /// The system gives no thread, or does not let signals be watched.
     #[error("a thread could not be started: {0}")]
     Thread(#[from] std::io::Error),
@@ -96,7 +99,10 @@ impl RunError {
         match self {
             Self::Capacity(_) | Self::Dataset(_) => true,
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
-            Self::Sink(error) => matches!(error, SinkError::Exists { .. }),
+            Self::Sink(error) => matches!(
+                error,
+                SinkError::Exists { .. } | SinkError::NoFolder { .. } | SinkError::Create { .. }
+            ),
             _ => false,
         }
     }
@@ -142,6 +148,12 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
     let (prepared, source) = Preparation::of(&plan)?;
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
+    let interrupted = interrupt::flag()?;
+    if !plan.quiet {
+        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
+    }
+    let (pipeline, start) = Pipeline::assemble(&plan, &prepared, clock, &interrupted)?;
+    // Not before connections are open: a run that never began leaves no file behind.
     let database = match plan.save {
         Save::Nothing => None,
         Save::Summary | Save::Full => {
@@ -149,12 +161,7 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
             Some(Database::create(&plan.database, &record)?)
         }
     };
-    let interrupted = interrupt::flag()?;
-
-    let pipeline = Pipeline::start(&plan, &prepared, source, clock)?;
-    if !plan.quiet {
-        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
-    }
+    let pipeline = pipeline.begin(start, source)?;
     let rows = database.as_ref().filter(|_| plan.save == Save::Full);
     let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
     finish(&plan, clock, database, collected)
@@ -313,7 +320,7 @@ fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
     headers
 }
 
-/// The threads of a run and what ties them together.
+/// The threads that carry and parse requests, and what ties them together.
 struct Pipeline {
     clock: Clock,
     stop: Arc<AtomicBool>,
@@ -321,19 +328,19 @@ struct Pipeline {
     gauge: Arc<InFlight>,
     gave_up: Arc<GaveUp>,
     outcomes: flume::Receiver<Outcome>,
-    source: JoinHandle<(SourceReport, SourceEnd)>,
     workers: Vec<JoinHandle<Result<WorkerReport, WorkerError>>>,
     parsers: Vec<JoinHandle<()>>,
     warm_connections: Vec<ConnectionOpening>,
 }
 
 impl Pipeline {
-    fn start(
+    /// Starts the threads of parsers and clients and opens connections; no request goes yet.
+    fn assemble(
         plan: &Plan,
         prepared: &Preparation,
-        source: RequestSource,
         clock: Clock,
-    ) -> Result<Self, RunError> {
+        interrupted: &AtomicBool,
+    ) -> Result<(Self, Start), RunError> {
         let stop = Arc::new(AtomicBool::new(false));
         let gave_up = Arc::new(GaveUp::default());
         let gauge = Arc::new(InFlight::default());
@@ -372,45 +379,96 @@ impl Pipeline {
         let (ready, all_ready) = flume::bounded(count);
         let workers = start_workers(plan, prepared, feeds, &shared, &ready)?;
         drop((shared, ready));
-        // A worker that could not begin lets go of its sender; its error comes out when it is joined.
-        let warm_connections = (0..count)
-            .flat_map(|_| all_ready.recv())
-            .flatten()
-            .collect();
-
-        let source = {
-            let stop = Arc::clone(&stop);
-            std::thread::Builder::new()
-                .name("source".to_owned())
-                .spawn(move || source.run(&queue, &stop))?
-        };
-        let start = clock.now();
-        begin.send_replace(Some(start));
-        if let Some(Pacing {
-            due_times,
-            bodies,
-            targets,
-        }) = pacing
-        {
-            let stop = Arc::clone(&stop);
-            std::thread::Builder::new()
-                .name("pacer".to_owned())
-                .spawn(move || pace(due_times, &bodies, &targets, &clock, start, &stop))?;
-        }
-        Ok(Self {
+        let warm_connections = warmed(&all_ready, count, interrupted)?;
+        let pipeline = Self {
             clock,
             stop,
             cancel,
             gauge,
             gave_up,
             outcomes,
-            source,
             workers,
             parsers,
             warm_connections,
-        })
+        };
+        let start = Start {
+            begin,
+            queue,
+            pacing,
+        };
+        Ok((pipeline, start))
     }
 
+    /// Has requests made and sent from now on.
+    fn begin(self, start: Start, source: RequestSource) -> Result<Running, RunError> {
+        let Start {
+            begin,
+            queue,
+            pacing,
+        } = start;
+        let stop = Arc::clone(&self.stop);
+        let source = std::thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || source.run(&queue, &stop))?;
+        let (clock, started) = (self.clock, self.clock.now());
+        begin.send_replace(Some(started));
+        if let Some(Pacing {
+            due_times,
+            bodies,
+            targets,
+        }) = pacing
+        {
+            let stop = Arc::clone(&self.stop);
+            std::thread::Builder::new()
+                .name("pacer".to_owned())
+                .spawn(move || pace(due_times, &bodies, &targets, &clock, started, &stop))?;
+        }
+        Ok(Running {
+            pipeline: self,
+            source,
+        })
+    }
+}
+
+/// What begins a run once everything is in place.
+struct Start {
+    begin: watch::Sender<Option<Moment>>,
+    queue: flume::Sender<Prepared>,
+    pacing: Option<Pacing>,
+}
+
+/// Waits until every client thread has opened its connections, and gives back how long each took.
+fn warmed(
+    ready: &flume::Receiver<Vec<ConnectionOpening>>,
+    workers: usize,
+    interrupted: &AtomicBool,
+) -> Result<Vec<ConnectionOpening>, RunError> {
+    let mut openings = Vec::new();
+    let mut waiting = workers;
+    while waiting > 0 {
+        match ready.recv_timeout(LOOK_UP) {
+            Ok(opened) => {
+                openings.extend(opened);
+                waiting -= 1;
+            }
+            // A worker that could not begin lets go of its sender; its error comes out when it is joined.
+            Err(flume::RecvTimeoutError::Disconnected) => break,
+            Err(flume::RecvTimeoutError::Timeout) if interrupted.load(Ordering::Relaxed) => {
+                return Err(RunError::Interrupted);
+            }
+            Err(flume::RecvTimeoutError::Timeout) => {}
+        }
+    }
+    Ok(openings)
+}
+
+/// A run that sends requests.
+struct Running {
+    pipeline: Pipeline,
+    source: JoinHandle<(SourceReport, SourceEnd)>,
+}
+
+impl Running {
     /// Takes outcomes until all are there, and looks after interrupts meanwhile.
     fn collect(
         self,
@@ -421,14 +479,14 @@ impl Pipeline {
         interrupted: &AtomicBool,
     ) -> Collected {
         let mut statistics = RunStatistics::new(origin);
-        for opening in &self.warm_connections {
+        for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
         let head = trace::request_head(plan, &prepared.headers);
         let mut give_up_at: Option<Instant> = None;
         let mut told_of_trouble = false;
         loop {
-            match self.outcomes.recv_timeout(LOOK_UP) {
+            match self.pipeline.outcomes.recv_timeout(LOOK_UP) {
                 Ok(outcome) => {
                     statistics.record(&outcome);
                     if plan.debug {
@@ -449,10 +507,10 @@ impl Pipeline {
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
             if interrupted.load(Ordering::Relaxed) {
-                self.stop.store(true, Ordering::Relaxed);
+                self.pipeline.stop.store(true, Ordering::Relaxed);
                 let deadline = *give_up_at.get_or_insert_with(|| Instant::now() + DRAIN);
                 if Instant::now() >= deadline {
-                    self.cancel.send_replace(true);
+                    self.pipeline.cancel.send_replace(true);
                 }
             }
         }
@@ -462,7 +520,7 @@ impl Pipeline {
     fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
         let concurrency = match plan.arrivals {
             Arrivals::Closed { parallel } => parallel as u64,
-            _ => self.gauge.now(),
+            _ => self.pipeline.gauge.now(),
         };
         let progress = Progress::of(statistics, concurrency);
         eprintln!("{}", report::progress_line(&progress, &jiff::Zoned::now()));
@@ -471,14 +529,14 @@ impl Pipeline {
     fn end(self, plan: &Plan, statistics: RunStatistics, interrupted: bool) -> Collected {
         let mut troubles = Vec::new();
         let mut client_busy = Vec::new();
-        for worker in self.workers {
+        for worker in self.pipeline.workers {
             match worker.join() {
                 Ok(Ok(report)) => client_busy.push(report.busy),
                 Ok(Err(error)) => troubles.push(error.to_string()),
                 Err(_) => troubles.push("a client thread broke off".to_owned()),
             }
         }
-        for parser in self.parsers {
+        for parser in self.pipeline.parsers {
             if parser.join().is_err() {
                 troubles.push("a parser thread broke off".to_owned());
             }
@@ -490,7 +548,7 @@ impl Pipeline {
         if let SourceEnd::Failed(error) = end {
             troubles.push(error.to_string());
         }
-        troubles.extend(self.gave_up.reason());
+        troubles.extend(self.pipeline.gave_up.reason());
         let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report),
             entries_read: report.entries_read,
@@ -502,11 +560,11 @@ impl Pipeline {
             issued: statistics.counts().completed,
             dataset,
             client_busy,
-            peak_in_flight: self.gauge.peak(),
-            wall_clock_step_seconds: self.clock.wall_step_seconds(),
+            peak_in_flight: self.pipeline.gauge.peak(),
+            wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
             transport: plan.transport.as_str().to_owned(),
-            backlog_waits: self.gauge.backlog_waits(),
+            backlog_waits: self.pipeline.gauge.backlog_waits(),
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
         Collected {

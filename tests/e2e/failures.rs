@@ -1176,7 +1176,6 @@ fn credentials_are_kept_nowhere() {
 }
 
 #[test]
-#[ignore = "not blanked yet: what a URL holds, in the forms in which it is sent"]
 fn credentials_in_other_forms_are_kept_nowhere() {
     check_credentials(&[
         Credential {

@@ -375,7 +375,6 @@ fn events_with_unusual_content() {
 }
 
 #[test]
-#[ignore = "the parsers refuse such a response yet"]
 fn bytes_that_are_no_character() {
     let broken = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\xff\xc3b\"}}]}\n\n";
     let replaced = "{\"choices\":[{\"delta\":{\"content\":\"a\u{fffd}\u{fffd}b\"}}]}";

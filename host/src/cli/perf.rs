@@ -4,7 +4,7 @@ use super::Outcome;
 use super::values::{Pair, pair, parameter, rate, seconds};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, TransportChoice,
-    default_client_threads,
+    default_client_threads, public_url,
 };
 use crate::plugin::{builtin, builtin_names};
 use crate::workload::{Dataset, DatasetError, HostTokenizer, TokenizerError};
@@ -407,8 +407,9 @@ impl PerfArguments {
 }
 
 fn endpoint(text: &str) -> Result<Url, UsageError> {
+    // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
     let wrong = |reason: String| UsageError::Url {
-        text: text.to_owned(),
+        text: Url::parse(text).map_or_else(|_| text.to_owned(), |url| public_url(&url)),
         reason,
     };
     let url = Url::parse(text).map_err(|error| {

@@ -105,13 +105,19 @@ impl BodyReader {
         }
     }
 
-    /// Keeps what arrived of a body that did not end well: the unfinished rest of a plain one too,
-    /// since it often says why.
+    /// Keeps what arrived of a body that did not end well: an unfinished event or plain body too, since
+    /// it often says why.
     pub fn abandon(&mut self, at: Moment) {
         match &self.form {
             Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
             Form::Plain(body) | Form::Unknown(body) if !body.is_empty() => {
                 let _ = self.log.push(body, at);
+            }
+            Form::Events(splitter) => {
+                let rest = splitter.unfinished();
+                if !rest.is_empty() {
+                    let _ = self.log.push(&rest, at);
+                }
             }
             _ => {}
         }
@@ -274,6 +280,24 @@ mod tests {
             };
             assert_eq!(data, expected, "{body:?}");
         }
+    }
+
+    #[test]
+    fn what_arrived_of_a_broken_stream_is_kept() {
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader
+            .push(b"data: a\n\ndata: b\ndata: {\"c", at(1))
+            .unwrap();
+        reader.abandon(at(5));
+        let (log, _) = reader.into_parts();
+        assert_eq!(
+            log.iter().collect::<Vec<_>>(),
+            [b"a".as_slice(), b"b\ndata: {\"c"]
+        );
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader.push(b"data: a\n\n", at(1)).unwrap();
+        reader.abandon(at(5));
+        assert_eq!(reader.into_parts().0.len(), 1);
     }
 
     #[test]

@@ -111,6 +111,19 @@ impl EventSplitter {
         self.dispatch(&mut each);
     }
 
+    /// What has arrived of the event under way: its data so far, and the line that has no end yet as it
+    /// came. For a stream that broke off.
+    pub fn unfinished(&self) -> Vec<u8> {
+        let mut rest = self.data.clone();
+        if !self.line.is_empty() {
+            if !rest.is_empty() {
+                rest.push(b'\n');
+            }
+            rest.extend_from_slice(&self.line);
+        }
+        rest
+    }
+
     fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Event<'_>)) {
         if self.at_start {
             self.at_start = false;

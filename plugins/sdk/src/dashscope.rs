@@ -1,7 +1,7 @@
 //! DashScope's own API for text generation.
 
 use crate::json::from_str;
-use crate::message::{Message, Text, Transcript, choice_number, read};
+use crate::message::{Message, Text, Transcript, choice_number, read, readable};
 use crate::openai::{Asked, contents};
 use crate::usage::{Count, Reading, Usage};
 use crate::{Map, Options, Prompt, Summary, Value, json, merge};
@@ -62,6 +62,7 @@ fn read_all(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
+    let responses = &*readable(responses);
     let request = Request::read(request);
     let mut reading = Reading::default();
     let (mut empty, mut size_before) = (true, 0);

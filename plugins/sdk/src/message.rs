@@ -8,6 +8,16 @@ use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
+/// The responses with what is not UTF-8 in them replaced: a model that stops within a character makes
+/// servers send such bytes, and the rest of the answer is as good as any.
+pub(crate) fn readable(responses: &[Vec<u8>]) -> Cow<'_, [Vec<u8>]> {
+    if responses.iter().all(|data| str::from_utf8(data).is_ok()) {
+        return Cow::Borrowed(responses);
+    }
+    let replaced = |data: &Vec<u8>| String::from_utf8_lossy(data).into_owned().into_bytes();
+    Cow::Owned(responses.iter().map(replaced).collect())
+}
+
 /// Reads one response as JSON. `None` where it is blank, as an event that only keeps the stream alive.
 ///
 /// Errors name the response by its number among all of them, from 1.

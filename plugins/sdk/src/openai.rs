@@ -1,7 +1,7 @@
 //! OpenAI's chat completions, and what other servers make of them.
 
 use crate::json::from_str;
-use crate::message::{Message, Text, Transcript, choice_number, failure, read};
+use crate::message::{Message, Text, Transcript, choice_number, failure, read, readable};
 use crate::usage::{Count, Reading, Usage};
 use crate::{Options, Prompt, Summary, Value, json, merge};
 
@@ -65,6 +65,7 @@ fn read_all(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
+    let responses = &*readable(responses);
     let mut reading = Reading::default();
     let mut empty = true;
     for (index, number) in (0..responses.len()).zip(0_u32..) {
