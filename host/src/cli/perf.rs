@@ -30,7 +30,7 @@ pub enum UsageError {
     #[error("there is nothing to send: give --prompt TEXT, or --dataset FILE")]
     NoPrompts,
     /// The file of `--prompt @FILE` cannot be read.
-    #[error("--prompt @{}: {source}", path.display())]
+    #[error("--prompt @{}", path.display())]
     PromptFile {
         /// The file.
         path: PathBuf,
