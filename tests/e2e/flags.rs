@@ -454,8 +454,8 @@ fn client_threads() {
 fn values_that_make_no_sense_are_refused() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let long: [(&str, &[&str]); 12] = [
-        ("--connect-timeout", &["0", "-1", "x", "nan", "1e300"]),
-        ("--read-timeout", &["0", "-1", "x", "inf"]),
+        ("--connect-timeout", &["0", "-1", "x", "nan", "1e-300"]),
+        ("--read-timeout", &["0", "-1", "x", "nan"]),
         ("--total-timeout", &["0", "-1", ""]),
         ("--rate", &["0", "-2", "inf", "many"]),
         ("--parallel", &["0", "-1", "1.5"]),
@@ -620,4 +620,71 @@ fn no_compile_cache() {
     // A run that compiles writes a file anew.
     run_with_cache(&mock, &home, &[]);
     assert_eq!(cached(&home), kept);
+}
+
+#[test]
+fn transport() {
+    let mut said = Vec::new();
+    for arguments in [
+        &["--transport", "socket"][..],
+        &[],
+        &["--transport", "auto"],
+        &["--transport", "reqwest"],
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        good(&bench, &mock, &[&["--prompt", "x"], arguments].concat());
+        let rows = bench.rows("SELECT transport, stamps FROM run");
+        said.push(json!(rows[0]));
+    }
+    assert_eq!(said[0][0], "socket");
+    if cfg!(target_os = "linux") {
+        assert_eq!(said[0][1], "kernel receive time");
+    }
+    assert_eq!(said[1..3], [said[0].clone(), said[0].clone()]);
+    assert_eq!(said[3], json!(["reqwest", "return of the read"]));
+}
+
+#[test]
+fn no_warm_connections() {
+    for (arguments, opened) in [(&[][..], 0), (&["--no-warm-connections"], 3)] {
+        let (bench, mock) = (Bench::new(), mock(&["--ttft", "50ms"]));
+        let all = ["--prompt", "x", "-n", "6", "--parallel", "3"];
+        good(&bench, &mock, &[&all, arguments].concat());
+        let by_requests = bench.value("SELECT count(connect_time) FROM result");
+        assert_eq!(by_requests, opened, "{arguments:?}");
+    }
+}
+
+#[test]
+fn save() {
+    let tables = |arguments: &[&str]| {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        let all = ["--prompt", "x", "-n", "2"];
+        good(&bench, &mock, &[&all, arguments].concat());
+        let there = bench.path("run.db").exists();
+        there.then(|| {
+            let rows = "SELECT (SELECT count(*) FROM run), (SELECT count(*) FROM result)";
+            assert_eq!(of_run(&bench, "totals")["requests"]["succeeded"], 2);
+            json!(bench.rows(rows))
+        })
+    };
+    assert_eq!(tables(&[]), Some(json!([[1, 2]])));
+    assert_eq!(tables(&["--save", "full"]), Some(json!([[1, 2]])));
+    assert_eq!(tables(&["--save", "summary"]), Some(json!([[1, 0]])));
+    assert_eq!(tables(&["--save", "none"]), None);
+}
+
+#[test]
+fn require_valid() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = ["--prompt", "x", "-n", "3", "--save", "none"];
+    // Three requests are too few for any percentile.
+    let ended = good(&bench, &mock, &arguments);
+    assert!(ended.stdout.contains("to read these numbers with care"));
+    ends(
+        &bench,
+        &mock,
+        &[&arguments[..], &["--require-valid"]].concat(),
+        1,
+    );
 }

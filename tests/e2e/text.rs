@@ -37,6 +37,7 @@ fn help() {
         ("help_perf_short", &["perf", "-h"]),
         ("help_mock_server", &["mock-server", "--help"]),
         ("help_demo", &["demo", "--help"]),
+        ("help_calibrate", &["calibrate", "--help"]),
     ] {
         let ended = run(program().args(arguments).env_remove("COLUMNS"));
         assert_eq!(ended.code, Some(0), "{name}");
