@@ -48,7 +48,7 @@ pub(super) struct DemoArguments {
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// The sample could not be written to the folder for temporary files.
-    #[error("the sample data set could not be written: {0}")]
+    #[error("the sample data set could not be written")]
     Sample(#[source] std::io::Error),
 }
 

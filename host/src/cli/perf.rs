@@ -1,7 +1,7 @@
 //! `llmuses perf`: its arguments, and how they become a plan.
 
 use super::Outcome;
-use super::values::{Pair, pair, parameter, rate, seconds};
+use super::values::{Pair, count, count_of_slots, pair, parameter, rate, seconds};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, TransportChoice,
     default_client_threads, public_url,
@@ -30,7 +30,7 @@ pub enum UsageError {
     #[error("there is nothing to send: give --prompt TEXT, or --dataset FILE")]
     NoPrompts,
     /// The file of `--prompt @FILE` cannot be read.
-    #[error("--prompt @{}: {source}", path.display())]
+    #[error("--prompt @{}", path.display())]
     PromptFile {
         /// The file.
         path: PathBuf,
@@ -171,7 +171,7 @@ pub(super) struct PerfArguments {
         short = 'n',
         long = "number",
         value_name = "N",
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = count,
         help_heading = "Load"
     )]
     number: Option<u64>,
@@ -180,7 +180,7 @@ pub(super) struct PerfArguments {
     #[arg(
         long,
         value_name = "N",
-        value_parser = clap::value_parser!(u32).range(1..),
+        value_parser = count_of_slots,
         conflicts_with = "rate",
         help_heading = "Load"
     )]
@@ -260,7 +260,7 @@ pub(super) struct PerfArguments {
         long,
         value_name = "N",
         default_value_t = 10,
-        value_parser = clap::value_parser!(u64).range(1..),
+        value_parser = count,
         help_heading = "Results"
     )]
     log_every_n_query: u64,

@@ -9,7 +9,7 @@ use url::Url;
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// No process.
-    #[error("the mock server could not be started: {0}")]
+    #[error("the mock server could not be started")]
     Start(#[source] std::io::Error),
     /// It ended, or said something else than its address.
     #[error("the mock server did not say where it listens; it said {0:?}")]

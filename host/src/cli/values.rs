@@ -75,6 +75,19 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
 }
 
+/// Reads a whole number above 0.
+pub(super) fn count(text: &str) -> Result<u64, String> {
+    match text.trim().parse() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("it should be a whole number above 0".to_owned()),
+    }
+}
+
+/// Reads how many requests may be in flight at once.
+pub(super) fn count_of_slots(text: &str) -> Result<u32, String> {
+    u32::try_from(count(text)?).map_err(|_| format!("it should be {} at most", u32::MAX))
+}
+
 /// Reads a share between 0 and 1.
 pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
@@ -133,6 +146,16 @@ mod tests {
         ] {
             assert_eq!(parameter(text), value, "{text}");
         }
+    }
+
+    #[test]
+    fn counts_are_checked() {
+        assert_eq!(count("18446744073709551615").unwrap(), u64::MAX);
+        assert_eq!(count_of_slots("1000").unwrap(), 1000);
+        for text in ["0", "-1", "1.5", "x", "", "99999999999999999999"] {
+            assert!(count(text).is_err(), "{text}");
+        }
+        assert!(count_of_slots("4294967296").is_err());
     }
 
     #[test]

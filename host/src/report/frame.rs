@@ -1,5 +1,6 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
+use super::text::counted;
 use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, public_url};
 use crate::plugin::ParserInfo;
 use crate::sink::SinkSummary;
@@ -32,15 +33,16 @@ pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
 
 /// Lines that say where the results are, and what went wrong with keeping them.
 pub fn closing(stored: &SinkSummary) -> String {
+    let are = if stored.rows == 1 { "is" } else { "are" };
     let mut text = format!(
-        "{} requests are in {}\n",
-        stored.rows,
+        "{} {are} in {}\n",
+        counted(stored.rows, "request"),
         stored.path.display()
     );
     if stored.not_kept > 0 {
         text.push_str(&format!(
-            "error: {} requests could not be kept: {}\n",
-            stored.not_kept,
+            "error: {} could not be kept: {}\n",
+            counted(stored.not_kept, "request"),
             stored
                 .first_error
                 .as_deref()

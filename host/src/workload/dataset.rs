@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 #[derive(Debug, thiserror::Error)]
 pub enum DatasetError {
     /// It could not be opened.
-    #[error("the data set {} cannot be read: {source}", path.display())]
+    #[error("the data set {} cannot be read", path.display())]
     Open {
         /// The file.
         path: PathBuf,

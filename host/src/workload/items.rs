@@ -77,14 +77,32 @@ impl EntryReader for ItemReader {
 }
 
 fn read(input: impl Read, sender: &SyncSender<Item>) {
-    let mut json = serde_json::Deserializer::from_reader(BufReader::with_capacity(64 << 10, input));
-    let result = json
-        .deserialize_seq(Items(sender))
-        .and_then(|()| json.end());
+    let result = read_all(BufReader::with_capacity(64 << 10, input), sender);
     if let Err(error) = result {
         // Fails where nobody wants more; then nobody wants to know either.
         let _ = sender.send(Err(describe(&error)));
     }
+}
+
+fn read_all(input: impl Read, sender: &SyncSender<Item>) -> serde_json::Result<()> {
+    let input = without_mark(input).map_err(serde_json::Error::io)?;
+    let mut json = serde_json::Deserializer::from_reader(input);
+    json.deserialize_seq(Items(sender))?;
+    json.end()
+}
+
+/// The input behind the byte-order mark with which some editors begin a file, and JSON may not.
+fn without_mark(mut input: impl Read) -> std::io::Result<impl Read> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let mut begin = Vec::with_capacity(MARK.len());
+    input
+        .by_ref()
+        .take(MARK.len() as u64)
+        .read_to_end(&mut begin)?;
+    if begin == MARK {
+        begin.clear();
+    }
+    Ok(std::io::Cursor::new(begin).chain(input))
 }
 
 /// Says why a file is not one JSON array, with line and column.
@@ -135,6 +153,13 @@ mod tests {
         let items = all("[ {\"a\": 1} ,2,\n\"x\", [3]]\n");
         let items: Vec<String> = items.into_iter().map(Result::unwrap).collect();
         assert_eq!(items, ["{\"a\": 1}", "2", "\"x\"", "[3]"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let items = all("\u{feff}[1, 2]");
+        let items: Vec<String> = items.into_iter().map(Result::unwrap).collect();
+        assert_eq!(items, ["1", "2"]);
     }
 
     #[test]

@@ -313,6 +313,12 @@ impl RequestSource {
         let Some(dataset) = &self.dataset else {
             return format!("parser `{}` made no request of the prompt", self.parser);
         };
+        if self.report.entries_read == 0 {
+            return format!(
+                "no request could be made from {}: it has no entries",
+                dataset.path().display()
+            );
+        }
         let mut reasons: Vec<String> = self
             .report
             .skipped
@@ -333,10 +339,13 @@ impl RequestSource {
                 format!(" (prompts must be longer than {min} and shorter than {max} characters)")
             }
         };
+        let read = match self.report.entries_read {
+            1 => "1 entry was read".to_owned(),
+            entries => format!("{entries} entries were read"),
+        };
         format!(
-            "no request could be made from {}: {} entries were read; {}{bounds}",
+            "no request could be made from {}: {read}; {}{bounds}",
             dataset.path().display(),
-            self.report.entries_read,
             reasons.join(", ")
         )
     }

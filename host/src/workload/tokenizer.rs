@@ -8,7 +8,7 @@ use tokenizers::Tokenizer;
 #[derive(Debug, thiserror::Error)]
 pub enum TokenizerError {
     /// The path leads nowhere.
-    #[error("the tokenizer {} cannot be read: {source}", path.display())]
+    #[error("the tokenizer {} cannot be read", path.display())]
     Read {
         /// The path.
         path: PathBuf,

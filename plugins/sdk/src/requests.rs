@@ -50,24 +50,22 @@ impl Skipped {
 
 /// Begins as [`Parser::build_request`] promises.
 pub(crate) fn begin<P: Parser>(mut options: Options) -> Result<Box<dyn Requests>, String> {
-    let name = P::NAME;
     // A prompt was chosen by hand, so that the limits of length do not apply to it.
     if let Some(prompt) = options.prompt.take() {
         return Ok(Box::new(std::iter::once(Ok(P::body(&options, prompt)))));
     }
     let entries = match (P::SOURCE, options.has_dataset) {
-        (Source::PromptOnly, false) => return Err(format!("{name} needs a prompt (--prompt)")),
+        (Source::PromptOnly, false) => return Err("it needs a prompt (--prompt)".to_owned()),
         (Source::PromptOnly, true) => {
-            return Err(format!(
-                "{name} takes its prompt from --prompt only; a data set is read, for example, by \
+            return Err(
+                "it takes its prompt from --prompt only; a data set is read, for example, by \
                  openai_line_by_line (lines of text), openai_openqa_qwen (JSON lines) and \
                  openai_longalpaca_12k_qwen (one JSON array)"
-            ));
+                    .to_owned(),
+            );
         }
         (_, false) => {
-            return Err(format!(
-                "{name} needs a prompt (--prompt) or a data set (--dataset)"
-            ));
+            return Err("it needs a prompt (--prompt) or a data set (--dataset)".to_owned());
         }
         (Source::Lines | Source::JsonLines, true) => dataset_lines()?,
         (Source::JsonArray, true) => dataset_items()?,

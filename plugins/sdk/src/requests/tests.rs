@@ -135,11 +135,11 @@ fn without_prompt_and_data_set_there_is_nothing_to_begin() {
     let error = |result: Result<Box<dyn Requests>, String>| result.err().unwrap_or_default();
     assert_eq!(
         error(begin::<Lines>(options())),
-        "lines needs a prompt (--prompt) or a data set (--dataset)"
+        "it needs a prompt (--prompt) or a data set (--dataset)"
     );
     assert_eq!(
         error(begin::<Alone>(options())),
-        "alone needs a prompt (--prompt)"
+        "it needs a prompt (--prompt)"
     );
     let with_dataset = Options {
         has_dataset: true,
@@ -147,7 +147,7 @@ fn without_prompt_and_data_set_there_is_nothing_to_begin() {
     };
     let text = error(begin::<Alone>(with_dataset));
     assert!(
-        text.starts_with("alone takes its prompt from --prompt only; "),
+        text.starts_with("it takes its prompt from --prompt only; "),
         "{text}"
     );
     assert!(text.contains("openai_line_by_line"), "{text}");
