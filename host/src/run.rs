@@ -97,7 +97,8 @@ impl RunError {
     /// Whether what was typed is at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) => true,
+            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
+            Self::Source(error) => matches!(error, SourceError::Begin { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(error) => matches!(
                 error,
@@ -149,11 +150,7 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
     let interrupted = interrupt::flag()?;
-    if !plan.quiet {
-        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
-    }
-    let (pipeline, start) = Pipeline::assemble(&plan, &prepared, clock, &interrupted)?;
-    // Not before connections are open: a run that never began leaves no file behind.
+    // Before connections are opened: that it cannot be written must not be found out later.
     let database = match plan.save {
         Save::Nothing => None,
         Save::Summary | Save::Full => {
@@ -161,7 +158,21 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
             Some(Database::create(&plan.database, &record)?)
         }
     };
-    let pipeline = pipeline.begin(start, source)?;
+    if !plan.quiet {
+        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
+    }
+    let begun = Pipeline::assemble(&plan, &prepared, clock, &interrupted)
+        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+    let pipeline = match begun {
+        Ok(pipeline) => pipeline,
+        Err(error) => {
+            // No request was sent. An empty file would be in the way of the next attempt.
+            if let Some(database) = database {
+                database.discard();
+            }
+            return Err(error);
+        }
+    };
     let rows = database.as_ref().filter(|_| plan.save == Save::Full);
     let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
     finish(&plan, clock, database, collected)

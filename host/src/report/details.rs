@@ -27,7 +27,7 @@ pub(super) fn details(
         out,
         "In flight",
         &format!(
-            "{} at most",
+            "{} at the peak",
             counted(circumstances.peak_in_flight, "request")
         ),
     );
@@ -173,7 +173,7 @@ fn dataset(circumstances: &Circumstances) -> Option<String> {
     let mut text = if dataset.passes > 1.0 {
         format!("{read}, used {:.1} times", dataset.passes)
     } else {
-        format!("{read}, none used twice")
+        format!("{read} (entries are read ahead), no prompt used twice")
     };
     for (reason, entries) in &dataset.skipped {
         text.push_str(&format!("; {entries} skipped: {}", one_line(reason, 60)));
