@@ -1,6 +1,7 @@
 //! One validated run. `cli` makes a [`Plan`] out of what a person typed; nothing after it reads an
 //! argument, an environment variable or a clock for a default of its own.
 
+use crate::plugin::Bounds;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -49,6 +50,8 @@ pub struct Plan {
     pub client_threads: usize,
     /// Whether compiled parsers are kept on disk for the next run.
     pub compile_cache: bool,
+    /// What the parser may take.
+    pub bounds: Bounds,
 }
 
 /// Which parser to use.
@@ -162,6 +165,7 @@ impl Plan {
             "skip_bad_lines": self.skip_bad_lines,
             "insecure": self.insecure,
             "client_threads": self.client_threads,
+            "parser_bounds": self.bounds.to_json(),
         })
     }
 }

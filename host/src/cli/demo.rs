@@ -159,5 +159,6 @@ fn plan(server: &Server, dataset: PathBuf, database: PathBuf) -> Plan {
         debug: false,
         client_threads: 1,
         compile_cache: true,
+        bounds: crate::plugin::Bounds::default(),
     }
 }

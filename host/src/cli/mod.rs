@@ -1,5 +1,7 @@
 //! What a person types. Each subcommand has a file; raw arguments go no further than this room.
 
+mod bounds;
+mod compile_plugin;
 mod demo;
 mod mock_server;
 mod perf;
@@ -44,6 +46,9 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
     MockServer(mock_server::MockServerArguments),
+    /// Compile a component on standard input; this program calls itself so.
+    #[command(hide = true)]
+    CompilePlugin(compile_plugin::CompilePluginArguments),
 }
 
 impl Cli {
@@ -56,6 +61,7 @@ impl Cli {
             Command::Perf(arguments) => perf::execute(*arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
+            Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! `llmuses perf`: its arguments, and how they become a plan.
 
 use super::Outcome;
+use super::bounds::BoundsArguments;
 use super::values::{Pair, pair, parameter, rate, seconds};
 use crate::plan::{Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Timeouts};
 use crate::plugin::{builtin, builtin_names};
@@ -252,6 +253,9 @@ pub(super) struct PerfArguments {
     /// Do not keep compiled parsers for the next run.
     #[arg(long, help_heading = "Results")]
     no_compile_cache: bool,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
 }
 
 fn parser_help() -> String {
@@ -342,6 +346,7 @@ impl PerfArguments {
             debug: self.debug,
             client_threads,
             compile_cache: !self.no_compile_cache,
+            bounds: self.bounds.into_bounds(),
         })
     }
 }
@@ -408,7 +413,7 @@ fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
     Ok(parameters)
 }
 
-fn parser(text: &str) -> Result<ParserChoice, UsageError> {
+pub(super) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     if let Some(component) = builtin(text) {
         return Ok(ParserChoice::Builtin(component.name));
     }
