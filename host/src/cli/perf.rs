@@ -1,6 +1,7 @@
 //! `llmuses perf`: its arguments, and how they become a plan.
 
 use super::Outcome;
+use super::bounds::BoundsArguments;
 use super::values::{Pair, count, count_of_slots, pair, parameter, rate, seconds};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, TransportChoice,
@@ -271,6 +272,9 @@ pub(super) struct PerfArguments {
     /// Do not keep compiled parsers for the next run.
     #[arg(long, help_heading = "Client")]
     no_compile_cache: bool,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
 }
 
 /// What was typed for `--save`.
@@ -401,6 +405,7 @@ impl PerfArguments {
             },
             require_valid: self.require_valid,
             quiet: false,
+            bounds: self.bounds.into_bounds(),
         })
     }
 }
@@ -468,7 +473,7 @@ fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
     Ok(parameters)
 }
 
-fn parser(text: &str) -> Result<ParserChoice, UsageError> {
+pub(super) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     if let Some(component) = builtin(text) {
         return Ok(ParserChoice::Builtin(component.name));
     }
