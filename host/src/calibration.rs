@@ -200,11 +200,14 @@ pub fn table(levels: &[Level]) -> String {
     text
 }
 
-/// The bounds that a user asks about: a name, and the bound for a true value in seconds.
-const BOUNDS: [(&str, fn(f64) -> f64); 2] = [("1 ms", |_| 1e-3), ("5 %", |truth| 0.05 * truth)];
+/// The largest error that is still within a bound, for a true value; both in seconds.
+type Bound = fn(f64) -> f64;
+
+/// The bounds that a user asks about, with their names.
+const BOUNDS: [(&str, Bound); 2] = [("1 ms", |_| 1e-3), ("5 %", |truth| 0.05 * truth)];
 
 /// The highest level up to which every level is within the bound.
-fn up_to(levels: &[Level], bound: fn(f64) -> f64) -> String {
+fn up_to(levels: &[Level], bound: Bound) -> String {
     let good = levels
         .iter()
         .take_while(|level| level.is_within(bound))

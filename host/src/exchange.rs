@@ -305,8 +305,10 @@ pub struct Reading {
     /// Indices of the response events that carried output, ascending and within range. Empty: the model
     /// produced nothing.
     pub outputs: Vec<u32>,
-    /// The parser's own figures.
+    /// The parser's own figures, as many as a run keeps names.
     pub metrics: Vec<(String, f64)>,
+    /// Further figures of the parser that were left out.
+    pub metrics_cut: u64,
 }
 
 /// An exchange and what the parser read out of it.

@@ -2,13 +2,14 @@
 //! threads that stamp.
 
 use crate::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog};
-use crate::plugin::{CallError, InstanceContext, Parser, ParserInstance};
+use crate::plugin::{CallError, InstanceContext, Parser, ParserCost, ParserInstance};
 use crate::redact::Secrets;
 use memchr::memmem;
 use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 /// After this many responses in a row on which the parser broke, the run stops issuing: what is left
 /// of it would not tell anything.
@@ -31,14 +32,33 @@ pub struct ParseSettings {
     pub gave_up: Arc<GaveUp>,
 }
 
-/// Whether the parser broke on one response after the other.
+/// Whether the parser broke on one response after the other, or nobody waits for it any more.
 #[derive(Debug, Default)]
 pub struct GaveUp {
     in_a_row: AtomicU64,
     reached: AtomicBool,
+    abandoned: AtomicBool,
 }
 
 impl GaveUp {
+    /// Has the responses that still wait go to the statistics unread: the person who runs the test ended
+    /// it, and a slow parser could take an hour for a full queue.
+    pub fn abandon(&self) {
+        self.abandoned.store(true, Ordering::Relaxed);
+    }
+
+    /// Why a response is not given to the parser, where it is not. What was measured of it is kept.
+    fn unread(&self) -> Option<String> {
+        if self.reached.load(Ordering::Relaxed) {
+            return Some(format!(
+                "not read: the parser had broken on {BROKEN_IN_A_ROW} responses in a row"
+            ));
+        }
+        self.abandoned
+            .load(Ordering::Relaxed)
+            .then(|| "not read: the run was ended before the parser came to it".to_owned())
+    }
+
     /// Why the run stopped, if the parser is why.
     pub fn reason(&self) -> Option<String> {
         self.reached
@@ -56,11 +76,12 @@ pub fn spawn(
     settings: ParseSettings,
     exchanges: flume::Receiver<Exchange>,
     outcomes: flume::Sender<Outcome>,
-) -> Result<JoinHandle<()>, ParseError> {
+) -> Result<JoinHandle<ParserCost>, ParseError> {
     let instance = settings.parser.instantiate(settings.context.clone())?;
     let mut thread = ParseThread {
         settings,
         instance: Some(instance),
+        cost: ParserCost::default(),
         error_word: memmem::Finder::new(b"\"error\"").into_owned(),
     };
     Ok(std::thread::Builder::new()
@@ -73,6 +94,8 @@ pub fn spawn(
                     break;
                 }
             }
+            thread.drop_instance();
+            thread.cost
         })?)
 }
 
@@ -91,6 +114,8 @@ struct ParseThread {
     settings: ParseSettings,
     /// Absent after the parser broke, until it is needed again.
     instance: Option<ParserInstance>,
+    /// What the instances before this one have cost.
+    cost: ParserCost,
     error_word: memmem::Finder<'static>,
 }
 
@@ -111,6 +136,10 @@ impl ParseThread {
             exchange.failure = Some(Failure::new(FailureKind::StreamError, message));
         }
         if exchange.failure.is_some() {
+            return None;
+        }
+        if let Some(reason) = self.settings.gave_up.unread() {
+            exchange.failure = Some(Failure::new(FailureKind::Parse, reason));
             return None;
         }
         match self.ask(exchange) {
@@ -139,8 +168,10 @@ impl ParseThread {
             Some(instance) => instance,
             None => {
                 let context = self.settings.context.clone();
-                self.instance
-                    .insert(self.settings.parser.instantiate(context)?)
+                let began = Instant::now();
+                let instance = self.settings.parser.instantiate(context)?;
+                self.cost.replacements.add(began.elapsed());
+                self.instance.insert(instance)
             }
         };
         instance.parse_responses(
@@ -152,11 +183,17 @@ impl ParseThread {
 
     /// A parser that broke is not to be trusted with another response: its memory may be in any state.
     fn note_broken(&mut self) {
-        self.instance = None;
+        self.drop_instance();
         let gave_up = &self.settings.gave_up;
         if gave_up.in_a_row.fetch_add(1, Ordering::Relaxed) + 1 >= BROKEN_IN_A_ROW {
             gave_up.reached.store(true, Ordering::Relaxed);
             self.settings.stop.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn drop_instance(&mut self) {
+        if let Some(instance) = self.instance.take() {
+            self.cost.responses += instance.cost();
         }
     }
 

@@ -1,6 +1,7 @@
 //! One validated run. `cli` makes a [`Plan`] out of what a person typed; nothing after it reads an
 //! argument, an environment variable or a clock for a default of its own.
 
+use crate::plugin::Bounds;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -59,6 +60,8 @@ pub struct Plan {
     pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
+    /// What the parser may take.
+    pub bounds: Bounds,
 }
 
 /// Which parser to use.
@@ -207,6 +210,7 @@ impl Plan {
             save: Save::Full,
             require_valid: false,
             quiet: false,
+            bounds: Bounds::default(),
         }
     }
 
@@ -251,6 +255,7 @@ impl Plan {
             "warm_connections": self.warm_connections,
             "client_threads": self.client_threads,
             "require_valid": self.require_valid,
+            "parser_bounds": self.bounds.to_json(),
         })
     }
 }

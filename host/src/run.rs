@@ -11,8 +11,8 @@ use crate::interrupt;
 use crate::parse::{self, GaveUp, ParseError, ParseSettings};
 use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, Save, TransportChoice};
 use crate::plugin::{
-    BuildOptions, CONTRACT_VERSION, CallError, CompileCache, InstanceContext, LoadError, Parser,
-    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, builtin,
+    Bounds, BuildOptions, CONTRACT_VERSION, CallError, CompileCache, Compiler, InstanceContext,
+    LoadError, Loading, Parser, ParserCost, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
 };
 use crate::redact::Secrets;
 use crate::report::{self, Progress};
@@ -97,7 +97,8 @@ impl RunError {
     /// Whether what was typed is at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) => true,
+            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
+            Self::Source(error) => matches!(error, SourceError::Begin { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(error) => matches!(
                 error,
@@ -149,11 +150,7 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
     let interrupted = interrupt::flag()?;
-    if !plan.quiet {
-        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
-    }
-    let (pipeline, start) = Pipeline::assemble(&plan, &prepared, clock, &interrupted)?;
-    // Not before connections are open: a run that never began leaves no file behind.
+    // Before connections are opened: that it cannot be written must not be found out later.
     let database = match plan.save {
         Save::Nothing => None,
         Save::Summary | Save::Full => {
@@ -161,7 +158,21 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
             Some(Database::create(&plan.database, &record)?)
         }
     };
-    let pipeline = pipeline.begin(start, source)?;
+    if !plan.quiet {
+        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
+    }
+    let begun = Pipeline::assemble(&plan, &prepared, clock, &interrupted)
+        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+    let pipeline = match begun {
+        Ok(pipeline) => pipeline,
+        Err(error) => {
+            // No request was sent. An empty file would be in the way of the next attempt.
+            if let Some(database) = database {
+                database.discard();
+            }
+            return Err(error);
+        }
+    };
     let rows = database.as_ref().filter(|_| plan.save == Save::Full);
     let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
     finish(&plan, clock, database, collected)
@@ -179,7 +190,7 @@ struct Preparation {
 impl Preparation {
     fn of(plan: &Plan) -> Result<(Self, RequestSource), RunError> {
         ensure_capacity(plan)?;
-        let parser = load_parser(plan)?;
+        let parser = load_parser(&plan.parser, &plan.bounds, plan.compile_cache)?;
         let dataset = match &plan.prompts {
             PromptSource::Dataset(path) => Some(Arc::new(Dataset::open(path)?)),
             PromptSource::Prompt(_) => None,
@@ -192,6 +203,7 @@ impl Preparation {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer,
             debug: plan.debug,
+            seed: plan.seed,
         };
         let parameters: Arc<str> = serde_json::Value::Object(plan.parameters.clone())
             .to_string()
@@ -202,7 +214,10 @@ impl Preparation {
             dataset,
             SourceSettings {
                 options: build_options(plan, &parameters),
-                requests: plan.requests,
+                requests: match &plan.prompts {
+                    PromptSource::Prompt(_) => plan.requests.or(Some(1)),
+                    PromptSource::Dataset(_) => plan.requests,
+                },
                 skip_bad_lines: plan.skip_bad_lines,
             },
         );
@@ -231,10 +246,7 @@ impl Preparation {
             plugin_name: info.name.clone(),
             plugin_version: info.version.clone(),
             plugin_sha256: info.sha256.clone(),
-            plugin_source: match &info.source {
-                Source::Builtin => "built in".to_owned(),
-                Source::File(path) => path.display().to_string(),
-            },
+            plugin_source: info.source.to_string(),
             transport: plan.transport.as_str().to_owned(),
             stamps: match plan.transport {
                 TransportChoice::Socket => StampQuality::Kernel,
@@ -267,23 +279,37 @@ fn slots(plan: &Plan, parallel: usize) -> usize {
     }
 }
 
-fn load_parser(plan: &Plan) -> Result<Parser, RunError> {
+/// Loads a parser under its bounds; what goes wrong with the cache of compiled ones is only told.
+///
+/// # Errors
+/// Where the parser cannot be loaded, or no parser can.
+pub fn load_parser(
+    choice: &ParserChoice,
+    bounds: &Bounds,
+    compile_cache: bool,
+) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
-    let mut trouble = |error| {
+    let trouble = |error| {
         eprintln!("warning: compiled parsers are not kept for the next run: {error}");
     };
-    let cache = if plan.compile_cache {
-        CompileCache::open().map_err(&mut trouble).ok()
+    let cache = if compile_cache {
+        CompileCache::open().map_err(trouble).ok()
     } else {
         None
     };
-    let cache = cache.as_ref();
-    Ok(match &plan.parser {
-        ParserChoice::File(path) => Parser::from_file(&engine, path, cache, &mut trouble)?,
+    let loading = Loading {
+        engine: &engine,
+        bounds: *bounds,
+        compiler: Compiler::child()?,
+        cache: cache.as_ref(),
+        cache_trouble: &trouble,
+    };
+    Ok(match choice {
+        ParserChoice::File(path) => Parser::from_file(&loading, path)?,
         ParserChoice::Builtin(name) => {
             let component = builtin(name)
                 .ok_or_else(|| LoadError::Host(format!("no built-in parser `{name}`")))?;
-            Parser::from_builtin(&engine, component, cache, &mut trouble)?
+            Parser::from_builtin(&loading, component)?
         }
     })
 }
@@ -329,7 +355,7 @@ struct Pipeline {
     gave_up: Arc<GaveUp>,
     outcomes: flume::Receiver<Outcome>,
     workers: Vec<JoinHandle<Result<WorkerReport, WorkerError>>>,
-    parsers: Vec<JoinHandle<()>>,
+    parsers: Vec<JoinHandle<ParserCost>>,
     warm_connections: Vec<ConnectionOpening>,
 }
 
@@ -512,6 +538,9 @@ impl Running {
                 if Instant::now() >= deadline {
                     self.pipeline.cancel.send_replace(true);
                 }
+                if Instant::now() >= deadline + DRAIN {
+                    self.pipeline.gave_up.abandon();
+                }
             }
         }
         self.end(plan, statistics, interrupted.load(Ordering::Relaxed))
@@ -536,15 +565,18 @@ impl Running {
                 Err(_) => troubles.push("a client thread broke off".to_owned()),
             }
         }
+        let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
-            if parser.join().is_err() {
-                troubles.push("a parser thread broke off".to_owned());
+            match parser.join() {
+                Ok(cost) => parser_cost += cost,
+                Err(_) => troubles.push("a parser thread broke off".to_owned()),
             }
         }
         let (report, end) = self.source.join().unwrap_or_else(|_| {
             troubles.push("the thread that makes requests broke off".to_owned());
             (SourceReport::default(), SourceEnd::Stopped)
         });
+        parser_cost.requests += report.cost;
         if let SourceEnd::Failed(error) = end {
             troubles.push(error.to_string());
         }
@@ -565,6 +597,7 @@ impl Running {
             interrupted,
             transport: plan.transport.as_str().to_owned(),
             backlog_waits: self.pipeline.gauge.backlog_waits(),
+            parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
         Collected {

@@ -132,7 +132,7 @@ fn dataset() {
     assert_eq!(prompts(&mock), ["one", "two", "three"]);
     assert_eq!(
         said(&ended.stdout, "Data set"),
-        "3 entries read, none used twice"
+        "3 entries read (entries are read ahead), no prompt used twice"
     );
 }
 
@@ -301,8 +301,8 @@ fn the_usage_of_the_server_wins_over_the_tokenizer() {
 #[test]
 fn number() {
     for (number, expected, use_said) in [
-        (Some("2"), &["1", "2"][..], "none used twice"),
-        (None, &["1", "2", "3", "4", "5"], "none used twice"),
+        (Some("2"), &["1", "2"][..], "no prompt used twice"),
+        (None, &["1", "2", "3", "4", "5"], "no prompt used twice"),
         (
             Some("12"),
             &["1", "2", "3", "4", "5", "1", "2", "3", "4", "5", "1", "2"],
@@ -348,7 +348,7 @@ fn parallel() {
     assert!(arrived[4] - arrived[0] >= 0.4, "{arrived:?}");
     assert_eq!(of_run(&bench, "totals")["requests"]["peak_in_flight"], 4);
     assert_eq!(figure(&ended.stdout, "Number of concurrency"), 4.0);
-    assert_eq!(said(&ended.stdout, "In flight"), "4 requests at most");
+    assert_eq!(said(&ended.stdout, "In flight"), "4 requests at the peak");
 }
 
 #[test]

@@ -3,12 +3,12 @@
 //! what the server says it did beside what was measured.
 
 use super::Outcome;
+use super::perf::database;
 use super::server_process::ServerProcess;
 use crate::ground_truth::comparison;
 use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, Save};
 use crate::run::run;
 use clap::Args;
-use std::path::PathBuf;
 
 /// The sample that ships in the program.
 const SAMPLE: &[u8] = include_bytes!("../../../datasets/open_qa.jsonl");
@@ -72,7 +72,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
     match &arguments.name {
         Some(name) => {
             plan.name.clone_from(name);
-            plan.database = PathBuf::from(format!("{name}.db"));
+            plan.database = database(name);
         }
         None => plan.save = Save::Nothing,
     }

@@ -1,6 +1,8 @@
 //! What a person types. Each subcommand has a file; raw arguments go no further than this room.
 
+mod bounds;
 mod calibrate;
+mod compile_plugin;
 mod demo;
 mod mock_server;
 mod perf;
@@ -49,6 +51,9 @@ enum Command {
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
     MockServer(mock_server::MockServerArguments),
+    /// Compile a component on standard input; this program calls itself so.
+    #[command(hide = true)]
+    CompilePlugin(compile_plugin::CompilePluginArguments),
 }
 
 impl Cli {
@@ -62,6 +67,7 @@ impl Cli {
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
+            Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
 }

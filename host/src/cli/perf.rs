@@ -1,6 +1,7 @@
 //! `llmuses perf`: its arguments, and how they become a plan.
 
 use super::Outcome;
+use super::bounds::BoundsArguments;
 use super::values::{Pair, count, count_of_slots, pair, parameter, rate, seconds};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, TransportChoice,
@@ -139,11 +140,11 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "TEXT|@FILE", help_heading = "Prompts")]
     prompt: Option<String>,
 
-    /// Only prompts of the data set that are longer than this, in Unicode characters.
+    /// Only prompts of the data set that have more Unicode characters than this.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Prompts")]
     min_prompt_length: u64,
 
-    /// Only prompts of the data set that are shorter than this, in Unicode characters [default: no limit]
+    /// Only prompts of the data set that have fewer Unicode characters than this [default: no limit]
     #[arg(long, value_name = "N", help_heading = "Prompts")]
     max_prompt_length: Option<u64>,
 
@@ -165,8 +166,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
-    /// Requests to make; more than the data set has use it again [default: one pass over the data set, or
-    /// one request for a prompt]
+    /// Requests to make. A data set that has fewer is used again from its start [default: one pass over
+    /// the data set, or one request for a prompt]
     #[arg(
         short = 'n',
         long = "number",
@@ -201,13 +202,12 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
     seed: u64,
 
-    /// What carries requests: sockets of our own (HTTP/1.1, arrivals by the kernel's clock, and so right
-    /// however busy this machine is), or reqwest (HTTP/1.1 and HTTP/2, arrivals as reads return).
-    #[arg(long, value_enum, default_value = "auto", help_heading = "Load")]
+    /// What carries requests.
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Client")]
     transport: Transport,
 
     /// Open the connections of a closed loop as they are needed, not before it begins.
-    #[arg(long, help_heading = "Load")]
+    #[arg(long, help_heading = "Client")]
     no_warm_connections: bool,
 
     /// Threads that carry requests [default: one for each processor, at most 8]
@@ -215,7 +215,7 @@ pub(super) struct PerfArguments {
         long,
         value_name = "N",
         value_parser = clap::value_parser!(u16).range(1..=512),
-        help_heading = "Load"
+        help_heading = "Client"
     )]
     client_threads: Option<u16>,
 
@@ -270,8 +270,11 @@ pub(super) struct PerfArguments {
     debug: bool,
 
     /// Do not keep compiled parsers for the next run.
-    #[arg(long, help_heading = "Results")]
+    #[arg(long, help_heading = "Client")]
     no_compile_cache: bool,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
 }
 
 /// What was typed for `--save`.
@@ -288,11 +291,11 @@ enum SaveArgument {
 /// What was typed for `--transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Transport {
-    /// The sockets of our own; they serve http and https URLs.
+    /// What measures best for the URL: `socket`, for http and https alike.
     Auto,
-    /// Sockets of our own.
+    /// HTTP/1.1; arrivals by the kernel's clock, and so right however busy this machine is.
     Socket,
-    /// reqwest.
+    /// HTTP/1.1, and HTTP/2 where a TLS server offers it; arrivals as reads return.
     Reqwest,
 }
 
@@ -402,6 +405,7 @@ impl PerfArguments {
             },
             require_valid: self.require_valid,
             quiet: false,
+            bounds: self.bounds.into_bounds(),
         })
     }
 }
@@ -469,7 +473,7 @@ fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
     Ok(parameters)
 }
 
-fn parser(text: &str) -> Result<ParserChoice, UsageError> {
+pub(super) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     if let Some(component) = builtin(text) {
         return Ok(ParserChoice::Builtin(component.name));
     }
@@ -519,7 +523,8 @@ fn default_name(model: &str) -> String {
     format!("{}_{time}", if model.is_empty() { "model" } else { model })
 }
 
-fn database(name: &str) -> PathBuf {
+/// The database of a run of this name.
+pub(super) fn database(name: &str) -> PathBuf {
     match name.strip_suffix(".db") {
         Some(_) => PathBuf::from(name),
         None => PathBuf::from(format!("{name}.db")),

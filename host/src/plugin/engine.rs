@@ -6,15 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use wasmtime::{Config, Engine, Strategy};
 
-/// The memory that one instance may have, in bytes: all its memories and tables together.
-pub const MEMORY_LIMIT_BYTES: usize = 256 << 20;
-
-/// How long one call into a parser may take.
-pub const CALL_LIMIT: Duration = Duration::from_secs(5);
-
-/// The data that one call may move between parser and host, in bytes.
-pub const TRANSFER_LIMIT_BYTES: usize = 512 << 20;
-
 /// The stack of a parser in bytes. Deep enough for the recursion of an interpreter such as CPython's.
 const STACK_BYTES: usize = 1 << 20;
 
@@ -35,21 +26,7 @@ impl PluginEngine {
     /// # Errors
     /// Where this machine cannot run compiled WebAssembly, or gives no thread for the ticker.
     pub fn new() -> wasmtime::Result<Self> {
-        let mut config = Config::new();
-        config
-            .strategy(Strategy::Cranelift)
-            .wasm_component_model(true)
-            .epoch_interruption(true)
-            .max_wasm_stack(STACK_BYTES)
-            // A trap is told to the user with its reason; frames of somebody's binary say nothing to
-            // them.
-            .wasm_backtrace_max_frames(None)
-            // What the contract does not use is not there to be attacked.
-            .concurrency_support(false)
-            .wasm_memory64(false)
-            .wasm_tail_call(true)
-            .wasm_relaxed_simd(false);
-        let engine = Engine::new(&config)?;
+        let engine = engine()?;
         let ticker = Ticker::start(engine.clone())?;
         Ok(Self {
             engine,
@@ -61,6 +38,36 @@ impl PluginEngine {
     pub(super) fn engine(&self) -> &Engine {
         &self.engine
     }
+}
+
+/// The engine alone, for compiling.
+///
+/// # Errors
+/// Where this machine cannot run compiled WebAssembly.
+pub(super) fn engine() -> wasmtime::Result<Engine> {
+    let mut config = Config::new();
+    config
+        .strategy(Strategy::Cranelift)
+        .wasm_component_model(true)
+        .epoch_interruption(true)
+        .max_wasm_stack(STACK_BYTES)
+        // A trap is told to the user with its reason; frames of somebody's binary say nothing to them.
+        .wasm_backtrace_max_frames(None)
+        // What the contract does not use is not there to be attacked. (Garbage collection, exceptions and
+        // threads of core WebAssembly are not even compiled in. They and what else is off by default is
+        // named all the same, so that no later default brings it back.)
+        .concurrency_support(false)
+        .gc_support(false)
+        .shared_memory(false)
+        .wasm_shared_everything_threads(false)
+        .wasm_stack_switching(false)
+        .wasm_memory64(false)
+        .wasm_component_model_memory64(false)
+        .wasm_component_model_gc(false)
+        .wasm_component_model_error_context(false)
+        .wasm_tail_call(true)
+        .wasm_relaxed_simd(false);
+    Engine::new(&config)
 }
 
 /// The number of ticks after which a call of `limit` is interrupted: at least `limit`, at most one tick

@@ -1,13 +1,28 @@
 //! A running parser: the calls of the contract with their bounds, and the checks of what comes back.
 
-use super::bindings::Plugin;
+use super::account::Exceeded;
 use super::bindings::exports::llmuses::perf::perf_plugin as contract;
 use super::bindings::llmuses::perf::types::{self, Prompt};
-use super::engine::{CALL_LIMIT, TRANSFER_LIMIT_BYTES, ticks};
-use super::state::{State, printable};
+use super::bindings::{Plugin, PluginPre};
+use super::bounds::Bounds;
+use super::cost::CallCost;
+use super::engine::ticks;
+use super::state::State;
+use super::text::{shown, shown_name};
 use crate::exchange::{Reading, ResponseLog, TokenCount, TokenSource};
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap};
+use wasmtime_wasi::I32Exit;
+
+/// Token counts above are no counts: no response has as many tokens, and a figure that large would
+/// spoil every sum and mean. It is also the largest up to which `f64` holds every integer.
+const MOST_TOKENS: u64 = 1 << 53;
+
+/// Figures that are kept of one response. A run keeps as many names.
+const MOST_METRICS: usize = crate::stats::MAX_METRIC_NAMES;
+
+/// Reasons for passing over an entry that are listed.
+const MOST_REASONS: usize = 16;
 
 /// A call into a parser did not give a result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -50,17 +65,45 @@ pub struct RequestIterator(ResourceAny);
 /// An instance of a parser. It belongs to one thread at a time.
 pub struct ParserInstance {
     parser: String,
+    bounds: Bounds,
     store: Store<State>,
     plugin: Plugin,
+    cost: CallCost,
+    /// The parser broke. Its memory may be in any state, so nothing in it is ever called again.
+    poisoned: bool,
 }
 
 impl ParserInstance {
-    pub(super) fn new(parser: String, store: Store<State>, plugin: Plugin) -> Self {
-        Self {
-            parser,
+    pub(super) fn start(
+        parser: &str,
+        bounds: Bounds,
+        mut store: Store<State>,
+        pre: &PluginPre<State>,
+    ) -> Result<Self, CallError> {
+        begin_call(&mut store, &bounds);
+        let plugin = pre
+            .instantiate(&mut store)
+            .map_err(|error| trapped(parser, "its start", &bounds, &error))?;
+        Ok(Self {
+            parser: parser.to_owned(),
+            bounds,
             store,
             plugin,
-        }
+            cost: CallCost::default(),
+            poisoned: false,
+        })
+    }
+
+    /// What the calls so far have cost.
+    pub fn cost(&self) -> CallCost {
+        self.cost
+    }
+
+    /// Has the parser introduce itself.
+    pub(super) fn describe(&mut self) -> Result<types::PluginInfo, CallError> {
+        self.call("describe", |plugin, store| {
+            plugin.llmuses_perf_perf_plugin().call_describe(store)
+        })
     }
 
     /// Begins to make requests.
@@ -77,10 +120,12 @@ impl ParserInstance {
             parameters: &options.parameters,
         };
         self.call("build-request", |plugin, store| {
-            plugin.call_build_request(store, arguments)
+            plugin
+                .llmuses_perf_perf_plugin()
+                .call_build_request(store, arguments)
         })?
         .map(RequestIterator)
-        .map_err(|message| CallError::Refused(printable(&message)))
+        .map_err(|message| CallError::Refused(shown(&message)))
     }
 
     /// At most `max` further bodies; an empty list is the end.
@@ -90,15 +135,20 @@ impl ParserInstance {
     pub fn next(&mut self, requests: RequestIterator, max: u32) -> Result<Vec<String>, CallError> {
         let bodies = self
             .call("next", |plugin, store| {
-                plugin.request_iterator().call_next(store, requests.0, max)
+                plugin
+                    .llmuses_perf_perf_plugin()
+                    .request_iterator()
+                    .call_next(store, requests.0, max)
             })?
-            .map_err(|message| CallError::Refused(printable(&message)))?;
+            .map_err(|message| CallError::Refused(shown(&message)))?;
         if bodies.len() > max as usize {
             return Err(self.broken(format!(
                 "gave {} request bodies where at most {max} were asked for",
                 bodies.len()
             )));
         }
+        let bytes = bodies.iter().map(|body| size_of::<String>() + body.len());
+        self.count_moved("next", bytes.sum())?;
         for body in &bodies {
             if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body) {
                 return Err(self.broken(format!("made a request body that is not JSON: {error}")));
@@ -113,12 +163,12 @@ impl ParserInstance {
     /// Where the parser breaks.
     pub fn skipped(&mut self, requests: RequestIterator) -> Result<Vec<(String, u64)>, CallError> {
         let skipped = self.call("skipped", |plugin, store| {
-            plugin.request_iterator().call_skipped(store, requests.0)
+            plugin
+                .llmuses_perf_perf_plugin()
+                .request_iterator()
+                .call_skipped(store, requests.0)
         })?;
-        Ok(skipped
-            .into_iter()
-            .map(|(reason, count)| (printable(&reason), count))
-            .collect())
+        Ok(reasons(skipped))
     }
 
     /// Lets go of requests.
@@ -126,11 +176,9 @@ impl ParserInstance {
     /// # Errors
     /// Where the parser breaks.
     pub fn drop_requests(&mut self, requests: RequestIterator) -> Result<(), CallError> {
-        self.begin_call();
-        requests
-            .0
-            .resource_drop(&mut self.store)
-            .map_err(|error| self.trapped("dropping its requests", &error))
+        self.call("dropping its requests", |_, store| {
+            requests.0.resource_drop(store)
+        })
     }
 
     /// Reads the token counts out of a finished response.
@@ -146,9 +194,11 @@ impl ParserInstance {
         let responses: Vec<&[u8]> = response.iter().collect();
         let summary = self
             .call("parse-responses", |plugin, store| {
-                plugin.call_parse_responses(store, &responses, request, parameters)
+                plugin
+                    .llmuses_perf_perf_plugin()
+                    .call_parse_responses(store, &responses, request, parameters)
             })?
-            .map_err(|message| CallError::Refused(printable(&message)))?;
+            .map_err(|message| CallError::Refused(shown(&message)))?;
         let outputs = match summary.outputs {
             Some(outputs) => {
                 self.check_outputs(&outputs, response.len())?;
@@ -157,19 +207,36 @@ impl ParserInstance {
             // A log holds fewer events than 2^32 (`ResponseLog::LIMIT_EVENTS`).
             None => (0..response.len() as u32).collect(),
         };
+        let metrics_cut = summary.metrics.len().saturating_sub(MOST_METRICS) as u64;
         Ok(Reading {
-            prompt: summary.prompt_tokens.map(token_count),
-            completion: summary.completion_tokens.map(token_count),
+            prompt: self.tokens(summary.prompt_tokens)?,
+            completion: self.tokens(summary.completion_tokens)?,
             outputs,
             metrics: summary
                 .metrics
                 .into_iter()
-                .map(|(name, value)| (printable(&name), value))
+                .take(MOST_METRICS)
+                .map(|(name, value)| (shown_name(&name), value))
                 .collect(),
+            metrics_cut,
         })
     }
 
-    fn check_outputs(&self, outputs: &[u32], responses: usize) -> Result<(), CallError> {
+    fn tokens(
+        &mut self,
+        count: Option<types::TokenCount>,
+    ) -> Result<Option<TokenCount>, CallError> {
+        let Some(count) = count else { return Ok(None) };
+        if count.tokens > MOST_TOKENS {
+            return Err(self.broken(format!(
+                "counted {} tokens in one response, which cannot be",
+                count.tokens
+            )));
+        }
+        Ok(Some(token_count(count)))
+    }
+
+    fn check_outputs(&mut self, outputs: &[u32], responses: usize) -> Result<(), CallError> {
         if let Some(index) = outputs.iter().find(|index| **index as usize >= responses) {
             return Err(self.broken(format!(
                 "named response {index} as output where there are {responses}"
@@ -185,44 +252,129 @@ impl ParserInstance {
     fn call<R>(
         &mut self,
         name: &str,
-        call: impl FnOnce(&contract::Guest, &mut Store<State>) -> wasmtime::Result<R>,
+        call: impl FnOnce(&Plugin, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
-        self.begin_call();
-        call(self.plugin.llmuses_perf_perf_plugin(), &mut self.store)
-            .map_err(|error| self.trapped(name, &error))
+        if self.poisoned {
+            return Err(self.broken(format!("was to do {name}, but it is broken already")));
+        }
+        begin_call(&mut self.store, &self.bounds);
+        let result = call(&self.plugin, &mut self.store);
+        self.cost.add(self.store.data().call().elapsed());
+        result.map_err(|error| {
+            self.poisoned = true;
+            trapped(&self.parser, name, &self.bounds, &error)
+        })
     }
 
-    fn begin_call(&mut self) {
-        self.store.set_epoch_deadline(ticks(CALL_LIMIT));
-        self.store.set_hostcall_fuel(TRANSFER_LIMIT_BYTES);
+    /// Adds the size of a result to what the call moved through the host's functions.
+    fn count_moved(&mut self, call: &str, bytes: usize) -> Result<(), CallError> {
+        self.store
+            .data_mut()
+            .add_moved(bytes)
+            .map_err(|error| self.broken(format!("broke in {call}: {error}")))
     }
 
-    fn broken(&self, reason: String) -> CallError {
+    fn broken(&mut self, reason: String) -> CallError {
+        self.poisoned = true;
         CallError::Broken {
             parser: self.parser.clone(),
             reason,
         }
     }
+}
 
-    fn trapped(&self, call: &str, error: &wasmtime::Error) -> CallError {
-        self.broken(format!("broke in {call}: {}", reason_of(error)))
+fn begin_call(store: &mut Store<State>, bounds: &Bounds) {
+    store.data_mut().begin_call();
+    store.set_epoch_deadline(ticks(bounds.call_time));
+    // Of each crossing; what all crossings of a call move together is counted by the host's functions.
+    store.set_hostcall_fuel(bounds.transfer_bytes);
+}
+
+fn trapped(parser: &str, call: &str, bounds: &Bounds, error: &wasmtime::Error) -> CallError {
+    CallError::Broken {
+        parser: parser.to_owned(),
+        reason: format!("broke in {call}: {}", reason_of(error, bounds)),
     }
 }
 
 /// Why a call was ended, in words for a user rather than for somebody who builds engines.
-pub(super) fn reason_of(error: &wasmtime::Error) -> String {
+fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
+    if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
+        return exceeded.to_string();
+    }
+    if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
+        return format!("it ended itself with exit code {code}, where it should have returned");
+    }
     match error.downcast_ref::<Trap>() {
-        Some(Trap::Interrupt) => format!(
-            "it took longer than {} s, the most that one call may take",
-            CALL_LIMIT.as_secs()
-        ),
         Some(Trap::StackOverflow) => "its calls were nested too deeply for its stack".to_owned(),
         Some(Trap::UnreachableCodeReached) => {
             "it gave up (a panic, or an `unreachable` instruction)".to_owned()
         }
-        Some(trap) => trap.to_string(),
-        None => printable(&format!("{error:#}")),
+        Some(trap) => {
+            let text = trap.to_string();
+            text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+        }
+        None => engine_words(&format!("{error:#}"), bounds),
     }
+}
+
+/// What the engine says where it has no type for it, in plain words. Its words are those of the one
+/// version of wasmtime that this program is built with, and the tests of hostile parsers hold them.
+fn engine_words(text: &str, bounds: &Bounds) -> String {
+    const WORDS: [(&str, &str); 7] = [
+        (
+            "out of bounds of memory",
+            "it gave a text or a list that does not lie in its memory",
+        ),
+        (
+            "resource table has no free keys",
+            "it holds too many resources of the host at once",
+        ),
+        ("invalid utf-8", "it gave a text that is not UTF-8"),
+        (
+            "discriminant",
+            "it gave a value that its type does not have",
+        ),
+        (
+            "unknown handle index",
+            "it gave a resource that it does not have",
+        ),
+        (
+            "exceeds limit",
+            "it asked for more random bytes at once than parsers get",
+        ),
+        (
+            "count too high at",
+            "it has too many memories, tables or parts",
+        ),
+    ];
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Exceeded::Transfer(bounds.transfer_bytes).to_string();
+    }
+    match WORDS.iter().find(|(engine, _)| text.contains(engine)) {
+        Some((_, plain)) => format!("{plain} ({})", shown(text)),
+        None => shown(text),
+    }
+}
+
+/// Reasons as they are shown: a few by name, the others summed up.
+fn reasons(skipped: Vec<(String, u64)>) -> Vec<(String, u64)> {
+    let mut reasons: Vec<(String, u64)> = Vec::new();
+    let mut others = 0_u64;
+    for (reason, count) in skipped {
+        let reason = shown_name(&reason);
+        if let Some((_, sum)) = reasons.iter_mut().find(|(known, _)| *known == reason) {
+            *sum = sum.saturating_add(count);
+        } else if reasons.len() < MOST_REASONS {
+            reasons.push((reason, count));
+        } else {
+            others = others.saturating_add(count);
+        }
+    }
+    if others > 0 {
+        reasons.push(("for other reasons".to_owned(), others));
+    }
+    reasons
 }
 
 fn token_count(count: types::TokenCount) -> TokenCount {

@@ -4,19 +4,32 @@
 //! What enters this room is bytes of a component and values of the contract; what leaves it is request
 //! bodies and readings. No socket and no clock of a run is ever within a parser's reach.
 
+mod account;
 mod bindings;
+mod bounds;
 mod builtin;
 mod cache;
+mod clock;
+mod compile;
+mod cost;
 mod engine;
+mod file;
+mod header;
 mod instance;
+mod link;
 mod load;
+mod log;
 mod state;
+mod text;
 
+pub use bounds::{Bounds, Sandbox};
 pub use builtin::{BuiltinComponent, builtin, builtin_names};
 pub use cache::{CacheError, CompileCache};
-pub use engine::{CALL_LIMIT, MEMORY_LIMIT_BYTES, PluginEngine};
+pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
+pub use cost::{CallCost, ParserCost};
+pub use engine::PluginEngine;
 pub use instance::{BuildOptions, CallError, ParserInstance, RequestIterator};
-pub use load::{LoadError, Parser, ParserInfo, Source};
+pub use load::{LoadError, Loading, Parser, ParserInfo, Source};
 pub use state::{DatasetAccess, EntryReader, InstanceContext, TokenCounter};
 
 /// The version of the contract that this host speaks.

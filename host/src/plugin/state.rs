@@ -1,11 +1,17 @@
 //! What an instance has beside its own memory: the data set, the token counter and the log behind the
-//! imports of the contract, an empty WASI, and the account of its memory.
+//! imports of the contract, a WASI with nothing behind it, and the account of what it takes.
 
+use super::account::{CallAccount, Exceeded, MemoryAccount};
 use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
-use super::engine::MEMORY_LIMIT_BYTES;
+use super::bounds::Bounds;
+use super::clock::{VirtualClock, VirtualTime};
+use super::log::{PluginLog, StandardStream};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use wasmtime::ResourceLimiter;
+use std::time::Instant;
 use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
 /// The data set of a run, as a parser may read it.
@@ -50,6 +56,9 @@ pub struct InstanceContext {
     pub tokenizer: Option<Arc<dyn TokenCounter>>,
     /// Whether messages of the lowest level are shown.
     pub debug: bool,
+    /// The seed of the random numbers of WASI. Every instance draws the same ones, so that it does not
+    /// matter which of them makes a request or reads a response.
+    pub seed: u64,
 }
 
 /// A line reader that a parser holds.
@@ -58,44 +67,89 @@ pub struct LineReader(Box<dyn EntryReader>);
 /// An item reader that a parser holds.
 pub struct ItemReader(Box<dyn EntryReader>);
 
-/// The most log output that is shown of one instance.
-const LOG_LINES: u32 = 200;
-const LOG_BYTES: usize = 64 << 10;
+/// The most resources that a parser may hold at once: a few readers, and the streams and pollables of
+/// its standard library.
+const MOST_RESOURCES: usize = 256;
 
-/// The most resources that a parser may hold at once: one reader or a few, and its WASI streams.
-const MOST_RESOURCES: usize = 64;
+/// Entries that a reader hands over at once at most: an empty entry takes no bytes of the batch, but
+/// memory all the same.
+const MOST_ENTRIES: u32 = 1024;
+
+/// Bytes in which the tokenizer counts at most: some million tokens. It cannot be interrupted.
+const MOST_TOKENIZED_BYTES: usize = 8 << 20;
+
+/// Random bytes that a parser gets at once at most.
+const MOST_RANDOM_BYTES: u64 = 1 << 20;
 
 /// The state of one store.
 pub(super) struct State {
-    parser: String,
     context: InstanceContext,
+    bounds: Bounds,
     table: ResourceTable,
     wasi: WasiCtx,
+    time: VirtualTime,
     memory: MemoryAccount,
-    log_lines: u32,
-    log_bytes: usize,
-    log_cut: u64,
+    call: CallAccount,
+    log: Arc<PluginLog>,
 }
 
 impl State {
-    pub(super) fn new(parser: &str, context: InstanceContext) -> Self {
+    pub(super) fn new(log: &Arc<PluginLog>, bounds: &Bounds, context: InstanceContext) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
+        let stream = |label| StandardStream::new(Arc::clone(log), label);
+        let random = || ChaCha8Rng::seed_from_u64(context.seed);
+        // No folder, no variable, no argument, no socket.
+        let wasi = WasiCtx::builder()
+            .stdout(stream("standard output"))
+            .stderr(stream("standard error"))
+            .secure_random(random())
+            .insecure_random(random())
+            .insecure_random_seed(context.seed.into())
+            .max_random_size(MOST_RANDOM_BYTES)
+            .build();
         Self {
-            parser: parser.to_owned(),
             context,
+            bounds: *bounds,
             table,
-            // No directory, no variable, no argument, no socket; what is written goes nowhere.
-            wasi: WasiCtx::builder().build(),
-            memory: MemoryAccount::default(),
-            log_lines: 0,
-            log_bytes: 0,
-            log_cut: 0,
+            wasi,
+            time: VirtualTime::default(),
+            memory: MemoryAccount::new(bounds),
+            call: CallAccount::begin(),
+            log: Arc::clone(log),
         }
     }
 
     pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.memory
+    }
+
+    /// Begins the account of a new call.
+    pub(super) fn begin_call(&mut self) {
+        self.call = CallAccount::begin();
+    }
+
+    /// The account of the call under way.
+    pub(super) fn call(&self) -> &CallAccount {
+        &self.call
+    }
+
+    /// Notes data of a result.
+    pub(super) fn add_moved(&mut self, bytes: usize) -> Result<(), Exceeded> {
+        self.call.add_moved(bytes, &self.bounds)
+    }
+
+    /// What is to be done when the deadline of the call has come.
+    pub(super) fn at_deadline(&self) -> wasmtime::Result<UpdateDeadline> {
+        Ok(self.call.at_deadline(&self.bounds)?)
+    }
+
+    /// The clocks of WASI.
+    pub(super) fn clock(&mut self) -> VirtualClock<'_> {
+        VirtualClock {
+            time: &mut self.time,
+            table: &mut self.table,
+        }
     }
 
     fn dataset(&self) -> Result<&Arc<dyn DatasetAccess>, String> {
@@ -104,19 +158,18 @@ impl State {
             .as_ref()
             .ok_or_else(|| "there is no data set in this run (--dataset)".to_owned())
     }
-}
 
-impl Drop for State {
-    fn drop(&mut self) {
-        if self.log_cut > 0 {
-            eprintln!(
-                "parser {}: {} further log messages were not shown (a parser may log {LOG_LINES} \
-                 lines and {} KiB)",
-                self.parser,
-                self.log_cut,
-                LOG_BYTES >> 10
-            );
-        }
+    /// A function of the host: its time is not the parser's, and `moved` bytes came from the parser.
+    fn host<R>(
+        &mut self,
+        moved: usize,
+        work: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let since = Instant::now();
+        self.call.add_moved(moved, &self.bounds)?;
+        let result = work(self);
+        self.call.add_host_time(since, &self.bounds)?;
+        result
     }
 }
 
@@ -129,77 +182,28 @@ impl WasiView for State {
     }
 }
 
-/// Counts what all memories and tables of an instance take together.
-#[derive(Default)]
-struct MemoryAccount {
-    bytes: usize,
-}
-
-impl MemoryAccount {
-    fn grow(&mut self, current: usize, desired: usize, unit: usize) -> wasmtime::Result<bool> {
-        let more = desired.saturating_sub(current).saturating_mul(unit);
-        let total = self.bytes.saturating_add(more);
-        if total > MEMORY_LIMIT_BYTES {
-            return Err(wasmtime::format_err!(
-                "it wanted more than {} MiB of memory",
-                MEMORY_LIMIT_BYTES >> 20
-            ));
-        }
-        self.bytes = total;
-        Ok(true)
-    }
-}
-
-impl ResourceLimiter for MemoryAccount {
-    fn memory_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.grow(current, desired, 1)
-    }
-
-    fn table_growing(
-        &mut self,
-        current: usize,
-        desired: usize,
-        _: Option<usize>,
-    ) -> wasmtime::Result<bool> {
-        self.grow(current, desired, size_of::<usize>())
-    }
-
-    // A component of an ordinary toolchain has a handful of core instances, each with one memory and a
-    // table or two.
-    fn instances(&self) -> usize {
-        64
-    }
-
-    fn memories(&self) -> usize {
-        16
-    }
-
-    fn tables(&self) -> usize {
-        64
-    }
-}
-
 // The types have no functions of their own.
 impl types::Host for State {}
 
 impl datasets::Host for State {
     fn line_by_line(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
-        match self.dataset().and_then(|dataset| dataset.lines()) {
-            Ok(reader) => Ok(Ok(self.table.push(LineReader(reader))?)),
-            Err(message) => Ok(Err(message)),
-        }
+        self.host(0, |state| {
+            state.call.add_opened()?;
+            match state.dataset().and_then(|dataset| dataset.lines()) {
+                Ok(reader) => Ok(Ok(state.table.push(LineReader(reader))?)),
+                Err(message) => Ok(Err(message)),
+            }
+        })
     }
 
     fn json_list(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
-        match self.dataset().and_then(|dataset| dataset.items()) {
-            Ok(reader) => Ok(Ok(self.table.push(ItemReader(reader))?)),
-            Err(message) => Ok(Err(message)),
-        }
+        self.host(0, |state| {
+            state.call.add_opened()?;
+            match state.dataset().and_then(|dataset| dataset.items()) {
+                Ok(reader) => Ok(Ok(state.table.push(ItemReader(reader))?)),
+                Err(message) => Ok(Err(message)),
+            }
+        })
     }
 }
 
@@ -209,7 +213,9 @@ impl datasets::HostLineReader for State {
         reader: Resource<LineReader>,
         max: u32,
     ) -> wasmtime::Result<Result<Vec<String>, String>> {
-        Ok(self.table.get_mut(&reader)?.0.next(max))
+        self.host(0, |state| {
+            Ok(state.table.get_mut(&reader)?.0.next(max.min(MOST_ENTRIES)))
+        })
     }
 
     fn drop(&mut self, reader: Resource<LineReader>) -> wasmtime::Result<()> {
@@ -224,7 +230,9 @@ impl datasets::HostItemReader for State {
         reader: Resource<ItemReader>,
         max: u32,
     ) -> wasmtime::Result<Result<Vec<String>, String>> {
-        Ok(self.table.get_mut(&reader)?.0.next(max))
+        self.host(0, |state| {
+            Ok(state.table.get_mut(&reader)?.0.next(max.min(MOST_ENTRIES)))
+        })
     }
 
     fn drop(&mut self, reader: Resource<ItemReader>) -> wasmtime::Result<()> {
@@ -239,9 +247,19 @@ impl tokenizer::Host for State {
     }
 
     fn count(&mut self, text: String) -> wasmtime::Result<Result<u64, String>> {
-        Ok(match &self.context.tokenizer {
-            Some(tokenizer) => tokenizer.count(&text),
-            None => Err("there is no tokenizer in this run (--tokenizer-path)".to_owned()),
+        self.host(text.len(), |state| {
+            let Some(tokenizer) = &state.context.tokenizer else {
+                return Ok(Err(
+                    "there is no tokenizer in this run (--tokenizer-path)".to_owned()
+                ));
+            };
+            if text.len() > MOST_TOKENIZED_BYTES {
+                return Ok(Err(format!(
+                    "the tokenizer counts in {} MiB of text at most",
+                    MOST_TOKENIZED_BYTES >> 20
+                )));
+            }
+            Ok(tokenizer.count(&text))
         })
     }
 }
@@ -255,27 +273,9 @@ impl logging::Host for State {
             logging::Level::Warn => "warning",
             logging::Level::Error => "error",
         };
-        let size = self.log_bytes.saturating_add(message.len());
-        if self.log_lines == LOG_LINES || size > LOG_BYTES {
-            self.log_cut += 1;
-            return Ok(());
-        }
-        self.log_lines += 1;
-        self.log_bytes = size;
-        eprintln!("parser {} ({label}): {}", self.parser, printable(&message));
-        Ok(())
-    }
-}
-
-/// Text of a parser on one line, without anything that a terminal would act on.
-pub(super) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|character| {
-            if character.is_control() {
-                ' '
-            } else {
-                character
-            }
+        self.host(message.len(), |state| {
+            state.log.say(label, &message);
+            Ok(())
         })
-        .collect()
+    }
 }

@@ -4,6 +4,7 @@
 use super::spreads;
 use super::text::{UNKNOWN, WIDTH, counted, fixed, one_line, percent, push_wrapped};
 use crate::plan::Arrivals;
+use crate::plugin::CallCost;
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, TokenTotals};
 
 /// The width of the labels before a line of text.
@@ -27,7 +28,7 @@ pub(super) fn details(
         out,
         "In flight",
         &format!(
-            "{} at most",
+            "{} at the peak",
             counted(circumstances.peak_in_flight, "request")
         ),
     );
@@ -46,6 +47,9 @@ pub(super) fn details(
         &tokens(&counts.completion, counts.succeeded),
     );
     line(out, "Arrival times", &stamps(statistics, circumstances));
+    if let Some(text) = parser_cost(statistics, circumstances) {
+        line(out, "Parser", &text);
+    }
     failures(out, statistics);
     spreads::metrics(out, statistics);
 }
@@ -173,7 +177,7 @@ fn dataset(circumstances: &Circumstances) -> Option<String> {
     let mut text = if dataset.passes > 1.0 {
         format!("{read}, used {:.1} times", dataset.passes)
     } else {
-        format!("{read}, none used twice")
+        format!("{read} (entries are read ahead), no prompt used twice")
     };
     for (reason, entries) in &dataset.skipped {
         text.push_str(&format!("; {entries} skipped: {}", one_line(reason, 60)));
@@ -237,6 +241,29 @@ fn stamps(statistics: &RunStatistics, circumstances: &Circumstances) -> String {
         "{from}; transport: {}",
         one_line(&circumstances.transport, 60)
     )
+}
+
+fn parser_cost(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<String> {
+    let cost = &circumstances.parser_cost;
+    let wall = statistics.wall().unwrap_or_default().as_secs_f64();
+    let part = |what: &str, calls: &CallCost| {
+        let mean = calls.mean()?.as_secs_f64() * 1e6;
+        let mut text = format!("{what}: {} of {mean:.1} µs", counted(calls.calls, "call"));
+        if wall > 0.0 {
+            let share = percent(calls.time.as_secs_f64() / wall);
+            text.push_str(&format!(", {share} of the run"));
+        }
+        Some(text)
+    };
+    let parts: Vec<String> = [
+        part("requests", &cost.requests),
+        part("responses", &cost.responses),
+        part("new instances after it broke", &cost.replacements),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    (!parts.is_empty()).then(|| parts.join("; "))
 }
 
 fn failures(out: &mut String, statistics: &RunStatistics) {

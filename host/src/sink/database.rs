@@ -176,6 +176,20 @@ impl Database {
         self.trouble.get().map(String::as_str)
     }
 
+    /// Takes the file away again, for a run that never began.
+    pub fn discard(mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // It has written nothing; a file that cannot be removed stays, and says `running`.
+            let _ = writer.join();
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
     /// Waits for all rows, writes totals and verdict, and makes the database one file without `-wal` and
     /// `-shm` beside it.
     ///

@@ -120,6 +120,11 @@ impl Metrics {
         }
     }
 
+    /// Counts figures that were left out before they came here.
+    pub fn leave_out(&mut self, values: u64) {
+        self.unnamed = self.unnamed.saturating_add(values);
+    }
+
     /// The figures by name.
     pub fn named(&self) -> &[(String, Figures)] {
         &self.named

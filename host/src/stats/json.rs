@@ -8,6 +8,7 @@ use super::running::{RunStatistics, TokenTotals};
 use super::spread::Spread;
 use super::verdict::Doubt;
 use crate::exchange::TokenSource;
+use crate::plugin::CallCost;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) -> Value {
     let counts = statistics.counts();
     let times = statistics.times();
+    let wall = statistics.wall();
     let failures: Map<String, Value> = statistics
         .failures()
         .into_iter()
@@ -25,7 +27,7 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
         .collect();
     json!({
         "origin": statistics.origin().as_str(),
-        "wall_seconds": statistics.wall().map(|wall| wall.as_secs_f64()),
+        "wall_seconds": wall.map(|wall| wall.as_secs_f64()),
         "requests": {
             "asked": circumstances.asked,
             "issued": circumstances.issued,
@@ -78,6 +80,11 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "values_not_finite": statistics.metrics().not_finite(),
             "values_beyond_the_limit_of_names": statistics.metrics().unnamed(),
         },
+        "parser_cost": {
+            "requests": call_cost(&circumstances.parser_cost.requests, wall),
+            "responses": call_cost(&circumstances.parser_cost.responses, wall),
+            "replaced_instances": call_cost(&circumstances.parser_cost.replacements, wall),
+        },
         "client": {
             "transport": circumstances.transport,
             "kernel_stamped_responses": counts.kernel_stamped,
@@ -98,6 +105,18 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
                 .collect::<Map<String, Value>>(),
             "bad_entries": dataset.bad_entries,
         })),
+    })
+}
+
+/// Calls into the parser. `share_of_run` is of one processor: parsers run on several threads.
+fn call_cost(cost: &CallCost, wall: Option<Duration>) -> Value {
+    json!({
+        "calls": cost.calls,
+        "seconds": cost.time.as_secs_f64(),
+        "seconds_per_call": cost.mean().map(|mean| mean.as_secs_f64()),
+        "share_of_run": wall
+            .filter(|wall| !wall.is_zero())
+            .map(|wall| cost.time.as_secs_f64() / wall.as_secs_f64()),
     })
 }
 

@@ -4,6 +4,7 @@ use super::percentile::Percentile;
 use super::running::{RunStatistics, TokenTotals};
 use super::verdict::{Doubt, TokenSide};
 use crate::exchange::FailureKind;
+use crate::plugin::ParserCost;
 use std::time::Duration;
 
 /// Client threads busier than this stamp late.
@@ -43,6 +44,8 @@ pub struct Circumstances {
     pub transport: String,
     /// How often a client thread had to wait until the parser took a response.
     pub backlog_waits: u64,
+    /// What the parser cost.
+    pub parser_cost: ParserCost,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
 }

@@ -242,9 +242,11 @@ impl RunStatistics {
         for gap in output_gaps(outcome) {
             times.itl.record(gap);
         }
-        let metrics = outcome.reading.iter().flat_map(|reading| &reading.metrics);
-        for (name, value) in metrics {
-            self.metrics.record(name, *value);
+        if let Some(reading) = &outcome.reading {
+            for (name, value) in &reading.metrics {
+                self.metrics.record(name, *value);
+            }
+            self.metrics.leave_out(reading.metrics_cut);
         }
     }
 

@@ -110,7 +110,11 @@ fn describe(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let what = text.strip_suffix(&place).unwrap_or(&text);
-    format!("line {}, column {}: {what}", error.line(), error.column())
+    format!(
+        "line {}, column {}: not one valid JSON array: {what}; nothing behind this can be read",
+        error.line(),
+        error.column()
+    )
 }
 
 struct Items<'a>(&'a SyncSender<Item>);
@@ -168,7 +172,7 @@ mod tests {
         assert_eq!(items.len(), 3);
         let error = items[2].as_ref().unwrap_err();
         assert!(
-            error.starts_with("line 3, column 8: expected value"),
+            error.starts_with("line 3, column 8: not one valid JSON array: expected value"),
             "{error}"
         );
         let error = all("{\"a\": 1}").remove(0).unwrap_err();
@@ -176,7 +180,10 @@ mod tests {
         let error = all("[1] [2]").remove(1).unwrap_err();
         assert!(error.contains("trailing characters"), "{error}");
         let error = all("").remove(0).unwrap_err();
-        assert!(error.starts_with("line 1, column 0: EOF"), "{error}");
+        assert!(
+            error.starts_with("line 1, column 0: not one valid JSON array: EOF"),
+            "{error}"
+        );
     }
 
     #[test]

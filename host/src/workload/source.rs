@@ -2,7 +2,8 @@
 //! and puts them into the bounded queue from which the clients take.
 
 use super::dataset::Dataset;
-use crate::plugin::{BuildOptions, CallError, ParserInstance, RequestIterator};
+use crate::plugin::{BuildOptions, CallCost, CallError, ParserInstance, RequestIterator};
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,15 @@ const BATCH: u32 = 64;
 
 /// Bad entries that are shown one by one where they are passed over; the others are counted.
 const SHOWN_BAD_ENTRIES: u64 = 5;
+
+/// Bodies that wait for a client take this many bytes together at most, or are one body.
+const WAITING_BYTES: usize = 64 << 20;
+
+/// A parser that makes more requests of an entry than this, over a whole pass, goes in circles.
+const BODIES_OF_AN_ENTRY: u64 = 1000;
+
+/// How often the source looks for room while large bodies wait.
+const LOOK_UP: Duration = Duration::from_millis(1);
 
 /// A request body, ready to go.
 #[derive(Debug, Clone)]
@@ -61,11 +71,24 @@ pub enum SourceError {
         /// What it said.
         message: String,
     },
+    /// The parser goes on and on.
+    #[error(
+        "parser `{parser}` does not come to an end: it made {bodies} requests in one pass over a data set \
+         of which it read {entries} entries (-n bounds the number of requests)"
+    )]
+    Endless {
+        /// The parser.
+        parser: String,
+        /// Requests of the pass.
+        bodies: u64,
+        /// Entries that were read for them.
+        entries: u64,
+    },
     /// Nothing in the data set is wanted.
     #[error("{0}")]
     Nothing(String),
     /// The parser broke.
-    #[error("{0}")]
+    #[error(transparent)]
     Broken(#[from] CallError),
 }
 
@@ -84,6 +107,8 @@ pub struct SourceReport {
     pub skipped: Vec<(String, u64)>,
     /// Bad entries passed over since the user asked for that, in all passes.
     pub bad_entries: u64,
+    /// What the parser's calls cost.
+    pub cost: CallCost,
 }
 
 /// Why a source ended.
@@ -109,7 +134,9 @@ pub struct RequestSource {
     /// Errors of entries since the last body.
     errors_in_a_row: u64,
     entries_at_last_error: u64,
-    buffer: std::collections::VecDeque<Arc<str>>,
+    buffer: VecDeque<Arc<str>>,
+    /// The sizes of the bodies that are in the queue, and perhaps of a few that have just left it.
+    handed_over: VecDeque<usize>,
     pass_is_over: bool,
     made: u64,
     report: SourceReport,
@@ -132,20 +159,32 @@ impl RequestSource {
             of_this_pass: 0,
             errors_in_a_row: 0,
             entries_at_last_error: 0,
-            buffer: std::collections::VecDeque::new(),
+            buffer: VecDeque::new(),
+            handed_over: VecDeque::new(),
             pass_is_over: false,
             made: 0,
             report: SourceReport::default(),
         }
     }
 
-    /// Makes the first bodies, as many as a queue of `capacity` can hold, so that what is wrong with the
+    /// Makes the first bodies, as many as a queue of `capacity` can hold and memory allows, so that what is wrong with the
     /// beginning of a data set is known before the first request goes.
     ///
     /// # Errors
     /// Why there can be no run.
     pub fn prepare(&mut self, capacity: usize) -> Result<(), SourceError> {
-        while self.buffer.len() < capacity && self.fill()? {}
+        let mut bytes = 0;
+        while self.buffer.len() < capacity && bytes < WAITING_BYTES {
+            let before = self.buffer.len();
+            if !self.fill()? {
+                break;
+            }
+            bytes += self
+                .buffer
+                .range(before..)
+                .map(|body| body.len())
+                .sum::<usize>();
+        }
         Ok(())
     }
 
@@ -155,7 +194,7 @@ impl RequestSource {
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
     ) -> (SourceReport, SourceEnd) {
-        let end = loop {
+        let mut end = loop {
             if stop.load(Ordering::Relaxed) {
                 break SourceEnd::Stopped;
             }
@@ -177,16 +216,30 @@ impl RequestSource {
                 },
             }
         };
-        self.note_first_pass();
+        // All requests may have been made; but a parser that breaks on the question is not to be trusted.
+        if let Err(error) = self.note_first_pass()
+            && !matches!(end, SourceEnd::Failed(_))
+        {
+            end = SourceEnd::Failed(error);
+        }
+        self.report.cost = self.instance.cost();
         (self.report, end)
     }
 
     fn hand_over(
-        &self,
+        &mut self,
         mut prepared: Prepared,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
     ) -> bool {
+        let size = prepared.body.len();
+        while !self.has_room(size, queue.len()) {
+            if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
+                return false;
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+        self.handed_over.push_back(size);
         loop {
             match queue.send_timeout(prepared, Duration::from_millis(100)) {
                 Ok(()) => return true,
@@ -199,6 +252,15 @@ impl RequestSource {
                 }
             }
         }
+    }
+
+    /// Whether a body of this size may join those that wait.
+    fn has_room(&mut self, size: usize, waiting: usize) -> bool {
+        while self.handed_over.len() > waiting {
+            self.handed_over.pop_front();
+        }
+        let bytes: usize = self.handed_over.iter().sum();
+        waiting == 0 || bytes.saturating_add(size) <= WAITING_BYTES
     }
 
     /// Asks for one more batch. False where all requests have been made.
@@ -222,11 +284,29 @@ impl RequestSource {
                 self.of_this_pass += bodies.len() as u64;
                 self.made += bodies.len() as u64;
                 self.buffer.extend(bodies.into_iter().map(Arc::from));
+                self.ensure_it_ends()?;
             }
             Err(CallError::Refused(message)) => self.bad_entry(message)?,
             Err(broken) => return Err(broken.into()),
         }
         Ok(true)
+    }
+
+    /// Without a number of requests, the end of the pass is the end of the run: it has to come.
+    fn ensure_it_ends(&self) -> Result<(), SourceError> {
+        let (Some(dataset), None) = (&self.dataset, self.settings.requests) else {
+            return Ok(());
+        };
+        let entries = dataset.entries_read();
+        let most = entries.saturating_add(1).saturating_mul(BODIES_OF_AN_ENTRY);
+        if self.of_this_pass > most {
+            return Err(SourceError::Endless {
+                parser: self.parser.clone(),
+                bodies: self.of_this_pass,
+                entries,
+            });
+        }
+        Ok(())
     }
 
     fn begin_pass(&mut self) -> Result<RequestIterator, SourceError> {
@@ -247,7 +327,7 @@ impl RequestSource {
     }
 
     fn end_pass(&mut self, iterator: RequestIterator) -> Result<(), SourceError> {
-        self.note_first_pass();
+        self.note_first_pass()?;
         if self.of_this_pass == 0 {
             return Err(SourceError::Nothing(self.why_nothing()));
         }
@@ -295,18 +375,17 @@ impl RequestSource {
     }
 
     /// Notes what the first pass read and passed over.
-    fn note_first_pass(&mut self) {
+    fn note_first_pass(&mut self) -> Result<(), SourceError> {
         if self.report.passes > 0 {
-            return;
+            return Ok(());
         }
         if let Some(dataset) = &self.dataset {
             self.report.entries_read = dataset.entries_read();
         }
-        if let Some(iterator) = self.iterator
-            && let Ok(skipped) = self.instance.skipped(iterator)
-        {
-            self.report.skipped = skipped;
+        if let Some(iterator) = self.iterator {
+            self.report.skipped = self.instance.skipped(iterator)?;
         }
+        Ok(())
     }
 
     fn why_nothing(&self) -> String {

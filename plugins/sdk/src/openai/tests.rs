@@ -300,14 +300,9 @@ fn what_cannot_be_read_is_named() {
         parsed(&["x"]),
         Err("the response, column 1: not valid JSON: expected value".to_owned())
     );
-    assert!(
-        parse(
-            &[b"{\"choices\":[{\"text\":\"\xff\"}]}".to_vec()],
-            "",
-            |_| None
-        )
-        .is_err()
-    );
+    // Bytes that are no character are the model's or the server's doing, and no reason to lose the counts.
+    let bytes = b"{\"choices\":[{\"text\":\"\xff\"}]}".to_vec();
+    assert!(parse(&[bytes], "", |_| None).is_ok());
 }
 
 #[test]
