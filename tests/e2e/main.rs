@@ -12,5 +12,6 @@ mod misbehaving;
 mod odd_forms;
 mod parsers;
 mod support;
+mod templates;
 mod text;
 mod tls;

@@ -1,0 +1,63 @@
+"""Tests of the parser in plain Python, without WebAssembly: `python3 -m unittest`."""
+
+import json
+import unittest
+
+from llmuses_plugin import BadEntry, BadResponse, Err, Tokens, requests_from, summary_of
+from my_parser import PerfPlugin
+
+
+def stream(*chunks):
+    return [json.dumps(chunk).encode() for chunk in chunks]
+
+
+class Bodies(unittest.TestCase):
+    def test_each_question_becomes_a_request(self):
+        bodies = requests_from(PerfPlugin, lines=['{"question": "why?"}', '{"question": "how?"}'], top_k=1)
+        self.assertEqual([body["messages"][0]["content"] for body in bodies], ["why?", "how?"])
+        self.assertEqual(bodies[0]["top_k"], 1)
+
+    def test_a_bad_line_is_reported_and_the_next_one_read(self):
+        lines = ['{"question": "a"}', "{}", Err("line 3: not UTF-8"), '{"question": "b"}']
+        first, bad, unreadable, last = requests_from(PerfPlugin, lines=lines)
+        self.assertIn("line 2", str(bad))
+        self.assertEqual(str(unreadable), "line 3: not UTF-8")
+        self.assertEqual(last["messages"][0]["content"], "b")
+
+    def test_limits_of_length_apply(self):
+        lines = ['{"question": "a"}', '{"question": "abc"}', '{"question": "abcdef"}']
+        (body,) = requests_from(PerfPlugin, lines=lines, min_length=1, max_length=6)
+        self.assertEqual(body["messages"][0]["content"], "abc")
+
+    def test_null_takes_a_default_away(self):
+        (body,) = requests_from(PerfPlugin, prompt="hi", stream_options=None)
+        self.assertNotIn("stream_options", body)
+
+    def test_without_prompt_and_data_set_there_is_nothing_to_do(self):
+        with self.assertRaises(BadEntry):
+            requests_from(PerfPlugin)
+
+
+class Responses(unittest.TestCase):
+    def test_only_text_is_output(self):
+        responses = stream(
+            {"choices": [{"delta": {"role": "assistant", "content": ""}}]},
+            {"choices": [{"delta": {"content": "hi"}}]},
+            {"choices": [], "usage": {"prompt_tokens": 3, "completion_tokens": 1}},
+        )
+        summary = summary_of(PerfPlugin, responses)
+        self.assertEqual((summary.prompt_tokens, summary.completion_tokens), (Tokens(3), Tokens(1)))
+        self.assertEqual(summary.outputs, [1])
+
+    def test_without_usage_and_tokenizer_nothing_is_counted(self):
+        request = json.dumps({"messages": [{"role": "user", "content": "why?"}]})
+        summary = summary_of(PerfPlugin, stream({"choices": [{"message": {"content": "hi"}}]}), request)
+        self.assertEqual((summary.prompt_tokens, summary.completion_tokens), (None, None))
+
+    def test_an_error_of_the_server_fails_the_request(self):
+        with self.assertRaises(BadResponse):
+            summary_of(PerfPlugin, stream({"error": {"message": "overloaded"}}))
+
+
+if __name__ == "__main__":
+    unittest.main()
