@@ -5,6 +5,7 @@ mod compile_plugin;
 mod demo;
 mod mock_server;
 mod perf;
+mod plugin;
 mod values;
 
 pub use demo::DemoError;
@@ -46,6 +47,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
     MockServer(mock_server::MockServerArguments),
+    /// List parsers, look into one, or check that one works.
+    Plugin(plugin::PluginArguments),
     /// Compile a component on standard input; this program calls itself so.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePluginArguments),
@@ -61,6 +64,7 @@ impl Cli {
             Command::Perf(arguments) => perf::execute(*arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
+            Command::Plugin(arguments) => plugin::execute(arguments),
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }

@@ -83,7 +83,7 @@ impl ParserInstance {
         begin_call(&mut store, &bounds);
         let plugin = pre
             .instantiate(&mut store)
-            .map_err(|error| trapped(parser, "its start", &error))?;
+            .map_err(|error| trapped(parser, "its start", &bounds, &error))?;
         Ok(Self {
             parser: parser.to_owned(),
             bounds,
@@ -262,7 +262,7 @@ impl ParserInstance {
         self.cost.add(self.store.data().call().elapsed());
         result.map_err(|error| {
             self.poisoned = true;
-            trapped(&self.parser, name, &error)
+            trapped(&self.parser, name, &self.bounds, &error)
         })
     }
 
@@ -290,15 +290,15 @@ fn begin_call(store: &mut Store<State>, bounds: &Bounds) {
     store.set_hostcall_fuel(bounds.transfer_bytes);
 }
 
-fn trapped(parser: &str, call: &str, error: &wasmtime::Error) -> CallError {
+fn trapped(parser: &str, call: &str, bounds: &Bounds, error: &wasmtime::Error) -> CallError {
     CallError::Broken {
         parser: parser.to_owned(),
-        reason: format!("broke in {call}: {}", reason_of(error)),
+        reason: format!("broke in {call}: {}", reason_of(error, bounds)),
     }
 }
 
 /// Why a call was ended, in words for a user rather than for somebody who builds engines.
-fn reason_of(error: &wasmtime::Error) -> String {
+fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return exceeded.to_string();
     }
@@ -310,39 +310,55 @@ fn reason_of(error: &wasmtime::Error) -> String {
         Some(Trap::UnreachableCodeReached) => {
             "it gave up (a panic, or an `unreachable` instruction)".to_owned()
         }
-        Some(trap) => trap.to_string(),
-        None => engine_words(&format!("{error:#}")),
+        Some(trap) => {
+            let text = trap.to_string();
+            text.strip_prefix("wasm trap: ").unwrap_or(&text).to_owned()
+        }
+        None => engine_words(&format!("{error:#}"), bounds),
     }
 }
 
-/// What the engine says where it has no type for it, in plain words. The words are those of the one
-/// version of wasmtime that this program is built with, and tests hold them.
-fn engine_words(text: &str) -> String {
-    const WORDS: [(&str, &str); 4] = [
-        (
-            "fuel allocated for hostcalls has been exhausted",
-            "it moved too much data to the host in one call (--plugin-transfer-mib)",
-        ),
+/// What the engine says where it has no type for it, in plain words. Its words are those of the one
+/// version of wasmtime that this program is built with, and the tests of hostile parsers hold them.
+fn engine_words(text: &str, bounds: &Bounds) -> String {
+    const WORDS: [(&str, &str); 8] = [
         (
             "out of bounds of memory",
             "it gave a text or a list that does not lie in its memory",
         ),
         (
+            "store handle limit exceeded",
+            "it holds too many resources at once",
+        ),
+        (
             "resource table has no free keys",
             "it holds too many resources of the host at once",
+        ),
+        ("invalid utf-8", "it gave a text that is not UTF-8"),
+        (
+            "discriminant",
+            "it gave a value that its type does not have",
+        ),
+        (
+            "unknown handle index",
+            "it gave a resource that it does not have",
+        ),
+        (
+            "exceeds limit",
+            "it asked for more random bytes at once than parsers get",
         ),
         (
             "count too high at",
             "it has too many memories, tables or parts",
         ),
     ];
-    WORDS
-        .iter()
-        .find(|(engine, _)| text.contains(engine))
-        .map_or_else(
-            || shown(text),
-            |(_, plain)| format!("{plain}: {}", shown(text)),
-        )
+    if text.contains("fuel allocated for hostcalls has been exhausted") {
+        return Exceeded::Transfer(bounds.transfer_bytes).to_string();
+    }
+    match WORDS.iter().find(|(engine, _)| text.contains(engine)) {
+        Some((_, plain)) => format!("{plain} ({})", shown(text)),
+        None => shown(text),
+    }
 }
 
 /// Reasons as they are shown: a few by name, the others summed up.

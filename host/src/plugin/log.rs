@@ -10,8 +10,8 @@ use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
 use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
-/// A line of standard output or error that is longer is broken, so that a flood without line ends is
-/// cut like any other.
+/// The longest line that is shown, in bytes. Of a message the rest is cut; standard output and error are
+/// broken there, so that a flood without line ends is a flood like any other.
 const LINE_BYTES: usize = 4 << 10;
 
 /// What a stream takes at once, in bytes.
@@ -58,8 +58,10 @@ impl PluginLog {
 
     /// Shows a message, or counts it.
     pub(super) fn say(&self, label: &str, message: &str) {
+        let line = &message[..message.floor_char_boundary(LINE_BYTES)];
+        let cut = message.len() - line.len();
         let mut said = self.said();
-        let size = said.bytes.saturating_add(message.len());
+        let size = said.bytes.saturating_add(line.len());
         if said.lines >= self.lines || size > self.bytes {
             said.cut_lines += 1;
             said.cut_bytes = said.cut_bytes.saturating_add(message.len() as u64);
@@ -67,7 +69,13 @@ impl PluginLog {
         }
         said.lines += 1;
         said.bytes = size;
-        eprintln!("parser {} ({label}): {}", said.parser, printable(message));
+        said.cut_bytes = said.cut_bytes.saturating_add(cut as u64);
+        let more = if cut > 0 { "…" } else { "" };
+        eprintln!(
+            "parser {} ({label}): {}{more}",
+            said.parser,
+            printable(line)
+        );
     }
 
     /// Nothing panics while it holds the lock, so what is in it is whole in any case.
@@ -79,14 +87,15 @@ impl PluginLog {
 impl Drop for PluginLog {
     fn drop(&mut self) {
         let said = self.said();
-        if said.cut_lines > 0 {
+        if said.cut_bytes > 0 || said.cut_lines > 0 {
             eprintln!(
-                "parser {}: {} further log lines ({} bytes) were not shown: {} lines and {} KiB of a \
-                 run are (--plugin-log-lines, --plugin-log-kib)",
+                "parser {}: {} more lines and {} more bytes in all were not shown of its log ({} lines \
+                 of {} KiB at most and {} KiB in all are; --plugin-log-lines, --plugin-log-kib)",
                 said.parser,
                 said.cut_lines,
                 said.cut_bytes,
                 self.lines,
+                LINE_BYTES >> 10,
                 self.bytes >> 10
             );
         }

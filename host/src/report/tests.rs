@@ -3,8 +3,10 @@
 use super::summary;
 use crate::exchange::{FailureKind, TokenSource};
 use crate::plan::Arrivals;
+use crate::plugin::{CallCost, ParserCost};
 use crate::stats::samples::Sample;
 use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge};
+use std::time::Duration;
 
 const CLOSED: Arrivals = Arrivals::Closed { parallel: 2 };
 
@@ -198,6 +200,17 @@ fn an_open_loop_with_failures() {
         interrupted: true,
         transport: "reqwest".to_owned(),
         backlog_waits: 17,
+        parser_cost: ParserCost {
+            requests: CallCost {
+                calls: 16,
+                time: Duration::from_micros(900),
+            },
+            responses: CallCost {
+                calls: 104,
+                time: Duration::from_micros(104_000),
+            },
+            ..ParserCost::default()
+        },
         stop_reason: None,
     };
     let arrivals = Arrivals::Poisson { rate: 10.0 };

@@ -88,7 +88,7 @@ pub enum SourceError {
     #[error("{0}")]
     Nothing(String),
     /// The parser broke.
-    #[error("{0}")]
+    #[error(transparent)]
     Broken(#[from] CallError),
 }
 
@@ -194,7 +194,7 @@ impl RequestSource {
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
     ) -> (SourceReport, SourceEnd) {
-        let end = loop {
+        let mut end = loop {
             if stop.load(Ordering::Relaxed) {
                 break SourceEnd::Stopped;
             }
@@ -216,7 +216,12 @@ impl RequestSource {
                 },
             }
         };
-        self.note_first_pass();
+        // All requests may have been made; but a parser that breaks on the question is not to be trusted.
+        if let Err(error) = self.note_first_pass()
+            && !matches!(end, SourceEnd::Failed(_))
+        {
+            end = SourceEnd::Failed(error);
+        }
         self.report.cost = self.instance.cost();
         (self.report, end)
     }
@@ -322,7 +327,7 @@ impl RequestSource {
     }
 
     fn end_pass(&mut self, iterator: RequestIterator) -> Result<(), SourceError> {
-        self.note_first_pass();
+        self.note_first_pass()?;
         if self.of_this_pass == 0 {
             return Err(SourceError::Nothing(self.why_nothing()));
         }
@@ -370,18 +375,17 @@ impl RequestSource {
     }
 
     /// Notes what the first pass read and passed over.
-    fn note_first_pass(&mut self) {
+    fn note_first_pass(&mut self) -> Result<(), SourceError> {
         if self.report.passes > 0 {
-            return;
+            return Ok(());
         }
         if let Some(dataset) = &self.dataset {
             self.report.entries_read = dataset.entries_read();
         }
-        if let Some(iterator) = self.iterator
-            && let Ok(skipped) = self.instance.skipped(iterator)
-        {
-            self.report.skipped = skipped;
+        if let Some(iterator) = self.iterator {
+            self.report.skipped = self.instance.skipped(iterator)?;
         }
+        Ok(())
     }
 
     fn why_nothing(&self) -> String {
