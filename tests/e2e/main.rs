@@ -7,6 +7,7 @@ mod external;
 mod failures;
 mod flags;
 mod helpers;
+mod hostile;
 mod measures;
 mod misbehaving;
 mod odd_forms;

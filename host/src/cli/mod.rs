@@ -6,11 +6,13 @@ mod compile_plugin;
 mod demo;
 mod mock_server;
 mod perf;
+mod plugin;
 mod server_process;
 mod values;
 
 pub use demo::DemoError;
 pub use perf::UsageError;
+pub use plugin::NewError;
 pub use server_process::ServerError;
 
 use crate::run::RunError;
@@ -51,6 +53,8 @@ enum Command {
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
     MockServer(mock_server::MockServerArguments),
+    /// List parsers, look into one, or check that one works.
+    Plugin(plugin::PluginArguments),
     /// Compile a component on standard input; this program calls itself so.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePluginArguments),
@@ -67,6 +71,7 @@ impl Cli {
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
+            Command::Plugin(arguments) => plugin::execute(arguments),
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
@@ -76,6 +81,9 @@ impl Cli {
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()
+            || cause
+                .downcast_ref::<NewError>()
+                .is_some_and(NewError::is_usage)
             || cause
                 .downcast_ref::<RunError>()
                 .is_some_and(RunError::is_usage)

@@ -82,6 +82,14 @@ pub enum UsageError {
         /// The upper bound.
         max: u64,
     },
+    /// The recorded response of `plugin check` cannot be read.
+    #[error("--responses {}: {source}", path.display())]
+    Responses {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The database is there already.
     #[error(
         "{} is there already, and results are never overwritten: give another --name, or move it away",

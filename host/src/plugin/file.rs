@@ -57,8 +57,8 @@ pub(super) fn sniff(bytes: &[u8], label: &str) -> Result<(), LoadError> {
     } else if bytes.starts_with(COMPONENT) {
         return Ok(());
     } else if bytes.starts_with(MODULE) {
-        "it is a core WebAssembly module, not a component. Build it for wasm32-wasip2, or make a \
-         component of it with `wasm-tools component new`"
+        "it is a core WebAssembly module, not a component. `llmuses plugin new` makes a folder that \
+         builds one"
             .to_owned()
     } else if bytes.starts_with(b"\x7fELF") {
         format!("it is machine code; compiled parsers from elsewhere are never run. {MADE}")

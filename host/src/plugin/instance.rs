@@ -321,10 +321,14 @@ fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
 /// What the engine says where it has no type for it, in plain words. Its words are those of the one
 /// version of wasmtime that this program is built with, and the tests of hostile parsers hold them.
 fn engine_words(text: &str, bounds: &Bounds) -> String {
-    const WORDS: [(&str, &str); 7] = [
+    const WORDS: [(&str, &str); 8] = [
         (
             "out of bounds of memory",
             "it gave a text or a list that does not lie in its memory",
+        ),
+        (
+            "store handle limit exceeded",
+            "it holds too many resources at once",
         ),
         (
             "resource table has no free keys",

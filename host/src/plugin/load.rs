@@ -240,7 +240,8 @@ impl Parser {
     fn ask(&mut self) -> Result<(), LoadError> {
         let told = self
             .instantiate(InstanceContext::default())
-            .and_then(|mut instance| instance.describe())?;
+            .and_then(|mut instance| instance.describe())
+            .map_err(|error| self.misfit(error))?;
         let name = shown_name(told.name.trim());
         // One without a name keeps that of its file.
         if !name.trim().is_empty() {
@@ -254,6 +255,23 @@ impl Parser {
             reason,
         })?;
         Ok(())
+    }
+
+    /// The engine compares the types of exported functions with ours when it makes the first instance.
+    /// A difference is none of a parser's doings, but a contract that it does not keep.
+    fn misfit(&self, error: CallError) -> LoadError {
+        match error {
+            CallError::Broken { reason, .. } if reason.contains("failed to convert function") => {
+                LoadError::NotAParser {
+                    label: self.info.source.to_string(),
+                    reason: format!(
+                        "a function of it is not of the type that the contract {} gives it ({reason})",
+                        super::CONTRACT_VERSION
+                    ),
+                }
+            }
+            error => error.into(),
+        }
     }
 
     /// What is known of the parser.

@@ -40,7 +40,7 @@ macro_rules! files {
     ($from:literal => $to:literal: $($path:literal)*) => {
         &[$(File {
             path: concat!($to, $path),
-            content: include_str!(concat!("../../../", $from, $path)),
+            content: include_str!(concat!("../../../../", $from, $path)),
         }),*]
     };
 }
@@ -98,7 +98,7 @@ impl Language {
 
 /// Arguments of `llmuses plugin new`.
 #[derive(Debug, Args)]
-pub(super) struct NewArguments {
+pub(in crate::cli) struct NewArguments {
     /// Language to write the parser in.
     #[arg(long, value_enum)]
     lang: Language,
@@ -135,8 +135,15 @@ pub enum NewError {
     },
 }
 
+impl NewError {
+    /// Whether what was typed is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Name { .. } | Self::Exists(_))
+    }
+}
+
 /// Makes the folder, says what to type next, and returns where it is.
-pub(super) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
+pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
     check_name(&arguments.name)?;
     let folder = arguments.into.join(&arguments.name);
     fs::create_dir(&folder).map_err(|source| match source.kind() {
