@@ -73,7 +73,6 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
-            Self::Source(error) => matches!(error, SourceError::Begin { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(error) => matches!(
                 error,

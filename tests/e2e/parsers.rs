@@ -176,7 +176,7 @@ fn parameters_are_merged_over_the_defaults() {
 fn the_prompt_parser_reads_no_data_set() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("lines", LINES);
-    let text = refused(&bench, &mock, &["--dataset", "lines"], 2);
+    let text = refused(&bench, &mock, &["--dataset", "lines"], 1);
     assert!(text.contains("--prompt only"), "{text}");
     assert!(text.contains("openai_line_by_line"), "{text}");
 }
