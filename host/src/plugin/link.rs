@@ -87,9 +87,14 @@ pub(super) fn check(
             label: label.to_owned(),
             reason: format!(
                 "it imports {}, which parsers do not get. A parser may import the contract ({}) and \
-                 WASI 0.2 without sockets and HTTP",
+                 WASI 0.2 without sockets and HTTP{}",
                 listed(&refused),
-                super::CONTRACT_VERSION
+                super::CONTRACT_VERSION,
+                if refused.iter().any(|name| name.starts_with("wasi:sockets/")) {
+                    " (componentize-py leaves them out with --stub-wasi)"
+                } else {
+                    ""
+                }
             ),
         });
     }

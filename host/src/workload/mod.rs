@@ -6,6 +6,7 @@ mod items;
 mod lines;
 mod source;
 mod tokenizer;
+mod waiting;
 
 pub use dataset::{Dataset, DatasetError};
 pub use source::{Prepared, RequestSource, SourceEnd, SourceError, SourceReport, SourceSettings};

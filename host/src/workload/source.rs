@@ -2,6 +2,7 @@
 //! and puts them into the bounded queue from which the clients take.
 
 use super::dataset::Dataset;
+use super::waiting::{WAITING_BYTES, Waiting};
 use crate::plugin::{BuildOptions, CallCost, CallError, ParserInstance, RequestIterator};
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -14,9 +15,6 @@ const BATCH: u32 = 64;
 
 /// Bad entries that are shown one by one where they are passed over; the others are counted.
 const SHOWN_BAD_ENTRIES: u64 = 5;
-
-/// Bodies that wait for a client take this many bytes together at most, or are one body.
-const WAITING_BYTES: usize = 64 << 20;
 
 /// A parser that makes more requests of an entry than this, over a whole pass, goes in circles.
 const BODIES_OF_AN_ENTRY: u64 = 1000;
@@ -135,8 +133,7 @@ pub struct RequestSource {
     errors_in_a_row: u64,
     entries_at_last_error: u64,
     buffer: VecDeque<Arc<str>>,
-    /// The sizes of the bodies that are in the queue, and perhaps of a few that have just left it.
-    handed_over: VecDeque<usize>,
+    waiting: Waiting,
     pass_is_over: bool,
     made: u64,
     report: SourceReport,
@@ -160,7 +157,7 @@ impl RequestSource {
             errors_in_a_row: 0,
             entries_at_last_error: 0,
             buffer: VecDeque::new(),
-            handed_over: VecDeque::new(),
+            waiting: Waiting::default(),
             pass_is_over: false,
             made: 0,
             report: SourceReport::default(),
@@ -233,13 +230,13 @@ impl RequestSource {
         stop: &AtomicBool,
     ) -> bool {
         let size = prepared.body.len();
-        while !self.has_room(size, queue.len()) {
+        while !self.waiting.has_room_for(size, queue.len()) {
             if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
                 return false;
             }
             std::thread::sleep(LOOK_UP);
         }
-        self.handed_over.push_back(size);
+        self.waiting.add(size);
         loop {
             match queue.send_timeout(prepared, Duration::from_millis(100)) {
                 Ok(()) => return true,
@@ -252,15 +249,6 @@ impl RequestSource {
                 }
             }
         }
-    }
-
-    /// Whether a body of this size may join those that wait.
-    fn has_room(&mut self, size: usize, waiting: usize) -> bool {
-        while self.handed_over.len() > waiting {
-            self.handed_over.pop_front();
-        }
-        let bytes: usize = self.handed_over.iter().sum();
-        waiting == 0 || bytes.saturating_add(size) <= WAITING_BYTES
     }
 
     /// Asks for one more batch. False where all requests have been made.

@@ -12,35 +12,41 @@ const ONE_BODY: &str = "
 
 #[test]
 fn loop_in_start_up() {
-    Case::of("loop_in_start_up", 1, &Guest::new().start(&forever(""))).check();
+    Case::of("loop_in_start_up", 1, &Guest::new().start(&forever("")))
+        .loops()
+        .check();
 }
 
 #[test]
 fn loop_in_describe() {
     let guest = Guest::new().describe(&forever(""));
-    Case::of("loop_in_describe", 1, &guest).check();
+    Case::of("loop_in_describe", 1, &guest).loops().check();
 }
 
 #[test]
 fn loop_in_build_request() {
     let guest = Guest::new().build_request(&forever(""));
-    Case::of("loop_in_build_request", 1, &guest).check();
+    Case::of("loop_in_build_request", 1, &guest).loops().check();
 }
 
 #[test]
 fn loop_in_next() {
-    Case::of("loop_in_next", 1, &Guest::new().next(&forever(""))).check();
+    Case::of("loop_in_next", 1, &Guest::new().next(&forever("")))
+        .loops()
+        .check();
 }
 
 #[test]
 fn loop_in_skipped() {
-    Case::of("loop_in_skipped", 1, &Guest::new().skipped(&forever(""))).check();
+    Case::of("loop_in_skipped", 1, &Guest::new().skipped(&forever("")))
+        .loops()
+        .check();
 }
 
 #[test]
 fn loop_in_destructor() {
     let guest = Guest::new().next(ONE_BODY).destructor(&forever(""));
-    Case::of("loop_in_destructor", 1, &guest).check();
+    Case::of("loop_in_destructor", 1, &guest).loops().check();
 }
 
 #[test]
@@ -50,13 +56,16 @@ fn loop_in_parse_responses() {
         1,
         &Guest::new().parse(&forever("")),
     )
+    .loops()
     .check();
     assert!(run.took < Duration::from_secs(10), "{:?}", run.took);
 }
 
 #[test]
 fn loop_in_realloc() {
-    Case::of("loop_in_realloc", 1, &Guest::new().realloc(&forever(""))).check();
+    Case::of("loop_in_realloc", 1, &Guest::new().realloc(&forever("")))
+        .loops()
+        .check();
 }
 
 /// What was measured before is kept: the run has issued what it had.
