@@ -113,8 +113,10 @@ impl SocketTransport {
         }
     }
 
+    /// Opens a connection. Boxed, since every stream would otherwise have room for a TLS handshake in its
+    /// task for as long as it lives.
     async fn open(&self) -> Result<(Connection, ConnectionOpening), Failure> {
-        connect::open(&self.settings.target)
+        Box::pin(connect::open(&self.settings.target))
             .await
             .map_err(ConnectError::into_failure)
     }
