@@ -104,6 +104,33 @@ fn a_newer_contract() {
     Case::of("a_newer_contract", 2, &guest).check();
 }
 
+/// The contract grows by functions and interfaces: a component that was built before they were there asks
+/// for fewer of them, and goes on being taken.
+#[test]
+fn an_older_copy_of_the_contract() {
+    let guest = Guest::new().contract(|contract| {
+        let without_items = cut(
+            contract,
+            "    /// A data set read as the items",
+            "}\n\n/// The tokenizer",
+        );
+        let without_tokenizer = cut(
+            &without_items,
+            "/// The tokenizer of `--tokenizer-path`",
+            "/// Words for the person",
+        );
+        without_tokenizer.replace("    import tokenizer;\n", "")
+    });
+    Case::of("an_older_copy_of_the_contract", 0, &guest).check();
+}
+
+/// A text without what stands from `start` up to `end`.
+fn cut(text: &str, start: &str, end: &str) -> String {
+    let (before, rest) = text.split_once(start).expect("the start is there");
+    let (_, after) = rest.split_once(end).expect("the end is there");
+    format!("{before}{end}{after}")
+}
+
 /// What a user compiled, or says that somebody compiled, is never run.
 #[test]
 fn a_compiled_component() {
