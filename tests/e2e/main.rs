@@ -12,6 +12,7 @@ mod measures;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
+mod stall;
 mod support;
 mod templates;
 mod text;

@@ -179,3 +179,15 @@ fn insecure_takes_any_certificate() {
         assert_eq!(server.versions(), vec![version; 6], "{name}");
     }
 }
+
+#[test]
+fn a_server_that_speaks_http_2_alone() {
+    let server = TlsServer::start(&["h2"]);
+    let expected = Failing {
+        kind: "tls",
+        says: vec!["does not speak HTTP/1.1", "--transport reqwest"],
+        ..Failing::default()
+    };
+    let run = Run::of(&server.url(), &["--insecure"]);
+    none(vec![("socket".to_owned(), problems(&run, 1, &expected))]);
+}

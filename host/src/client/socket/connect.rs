@@ -74,10 +74,21 @@ impl ConnectError {
             }
             Self::Tls(source) => Failure::new(
                 FailureKind::Tls,
-                format!("the TLS handshake failed: {source}"),
+                format!("the TLS handshake failed: {source}{}", hint(source)),
             ),
             Self::Http(source) => classify_error(source, Stage::Head),
         }
+    }
+}
+
+/// What to do about a handshake that failed, where that is known.
+fn hint(error: &io::Error) -> &'static str {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+            " (the server does not speak HTTP/1.1; --transport reqwest speaks HTTP/2)"
+        }
+        _ => "",
     }
 }
 
