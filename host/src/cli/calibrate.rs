@@ -59,6 +59,10 @@ pub(super) struct CalibrateArguments {
     #[arg(long, value_enum, default_value = "auto")]
     transport: Transport,
 
+    /// Measure over TLS.
+    #[arg(long)]
+    tls: bool,
+
     /// Print JSON.
     #[arg(long)]
     json: bool,
@@ -113,14 +117,13 @@ fn measure(
     arrivals: Arrivals,
 ) -> anyhow::Result<Option<Comparison>> {
     let micros = |time: Duration| format!("{}us", time.as_micros());
-    let server = ServerProcess::start(&[
-        "--ttft",
-        &micros(arguments.ttft),
-        "--itl",
-        &micros(arguments.itl),
-        "--tokens",
-        &arguments.tokens.to_string(),
-    ])?;
+    let (ttft, itl) = (micros(arguments.ttft), micros(arguments.itl));
+    let tokens = arguments.tokens.to_string();
+    let mut flags = vec!["--ttft", &ttft, "--itl", &itl, "--tokens", &tokens];
+    if arguments.tls {
+        flags.push("--tls");
+    }
+    let server = ServerProcess::start(&flags)?;
     let mut plan = Plan::new("mock".to_owned(), server.at("/v1/chat/completions"));
     plan.prompts = PromptSource::Prompt("How right are you?".to_owned());
     plan.arrivals = arrivals;
@@ -130,6 +133,7 @@ fn measure(
         Arrivals::AllAtOnce => 100,
     });
     plan.transport = arguments.transport.choice();
+    plan.insecure = arguments.tls;
     plan.save = Save::Nothing;
     plan.quiet = true;
     let result = run(plan)?;

@@ -64,6 +64,10 @@ pub(super) struct MockServerArguments {
     #[arg(long, value_name = "NAME", default_value = "mock")]
     model: String,
 
+    /// Speak TLS, with a certificate of its own making; clients need --insecure.
+    #[arg(long)]
+    tls: bool,
+
     /// End when standard input is closed: so the server never outlives a program that started it.
     #[arg(long)]
     until_stdin_closes: bool,
@@ -99,6 +103,7 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
         },
         error_rate: arguments.error_rate,
         seed: arguments.seed,
+        tls: arguments.tls,
         model: arguments.model,
     };
     if arguments.until_stdin_closes {
@@ -106,8 +111,9 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
     }
     // The server holds one file for each connection.
     crate::client::capacity::raise_open_file_limit()?;
+    let scheme = if arguments.tls { "https" } else { "http" };
     mock::serve(config, |address| {
-        println!("listening on http://{address}");
+        println!("listening on {scheme}://{address}");
         // Whoever started the server waits for this line. One that went away does not want it.
         let _ = std::io::stdout().flush();
     })?;

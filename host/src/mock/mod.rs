@@ -34,6 +34,7 @@ mod seen;
 mod server;
 mod service;
 mod stream;
+mod tls;
 mod truth;
 
 #[cfg(test)]
@@ -95,6 +96,8 @@ pub struct MockConfig {
     pub error_rate: f64,
     /// What all draws come from.
     pub seed: u64,
+    /// Whether it speaks TLS, with a certificate of its own making that nobody vouches for.
+    pub tls: bool,
     /// The name of the model that `GET /v1/models` lists. Answers name the model that the request asked for.
     pub model: String,
 }
@@ -112,6 +115,7 @@ impl Default for MockConfig {
             usage: UsageMode::Final,
             error_rate: 0.0,
             seed: 0,
+            tls: false,
             model: "mock".to_owned(),
         }
     }
@@ -154,6 +158,9 @@ pub enum MockError {
         /// What the system said.
         source: io::Error,
     },
+    /// No certificate could be made.
+    #[error("cannot make a certificate: {0}")]
+    Certificate(String),
     /// The system refused a thread, an event queue or a signal handler.
     #[error("cannot start the mock server")]
     Start(#[source] io::Error),

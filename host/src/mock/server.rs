@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsAcceptor;
 
 use crate::kernel_io::{StampedStream, ask_for_stamps};
 
@@ -82,6 +83,11 @@ pub(super) fn run(
     on_listening: impl FnOnce(SocketAddr),
     end: impl Future<Output = ()>,
 ) -> Result<(), MockError> {
+    let tls = if config.tls {
+        Some(super::tls::acceptor()?)
+    } else {
+        None
+    };
     // Each connection takes a descriptor. If the limit cannot be raised, accepting waits when it is reached.
     rlimit::increase_nofile_limit(u64::MAX).ok();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,14 +98,14 @@ pub(super) fn run(
         let listener = tokio::net::TcpListener::from_std(listener).map_err(MockError::Start)?;
         on_listening(listener.local_addr().map_err(MockError::Start)?);
         tokio::select! {
-            () = accept(listener, Arc::new(Server::new(config))) => {}
+            () = accept(listener, Arc::new(Server::new(config)), tls) => {}
             () = end => {}
         }
         Ok(())
     })
 }
 
-async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
+async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>, tls: Option<TlsAcceptor>) {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     // Chunks are small: to copy one into the write buffer costs less than to hand over its parts.
     builder.http1().writev(false);
@@ -108,7 +114,8 @@ async fn accept(listener: tokio::net::TcpListener, server: Arc<Server>) {
         match listener.accept().await {
             Ok((stream, _)) => {
                 server.truth.connected();
-                tokio::spawn(converse(stream, Arc::clone(&server), Arc::clone(&builder)));
+                let (server, builder) = (Arc::clone(&server), Arc::clone(&builder));
+                tokio::spawn(converse(stream, server, builder, tls.clone()));
             }
             Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
         }
@@ -120,6 +127,7 @@ async fn converse(
     stream: TcpStream,
     server: Arc<Server>,
     builder: Arc<auto::Builder<TokioExecutor>>,
+    tls: Option<TlsAcceptor>,
 ) {
     // A token must not wait for the acknowledgement of the one before. It only fails on a dead connection.
     stream.set_nodelay(true).ok();
@@ -129,9 +137,18 @@ async fn converse(
     let service = service_fn(move |request| {
         Arc::clone(&server).answer(request, stamps.clone(), Arc::clone(&outbox))
     });
-    // A client that goes away is its own business; the truth counts the requests that it left.
-    builder
-        .serve_connection(TokioIo::new(stream), service)
-        .await
-        .ok();
+    // A client that goes away, or does not trust the certificate, is its own business; the truth counts the
+    // requests that it left.
+    match tls {
+        None => {
+            let serving = builder.serve_connection(TokioIo::new(stream), service);
+            serving.await.ok();
+        }
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                let serving = builder.serve_connection(TokioIo::new(stream), service);
+                serving.await.ok();
+            }
+        }
+    }
 }

@@ -1,0 +1,63 @@
+//! `calibrate`: real runs against a server that knows the truth, as a table and as JSON, plain and TLS.
+
+use crate::support::{program, run};
+use serde_json::Value;
+
+const QUICK: [&str; 6] = ["--ttft", "20ms", "--itl", "2ms", "--tokens", "6"];
+
+#[test]
+fn levels_are_measured_against_the_truth() {
+    for more in [&[][..], &["--tls"], &["--transport", "reqwest"]] {
+        let ended = run(program()
+            .args(["calibrate", "--parallel", "1,4", "--rate", "20", "--json"])
+            .args(QUICK)
+            .args(more));
+        assert_eq!(ended.code, Some(0), "{more:?}: {}", ended.stderr);
+        let json: Value = serde_json::from_str(&ended.stdout).expect("JSON on standard output");
+        let levels = json["levels"].as_array().expect("a list of levels");
+        let loads: Vec<(&Value, &Value)> = levels
+            .iter()
+            .map(|level| (&level["parallel"], &level["rate"]))
+            .collect();
+        assert_eq!(
+            loads,
+            [
+                (&Value::from(1), &Value::Null),
+                (&Value::from(4), &Value::Null),
+                (&Value::Null, &Value::from(20.0)),
+            ]
+        );
+        for level in levels {
+            let measured = &level["runs"][0];
+            assert_eq!(measured["failed"], 0, "{more:?}: {level}");
+            let error = measured["ttft_error"]["p50_seconds"].as_f64();
+            // Far more than it is, and far less than the 20 ms that a clock of nobody would be off.
+            assert!(
+                error.is_some_and(|error| error.abs() < 0.010),
+                "{more:?}: {level}"
+            );
+            let truth = measured["true_ttft_p50_seconds"].as_f64();
+            assert!(
+                truth.is_some_and(|truth| truth >= 0.020),
+                "{more:?}: {level}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_table_says_up_to_which_load_this_machine_measures() {
+    let ended = run(program().args(["calibrate", "--parallel", "2"]).args(QUICK));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for part in ["2 streams", "Within 1 ms:", "Within 5 %:"] {
+        assert!(ended.stdout.contains(part), "{}", ended.stdout);
+    }
+}
+
+#[test]
+fn a_level_that_cannot_be_held_is_refused_before_any_is_measured() {
+    let ended = run(program().args(["calibrate", "--parallel", "1,4000000"]));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("can be held"), "{}", ended.stderr);
+    assert!(ended.stdout.is_empty(), "{}", ended.stdout);
+}
