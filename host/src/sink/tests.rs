@@ -333,33 +333,3 @@ fn a_row_that_cannot_be_kept_does_not_stop_the_others() {
     assert_eq!((summary.rows, summary.not_kept), (3, 1));
     assert!(summary.first_error.is_some());
 }
-
-/// Not a check but a figure: `cargo test --release -- --ignored --nocapture speed_of_the_writer`.
-#[test]
-#[ignore = "prints a figure"]
-fn speed_of_the_writer() {
-    for (chunks, rows) in [(5_u64, 300_000_u64), (100, 30_000)] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("run.db");
-        let database = Database::create(&path, &record()).unwrap();
-        let arrivals: Vec<u64> = (0..chunks).map(|chunk| 150 + chunk * 10).collect();
-        let outputs: Vec<u32> = (1..chunks as u32).collect();
-        let sample = Sample::at(100)
-            .sent(110)
-            .events(&arrivals)
-            .end(2000)
-            .outputs(&outputs)
-            .tokens(7, chunks, TokenSource::Server);
-        let start = Instant::now();
-        for number in 0..rows {
-            database.send(sample.clone().number(number).build());
-        }
-        database.finish(finished()).unwrap();
-        let seconds = start.elapsed().as_secs_f64();
-        println!(
-            "{chunks} chunks: {:.0} rows/s, {} bytes",
-            rows as f64 / seconds,
-            std::fs::metadata(&path).unwrap().len()
-        );
-    }
-}

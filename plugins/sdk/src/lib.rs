@@ -58,6 +58,7 @@ mod options;
 mod parser;
 mod prompt;
 mod requests;
+mod shape;
 mod summary;
 mod usage;
 

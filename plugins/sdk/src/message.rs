@@ -196,6 +196,20 @@ impl Message<'_> {
         text.iter().sum::<usize>() + reasoning.iter().sum::<usize>() + calls
     }
 
+    /// The one text in it. `None` where there are several, or none, or that of a call of a function.
+    pub(crate) fn only_text(&self) -> Option<(Kind, &str)> {
+        let texts = [
+            (Kind::Text, &self.content),
+            (Kind::Text, &self.refusal),
+            (Kind::Reasoning, &self.reasoning_content),
+            (Kind::Reasoning, &self.reasoning),
+        ];
+        let mut texts = texts.iter().filter(|(_, text)| !text.is_empty());
+        let (kind, text) = texts.next()?;
+        let alone = texts.next().is_none() && self.functions().next().is_none();
+        alone.then_some((*kind, text.as_str()))
+    }
+
     /// The reasoning under both names; the second is empty where a server sends the same twice.
     fn reasoning_pieces(&self) -> [&str; 2] {
         let (first, second) = (self.reasoning_content.as_str(), self.reasoning.as_str());
@@ -210,6 +224,15 @@ impl Message<'_> {
             .filter_map(|call| call.function.as_ref());
         calls.chain(&self.function_call)
     }
+}
+
+/// What a text is.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Kind {
+    /// What the model answers.
+    Text,
+    /// What it thinks before.
+    Reasoning,
 }
 
 /// The text that a model produced, put together out of chunks, separately for each choice: to be counted,
@@ -252,6 +275,20 @@ impl Transcript {
             &[message.content.as_str(), message.refusal.as_str(), text],
         );
         add(&mut parts.arguments, &arguments);
+    }
+
+    /// Adds the one text that a chunk brought, which is not empty.
+    pub(crate) fn add_text(&mut self, choice: u64, kind: Kind, text: &str) {
+        let cumulative = self.cumulative;
+        let parts = self.parts(choice);
+        let whole = match kind {
+            Kind::Text => &mut parts.text,
+            Kind::Reasoning => &mut parts.reasoning,
+        };
+        if cumulative {
+            whole.clear();
+        }
+        whole.push_str(text);
     }
 
     fn parts(&mut self, choice: u64) -> &mut Parts {

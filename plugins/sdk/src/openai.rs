@@ -1,9 +1,11 @@
 //! OpenAI's chat completions, and what other servers make of them.
 
 use crate::json::from_str;
-use crate::message::{Message, Text, Transcript, choice_number, failure, read, readable};
+use crate::message::{Kind, Message, Text, Transcript, choice_number, failure, read, readable};
+use crate::shape::Shapes;
 use crate::usage::{Count, Reading, Usage};
 use crate::{Options, Prompt, Summary, Value, json, merge};
+use std::borrow::Cow;
 
 /// The body of a request to a chat-completions API.
 ///
@@ -65,16 +67,40 @@ fn read_all(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
-    let responses = &*readable(responses);
+    match read_chunks(responses, request, count, Shapes::new()) {
+        // What is not UTF-8 is looked for only where something is wrong: it takes a look at every byte.
+        Err(error) => match readable(responses) {
+            Cow::Borrowed(_) => Err(error),
+            Cow::Owned(replaced) => read_chunks(&replaced, request, count, Shapes::new()),
+        },
+        result => result,
+    }
+}
+
+/// Reads all chunks, those of a known shape without a look at their JSON.
+fn read_chunks<'a>(
+    responses: &'a [Vec<u8>],
+    request: &str,
+    count: &dyn Fn(&str) -> Option<u64>,
+    mut shapes: Shapes<'a>,
+) -> Result<Summary, String> {
     let mut reading = Reading::default();
     let mut empty = true;
-    for (index, number) in (0..responses.len()).zip(0_u32..) {
+    for ((index, response), number) in responses.iter().enumerate().zip(0_u32..) {
+        if shapes.recognize(response).is_some() {
+            empty = false;
+            reading.outputs.push(number);
+            continue;
+        }
         let Some(chunk) = read::<Chunk<'_>>(responses, index)? else {
             continue;
         };
         empty = false;
         if let Some(error) = chunk.failure() {
             return Err(error);
+        }
+        if let Some((choice, kind, text)) = chunk.only_text() {
+            shapes.learn(response, choice, kind, text);
         }
         if let Some(usage) = chunk.usage {
             reading.report(usage);
@@ -89,7 +115,7 @@ fn read_all(
     let outputs = reading.outputs.clone();
     Ok(reading.finish(
         || prompt_texts(request),
-        || output_texts(responses, &outputs),
+        || output_texts(responses, &outputs, shapes),
         count,
     ))
 }
@@ -117,6 +143,23 @@ impl Chunk<'_> {
         }
         self.error.as_ref().and_then(failure)
     }
+
+    /// The text that is all that the chunk brings, with its choice. `None` where it brings anything else.
+    fn only_text(&self) -> Option<(u64, Kind, &str)> {
+        let [choice] = self.choices.as_deref()? else {
+            return None;
+        };
+        if self.usage.is_some() {
+            return None;
+        }
+        let in_message = choice.message().and_then(Message::only_text);
+        let (kind, text) = match choice.text.is_empty() {
+            true => in_message?,
+            false if choice.message().is_some_and(|message| message.size() > 0) => return None,
+            false => (Kind::Text, choice.text.as_str()),
+        };
+        Some((choice_number(choice.index, 0), kind, text))
+    }
 }
 
 #[derive(serde::Deserialize)]
@@ -143,13 +186,25 @@ impl<'a> Choice<'a> {
 }
 
 /// The text of each choice, out of the responses that carried output.
-fn output_texts(responses: &[Vec<u8>], outputs: &[u32]) -> Vec<String> {
+fn output_texts<'a>(
+    responses: &'a [Vec<u8>],
+    outputs: &[u32],
+    mut shapes: Shapes<'a>,
+) -> Vec<String> {
     let mut transcript = Transcript::new(false);
     for &index in outputs {
+        let index = index as usize;
+        if let Some(piece) = shapes.recognize(&responses[index]) {
+            transcript.add_text(piece.choice, piece.kind, &piece.text());
+            continue;
+        }
         // These were read before, so that there is nothing new to report.
-        let Ok(Some(chunk)) = read::<Chunk<'_>>(responses, index as usize) else {
+        let Ok(Some(chunk)) = read::<Chunk<'_>>(responses, index) else {
             continue;
         };
+        if let Some((choice, kind, text)) = chunk.only_text() {
+            shapes.learn(&responses[index], choice, kind, text);
+        }
         for (place, choice) in chunk.choices.iter().flatten().enumerate() {
             let nothing = Message::default();
             let message = choice.message().unwrap_or(&nothing);

@@ -24,20 +24,38 @@ fn body_with(parameters: Value) -> String {
 
 /// The result with a tokenizer of which each word is a token.
 fn parsed(chunks: &[&str]) -> Result<Summary, String> {
-    parse(&bytes(chunks), REQUEST, |text| {
-        Some(text.split_whitespace().count() as u64)
-    })
+    parsed_both_ways(&bytes(chunks), REQUEST).0
 }
 
 /// The texts that a tokenizer is asked to count.
 fn counted(chunks: &[&str]) -> Vec<String> {
-    let texts = std::cell::RefCell::new(Vec::new());
-    let result = parse(&bytes(chunks), "{}", |text| {
-        texts.borrow_mut().push(text.to_owned());
-        Some(0)
-    });
+    let (result, texts) = parsed_both_ways(&bytes(chunks), "{}");
     assert!(result.is_ok(), "{result:?}");
-    texts.into_inner()
+    texts
+}
+
+/// The result and the texts that were counted: the same whether or not every chunk is read as JSON.
+fn parsed_both_ways(
+    responses: &[Vec<u8>],
+    request: &str,
+) -> (Result<Summary, String>, Vec<String>) {
+    let texts = std::cell::RefCell::new(Vec::new());
+    let count = |text: &str| {
+        texts.borrow_mut().push(text.to_owned());
+        Some(text.split_whitespace().count() as u64)
+    };
+    let plainly = read_chunks(&readable(responses), request, &count, Shapes::none());
+    let texts_of_plain = texts.take();
+    let result = parse(responses, request, count);
+    let shown = || {
+        responses
+            .iter()
+            .map(|data| String::from_utf8_lossy(data))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(result, plainly, "{:?}", shown());
+    assert_eq!(*texts.borrow(), texts_of_plain, "{:?}", shown());
+    (result, texts_of_plain)
 }
 
 fn bytes(chunks: &[&str]) -> Vec<Vec<u8>> {
@@ -320,4 +338,82 @@ fn the_prompt_of_the_older_api_is_counted_too() {
     assert_eq!(texts(r#"{"prompt":["a","b"]}"#), ["ab"]);
     assert_eq!(prompt_texts(r#"{"prompt":[1,2]}"#), None);
     assert_eq!(prompt_texts("x"), None);
+}
+
+/// What servers send, one chunk each, with a text that is easy to find.
+const CHUNKS: [&str; 9] = [
+    r#"{"id":"c","choices":[{"index":0,"delta":{"content":"Text"},"finish_reason":null}],"usage":null}"#,
+    r#"{"choices":[{"index":1,"delta":{"role":"Text","content":"Text"}}],"error":null}"#,
+    r#"{"choices":[{"delta":{"content":"","reasoning_content":"Text"}}],"error":{}}"#,
+    r#"{"choices":[{"delta":{"reasoning_content":"Text","reasoning":"Text"}}]}"#,
+    r#"{"choices":[{"delta":{"content":"Text","tool_calls":[{"function":{"name":"Text"}}]}}]}"#,
+    r#"{"choices":[{"text":"Text","delta":{}}],"usage":{"prompt_tokens":1}}"#,
+    r#"{"choices":[{"text":"Text","message":null}],"object":"x","message":"Text"}"#,
+    r#"{"choices":[{"delta":{"content":[{"text":"Text"}]}},{"delta":{"content":"Text"}}]}"#,
+    r#"{"choices":[{"delta":{"content":{"text":"Text","refusal":""}},"text":""}]}"#,
+];
+
+#[test]
+fn a_known_shape_changes_no_result() {
+    let texts = [
+        "Text",
+        "x",
+        "",
+        "\\n",
+        "\\",
+        "\"",
+        "\n",
+        "é",
+        r#"","content":""#,
+        r#""}},{"text":""#,
+    ];
+    for chunk in CHUNKS {
+        let mut stream: Vec<String> = texts
+            .iter()
+            .map(|text| chunk.replace("Text", text))
+            .collect();
+        for (number, text) in texts.iter().enumerate() {
+            stream.push(chunk.replacen("Text", text, number % 2 + 1));
+        }
+        for odd in &stream {
+            parsed_both_ways(&bytes(&[chunk, odd, chunk]), REQUEST);
+        }
+        stream.retain(|chunk| parsed(&[chunk]).is_ok());
+        let stream: Vec<&str> = stream.iter().map(String::as_str).collect();
+        assert!(parsed(&stream).is_ok());
+    }
+    let mixed: Vec<&str> = CHUNKS.iter().chain(&CHUNKS).copied().collect();
+    assert!(parsed(&mixed).is_ok());
+}
+
+#[test]
+fn a_chunk_that_is_damaged_anywhere_gives_what_it_gave_when_read() {
+    let bytes_for: &[u8] = b"\"\\{}[],:0xT \n\x00\xff\xc3\xa9";
+    for chunk in CHUNKS {
+        let whole = chunk.as_bytes().to_vec();
+        let check = |damaged: Vec<u8>| {
+            parsed_both_ways(&[whole.clone(), damaged, whole.clone()], REQUEST);
+        };
+        for place in 0..whole.len() {
+            check(whole[..place].to_vec());
+            check([&whole[..place], &whole[place + 1..]].concat());
+            for &byte in bytes_for {
+                check([&whole[..place], &[byte], &whole[place + 1..]].concat());
+                check([&whole[..place], &[byte], &whole[place..]].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn most_chunks_of_a_stream_are_not_read_as_json() {
+    let mut shapes = Shapes::new();
+    let chunk = delta(r#"{"content":"a"}"#).into_bytes();
+    let stream = [chunk.clone(), delta(r#"{"content":"bc"}"#).into_bytes()];
+    assert!(shapes.recognize(&chunk).is_none());
+    let first = read::<Chunk<'_>>(&stream, 0).unwrap().unwrap();
+    let (choice, kind, text) = first.only_text().expect("it brings one text");
+    shapes.learn(&stream[0], choice, kind, text);
+    let piece = shapes.recognize(&stream[1]).expect("the shape is known");
+    assert_eq!(&*piece.text(), "bc");
 }
