@@ -184,7 +184,8 @@ mod tests {
     #[test]
     fn a_text_from_elsewhere_teaches_nothing() {
         let mut shapes = Shapes::new();
-        shapes.learn(CHUNK.as_bytes(), 0, Kind::Text, &"same".to_owned());
+        let copy = String::from("same");
+        shapes.learn(CHUNK.as_bytes(), 0, Kind::Text, &copy);
         shapes.learn(CHUNK.as_bytes(), 0, Kind::Text, "");
         shapes.learn(CHUNK.as_bytes(), 0, Kind::Text, &CHUNK[21..24]);
         shapes.learn(CHUNK.as_bytes(), 0, Kind::Text, &CHUNK[20..20]);
