@@ -66,9 +66,8 @@ impl Secrets {
                     exchange.response.data(index),
                     exchange.response.arrival(index),
                 ) {
-                    let text = self.blank_text(&String::from_utf8_lossy(data));
-                    // No longer than it was, so it fits again.
-                    let _ = blanked.push(text.as_bytes(), arrival);
+                    // No longer than it was (a secret is longer than what stands for it), so it fits again.
+                    let _ = blanked.push(&self.blank_bytes(data), arrival);
                 }
             }
             if exchange.response.is_streamed() {
@@ -87,6 +86,21 @@ impl Secrets {
             .any(|value| memmem::find(data, value.as_bytes()).is_some())
     }
 
+    /// As they came but for the secrets: bytes that are no text stay what they are.
+    fn blank_bytes(&self, data: &[u8]) -> Vec<u8> {
+        self.values.iter().fold(data.to_owned(), |data, value| {
+            let mut blanked = Vec::with_capacity(data.len());
+            let mut done = 0;
+            for place in memmem::find_iter(&data, value.as_bytes()) {
+                blanked.extend_from_slice(&data[done..place]);
+                blanked.extend_from_slice(BLANK.as_bytes());
+                done = place + value.len();
+            }
+            blanked.extend_from_slice(&data[done..]);
+            blanked
+        })
+    }
+
     fn blank_text(&self, text: &str) -> String {
         self.values
             .iter()
@@ -97,19 +111,28 @@ impl Secrets {
 /// What stands before the host of a URL, as it is there, without its encoding, and as the header in which
 /// it is sent. A name without a password is a key.
 fn of_user(url: &Url) -> Vec<String> {
-    use base64::Engine;
-    if url.username().is_empty() && url.password().is_none() {
+    let Some(encoded) = basic_credentials(url) else {
         return Vec::new();
-    }
+    };
     let secret = url.password().unwrap_or(url.username());
-    let pair = [url.username(), url.password().unwrap_or_default()]
-        .map(|part| percent_decode_str(part).collect::<Vec<u8>>())
-        .join(&b':');
     vec![
         secret.to_owned(),
         percent_decode_str(secret).decode_utf8_lossy().into_owned(),
-        base64::engine::general_purpose::STANDARD.encode(pair),
+        encoded,
     ]
+}
+
+/// Name and password of a URL as the `Basic` scheme of HTTP carries them (RFC 7617), without its name.
+/// `None`: the URL has neither.
+pub fn basic_credentials(url: &Url) -> Option<String> {
+    use base64::Engine;
+    if url.username().is_empty() && url.password().is_none() {
+        return None;
+    }
+    let pair = [url.username(), url.password().unwrap_or_default()]
+        .map(|part| percent_decode_str(part).collect::<Vec<u8>>())
+        .join(&b':');
+    Some(base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
 /// The credentials in the query of a URL, as they are there and without their encoding.
@@ -175,5 +198,10 @@ mod tests {
         };
         assert_eq!(secrets.blank_text("wrong key sk-123456!"), "wrong key ***!");
         assert!(secrets.are_in(b"{\"key\": \"sk-123456\"}"));
+        // Bytes that are no text neither grow nor change.
+        assert_eq!(
+            secrets.blank_bytes(b"\xff sk-123456\xfe Bearer sk-123456"),
+            b"\xff ***\xfe ***"
+        );
     }
 }

@@ -962,6 +962,32 @@ fn an_interrupt_ends_a_run_and_keeps_what_there_is() {
 }
 
 #[test]
+fn an_interrupt_before_the_first_request_leaves_nothing_behind() {
+    // The handshake of the connection that is opened beforehand is never answered.
+    let server = Misbehaving::start(vec![Step::Hang]);
+    let bench = Bench::new();
+    let url = format!("https://127.0.0.1:{}/v1", server.port());
+    let child = start(perf(&bench, &url, &["--connect-timeout", "60"]));
+    let begun = Instant::now();
+    while server.connections() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nobody connects");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, libc::SIGINT);
+    let ended = support::wait(child);
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("interrupted before the first request"),
+        "{}",
+        ended.stderr
+    );
+    assert!(!bench.path("run.db").exists(), "an empty database was left");
+}
+
+#[test]
 fn a_second_interrupt_ends_at_once() {
     // The first two are answered, so that there are rows to keep.
     let server = Misbehaving::with(|number| match number {

@@ -424,3 +424,32 @@ fn one_connection_for_all_requests() {
         assert_eq!(server.connections(), 1, "{transport}");
     }
 }
+
+/// The end of a body in chunks is a chunk of its own. What comes after the last event is waited for, and is
+/// part of the latency, but of no event.
+#[test]
+fn a_body_that_ends_later_than_its_last_event() {
+    let pause = 0.4;
+    for transport in TRANSPORTS {
+        let server = Misbehaving::start(vec![
+            Step::Request,
+            text(stream_head()),
+            Step::Write(chunk(event(delta("x")))),
+            Step::Pause(std::time::Duration::from_secs_f64(pause)),
+            text(LAST_CHUNK),
+            Step::Close,
+        ]);
+        let run = Run::of(&server.chat(), &["--transport", transport]);
+        assert_eq!(run.ended.code, Some(0), "{transport}: {}", run.ended.stderr);
+        let rows = run
+            .bench
+            .rows("select latency, first_chunk_latency from result");
+        let seconds = |column: usize| rows[0][column].as_f64().expect("a time");
+        assert!(seconds(0) >= pause, "{transport}: latency {}", seconds(0));
+        assert!(
+            seconds(1) < pause / 2.0,
+            "{transport}: first event after {}",
+            seconds(1)
+        );
+    }
+}

@@ -30,6 +30,8 @@ struct Recording {
     head: Option<ResponseHead>,
     reader: Option<BodyReader>,
     last_arrival: Option<Moment>,
+    /// The end of the body, where it ended well.
+    ended: Option<Moment>,
     stamps: StampQuality,
 }
 
@@ -47,6 +49,7 @@ pub async fn attempt<T: Transport>(
         head: None,
         reader: None,
         last_arrival: None,
+        ended: None,
         stamps: StampQuality::Read,
     };
     let begun = Instant::now();
@@ -88,7 +91,6 @@ async fn drive<T: Transport>(
     let body = RequestBody(Arc::clone(&job.body));
     let sending = transport.send(body, Arc::clone(marks));
     let mut response = head_within(sending, timeouts, marks, begun).await?;
-    recording.stamps = response.stamps();
     recording.head = Some(ResponseHead {
         status: response.status(),
         at: marks.clock().now(),
@@ -142,12 +144,13 @@ async fn read_body<B: ResponseBody>(
         };
         let Some(piece) = piece? else { break };
         recording.last_arrival = Some(piece.arrival);
+        recording.stamps = response.stamps();
         reader.push(&piece.bytes, piece.arrival)?;
     }
-    let end = recording
-        .last_arrival
-        .unwrap_or_else(|| marks.clock().now());
-    reader.finish(end);
+    let ended = response.ended().unwrap_or_else(|| marks.clock().now());
+    recording.ended = Some(ended);
+    // A plain body, and an event without its blank line, were whole with the last bytes.
+    reader.finish(recording.last_arrival.unwrap_or(ended));
     Ok(())
 }
 
@@ -222,8 +225,8 @@ fn finish(
     recording: Recording,
     result: Result<(), Failure>,
 ) -> Exchange {
-    let end = match (&result, recording.last_arrival) {
-        (Ok(()), Some(arrival)) => arrival,
+    let end = match (&result, recording.ended) {
+        (Ok(()), Some(ended)) => ended,
         _ => clock.now(),
     };
     let mut reader = recording.reader;
@@ -259,5 +262,115 @@ fn finish(
         end,
         stamps: recording.stamps,
         failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::Piece;
+    use super::*;
+    use crate::exchange::ConnectionOpening;
+    use bytes::Bytes;
+
+    /// Answers with pieces whose stamps are given, and an end of its own.
+    struct Scripted(Vec<(u64, StampQuality)>, u64);
+
+    struct ScriptedBody {
+        pieces: std::vec::IntoIter<(u64, StampQuality)>,
+        worst: StampQuality,
+        end: u64,
+        ended: Option<Moment>,
+    }
+
+    impl Transport for Scripted {
+        type Response = ScriptedBody;
+
+        async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+            Vec::new()
+        }
+
+        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
+            Ok(ScriptedBody {
+                pieces: self.0.clone().into_iter(),
+                worst: StampQuality::Kernel,
+                end: self.1,
+                ended: None,
+            })
+        }
+    }
+
+    impl ResponseBody for ScriptedBody {
+        fn status(&self) -> u16 {
+            200
+        }
+
+        fn header(&self, _: &str) -> Option<&str> {
+            None
+        }
+
+        fn stamps(&self) -> StampQuality {
+            self.worst
+        }
+
+        fn ended(&self) -> Option<Moment> {
+            self.ended
+        }
+
+        async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
+            let Some((at, quality)) = self.pieces.next() else {
+                self.ended = Some(Moment::from_nanos(self.end));
+                return Ok(None);
+            };
+            self.worst = self.worst.max(quality);
+            Ok(Some(Piece {
+                bytes: Bytes::from_static(b"data: x\n\n"),
+                arrival: Moment::from_nanos(at),
+            }))
+        }
+    }
+
+    fn exchange(transport: &Scripted) -> Exchange {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let (_run, mut cancelled) = watch::channel(false);
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            connect: second,
+            read: second,
+            total: None,
+        };
+        let job = Job {
+            number: 0,
+            body: "{}".into(),
+            intended: Moment::default(),
+        };
+        runtime.block_on(attempt(
+            transport,
+            &Clock::start(),
+            &timeouts,
+            &mut cancelled,
+            job,
+        ))
+    }
+
+    #[test]
+    fn one_piece_without_a_stamp_of_the_kernel_makes_the_response_one_without() {
+        use StampQuality::{Kernel, Read};
+        let stamps = |script: &[StampQuality]| {
+            let pieces = script.iter().map(|quality| (1, *quality)).collect();
+            exchange(&Scripted(pieces, 2)).stamps
+        };
+        assert_eq!(stamps(&[Kernel, Kernel]), Kernel);
+        assert_eq!(stamps(&[Kernel, Read, Kernel]), Read);
+        assert_eq!(stamps(&[Read]), Read);
+    }
+
+    #[test]
+    fn a_response_ends_with_its_body_and_not_with_its_last_event() {
+        let exchange = exchange(&Scripted(vec![(10, StampQuality::Kernel)], 70));
+        assert_eq!(exchange.end, Moment::from_nanos(70));
+        assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
     }
 }

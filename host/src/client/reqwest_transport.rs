@@ -6,6 +6,7 @@
 
 use super::failure::{ResolveError, Stage, classify, not_taken};
 use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
+use crate::clock::Moment;
 use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::plan::Plan;
 use bytes::Bytes;
@@ -96,7 +97,11 @@ impl Transport for ReqwestTransport {
                     None => not_taken(failure),
                 }
             })?;
-        Ok(ReqwestResponse { response, marks })
+        Ok(ReqwestResponse {
+            response,
+            ended: None,
+            marks,
+        })
     }
 }
 
@@ -104,6 +109,7 @@ impl Transport for ReqwestTransport {
 #[derive(Debug)]
 pub struct ReqwestResponse {
     response: reqwest::Response,
+    ended: Option<Moment>,
     marks: Arc<Marks>,
 }
 
@@ -120,12 +126,20 @@ impl ResponseBody for ReqwestResponse {
         StampQuality::Read
     }
 
+    fn ended(&self) -> Option<Moment> {
+        self.ended
+    }
+
     async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
         let result = self.response.chunk().await;
         // Before anything else is done with the bytes.
         let arrival = self.marks.clock().now();
         match result {
-            Ok(bytes) => Ok(bytes.map(|bytes| Piece { bytes, arrival })),
+            Ok(Some(bytes)) => Ok(Some(Piece { bytes, arrival })),
+            Ok(None) => {
+                self.ended.get_or_insert(arrival);
+                Ok(None)
+            }
             Err(error) => Err(classify(&error.without_url(), Stage::Body)),
         }
     }

@@ -38,8 +38,12 @@ pub trait ResponseBody {
     /// The value of a header as text; `None` where it is absent or not text.
     fn header(&self, name: &str) -> Option<&str>;
 
-    /// Who stamps the pieces.
+    /// Who stamped the pieces so far: the worst of them, since one that was late makes the response late.
     fn stamps(&self) -> StampQuality;
+
+    /// When the end of the body arrived, once [`Self::piece`] has given `None`. It may come after the last
+    /// piece: the end of a body in chunks is a chunk of its own.
+    fn ended(&self) -> Option<Moment>;
 
     /// The next piece, or `None` at a good end.
     ///

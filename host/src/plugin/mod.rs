@@ -37,3 +37,16 @@ pub const CONTRACT_VERSION: &str = "llmuses:perf@0.1.0";
 
 /// The version of wasmtime that runs the parsers.
 pub const WASMTIME_VERSION: &str = "48.0.8";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_wasmtime_that_is_told_is_the_one_that_runs() {
+        let lock = include_str!("../../../Cargo.lock").replace('\r', "");
+        let told = format!(
+            "name = \"wasmtime\"\nversion = \"{}\"",
+            super::WASMTIME_VERSION
+        );
+        assert!(lock.contains(&told), "{told}");
+    }
+}

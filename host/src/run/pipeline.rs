@@ -121,20 +121,23 @@ impl Pipeline {
             .spawn(move || source.run(&queue, &stop))?;
         let (clock, started) = (self.clock, self.clock.now());
         begin.send_replace(Some(started));
-        if let Some(Pacing {
-            due_times,
-            bodies,
-            targets,
-        }) = pacing
-        {
-            let stop = Arc::clone(&self.stop);
-            std::thread::Builder::new()
-                .name("pacer".to_owned())
-                .spawn(move || pace(due_times, &bodies, &targets, &clock, started, &stop))?;
-        }
+        let pacer = match pacing {
+            None => None,
+            Some(Pacing {
+                due_times,
+                bodies,
+                targets,
+            }) => {
+                let stop = Arc::clone(&self.stop);
+                let pace = move || pace(due_times, &bodies, &targets, &clock, started, &stop);
+                let pacer = std::thread::Builder::new().name("pacer".to_owned());
+                Some(pacer.spawn(pace)?)
+            }
+        };
         Ok(Running {
             pipeline: self,
             source,
+            pacer,
         })
     }
 }

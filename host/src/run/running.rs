@@ -20,6 +20,8 @@ const DRAIN: Duration = Duration::from_secs(5);
 pub(super) struct Running {
     pub(super) pipeline: Pipeline,
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
+    /// Of an open loop.
+    pub(super) pacer: Option<JoinHandle<()>>,
 }
 
 impl Running {
@@ -92,6 +94,11 @@ impl Running {
                 Ok(Err(error)) => troubles.push(error.to_string()),
                 Err(_) => troubles.push("a client thread broke off".to_owned()),
             }
+        }
+        if let Some(pacer) = self.pacer
+            && pacer.join().is_err()
+        {
+            troubles.push("the thread that keeps the schedule broke off".to_owned());
         }
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {

@@ -16,15 +16,6 @@ const SPIN: Duration = Duration::from_micros(80);
 /// The longest single sleep, so that a stop is noticed soon.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// Why the pacer ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PacerEnd {
-    /// There were no more requests.
-    NoMoreRequests,
-    /// It was told to stop.
-    Stopped,
-}
-
 /// Hands the bodies of `queue` to the workers in turn, each when it is due. Never skips or holds back a
 /// request: one whose body comes late is handed over late, with the time at which it was due.
 pub fn pace(
@@ -34,16 +25,16 @@ pub fn pace(
     clock: &Clock,
     start: Moment,
     stop: &AtomicBool,
-) -> PacerEnd {
+) {
     let mut targets = workers.iter().cycle();
     for due in due_times {
         // Taken before the wait, so that a body is at hand when it is due.
         let Ok(prepared) = queue.recv() else {
-            return PacerEnd::NoMoreRequests;
+            return;
         };
         let intended = start.after(due);
         if !wait_until(clock.instant(intended), stop) {
-            return PacerEnd::Stopped;
+            return;
         }
         let job = Job {
             number: prepared.number,
@@ -55,7 +46,6 @@ pub fn pace(
             let _ = target.send(job);
         }
     }
-    PacerEnd::NoMoreRequests
 }
 
 /// Waits; false where `stop` was set meanwhile.

@@ -161,15 +161,21 @@ impl Connection {
                     let Ok(bytes) = frame.into_data() else {
                         continue;
                     };
-                    // The gate is shut since the read that brought these bytes, so its stamp is theirs.
-                    let (at, quality) = match self.stamps.last_read() {
-                        Some(stamp) => (stamp.at, stamp.quality),
-                        None => (Instant::now(), StampQuality::Read),
-                    };
+                    // Each poll of the connection hands out one frame at most, and reads only when it
+                    // holds nothing more to hand out: the last read is the one that completed this frame.
+                    let (at, quality) = self.last_arrival();
                     head.quality = head.quality.max(quality);
                     Ok(Some((bytes, at)))
                 }
             };
+        }
+    }
+
+    /// The stamp of the last read, and who took it.
+    pub(super) fn last_arrival(&self) -> (Instant, StampQuality) {
+        match self.stamps.last_read() {
+            Some(stamp) => (stamp.at, stamp.quality),
+            None => (Instant::now(), StampQuality::Read),
         }
     }
 

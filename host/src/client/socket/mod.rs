@@ -11,9 +11,11 @@ mod io;
 mod tls;
 
 use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
+use crate::clock::Moment;
 use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::kernel_io;
 use crate::plan::Plan;
+use crate::redact::basic_credentials;
 use bytes::Bytes;
 use connect::Target;
 use connection::{Connection, SendError};
@@ -54,8 +56,10 @@ impl SocketSettings {
             headers.insert(HOST, host);
         }
         if !headers.contains_key(AUTHORIZATION)
-            && let Some(value) = basic_credentials(&plan.url)
+            && let Some(pair) = basic_credentials(&plan.url)
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Basic {pair}"))
         {
+            value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
         let path = match plan.url.query() {
@@ -79,22 +83,6 @@ fn keep_stamping() -> Option<std::net::UdpSocket> {
     let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
     kernel_io::ask_for_stamps(&socket);
     Some(socket)
-}
-
-/// Name and password of a URL as the header that carries them.
-fn basic_credentials(url: &url::Url) -> Option<HeaderValue> {
-    use base64::Engine;
-    if url.username().is_empty() && url.password().is_none() {
-        return None;
-    }
-    let decode = |text: &str| percent_encoding::percent_decode_str(text).collect::<Vec<u8>>();
-    let mut pair = decode(url.username());
-    pair.push(b':');
-    pair.extend(decode(url.password().unwrap_or_default()));
-    let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
-    let mut value = HeaderValue::from_str(&format!("Basic {encoded}")).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// Connections of one client thread to one endpoint.
@@ -150,6 +138,7 @@ impl SocketTransport {
             connection: Some(connection),
             head,
             idle: Rc::clone(&self.idle),
+            ended: None,
             marks,
         }
     }
@@ -207,6 +196,7 @@ pub struct SocketResponse {
     connection: Option<Connection>,
     head: connection::Head,
     idle: Rc<RefCell<Vec<Connection>>>,
+    ended: Option<Moment>,
     marks: Arc<Marks>,
 }
 
@@ -223,6 +213,10 @@ impl ResponseBody for SocketResponse {
         self.head.quality
     }
 
+    fn ended(&self) -> Option<Moment> {
+        self.ended
+    }
+
     async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
         let Some(connection) = &mut self.connection else {
             return Ok(None);
@@ -233,6 +227,10 @@ impl ResponseBody for SocketResponse {
                 arrival: self.marks.clock().at(stamp),
             })),
             None => {
+                // Before the connection is looked at for another request, which may read.
+                let (at, quality) = connection.last_arrival();
+                self.head.quality = self.head.quality.max(quality);
+                self.ended = Some(self.marks.clock().at(at));
                 if let Some(mut connection) = self.connection.take()
                     && connection.is_reusable().await
                 {
