@@ -59,6 +59,7 @@ fn outcome(chunks: u64) -> Outcome {
 
 fn record() -> RunRecord {
     RunRecord {
+        id: 1,
         clock: Clock::start(),
         origin: Origin::Sent,
         started: millis(0),
@@ -105,17 +106,18 @@ fn main() {
         group.bench_function(format!("{chunks}_chunks"), |bencher| {
             bencher.iter(|| {
                 for _ in 0..rows {
-                    database.send(outcome.clone());
+                    database.send(outcome.clone(), false);
                     outcome.exchange.number += 1;
                 }
             });
         });
         let summary = database
-            .finish(FinishedRun {
+            .finish(&FinishedRun {
                 finished: millis(9000),
                 state: RunState::Finished,
                 totals: json!({}),
                 verdict: json!({}),
+                summary: String::new(),
             })
             .expect("it is completed");
         assert_eq!(

@@ -258,6 +258,13 @@ impl FailureKind {
     }
 }
 
+impl FailureKind {
+    /// The kind of a name, as of [`Self::as_str`].
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
+    }
+}
+
 impl std::fmt::Display for FailureKind {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_str())
@@ -283,6 +290,24 @@ impl TokenSource {
             Self::Tokenizer => "tokenizer",
             Self::Parser => "parser",
         }
+    }
+}
+
+impl TokenSource {
+    /// The source as a word of data: lower case and without spaces.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Server => "server",
+            Self::Tokenizer => "tokenizer",
+            Self::Parser => "parser",
+        }
+    }
+
+    /// The source of a [`Self::key`].
+    pub fn of_key(key: &str) -> Option<Self> {
+        [Self::Server, Self::Tokenizer, Self::Parser]
+            .into_iter()
+            .find(|source| source.key() == key)
     }
 }
 

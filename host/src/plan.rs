@@ -26,6 +26,14 @@ pub struct Plan {
     pub parameters: Map<String, Value>,
     /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
     pub requests: Option<u64>,
+    /// How long requests are issued. `None`: until there are no more.
+    pub duration: Option<Duration>,
+    /// How long requests in flight have once issuing is over; what is not over then is cancelled, and counted.
+    pub drain: Duration,
+    /// Which requests come before the ones that count.
+    pub warmup: Warmup,
+    /// What requests should achieve.
+    pub objectives: Option<Objectives>,
     /// When requests go.
     pub arrivals: Arrivals,
     /// The seed of the schedule.
@@ -36,7 +44,11 @@ pub struct Plan {
     pub log_every: u64,
     /// The name of the run.
     pub name: String,
-    /// The database that the run writes; does not exist yet.
+    /// Which run of its sweep it is, from 1; also its id in the database.
+    pub run: u32,
+    /// How many runs the sweep has; 1 where it is none.
+    pub runs: u32,
+    /// The database that the run writes; does not exist yet, unless an earlier run of the sweep made it.
     pub database: PathBuf,
     /// The `tokenizer.json`.
     pub tokenizer: Option<PathBuf>,
@@ -60,6 +72,8 @@ pub struct Plan {
     pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
+    /// Whether the summary goes to standard error, since standard output is taken.
+    pub summary_to_stderr: bool,
     /// What the parser may take.
     pub bounds: Bounds,
 }
@@ -119,9 +133,69 @@ pub enum Arrivals {
 }
 
 impl Arrivals {
+    /// The arrivals of a plan as of [`Plan::to_json`]. `None` where it does not say.
+    pub fn of_json(plan: &Value) -> Option<Self> {
+        Some(match plan["arrivals"].as_str()? {
+            "closed" => Self::Closed {
+                parallel: usize::try_from(plan["parallel"].as_u64()?).ok()?,
+            },
+            "poisson" => Self::Poisson {
+                rate: plan["rate"].as_f64()?,
+            },
+            "all-at-once" => Self::AllAtOnce,
+            _ => return None,
+        })
+    }
+
     /// Whether requests go when the schedule says, no matter how many are in flight.
     pub fn is_open(&self) -> bool {
         !matches!(self, Self::Closed { .. })
+    }
+}
+
+/// The first requests of a run, which no figure has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Warmup {
+    /// None: every request counts.
+    #[default]
+    Nothing,
+    /// This many requests, in the order of issue.
+    Requests(u64),
+    /// The requests that were intended before this much of the run was over.
+    Time(Duration),
+}
+
+impl Warmup {
+    /// Whether the request with this number, intended this long after the start, is part of it.
+    pub fn covers(self, number: u64, intended: Duration) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Requests(requests) => number < requests,
+            Self::Time(time) => intended < time,
+        }
+    }
+}
+
+/// Bounds that each request should keep. One at least is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Objectives {
+    /// Of the time to first token.
+    pub ttft: Option<Duration>,
+    /// Of the time per output token.
+    pub tpot: Option<Duration>,
+    /// Of the latency.
+    pub latency: Option<Duration>,
+}
+
+impl Objectives {
+    /// The bounds as JSON, in seconds; null where there is none.
+    pub fn to_json(&self) -> Value {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        json!({
+            "time_to_first_token_seconds": seconds(self.ttft),
+            "time_per_output_token_seconds": seconds(self.tpot),
+            "latency_seconds": seconds(self.latency),
+        })
     }
 }
 
@@ -189,6 +263,10 @@ impl Plan {
             },
             parameters: Map::new(),
             requests: None,
+            duration: None,
+            drain: PATIENCE,
+            warmup: Warmup::Nothing,
+            objectives: None,
             arrivals: Arrivals::Closed { parallel: 1 },
             seed: 42,
             timeouts: Timeouts {
@@ -198,6 +276,8 @@ impl Plan {
             },
             log_every: 10,
             name: "run".to_owned(),
+            run: 1,
+            runs: 1,
             database: PathBuf::from("run.db"),
             tokenizer: None,
             skip_bad_lines: false,
@@ -210,7 +290,16 @@ impl Plan {
             save: Save::Full,
             require_valid: false,
             quiet: false,
+            summary_to_stderr: false,
             bounds: Bounds::default(),
+        }
+    }
+
+    /// How many requests there will be. `None`: as many as the data set gives, or as the time allows.
+    pub fn expected_requests(&self) -> Option<u64> {
+        match (&self.prompts, self.duration) {
+            (PromptSource::Prompt(_), None) => self.requests.or(Some(1)),
+            _ => self.requests,
         }
     }
 
@@ -238,6 +327,17 @@ impl Plan {
             "max_prompt_length": (self.lengths.max != u64::MAX).then_some(self.lengths.max),
             "parameters": self.parameters,
             "number": self.requests,
+            "duration_seconds": self.duration.map(|time| time.as_secs_f64()),
+            "drain_seconds": self.duration.map(|_| self.drain.as_secs_f64()),
+            "warmup_requests": match self.warmup {
+                Warmup::Requests(requests) => Some(requests),
+                _ => None,
+            },
+            "warmup_seconds": match self.warmup {
+                Warmup::Time(time) => Some(time.as_secs_f64()),
+                _ => None,
+            },
+            "objectives": self.objectives.map(|objectives| objectives.to_json()),
             "arrivals": mode,
             "parallel": parallel,
             "rate": rate,

@@ -7,7 +7,7 @@ mod running;
 
 use pipeline::Pipeline;
 use preparation::Preparation;
-use running::Collected;
+use running::{Collected, Destinations};
 
 pub use preparation::load_parser;
 
@@ -16,11 +16,13 @@ use crate::client::socket::TlsError;
 use crate::client::worker::WorkerError;
 use crate::clock::Clock;
 use crate::interrupt;
+use crate::live::Board;
 use crate::parse::ParseError;
 use crate::plan::{Plan, Save};
 use crate::plugin::{CallError, LoadError};
-use crate::report::{self};
-use crate::sink::{Database, FinishedRun, RunState, SinkError, SinkSummary};
+use crate::report;
+use crate::results::{CsvFile, NewFile, ResultsError, StoredRun, Target, document};
+use crate::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
 use crate::workload::{DatasetError, SourceError, TokenizerError};
 
@@ -60,6 +62,12 @@ pub enum RunError {
     /// The database cannot be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A file for results cannot be made.
+    #[error(transparent)]
+    Output(ResultsError),
+    /// The run is over, and its results could not be written.
+    #[error(transparent)]
+    Results(ResultsError),
     /// It was interrupted before it began.
     #[error("interrupted before the first request")]
     Interrupted,
@@ -72,7 +80,7 @@ impl RunError {
     /// Whether what was typed is at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
+            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) | Self::Output(_) => true,
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(error) => matches!(
                 error,
@@ -96,6 +104,24 @@ pub struct RunResult {
     pub valid_required: bool,
     /// What became of the rows. `None` where none were to be kept.
     pub stored: Option<SinkSummary>,
+    /// The run as it stands in a database, or would stand there.
+    pub record: StoredRun,
+}
+
+/// Where results go beside the database and the summary.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// The JSON document.
+    pub json: Option<Target>,
+    /// The table of requests.
+    pub csv: Option<Target>,
+}
+
+/// Those who look on while a run goes on.
+#[derive(Debug, Default)]
+struct Onlookers {
+    csv: Option<CsvFile>,
+    board: Option<Board>,
 }
 
 impl RunResult {
@@ -120,22 +146,120 @@ impl RunResult {
 /// # Errors
 /// Why there could be no run. A run that began always gives a result, whatever became of it.
 pub fn run(plan: Plan) -> Result<RunResult, RunError> {
-    let (prepared, source) = Preparation::of(&plan)?;
+    one(&plan, &Onlookers::default())
+}
+
+/// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
+/// interrupted: nobody who ends one run wants the next.
+///
+/// # Errors
+/// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
+/// the results of those before it are written all the same.
+pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+    let make = |flag, target: &Option<Target>| {
+        target
+            .as_ref()
+            .map(|target| NewFile::make(flag, target))
+            .transpose()
+            .map_err(RunError::Output)
+    };
+    let json = make("--json", &outputs.json)?;
+    let csv = match make("--csv", &outputs.csv) {
+        Ok(Some(file)) => Some(CsvFile::start("--csv", file)?),
+        Ok(None) => None,
+        Err(error) => {
+            json.into_iter().for_each(NewFile::discard);
+            return Err(error);
+        }
+    };
+    let onlookers = Onlookers { csv, board: None };
+    let mut results = Vec::new();
+    let mut failure = None;
+    for plan in plans {
+        match one(plan, &onlookers) {
+            Ok(result) => {
+                let interrupted = result.circumstances.interrupted;
+                results.push(result);
+                if interrupted {
+                    break;
+                }
+            }
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    if results.is_empty()
+        && let Some(error) = failure
+    {
+        json.into_iter().for_each(NewFile::discard);
+        onlookers.csv.into_iter().for_each(CsvFile::discard);
+        return Err(error);
+    }
+    if plans.len() > 1 {
+        tell_sweep(plans, &results);
+    }
+    let write = || {
+        if let Some(csv) = onlookers.csv {
+            csv.finish()?;
+        }
+        if let Some(json) = json {
+            let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
+            json.write(&format!("{:#}\n", document(&runs)))?;
+        }
+        Ok(())
+    };
+    let written = write().map_err(RunError::Results);
+    match failure {
+        Some(error) => Err(error),
+        None => written.map(|()| results),
+    }
+}
+
+/// Prints the loads side by side, and which of them were not run.
+fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
+    let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
+        return;
+    };
+    let loads: Vec<_> = plans
+        .iter()
+        .zip(results)
+        .map(|(plan, result)| (plan.arrivals, &result.statistics, result.doubts.len()))
+        .collect();
+    let mut summary = format!("\n{}", report::sweep_summary(&loads));
+    if results.len() < plans.len() {
+        let missing: Vec<String> = plans[results.len()..]
+            .iter()
+            .map(|plan| report::load_name(&plan.arrivals))
+            .collect();
+        summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
+    }
+    if first.summary_to_stderr {
+        eprint!("{summary}");
+    } else {
+        print!("{summary}");
+    }
+}
+
+fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
+    let (prepared, source) = Preparation::of(plan)?;
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
     let interrupted = interrupt::flag()?;
+    let record = prepared.record(plan, clock, origin);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match plan.save {
         Save::Nothing => None,
-        Save::Summary | Save::Full => {
-            let record = prepared.record(&plan, clock, origin);
+        Save::Summary | Save::Full if plan.run == 1 => {
             Some(Database::create(&plan.database, &record)?)
         }
+        Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
     };
     if !plan.quiet {
-        eprintln!("{}", report::opening(&plan, prepared.parser.info()));
+        eprintln!("{}", report::opening(plan, prepared.parser.info()));
     }
-    let begun = Pipeline::assemble(&plan, &prepared, clock, &interrupted)
+    let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
         .and_then(|(pipeline, start)| pipeline.begin(start, source));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
@@ -147,15 +271,19 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
             return Err(error);
         }
     };
-    let rows = database.as_ref().filter(|_| plan.save == Save::Full);
-    let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
-    finish(&plan, clock, database, collected)
+    let destinations = Destinations {
+        rows: database.as_ref().filter(|_| plan.save == Save::Full),
+        csv: onlookers.csv.as_ref(),
+        board: onlookers.board.clone(),
+    };
+    let collected = pipeline.collect(plan, &prepared, destinations, origin, &interrupted);
+    finish(plan, record, database, collected)
 }
 
 /// Judges, stores the end, and prints the summary.
 fn finish(
     plan: &Plan,
-    clock: Clock,
+    record: RunRecord,
     database: Option<Database>,
     collected: Collected,
 ) -> Result<RunResult, RunError> {
@@ -171,31 +299,36 @@ fn finish(
     } else {
         RunState::Finished
     };
-    let stored = database.map(|database| {
-        database.finish(FinishedRun {
-            finished: clock.now(),
-            state,
-            totals: totals_json(&statistics, &circumstances),
-            verdict: verdict_json(&doubts),
-        })
-    });
+    let finished = FinishedRun {
+        finished: record.clock.now(),
+        state,
+        totals: totals_json(&statistics, &circumstances),
+        verdict: verdict_json(&doubts),
+        summary: report::summary(&statistics, &circumstances, &plan.arrivals, &doubts),
+    };
+    let stored = database.map(|database| database.finish(&finished));
     if !plan.quiet {
-        print!(
-            "{}",
-            report::summary(&statistics, &circumstances, &plan.arrivals, &doubts)
-        );
+        if plan.summary_to_stderr {
+            eprint!("{}", finished.summary);
+        } else {
+            print!("{}", finished.summary);
+        }
     }
     let stored = stored.transpose()?;
+    // Of a sweep, the last run says where the results of all are.
     if let Some(stored) = &stored
         && !plan.quiet
+        && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
     {
         eprint!("{}", report::closing(stored));
     }
+    let record = StoredRun::of(&record, &finished, stored.as_ref());
     Ok(RunResult {
         statistics,
         circumstances,
         doubts,
         valid_required: plan.require_valid,
         stored,
+        record,
     })
 }

@@ -2,11 +2,13 @@
 
 mod bounds;
 mod calibrate;
+mod compare;
 mod compile_plugin;
 mod demo;
 mod mock_server;
 mod perf;
 mod plugin;
+mod report;
 mod server_process;
 mod values;
 
@@ -15,6 +17,8 @@ pub use perf::UsageError;
 pub use plugin::NewError;
 pub use server_process::ServerError;
 
+use crate::compare::CompareError;
+use crate::results::ResultsError;
 use crate::run::RunError;
 use clap::{Parser, Subcommand};
 
@@ -49,6 +53,10 @@ enum Command {
     Perf(Box<perf::PerfArguments>),
     /// Try it: load-test a local server with known timing, with nothing to set up.
     Demo(demo::DemoArguments),
+    /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
+    Report(report::ReportArguments),
+    /// Hold runs against one another: which figures changed, and whether by more than chance.
+    Compare(compare::CompareArguments),
     /// Show how right the measurements of this machine are, against a server that knows the truth.
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
@@ -69,6 +77,8 @@ impl Cli {
         match self.command {
             Command::Perf(arguments) => perf::execute(*arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
+            Command::Report(arguments) => report::execute(&arguments),
+            Command::Compare(arguments) => compare::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
@@ -84,6 +94,10 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause
                 .downcast_ref::<NewError>()
                 .is_some_and(NewError::is_usage)
+            || cause.is::<CompareError>()
+            || cause
+                .downcast_ref::<ResultsError>()
+                .is_some_and(ResultsError::is_usage)
             || cause
                 .downcast_ref::<RunError>()
                 .is_some_and(RunError::is_usage)

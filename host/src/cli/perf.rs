@@ -8,9 +8,10 @@ pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
-use super::values::{Pair, count, count_of_slots, pair, rate, seconds};
-use crate::plan::TransportChoice;
+use super::values::{Pair, count, count_of_slots, objectives, pair, rate, seconds, warmup};
+use crate::plan::{Objectives, TransportChoice, Warmup};
 use crate::plugin::builtin_names;
+use crate::run::{RunResult, run_all};
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -99,26 +100,48 @@ pub(super) struct PerfArguments {
     )]
     number: Option<u64>,
 
-    /// Closed loop: requests in flight at once [default: 1]
+    /// Closed loop: requests in flight at once; several, such as 1,8,64, are run one after another
+    /// [default: 1]
     #[arg(
         long,
-        value_name = "N",
+        value_name = "N[,N...]",
         value_parser = count_of_slots,
+        value_delimiter = ',',
         conflicts_with = "rate",
         help_heading = "Load"
     )]
-    parallel: Option<u32>,
+    parallel: Vec<u32>,
 
     /// Open loop: requests per second, as a Poisson process, however many are in flight; -1 sends all at
-    /// once.
+    /// once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
-        value_name = "R",
+        value_name = "R[,R...]",
         allow_negative_numbers = true,
         value_parser = rate,
+        value_delimiter = ',',
         help_heading = "Load"
     )]
-    rate: Option<f64>,
+    rate: Vec<f64>,
+
+    /// Seconds during which requests are issued; without -n, a data set is used again and again.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
+    duration: Option<Duration>,
+
+    /// Seconds that requests in flight have after --duration; what is not over then is cancelled.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "120",
+        value_parser = seconds,
+        help_heading = "Load"
+    )]
+    drain_timeout: Duration,
+
+    /// First part of the requests, kept out of every figure: a number of them such as 100, or those that
+    /// were due within a time such as 10s.
+    #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
+    warmup: Option<Warmup>,
 
     /// Seed of the arrival times.
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
@@ -172,6 +195,19 @@ pub(super) struct PerfArguments {
     /// What the database keeps.
     #[arg(long, value_enum, default_value = "full", help_heading = "Results")]
     save: SaveArgument,
+
+    /// Write everything of the summary as JSON to a new file; - for standard output.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    json: Option<String>,
+
+    /// Write a row for each request as CSV to a new file; - for standard output.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    csv: Option<String>,
+
+    /// Objectives of each request; reported is the share and the rate of those that met all, such as
+    /// ttft:500ms,tpot:50ms,latency:10s.
+    #[arg(long, value_name = "NAME:TIME,...", value_parser = objectives, help_heading = "Results")]
+    goodput: Option<Objectives>,
 
     /// End with code 1 where anything speaks against the numbers (the verdict at the end of the summary).
     #[arg(long, help_heading = "Results")]
@@ -242,8 +278,10 @@ fn parser_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
-    let plan = arguments.into_plan()?;
-    Ok(if crate::run::run(plan)?.is_good() {
+    let (plans, outputs) = arguments.into_plans()?;
+    let results = run_all(&plans, &outputs)?;
+    let complete = results.len() == plans.len();
+    Ok(if complete && results.iter().all(RunResult::is_good) {
         Outcome::Done
     } else {
         Outcome::Failed

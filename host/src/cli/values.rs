@@ -1,5 +1,6 @@
 //! The forms of single values on the command line: `K=V` pairs, seconds, rates.
 
+use crate::plan::{Objectives, Warmup};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -75,6 +76,42 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
 }
 
+/// Reads how much of a run is warm-up: a number of requests, or a time with its unit.
+pub(super) fn warmup(text: &str) -> Result<Warmup, String> {
+    if let Ok(requests) = count(text) {
+        return Ok(Warmup::Requests(requests));
+    }
+    let has_unit = text.trim().ends_with('s');
+    match duration(text) {
+        Ok(time) if has_unit && !time.is_zero() => Ok(Warmup::Time(time)),
+        _ => Err("it should be a number of requests such as 100, or a time such as 10s".to_owned()),
+    }
+}
+
+/// Reads objectives: `ttft:500ms,tpot:50ms,latency:10s`, each at most once.
+pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
+    let mut objectives = Objectives::default();
+    for part in text.split(',') {
+        let (name, bound) = part
+            .split_once(':')
+            .ok_or_else(|| format!("`{part}` should be NAME:TIME, such as ttft:500ms"))?;
+        let place = match name.trim() {
+            "ttft" => &mut objectives.ttft,
+            "tpot" => &mut objectives.tpot,
+            "latency" => &mut objectives.latency,
+            other => {
+                return Err(format!(
+                    "there is no objective `{other}`: they are ttft, tpot and latency"
+                ));
+            }
+        };
+        if place.replace(duration(bound)?).is_some() {
+            return Err(format!("`{}` is there twice", name.trim()));
+        }
+    }
+    Ok(objectives)
+}
+
 /// Reads a whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     match text.trim().parse() {
@@ -93,6 +130,15 @@ pub(super) fn share(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
         Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
         _ => Err("it should be a share between 0 and 1".to_owned()),
+    }
+}
+
+/// Reads a percentage from 0 to 100, with or without its sign, as a share.
+pub(super) fn percent(text: &str) -> Result<f64, String> {
+    let number = text.trim().trim_end_matches('%').trim_end();
+    match number.parse::<f64>() {
+        Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(percent / 100.0),
+        _ => Err("it should be a percentage from 0 to 100, such as 1%".to_owned()),
     }
 }
 
@@ -156,6 +202,33 @@ mod tests {
             assert!(count(text).is_err(), "{text}");
         }
         assert!(count_of_slots("4294967296").is_err());
+    }
+
+    #[test]
+    fn a_warmup_is_of_requests_or_of_time() {
+        assert_eq!(warmup("100").unwrap(), Warmup::Requests(100));
+        assert_eq!(
+            warmup("1.5s").unwrap(),
+            Warmup::Time(Duration::from_millis(1500))
+        );
+        assert_eq!(
+            warmup("500ms").unwrap(),
+            Warmup::Time(Duration::from_millis(500))
+        );
+        for text in ["0", "1.5", "-3", "0s", "x", ""] {
+            assert!(warmup(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn objectives_have_names() {
+        let read = objectives("ttft:500ms,tpot:50ms").unwrap();
+        assert_eq!(read.ttft, Some(Duration::from_millis(500)));
+        assert_eq!(read.tpot, Some(Duration::from_millis(50)));
+        assert_eq!(read.latency, None);
+        for text in ["", "ttft", "ttft:x", "ttft:1s,ttft:2s", "speed:1s"] {
+            assert!(objectives(text).is_err(), "{text}");
+        }
     }
 
     #[test]

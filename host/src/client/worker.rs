@@ -25,6 +25,8 @@ pub struct Shared {
     pub timeouts: Timeouts,
     /// Turns into the beginning of the run once every worker is ready.
     pub start: watch::Receiver<Option<Moment>>,
+    /// How long after the start requests are issued.
+    pub until: Option<Duration>,
     /// No further request is to be issued.
     pub stop: Arc<AtomicBool>,
     /// What is in flight is to be given up.
@@ -38,12 +40,18 @@ pub struct Shared {
 /// Counts requests under way.
 #[derive(Debug, Default)]
 pub struct InFlight {
+    begun: AtomicU64,
     now: AtomicU64,
     peak: AtomicU64,
     backlog_waits: AtomicU64,
 }
 
 impl InFlight {
+    /// Requests that were ever begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
     /// Requests under way at the moment.
     pub fn now(&self) -> u64 {
         self.now.load(Ordering::Relaxed)
@@ -60,6 +68,7 @@ impl InFlight {
     }
 
     fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
         let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
         self.peak.fetch_max(now, Ordering::Relaxed);
     }
@@ -180,7 +189,7 @@ impl<T: Transport + 'static> Worker<T> {
             tasks.push(tokio::task::spawn_local(async move {
                 let mut free = start;
                 while let Ok(prepared) = queue.recv_async().await {
-                    if worker.shared.stop.load(Ordering::Relaxed) {
+                    if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;
                     }
                     worker
@@ -199,6 +208,14 @@ impl<T: Transport + 'static> Worker<T> {
             // A task ends in panic only where this program has a fault; the hook has shown it.
             let _ = task.await;
         }
+    }
+
+    /// Whether the time in which requests are issued is over.
+    fn is_over(&self, start: Moment) -> bool {
+        let shared = &self.shared;
+        shared
+            .until
+            .is_some_and(|until| shared.clock.now().since(start) >= until)
     }
 
     async fn open_loop(self: Rc<Self>, mut due: mpsc::UnboundedReceiver<Job>) {

@@ -54,6 +54,21 @@ impl StampQuality {
             Self::Read => "return of the read",
         }
     }
+
+    /// The quality as a word of data.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::Kernel => "kernel",
+            Self::Read => "read",
+        }
+    }
+
+    /// The quality of a [`Self::key`].
+    pub fn of_key(key: &str) -> Option<Self> {
+        [Self::Kernel, Self::Read]
+            .into_iter()
+            .find(|quality| quality.key() == key)
+    }
 }
 
 /// When bytes arrived, and how well that is known.

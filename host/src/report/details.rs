@@ -32,10 +32,24 @@ pub(super) fn details(
             counted(circumstances.peak_in_flight, "request")
         ),
     );
+    let counts = statistics.counts();
+    if counts.warmup > 0 {
+        line(
+            out,
+            "Warm-up",
+            &format!(
+                "{} before the others, {} of them failed; no other figure has them",
+                counted(counts.warmup, "request"),
+                counts.warmup_failed
+            ),
+        );
+    }
+    if let Some(text) = goodput(statistics) {
+        line(out, "Goodput", &text);
+    }
     if let Some(text) = dataset(circumstances) {
         line(out, "Data set", &text);
     }
-    let counts = statistics.counts();
     line(
         out,
         "Input tokens",
@@ -166,6 +180,28 @@ fn rates(
             fixed(statistics.sent_rate(), 3),
         )),
     }
+}
+
+fn goodput(statistics: &RunStatistics) -> Option<String> {
+    let objectives = statistics.objectives()?;
+    let bounds: Vec<String> = [
+        ("TTFT", objectives.ttft),
+        ("TPOT", objectives.tpot),
+        ("latency", objectives.latency),
+    ]
+    .into_iter()
+    .filter_map(|(name, bound)| Some(format!("{name} up to {:?}", bound?)))
+    .collect();
+    Some(format!(
+        "{} requests per second met {}: {} of {} completed ({})",
+        fixed(statistics.goodput(), 3),
+        bounds.join(" and "),
+        statistics.counts().met_objectives,
+        statistics.counts().completed,
+        statistics
+            .good_share()
+            .map_or_else(|| UNKNOWN.to_owned(), percent),
+    ))
 }
 
 fn dataset(circumstances: &Circumstances) -> Option<String> {

@@ -1,16 +1,32 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
 use super::text::counted;
-use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, public_url};
+use crate::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
 use crate::plugin::ParserInfo;
 use crate::sink::SinkSummary;
 
 /// One line that says what begins.
 pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
-    let requests = match (plan.requests, &plan.prompts) {
-        (Some(1), _) | (None, PromptSource::Prompt(_)) => "1 request".to_owned(),
-        (Some(requests), _) => format!("{requests} requests"),
-        (None, PromptSource::Dataset(_)) => "one pass over the data set".to_owned(),
+    let mut requests = match (plan.expected_requests(), plan.duration) {
+        (Some(requests), _) => counted(requests, "request"),
+        (None, Some(_)) => "requests".to_owned(),
+        (None, None) => "one pass over the data set".to_owned(),
+    };
+    if let Some(duration) = plan.duration {
+        requests.push_str(&format!(" during {duration:?}"));
+    }
+    match plan.warmup {
+        Warmup::Nothing => {}
+        Warmup::Requests(warmup) => {
+            requests.push_str(&format!(", the first {warmup} as warm-up"));
+        }
+        Warmup::Time(warmup) => {
+            requests.push_str(&format!(", those of the first {warmup:?} as warm-up"));
+        }
+    }
+    let place = match plan.runs {
+        1 => String::new(),
+        runs => format!("Load {} of {runs}: ", plan.run),
     };
     let load = match plan.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
@@ -24,7 +40,7 @@ pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
         ParserChoice::File(path) => path.display().to_string(),
     };
     format!(
-        "{requests} to {}: {load}; parser {} {} ({source})",
+        "{place}{requests} to {}: {load}; parser {} {} ({source})",
         public_url(&plan.url),
         parser.name,
         parser.version

@@ -8,6 +8,7 @@ mod frame;
 mod progress;
 mod spreads;
 mod summary;
+mod sweep;
 mod table;
 mod text;
 
@@ -17,3 +18,4 @@ mod tests;
 pub use frame::{closing, opening};
 pub use progress::{Progress, progress_line};
 pub use summary::summary;
+pub use sweep::{load_name, sweep_summary};

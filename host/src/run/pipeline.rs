@@ -78,6 +78,7 @@ impl Pipeline {
             clock,
             timeouts: plan.timeouts,
             start: begun,
+            until: plan.duration,
             stop: Arc::clone(&stop),
             cancelled,
             finished,
@@ -125,17 +126,20 @@ impl Pipeline {
             None => None,
             Some(Pacing {
                 due_times,
+                until,
                 bodies,
                 targets,
             }) => {
                 let stop = Arc::clone(&self.stop);
-                let pace = move || pace(due_times, &bodies, &targets, &clock, started, &stop);
+                let pace =
+                    move || pace(due_times, until, &bodies, &targets, &clock, started, &stop);
                 let pacer = std::thread::Builder::new().name("pacer".to_owned());
                 Some(pacer.spawn(pace)?)
             }
         };
         Ok(Running {
             pipeline: self,
+            started,
             source,
             pacer,
         })
@@ -211,6 +215,7 @@ pub(super) fn start_workers(
 /// What the pacer of an open loop needs.
 pub(super) struct Pacing {
     due_times: DueTimes,
+    until: Option<Duration>,
     bodies: flume::Receiver<Prepared>,
     targets: Vec<mpsc::UnboundedSender<Job>>,
 }
@@ -228,6 +233,7 @@ pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed
         .unzip();
     let pacing = Pacing {
         due_times,
+        until: plan.duration,
         bodies,
         targets,
     };

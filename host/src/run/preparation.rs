@@ -58,6 +58,8 @@ impl Preparation {
             SourceSettings {
                 options: build_options(plan, &parameters),
                 requests: match &plan.prompts {
+                    // Time ends such a run, however many requests that takes.
+                    _ if plan.duration.is_some() => plan.requests.or(Some(u64::MAX)),
                     PromptSource::Prompt(_) => plan.requests.or(Some(1)),
                     PromptSource::Dataset(_) => plan.requests,
                 },
@@ -78,6 +80,7 @@ impl Preparation {
     pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {
         let info = self.parser.info();
         RunRecord {
+            id: plan.run,
             clock,
             origin,
             started: clock.now(),

@@ -2,16 +2,19 @@
 
 use super::pipeline::{LOOK_UP, Pipeline};
 use super::preparation::Preparation;
+use crate::clock::{Clock, Moment};
+use crate::live::{Board, Recorder, Surroundings};
 use crate::plan::{Arrivals, Plan, PromptSource};
 use crate::plugin::ParserCost;
 use crate::report::{self, Progress};
+use crate::results::{CsvFile, CsvRow};
 use crate::sink::Database;
 use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics};
 use crate::trace;
 use crate::workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How long requests in flight have, after an interrupt, before they are given up.
 const DRAIN: Duration = Duration::from_secs(5);
@@ -19,9 +22,18 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// A run that sends requests.
 pub(super) struct Running {
     pub(super) pipeline: Pipeline,
+    /// When the first request was due.
+    pub(super) started: Moment,
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
     /// Of an open loop.
     pub(super) pacer: Option<JoinHandle<()>>,
+}
+
+/// Where outcomes go beside the statistics.
+pub(super) struct Destinations<'a> {
+    pub(super) rows: Option<&'a Database>,
+    pub(super) csv: Option<&'a CsvFile>,
+    pub(super) board: Option<Board>,
 }
 
 impl Running {
@@ -30,50 +42,85 @@ impl Running {
         self,
         plan: &Plan,
         prepared: &Preparation,
-        rows: Option<&Database>,
+        destinations: Destinations<'_>,
         origin: Origin,
         interrupted: &AtomicBool,
     ) -> Collected {
-        let mut statistics = RunStatistics::new(origin);
+        let Destinations { rows, csv, board } = destinations;
+        let mut statistics = RunStatistics::new(origin)
+            .starting_at(self.started)
+            .with_objectives(plan.objectives);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
+        let mut live = board.map(|board| self.recorder(board, plan));
         let head = trace::request_head(plan, &prepared.headers);
-        let mut give_up_at: Option<Instant> = None;
         let mut told_of_trouble = false;
+        let mut end = Ending::new(plan, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.outcomes.recv_timeout(LOOK_UP) {
                 Ok(outcome) => {
-                    statistics.record(&outcome);
+                    let exchange = &outcome.exchange;
+                    let intended = exchange.intended.since(self.started);
+                    let warmup = plan.warmup.covers(exchange.number, intended);
+                    if warmup {
+                        statistics.record_warmup(&outcome);
+                    } else {
+                        statistics.record(&outcome);
+                        if let Some(live) = &mut live {
+                            live.record(&outcome, &statistics, self.pipeline.gauge.begun());
+                        }
+                    }
                     if plan.debug {
                         eprint!("{}", trace::exchange(&outcome, &head));
                     }
+                    if let Some(csv) = csv {
+                        let clock = &self.pipeline.clock;
+                        csv.send(CsvRow::of(&outcome, clock, origin, plan.run, warmup));
+                    }
                     if let Some(rows) = rows {
-                        rows.send(outcome);
+                        rows.send(outcome, warmup);
                         if !told_of_trouble && let Some(trouble) = rows.trouble() {
                             told_of_trouble = true;
                             eprintln!("error: results are not kept any more: {trouble}");
                         }
                     }
-                    if !plan.quiet && statistics.counts().completed.is_multiple_of(plan.log_every) {
+                    if !plan.quiet
+                        && !warmup
+                        && statistics.counts().completed.is_multiple_of(plan.log_every)
+                    {
                         self.progress(plan, &statistics);
                     }
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
-            if interrupted.load(Ordering::Relaxed) {
-                self.pipeline.stop.store(true, Ordering::Relaxed);
-                let deadline = *give_up_at.get_or_insert_with(|| Instant::now() + DRAIN);
-                if Instant::now() >= deadline {
-                    self.pipeline.cancel.send_replace(true);
-                }
-                if Instant::now() >= deadline + DRAIN {
-                    self.pipeline.gave_up.abandon();
-                }
+            end.look_up(&self.pipeline, interrupted);
+            if let Some(live) = &mut live {
+                live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
             }
         }
-        self.end(plan, statistics, interrupted.load(Ordering::Relaxed))
+        if let Some(live) = &mut live {
+            live.publish_end(&statistics, self.surroundings(true));
+        }
+        self.end(
+            plan,
+            statistics,
+            end.by_time,
+            interrupted.load(Ordering::Relaxed),
+        )
+    }
+
+    fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
+        Recorder::new(board, plan, self.pipeline.clock, self.started)
+    }
+
+    fn surroundings(&self, draining: bool) -> Surroundings {
+        Surroundings {
+            begun: self.pipeline.gauge.begun(),
+            in_flight: self.pipeline.gauge.now(),
+            draining,
+        }
     }
 
     fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
@@ -85,7 +132,13 @@ impl Running {
         eprintln!("{}", report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
-    fn end(self, plan: &Plan, statistics: RunStatistics, interrupted: bool) -> Collected {
+    fn end(
+        self,
+        plan: &Plan,
+        statistics: RunStatistics,
+        by_time: bool,
+        interrupted: bool,
+    ) -> Collected {
         let mut troubles = Vec::new();
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
@@ -123,8 +176,9 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
-            asked: plan.requests,
-            issued: statistics.counts().completed,
+            // Time was up: as many as there were are all that was asked for.
+            asked: plan.requests.filter(|_| !by_time),
+            issued: statistics.counts().completed + statistics.counts().warmup,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
@@ -138,6 +192,58 @@ impl Running {
         Collected {
             statistics,
             circumstances,
+        }
+    }
+}
+
+/// The end of a run: by an interrupt, or because its time is up. First nothing more is issued, then what is
+/// in flight is given up, and last the parsers are left to themselves.
+struct Ending {
+    clock: Clock,
+    /// When the time for issuing is up.
+    time_is_up: Option<Moment>,
+    drain: Duration,
+    give_up_at: Option<Moment>,
+    /// Whether the time was up before all requests were done.
+    by_time: bool,
+}
+
+impl Ending {
+    fn new(plan: &Plan, clock: Clock, started: Moment) -> Self {
+        Self {
+            clock,
+            time_is_up: plan.duration.map(|duration| started.after(duration)),
+            drain: plan.drain,
+            give_up_at: None,
+            by_time: false,
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.give_up_at.is_some()
+    }
+
+    fn look_up(&mut self, pipeline: &Pipeline, interrupted: &AtomicBool) {
+        let now = self.clock.now();
+        if let Some(at) = self.time_is_up.filter(|at| *at <= now) {
+            // Clients and pacer stop by themselves, to the moment; this is for the source, and for the end.
+            pipeline.stop.store(true, Ordering::Relaxed);
+            self.by_time = true;
+            self.give_up_at.get_or_insert(at.after(self.drain));
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            pipeline.stop.store(true, Ordering::Relaxed);
+            let soon = now.after(DRAIN);
+            let at = self.give_up_at.map_or(soon, |at| at.min(soon));
+            self.give_up_at = Some(at);
+        }
+        if let Some(at) = self.give_up_at {
+            if now >= at {
+                pipeline.cancel.send_replace(true);
+            }
+            if now >= at.after(DRAIN) {
+                pipeline.gave_up.abandon();
+            }
         }
     }
 }

@@ -17,9 +17,11 @@ const SPIN: Duration = Duration::from_micros(80);
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// Hands the bodies of `queue` to the workers in turn, each when it is due. Never skips or holds back a
-/// request: one whose body comes late is handed over late, with the time at which it was due.
+/// request: one whose body comes late is handed over late, with the time at which it was due. `until`: ends
+/// before the first request that is due that long after the start or later.
 pub fn pace(
     due_times: DueTimes,
+    until: Option<Duration>,
     queue: &flume::Receiver<Prepared>,
     workers: &[UnboundedSender<Job>],
     clock: &Clock,
@@ -28,6 +30,9 @@ pub fn pace(
 ) {
     let mut targets = workers.iter().cycle();
     for due in due_times {
+        if until.is_some_and(|until| due >= until) {
+            return;
+        }
         // Taken before the wait, so that a body is at hand when it is due.
         let Ok(prepared) = queue.recv() else {
             return;

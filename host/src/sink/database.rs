@@ -22,6 +22,8 @@ const QUEUE: usize = 1024;
 /// What is known of a run when it starts.
 #[derive(Debug, Clone)]
 pub struct RunRecord {
+    /// The id of the run in its database, from 1.
+    pub id: u32,
     /// The clock of the run: all moments are turned into Unix time with it.
     pub clock: Clock,
     /// From where the times of each request are counted.
@@ -64,6 +66,9 @@ pub enum RunState {
 }
 
 impl RunState {
+    /// The state of a run that has not ended yet, or whose program was ended before it could say how.
+    pub const RUNNING: &'static str = "running";
+
     /// The value of the column `state`.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -85,6 +90,8 @@ pub struct FinishedRun {
     pub totals: Value,
     /// The verdict, as of [`crate::stats::verdict_json`].
     pub verdict: Value,
+    /// The summary as it is printed.
+    pub summary: String,
 }
 
 /// What became of the outcomes that were sent.
@@ -100,13 +107,22 @@ pub struct SinkSummary {
     pub first_error: Option<String>,
 }
 
+/// An outcome on its way to the database.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) outcome: Outcome,
+    /// Whether it is of the warm-up.
+    pub(super) warmup: bool,
+}
+
 /// The open database of a run.
 ///
 /// Dropped without [`Self::finish`], it keeps all outcomes that were sent, and the state `running`.
 #[derive(Debug)]
 pub struct Database {
     path: PathBuf,
-    queue: Option<flume::Sender<Outcome>>,
+    run: u32,
+    queue: Option<flume::Sender<Row>>,
     writer: Option<JoinHandle<Written>>,
     trouble: Arc<OnceLock<String>>,
     unix: UnixTime,
@@ -121,24 +137,34 @@ impl Database {
     pub fn create(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
         reserve(path)?;
         let unix = UnixTime::of(&record.clock);
-        let connection = prepare(path, unix, record).inspect_err(|_| {
+        let connection = prepare(path, unix, record, true).inspect_err(|_| {
             // It holds nothing yet, and would be in the way of the next attempt.
             let _ = std::fs::remove_file(path);
         })?;
-        Self::start(path, connection, unix, record.origin)
+        Self::start(path, connection, unix, record)
+    }
+
+    /// Adds the row of a further run to a database of this program's own making, and starts the writer.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write the file any more.
+    pub fn append(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
+        let unix = UnixTime::of(&record.clock);
+        let connection = prepare(path, unix, record, false)?;
+        Self::start(path, connection, unix, record)
     }
 
     pub(super) fn start(
         path: &Path,
         connection: Connection,
         unix: UnixTime,
-        origin: Origin,
+        record: &RunRecord,
     ) -> Result<Self, SinkError> {
         let (sender, receiver) = flume::bounded(QUEUE);
         let trouble = Arc::new(OnceLock::new());
         let mut writer = Writer::new(
             connection,
-            RowWriter::new(unix, origin),
+            RowWriter::new(unix, record.origin, record.id),
             Arc::clone(&trouble),
         );
         let thread = std::thread::Builder::new()
@@ -153,6 +179,7 @@ impl Database {
             })?;
         Ok(Self {
             path: path.to_owned(),
+            run: record.id,
             queue: Some(sender),
             writer: Some(thread),
             trouble,
@@ -163,10 +190,10 @@ impl Database {
     /// Hands an outcome to the writer; waits while 1,024 others are before it. Outcomes may come from
     /// several threads and in any order. Once the database takes no more rows they are counted and
     /// dropped, without a wait for the disk.
-    pub fn send(&self, outcome: Outcome) {
+    pub fn send(&self, outcome: Outcome, warmup: bool) {
         if let Some(queue) = &self.queue {
             // Fails only when the writer is gone, which `finish` reports.
-            let _ = queue.send(outcome);
+            let _ = queue.send(Row { outcome, warmup });
         }
     }
 
@@ -176,12 +203,21 @@ impl Database {
         self.trouble.get().map(String::as_str)
     }
 
-    /// Takes the file away again, for a run that never began.
+    /// Takes the row of the run away again, and the file where it holds no other one: for a run that never
+    /// began.
     pub fn discard(mut self) {
         drop(self.queue.take());
-        if let Some(writer) = self.writer.take() {
-            // It has written nothing; a file that cannot be removed stays, and says `running`.
-            let _ = writer.join();
+        // What cannot be removed stays, and says `running`.
+        if let Some(writer) = self.writer.take()
+            && let Ok(written) = writer.join()
+            && self.run > 1
+        {
+            let _ = written
+                .connection
+                .execute("DELETE FROM run WHERE id = ?1", [self.run]);
+        }
+        if self.run > 1 {
+            return;
         }
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.path.clone().into_os_string();
@@ -198,7 +234,7 @@ impl Database {
     ///
     /// # Errors
     /// Where the row of the run could not be completed, or the writer is gone.
-    pub fn finish(mut self, run: FinishedRun) -> Result<SinkSummary, SinkError> {
+    pub fn finish(mut self, run: &FinishedRun) -> Result<SinkSummary, SinkError> {
         let gone = || SinkError::WriterGone {
             path: self.path.clone(),
         };
@@ -223,9 +259,11 @@ impl Database {
                     run.state.as_str(),
                     run.totals.to_string(),
                     run.verdict.to_string(),
+                    run.summary,
                     rows as i64,
                     not_kept as i64,
                     first_error,
+                    self.run,
                 ],
             )
             .map(drop);
@@ -269,8 +307,13 @@ fn reserve(path: &Path) -> Result<(), SinkError> {
     }
 }
 
-/// Opens the reserved file and writes everything that is known at the start.
-fn prepare(path: &Path, unix: UnixTime, record: &RunRecord) -> Result<Connection, SinkError> {
+/// Opens the reserved file, or one with runs in it, and writes everything that is known at the start.
+fn prepare(
+    path: &Path,
+    unix: UnixTime,
+    record: &RunRecord,
+    new: bool,
+) -> Result<Connection, SinkError> {
     let open = || -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(path, flags)?;
@@ -282,10 +325,13 @@ fn prepare(path: &Path, unix: UnixTime, record: &RunRecord) -> Result<Connection
         // lose the last commits, but never the database.
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.execute_batch(schema::TABLES)?;
+        if new {
+            connection.execute_batch(schema::TABLES)?;
+        }
         connection.execute(
             schema::INSERT_RUN,
             params![
+                record.id,
                 unix.seconds(record.started),
                 record.plan.to_string(),
                 record.schedule_seed.to_string(),

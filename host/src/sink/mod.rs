@@ -12,7 +12,10 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+pub(crate) mod tests_support;
 
 pub use database::{Database, FinishedRun, RunRecord, RunState, SinkSummary};
 pub use error::SinkError;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
+pub use text::unix_seconds;

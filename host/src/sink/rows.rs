@@ -11,16 +11,19 @@ use std::time::Duration;
 pub(super) struct RowWriter {
     unix: UnixTime,
     origin: Origin,
+    run: u32,
     chunk_times: String,
     output_times: String,
     messages: Vec<u8>,
 }
 
 impl RowWriter {
-    pub(super) fn new(unix: UnixTime, origin: Origin) -> Self {
+    /// Writes rows of the run with the id `run`.
+    pub(super) fn new(unix: UnixTime, origin: Origin, run: u32) -> Self {
         Self {
             unix,
             origin,
+            run,
             chunk_times: String::new(),
             output_times: String::new(),
             messages: Vec::new(),
@@ -32,6 +35,7 @@ impl RowWriter {
         &mut self,
         statement: &mut Statement<'_>,
         outcome: &Outcome,
+        warmup: bool,
     ) -> rusqlite::Result<()> {
         let exchange = &outcome.exchange;
         let response = &exchange.response;
@@ -48,6 +52,12 @@ impl RowWriter {
             self.output_times.as_str()
         });
         write_messages(&mut self.messages, response);
+        let metrics = outcome
+            .reading
+            .as_ref()
+            .filter(|reading| !reading.metrics.is_empty())
+            // Names and numbers are always JSON.
+            .and_then(|reading| serde_json::to_string(&reading.metrics).ok());
 
         statement.execute(params![
             &*exchange.request,
@@ -78,6 +88,15 @@ impl RowWriter {
                 .as_ref()
                 .map(|failure| failure.message.as_str()),
             integer(exchange.number),
+            self.run,
+            warmup,
+            counted_by(measured.prompt_tokens),
+            counted_by(measured.completion_tokens),
+            measured.dns.map(as_seconds),
+            measured.tls.map(as_seconds),
+            response.is_streamed(),
+            exchange.stamps.key(),
+            metrics,
         ])?;
         Ok(())
     }
@@ -89,6 +108,10 @@ fn as_seconds(time: Duration) -> f64 {
 
 fn tokens(count: Option<TokenCount>) -> Option<i64> {
     count.map(|count| integer(count.tokens))
+}
+
+fn counted_by(count: Option<TokenCount>) -> Option<&'static str> {
+    count.map(|count| count.source.key())
 }
 
 /// SQLite has no unsigned 64-bit numbers, and no run has more than 2⁶³ of anything.

@@ -6,7 +6,7 @@
 pub const APPLICATION_ID: i32 = 0x6C6C_6D75;
 
 /// The version of the tables (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i32 = 1;
+pub const SCHEMA_VERSION: i32 = 2;
 
 /// Both tables.
 pub(super) const TABLES: &str = "
@@ -32,9 +32,20 @@ CREATE TABLE result (
     status INTEGER,                     -- HTTP status
     error_kind TEXT,
     error TEXT,
-    number INTEGER PRIMARY KEY          -- place in the order of issue, from 0
+    number INTEGER NOT NULL,            -- place in the order of issue, from 0
+    run INTEGER NOT NULL,               -- run.id
+    warmup INTEGER NOT NULL,            -- 1: of the warm-up, in no figure
+    prompt_tokens_by TEXT,              -- server, tokenizer or parser
+    completion_tokens_by TEXT,
+    dns_time REAL,                      -- parts of connect_time, where they could be told apart
+    tls_time REAL,
+    streamed INTEGER NOT NULL,          -- 1: a stream of events, 0: one body
+    stamped_by TEXT NOT NULL,           -- whose time the arrivals are: kernel or read
+    metrics TEXT,                       -- JSON: [name, value] of each figure of the parser's own
+    UNIQUE (run, number)
 );
 CREATE TABLE run (
+    id INTEGER PRIMARY KEY,             -- from 1; a sweep has several
     started_time REAL NOT NULL,
     finished_time REAL,
     state TEXT NOT NULL,                -- running, then finished, interrupted or failed
@@ -51,6 +62,7 @@ CREATE TABLE run (
     stamps TEXT NOT NULL,               -- where arrival times come from
     totals TEXT,                        -- JSON
     verdict TEXT,                       -- JSON
+    summary TEXT,                       -- the summary as it was printed
     rows_kept INTEGER,                  -- rows of result
     rows_not_kept INTEGER,              -- outcomes for which there is no row
     write_error TEXT                    -- the first reason for that
@@ -59,13 +71,15 @@ CREATE TABLE run (
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) const INSERT_RESULT: &str = "INSERT INTO result VALUES \
-    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22)";
+    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,\
+    ?28,?29,?30,?31)";
 
 /// Adds the row of `run`.
-pub(super) const INSERT_RUN: &str = "INSERT INTO run (started_time, state, plan, schedule_seed, \
+pub(super) const INSERT_RUN: &str = "INSERT INTO run (id, started_time, state, plan, schedule_seed, \
     llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, plugin_sha256, \
-    plugin_source, transport, stamps) VALUES (?1,'running',?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12)";
+    plugin_source, transport, stamps) \
+    VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
 
 /// Completes the row of `run`.
 pub(super) const FINISH_RUN: &str = "UPDATE run SET finished_time = ?1, state = ?2, totals = ?3, \
-    verdict = ?4, rows_kept = ?5, rows_not_kept = ?6, write_error = ?7";
+    verdict = ?4, summary = ?5, rows_kept = ?6, rows_not_kept = ?7, write_error = ?8 WHERE id = ?9";

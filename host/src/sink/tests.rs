@@ -1,11 +1,10 @@
 //! The database as others find it: its columns, its rows, and what is left of it after trouble.
 
 use super::database::{Database, FinishedRun, RunRecord, RunState};
+use super::tests_support::record;
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
-use crate::clock::Clock;
-use crate::exchange::{FailureKind, Outcome, StampQuality, TokenSource};
-use crate::stats::Origin;
+use crate::exchange::{FailureKind, Outcome, TokenSource};
 use crate::stats::samples::{Sample, moment};
 use rusqlite::Connection;
 use rusqlite::types::Value;
@@ -13,31 +12,13 @@ use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-fn record() -> RunRecord {
-    RunRecord {
-        clock: Clock::start(),
-        origin: Origin::Sent,
-        started: moment(0),
-        plan: json!({ "model": "qwen" }),
-        schedule_seed: u64::MAX,
-        llmuses_version: "0.1.0".to_owned(),
-        contract_version: "1.0.0".to_owned(),
-        wasmtime_version: "48.0.0".to_owned(),
-        plugin_name: "openai".to_owned(),
-        plugin_version: "2.0.0".to_owned(),
-        plugin_sha256: "00ff".to_owned(),
-        plugin_source: "built in".to_owned(),
-        transport: "sockets".to_owned(),
-        stamps: StampQuality::Kernel,
-    }
-}
-
 fn finished() -> FinishedRun {
     FinishedRun {
         finished: moment(9000),
         state: RunState::Finished,
         totals: json!({ "completed": 2 }),
         verdict: json!({ "trusted": true }),
+        summary: "Benchmarking summary".to_owned(),
     }
 }
 
@@ -84,15 +65,16 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     let path = folder.path().join("run.db");
     let record = record();
     let database = Database::create(&path, &record).unwrap();
-    database.send(success(0));
+    database.send(success(0), false);
     database.send(
         Sample::at(300)
             .number(1)
             .end(900)
             .fails(FailureKind::Connect, "connection refused")
             .build(),
+        false,
     );
-    let summary = database.finish(finished()).unwrap();
+    let summary = database.finish(&finished()).unwrap();
     assert_eq!((summary.rows, summary.not_kept), (2, 0));
     assert_eq!(summary.first_error, None);
     let names: Vec<_> = std::fs::read_dir(folder.path())
@@ -139,7 +121,7 @@ fn rows_hold_their_columns_in_order() {
     let record = record();
     let unix = UnixTime::of(&record.clock);
     let database = Database::create(&path, &record).unwrap();
-    database.send(success(0));
+    database.send(success(0), false);
     database.send(
         Sample::at(300)
             .number(1)
@@ -147,8 +129,9 @@ fn rows_hold_their_columns_in_order() {
             .end(900)
             .fails(FailureKind::HttpStatus, "HTTP 503: busy")
             .build(),
+        true,
     );
-    database.finish(finished()).unwrap();
+    database.finish(&finished()).unwrap();
 
     let connection = Connection::open(&path).unwrap();
     let mut statement = connection
@@ -159,10 +142,11 @@ fn rows_hold_their_columns_in_order() {
         names.join(","),
         "request,start_time,chunk_times,success,response_messages,completed_time,latency,\
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
-         sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number"
+         sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
+         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..22).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..31).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -200,6 +184,15 @@ fn rows_hold_their_columns_in_order() {
         Value::Null,
         Value::Null,
         Value::Integer(0),
+        Value::Integer(1),
+        Value::Integer(0),
+        text("server"),
+        text("server"),
+        Value::Null,
+        Value::Null,
+        Value::Integer(1),
+        text("kernel"),
+        Value::Null,
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
@@ -213,6 +206,7 @@ fn rows_hold_their_columns_in_order() {
     assert_eq!(rows[1][18], Value::Integer(503));
     assert_eq!(rows[1][19], text("http-status"));
     assert_eq!(rows[1][20], text("HTTP 503: busy"));
+    assert_eq!(rows[1][23], Value::Integer(1));
 }
 
 #[test]
@@ -236,7 +230,7 @@ fn a_killed_process_leaves_its_rows() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in 0..10 {
-        database.send(success(number));
+        database.send(success(number), false);
     }
     // Less than half a second after they came, rows are what a kill would leave: the files as they are.
     let sent = Instant::now();
@@ -264,7 +258,7 @@ fn a_dropped_database_keeps_what_was_sent() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in 0..3000 {
-        database.send(success(number));
+        database.send(success(number), false);
     }
     drop(database);
     let connection = Connection::open(&path).unwrap();
@@ -282,7 +276,7 @@ fn cramped(path: &Path, pages: u32) -> Database {
         .pragma_update(None, "max_page_count", pages)
         .unwrap();
     let unix = UnixTime::of(&record.clock);
-    Database::start(path, connection, unix, record.origin).unwrap()
+    Database::start(path, connection, unix, &record).unwrap()
 }
 
 #[test]
@@ -292,7 +286,7 @@ fn a_full_disk_loses_rows_but_not_the_run() {
     let database = cramped(&path, 300);
     // Far more than the queue holds: nobody waits for the full disk.
     for number in 0..20_000 {
-        database.send(success(number));
+        database.send(success(number), false);
     }
     let start = Instant::now();
     while database.trouble().is_none() {
@@ -300,7 +294,7 @@ fn a_full_disk_loses_rows_but_not_the_run() {
         std::thread::sleep(Duration::from_millis(1));
     }
     assert!(database.trouble().unwrap().contains("full"));
-    let summary = database.finish(finished()).unwrap();
+    let summary = database.finish(&finished()).unwrap();
     assert!(summary.rows > 0);
     assert_eq!(summary.rows + summary.not_kept, 20_000);
     assert!(summary.first_error.unwrap().contains("full"));
@@ -327,9 +321,37 @@ fn a_row_that_cannot_be_kept_does_not_stop_the_others() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in [0, 1, 1, 2] {
-        database.send(success(number));
+        database.send(success(number), false);
     }
-    let summary = database.finish(finished()).unwrap();
+    let summary = database.finish(&finished()).unwrap();
     assert_eq!((summary.rows, summary.not_kept), (3, 1));
     assert!(summary.first_error.is_some());
+}
+
+#[test]
+fn a_further_run_stands_beside_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let database = Database::create(&path, &record()).unwrap();
+    database.send(success(0), false);
+    database.finish(&finished()).unwrap();
+    let second = RunRecord { id: 2, ..record() };
+    let database = Database::append(&path, &second).unwrap();
+    database.send(success(0), false);
+    assert_eq!(database.finish(&finished()).unwrap().rows, 1);
+    // One that never began leaves the others.
+    let third = RunRecord { id: 3, ..record() };
+    Database::append(&path, &third).unwrap().discard();
+
+    let connection = Connection::open(&path).unwrap();
+    assert_eq!(count(&connection), 2);
+    let runs: Vec<(i64, String)> = connection
+        .prepare("SELECT id, state FROM run ORDER BY id")
+        .unwrap()
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .collect::<Result<_, _>>()
+        .unwrap();
+    let finished = "finished".to_owned();
+    assert_eq!(runs, [(1, finished.clone()), (2, finished)]);
 }

@@ -35,6 +35,11 @@ impl UnixTime {
     }
 }
 
+/// A moment in Unix seconds with whole microseconds, as it stands in a database.
+pub fn unix_seconds(clock: &Clock, moment: Moment) -> f64 {
+    UnixTime::of(clock).seconds(moment)
+}
+
 /// Replaces `list` by a JSON list of Unix seconds with six decimals.
 pub(super) fn write_times(
     list: &mut String,

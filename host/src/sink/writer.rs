@@ -1,8 +1,8 @@
 //! The thread that writes: it takes outcomes from the queue and commits them in batches.
 
+use super::database::Row;
 use super::rows::RowWriter;
 use super::schema;
-use crate::exchange::Outcome;
 use flume::{Receiver, RecvTimeoutError};
 use rusqlite::{Connection, ErrorCode, Statement};
 use std::sync::{Arc, OnceLock};
@@ -56,7 +56,7 @@ impl Writer {
     }
 
     /// Writes until the queue has no sender left.
-    pub(super) fn run(&mut self, queue: &Receiver<Outcome>) {
+    pub(super) fn run(&mut self, queue: &Receiver<Row>) {
         if let Err(error) = self.write_all(queue) {
             note(&self.trouble, &error);
         }
@@ -64,7 +64,7 @@ impl Writer {
         self.not_kept += queue.iter().count() as u64;
     }
 
-    fn write_all(&mut self, queue: &Receiver<Outcome>) -> rusqlite::Result<()> {
+    fn write_all(&mut self, queue: &Receiver<Row>) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare(schema::INSERT_RESULT)?;
         while let Ok(first) = queue.recv() {
             let mut batch = Batch::default();
@@ -102,8 +102,8 @@ struct Target<'a, 'c> {
 impl Target<'_, '_> {
     /// Inserts a row. Gives back whether it is in; an error that is of this row alone is noted, and the
     /// next row may do better.
-    fn insert(&mut self, outcome: &Outcome) -> rusqlite::Result<bool> {
-        match self.rows.insert(self.statement, outcome) {
+    fn insert(&mut self, row: &Row) -> rusqlite::Result<bool> {
+        match self.rows.insert(self.statement, &row.outcome, row.warmup) {
             Ok(()) => Ok(true),
             Err(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation) => {
@@ -132,8 +132,8 @@ impl Batch {
         &mut self,
         connection: &Connection,
         target: &mut Target<'_, '_>,
-        queue: &Receiver<Outcome>,
-        first: &Outcome,
+        queue: &Receiver<Row>,
+        first: &Row,
     ) -> rusqlite::Result<()> {
         self.taken = 1;
         connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -153,16 +153,16 @@ impl Batch {
     fn insert(
         &mut self,
         target: &mut Target<'_, '_>,
-        queue: &Receiver<Outcome>,
-        first: &Outcome,
+        queue: &Receiver<Row>,
+        first: &Row,
     ) -> rusqlite::Result<()> {
         let deadline = Instant::now() + BATCH_TIME;
         self.inserted += u64::from(target.insert(first)?);
         while self.taken < BATCH_ROWS {
             match queue.recv_deadline(deadline) {
-                Ok(outcome) => {
+                Ok(row) => {
                     self.taken += 1;
-                    self.inserted += u64::from(target.insert(&outcome)?);
+                    self.inserted += u64::from(target.insert(&row)?);
                 }
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }

@@ -5,9 +5,12 @@ use super::figures::Figures;
 use super::judge::Circumstances;
 use super::percentile::Percentile;
 use super::running::{RunStatistics, TokenTotals};
+use super::slowest::Slowest;
 use super::spread::Spread;
+use super::timeline::{Slot, Timeline};
+use super::tokens::TokenSpread;
 use super::verdict::Doubt;
-use crate::exchange::TokenSource;
+use crate::clock::Moment;
 use crate::plugin::CallCost;
 use serde_json::{Map, Value, json};
 use std::time::Duration;
@@ -38,6 +41,8 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "not_streamed": counts.plain,
             "own_connection": counts.own_connections,
             "warm_connections": counts.warm_connections,
+            "warmup": counts.warmup,
+            "warmup_failed": counts.warmup_failed,
             "peak_in_flight": circumstances.peak_in_flight,
         },
         "failures": failures,
@@ -47,9 +52,15 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "sent_per_second": statistics.sent_rate(),
             "output_tokens_per_second": statistics.throughput(),
         },
+        "goodput": statistics.objectives().map(|objectives| json!({
+            "objectives": objectives.to_json(),
+            "requests_that_met_all": counts.met_objectives,
+            "share_of_completed": statistics.good_share(),
+            "per_second": statistics.goodput(),
+        })),
         "tokens": {
-            "input": tokens(&counts.prompt),
-            "output": tokens(&counts.completion),
+            "input": tokens(&counts.prompt, &statistics.lengths().input),
+            "output": tokens(&counts.completion, &statistics.lengths().output),
             "average_seconds_per_output_token": statistics.average_time_per_output_token(),
         },
         "packages": {
@@ -60,11 +71,11 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "coalesced_output_gaps": counts.coalesced_gaps,
         },
         "bytes_received": counts.bytes_received,
-        "latency": spread(&times.latency),
-        "time_to_first_token": spread(&times.ttft),
-        "time_to_first_package": spread(&times.first_package),
-        "time_per_output_token": spread(&times.tpot),
-        "inter_token_latency": spread(&times.itl),
+        "latency": with_curve(&times.latency, counts.succeeded),
+        "time_to_first_token": with_curve(&times.ttft, counts.succeeded),
+        "time_to_first_package": with_curve(&times.first_package, counts.succeeded),
+        "time_per_output_token": with_curve(&times.tpot, counts.succeeded),
+        "inter_token_latency": with_curve(&times.itl, counts.succeeded),
         "connect": spread(&times.connect),
         "dns": spread(&times.dns),
         "tls": spread(&times.tls),
@@ -105,7 +116,59 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
                 .collect::<Map<String, Value>>(),
             "bad_entries": dataset.bad_entries,
         })),
+        "timeline": timeline(statistics.timeline()),
+        "slowest_requests": slowest(statistics.slowest(), statistics.timeline().start()),
     })
+}
+
+/// Columns, one value for each slot: as rows the names would be most of it.
+fn timeline(timeline: &Timeline) -> Value {
+    let slots = timeline.slots();
+    let column = |value: fn(&Slot) -> Value| slots.iter().map(value).collect::<Vec<Value>>();
+    let mut in_flight = 0_u64;
+    let at_the_end: Vec<u64> = slots
+        .iter()
+        .map(|slot| {
+            in_flight = (in_flight + slot.sent).saturating_sub(slot.left);
+            in_flight
+        })
+        .collect();
+    json!({
+        "slot_seconds": timeline.slot_length().as_secs_f64(),
+        "requests_sent": column(|slot| json!(slot.sent)),
+        "requests_succeeded": column(|slot| json!(slot.succeeded)),
+        "requests_failed": column(|slot| json!(slot.failed)),
+        "requests_in_flight_at_the_end": at_the_end,
+        // Shares of a token mean nothing beyond a thousandth.
+        "output_tokens": column(|slot| json!((slot.output_tokens * 1e3).round() / 1e3)),
+        "time_to_first_token_mean_seconds": column(|slot| {
+            let mean = slot.ttft_sum.as_secs_f64() / slot.ttft_samples as f64;
+            json!((slot.ttft_samples > 0).then_some(mean))
+        }),
+        "time_to_first_token_max_seconds": column(|slot| {
+            json!((slot.ttft_samples > 0).then(|| slot.ttft_max.as_secs_f64()))
+        }),
+    })
+}
+
+fn slowest(slowest: &Slowest, start: Moment) -> Vec<Value> {
+    let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+    slowest
+        .requests()
+        .iter()
+        .map(|request| {
+            json!({
+                "number": request.number,
+                "sent_seconds_after_start":
+                    request.sent.map(|sent| sent.since(start).as_secs_f64()),
+                "latency_seconds": request.latency.as_secs_f64(),
+                "time_to_first_token_seconds": seconds(request.ttft),
+                "time_per_output_token_seconds": seconds(request.tpot),
+                "input_tokens": request.prompt_tokens,
+                "output_tokens": request.completion_tokens,
+            })
+        })
+        .collect()
 }
 
 /// Calls into the parser. `share_of_run` is of one processor: parsers run on several threads.
@@ -141,6 +204,7 @@ fn spread(spread: &Spread) -> Value {
     let mut json = json!({
         "samples": spread.samples(),
         "mean_seconds": spread.mean_seconds(),
+        "standard_deviation_seconds": spread.standard_deviation_seconds(),
         "min_seconds": spread.min().map(seconds),
         "max_seconds": spread.max().map(seconds),
     });
@@ -155,28 +219,59 @@ fn spread(spread: &Spread) -> Value {
     json
 }
 
-fn tokens(totals: &TokenTotals) -> Value {
+/// A spread with what charts and comparisons need: the curve of its percentiles, and how certain each
+/// percentile is. `requests`: what is independent of one another.
+fn with_curve(of: &Spread, requests: u64) -> Value {
+    let seconds = |time: Duration| time.as_secs_f64();
+    let mut json = spread(of);
+    let intervals: Map<String, Value> = Percentile::ALL
+        .into_iter()
+        .zip(of.intervals(Percentile::ALL, requests))
+        .map(|(percentile, (lower, upper))| {
+            let bounds = json!([lower.map(seconds), upper.map(seconds)]);
+            (format!("{}_seconds", percentile.label()), bounds)
+        })
+        .collect();
+    json["intervals_of_95_percent"] = Value::Object(intervals);
+    let percents = curve_percents();
+    let times: Vec<f64> = of.curve(&percents).into_iter().map(seconds).collect();
+    json["curve"] = json!({ "percents": percents, "seconds": times });
+    json
+}
+
+/// Where a curve has its points: at every percent, and closer where the slow requests are.
+fn curve_percents() -> Vec<f64> {
+    let whole = (0..=99).map(f64::from);
+    let tenths = (991..=999).map(|tenth| f64::from(tenth) / 10.0);
+    whole
+        .chain(tenths)
+        .chain([99.95, 99.99, 99.999, 100.0])
+        .collect()
+}
+
+fn tokens(totals: &TokenTotals, lengths: &TokenSpread) -> Value {
     let known = totals.requests();
     let by: Map<String, Value> = totals
         .sources()
         .into_iter()
-        .map(|(source, requests)| (source_key(source).to_owned(), json!(requests)))
+        .map(|(source, requests)| (source.key().to_owned(), json!(requests)))
         .collect();
     json!({
         "tokens": (known > 0).then_some(totals.tokens),
         "per_request": totals.mean(),
         "requests_known": known,
         "requests_by_source": by,
+        "min": lengths.extremes().map(|(min, _)| min),
+        "max": lengths.extremes().map(|(_, max)| max),
+        "p50": lengths.percentile(Percentile::P50),
+        "p90": lengths.percentile(Percentile::P90),
+        "p99": lengths.percentile(Percentile::P99),
+        "bars": lengths
+            .bars()
+            .iter()
+            .map(|bar| json!({ "from": bar.from, "to": bar.to, "requests": bar.requests }))
+            .collect::<Vec<Value>>(),
     })
-}
-
-/// A source as a key: lower case and without spaces.
-fn source_key(source: TokenSource) -> &'static str {
-    match source {
-        TokenSource::Server => "server",
-        TokenSource::Tokenizer => "tokenizer",
-        TokenSource::Parser => "parser",
-    }
 }
 
 fn figures(figures: &Figures) -> Value {
@@ -194,6 +289,7 @@ fn figures(figures: &Figures) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::exchange::TokenSource;
     use crate::stats::measure::Origin;
     use crate::stats::samples::Sample;
 

@@ -6,12 +6,16 @@
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
 mod figures;
+mod goodput;
 mod json;
 mod judge;
 mod measure;
 mod percentile;
 mod running;
+mod slowest;
 mod spread;
+mod timeline;
+mod tokens;
 mod verdict;
 
 #[cfg(test)]
@@ -22,6 +26,9 @@ pub use json::{totals_json, verdict_json};
 pub use judge::{Circumstances, DatasetUse, judge};
 pub use measure::{Measurement, Origin, output_gaps};
 pub use percentile::Percentile;
-pub use running::{Counts, FailureCount, RunStatistics, TimeSpreads, TokenTotals};
-pub use spread::{LONGEST, Spread};
+pub use running::{Counts, FailureCount, RunStatistics, TimeSpreads, TokenSpreads, TokenTotals};
+pub use slowest::{SlowRequest, Slowest};
+pub use spread::{Interval, LONGEST, Spread};
+pub use timeline::{Slot, Timeline};
+pub use tokens::{Bar, TokenSpread};
 pub use verdict::{Doubt, TokenSide};

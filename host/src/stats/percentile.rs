@@ -40,6 +40,11 @@ impl Percentile {
         Self(999),
     ];
 
+    /// The percentile as a share, from 0 to 1.
+    pub fn share(self) -> f64 {
+        f64::from(self.0) / 1000.0
+    }
+
     /// The name: `p50`, `p99.9`.
     pub fn label(self) -> String {
         if self.0.is_multiple_of(10) {
@@ -61,14 +66,53 @@ impl Percentile {
     /// that at least one sample lies beyond the true percentile (each sample lies within it with
     /// probability p, and samples are taken as independent).
     pub fn needs(self) -> u64 {
-        let p = f64::from(self.0) / 1000.0;
+        let p = self.share();
         (0.01_f64.ln() / p.ln()).ceil() as u64
+    }
+
+    /// The ranks between which the true percentile lies with 95 % confidence, from 1, given that many
+    /// independent samples: the order statistics of Hahn, Meeker and Escobar, *Statistical Intervals*,
+    /// 5.2. `None` on a side where even the extreme sample does not give that confidence.
+    pub fn interval_ranks(self, samples: u64) -> (Option<u64>, Option<u64>) {
+        let p = self.share();
+        // The number of samples below the true percentile is binomial, B(samples, p). Of the lower rank,
+        // P(B < rank) may be 2.5 % at most; seen from above, of the upper one P(B >= rank).
+        let lower = samples_in_tail(samples, p);
+        let upper = samples_in_tail(samples, 1.0 - p);
+        (
+            (lower > 0).then_some(lower),
+            (upper > 0).then(|| samples + 1 - upper),
+        )
     }
 
     /// Whether `samples` are fewer than [`Self::needs`].
     pub fn is_short(self, samples: u64) -> bool {
         samples < self.needs()
     }
+}
+
+/// The largest k with P(B(n, p) < k) ≤ 2.5 %. Exact as long as that takes few steps; else by the normal
+/// approximation, rounded outwards.
+fn samples_in_tail(n: u64, p: f64) -> u64 {
+    const TAIL: f64 = 0.025;
+    /// The quantile of the normal distribution at 1 − [`TAIL`].
+    const Z: f64 = 1.959_963_984_540_054;
+    let mean = n as f64 * p;
+    if mean > 500.0 {
+        let deviation = (mean * (1.0 - p)).sqrt();
+        // At most n, for the deviation is above zero and the mean below n.
+        return (mean - Z * deviation).floor().max(0.0) as u64;
+    }
+    // P(B = 0) = (1 − p)^n does not underflow for a mean of 500 and p up to 1/2; for p near 1, n is small.
+    let mut of_this = (n as f64 * (1.0 - p).ln()).exp();
+    let mut so_far = 0.0;
+    let mut k = 0;
+    while k < n && so_far + of_this <= TAIL {
+        so_far += of_this;
+        of_this *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+        k += 1;
+    }
+    k
 }
 
 #[cfg(test)]
@@ -98,6 +142,28 @@ mod tests {
             assert!(confidence(p.needs()) >= 0.99);
             assert!(confidence(p.needs() - 1) < 0.99);
         }
+    }
+
+    #[test]
+    fn intervals_have_the_ranks_of_the_tables() {
+        // Hahn, Meeker and Escobar, table J.17 and the binomial distribution.
+        assert_eq!(Percentile::P50.interval_ranks(100), (Some(40), Some(61)));
+        assert_eq!(Percentile::P90.interval_ranks(100), (Some(84), Some(96)));
+        assert_eq!(Percentile::P50.interval_ranks(5), (None, None));
+        assert_eq!(Percentile::P50.interval_ranks(6), (Some(1), Some(6)));
+        // 0.99^100 = 37 %: no sample is beyond with confidence.
+        assert_eq!(Percentile::P99.interval_ranks(100).1, None);
+        assert_eq!(Percentile::P99.interval_ranks(0), (None, None));
+        let (lower, upper) = Percentile::P99.interval_ranks(1_000_000);
+        assert_eq!(lower, Some(989_804));
+        assert!(upper.unwrap().abs_diff(990_196) <= 2);
+    }
+
+    #[test]
+    fn exact_and_approximate_ranks_meet() {
+        let exact = samples_in_tail(999, 0.5);
+        let approximate = samples_in_tail(1001, 0.5);
+        assert!(approximate.abs_diff(exact) <= 2, "{exact} {approximate}");
     }
 
     #[test]

@@ -1,12 +1,17 @@
 //! The running totals of a run: outcomes go in one by one, figures come out at any time.
 
 use super::figures::Metrics;
+use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
+use super::slowest::Slowest;
 use super::spread::Spread;
+use super::timeline::Timeline;
+use super::tokens::TokenSpread;
 use crate::clock::Moment;
 use crate::exchange::{
     ConnectionOpening, FailureKind, Outcome, StampQuality, TokenCount, TokenSource,
 };
+use crate::plan::Objectives;
 use std::time::Duration;
 
 /// The longest example message that is kept of a kind of failure, in characters.
@@ -23,6 +28,12 @@ pub struct Counts {
     pub failed: u64,
     /// Requests that were sent, whatever became of them.
     pub sent: u64,
+    /// Requests of the warm-up that are over: no other figure has them.
+    pub warmup: u64,
+    /// How many of those failed.
+    pub warmup_failed: u64,
+    /// Succeeded requests that met all objectives.
+    pub met_objectives: u64,
     /// Tokens of prompts, of succeeded requests.
     pub prompt: TokenTotals,
     /// Tokens of completions, of succeeded requests.
@@ -127,6 +138,15 @@ pub struct TimeSpreads {
     pub client_lag: Spread,
 }
 
+/// How the lengths of succeeded requests are spread, as far as they are known.
+#[derive(Debug, Clone, Default)]
+pub struct TokenSpreads {
+    /// Prompts.
+    pub input: TokenSpread,
+    /// Completions.
+    pub output: TokenSpread,
+}
+
 /// One kind of failure.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureCount {
@@ -144,6 +164,10 @@ pub struct RunStatistics {
     origin: Origin,
     counts: Counts,
     times: TimeSpreads,
+    lengths: TokenSpreads,
+    timeline: Timeline,
+    slowest: Slowest,
+    objectives: Option<Objectives>,
     metrics: Metrics,
     failures: Vec<FailureCount>,
     first_intended: Option<Moment>,
@@ -160,6 +184,10 @@ impl RunStatistics {
             origin,
             counts: Counts::default(),
             times: TimeSpreads::default(),
+            lengths: TokenSpreads::default(),
+            timeline: Timeline::new(Moment::default()),
+            slowest: Slowest::default(),
+            objectives: None,
             metrics: Metrics::default(),
             failures: Vec::new(),
             first_intended: None,
@@ -170,10 +198,30 @@ impl RunStatistics {
         }
     }
 
+    /// The same, of a run that begins at `start` rather than at moment zero.
+    pub fn starting_at(self, start: Moment) -> Self {
+        Self {
+            timeline: Timeline::new(start),
+            ..self
+        }
+    }
+
+    /// The same, with objectives against which each request is held.
+    pub fn with_objectives(self, objectives: Option<Objectives>) -> Self {
+        Self { objectives, ..self }
+    }
+
+    /// Counts a request of the warm-up.
+    pub fn record_warmup(&mut self, outcome: &Outcome) {
+        self.counts.warmup += 1;
+        self.counts.warmup_failed += u64::from(!outcome.succeeded());
+    }
+
     /// Adds one request. The order of requests does not matter.
     pub fn record(&mut self, outcome: &Outcome) {
         let exchange = &outcome.exchange;
         let measured = Measurement::of(outcome, self.origin);
+        self.timeline.record(outcome, measured.ttft);
 
         earliest(&mut self.first_intended, exchange.intended);
         latest(&mut self.last_intended, exchange.intended);
@@ -230,6 +278,18 @@ impl RunStatistics {
         counts.coalesced_gaps += measured.coalesced_gaps;
         counts.own_connections += u64::from(measured.connect.is_some());
         counts.plain += u64::from(!outcome.exchange.response.is_streamed());
+        if let Some(objectives) = &self.objectives {
+            counts.met_objectives += u64::from(is_met(objectives, measured));
+        }
+        self.slowest.record(&outcome.exchange, measured);
+        for (spread, count) in [
+            (&mut self.lengths.input, measured.prompt_tokens),
+            (&mut self.lengths.output, measured.completion_tokens),
+        ] {
+            if let Some(count) = count {
+                spread.record(count.tokens);
+            }
+        }
 
         let times = &mut self.times;
         times.latency.record(measured.latency);
@@ -271,6 +331,42 @@ impl RunStatistics {
     /// The times.
     pub fn times(&self) -> &TimeSpreads {
         &self.times
+    }
+
+    /// The lengths of prompts and completions.
+    pub fn lengths(&self) -> &TokenSpreads {
+        &self.lengths
+    }
+
+    /// What happened when.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The slowest requests.
+    pub fn slowest(&self) -> &Slowest {
+        &self.slowest
+    }
+
+    /// The objectives against which requests are held.
+    pub fn objectives(&self) -> Option<&Objectives> {
+        self.objectives.as_ref()
+    }
+
+    /// Requests that met all objectives, per second of [`Self::wall`]. `None` without objectives.
+    pub fn goodput(&self) -> Option<f64> {
+        self.objectives?;
+        ratio(self.counts.met_objectives as f64, self.wall_seconds()?)
+    }
+
+    /// The share of completed requests that met all objectives; a failed one did not. `None` without
+    /// objectives.
+    pub fn good_share(&self) -> Option<f64> {
+        self.objectives?;
+        ratio(
+            self.counts.met_objectives as f64,
+            self.counts.completed as f64,
+        )
     }
 
     /// The parser's own figures, of succeeded requests.

@@ -11,6 +11,9 @@ pub const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// Significant decimal digits of the histograms.
 const DIGITS: u8 = 5;
 
+/// The lower and the upper bound of a percentile, where there are enough samples for it.
+pub type Interval = (Option<Duration>, Option<Duration>);
+
 /// The spread of a time.
 ///
 /// Count, mean, minimum and maximum are exact. A percentile is nearest-rank over samples that were
@@ -27,6 +30,10 @@ pub struct Spread {
     histogram: Option<Histogram<u32>>,
     samples: u64,
     sum_nanos: u128,
+    /// The sum of squared distances from the first sample, in square seconds: the variance loses no digits to
+    /// a large mean.
+    squares: f64,
+    first: Duration,
     min: Option<Duration>,
     max: Option<Duration>,
     beyond: u64,
@@ -35,8 +42,13 @@ pub struct Spread {
 impl Spread {
     /// Adds a sample.
     pub fn record(&mut self, time: Duration) {
+        if self.samples == 0 {
+            self.first = time;
+        }
         self.samples += 1;
         self.sum_nanos += time.as_nanos();
+        let distance = time.as_secs_f64() - self.first.as_secs_f64();
+        self.squares += distance * distance;
         self.min = Some(self.min.map_or(time, |min| min.min(time)));
         self.max = Some(self.max.map_or(time, |max| max.max(time)));
         if time > LONGEST {
@@ -68,6 +80,14 @@ impl Spread {
         (self.samples > 0).then(|| self.sum_nanos as f64 / 1e9 / self.samples as f64)
     }
 
+    /// The standard deviation of the samples (divisor n − 1) in seconds. `None` for fewer than two.
+    pub fn standard_deviation_seconds(&self) -> Option<f64> {
+        let from_first = self.mean_seconds()? - self.first.as_secs_f64();
+        let n = self.samples as f64;
+        (self.samples > 1)
+            .then(|| ((self.squares - n * from_first * from_first).max(0.0) / (n - 1.0)).sqrt())
+    }
+
     /// The shortest sample.
     pub fn min(&self) -> Option<Duration> {
         self.min
@@ -85,25 +105,84 @@ impl Spread {
 
     /// Percentiles in ascending order of rank, in one pass. `None` without samples.
     pub fn percentiles<const N: usize>(&self, wanted: [Percentile; N]) -> Option<[Duration; N]> {
-        let histogram = self.histogram.as_ref()?;
-        let (min, max) = (self.min?, self.max?);
+        let mut times = [Duration::ZERO; N];
         let ranks = wanted.map(|percentile| percentile.rank(self.samples));
-        let mut times = [max; N];
+        self.at_ranks(&ranks, &mut times).then_some(times)
+    }
+
+    /// The 95 % confidence intervals of percentiles in ascending order; see
+    /// [`Percentile::interval_ranks`]. A bound is `None` where there are too few samples for it.
+    ///
+    /// `independent`: how many of the samples are independent of one another. The gaps within one stream
+    /// are alike, so that a thousand gaps of ten streams say no more than ten samples would; the ranks for
+    /// that many are taken at the same places among all samples.
+    pub fn intervals<const N: usize>(
+        &self,
+        of: [Percentile; N],
+        independent: u64,
+    ) -> [Interval; N] {
+        let independent = independent.min(self.samples);
+        let of_all = |rank: u64| {
+            let rank = u128::from(rank) * u128::from(self.samples);
+            // At most as many as there are samples.
+            rank.div_ceil(u128::from(independent.max(1))) as u64
+        };
+        let ranks = of.map(|percentile| {
+            let (lower, upper) = percentile.interval_ranks(independent);
+            (lower.map(of_all), upper.map(of_all))
+        });
+        let bounds = |side: [Option<u64>; N]| {
+            // Ranks that there are ascend with the percentile; one that is missing stands for either end.
+            let known: Vec<u64> = side.iter().flatten().copied().collect();
+            let mut times = vec![Duration::ZERO; known.len()];
+            let found = self.at_ranks(&known, &mut times);
+            let mut times = times.into_iter();
+            side.map(|rank| rank.and_then(|_| times.next()).filter(|_| found))
+        };
+        let lower = bounds(ranks.map(|(lower, _)| lower));
+        let upper = bounds(ranks.map(|(_, upper)| upper));
+        std::array::from_fn(|index| (lower[index], upper[index]))
+    }
+
+    /// The curve of the percentiles: for each of `percents`, ascending from 0 to 100, the nearest-rank
+    /// time. Empty without samples.
+    pub fn curve(&self, percents: &[f64]) -> Vec<Duration> {
+        let ranks: Vec<u64> = percents
+            .iter()
+            .map(|percent| {
+                let rank = (self.samples as f64 * percent / 100.0).ceil() as u64;
+                rank.clamp(1, self.samples.max(1))
+            })
+            .collect();
+        let mut times = vec![Duration::ZERO; ranks.len()];
+        if self.at_ranks(&ranks, &mut times) {
+            times
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Puts the time of each rank, ascending from 1, into its place. False without samples.
+    fn at_ranks(&self, ranks: &[u64], times: &mut [Duration]) -> bool {
+        let (Some(histogram), Some(min), Some(max)) = (&self.histogram, self.min, self.max) else {
+            return false;
+        };
+        times.fill(max);
         let mut next = 0;
         let mut seen: u64 = 0;
         for step in histogram.iter_recorded() {
             seen = seen.saturating_add(u64::from(step.count_at_value()));
-            while next < N && ranks[next] <= seen {
+            while next < ranks.len() && ranks[next] <= seen {
                 // The middle of a bucket halves the error; no percentile lies outside of the extremes.
                 let micros = histogram.median_equivalent(step.value_iterated_to());
                 times[next] = Duration::from_micros(micros).clamp(min, max);
                 next += 1;
             }
-            if next == N {
+            if next == ranks.len() {
                 break;
             }
         }
-        Some(times)
+        true
     }
 }
 
@@ -140,6 +219,29 @@ mod tests {
         assert_eq!(p99, Duration::from_millis(10));
         assert_eq!(spread.mean_seconds(), Some(0.0055));
         assert_eq!(spread.min(), Some(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn deviation_intervals_and_curve_are_those_of_the_samples() {
+        let spread = spread_of((1..=100).map(Duration::from_millis));
+        let deviation = spread.standard_deviation_seconds().unwrap();
+        // Of 1 to n: sqrt(n (n + 1) / 12).
+        assert!((deviation - (100.0_f64 * 101.0 / 12.0).sqrt() / 1e3).abs() < 1e-9);
+        let [median, p99] = spread.intervals([Percentile::P50, Percentile::P99], 100);
+        let millis = |count| Some(Duration::from_millis(count));
+        assert_eq!(median, (millis(40), millis(61)));
+        assert_eq!(p99, (millis(97), None));
+        // As of ten samples, which have ranks 2 and 9 for the median.
+        let [median] = spread.intervals([Percentile::P50], 10);
+        assert_eq!(median, (millis(20), millis(90)));
+        assert_eq!(
+            spread.curve(&[0.0, 50.0, 99.5, 100.0]),
+            [1, 50, 100, 100].map(Duration::from_millis)
+        );
+        let empty = Spread::default();
+        assert_eq!(empty.standard_deviation_seconds(), None);
+        assert_eq!(empty.intervals([Percentile::P50], 9), [(None, None)]);
+        assert!(empty.curve(&[0.0, 100.0]).is_empty());
     }
 
     #[test]

@@ -4,10 +4,12 @@ use super::usage::UsageError;
 use super::{PerfArguments, SaveArgument};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
-    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts,
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup,
     default_client_threads, public_url,
 };
 use crate::plugin::{builtin, builtin_names};
+use crate::results::Target;
+use crate::run::Outputs;
 use crate::workload::{Dataset, HostTokenizer};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
@@ -15,11 +17,72 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 impl PerfArguments {
-    /// The plan that was meant.
+    /// The plans that were meant, one for each load, and where their results go beside the database.
     ///
     /// # Errors
     /// What of it cannot be done.
-    pub(in crate::cli) fn into_plan(self) -> Result<Plan, UsageError> {
+    pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
+        let outputs = Outputs {
+            json: self.json.as_deref().map(Target::of),
+            csv: self.csv.as_deref().map(Target::of),
+        };
+        let on_stdout = [&outputs.json, &outputs.csv]
+            .into_iter()
+            .filter(|target| **target == Some(Target::StandardOutput))
+            .count();
+        if on_stdout > 1 {
+            return Err(UsageError::TwoOnStandardOutput);
+        }
+        let loads = self.loads();
+        let mut plan = self.into_plan(loads[0])?;
+        plan.summary_to_stderr = on_stdout > 0;
+        plan.runs = u32::try_from(loads.len()).unwrap_or(u32::MAX);
+        let plans = (1..)
+            .zip(loads)
+            .map(|(run, arrivals)| Plan {
+                run,
+                arrivals,
+                ..plan.clone()
+            })
+            .collect();
+        Ok((plans, outputs))
+    }
+
+    /// The loads to be run, in the order in which they were typed; one at least.
+    fn loads(&self) -> Vec<Arrivals> {
+        let closed = |parallel: u32| Arrivals::Closed {
+            parallel: parallel as usize,
+        };
+        let rates = self.rate.iter().map(|rate| {
+            if *rate < 0.0 {
+                Arrivals::AllAtOnce
+            } else {
+                Arrivals::Poisson { rate: *rate }
+            }
+        });
+        let mut loads: Vec<Arrivals> = rates
+            .chain(self.parallel.iter().copied().map(closed))
+            .collect();
+        if loads.is_empty() {
+            loads.push(closed(1));
+        }
+        loads
+    }
+
+    fn into_plan(self, arrivals: Arrivals) -> Result<Plan, UsageError> {
+        if let (Some(Warmup::Requests(warmup)), Some(requests)) = (self.warmup, self.number)
+            && warmup >= requests
+        {
+            return Err(UsageError::AllWarmup { warmup, requests });
+        }
+        if let (Some(Warmup::Time(warmup)), Some(duration)) = (self.warmup, self.duration)
+            && warmup >= duration
+        {
+            return Err(UsageError::LongWarmup { warmup, duration });
+        }
+        if self.duration.is_some() && self.number.is_none() && self.rate.contains(&-1.0) {
+            return Err(UsageError::EndlessAtOnce);
+        }
         let url = endpoint(&self.url)?;
         let headers = headers(&self.headers)?;
         let parameters = parameters(&self.parameters)?;
@@ -47,13 +110,6 @@ impl PerfArguments {
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
-        let arrivals = match self.rate {
-            Some(rate) if rate < 0.0 => Arrivals::AllAtOnce,
-            Some(rate) => Arrivals::Poisson { rate },
-            None => Arrivals::Closed {
-                parallel: self.parallel.unwrap_or(1) as usize,
-            },
-        };
         let client_threads = self
             .client_threads
             .map_or_else(default_client_threads, usize::from);
@@ -66,6 +122,10 @@ impl PerfArguments {
             lengths,
             parameters,
             requests: self.number,
+            duration: self.duration,
+            drain: self.drain_timeout,
+            warmup: self.warmup.unwrap_or_default(),
+            objectives: self.goodput,
             arrivals,
             seed: self.seed,
             timeouts: Timeouts {
@@ -75,6 +135,8 @@ impl PerfArguments {
             },
             log_every: self.log_every_n_query,
             name,
+            run: 1,
+            runs: 1,
             database,
             tokenizer,
             skip_bad_lines: self.skip_bad_lines,
@@ -91,6 +153,7 @@ impl PerfArguments {
             },
             require_valid: self.require_valid,
             quiet: false,
+            summary_to_stderr: false,
             bounds: self.bounds.into_bounds(),
         })
     }
@@ -225,10 +288,14 @@ mod tests {
     use std::time::Duration;
 
     fn plan(arguments: &[&str]) -> Result<Plan, UsageError> {
+        Ok(plans(arguments)?.0.remove(0))
+    }
+
+    fn plans(arguments: &[&str]) -> Result<(Vec<Plan>, Outputs), UsageError> {
         let all = ["llmuses", "perf", "--model", "m"];
         let cli = Cli::try_parse_from(all.iter().chain(arguments)).unwrap();
         match cli.command {
-            Command::Perf(arguments) => arguments.into_plan(),
+            Command::Perf(arguments) => arguments.into_plans(),
             _ => unreachable!("perf was typed"),
         }
     }
@@ -248,6 +315,22 @@ mod tests {
         assert_eq!(plan.requests, None);
         assert!(plan.name.starts_with("m_20"), "{}", plan.name);
         assert_eq!(plan.database, PathBuf::from(format!("{}.db", plan.name)));
+    }
+
+    #[test]
+    fn several_loads_are_several_plans() {
+        let (plans, outputs) =
+            plans(&["--prompt", "x", "--parallel", "1,8", "--json", "-"]).unwrap();
+        let parallel: Vec<Arrivals> = plans.iter().map(|plan| plan.arrivals).collect();
+        let closed = |parallel| Arrivals::Closed { parallel };
+        assert_eq!(parallel, [closed(1), closed(8)]);
+        assert_eq!((plans[1].run, plans[1].runs), (2, 2));
+        assert_eq!(plans[0].database, plans[1].database);
+        assert!(plans[0].summary_to_stderr);
+        assert_eq!(outputs.json, Some(Target::StandardOutput));
+        let (plans, _) = super::tests::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
+        assert_eq!(plans[0].arrivals, Arrivals::Poisson { rate: 0.5 });
+        assert_eq!(plans[1].arrivals, Arrivals::AllAtOnce);
     }
 
     #[test]
@@ -298,6 +381,16 @@ mod tests {
             ),
             (&["--prompt", "x", "--headers", "a=1", "A=2"], "twice"),
             (&["--prompt", "x", "--parameters", "a=1", "a=2"], "twice"),
+            (
+                &["--prompt", "x", "--json", "-", "--csv", "-"],
+                "standard output",
+            ),
+            (&["--prompt", "x", "-n", "5", "--warmup", "5"], "--warmup 5"),
+            (
+                &["--prompt", "x", "--duration", "5", "--warmup", "5s"],
+                "--warmup",
+            ),
+            (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
         ] {
             let error = plan(arguments).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");

@@ -2,6 +2,7 @@
 
 use crate::workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +70,32 @@ pub enum UsageError {
         /// The upper bound.
         max: u64,
     },
+    /// Two outputs for standard output.
+    #[error("--json - and --csv - cannot both have standard output: give one of them a file")]
+    TwoOnStandardOutput,
+    /// Every request would be of the warm-up.
+    #[error(
+        "--warmup {warmup} leaves nothing of -n {requests}: requests of the warm-up are among the -n"
+    )]
+    AllWarmup {
+        /// Requests of the warm-up.
+        warmup: u64,
+        /// All requests.
+        requests: u64,
+    },
+    /// The whole time would be warm-up.
+    #[error("--warmup {warmup:?} leaves nothing of --duration {duration:?}")]
+    LongWarmup {
+        /// The warm-up.
+        warmup: Duration,
+        /// The time for issuing requests.
+        duration: Duration,
+    },
+    /// Without end, and all at once.
+    #[error(
+        "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
+    )]
+    EndlessAtOnce,
     /// The recorded response of `plugin check` cannot be read.
     #[error("--responses {}: {source}", path.display())]
     Responses {

@@ -1,0 +1,55 @@
+//! `llmuses report`: the results of a run once more, from its database.
+
+use super::Outcome;
+use crate::results::{CsvFile, NewFile, ResultsDatabase, Target, document};
+use anyhow::Context;
+use clap::Args;
+use std::path::PathBuf;
+
+/// Arguments of `llmuses report`.
+#[derive(Debug, Args)]
+pub(super) struct ReportArguments {
+    /// Database of the run: the NAME.db that `llmuses perf` wrote.
+    #[arg(value_name = "DB")]
+    database: PathBuf,
+
+    /// Write everything of the summary as JSON to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+
+    /// Write a row for each request as CSV to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    csv: Option<String>,
+}
+
+/// Runs `llmuses report`.
+pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
+    let database = ResultsDatabase::open(&arguments.database)?;
+    let runs = database.runs()?;
+    let json = arguments.json.as_deref().map(Target::of);
+    let csv = arguments.csv.as_deref().map(Target::of);
+    if json.is_none() && csv.is_none() {
+        for run in &runs {
+            if runs.len() > 1 {
+                println!("Run {} of {}:", run.id, runs.len());
+            }
+            match &run.summary {
+                Some(summary) => print!("{summary}"),
+                None => println!("There is no summary: the run is {}.", run.state),
+            }
+        }
+    }
+    if let Some(target) = json {
+        NewFile::make("--json", &target)?.write(&format!("{:#}\n", document(&runs)))?;
+    }
+    if let Some(target) = csv {
+        let file = NewFile::make("--csv", &target)?;
+        let csv = CsvFile::start("--csv", file).context("no thread could be started")?;
+        database.each_row(|row| {
+            csv.send(row);
+            Ok(())
+        })?;
+        csv.finish()?;
+    }
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,240 @@
+//! Bounds for a build: `--fail-if 'ttft_p99>+5%'`.
+
+use super::metric::{METRICS, Metric, Unit};
+use super::pairing::{Change, Comparison, Judgement};
+use std::str::FromStr;
+
+/// A bound that a change, or a figure of the later run, must not pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bound {
+    text: String,
+    metric: &'static Metric,
+    above: bool,
+    limit: Limit,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Limit {
+    /// Of the change, as a share of the first run.
+    Change(f64),
+    /// Of the figure of the later run, in its unit.
+    Value(f64),
+}
+
+/// What was typed is no bound.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum BoundError {
+    /// The form is not known.
+    #[error(
+        "`{0}` should be METRIC>CHANGE or METRIC<CHANGE, such as ttft_p99>+5%, qps<-3%, or ttft_p99>200ms \
+         for the later run alone"
+    )]
+    Form(String),
+    /// There is no such figure.
+    #[error("there is no metric `{0}`: they are {names}", names = names())]
+    Metric(String),
+}
+
+fn names() -> String {
+    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    names.join(", ")
+}
+
+impl FromStr for Bound {
+    type Err = BoundError;
+
+    fn from_str(text: &str) -> Result<Self, BoundError> {
+        let form = || BoundError::Form(text.to_owned());
+        let (name, sign, limit) = text
+            .find(['<', '>'])
+            .map(|at| (&text[..at], &text[at..=at], text[at + 1..].trim()))
+            .ok_or_else(form)?;
+        let name = name.trim();
+        let metric = Metric::of_name(name).ok_or_else(|| BoundError::Metric(name.to_owned()))?;
+        let number = |text: &str| {
+            let number: f64 = text.trim().parse().map_err(|_| form())?;
+            if number.is_finite() {
+                Ok(number)
+            } else {
+                Err(form())
+            }
+        };
+        let limit = match (limit.strip_suffix('%'), metric.unit) {
+            // A share has percent as its unit: with a sign it is a change, without one a value.
+            (Some(percent), Unit::Share) if !percent.starts_with(['+', '-']) => {
+                Limit::Value(number(percent)? / 100.0)
+            }
+            (Some(percent), _) => Limit::Change(number(percent)? / 100.0),
+            (None, Unit::Seconds) => {
+                let (digits, unit) = match (limit.strip_suffix("us"), limit.strip_suffix("ms")) {
+                    (Some(digits), _) => (digits, 1e-6),
+                    (_, Some(digits)) => (digits, 1e-3),
+                    _ => (limit.strip_suffix('s').ok_or_else(form)?, 1.0),
+                };
+                Limit::Value(number(digits)? * unit)
+            }
+            (None, _) => Limit::Value(number(limit)?),
+        };
+        Ok(Self {
+            text: text.to_owned(),
+            metric,
+            above: sign == ">",
+            limit,
+        })
+    }
+}
+
+impl Bound {
+    /// Why a comparison breaks this bound; `None` where it keeps it. What cannot be judged breaks it: a
+    /// build must not pass because a figure is missing.
+    ///
+    /// A change breaks the bound where it passes the limit and is more than chance; where there are too few
+    /// samples to tell, where it passes the limit.
+    pub fn broken_by(&self, comparison: &Comparison) -> Option<String> {
+        let text = &self.text;
+        let between = format!("{} against {}", comparison.after, comparison.before);
+        if matches!(self.limit, Limit::Change(_)) && !comparison.is_comparable() {
+            return Some(format!(
+                "{text}: cannot be judged for {between}, the work differs ({})",
+                comparison.different_work.join("; ")
+            ));
+        }
+        let change = comparison
+            .changes
+            .iter()
+            .find(|change| change.metric == self.metric);
+        let Some(change) = change else {
+            return Some(format!(
+                "{text}: cannot be judged for {between}, neither run has the figure"
+            ));
+        };
+        match self.limit {
+            Limit::Change(limit) => self.broken_by_change(change, limit, &between),
+            Limit::Value(limit) => match change.after {
+                None => Some(format!(
+                    "{text}: cannot be judged, {} does not have the figure",
+                    comparison.after
+                )),
+                Some(after) if self.passes(after.value, limit) => Some(format!(
+                    "{text}: it is {} in {}",
+                    self.metric.unit.format(after.value),
+                    comparison.after
+                )),
+                Some(_) => None,
+            },
+        }
+    }
+
+    fn broken_by_change(&self, change: &Change, limit: f64, between: &str) -> Option<String> {
+        let text = &self.text;
+        let (Some(before), Some(after)) = (change.before, change.after) else {
+            return Some(format!(
+                "{text}: cannot be judged for {between}, one of the runs does not have the figure"
+            ));
+        };
+        let Some(found) = change.change else {
+            // From zero, any change is larger than any share of it.
+            let worse = self.passes(after.value - before.value, 0.0)
+                && change.judgement != Judgement::Unclear
+                && change.judgement != Judgement::Same;
+            return worse.then(|| {
+                format!(
+                    "{text}: it was 0 and is {} ({between})",
+                    self.metric.unit.format(after.value)
+                )
+            });
+        };
+        let has_interval = found.low.is_some() && found.high.is_some();
+        let broken = self.passes(found.value, limit) && (!has_interval || !found.holds_zero());
+        broken.then(|| {
+            format!(
+                "{text}: it changed by {:+.2} % ({between})",
+                found.value * 100.0
+            )
+        })
+    }
+
+    fn passes(&self, value: f64, limit: f64) -> bool {
+        if self.above {
+            value > limit
+        } else {
+            value < limit
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::compare::Estimate;
+
+    fn comparison(before: f64, after: f64, half: f64) -> Comparison {
+        let estimate = |value: f64| Estimate {
+            value,
+            low: Some(value - half),
+            high: Some(value + half),
+        };
+        let (before, after) = (estimate(before), estimate(after));
+        Comparison {
+            before: "a.db".to_owned(),
+            after: "b.db".to_owned(),
+            load: "parallel 1".to_owned(),
+            different_work: Vec::new(),
+            different_circumstances: Vec::new(),
+            doubted: Vec::new(),
+            changes: vec![Change {
+                metric: Metric::of_name("ttft_p99").unwrap(),
+                before: Some(before),
+                after: Some(after),
+                change: before.change_to(&after),
+                judgement: Judgement::Worse,
+            }],
+        }
+    }
+
+    fn broken(bound: &str, comparison: &Comparison) -> bool {
+        let bound: Bound = bound.parse().unwrap();
+        bound.broken_by(comparison).is_some()
+    }
+
+    #[test]
+    fn bounds_hold_changes_and_values() {
+        let slower = comparison(0.100, 0.110, 0.001);
+        assert!(broken("ttft_p99>+5%", &slower));
+        assert!(broken("ttft_p99 > 5%", &slower));
+        assert!(!broken("ttft_p99>+15%", &slower));
+        assert!(!broken("ttft_p99<-5%", &slower));
+        assert!(broken("ttft_p99>105ms", &slower));
+        assert!(!broken("ttft_p99>0.2s", &slower));
+        // Beyond the limit, but chance could do it.
+        assert!(!broken("ttft_p99>+5%", &comparison(0.100, 0.110, 0.020)));
+        // A figure that is not there.
+        assert!(broken("qps<-5%", &slower));
+        let mut other_work = slower;
+        other_work
+            .different_work
+            .push("--parallel: 1 and 2".to_owned());
+        assert!(broken("ttft_p99>+50%", &other_work));
+    }
+
+    #[test]
+    fn what_is_no_bound_is_refused() {
+        for text in [
+            "",
+            "ttft_p99",
+            "ttft_p99>",
+            "ttft_p99>5",
+            "qps>x%",
+            "qps>nan",
+        ] {
+            assert!(
+                matches!(text.parse::<Bound>(), Err(BoundError::Form(_))),
+                "{text}"
+            );
+        }
+        let error = "speed>+5%".parse::<Bound>().unwrap_err();
+        assert!(error.to_string().contains("ttft_p99"), "{error}");
+        assert!("failed_share>1%".parse::<Bound>().is_ok());
+        assert!("qps<100".parse::<Bound>().is_ok());
+    }
+}

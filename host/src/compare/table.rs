@@ -1,0 +1,142 @@
+//! Comparisons as a table for a terminal, and as JSON.
+
+use super::interval::Estimate;
+use super::pairing::{Change, Comparison};
+use serde_json::{Value, json};
+use std::fmt::Write;
+
+/// The comparisons as text, in order; `alone`: loads that one side alone has.
+pub fn table(comparisons: &[Comparison], alone: &[String]) -> String {
+    let mut out = String::new();
+    for comparison in comparisons {
+        one(&mut out, comparison);
+        out.push('\n');
+    }
+    for load in alone {
+        let _ = writeln!(out, "Not compared: {load}.");
+    }
+    out
+}
+
+fn one(out: &mut String, comparison: &Comparison) {
+    // Writing to a string does not fail.
+    let _ = writeln!(
+        out,
+        "{} (after) against {} (before), {}",
+        comparison.after, comparison.before, comparison.load
+    );
+    if !comparison.is_comparable() {
+        out.push_str(" Not comparable, the work was not the same:\n");
+        for difference in &comparison.different_work {
+            let _ = writeln!(out, "   {difference}");
+        }
+    }
+    if !comparison.different_circumstances.is_empty() {
+        let _ = writeln!(
+            out,
+            " Also different: {}",
+            comparison.different_circumstances.join("; ")
+        );
+    }
+    for (name, doubts) in &comparison.doubted {
+        let s = if *doubts == 1 { "" } else { "s" };
+        let _ = writeln!(
+            out,
+            " {name} has {doubts} reason{s} to be read with care (see `llmuses report`)"
+        );
+    }
+    let _ = writeln!(
+        out,
+        " {:<26} {:>14} {:>14} {:>9}  {:<22} verdict",
+        "", "before", "after", "change", "95 % confidence"
+    );
+    for change in &comparison.changes {
+        let figure = |estimate: Option<Estimate>| {
+            estimate.map_or_else(
+                || "n/a".to_owned(),
+                |estimate| change.metric.unit.format(estimate.value),
+            )
+        };
+        let _ = writeln!(
+            out,
+            " {:<26} {:>14} {:>14} {:>9}  {:<22} {}",
+            change.metric.title,
+            figure(change.before),
+            figure(change.after),
+            percent(change.change.map(|change| change.value)),
+            interval(change),
+            change.judgement.as_str()
+        );
+    }
+}
+
+fn percent(share: Option<f64>) -> String {
+    share.map_or_else(
+        || "-".to_owned(),
+        |share| format!("{:+.2} %", share * 100.0),
+    )
+}
+
+fn interval(change: &Change) -> String {
+    match change.change {
+        Some(Estimate {
+            low: Some(low),
+            high: Some(high),
+            ..
+        }) => format!("{:+.2} to {:+.2} %", low * 100.0, high * 100.0),
+        Some(Estimate {
+            low: Some(low),
+            high: None,
+            ..
+        }) => format!("{:+.2} % or more", low * 100.0),
+        Some(Estimate {
+            low: None,
+            high: Some(high),
+            ..
+        }) => format!("{:+.2} % or less", high * 100.0),
+        _ => "-".to_owned(),
+    }
+}
+
+/// The comparisons as JSON. Changes are shares of the first run.
+pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
+    let estimate = |estimate: Option<Estimate>| {
+        estimate.map(|estimate| {
+            json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })
+        })
+    };
+    let comparisons: Vec<Value> = comparisons
+        .iter()
+        .map(|comparison| {
+            let changes: Vec<Value> = comparison
+                .changes
+                .iter()
+                .map(|change| {
+                    json!({
+                        "metric": change.metric.name,
+                        "before": estimate(change.before),
+                        "after": estimate(change.after),
+                        "change": estimate(change.change),
+                        "verdict": change.judgement.as_str(),
+                    })
+                })
+                .collect();
+            json!({
+                "before": comparison.before,
+                "after": comparison.after,
+                "load": comparison.load,
+                "comparable": comparison.is_comparable(),
+                "different_work": comparison.different_work,
+                "different_circumstances": comparison.different_circumstances,
+                "changes": changes,
+            })
+        })
+        .collect();
+    json!({
+        "format": "llmuses.comparison",
+        "format_version": 1,
+        "confidence": 0.95,
+        "comparisons": comparisons,
+        "not_compared": alone,
+    })
+}

@@ -1,0 +1,15 @@
+//! The results of runs, whether they have just ended or come out of a database: one JSON document and
+//! one table of requests, the same to the digit from either side.
+
+mod csv;
+mod document;
+mod error;
+mod file;
+mod reader;
+mod rebuild;
+
+pub use csv::{CsvFile, CsvRow};
+pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
+pub use error::ResultsError;
+pub use file::{NewFile, Target};
+pub use reader::ResultsDatabase;
