@@ -13,6 +13,7 @@ mod measures;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
+mod results;
 mod stall;
 mod support;
 mod templates;

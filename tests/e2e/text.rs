@@ -38,6 +38,8 @@ fn help() {
         ("help_mock_server", &["mock-server", "--help"]),
         ("help_demo", &["demo", "--help"]),
         ("help_calibrate", &["calibrate", "--help"]),
+        ("help_report", &["report", "--help"]),
+        ("help_compare", &["compare", "--help"]),
     ] {
         let ended = run(program().args(arguments).env_remove("COLUMNS"));
         assert_eq!(ended.code, Some(0), "{name}");

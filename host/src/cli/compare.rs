@@ -22,7 +22,7 @@ pub(super) struct CompareArguments {
 
     /// End with code 1 where this holds: a change such as ttft_p99>+5% or qps<-3%, or a figure of the
     /// later run such as ttft_p99>200ms. May be given several times.
-    #[arg(long, value_name = "METRIC>LIMIT", value_parser = clap::value_parser!(Bound))]
+    #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound))]
     fail_if: Vec<Bound>,
 
     /// Changes up to this are no difference.

@@ -227,7 +227,8 @@ impl Metric {
                     .map(|slots| slots.iter().filter_map(Value::as_f64).collect())
                     .unwrap_or_default();
                 let seconds = timeline["slot_seconds"].as_f64().unwrap_or(1.0);
-                Some(Estimate::of_rate(rate, &slots, seconds))
+                let latency = totals[LATENCY]["mean_seconds"].as_f64().unwrap_or(0.0);
+                Some(Estimate::of_rate(rate, &slots, seconds, latency))
             }
             Source::Mean(key) => {
                 let spread = &totals[key];

@@ -33,8 +33,12 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
         )
         .map_err(failed)?;
     let mut rows = statement.query([run.id]).map_err(failed)?;
+    // Beginnings and ends of requests, for the most that were in flight at once.
+    let mut steps: Vec<(Moment, i64)> = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started).map_err(failed)?;
+        steps.push((outcome.exchange.intended, 1));
+        steps.push((outcome.exchange.end, -1));
         if row.get(1).map_err(failed)? {
             statistics.record_warmup(&outcome);
         } else {
@@ -45,6 +49,7 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     let circumstances = Circumstances {
         asked: run.plan["number"].as_u64(),
         issued: counts.completed + counts.warmup,
+        peak_in_flight: peak(steps),
         transport: run.plan["transport"]
             .as_str()
             .unwrap_or_default()
@@ -60,6 +65,19 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     run.verdict = Some(verdict_json(&doubts));
     run.summary = Some(summary(&statistics, &circumstances, &arrivals, &doubts));
     Ok(())
+}
+
+/// The highest sum on the way through the steps. Of steps at one moment, ends come first: a slot that
+/// becomes free takes its next request at the same moment.
+fn peak(mut steps: Vec<(Moment, i64)>) -> u64 {
+    steps.sort_unstable();
+    let mut now = 0_i64;
+    let mut peak = 0_i64;
+    for (_, step) in steps {
+        now += step;
+        peak = peak.max(now);
+    }
+    peak.unsigned_abs()
 }
 
 fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
@@ -235,6 +253,7 @@ mod tests {
             assert_eq!(totals[part], expected[part], "{part}");
         }
         assert_eq!(totals["requests"]["warmup"], 1);
+        assert_eq!(totals["requests"]["peak_in_flight"], 9);
         let verdict = runs[0].verdict.as_ref().unwrap();
         assert_eq!(verdict["trusted"], false);
     }
