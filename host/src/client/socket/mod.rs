@@ -85,11 +85,15 @@ fn keep_stamping() -> Option<std::net::UdpSocket> {
     Some(socket)
 }
 
+/// Connections that carry no request. Boxed, since each stream's task would otherwise have room for one in
+/// every place through which a connection passes.
+type Idle = Rc<RefCell<Vec<Box<Connection>>>>;
+
 /// Connections of one client thread to one endpoint.
 #[derive(Debug)]
 pub struct SocketTransport {
     settings: SocketSettings,
-    idle: Rc<RefCell<Vec<Connection>>>,
+    idle: Idle,
 }
 
 impl SocketTransport {
@@ -103,14 +107,15 @@ impl SocketTransport {
 
     /// Opens a connection. Boxed, since every stream would otherwise have room for a TLS handshake in its
     /// task for as long as it lives.
-    async fn open(&self) -> Result<(Connection, ConnectionOpening), Failure> {
+    async fn open(&self) -> Result<(Box<Connection>, ConnectionOpening), Failure> {
         Box::pin(connect::open(&self.settings.target))
             .await
+            .map(|(connection, opening)| (Box::new(connection), opening))
             .map_err(ConnectError::into_failure)
     }
 
     /// A kept connection that is alive, the one used last first: it is the least likely to be closed.
-    async fn kept(&self) -> Option<Connection> {
+    async fn kept(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             if connection.is_alive().await {
@@ -130,7 +135,7 @@ impl SocketTransport {
 
     fn answered(
         &self,
-        connection: Connection,
+        connection: Box<Connection>,
         head: connection::Head,
         marks: Arc<Marks>,
     ) -> SocketResponse {
@@ -193,9 +198,9 @@ impl Transport for SocketTransport {
 #[derive(Debug)]
 pub struct SocketResponse {
     /// Absent once the connection has been given back.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     head: connection::Head,
-    idle: Rc<RefCell<Vec<Connection>>>,
+    idle: Idle,
     ended: Option<Moment>,
     marks: Arc<Marks>,
 }
