@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A request that is due.
 #[derive(Debug, Clone)]
@@ -143,17 +143,32 @@ async fn read_body<B: ResponseBody>(
     let reader = recording
         .reader
         .insert(BodyReader::new(response.header("content-type")));
+    // One timer for the whole body. It is set anew when it runs out, not with every piece.
+    let mut silence = pin!(sleep_until(Instant::now() + timeouts.read));
     loop {
-        let silence_ends = Instant::now() + timeouts.read;
-        let Ok(piece) = timeout_at(silence_ends, response.piece()).await else {
-            return Err(timed_out(
-                FailureKind::TimeoutRead,
-                "the response went silent for",
-                timeouts.read,
-                "--read-timeout",
-            ));
+        let waiting_since = Instant::now();
+        let piece = {
+            let mut next = pin!(response.piece());
+            loop {
+                tokio::select! {
+                    biased;
+                    piece = next.as_mut() => break piece?,
+                    () = silence.as_mut() => {
+                        let due = waiting_since + timeouts.read;
+                        if due <= Instant::now() {
+                            return Err(timed_out(
+                                FailureKind::TimeoutRead,
+                                "the response went silent for",
+                                timeouts.read,
+                                "--read-timeout",
+                            ));
+                        }
+                        silence.as_mut().reset(due);
+                    }
+                }
+            }
         };
-        let Some(piece) = piece? else { break };
+        let Some(piece) = piece else { break };
         recording.last_arrival = Some(piece.arrival);
         recording.stamps = response.stamps();
         reader.push(&piece.bytes, piece.arrival)?;
