@@ -59,7 +59,20 @@ pub fn not_taken(mut failure: Failure) -> Failure {
     failure
 }
 
-/// Sorts an error of hyper or of the system.
+/// The failure of a request whose connection ended before the response did.
+pub fn truncated() -> Failure {
+    Failure::new(FailureKind::Truncated, TRUNCATED)
+}
+
+/// The failure of a request that was answered with something else than HTTP.
+pub fn broken_rules(error: &(dyn Error + 'static)) -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        describe(FailureKind::Protocol, &[error]),
+    )
+}
+
+/// Sorts an error of the system.
 pub fn classify_error(error: &(dyn Error + 'static), stage: Stage) -> Failure {
     let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
     let connecting = (stage == Stage::Connect).then_some(FailureKind::Connect);
