@@ -184,6 +184,9 @@ fn finish(
             "{}",
             report::summary(&statistics, &circumstances, &plan.arrivals, &doubts)
         );
+        if let Some(line) = report::nothing_succeeded(&doubts) {
+            eprintln!("{line}");
+        }
     }
     let stored = stored.transpose()?;
     if let Some(stored) = &stored

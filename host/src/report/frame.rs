@@ -1,9 +1,10 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::counted;
+use super::text::{WIDTH, counted, one_line};
 use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, public_url};
 use crate::plugin::ParserInfo;
 use crate::sink::SinkSummary;
+use crate::stats::Doubt;
 
 /// One line that says what begins.
 pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
@@ -29,6 +30,15 @@ pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
         parser.name,
         parser.version
     )
+}
+
+/// One line that says that not a single request succeeded, and with what most of them failed. For whoever
+/// keeps standard output for programs, and sees standard error alone.
+pub fn nothing_succeeded(doubts: &[Doubt]) -> Option<String> {
+    doubts
+        .iter()
+        .find(|doubt| matches!(doubt, Doubt::NothingSucceeded { .. }))
+        .map(|doubt| format!("error: {}", one_line(&doubt.figure(), 5 * WIDTH)))
 }
 
 /// Lines that say where the results are, and what went wrong with keeping them.

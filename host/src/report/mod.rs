@@ -14,6 +14,6 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{closing, opening};
+pub use frame::{closing, nothing_succeeded, opening};
 pub use progress::{Progress, progress_line};
 pub use summary::summary;
