@@ -59,5 +59,12 @@ pub fn closing(stored: &SinkSummary) -> String {
                 .unwrap_or("no reason was given")
         ));
     }
+    if let Some(reason) = &stored.log_left {
+        text.push_str(&format!(
+            "warning: {path}-wal belongs to {path} and has to stay beside it; it could not be made part \
+             of it: {reason}\n",
+            path = stored.path.display()
+        ));
+    }
     text
 }
