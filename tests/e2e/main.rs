@@ -23,3 +23,4 @@ mod templates;
 mod text;
 mod tls;
 mod tls_server;
+mod verdict;
