@@ -27,6 +27,15 @@ pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
     }
 }
 
+/// Has a write fail that would make a file larger than this user may have, instead of the program being
+/// killed for it: whoever wrote says what was lost, and the run goes on.
+pub fn outlive_full_files() {
+    // SAFETY: the call sets a disposition that the system knows, and no code of ours runs in a handler.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new()

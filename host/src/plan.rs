@@ -60,6 +60,8 @@ pub struct Plan {
     pub debug: bool,
     /// What carries requests.
     pub transport: TransportChoice,
+    /// Whether that was left to this program, which then says why it chose so.
+    pub transport_by_auto: bool,
     /// Whether the connections of a closed loop are opened before it begins.
     pub warm_connections: bool,
     /// How many threads carry requests.
@@ -216,6 +218,15 @@ impl TransportChoice {
             Self::Reqwest => "reqwest",
         }
     }
+
+    /// What speaks for it, where nobody asked for another.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Socket if cfg!(target_os = "linux") => "HTTP/1.1, stamped by the kernel",
+            Self::Socket => "HTTP/1.1, over connections of our own",
+            Self::Reqwest => "HTTP/1.1, or HTTP/2 where a TLS server offers it",
+        }
+    }
 }
 
 /// What the database keeps.
@@ -284,6 +295,7 @@ impl Plan {
             insecure: false,
             debug: false,
             transport: TransportChoice::Socket,
+            transport_by_auto: true,
             warm_connections: true,
             client_threads: default_client_threads(),
             compile_cache: true,

@@ -313,6 +313,9 @@ fn finish(
         } else {
             print!("{}", finished.summary);
         }
+        if let Some(line) = report::nothing_succeeded(&doubts) {
+            eprintln!("{line}");
+        }
     }
     let stored = stored.transpose()?;
     // Of a sweep, the last run says where the results of all are.

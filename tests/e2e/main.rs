@@ -1,7 +1,9 @@
 //! End-to-end tests: the real program, real sockets, real WebAssembly. No network beyond loopback, no
 //! fixed port, and every child process ends with the test that started it.
 
+mod agreement;
 mod calibrate;
+mod connections;
 mod datasets;
 mod demo;
 mod external;
@@ -9,13 +11,17 @@ mod failures;
 mod flags;
 mod helpers;
 mod hostile;
+mod large;
 mod measures;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
 mod results;
+mod slow;
 mod stall;
 mod support;
 mod templates;
 mod text;
 mod tls;
+mod tls_server;
+mod verdict;

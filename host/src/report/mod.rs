@@ -15,7 +15,7 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{closing, opening};
+pub use frame::{closing, nothing_succeeded, opening};
 pub use progress::{Progress, progress_line};
 pub use summary::summary;
 pub use sweep::{load_name, sweep_summary};

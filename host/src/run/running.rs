@@ -185,6 +185,7 @@ impl Running {
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
             transport: plan.transport.as_str().to_owned(),
+            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
             backlog_waits: self.pipeline.gauge.backlog_waits(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),

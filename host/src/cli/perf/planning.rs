@@ -1,7 +1,7 @@
 //! From what was typed for `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
-use super::{PerfArguments, SaveArgument};
+use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup,
@@ -143,6 +143,7 @@ impl PerfArguments {
             insecure: self.insecure,
             debug: self.debug,
             transport: self.transport.choice(),
+            transport_by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
             client_threads,
             compile_cache: !self.no_compile_cache,
