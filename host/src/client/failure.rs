@@ -68,7 +68,7 @@ pub fn truncated() -> Failure {
 pub fn broken_rules(error: &(dyn Error + 'static)) -> Failure {
     Failure::new(
         FailureKind::Protocol,
-        describe(FailureKind::Protocol, &[error]),
+        describe(FailureKind::Protocol, false, &[error]),
     )
 }
 
