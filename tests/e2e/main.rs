@@ -9,10 +9,15 @@ mod failures;
 mod flags;
 mod helpers;
 mod hostile;
+#[cfg(unix)]
+mod live;
 mod measures;
+mod metrics;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
+#[cfg(unix)]
+mod pty;
 mod results;
 mod stall;
 mod support;
