@@ -1,6 +1,7 @@
 //! Ctrl-C, and the polite end that other programs ask for: the first asks the run to end early, the
 //! second ends the program at once.
 
+use crate::terminal;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -43,11 +44,11 @@ fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
         .spawn(move || {
             for _ in signals.forever() {
                 if interrupted.swap(true, Ordering::Relaxed) {
-                    eprintln!("ended at once; what was stored so far is kept");
+                    terminal::leave("ended at once; what was stored so far is kept");
                     std::process::exit(EXIT_CODE_INTERRUPTED);
                 }
-                eprintln!(
-                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)"
+                terminal::say(
+                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)",
                 );
             }
         })?;

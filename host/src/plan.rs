@@ -74,6 +74,8 @@ pub struct Plan {
     pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
+    /// The live view, in place of progress lines. `None` where nobody watches.
+    pub live_view: Option<LiveView>,
     /// Whether the summary goes to standard error, since standard output is taken.
     pub summary_to_stderr: bool,
     /// What the parser may take.
@@ -229,6 +231,13 @@ impl TransportChoice {
     }
 }
 
+/// How a run shows on a terminal while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveView {
+    /// Whether in colour.
+    pub colour: bool,
+}
+
 /// What the database keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Save {
@@ -302,6 +311,7 @@ impl Plan {
             save: Save::Full,
             require_valid: false,
             quiet: false,
+            live_view: None,
             summary_to_stderr: false,
             bounds: Bounds::default(),
         }

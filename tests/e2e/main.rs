@@ -12,10 +12,15 @@ mod flags;
 mod helpers;
 mod hostile;
 mod large;
+#[cfg(unix)]
+mod live;
 mod measures;
+mod metrics;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
+#[cfg(unix)]
+mod pty;
 mod results;
 mod slow;
 mod stall;
