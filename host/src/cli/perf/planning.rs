@@ -25,8 +25,9 @@ impl PerfArguments {
         let outputs = Outputs {
             json: self.json.as_deref().map(Target::of),
             csv: self.csv.as_deref().map(Target::of),
+            html: self.html.as_deref().map(Target::of),
         };
-        let on_stdout = [&outputs.json, &outputs.csv]
+        let on_stdout = [&outputs.json, &outputs.csv, &outputs.html]
             .into_iter()
             .filter(|target| **target == Some(Target::StandardOutput))
             .count();
