@@ -1,6 +1,7 @@
 //! End-to-end tests: the real program, real sockets, real WebAssembly. No network beyond loopback, no
 //! fixed port, and every child process ends with the test that started it.
 
+mod agreement;
 mod calibrate;
 mod datasets;
 mod demo;
@@ -9,11 +10,13 @@ mod failures;
 mod flags;
 mod helpers;
 mod hostile;
+mod html;
 mod measures;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
 mod results;
+mod schema;
 mod stall;
 mod support;
 mod templates;
