@@ -13,6 +13,7 @@ pub mod clock;
 pub mod compare;
 pub mod exchange;
 pub mod ground_truth;
+pub mod html;
 pub mod interrupt;
 pub mod kernel_io;
 pub mod live;

@@ -15,6 +15,7 @@ use crate::client::capacity::CapacityError;
 use crate::client::socket::TlsError;
 use crate::client::worker::WorkerError;
 use crate::clock::Clock;
+use crate::html::report_page;
 use crate::interrupt;
 use crate::live::Board;
 use crate::metrics::{About, Exporter, MetricsError};
@@ -124,6 +125,8 @@ pub struct Outputs {
     pub csv: Option<Target>,
     /// The address at which Prometheus gets live figures.
     pub metrics: Option<SocketAddr>,
+    /// The page.
+    pub html: Option<Target>,
 }
 
 /// Those who look on while a run goes on.
@@ -179,11 +182,18 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
             .map_err(RunError::Output)
     };
     let json = make("--json", &outputs.json)?;
+    let html = match make("--html", &outputs.html) {
+        Ok(html) => html,
+        Err(error) => {
+            json.into_iter().for_each(NewFile::discard);
+            return Err(error);
+        }
+    };
     let csv = match make("--csv", &outputs.csv) {
         Ok(Some(file)) => Some(CsvFile::start("--csv", file)?),
         Ok(None) => None,
         Err(error) => {
-            json.into_iter().for_each(NewFile::discard);
+            json.into_iter().chain(html).for_each(NewFile::discard);
             return Err(error);
         }
     };
@@ -208,7 +218,7 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     if results.is_empty()
         && let Some(error) = failure
     {
-        json.into_iter().for_each(NewFile::discard);
+        json.into_iter().chain(html).for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
         return Err(error);
     }
@@ -219,9 +229,12 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         if let Some(csv) = onlookers.csv {
             csv.finish()?;
         }
+        let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
         if let Some(json) = json {
-            let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
             json.write(&format!("{:#}\n", document(&runs)))?;
+        }
+        if let Some(html) = html {
+            html.write(&report_page(&runs))?;
         }
         Ok(())
     };

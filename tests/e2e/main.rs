@@ -11,6 +11,7 @@ mod failures;
 mod flags;
 mod helpers;
 mod hostile;
+mod html;
 mod large;
 #[cfg(unix)]
 mod live;
@@ -22,6 +23,8 @@ mod parsers;
 #[cfg(unix)]
 mod pty;
 mod results;
+mod same_figures;
+mod schema;
 mod slow;
 mod stall;
 mod support;

@@ -3,6 +3,7 @@
 use super::Outcome;
 use super::values::percent;
 use crate::compare::{Bound, Results, compare, table, to_json};
+use crate::html::comparison_page;
 use crate::results::{NewFile, Target};
 use clap::Args;
 use std::path::PathBuf;
@@ -32,6 +33,10 @@ pub(super) struct CompareArguments {
     /// Write the comparison as JSON to a new file; - for standard output.
     #[arg(long, value_name = "FILE")]
     json: Option<String>,
+
+    /// Write the comparison as a page that needs no network to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<String>,
 }
 
 /// Runs `llmuses compare`.
@@ -42,18 +47,32 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         .map(|file| Results::load(file))
         .collect::<Result<Vec<_>, _>>()?;
     let json = arguments.json.as_deref().map(Target::of);
+    let html = arguments.html.as_deref().map(Target::of);
+    let taken = [&json, &html]
+        .into_iter()
+        .any(|target| *target == Some(Target::StandardOutput));
     let file = json
-        .as_ref()
-        .map(|target| NewFile::make("--json", target))
+        .map(|target| NewFile::make("--json", &target))
         .transpose()?;
+    let page = match html.map(|target| NewFile::make("--html", &target)) {
+        Some(Err(error)) => {
+            file.into_iter().for_each(NewFile::discard);
+            return Err(error.into());
+        }
+        Some(Ok(page)) => Some(page),
+        None => None,
+    };
     // At least two were typed.
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
-    if json != Some(Target::StandardOutput) {
+    if !taken {
         print!("{}", table(&comparisons, &alone));
     }
     if let Some(file) = file {
         file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
+    }
+    if let Some(page) = page {
+        page.write(&comparison_page(&results, &comparisons, &alone))?;
     }
     let mut broken: Vec<String> = arguments
         .fail_if

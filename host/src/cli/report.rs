@@ -1,6 +1,7 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
+use crate::html::report_page;
 use crate::results::{CsvFile, NewFile, ResultsDatabase, Target, document};
 use anyhow::Context;
 use clap::Args;
@@ -20,6 +21,10 @@ pub(super) struct ReportArguments {
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE")]
     csv: Option<String>,
+
+    /// Write the results as a page that needs no network to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<String>,
 }
 
 /// Runs `llmuses report`.
@@ -28,7 +33,8 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let runs = database.runs()?;
     let json = arguments.json.as_deref().map(Target::of);
     let csv = arguments.csv.as_deref().map(Target::of);
-    if json.is_none() && csv.is_none() {
+    let html = arguments.html.as_deref().map(Target::of);
+    if json.is_none() && csv.is_none() && html.is_none() {
         for run in &runs {
             if runs.len() > 1 {
                 println!("Run {} of {}:", run.id, runs.len());
@@ -41,6 +47,9 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     }
     if let Some(target) = json {
         NewFile::make("--json", &target)?.write(&format!("{:#}\n", document(&runs)))?;
+    }
+    if let Some(target) = html {
+        NewFile::make("--html", &target)?.write(&report_page(&runs))?;
     }
     if let Some(target) = csv {
         let file = NewFile::make("--csv", &target)?;

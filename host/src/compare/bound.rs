@@ -166,7 +166,7 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::Estimate;
+    use crate::compare::{Estimate, Places};
 
     fn comparison(before: f64, after: f64, half: f64) -> Comparison {
         let estimate = |value: f64| Estimate {
@@ -179,6 +179,7 @@ mod tests {
             before: "a.db".to_owned(),
             after: "b.db".to_owned(),
             load: "parallel 1".to_owned(),
+            places: Places::default(),
             different_work: Vec::new(),
             different_circumstances: Vec::new(),
             doubted: Vec::new(),

@@ -14,5 +14,6 @@ pub use bound::{Bound, BoundError};
 pub use interval::Estimate;
 pub use load::{CompareError, Results};
 pub use metric::{METRICS, Metric};
-pub use pairing::{Change, Comparison, Judgement, compare};
+pub use pairing::{Change, Comparison, Judgement, Places, compare};
+pub(crate) use table::change_text;
 pub use table::{table, to_json};

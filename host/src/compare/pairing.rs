@@ -84,6 +84,17 @@ pub struct Change {
     pub judgement: Judgement,
 }
 
+/// Where the two runs of a comparison stand.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Places {
+    /// The first run, among the runs of the first file.
+    pub before: usize,
+    /// The file of the other run, among all files: 0 is the first one.
+    pub file: usize,
+    /// The other run, among the runs of its file.
+    pub after: usize,
+}
+
 /// Two runs held against one another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
@@ -93,6 +104,8 @@ pub struct Comparison {
     pub after: String,
     /// The load of both in words.
     pub load: String,
+    /// Where both stand.
+    pub places: Places,
     /// What of the work differs; runs are comparable where it is empty. Names with both values.
     pub different_work: Vec<String>,
     /// What else differs.
@@ -116,16 +129,27 @@ impl Comparison {
 pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparison>, Vec<String>) {
     let mut comparisons = Vec::new();
     let mut alone = Vec::new();
-    for other in others {
+    for (file, other) in (1..).zip(others) {
         if let ([before], [after]) = (base.runs.as_slice(), other.runs.as_slice()) {
-            comparisons.push(pair((&base.name, before), (&other.name, after), margin));
+            let places = Places {
+                file,
+                ..Places::default()
+            };
+            let (before, after) = ((base.name.as_str(), before), (other.name.as_str(), after));
+            comparisons.push(pair(before, after, places, margin));
             continue;
         }
-        for before in &base.runs {
+        for (place, before) in base.runs.iter().enumerate() {
             let load = load_of(before);
-            match other.runs.iter().find(|run| load_of(run) == load) {
+            match other.runs.iter().position(|run| load_of(run) == load) {
                 Some(after) => {
-                    comparisons.push(pair((&base.name, before), (&other.name, after), margin));
+                    let places = Places {
+                        before: place,
+                        file,
+                        after,
+                    };
+                    let after = (other.name.as_str(), &other.runs[after]);
+                    comparisons.push(pair((&base.name, before), after, places, margin));
                 }
                 None => alone.push(format!("{load} is in {} alone", base.name)),
             }
@@ -147,7 +171,7 @@ fn load_of(run: &Value) -> String {
     )
 }
 
-fn pair(before: (&str, &Value), after: (&str, &Value), margin: f64) -> Comparison {
+fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f64) -> Comparison {
     let ((before_name, before), (after_name, after)) = (before, after);
     let differing = |names: &[(&str, &str)]| {
         let mut found: Vec<String> = names
@@ -208,6 +232,7 @@ fn pair(before: (&str, &Value), after: (&str, &Value), margin: f64) -> Compariso
         before: before_name.to_owned(),
         after: after_name.to_owned(),
         load: load_of(after),
+        places,
         different_work,
         different_circumstances,
         doubted,

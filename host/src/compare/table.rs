@@ -63,14 +63,15 @@ fn one(out: &mut String, comparison: &Comparison) {
             change.metric.title,
             figure(change.before),
             figure(change.after),
-            percent(change.change.map(|change| change.value)),
+            change_text(change.change.map(|change| change.value)),
             interval(change),
             change.judgement.as_str()
         );
     }
 }
 
-fn percent(share: Option<f64>) -> String {
+/// A change as percent, with its sign.
+pub(crate) fn change_text(share: Option<f64>) -> String {
     share.map_or_else(
         || "-".to_owned(),
         |share| format!("{:+.2} %", share * 100.0),

@@ -2,7 +2,7 @@
 //! where times come from, failures; and last the verdict.
 
 use super::spreads;
-use super::text::{UNKNOWN, WIDTH, counted, fixed, one_line, percent, push_wrapped};
+use super::text::{UNKNOWN, WIDTH, counted, fixed, one_line, percent, push_wrapped, sentence};
 use crate::plan::Arrivals;
 use crate::plugin::CallCost;
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, TokenTotals};
@@ -92,14 +92,6 @@ pub(super) fn verdict(out: &mut String, doubts: &[Doubt]) {
 
 fn line(out: &mut String, label: &str, text: &str) {
     push_wrapped(out, &format!(" {label:<LABEL$}"), text);
-}
-
-fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .map_or_else(String::new, |c| c.to_uppercase().collect());
-    format!("{first}{}.", letters.as_str())
 }
 
 fn origin(statistics: &RunStatistics) -> String {

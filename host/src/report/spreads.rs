@@ -1,7 +1,7 @@
 //! The tables of a summary: how the times are spread, and the parser's own figures.
 
 use super::table::{Cell, Table};
-use super::text::{counted, one_line, push_wrapped};
+use super::text::{counted, one_line, push_wrapped, short_figure, time_decimals};
 use crate::stats::{Figures, Percentile, RunStatistics, Spread};
 use std::time::Duration;
 
@@ -108,12 +108,7 @@ fn spread_row(name: &str, spread: &Spread) -> Vec<Cell> {
         None => row.extend((0..6).map(|_| Cell::new("-"))),
         Some(((mean, percentiles), max)) => {
             let millis = |time: Duration| time.as_secs_f64() * 1e3;
-            // One more digit than a long time deserves would only widen the table.
-            let decimals = match millis(max) {
-                max if max < 1e4 => 3,
-                max if max < 1e5 => 2,
-                _ => 1,
-            };
+            let decimals = time_decimals(millis(max));
             let figure = |figure: f64| format!("{figure:.decimals$}");
             row.push(Cell::new(figure(mean * 1e3)));
             for (percentile, time) in COLUMNS.into_iter().zip(percentiles) {
@@ -169,22 +164,12 @@ pub(super) fn metrics(out: &mut String, statistics: &RunStatistics) {
 }
 
 fn figures_row(name: &str, figures: &Figures) -> Vec<Cell> {
-    let mut row = vec![Cell::new(name), Cell::new(short(figures.mean()))];
+    let mut row = vec![Cell::new(name), Cell::new(short_figure(figures.mean()))];
     for percentile in [Percentile::P50, Percentile::P90, Percentile::P99] {
-        let text = short(figures.percentile(percentile));
+        let text = short_figure(figures.percentile(percentile));
         row.push(Cell::marked(text, percentile.is_short(figures.samples())));
     }
-    row.push(Cell::new(short(figures.max())));
+    row.push(Cell::new(short_figure(figures.max())));
     row.push(Cell::new(figures.samples().to_string()));
     row
-}
-
-/// A figure of unknown size: three decimals, or an exponent where those would not show it.
-fn short(figure: f64) -> String {
-    let magnitude = figure.abs();
-    if figure == 0.0 || (1e-2..1e7).contains(&magnitude) {
-        format!("{figure:.3}")
-    } else {
-        format!("{figure:.3e}")
-    }
 }

@@ -6,10 +6,10 @@ use std::fmt::Write;
 pub(super) const WIDTH: usize = 100;
 
 /// What is printed where a run does not know a figure.
-pub(super) const UNKNOWN: &str = "n/a";
+pub(crate) const UNKNOWN: &str = "n/a";
 
 /// A figure with that many decimals.
-pub(super) fn fixed(figure: Option<f64>, decimals: usize) -> String {
+pub(crate) fn fixed(figure: Option<f64>, decimals: usize) -> String {
     figure.map_or_else(
         || UNKNOWN.to_owned(),
         |figure| format!("{figure:.decimals$}"),
@@ -29,19 +29,19 @@ pub(super) fn rounded(figure: Option<f64>, decimals: usize) -> String {
 }
 
 /// A share from 0 to 1 as percent.
-pub(super) fn percent(share: f64) -> String {
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
 /// A count with its noun, in the singular or with an `s`.
-pub(super) fn counted(count: u64, noun: &str) -> String {
+pub(crate) fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
 }
 
 /// Text from outside on one line, cut after `most` characters: no control character of a server gets
 /// to the terminal.
-pub(super) fn one_line(text: &str, most: usize) -> String {
+pub(crate) fn one_line(text: &str, most: usize) -> String {
     let clean: String = text
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -51,6 +51,35 @@ pub(super) fn one_line(text: &str, most: usize) -> String {
     match line.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line,
+    }
+}
+
+/// Text as a sentence: a capital at its beginning, and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters
+        .next()
+        .map_or_else(String::new, |c| c.to_uppercase().collect());
+    format!("{first}{}.", letters.as_str())
+}
+
+/// How many decimals times get whose longest has that many milliseconds: one more digit than a long time
+/// deserves would only widen a table.
+pub(crate) fn time_decimals(longest_millis: f64) -> usize {
+    match longest_millis {
+        max if max < 1e4 => 3,
+        max if max < 1e5 => 2,
+        _ => 1,
+    }
+}
+
+/// A figure of unknown size: three decimals, or an exponent where those would not show it.
+pub(crate) fn short_figure(figure: f64) -> String {
+    let magnitude = figure.abs();
+    if figure == 0.0 || (1e-2..1e7).contains(&magnitude) {
+        format!("{figure:.3}")
+    } else {
+        format!("{figure:.3e}")
     }
 }
 

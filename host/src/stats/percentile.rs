@@ -103,13 +103,13 @@ fn samples_in_tail(n: u64, p: f64) -> u64 {
         // At most n, for the deviation is above zero and the mean below n.
         return (mean - Z * deviation).floor().max(0.0) as u64;
     }
-    // P(B = 0) = (1 − p)^n does not underflow for a mean of 500 and p up to 1/2; for p near 1, n is small.
-    let mut of_this = (n as f64 * (1.0 - p).ln()).exp();
+    // As logarithms: P(B = 0) = (1 − p)^n is below every float where p is above 1/2 and n some hundreds.
+    let mut log_of_this = n as f64 * (1.0 - p).ln();
     let mut so_far = 0.0;
     let mut k = 0;
-    while k < n && so_far + of_this <= TAIL {
-        so_far += of_this;
-        of_this *= (n - k) as f64 / (k + 1) as f64 * p / (1.0 - p);
+    while k < n && so_far + log_of_this.exp() <= TAIL {
+        so_far += log_of_this.exp();
+        log_of_this += ((n - k) as f64 / (k + 1) as f64 * p / (1.0 - p)).ln();
         k += 1;
     }
     k
@@ -164,6 +164,22 @@ mod tests {
         let exact = samples_in_tail(999, 0.5);
         let approximate = samples_in_tail(1001, 0.5);
         assert!(approximate.abs_diff(exact) <= 2, "{exact} {approximate}");
+    }
+
+    #[test]
+    fn an_interval_holds_its_percentile_whatever_the_number_of_samples() {
+        for percentile in Percentile::ALL {
+            for samples in (1..2000).chain([10_000, 100_000, 1_000_000]) {
+                let rank = percentile.rank(samples);
+                let (lower, upper) = percentile.interval_ranks(samples);
+                let (lower, upper) = (lower.unwrap_or(1), upper.unwrap_or(samples));
+                assert!(
+                    lower <= rank && rank <= upper,
+                    "{} of {samples}: {rank} is not in {lower} to {upper}",
+                    percentile.label()
+                );
+            }
+        }
     }
 
     #[test]

@@ -28,8 +28,9 @@ impl PerfArguments {
             json: self.json.as_deref().map(Target::of),
             csv: self.csv.as_deref().map(Target::of),
             metrics: self.metrics_listen,
+            html: self.html.as_deref().map(Target::of),
         };
-        let on_stdout = [&outputs.json, &outputs.csv]
+        let on_stdout = [&outputs.json, &outputs.csv, &outputs.html]
             .into_iter()
             .filter(|target| **target == Some(Target::StandardOutput))
             .count();

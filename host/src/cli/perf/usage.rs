@@ -71,7 +71,9 @@ pub enum UsageError {
         max: u64,
     },
     /// Two outputs for standard output.
-    #[error("--json - and --csv - cannot both have standard output: give one of them a file")]
+    #[error(
+        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
+    )]
     TwoOnStandardOutput,
     /// Every request would be of the warm-up.
     #[error(

@@ -1,0 +1,29 @@
+//! Results as one HTML file each: nothing is fetched, from nowhere, and nothing is asked of a server.
+//!
+//! Every number is text, with the digits of the text report; the full value and its place in the document
+//! of results stand beside it, in a `data` element. Charts are drawn by a script from the document itself,
+//! which the page carries. It is small whatever the run was: curves and timeline have a few hundred points
+//! at most, so that nothing needs to be thinned out for drawing.
+//!
+//! Names and messages come from servers and files. What goes through a template is escaped, and in the
+//! document of the page no character is left that HTML knows. Only what this room makes of numbers is
+//! markup. The room takes values of `results` and `compare` and gives back text; it neither prints nor
+//! writes, and nothing in it can fail, so that it has no error type.
+
+mod chart;
+mod comparison;
+mod drawn;
+mod facts;
+mod figure;
+mod headline;
+mod page;
+mod run;
+mod spreads;
+mod sweep;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+pub use comparison::comparison_page;
+pub use sweep::report_page;
