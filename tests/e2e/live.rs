@@ -20,7 +20,15 @@ fn perf(bench: &Bench, mock: &Mock, arguments: &[&str]) -> Command {
 
 /// Fails the test where anything of the view is left.
 fn assert_clean(screen: &str) {
-    for left in ["[=", "[>", "[ ", "in flight", "TTFT  ", "Last ", "\u{1b}"] {
+    for left in [
+        "[=",
+        "[>",
+        "[ ",
+        " in flight\n",
+        "TTFT  ",
+        "Last ",
+        "\u{1b}",
+    ] {
         assert!(!screen.contains(left), "`{left}` is left:\n{screen}");
     }
 }
@@ -117,7 +125,10 @@ fn it_follows_the_width_of_the_terminal() {
         let last = written.split("\x1b[J").nth(2).unwrap_or_default();
         assert!(last.contains(wanted), "{columns}: {last:?}");
         for line in last.split("\r\n") {
-            let text = line.replace("\x1b[36m", "").replace("\x1b[0m", "");
+            let text = line
+                .replace("\x1b[36m", "")
+                .replace("\x1b[0m", "")
+                .replace('\r', "");
             let text = text.split('\x1b').next().unwrap_or_default();
             assert!(text.len() <= columns.into(), "{columns}: {text:?}");
         }
@@ -137,7 +148,7 @@ fn an_interrupt_is_told_above_it_and_then_shown() {
     );
     terminal.wait_for(|screen| screen.contains(" of 50 done"));
     terminal.press(CTRL_C);
-    let screen = terminal.wait_for(|screen| screen.contains("parallel 2, waiting for the last"));
+    let screen = terminal.wait_for(|screen| screen.contains("parallel 2, draining"));
     assert_eq!(
         screen.matches("interrupted: no further").count(),
         1,
@@ -160,7 +171,7 @@ fn a_second_interrupt_ends_at_once_and_leaves_nothing() {
     );
     terminal.wait_for(|screen| screen.contains(" of 50 done"));
     terminal.signal(libc::SIGTERM);
-    terminal.wait_for(|screen| screen.contains("waiting for the last"));
+    terminal.wait_for(|screen| screen.contains("draining"));
     terminal.press(CTRL_C);
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(130), "{screen}");
@@ -220,7 +231,8 @@ fn start_with(command: &Command, variable: &str) -> Terminal {
             None => with.env_remove(name),
         };
     }
-    Terminal::start(&mut with, 80, 24, Stdout::Nowhere)
+    // Wide enough for a progress line.
+    Terminal::start(&mut with, 500, 24, Stdout::Nowhere)
 }
 
 #[test]

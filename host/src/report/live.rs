@@ -184,7 +184,7 @@ fn load(snapshot: &Snapshot, labelled: bool) -> Row {
     items.push(load_name(&snapshot.arrivals));
     match snapshot.phase {
         Phase::WarmingUp => items.push("warming up".to_owned()),
-        Phase::Draining => items.push("waiting for the last".to_owned()),
+        Phase::Draining => items.push("draining".to_owned()),
         Phase::Issuing | Phase::Over => {}
     }
     Row::new(label, items)
