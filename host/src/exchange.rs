@@ -50,25 +50,36 @@ pub struct ResponseHead {
     pub at: Moment,
 }
 
-/// One response event: where its data ends in the buffer, and when it was complete.
+/// One response event: where its data lies, and when it was complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct ResponseEvent {
+    /// The segment that holds its data.
+    segment: u32,
+    /// Where its data ends in the segment. It begins where that of the event before it ends, or with the
+    /// segment.
     end: u32,
     arrival: Moment,
 }
 
-/// The data of a response, event by event, in one buffer.
+/// The data of a response, event by event.
 ///
 /// For a stream: the data of each server-sent event without `[DONE]`. For a plain response: its one
-/// body. One buffer with offsets, since a vector for every chunk of every stream would cost more
-/// memory than the chunks.
+/// body. The data lie one after the other in a few segments: a vector for every chunk of every stream would
+/// cost more memory than the chunks, and one that grows would be copied over and over and leave holes behind
+/// that thousands of streams at once do not fill.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseLog {
-    data: Vec<u8>,
+    segments: Vec<Vec<u8>>,
+    /// Bytes in all segments.
+    bytes: usize,
     events: Vec<ResponseEvent>,
     streamed: bool,
     done: Option<Moment>,
 }
+
+/// The room of a segment, where no larger event needs more: the first ones have less, since many responses
+/// are short.
+const SEGMENT: std::ops::RangeInclusive<usize> = 256..=4 << 10;
 
 impl ResponseLog {
     /// The most bytes that a response may have: offsets are 32 bits wide, and a server that sends more
@@ -85,22 +96,34 @@ impl ResponseLog {
     /// [`Self::LIMIT_EVENTS`].
     #[must_use]
     pub fn push(&mut self, data: &[u8], arrival: Moment) -> bool {
-        if self.data.len() + data.len() > Self::LIMIT_BYTES
-            || self.events.len() >= Self::LIMIT_EVENTS
-        {
+        if self.bytes + data.len() > Self::LIMIT_BYTES || self.events.len() >= Self::LIMIT_EVENTS {
             return false;
         }
-        self.data.extend_from_slice(data);
-        // The limit above is far below 2^32.
-        let end = self.data.len() as u32;
-        self.events.push(ResponseEvent { end, arrival });
+        let fits = |segment: &Vec<u8>| segment.capacity() - segment.len() >= data.len();
+        if !self.segments.last().is_some_and(fits) {
+            let room = self.bytes.clamp(*SEGMENT.start(), *SEGMENT.end());
+            self.segments.push(Vec::with_capacity(room.max(data.len())));
+        }
+        self.bytes += data.len();
+        // The limits above are far below 2^32, and a segment holds an event, which may be an empty one.
+        let number = self.segments.len() as u32 - 1;
+        if let Some(segment) = self.segments.last_mut() {
+            segment.extend_from_slice(data);
+            self.events.push(ResponseEvent {
+                segment: number,
+                end: segment.len() as u32,
+                arrival,
+            });
+        }
         true
     }
 
     /// Gives back the memory that was kept ready for more, once there will be no more: a finished
     /// response may wait a while for the parser and for the database.
     pub fn shrink(&mut self) {
-        self.data.shrink_to_fit();
+        if let Some(last) = self.segments.last_mut() {
+            last.shrink_to_fit();
+        }
         self.events.shrink_to_fit();
     }
 
@@ -146,23 +169,31 @@ impl ResponseLog {
 
     /// The data of event `index`.
     pub fn data(&self, index: usize) -> Option<&[u8]> {
-        let end = self.events.get(index)?.end as usize;
-        let start = match index.checked_sub(1) {
-            Some(before) => self.events[before].end as usize,
-            None => 0,
-        };
-        self.data.get(start..end)
+        let event = self.events.get(index)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.events.get(before));
+        self.between(before, event)
     }
 
     /// The data of all events, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> + '_ {
-        let mut start = 0;
+        let mut before = None;
         self.events.iter().map(move |event| {
-            let end = event.end as usize;
-            let data = &self.data[start..end];
-            start = end;
+            let data = self.between(before, event).unwrap_or_default();
+            before = Some(event);
             data
         })
+    }
+
+    /// The data of an event, by the one before it.
+    fn between(&self, before: Option<&ResponseEvent>, event: &ResponseEvent) -> Option<&[u8]> {
+        let start = before
+            .filter(|before| before.segment == event.segment)
+            .map_or(0, |before| before.end);
+        self.segments
+            .get(event.segment as usize)?
+            .get(start as usize..event.end as usize)
     }
 }
 
@@ -368,6 +399,25 @@ mod tests {
         assert_eq!(log.data(3), None);
         assert_eq!(log.arrival(1), Some(Moment::from_nanos(2)));
         assert_eq!(log.len(), 3);
+    }
+
+    #[test]
+    fn a_log_of_any_sizes_gives_back_what_went_in() {
+        let sizes = [0, 0, 1, 255, 1, 4096, 0, 3, 10_000, 1, 4000, 97, 0];
+        let mut log = ResponseLog::default();
+        let events: Vec<Vec<u8>> = (0..200)
+            .map(|index| vec![index as u8; sizes[index % sizes.len()]])
+            .collect();
+        for event in &events {
+            assert!(log.push(event, Moment::default()));
+        }
+        log.shrink();
+        assert!(log.iter().eq(events.iter().map(Vec::as_slice)));
+        for (index, event) in events.iter().enumerate() {
+            assert_eq!(log.data(index), Some(event.as_slice()));
+        }
+        assert!(log.push(b"more", Moment::default()));
+        assert_eq!(log.data(200), Some(b"more".as_slice()));
     }
 
     #[test]

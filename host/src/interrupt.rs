@@ -1,6 +1,7 @@
 //! Ctrl-C, and the polite end that other programs ask for: the first asks the run to end early, the
 //! second ends the program at once.
 
+use crate::terminal;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,6 +28,15 @@ pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
     }
 }
 
+/// Has a write fail that would make a file larger than this user may have, instead of the program being
+/// killed for it: whoever wrote says what was lost, and the run goes on.
+pub fn outlive_full_files() {
+    // SAFETY: the call sets a disposition that the system knows, and no code of ours runs in a handler.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
 fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     std::thread::Builder::new()
@@ -34,11 +44,11 @@ fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
         .spawn(move || {
             for _ in signals.forever() {
                 if interrupted.swap(true, Ordering::Relaxed) {
-                    eprintln!("ended at once; what was stored so far is kept");
+                    terminal::leave("ended at once; what was stored so far is kept");
                     std::process::exit(EXIT_CODE_INTERRUPTED);
                 }
-                eprintln!(
-                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)"
+                terminal::say(
+                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)",
                 );
             }
         })?;

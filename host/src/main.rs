@@ -5,6 +5,7 @@ use llmuses::cli::{Cli, Outcome, exit_code};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    llmuses::interrupt::outlive_full_files();
     match Cli::parse().execute() {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,

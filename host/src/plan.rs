@@ -60,6 +60,8 @@ pub struct Plan {
     pub debug: bool,
     /// What carries requests.
     pub transport: TransportChoice,
+    /// Whether that was left to this program, which then says why it chose so.
+    pub transport_by_auto: bool,
     /// Whether the connections of a closed loop are opened before it begins.
     pub warm_connections: bool,
     /// How many threads carry requests.
@@ -72,6 +74,8 @@ pub struct Plan {
     pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
+    /// The live view, in place of progress lines. `None` where nobody watches.
+    pub live_view: Option<LiveView>,
     /// Whether the summary goes to standard error, since standard output is taken.
     pub summary_to_stderr: bool,
     /// What the parser may take.
@@ -216,6 +220,22 @@ impl TransportChoice {
             Self::Reqwest => "reqwest",
         }
     }
+
+    /// What speaks for it, where nobody asked for another.
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Socket if cfg!(target_os = "linux") => "HTTP/1.1, stamped by the kernel",
+            Self::Socket => "HTTP/1.1, over connections of our own",
+            Self::Reqwest => "HTTP/1.1, or HTTP/2 where a TLS server offers it",
+        }
+    }
+}
+
+/// How a run shows on a terminal while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveView {
+    /// Whether in colour.
+    pub colour: bool,
 }
 
 /// What the database keeps.
@@ -284,12 +304,14 @@ impl Plan {
             insecure: false,
             debug: false,
             transport: TransportChoice::Socket,
+            transport_by_auto: true,
             warm_connections: true,
             client_threads: default_client_threads(),
             compile_cache: true,
             save: Save::Full,
             require_valid: false,
             quiet: false,
+            live_view: None,
             summary_to_stderr: false,
             bounds: Bounds::default(),
         }

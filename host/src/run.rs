@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::html::report_page;
 use crate::interrupt;
 use crate::live::Board;
+use crate::metrics::{About, Exporter, MetricsError};
 use crate::parse::ParseError;
 use crate::plan::{Plan, Save};
 use crate::plugin::{CallError, LoadError};
@@ -25,7 +26,9 @@ use crate::report;
 use crate::results::{CsvFile, NewFile, ResultsError, StoredRun, Target, document};
 use crate::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
+use crate::terminal::{self, View};
 use crate::workload::{DatasetError, SourceError, TokenizerError};
+use std::net::SocketAddr;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +72,9 @@ pub enum RunError {
     /// The run is over, and its results could not be written.
     #[error(transparent)]
     Results(ResultsError),
+    /// Live figures cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
     /// It was interrupted before it began.
     #[error("interrupted before the first request")]
     Interrupted,
@@ -82,6 +88,7 @@ impl RunError {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) | Self::Output(_) => true,
+            Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(error) => matches!(
                 error,
@@ -109,13 +116,15 @@ pub struct RunResult {
     pub record: StoredRun,
 }
 
-/// Where results go beside the database and the summary.
+/// Where results and live figures go beside the database and the summary.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
     /// The JSON document.
     pub json: Option<Target>,
     /// The table of requests.
     pub csv: Option<Target>,
+    /// The address at which Prometheus gets live figures.
+    pub metrics: Option<SocketAddr>,
     /// The page.
     pub html: Option<Target>,
 }
@@ -159,6 +168,12 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
 pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+    let board = outputs.metrics.map(|_| Board::default());
+    // Before anything else is made, and until all is over.
+    let _exporter = match (plans.first(), outputs.metrics, &board) {
+        (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
+        _ => None,
+    };
     let make = |flag, target: &Option<Target>| {
         target
             .as_ref()
@@ -182,7 +197,7 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
             return Err(error);
         }
     };
-    let onlookers = Onlookers { csv, board: None };
+    let onlookers = Onlookers { csv, board };
     let mut results = Vec::new();
     let mut failure = None;
     for plan in plans {
@@ -230,6 +245,15 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     }
 }
 
+/// Serves live figures, and says where.
+fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, MetricsError> {
+    let exporter = Exporter::start(address, About::of(plan), board.clone())?;
+    if !plan.quiet {
+        terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
+    }
+    Ok(exporter)
+}
+
 /// Prints the loads side by side, and which of them were not run.
 fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
     let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
@@ -270,7 +294,7 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
         Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
     };
     if !plan.quiet {
-        eprintln!("{}", report::opening(plan, prepared.parser.info()));
+        terminal::say(report::opening(plan, prepared.parser.info()));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
         .and_then(|(pipeline, start)| pipeline.begin(start, source));
@@ -284,12 +308,24 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
             return Err(error);
         }
     };
+    let watched = plan.live_view.filter(|_| !plan.quiet);
+    let board = onlookers
+        .board
+        .clone()
+        .or_else(|| watched.map(|_| Board::default()));
+    // Where there is no thread for a view, there are lines.
+    let view = watched
+        .zip(board.clone())
+        .and_then(|(look, board)| View::start(board, look).ok());
     let destinations = Destinations {
         rows: database.as_ref().filter(|_| plan.save == Save::Full),
         csv: onlookers.csv.as_ref(),
-        board: onlookers.board.clone(),
+        board,
+        progress_lines: !plan.quiet && view.is_none(),
     };
     let collected = pipeline.collect(plan, &prepared, destinations, origin, &interrupted);
+    // What follows is for the place where it stood.
+    drop(view);
     finish(plan, record, database, collected)
 }
 
@@ -325,6 +361,9 @@ fn finish(
             eprint!("{}", finished.summary);
         } else {
             print!("{}", finished.summary);
+        }
+        if let Some(line) = report::nothing_succeeded(&doubts) {
+            eprintln!("{line}");
         }
     }
     let stored = stored.transpose()?;

@@ -632,9 +632,19 @@ fn transport() {
         &["--transport", "reqwest"],
     ] {
         let (bench, mock) = (Bench::new(), quick_mock());
-        good(&bench, &mock, &[&["--prompt", "x"], arguments].concat());
+        let ended = good(&bench, &mock, &[&["--prompt", "x"], arguments].concat());
         let rows = bench.rows("SELECT transport, stamps FROM run");
         said.push(json!(rows[0]));
+        let told = paragraph(&ended.stdout, "Arrival times");
+        // What was not chosen by the user is told with the reason.
+        let carrier = match arguments.last() {
+            Some(&chosen) if chosen != "auto" => format!("; transport: {chosen}"),
+            _ if cfg!(target_os = "linux") => {
+                "; transport: socket (auto: HTTP/1.1, stamped by the kernel)".to_owned()
+            }
+            _ => "; transport: socket (auto: HTTP/1.1, over connections of our own)".to_owned(),
+        };
+        assert!(told.ends_with(&carrier), "{arguments:?}: {told}");
     }
     assert_eq!(said[0][0], "socket");
     if cfg!(target_os = "linux") {

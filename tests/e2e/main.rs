@@ -3,6 +3,7 @@
 
 mod agreement;
 mod calibrate;
+mod connections;
 mod datasets;
 mod demo;
 mod external;
@@ -11,14 +12,24 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod large;
+#[cfg(unix)]
+mod live;
 mod measures;
+mod metrics;
 mod misbehaving;
 mod odd_forms;
 mod parsers;
+#[cfg(unix)]
+mod pty;
 mod results;
+mod same_figures;
 mod schema;
+mod slow;
 mod stall;
 mod support;
 mod templates;
 mod text;
 mod tls;
+mod tls_server;
+mod verdict;

@@ -386,45 +386,6 @@ fn bytes_that_are_no_character() {
     )]);
 }
 
-#[test]
-fn a_connection_for_every_request() {
-    let mut bytes = head(
-        "200 OK",
-        &["content-type: text/event-stream", "connection: close"],
-    )
-    .into_bytes();
-    bytes.extend(usual_body().bytes());
-    for transport in TRANSPORTS {
-        let server =
-            Misbehaving::start(vec![Step::Request, Step::Write(bytes.clone()), Step::Close]);
-        let run = Run::of(&server.chat(), &["--transport", transport, "-n", "5"]);
-        let rows = run.rows();
-        assert_eq!(rows.len(), 5, "{transport}");
-        for row in rows {
-            assert!(row.success, "{transport}: {}: {}", row.kind, row.error);
-            assert_eq!(row.messages, usual(), "{transport}");
-        }
-        assert_eq!(server.heads().len(), 5, "{transport}");
-        assert_eq!(server.connections(), 5, "{transport}");
-    }
-}
-
-#[test]
-fn one_connection_for_all_requests() {
-    for transport in TRANSPORTS {
-        let server = Misbehaving::start(vec![
-            Step::Request,
-            Step::Write(streamed(usual_body(), 40)),
-            Step::Again,
-        ]);
-        let run = Run::of(&server.chat(), &["--transport", transport, "-n", "20"]);
-        assert_eq!(run.ended.code, Some(0), "{transport}: {}", run.ended.stderr);
-        assert_eq!(run.count("Succeed requests"), Some(20), "{transport}");
-        assert_eq!(server.heads().len(), 20, "{transport}");
-        assert_eq!(server.connections(), 1, "{transport}");
-    }
-}
-
 /// The end of a body in chunks is a chunk of its own. What comes after the last event is waited for, and is
 /// part of the latency, but of no event.
 #[test]

@@ -60,12 +60,40 @@ pub fn run(command: &mut Command) -> Ended {
     wait(child)
 }
 
+/// Runs a command to its end, and tells the most memory that it had at once, in bytes.
+pub fn run_measured(command: &mut Command) -> (Ended, u64) {
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut peak = 0;
+    let ended = wait_and(child, |process| peak = peak.max(peak_memory(process)));
+    (ended, peak)
+}
+
+/// The most memory that a process has had so far, in bytes.
+pub fn peak_memory(process: u32) -> u64 {
+    std::fs::read_to_string(format!("/proc/{process}/status"))
+        .ok()
+        .and_then(|status| {
+            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+            line.split_whitespace().nth(1)?.parse::<u64>().ok()
+        })
+        .map_or(0, |kibibytes| kibibytes << 10)
+}
+
 /// Waits for a child whose standard output and error are pipes.
-pub fn wait(mut child: Child) -> Ended {
+pub fn wait(child: Child) -> Ended {
+    wait_and(child, |_| ())
+}
+
+fn wait_and(mut child: Child, mut look: impl FnMut(u32)) -> Ended {
     let deadline = Instant::now() + LONGEST_RUN;
     let output = reader(child.stdout.take());
     let error = reader(child.stderr.take());
     let status = loop {
+        look(child.id());
         if let Some(status) = child.try_wait().expect("the child can be waited for") {
             break status;
         }

@@ -1,7 +1,10 @@
 //! TLS: a certificate that nobody vouches for is refused, unless `--insecure` says otherwise; and the
 //! protocol is what both sides agree on.
 
-use crate::misbehaving::{Failing, Run, TRANSPORTS, delta, event, none, problems};
+use crate::misbehaving::{Failing, Run, TRANSPORTS, delta, event, none, perf, problems};
+use crate::support::{self, Bench};
+use crate::tls_server::{self, Identity, NAMES, configuration};
+use base64::Engine;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -9,58 +12,38 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, Version};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio_rustls::TlsAcceptor;
+use tokio::net::TcpStream;
+use tokio_rustls::server::TlsStream;
 
-/// A server with a certificate of its own making, on a thread.
+/// A server that answers every request, and notes in which version of HTTP it came.
 struct TlsServer {
-    address: SocketAddr,
+    server: tls_server::TlsServer,
     versions: Arc<Mutex<Vec<Version>>>,
-    stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<()>>,
 }
 
 impl TlsServer {
-    /// Starts it with these protocols on offer.
+    /// Starts it with a certificate of its own making and these protocols on offer.
     fn start(protocols: &[&str]) -> Self {
-        let config = Arc::new(configuration(protocols));
-        let versions = Arc::new(Mutex::new(Vec::new()));
-        let (stop, stopped) = oneshot::channel();
-        let (tell, told) = std::sync::mpsc::channel();
+        Self::with(Identity::self_signed(), protocols)
+    }
+
+    /// Starts it with this certificate.
+    fn with(identity: Identity, protocols: &[&str]) -> Self {
+        let versions = Arc::default();
         let seen = Arc::clone(&versions);
-        let thread = std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .expect("a runtime");
-            runtime.block_on(async move {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-                    .await
-                    .expect("a free port");
-                tell.send(listener.local_addr().expect("it is bound"))
-                    .expect("the test waits for it");
-                tokio::select! {
-                    () = serve(listener, TlsAcceptor::from(config), seen) => {}
-                    _ = stopped => {}
-                }
-            });
-        });
+        let serve = move |stream| serve(stream, Arc::clone(&seen));
         Self {
-            address: told.recv().expect("the server starts"),
+            server: tls_server::TlsServer::start(configuration(identity, protocols), serve),
             versions,
-            stop: Some(stop),
-            thread: Some(thread),
         }
     }
 
     fn url(&self) -> String {
-        format!("https://localhost:{}/v1", self.address.port())
+        self.server.url()
     }
 
     /// The HTTP versions of the requests that it saw.
@@ -69,65 +52,73 @@ impl TlsServer {
     }
 }
 
-impl Drop for TlsServer {
-    fn drop(&mut self) {
-        drop(self.stop.take());
-        if let Some(thread) = self.thread.take() {
-            thread.join().ok();
+async fn serve(stream: TlsStream<TcpStream>, versions: Arc<Mutex<Vec<Version>>>) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let versions = Arc::clone(&versions);
+        async move {
+            versions
+                .lock()
+                .expect("no request panics")
+                .push(request.version());
+            // The whole request, before it is answered.
+            request.into_body().collect().await.ok();
+            let body = event(delta("x")) + &event("[DONE]");
+            let mut response = Response::new(Full::new(Bytes::from(body)));
+            response.headers_mut().insert(
+                "content-type",
+                http::HeaderValue::from_static("text/event-stream"),
+            );
+            Ok::<_, Infallible>(response)
+        }
+    });
+    auto::Builder::new(TokioExecutor::new())
+        .serve_connection(TokioIo::new(stream), service)
+        .await
+        .ok();
+}
+
+/// An authority that the program is told to trust.
+struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::new([]).expect("no names are good names");
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key");
+        let issuer = CertifiedIssuer::self_signed(params, key).expect("a certificate");
+        Self { issuer }
+    }
+
+    /// A certificate for these names that ends with a year.
+    fn vouches_for(&self, names: &[&str], last_year: i32) -> Identity {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).expect("good names");
+        params.not_before = date_time_ymd(2000, 1, 1);
+        params.not_after = date_time_ymd(last_year, 12, 31);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        Identity {
+            certificate: certificate.der().clone(),
+            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
         }
     }
-}
 
-fn configuration(protocols: &[&str]) -> rustls::ServerConfig {
-    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
-    let own = rcgen::generate_simple_self_signed(names).expect("a certificate");
-    let key = PrivatePkcs8KeyDer::from(own.signing_key.serialize_der());
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the usual versions")
-        .with_no_client_auth()
-        .with_single_cert(vec![own.cert.der().clone()], key.into())
-        .expect("key and certificate fit");
-    config.alpn_protocols = protocols
-        .iter()
-        .map(|protocol| protocol.as_bytes().to_vec())
-        .collect();
-    config
-}
+    /// Its own certificate as files of trusted ones hold it.
+    fn pem(&self) -> String {
+        let text = base64::engine::general_purpose::STANDARD.encode(self.issuer.der());
+        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+    }
 
-/// Takes connections until it is dropped.
-async fn serve(listener: TcpListener, acceptor: TlsAcceptor, versions: Arc<Mutex<Vec<Version>>>) {
-    while let Ok((stream, _)) = listener.accept().await {
-        let (acceptor, versions) = (acceptor.clone(), Arc::clone(&versions));
-        tokio::spawn(async move {
-            // A client that refuses the certificate ends the handshake.
-            let Ok(stream) = acceptor.accept(stream).await else {
-                return;
-            };
-            let service = service_fn(|request: Request<Incoming>| {
-                let versions = Arc::clone(&versions);
-                async move {
-                    versions
-                        .lock()
-                        .expect("no request panics")
-                        .push(request.version());
-                    // The whole request, before it is answered.
-                    request.into_body().collect().await.ok();
-                    let body = event(delta("x")) + &event("[DONE]");
-                    let mut response = Response::new(Full::new(Bytes::from(body)));
-                    response.headers_mut().insert(
-                        "content-type",
-                        http::HeaderValue::from_static("text/event-stream"),
-                    );
-                    Ok::<_, Infallible>(response)
-                }
-            });
-            auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-                .ok();
-        });
+    /// Runs `perf` against a server with this identity, as somebody who trusts the authority.
+    fn run(&self, identity: Identity, transport: &str) -> Run {
+        let server = TlsServer::with(identity, &["h2", "http/1.1"]);
+        let bench = Bench::new();
+        let trusted = bench.file("trusted.pem", self.pem());
+        let mut command = perf(&bench, &server.url(), &["--transport", transport]);
+        let ended = support::run(command.env("SSL_CERT_FILE", trusted));
+        Run { bench, ended }
     }
 }
 
@@ -190,4 +181,43 @@ fn a_server_that_speaks_http_2_alone() {
     };
     let run = Run::of(&server.url(), &["--insecure"]);
     none(vec![("socket".to_owned(), problems(&run, 1, &expected))]);
+}
+
+#[test]
+fn a_certificate_that_is_trusted_and_does_not_fit() {
+    let authority = Authority::new();
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        let good = authority.run(authority.vouches_for(&NAMES, 2999), transport);
+        assert_eq!(
+            good.ended.code,
+            Some(0),
+            "{transport}: {}",
+            good.ended.stderr
+        );
+        for (name, identity, says) in [
+            (
+                "expired",
+                authority.vouches_for(&NAMES, 2001),
+                "certificate expired",
+            ),
+            (
+                "of another name",
+                authority.vouches_for(&["example.com"], 2999),
+                "not valid for name",
+            ),
+        ] {
+            let expected = Failing {
+                kind: "tls",
+                says: vec!["the TLS handshake failed", says],
+                ..Failing::default()
+            };
+            let run = authority.run(identity, transport);
+            found.push((
+                format!("{name} over {transport}"),
+                problems(&run, 1, &expected),
+            ));
+        }
+    }
+    none(found);
 }

@@ -8,6 +8,7 @@ use super::server_process::ServerProcess;
 use crate::ground_truth::comparison;
 use crate::plan::{Arrivals, ParserChoice, Plan, PromptSource, Save};
 use crate::run::run;
+use crate::terminal;
 use clap::Args;
 
 /// The sample that ships in the program.
@@ -76,6 +77,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
         }
         None => plan.save = Save::Nothing,
     }
+    plan.live_view = terminal::live_view();
     let result = run(plan)?;
     let truth = server.truth()?;
     print!("{}", comparison(&truth, &result.statistics));

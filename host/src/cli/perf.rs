@@ -8,11 +8,14 @@ pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
-use super::values::{Pair, count, count_of_slots, objectives, pair, rate, seconds, warmup};
+use super::values::{
+    Pair, count, count_of_slots, listen_address, objectives, pair, rate, seconds, warmup,
+};
 use crate::plan::{Objectives, TransportChoice, Warmup};
 use crate::plugin::builtin_names;
 use crate::run::{RunResult, run_all};
 use clap::{Args, ValueEnum};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -226,6 +229,15 @@ pub(super) struct PerfArguments {
         help_heading = "Results"
     )]
     log_every_n_query: u64,
+
+    /// Progress lines on a terminal too, in place of the live view.
+    #[arg(long, help_heading = "Results")]
+    no_progress: bool,
+
+    /// Serve live figures for Prometheus at http://ADDR/metrics, such as 127.0.0.1:9464; port 0 is a free
+    /// one.
+    #[arg(long, value_name = "ADDR", value_parser = listen_address, help_heading = "Results")]
+    metrics_listen: Option<SocketAddr>,
 
     /// Show requests and responses on standard error, credentials blanked.
     #[arg(long, help_heading = "Results")]

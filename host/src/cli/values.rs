@@ -2,6 +2,7 @@
 
 use crate::plan::{Objectives, Warmup};
 use serde_json::Value;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 /// A `K=V` pair.
@@ -46,6 +47,16 @@ pub(super) fn parameter(text: &str) -> Value {
         return Value::Number(number);
     }
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+}
+
+/// Reads an address to listen at, `HOST:PORT`.
+pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
+    let wrong = || {
+        "it should be ADDRESS:PORT, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all networks of this machine"
+            .to_owned()
+    };
+    let mut addresses = text.trim().to_socket_addrs().map_err(|_| wrong())?;
+    addresses.next().ok_or_else(wrong)
 }
 
 /// Reads a positive number of seconds, fractions allowed.

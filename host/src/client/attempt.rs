@@ -7,11 +7,11 @@ use crate::clock::{Clock, Moment};
 use crate::exchange::{Exchange, Failure, FailureKind, ResponseHead, StampQuality};
 use crate::plan::Timeouts;
 use std::future::Future;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A request that is due.
 #[derive(Debug, Clone)]
@@ -54,10 +54,19 @@ pub async fn attempt<T: Transport>(
     };
     let begun = Instant::now();
     let result = {
-        let driven = drive(transport, timeouts, &job, &marks, &mut recording, begun);
+        // Pinned here and passed on by reference: a future that is moved into another takes its room twice,
+        // and there is one of these for every stream.
+        let mut driven = pin!(drive(
+            transport,
+            timeouts,
+            &job,
+            &marks,
+            &mut recording,
+            begun
+        ));
         let bounded = async {
             match timeouts.total {
-                Some(total) => match timeout_at(begun + total, driven).await {
+                Some(total) => match timeout_at(begun + total, driven.as_mut()).await {
                     Ok(result) => result,
                     Err(_) => Err(timed_out(
                         FailureKind::TimeoutTotal,
@@ -66,7 +75,7 @@ pub async fn attempt<T: Transport>(
                         "--total-timeout",
                     )),
                 },
-                None => driven.await,
+                None => driven.as_mut().await,
             }
         };
         tokio::select! {
@@ -89,8 +98,10 @@ async fn drive<T: Transport>(
     begun: Instant,
 ) -> Result<(), Failure> {
     let body = RequestBody(Arc::clone(&job.body));
-    let sending = transport.send(body, Arc::clone(marks));
-    let mut response = head_within(sending, timeouts, marks, begun).await?;
+    let mut response = {
+        let sending = pin!(transport.send(body, Arc::clone(marks)));
+        head_within(sending, timeouts, marks, begun).await?
+    };
     recording.head = Some(ResponseHead {
         status: response.status(),
         at: marks.clock().now(),
@@ -132,17 +143,32 @@ async fn read_body<B: ResponseBody>(
     let reader = recording
         .reader
         .insert(BodyReader::new(response.header("content-type")));
+    // One timer for the whole body. It is set anew when it runs out, not with every piece.
+    let mut silence = pin!(sleep_until(Instant::now() + timeouts.read));
     loop {
-        let silence_ends = Instant::now() + timeouts.read;
-        let Ok(piece) = timeout_at(silence_ends, response.piece()).await else {
-            return Err(timed_out(
-                FailureKind::TimeoutRead,
-                "the response went silent for",
-                timeouts.read,
-                "--read-timeout",
-            ));
+        let waiting_since = Instant::now();
+        let piece = {
+            let mut next = pin!(response.piece());
+            loop {
+                tokio::select! {
+                    biased;
+                    piece = next.as_mut() => break piece?,
+                    () = silence.as_mut() => {
+                        let due = waiting_since + timeouts.read;
+                        if due <= Instant::now() {
+                            return Err(timed_out(
+                                FailureKind::TimeoutRead,
+                                "the response went silent for",
+                                timeouts.read,
+                                "--read-timeout",
+                            ));
+                        }
+                        silence.as_mut().reset(due);
+                    }
+                }
+            }
         };
-        let Some(piece) = piece? else { break };
+        let Some(piece) = piece else { break };
         recording.last_arrival = Some(piece.arrival);
         recording.stamps = response.stamps();
         reader.push(&piece.bytes, piece.arrival)?;
@@ -157,18 +183,17 @@ async fn read_body<B: ResponseBody>(
 /// Waits for the head of the response: as long as connecting may take, then, from the moment at which
 /// the request was sent, as long as the server may be silent.
 async fn head_within<R>(
-    sending: impl Future<Output = Result<R, Failure>>,
+    mut sending: Pin<&mut impl Future<Output = Result<R, Failure>>>,
     timeouts: &Timeouts,
     marks: &Marks,
     begun: Instant,
 ) -> Result<R, Failure> {
-    let mut sending = pin!(sending);
     // The transport itself watches over connecting; the time for reading on top of it is for a
     // request that waits for a place on a connection which is there.
     let mut deadline = begun + timeouts.connect + timeouts.read;
     let mut first_look = begun + timeouts.read;
     loop {
-        if let Ok(result) = timeout_at(first_look.min(deadline), &mut sending).await {
+        if let Ok(result) = timeout_at(first_look.min(deadline), sending.as_mut()).await {
             return result;
         }
         match marks.sent() {
@@ -233,7 +258,9 @@ fn finish(
     if let (Err(_), Some(reader)) = (&result, &mut reader) {
         reader.abandon(end);
     }
-    let (response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
+    let (mut response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
+    // It may wait a while for the parser and for the database.
+    response.shrink();
     let failure = match result {
         Err(mut failure) => {
             if failure.kind == FailureKind::HttpStatus

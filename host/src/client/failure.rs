@@ -59,7 +59,20 @@ pub fn not_taken(mut failure: Failure) -> Failure {
     failure
 }
 
-/// Sorts an error of hyper or of the system.
+/// The failure of a request whose connection ended before the response did.
+pub fn truncated() -> Failure {
+    Failure::new(FailureKind::Truncated, TRUNCATED)
+}
+
+/// The failure of a request that was answered with something else than HTTP.
+pub fn broken_rules(error: &(dyn Error + 'static)) -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        describe(FailureKind::Protocol, false, &[error]),
+    )
+}
+
+/// Sorts an error of the system.
 pub fn classify_error(error: &(dyn Error + 'static), stage: Stage) -> Failure {
     let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
     let connecting = (stage == Stage::Connect).then_some(FailureKind::Connect);
@@ -81,7 +94,8 @@ fn sort(
             Stage::Head => FailureKind::Send,
             Stage::Body => FailureKind::Truncated,
         });
-    Failure::new(kind, describe(kind, told))
+    let handshaking = stage == Stage::Connect || connecting.is_some();
+    Failure::new(kind, describe(kind, handshaking, told))
 }
 
 /// An error and its causes, outermost first.
@@ -147,22 +161,23 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
             if hyper.to_string().starts_with("error writing") {
                 return Some(FailureKind::Send);
             }
-            // What HTTP/2 says when a stream or connection is reset or told to go away.
-            let cause = hyper.source().map(ToString::to_string).unwrap_or_default();
-            if hyper.to_string().starts_with("http2 error") {
-                return Some(
-                    if cause.contains("broken pipe") || cause.contains("reset by peer") {
-                        FailureKind::Truncated
-                    } else {
-                        FailureKind::Protocol
-                    },
-                );
-            }
+        }
+        if let Some(http2) = error.downcast_ref::<h2::Error>() {
+            // The server reset the stream, sent the client away, or was gone: it ended the answer. What
+            // this side found wrong with the frames is a breach of the rules.
+            return Some(if http2.is_remote() || http2.is_io() {
+                FailureKind::Truncated
+            } else {
+                FailureKind::Protocol
+            });
         }
     }
     os_errors(chain).find_map(|error| match error.kind() {
-        io::ErrorKind::BrokenPipe => Some(FailureKind::Send),
-        io::ErrorKind::ConnectionReset
+        // The system says so of a write. Without the system's code it is HTTP/2 that speaks of a connection
+        // which was closed under a stream.
+        io::ErrorKind::BrokenPipe if error.raw_os_error().is_some() => Some(FailureKind::Send),
+        io::ErrorKind::BrokenPipe
+        | io::ErrorKind::ConnectionReset
         | io::ErrorKind::ConnectionAborted
         | io::ErrorKind::UnexpectedEof
         | io::ErrorKind::NotConnected => Some(FailureKind::Truncated),
@@ -176,11 +191,12 @@ const TRUNCATED: &str = "the connection ended before the response did";
 const NOT_WRITTEN: &str = "the request could not be written";
 
 /// What happened, from the outside in, without words that only say where in the client it happened.
-fn describe(kind: FailureKind, told: &[&(dyn Error + 'static)]) -> String {
+fn describe(kind: FailureKind, handshaking: bool, told: &[&(dyn Error + 'static)]) -> String {
     let what = match kind {
         FailureKind::Dns => "no address for the host",
         FailureKind::Connect => "no connection",
-        FailureKind::Tls => "the TLS handshake failed",
+        FailureKind::Tls if handshaking => "the TLS handshake failed",
+        FailureKind::Tls => "the TLS connection broke",
         FailureKind::Send => NOT_WRITTEN,
         FailureKind::TimeoutConnect => "no connection in time (--connect-timeout)",
         FailureKind::Protocol => "the answer breaks the rules of HTTP",
@@ -205,6 +221,7 @@ fn is_filler(text: &str) -> bool {
     matches!(
         text,
         "client error (Connect)"
+            | "http2 error"
             | "client error (SendRequest)"
             | "tcp connect error"
             | "error reading a body from connection"

@@ -135,6 +135,7 @@ where
             .enable_all()
             .build()?;
         let transport = make_transport()?;
+        crate::priority::be_prompt();
         Ok(LocalSet::new().block_on(&runtime, async move {
             let openings = transport.warm(warm).await;
             // The receiver is there until all workers have said that they are ready.

@@ -8,6 +8,8 @@ mod board;
 mod buckets;
 mod recent;
 mod recorder;
+#[cfg(test)]
+pub(crate) mod tests_support;
 
 pub use board::Board;
 pub use buckets::{BOUNDS_SECONDS, Buckets};
@@ -21,7 +23,7 @@ use std::time::Duration;
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// The requests so far are of the warm-up.
+    /// No request that counts is over: those so far are of the warm-up.
     WarmingUp,
     /// Requests are issued.
     Issuing,

@@ -3,7 +3,7 @@
 use super::{Board, Buckets, Phase, Recent, Snapshot};
 use crate::clock::{Clock, Moment};
 use crate::exchange::Outcome;
-use crate::plan::{Arrivals, Plan};
+use crate::plan::{Arrivals, Plan, Warmup};
 use crate::stats::{Measurement, RunStatistics};
 use std::time::Duration;
 
@@ -32,6 +32,7 @@ pub struct Recorder {
     arrivals: Arrivals,
     asked: Option<u64>,
     duration: Option<Duration>,
+    warms_up: bool,
     recent: Recent,
     ttft: Buckets,
     tpot: Buckets,
@@ -51,6 +52,7 @@ impl Recorder {
             arrivals: plan.arrivals,
             asked: plan.expected_requests(),
             duration: plan.duration,
+            warms_up: plan.warmup != Warmup::Nothing,
             recent: Recent::default(),
             ttft: Buckets::default(),
             tpot: Buckets::default(),
@@ -59,19 +61,30 @@ impl Recorder {
         }
     }
 
-    /// Counts a request. `begun`: requests begun so far.
-    pub fn record(&mut self, outcome: &Outcome, statistics: &RunStatistics, begun: u64) {
+    /// Counts a request. `begun`: requests begun so far. One of the warm-up is in the figures of the last
+    /// seconds only: whoever watches wants to see what goes on.
+    pub fn record(
+        &mut self,
+        outcome: &Outcome,
+        statistics: &RunStatistics,
+        begun: u64,
+        warmup: bool,
+    ) {
         let measured = Measurement::of(outcome, statistics.origin());
         let elapsed = self.clock.now().since(self.start);
         let (ttft, tpot, tokens) = if outcome.succeeded() {
             let tokens = measured.completion_tokens.map_or(0, |count| count.tokens);
-            self.latency.record(measured.latency);
             (measured.ttft, measured.tpot, tokens)
         } else {
             (None, None, 0)
         };
-        for (buckets, time) in [(&mut self.ttft, ttft), (&mut self.tpot, tpot)] {
-            if let Some(time) = time {
+        let latency = outcome.succeeded().then_some(measured.latency);
+        for (buckets, time) in [
+            (&mut self.ttft, ttft),
+            (&mut self.tpot, tpot),
+            (&mut self.latency, latency),
+        ] {
+            if let Some(time) = time.filter(|_| !warmup) {
                 buckets.record(time);
             }
         }
@@ -84,7 +97,7 @@ impl Recorder {
             let counts = statistics.counts();
             let phase = if around.draining {
                 Phase::Draining
-            } else if counts.completed == 0 && counts.warmup > 0 {
+            } else if counts.completed == 0 && self.warms_up {
                 Phase::WarmingUp
             } else {
                 Phase::Issuing

@@ -3,6 +3,7 @@
 
 use super::bounds::Bounds;
 use super::text::{printable, shown_name};
+use crate::terminal;
 use bytes::Bytes;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -71,11 +72,11 @@ impl PluginLog {
         said.bytes = size;
         said.cut_bytes = said.cut_bytes.saturating_add(cut as u64);
         let more = if cut > 0 { "…" } else { "" };
-        eprintln!(
+        terminal::say(format!(
             "parser {} ({label}): {}{more}",
             said.parser,
             printable(line)
-        );
+        ));
     }
 
     /// Nothing panics while it holds the lock, so what is in it is whole in any case.
@@ -88,7 +89,7 @@ impl Drop for PluginLog {
     fn drop(&mut self) {
         let said = self.said();
         if said.cut_bytes > 0 || said.cut_lines > 0 {
-            eprintln!(
+            terminal::say(format!(
                 "parser {}: {} more lines and {} more bytes in all were not shown of its log ({} lines \
                  of {} KiB at most and {} KiB in all are; --plugin-log-lines, --plugin-log-kib)",
                 said.parser,
@@ -97,7 +98,7 @@ impl Drop for PluginLog {
                 self.lines,
                 LINE_BYTES >> 10,
                 self.bytes >> 10
-            );
+            ));
         }
     }
 }

@@ -265,10 +265,11 @@ fn stamps(statistics: &RunStatistics, circumstances: &Circumstances) -> String {
     } else {
         format!("from {}", sources.join(" and "))
     };
-    format!(
-        "{from}; transport: {}",
-        one_line(&circumstances.transport, 60)
-    )
+    let transport = one_line(&circumstances.transport, 60);
+    match circumstances.transport_reason {
+        Some(reason) => format!("{from}; transport: {transport} (auto: {reason})"),
+        None => format!("{from}; transport: {transport}"),
+    }
 }
 
 fn parser_cost(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<String> {

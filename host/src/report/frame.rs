@@ -1,9 +1,10 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::counted;
+use super::text::{WIDTH, counted, one_line};
 use crate::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
 use crate::plugin::ParserInfo;
 use crate::sink::SinkSummary;
+use crate::stats::Doubt;
 
 /// One line that says what begins.
 pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
@@ -47,6 +48,15 @@ pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {
     )
 }
 
+/// One line that says that not a single request succeeded, and with what most of them failed. For whoever
+/// keeps standard output for programs, and sees standard error alone.
+pub fn nothing_succeeded(doubts: &[Doubt]) -> Option<String> {
+    doubts
+        .iter()
+        .find(|doubt| matches!(doubt, Doubt::NothingSucceeded { .. }))
+        .map(|doubt| format!("error: {}", one_line(&doubt.figure(), 5 * WIDTH)))
+}
+
 /// Lines that say where the results are, and what went wrong with keeping them.
 pub fn closing(stored: &SinkSummary) -> String {
     let are = if stored.rows == 1 { "is" } else { "are" };
@@ -63,6 +73,13 @@ pub fn closing(stored: &SinkSummary) -> String {
                 .first_error
                 .as_deref()
                 .unwrap_or("no reason was given")
+        ));
+    }
+    if let Some(reason) = &stored.log_left {
+        text.push_str(&format!(
+            "warning: {path}-wal belongs to {path} and has to stay beside it; it could not be made part \
+             of it: {reason}\n",
+            path = stored.path.display()
         ));
     }
     text

@@ -1,10 +1,11 @@
-//! What a person reads: a progress line while a run goes on, and the summary at its end.
+//! What a person reads: progress while a run goes on, and the summary at its end.
 //!
 //! Pure functions from totals to text. Nothing here prints, reads a clock or can fail, so that the room
 //! has no error type. Lines of the summary fit 100 columns, as far as names and messages allow.
 
 mod details;
 mod frame;
+mod live;
 mod progress;
 mod spreads;
 mod summary;
@@ -15,7 +16,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
-pub use frame::{closing, opening};
+pub use frame::{closing, nothing_succeeded, opening};
+pub use live::{LiveLine, LiveText, live_text};
 pub use progress::{Progress, progress_line};
 pub use summary::summary;
 pub use sweep::{load_name, sweep_summary};

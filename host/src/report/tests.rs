@@ -32,7 +32,8 @@ fn circumstances(issued: u64) -> Circumstances {
         issued,
         client_busy: vec![0.12, 0.08],
         peak_in_flight: 2,
-        transport: "sockets with kernel stamps".to_owned(),
+        transport: "socket".to_owned(),
+        transport_reason: Some("HTTP/1.1, stamped by the kernel"),
         ..Circumstances::default()
     }
 }
@@ -199,6 +200,7 @@ fn an_open_loop_with_failures() {
         wall_clock_step_seconds: -1.25,
         interrupted: true,
         transport: "reqwest".to_owned(),
+        transport_reason: None,
         backlog_waits: 17,
         parser_cost: ParserCost {
             requests: CallCost {
@@ -256,6 +258,7 @@ fn nothing_came_at_all() {
     let statistics = statistics(Origin::Sent, []);
     let circumstances = Circumstances {
         transport: "reqwest".to_owned(),
+        transport_reason: None,
         stop_reason: Some("the data set has no entry of the wanted length".to_owned()),
         ..Circumstances::default()
     };

@@ -131,8 +131,10 @@ impl Pipeline {
                 targets,
             }) => {
                 let stop = Arc::clone(&self.stop);
-                let pace =
-                    move || pace(due_times, until, &bodies, &targets, &clock, started, &stop);
+                let pace = move || {
+                    crate::priority::be_prompt();
+                    pace(due_times, until, &bodies, &targets, &clock, started, &stop);
+                };
                 let pacer = std::thread::Builder::new().name("pacer".to_owned());
                 Some(pacer.spawn(pace)?)
             }

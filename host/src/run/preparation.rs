@@ -13,6 +13,7 @@ use crate::plugin::{
 use crate::redact::Secrets;
 use crate::sink::RunRecord;
 use crate::stats::Origin;
+use crate::terminal;
 use crate::workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -136,7 +137,9 @@ pub fn load_parser(
 ) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
-        eprintln!("warning: compiled parsers are not kept for the next run: {error}");
+        terminal::say(format!(
+            "warning: compiled parsers are not kept for the next run: {error}"
+        ));
     };
     let cache = if compile_cache {
         CompileCache::open().map_err(trouble).ok()

@@ -10,6 +10,7 @@ use crate::report::{self, Progress};
 use crate::results::{CsvFile, CsvRow};
 use crate::sink::Database;
 use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics};
+use crate::terminal;
 use crate::trace;
 use crate::workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,6 +35,8 @@ pub(super) struct Destinations<'a> {
     pub(super) rows: Option<&'a Database>,
     pub(super) csv: Option<&'a CsvFile>,
     pub(super) board: Option<Board>,
+    /// Whether progress is told line by line.
+    pub(super) progress_lines: bool,
 }
 
 impl Running {
@@ -46,7 +49,12 @@ impl Running {
         origin: Origin,
         interrupted: &AtomicBool,
     ) -> Collected {
-        let Destinations { rows, csv, board } = destinations;
+        let Destinations {
+            rows,
+            csv,
+            board,
+            progress_lines,
+        } = destinations;
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
             .with_objectives(plan.objectives);
@@ -67,12 +75,13 @@ impl Running {
                         statistics.record_warmup(&outcome);
                     } else {
                         statistics.record(&outcome);
-                        if let Some(live) = &mut live {
-                            live.record(&outcome, &statistics, self.pipeline.gauge.begun());
-                        }
+                    }
+                    if let Some(live) = &mut live {
+                        let begun = self.pipeline.gauge.begun();
+                        live.record(&outcome, &statistics, begun, warmup);
                     }
                     if plan.debug {
-                        eprint!("{}", trace::exchange(&outcome, &head));
+                        terminal::say(trace::exchange(&outcome, &head));
                     }
                     if let Some(csv) = csv {
                         let clock = &self.pipeline.clock;
@@ -82,10 +91,12 @@ impl Running {
                         rows.send(outcome, warmup);
                         if !told_of_trouble && let Some(trouble) = rows.trouble() {
                             told_of_trouble = true;
-                            eprintln!("error: results are not kept any more: {trouble}");
+                            terminal::say(format!(
+                                "error: results are not kept any more: {trouble}"
+                            ));
                         }
                     }
-                    if !plan.quiet
+                    if progress_lines
                         && !warmup
                         && statistics.counts().completed.is_multiple_of(plan.log_every)
                     {
@@ -129,7 +140,7 @@ impl Running {
             _ => self.pipeline.gauge.now(),
         };
         let progress = Progress::of(statistics, concurrency);
-        eprintln!("{}", report::progress_line(&progress, &jiff::Zoned::now()));
+        terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
     fn end(
@@ -185,6 +196,7 @@ impl Running {
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
             transport: plan.transport.as_str().to_owned(),
+            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
             backlog_waits: self.pipeline.gauge.backlog_waits(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),

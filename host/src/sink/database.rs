@@ -105,6 +105,9 @@ pub struct SinkSummary {
     pub not_kept: u64,
     /// Why, in the words of SQLite: the first error. `None` where all were kept.
     pub first_error: Option<String>,
+    /// Why the write-ahead log was left beside the file, in the words of SQLite: for want of space, most
+    /// likely. Nothing is lost as long as the two stay together. `None` where the file is all there is.
+    pub log_left: Option<String>,
 }
 
 /// An outcome on its way to the database.
@@ -268,7 +271,7 @@ impl Database {
             )
             .map(drop);
         let closed = close(connection);
-        completed.and(closed).map_err(|reason| SinkError::Finish {
+        completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
             reason,
         })?;
@@ -277,6 +280,7 @@ impl Database {
             rows,
             not_kept,
             first_error,
+            log_left: closed.err().map(|reason| reason.to_string()),
         })
     }
 }

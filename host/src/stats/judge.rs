@@ -42,6 +42,8 @@ pub struct Circumstances {
     pub interrupted: bool,
     /// The name of the transport.
     pub transport: String,
+    /// Why this program chose it. `None`: the user did.
+    pub transport_reason: Option<&'static str>,
     /// How often a client thread had to wait until the parser took a response.
     pub backlog_waits: u64,
     /// What the parser cost.

@@ -1,5 +1,5 @@
-//! How a time is spread over many requests: exact count, sum and extremes, and a histogram for the
-//! percentiles.
+//! How a time is spread over many requests: exact count, sum and extremes, and for the percentiles the
+//! samples themselves while they are few, then a histogram.
 
 use super::percentile::Percentile;
 use hdrhistogram::Histogram;
@@ -14,20 +14,23 @@ const DIGITS: u8 = 5;
 /// The lower and the upper bound of a percentile, where there are enough samples for it.
 pub type Interval = (Option<Duration>, Option<Duration>);
 
+/// The most samples that are kept as they are. A histogram that is as exact takes 1 to 11 MiB however few
+/// samples it has; so many samples take 128 KiB.
+const FEW: usize = 16 << 10;
+
 /// The spread of a time.
 ///
-/// Count, mean, minimum and maximum are exact. A percentile is nearest-rank over samples that were
-/// rounded to whole microseconds; up to 262 ms it is off by that rounding alone (0.5 µs), beyond by at
-/// most 1 part in 260,000 as well (0.03 ms at 7.7 s). A time above [`LONGEST`] counts as that in
-/// percentiles, and is counted by [`Self::beyond`].
+/// Count, mean, minimum and maximum are exact. A percentile is nearest-rank. Of up to 16,384 samples it is
+/// exact. Of more it is over samples that were rounded to whole microseconds: up to 262 ms it is off by that
+/// rounding alone (0.5 µs), beyond by at most 1 part in 260,000 as well (0.03 ms at 7.7 s). A time above
+/// [`LONGEST`] counts as that in percentiles, and is counted by [`Self::beyond`].
 ///
-/// Memory: nothing before the first sample, then 1 MiB, and half of one more each time the longest sample
-/// doubles beyond 262 ms; 11 MiB at most. Counters of 32 bits: four thousand million equal samples are
-/// more than a run has.
+/// Memory: 8 bytes for each of the first 16,384 samples. From then on 1 MiB, and half of one more each time
+/// the longest sample doubles beyond 262 ms; 11 MiB at most. Counters of 32 bits: four thousand million equal
+/// samples are more than a run has.
 #[derive(Debug, Clone, Default)]
 pub struct Spread {
-    /// Made at the first sample: most runs have spreads that stay empty.
-    histogram: Option<Histogram<u32>>,
+    kept: Kept,
     samples: u64,
     sum_nanos: u128,
     /// The sum of squared distances from the first sample, in square seconds: the variance loses no digits to
@@ -37,6 +40,46 @@ pub struct Spread {
     min: Option<Duration>,
     max: Option<Duration>,
     beyond: u64,
+}
+
+/// What percentiles come from.
+#[derive(Debug, Clone)]
+enum Kept {
+    /// The samples in nanoseconds, in the order in which they came.
+    Few(Vec<u64>),
+    /// Microseconds.
+    Many(Histogram<u32>),
+}
+
+impl Default for Kept {
+    fn default() -> Self {
+        Self::Few(Vec::new())
+    }
+}
+
+impl Kept {
+    /// Adds a sample that is no longer than [`LONGEST`].
+    fn add(&mut self, nanos: u64) {
+        match self {
+            Self::Few(samples) if samples.len() < FEW => samples.push(nanos),
+            Self::Few(samples) => {
+                // It is refused only where more than five digits are asked for.
+                let Ok(mut histogram) = Histogram::new(DIGITS) else {
+                    return;
+                };
+                for nanos in samples.iter().chain([&nanos]) {
+                    count(&mut histogram, *nanos);
+                }
+                *self = Self::Many(histogram);
+            }
+            Self::Many(histogram) => count(histogram, nanos),
+        }
+    }
+}
+
+fn count(histogram: &mut Histogram<u32>, nanos: u64) {
+    // It resizes itself, and a day of microseconds fits by far: this cannot fail.
+    let _ = histogram.record((nanos + 500) / 1000);
 }
 
 impl Spread {
@@ -54,15 +97,8 @@ impl Spread {
         if time > LONGEST {
             self.beyond += 1;
         }
-        if self.histogram.is_none() {
-            // It refuses more than five digits only, and resizes itself.
-            self.histogram = Histogram::new(DIGITS).ok();
-        }
-        if let Some(histogram) = &mut self.histogram {
-            let micros = (time.min(LONGEST).as_nanos() + 500) / 1000;
-            // A day of microseconds fits by far, so that neither step can fail.
-            let _ = histogram.record(u64::try_from(micros).unwrap_or(u64::MAX));
-        }
+        // A day of nanoseconds fits into 64 bits.
+        self.kept.add(time.min(LONGEST).as_nanos() as u64);
     }
 
     /// The number of samples.
@@ -98,7 +134,7 @@ impl Spread {
         self.max
     }
 
-    /// One percentile. Use [`Self::percentiles`] for several: each call walks the histogram.
+    /// One percentile. Use [`Self::percentiles`] for several: each call goes through all that is kept.
     pub fn percentile(&self, percentile: Percentile) -> Option<Duration> {
         self.percentiles([percentile]).map(|[time]| time)
     }
@@ -164,25 +200,49 @@ impl Spread {
 
     /// Puts the time of each rank, ascending from 1, into its place. False without samples.
     fn at_ranks(&self, ranks: &[u64], times: &mut [Duration]) -> bool {
-        let (Some(histogram), Some(min), Some(max)) = (&self.histogram, self.min, self.max) else {
+        let (Some(min), Some(max)) = (self.min, self.max) else {
             return false;
         };
-        times.fill(max);
-        let mut next = 0;
-        let mut seen: u64 = 0;
-        for step in histogram.iter_recorded() {
-            seen = seen.saturating_add(u64::from(step.count_at_value()));
-            while next < ranks.len() && ranks[next] <= seen {
-                // The middle of a bucket halves the error; no percentile lies outside of the extremes.
-                let micros = histogram.median_equivalent(step.value_iterated_to());
-                times[next] = Duration::from_micros(micros).clamp(min, max);
-                next += 1;
+        match &self.kept {
+            Kept::Few(samples) => {
+                let mut sorted = samples.clone();
+                sorted.sort_unstable();
+                for (time, rank) in times.iter_mut().zip(ranks) {
+                    // A rank is between 1 and the number of samples.
+                    let index = usize::try_from(rank.saturating_sub(1)).unwrap_or(usize::MAX);
+                    *time = sorted
+                        .get(index)
+                        .map_or(max, |nanos| Duration::from_nanos(*nanos));
+                }
             }
-            if next == ranks.len() {
-                break;
-            }
+            Kept::Many(histogram) => by_rank(histogram, ranks, times, min, max),
         }
         true
+    }
+}
+
+/// Puts the sample of each rank, which ascend, into its place.
+fn by_rank(
+    histogram: &Histogram<u32>,
+    ranks: &[u64],
+    times: &mut [Duration],
+    min: Duration,
+    max: Duration,
+) {
+    times.fill(max);
+    let mut next = 0;
+    let mut seen: u64 = 0;
+    for step in histogram.iter_recorded() {
+        seen = seen.saturating_add(u64::from(step.count_at_value()));
+        while next < ranks.len() && ranks[next] <= seen {
+            // The middle of a bucket halves the error; no percentile lies outside of the extremes.
+            let micros = histogram.median_equivalent(step.value_iterated_to());
+            times[next] = Duration::from_micros(micros).clamp(min, max);
+            next += 1;
+        }
+        if next == ranks.len() {
+            break;
+        }
     }
 }
 
@@ -265,21 +325,48 @@ mod tests {
         assert!((p99 / LONGEST.as_secs_f64() - 1.0).abs() < 4e-6);
     }
 
+    #[test]
+    fn memory_does_not_grow_with_the_samples() {
+        let spread = spread_of((0..200_000).map(Duration::from_micros));
+        assert!(matches!(spread.kept, Kept::Many(_)));
+        assert_eq!(
+            spread.percentile(Percentile::P90),
+            Some(Duration::from_micros(179_999))
+        );
+    }
+
+    /// Holds the percentiles of a spread against those of its samples, with a bound on the error in
+    /// nanoseconds for an exact value.
+    fn check(nanos: &[u64], bound: impl Fn(f64) -> f64) -> Result<(), TestCaseError> {
+        let spread = spread_of(nanos.iter().copied().map(Duration::from_nanos));
+        let mut sorted = nanos.to_vec();
+        sorted.sort_unstable();
+        let times = spread.percentiles(Percentile::ALL).unwrap();
+        for (percentile, time) in Percentile::ALL.into_iter().zip(times) {
+            let exact = sorted[percentile.rank(sorted.len() as u64) as usize - 1];
+            let error = (time.as_nanos() as f64 - exact as f64).abs();
+            prop_assert!(error <= bound(exact as f64), "{error} of {exact}");
+        }
+        Ok(())
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
-        fn percentiles_keep_the_stated_error(
+        fn percentiles_of_few_samples_are_exact(
             nanos in proptest::collection::vec(0_u64..100_000_000_000, 1..200)
         ) {
-            let spread = spread_of(nanos.iter().copied().map(Duration::from_nanos));
-            let mut sorted = nanos.clone();
-            sorted.sort_unstable();
-            let times = spread.percentiles(Percentile::ALL).unwrap();
-            for (percentile, time) in Percentile::ALL.into_iter().zip(times) {
-                let exact = sorted[percentile.rank(sorted.len() as u64) as usize - 1];
-                let error = (time.as_nanos() as f64 - exact as f64).abs();
-                prop_assert!(error <= 501.0 + exact as f64 / 260_000.0, "{error} of {exact}");
-            }
+            check(&nanos, |_| 0.0)?;
+        }
+
+        #[test]
+        fn percentiles_of_many_samples_keep_the_stated_error(
+            nanos in proptest::collection::vec(0_u64..100_000_000_000, 1..200)
+        ) {
+            // Each sample so often that all together are many.
+            let times = FEW / nanos.len() + 1;
+            let many: Vec<u64> = nanos.iter().flat_map(|nanos| std::iter::repeat_n(*nanos, times)).collect();
+            check(&many, |exact| 501.0 + exact / 260_000.0)?;
         }
     }
 }

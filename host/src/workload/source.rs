@@ -4,6 +4,7 @@
 use super::dataset::Dataset;
 use super::waiting::{WAITING_BYTES, Waiting};
 use crate::plugin::{BuildOptions, CallCost, CallError, ParserInstance, RequestIterator};
+use crate::terminal;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -355,9 +356,12 @@ impl RequestSource {
         }
         self.report.bad_entries += 1;
         if self.report.bad_entries <= SHOWN_BAD_ENTRIES {
-            eprintln!("warning: passed over in {}: {message}", path.display());
+            terminal::say(format!(
+                "warning: passed over in {}: {message}",
+                path.display()
+            ));
         } else if self.report.bad_entries == SHOWN_BAD_ENTRIES + 1 {
-            eprintln!("warning: further bad entries are counted, not shown");
+            terminal::say("warning: further bad entries are counted, not shown");
         }
         Ok(())
     }

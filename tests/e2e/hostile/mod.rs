@@ -4,7 +4,7 @@
 mod exports;
 mod files;
 mod fuzz;
-mod guest;
+pub mod guest;
 mod memory;
 mod plugin_command;
 mod time;
@@ -12,7 +12,7 @@ mod toolchains;
 mod values;
 mod words;
 
-use crate::support::{Bench, Mock};
+use crate::support::{Bench, Mock, peak_memory};
 use guest::Guest;
 use serde_json::Value;
 use std::io::Read;
@@ -206,17 +206,6 @@ fn wait(mut child: Child, longest: Duration) -> (Option<i32>, String, String, u6
     let stdout = output.join().expect("standard output was read");
     let stderr = error.join().expect("standard error was read");
     (status.code(), stdout, stderr, peak)
-}
-
-/// The most memory that a process has had so far, in bytes.
-fn peak_memory(process: u32) -> u64 {
-    std::fs::read_to_string(format!("/proc/{process}/status"))
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
-            line.split_whitespace().nth(1)?.parse::<u64>().ok()
-        })
-        .map_or(0, |kibibytes| kibibytes << 10)
 }
 
 fn reader(pipe: Option<impl Read + Send + 'static>) -> std::thread::JoinHandle<String> {

@@ -1,7 +1,7 @@
 //! From what was typed for `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
-use super::{PerfArguments, SaveArgument};
+use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup,
@@ -10,9 +10,11 @@ use crate::plan::{
 use crate::plugin::{builtin, builtin_names};
 use crate::results::Target;
 use crate::run::Outputs;
+use crate::terminal;
 use crate::workload::{Dataset, HostTokenizer};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Map, Value};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -25,6 +27,7 @@ impl PerfArguments {
         let outputs = Outputs {
             json: self.json.as_deref().map(Target::of),
             csv: self.csv.as_deref().map(Target::of),
+            metrics: self.metrics_listen,
             html: self.html.as_deref().map(Target::of),
         };
         let on_stdout = [&outputs.json, &outputs.csv, &outputs.html]
@@ -35,8 +38,14 @@ impl PerfArguments {
             return Err(UsageError::TwoOnStandardOutput);
         }
         let loads = self.loads();
+        // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
+        let plain = self.no_progress
+            || self.debug
+            || (outputs.csv == Some(Target::StandardOutput) && std::io::stdout().is_terminal());
+        let live_view = if plain { None } else { terminal::live_view() };
         let mut plan = self.into_plan(loads[0])?;
         plan.summary_to_stderr = on_stdout > 0;
+        plan.live_view = live_view;
         plan.runs = u32::try_from(loads.len()).unwrap_or(u32::MAX);
         let plans = (1..)
             .zip(loads)
@@ -144,6 +153,7 @@ impl PerfArguments {
             insecure: self.insecure,
             debug: self.debug,
             transport: self.transport.choice(),
+            transport_by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
             client_threads,
             compile_cache: !self.no_compile_cache,
@@ -154,6 +164,7 @@ impl PerfArguments {
             },
             require_valid: self.require_valid,
             quiet: false,
+            live_view: None,
             summary_to_stderr: false,
             bounds: self.bounds.into_bounds(),
         })

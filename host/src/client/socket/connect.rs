@@ -1,7 +1,7 @@
 //! From an endpoint to an open connection: name, TCP, TLS, each timed.
 
-use super::connection::Connection;
-use super::io::{GatedStream, Stream};
+use super::connection::{Connection, Room};
+use super::io::Stream;
 use super::tls::{TlsError, client_config};
 use crate::client::failure::{ResolveError, Stage, classify_error};
 use crate::exchange::{ConnectionOpening, Failure, FailureKind};
@@ -46,9 +46,6 @@ pub enum ConnectError {
     /// The name is none that a certificate could be for.
     #[error("no certificate can be for the name {0}")]
     Name(String),
-    /// HTTP could not begin.
-    #[error("{0}")]
-    Http(#[source] hyper::Error),
     /// It took too long.
     #[error("no connection within {} s (--connect-timeout)", .0.as_secs_f64())]
     Timeout(Duration),
@@ -76,7 +73,6 @@ impl ConnectError {
                 FailureKind::Tls,
                 format!("the TLS handshake failed: {source}{}", hint(source)),
             ),
-            Self::Http(source) => classify_error(source, Stage::Head),
         }
     }
 }
@@ -143,14 +139,20 @@ impl Target {
 }
 
 /// Opens a connection, within the time that connecting may take.
-pub(super) async fn open(target: &Target) -> Result<(Connection, ConnectionOpening), ConnectError> {
-    match tokio::time::timeout(target.timeout, open_unbounded(target)).await {
+pub(super) async fn open(
+    target: &Target,
+    room: &Room,
+) -> Result<(Connection, ConnectionOpening), ConnectError> {
+    match tokio::time::timeout(target.timeout, open_unbounded(target, room)).await {
         Ok(result) => result,
         Err(_) => Err(ConnectError::Timeout(target.timeout)),
     }
 }
 
-async fn open_unbounded(target: &Target) -> Result<(Connection, ConnectionOpening), ConnectError> {
+async fn open_unbounded(
+    target: &Target,
+    room: &Room,
+) -> Result<(Connection, ConnectionOpening), ConnectError> {
     let begun = Instant::now();
     let (addresses, dns) = target.addresses().await?;
     let stream = reach(&target.host, &addresses).await?;
@@ -169,10 +171,7 @@ async fn open_unbounded(target: &Target) -> Result<(Connection, ConnectionOpenin
             (Stream::Tls(Box::new(stream)), Some(tls_begun.elapsed()))
         }
     };
-    let (stream, gate, backlog) = GatedStream::new(stream);
-    let connection = Connection::begin(stream, gate, backlog, stamps)
-        .await
-        .map_err(ConnectError::Http)?;
+    let connection = Connection::new(stream, stamps, room.clone());
     let opening = ConnectionOpening {
         dns,
         tls,

@@ -1,57 +1,68 @@
 //! One HTTP/1.1 connection, driven together with the request on it.
 //!
-//! The loop, for whatever is waited for (a head, a piece, an idle connection): poll the connection,
-//! which reads at most once; take out what that read completed; when nothing more comes out, open the
-//! gate and go round again. The task rests only with the gate open, so its waker is where the next
-//! bytes will find it.
+//! A read is one `recvmsg` into room that all connections of a thread share, and everything that it brought is
+//! taken out before the next: so each piece of a response is tied to the read that completed it, and a
+//! stream that waits for its next token holds no buffer.
 
-use super::io::{Backlog, Gate, GatedStream};
-use crate::client::failure::{Stage, classify_error, not_taken};
+use super::body::Body;
+use super::head::{Head, HttpError, RequestHead};
+use super::io::Stream;
+use crate::client::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
 use crate::client::transport::Marks;
-use crate::exchange::{Failure, FailureKind, StampQuality};
+use crate::exchange::{Failure, StampQuality};
 use crate::kernel_io::StampHandle;
 use bytes::Bytes;
-use http::{HeaderMap, Request, StatusCode};
-use http_body::Body;
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper::client::conn::http1;
-use hyper_util::rt::TokioIo;
-use std::future::{Future, poll_fn};
-use std::pin::{Pin, pin};
-use std::task::{Context, Poll};
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
-type Driver = http1::Connection<TokioIo<GatedStream>, Full<Bytes>>;
+/// Where the connections of a thread read into, one at a time.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Rc<RefCell<Box<[u8]>>>);
+
+impl Room {
+    /// More than any packet has: a read that ends within a packet is not stamped by every kernel.
+    const BYTES: usize = 128 << 10;
+
+    pub(super) fn new() -> Self {
+        Self(Rc::new(RefCell::new(vec![0; Self::BYTES].into())))
+    }
+}
+
+/// Up to this size the head of a response is looked at whenever bytes of it come, so that what is no HTTP is
+/// noticed at once; beyond, when a line has ended.
+const SHORT_HEAD: usize = 1 << 10;
 
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    requests: http1::SendRequest<Full<Bytes>>,
-    /// Absent once the connection has ended.
-    driver: Option<Driver>,
-    /// What ended the connection, where it did not end well.
-    broken: Option<hyper::Error>,
-    gate: Gate,
-    backlog: Backlog,
+    stream: Stream,
     stamps: StampHandle,
+    room: Room,
+    /// What of the request the kernel has not taken.
+    unsent: Option<Unsent>,
+    /// What came behind the head of a response in the same read.
+    rest: Vec<u8>,
+    /// Whether another request may go out on it.
+    usable: bool,
 }
 
-/// The head of a response, and its body to come.
+/// A request on its way out.
 #[derive(Debug)]
-pub(super) struct Head {
-    pub(super) status: StatusCode,
-    pub(super) headers: HeaderMap,
-    /// The worst of all stamps so far.
-    pub(super) quality: StampQuality,
-    body: Incoming,
+struct Unsent {
+    head: Vec<u8>,
+    body: Bytes,
+    written: usize,
 }
 
 /// A request was not answered.
 #[derive(Debug)]
 pub(super) enum SendError {
     /// The connection had ended before a byte of the request was taken.
-    NothingTaken,
+    NothingTaken(Failure),
     /// The request failed.
     Failed(Failure),
 }
@@ -60,114 +71,202 @@ impl SendError {
     /// The failure, where another try is not for the taking.
     pub(super) fn into_failure(self) -> Failure {
         match self {
-            Self::Failed(failure) => failure,
-            Self::NothingTaken => Failure::new(
-                FailureKind::Send,
-                "the server closed the connection before the request could be written",
-            ),
+            Self::Failed(failure) | Self::NothingTaken(failure) => failure,
         }
     }
 }
 
+/// Why there is no head.
+#[derive(Debug)]
+enum Unanswered {
+    Write(io::Error),
+    Read(io::Error),
+    Closed,
+    Http(HttpError),
+}
+
 impl Connection {
     /// Begins HTTP on an open stream.
-    pub(super) async fn begin(
-        stream: GatedStream,
-        gate: Gate,
-        backlog: Backlog,
-        stamps: StampHandle,
-    ) -> hyper::Result<Self> {
-        let (requests, driver) = http1::Builder::new()
-            .handshake(TokioIo::new(stream))
-            .await?;
-        Ok(Self {
-            requests,
-            driver: Some(driver),
-            broken: None,
-            gate,
-            backlog,
+    pub(super) fn new(stream: Stream, stamps: StampHandle, room: Room) -> Self {
+        Self {
+            stream,
             stamps,
-        })
+            room,
+            unsent: None,
+            rest: Vec::new(),
+            usable: true,
+        }
     }
 
     /// Sends a request and waits for the head of its response. Notes in `marks` when it was sent: at the
     /// last write before the head arrives.
     pub(super) async fn send(
         &mut self,
-        request: Request<Full<Bytes>>,
+        head: &RequestHead,
+        body: Bytes,
         marks: &Marks,
     ) -> Result<Head, SendError> {
         let written_before = self.stamps.last_write();
-        let mut response = pin!(self.requests.try_send_request(request));
-        // Field by field: the future of the response borrows nothing of the connection.
-        let (driver, broken) = (&mut self.driver, &mut self.broken);
-        let (gate, stamps) = (&self.gate, &self.stamps);
-        let result = poll_fn(|context| {
-            drive(driver, broken, gate, context, |context| {
-                if let Some(written) = stamps.last_write()
-                    && Some(written) != written_before
-                {
-                    marks.mark_sent_at(written);
-                }
-                response.as_mut().poll(context)
-            })
+        self.usable = head.keeps_open;
+        self.unsent = Some(Unsent {
+            head: head.for_length(body.len()),
+            body,
+            written: 0,
+        });
+        let mut text = Vec::new();
+        let mut write_error = None;
+        let answer = poll_fn(|context| {
+            if let Poll::Ready(Err(error)) = self.poll_unsent(context) {
+                // The server may have said why before it hung up: what there is to read is read.
+                write_error = Some(error);
+            }
+            if let Some(written) = self.stamps.last_write()
+                && Some(written) != written_before
+            {
+                marks.mark_sent_at(written);
+            }
+            match (self.poll_head(context, &mut text), write_error.take()) {
+                (Poll::Ready(Ok(head)), _) => Poll::Ready(Ok(head)),
+                (_, Some(error)) => Poll::Ready(Err(Unanswered::Write(error))),
+                (unanswered, None) => unanswered,
+            }
         })
         .await;
-        match result {
-            Ok(response) => {
-                let (parts, body) = response.into_parts();
-                Ok(Head {
-                    status: parts.status,
-                    headers: parts.headers,
-                    quality: StampQuality::Kernel,
-                    body,
-                })
-            }
-            Err(mut error) => {
-                if error.take_message().is_some() && self.stamps.last_write() == written_before {
-                    return Err(SendError::NothingTaken);
+        answer.map_err(|unanswered| {
+            let is_untaken = self.unsent.is_some();
+            let failure = match unanswered {
+                Unanswered::Write(error) => not_taken(classify_error(&error, Stage::Head)),
+                Unanswered::Http(error) => broken_rules(&error),
+                Unanswered::Closed if is_untaken => not_taken(truncated()),
+                Unanswered::Closed => truncated(),
+                Unanswered::Read(error) if is_untaken => {
+                    not_taken(classify_error(&error, Stage::Head))
                 }
-                let failure = self.failure(&error.into_error(), Stage::Head);
-                Err(SendError::Failed(if self.backlog.is_there() {
-                    marks.forget_sent();
-                    not_taken(failure)
-                } else {
-                    failure
-                }))
+                Unanswered::Read(error) => classify_error(&error, Stage::Head),
+            };
+            if is_untaken {
+                marks.forget_sent();
+            }
+            if self.stamps.last_write() == written_before {
+                SendError::NothingTaken(failure)
+            } else {
+                SendError::Failed(failure)
+            }
+        })
+    }
+
+    /// Writes what is left of the request.
+    fn poll_unsent(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(unsent) = &mut self.unsent else {
+            return Poll::Ready(Ok(()));
+        };
+        loop {
+            let head = unsent.head.get(unsent.written..).unwrap_or_default();
+            let of_body = unsent.written.saturating_sub(unsent.head.len());
+            let body = unsent.body.get(of_body..).unwrap_or_default();
+            if head.is_empty() && body.is_empty() {
+                break;
+            }
+            let slices = [io::IoSlice::new(head), io::IoSlice::new(body)];
+            match ready!(self.stream.poll_write(context, &slices))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                written => unsent.written += written,
+            }
+        }
+        ready!(self.stream.poll_flush(context))?;
+        self.unsent = None;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads until the head of the response is whole. `text` is what there is of it.
+    fn poll_head(
+        &mut self,
+        context: &mut Context<'_>,
+        text: &mut Vec<u8>,
+    ) -> Poll<Result<Head, Unanswered>> {
+        let mut room = self.room.0.borrow_mut();
+        loop {
+            let bytes = match ready!(self.stream.poll_read(context, &mut room)) {
+                Ok(0) => return Poll::Ready(Err(Unanswered::Closed)),
+                Ok(bytes) => &room[..bytes],
+                Err(error) => return Poll::Ready(Err(Unanswered::Read(error))),
+            };
+            text.extend_from_slice(bytes);
+            if text.len() > SHORT_HEAD && memchr::memchr(b'\n', bytes).is_none() {
+                continue;
+            }
+            if let Some((head, length)) = Head::parse(text).map_err(Unanswered::Http)? {
+                self.rest = text.split_off(length);
+                return Poll::Ready(Ok(head));
             }
         }
     }
 
-    /// The next piece of the body with the arrival of the read that completed it; `None` at its end.
+    /// The next piece of the body with the arrival of the read that completed it; `None` at its end. Nothing
+    /// is lost where it is dropped half-way.
     pub(super) async fn piece(
         &mut self,
         head: &mut Head,
     ) -> Result<Option<(Bytes, Instant)>, Failure> {
+        let piece = poll_fn(|context| {
+            if let Poll::Ready(Err(_)) = self.poll_unsent(context) {
+                // The server answers without having read all of the request, which is its right.
+                self.unsent = None;
+                self.usable = false;
+            }
+            self.poll_piece(context, head)
+        })
+        .await?;
+        Ok(piece.map(|piece| {
+            let (at, quality) = self.last_arrival();
+            head.quality = head.quality.max(quality);
+            (piece, at)
+        }))
+    }
+
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+        head: &mut Head,
+    ) -> Poll<Result<Option<Bytes>, Failure>> {
         loop {
-            let (driver, broken) = (&mut self.driver, &mut self.broken);
-            let gate = &self.gate;
-            let body = &mut head.body;
-            let frame = poll_fn(|context| {
-                drive(driver, broken, gate, context, |context| {
-                    Pin::new(&mut *body).poll_frame(context)
-                })
-            })
-            .await;
-            return match frame {
-                None => Ok(None),
-                Some(Err(error)) => Err(self.failure(&error, Stage::Body)),
-                Some(Ok(frame)) => {
-                    // Trailers are no data.
-                    let Ok(bytes) = frame.into_data() else {
+            if let Some(error) = head.broken.take() {
+                return Poll::Ready(Err(broken_rules(&error)));
+            }
+            let mut piece = Vec::new();
+            if !self.rest.is_empty() {
+                // Came with the head, and is as old as that.
+                let rest = std::mem::take(&mut self.rest);
+                self.take(&rest, head, &mut piece);
+            } else if head.body.is_over() {
+                return Poll::Ready(Ok(None));
+            } else {
+                let room = self.room.clone();
+                let mut room = room.0.borrow_mut();
+                match ready!(self.stream.poll_read(context, &mut room)) {
+                    Ok(0) if head.body == Body::UntilClose => {
+                        head.body = Body::Over;
                         continue;
-                    };
-                    // Each poll of the connection hands out one frame at most, and reads only when it
-                    // holds nothing more to hand out: the last read is the one that completed this frame.
-                    let (at, quality) = self.last_arrival();
-                    head.quality = head.quality.max(quality);
-                    Ok(Some((bytes, at)))
+                    }
+                    Ok(0) => return Poll::Ready(Err(truncated())),
+                    Ok(bytes) => self.take(&room[..bytes], head, &mut piece),
+                    Err(error) => return Poll::Ready(Err(classify_error(&error, Stage::Body))),
                 }
-            };
+            }
+            if !piece.is_empty() {
+                return Poll::Ready(Ok(Some(piece.into())));
+            }
+        }
+    }
+
+    /// Takes the bytes of a read; what is of the body goes to `piece`.
+    fn take(&mut self, bytes: &[u8], head: &mut Head, piece: &mut Vec<u8>) {
+        piece.reserve(bytes.len());
+        match head.body.decode(bytes, piece) {
+            // Nobody asked for what follows.
+            Ok(taken) => self.usable &= taken == bytes.len(),
+            // What came before it is handed out first.
+            Err(error) => head.broken = Some(error),
         }
     }
 
@@ -181,71 +280,17 @@ impl Connection {
 
     /// Whether a kept connection can still carry a request. Finds out whether the server has closed it.
     pub(super) async fn is_alive(&mut self) -> bool {
-        self.settle(|requests| requests.is_closed()).await;
-        self.driver.is_some() && self.requests.is_ready()
-    }
-
-    /// After the end of a response: whether the connection can carry another request.
-    pub(super) async fn is_reusable(&mut self) -> bool {
-        self.settle(|requests| requests.is_ready() || requests.is_closed())
-            .await;
-        self.driver.is_some() && self.requests.is_ready()
-    }
-
-    /// Drives the connection until `done`, or until it has nothing more to do for now.
-    async fn settle(&mut self, done: impl Fn(&http1::SendRequest<Full<Bytes>>) -> bool) {
-        let (driver, broken) = (&mut self.driver, &mut self.broken);
-        let (gate, requests) = (&self.gate, &self.requests);
+        let room = self.room.clone();
         poll_fn(|context| {
-            let driven = drive(driver, broken, gate, context, |_| {
-                if done(requests) {
-                    Poll::Ready(())
-                } else {
-                    Poll::Pending
-                }
-            });
-            // What has not happened by now is not waited for.
-            let _ = driven;
-            Poll::Ready(())
+            let mut room = room.0.borrow_mut();
+            // Bytes that nobody asked for are no good sign either.
+            Poll::Ready(self.stream.poll_read(context, &mut room).is_pending())
         })
-        .await;
+        .await
     }
 
-    /// The failure behind an error: where the connection itself broke, its error says more.
-    fn failure(&self, error: &hyper::Error, stage: Stage) -> Failure {
-        match &self.broken {
-            Some(broken) if error.is_canceled() || error.is_closed() => {
-                classify_error(broken, stage)
-            }
-            _ => classify_error(error, stage),
-        }
-    }
-}
-
-/// Polls the connection and what is waited for in turn, one read at a time, until the latter is there or
-/// nothing moves.
-fn drive<T>(
-    driver: &mut Option<Driver>,
-    broken: &mut Option<hyper::Error>,
-    gate: &Gate,
-    context: &mut Context<'_>,
-    mut wanted: impl FnMut(&mut Context<'_>) -> Poll<T>,
-) -> Poll<T> {
-    loop {
-        if let Some(connection) = driver
-            && let Poll::Ready(result) = Pin::new(connection).poll(context)
-        {
-            *driver = None;
-            if let Err(error) = result {
-                *broken = Some(error);
-            }
-        }
-        if let Poll::Ready(value) = wanted(context) {
-            return Poll::Ready(value);
-        }
-        if driver.is_none() || gate.is_open() {
-            return Poll::Pending;
-        }
-        gate.open();
+    /// After the end of a response: whether the connection may carry another request.
+    pub(super) fn is_reusable(&self, head: &Head) -> bool {
+        self.usable && head.keeps_open && self.unsent.is_none()
     }
 }

@@ -1,12 +1,15 @@
 //! The transport on sockets of our own: HTTP/1.1, with or without TLS, over reads that bring the kernel's
 //! receive times. What it reports as the arrival of bytes does not depend on how busy this process is.
 //!
-//! Connection, request and response are driven by one task. Its I/O lets a single read through and then
-//! stays shut until everything that this read brought has been taken out, so each piece of a response
-//! is tied to the read that completed it, and no other task comes in between.
+//! Connection, request and response are driven by one task, and the HTTP is our own: everything that a read
+//! brought is taken out before the next, so each piece of a response is tied to the read that completed
+//! it; no other task comes in between; and a stream that waits for its next token takes a few hundred bytes,
+//! where a library for any use of HTTP keeps buffers and queues of 25 KB.
 
+mod body;
 mod connect;
 mod connection;
+mod head;
 mod io;
 mod tls;
 
@@ -16,12 +19,11 @@ use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::kernel_io;
 use crate::plan::Plan;
 use crate::redact::basic_credentials;
-use bytes::Bytes;
 use connect::Target;
-use connection::{Connection, SendError};
+use connection::{Connection, Room, SendError};
+use head::{Head, RequestHead};
 use http::header::{AUTHORIZATION, HOST};
-use http::{HeaderMap, HeaderValue, Method, Request, Version};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -37,8 +39,7 @@ const WARMED_AT_ONCE: usize = 64;
 #[derive(Debug, Clone)]
 pub struct SocketSettings {
     target: Arc<Target>,
-    headers: HeaderMap,
-    path: http::Uri,
+    head: Arc<RequestHead>,
     /// Keeps the kernel stamping while no other socket asks for it.
     _stamping: Arc<Option<std::net::UdpSocket>>,
 }
@@ -66,12 +67,10 @@ impl SocketSettings {
             Some(query) => format!("{}?{query}", plan.url.path()),
             None => plan.url.path().to_owned(),
         };
-        // The parser of URLs has encoded whatever a request line could not hold.
-        let path = path.parse().unwrap_or_default();
         Ok(Self {
             target: Arc::new(target),
-            headers,
-            path,
+            // The parser of URLs has encoded whatever a request line could not hold.
+            head: Arc::new(RequestHead::new(&path, &headers)),
             _stamping: Arc::new(keep_stamping()),
         })
     }
@@ -85,11 +84,16 @@ fn keep_stamping() -> Option<std::net::UdpSocket> {
     Some(socket)
 }
 
+/// Connections that carry no request. Boxed, since each stream's task would otherwise have room for one in
+/// every place through which a connection passes.
+type Idle = Rc<RefCell<Vec<Box<Connection>>>>;
+
 /// Connections of one client thread to one endpoint.
 #[derive(Debug)]
 pub struct SocketTransport {
     settings: SocketSettings,
-    idle: Rc<RefCell<Vec<Connection>>>,
+    room: Room,
+    idle: Idle,
 }
 
 impl SocketTransport {
@@ -97,20 +101,22 @@ impl SocketTransport {
     pub fn new(settings: SocketSettings) -> Self {
         Self {
             settings,
+            room: Room::new(),
             idle: Rc::default(),
         }
     }
 
     /// Opens a connection. Boxed, since every stream would otherwise have room for a TLS handshake in its
     /// task for as long as it lives.
-    async fn open(&self) -> Result<(Connection, ConnectionOpening), Failure> {
-        Box::pin(connect::open(&self.settings.target))
+    async fn open(&self) -> Result<(Box<Connection>, ConnectionOpening), Failure> {
+        Box::pin(connect::open(&self.settings.target, &self.room))
             .await
+            .map(|(connection, opening)| (Box::new(connection), opening))
             .map_err(ConnectError::into_failure)
     }
 
     /// A kept connection that is alive, the one used last first: it is the least likely to be closed.
-    async fn kept(&self) -> Option<Connection> {
+    async fn kept(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
             if connection.is_alive().await {
@@ -119,19 +125,10 @@ impl SocketTransport {
         }
     }
 
-    fn request(&self, body: &Bytes) -> Request<Full<Bytes>> {
-        let mut request = Request::new(Full::new(body.clone()));
-        *request.method_mut() = Method::POST;
-        *request.uri_mut() = self.settings.path.clone();
-        *request.version_mut() = Version::HTTP_11;
-        *request.headers_mut() = self.settings.headers.clone();
-        request
-    }
-
     fn answered(
         &self,
-        connection: Connection,
-        head: connection::Head,
+        connection: Box<Connection>,
+        head: Head,
         marks: Arc<Marks>,
     ) -> SocketResponse {
         SocketResponse {
@@ -165,11 +162,14 @@ impl Transport for SocketTransport {
     async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
         let body = body.into_bytes();
         if let Some(mut connection) = self.kept().await {
-            match connection.send(self.request(&body), &marks).await {
+            match connection
+                .send(&self.settings.head, body.clone(), &marks)
+                .await
+            {
                 Ok(head) => return Ok(self.answered(connection, head, marks)),
                 // Not a byte of the request was taken: the connection had died, which says nothing about
                 // the server. A new one is opened, once, and counted as a connection of this request.
-                Err(SendError::NothingTaken) => marks.forget_sent(),
+                Err(SendError::NothingTaken(_)) => marks.forget_sent(),
                 Err(SendError::Failed(failure)) => return Err(failure),
             }
         }
@@ -182,7 +182,7 @@ impl Transport for SocketTransport {
             marks.mark_tls(tls);
         }
         marks.mark_connected(begun.elapsed());
-        match connection.send(self.request(&body), &marks).await {
+        match connection.send(&self.settings.head, body, &marks).await {
             Ok(head) => Ok(self.answered(connection, head, marks)),
             Err(error) => Err(error.into_failure()),
         }
@@ -193,20 +193,20 @@ impl Transport for SocketTransport {
 #[derive(Debug)]
 pub struct SocketResponse {
     /// Absent once the connection has been given back.
-    connection: Option<Connection>,
-    head: connection::Head,
-    idle: Rc<RefCell<Vec<Connection>>>,
+    connection: Option<Box<Connection>>,
+    head: Head,
+    idle: Idle,
     ended: Option<Moment>,
     marks: Arc<Marks>,
 }
 
 impl ResponseBody for SocketResponse {
     fn status(&self) -> u16 {
-        self.head.status.as_u16()
+        self.head.status
     }
 
     fn header(&self, name: &str) -> Option<&str> {
-        self.head.headers.get(name)?.to_str().ok()
+        self.head.header(name)
     }
 
     fn stamps(&self) -> StampQuality {
@@ -227,12 +227,11 @@ impl ResponseBody for SocketResponse {
                 arrival: self.marks.clock().at(stamp),
             })),
             None => {
-                // Before the connection is looked at for another request, which may read.
                 let (at, quality) = connection.last_arrival();
                 self.head.quality = self.head.quality.max(quality);
                 self.ended = Some(self.marks.clock().at(at));
-                if let Some(mut connection) = self.connection.take()
-                    && connection.is_reusable().await
+                if let Some(connection) = self.connection.take()
+                    && connection.is_reusable(&self.head)
                 {
                     self.idle.borrow_mut().push(connection);
                 }

@@ -1,0 +1,320 @@
+//! The heads on a connection: the request's as it is written, the response's as it is read.
+
+use super::body::Body;
+use crate::exchange::StampQuality;
+use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+
+/// The most bytes that the head of a response may have.
+const LONGEST_HEAD: usize = 256 << 10;
+
+/// The most headers that a response may have.
+const MOST_HEADERS: usize = 128;
+
+/// What a server sent is not HTTP.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum HttpError {
+    /// The head is none.
+    #[error("{0} in the head of the response")]
+    Head(#[from] httparse::Error),
+    /// The head does not end.
+    #[error("the head of the response is longer than {} KiB", LONGEST_HEAD >> 10)]
+    HeadTooLong,
+    /// The length is no number, or there are several.
+    #[error("content-length is not one number")]
+    Length,
+    /// HTTP/1.0 has no chunks.
+    #[error("transfer-encoding in a response of HTTP/1.0")]
+    Coding,
+    /// A chunk does not begin with its size.
+    #[error("no size where a chunk should begin")]
+    ChunkSize,
+    /// A chunk goes on where it should end.
+    #[error("a chunk does not end where its size says")]
+    ChunkEnd,
+    /// The lines behind the last chunk are none.
+    #[error("what follows the last chunk is not a trailer")]
+    Trailer,
+    /// Extensions or trailers without end.
+    #[error("too many bytes beside the data of chunks")]
+    Overhead,
+}
+
+/// The head of a response, and how far its body has come.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    /// The worst of all stamps so far.
+    pub(super) quality: StampQuality,
+    pub(super) body: Body,
+    /// What is wrong with the framing behind the bytes that were handed out last.
+    pub(super) broken: Option<HttpError>,
+    /// Whether the connection may carry another request afterwards.
+    pub(super) keeps_open: bool,
+    /// The lines of the head as they came. Three of them are ever asked for, once: a map would take more
+    /// memory for as long as the stream lasts.
+    lines: Box<[u8]>,
+}
+
+impl Head {
+    /// The head at the beginning of `bytes` and how many bytes it takes; `None` where it has not come whole.
+    /// Interim answers are passed over: their bytes are taken out of `bytes`.
+    ///
+    /// # Errors
+    /// Where the bytes are no head.
+    pub(super) fn parse(bytes: &mut Vec<u8>) -> Result<Option<(Self, usize)>, HttpError> {
+        loop {
+            let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
+            let mut response = httparse::Response::new(&mut headers);
+            let length = match response.parse(bytes)? {
+                httparse::Status::Complete(length) => length,
+                httparse::Status::Partial if bytes.len() > LONGEST_HEAD => {
+                    return Err(HttpError::HeadTooLong);
+                }
+                httparse::Status::Partial => return Ok(None),
+            };
+            // Both are there in a head that is complete.
+            let status = response.code.unwrap_or_default();
+            let version = response.version.unwrap_or_default();
+            // 101 changes the protocol, and nothing interim follows it.
+            if (100..200).contains(&status) && status != 101 {
+                bytes.drain(..length);
+                continue;
+            }
+            let body = match status {
+                101 | 204 | 304 => Body::Over,
+                _ => framing(response.headers, version)?,
+            };
+            let keeps_open =
+                status != 101 && body != Body::UntilClose && stays_open(response.headers, version);
+            return Ok(Some((
+                Self {
+                    status,
+                    quality: StampQuality::Kernel,
+                    body,
+                    broken: None,
+                    keeps_open,
+                    lines: bytes[..length].into(),
+                },
+                length,
+            )));
+        }
+    }
+
+    /// The first value of a header, without blanks around it; `None` where it is absent or not text.
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.lines
+            .split(|byte| *byte == b'\n')
+            .skip_while(|line| line.trim_ascii().is_empty())
+            // The status.
+            .skip(1)
+            .find_map(|line| {
+                let colon = memchr::memchr(b':', line)?;
+                line[..colon]
+                    .eq_ignore_ascii_case(name.as_bytes())
+                    .then(|| std::str::from_utf8(line[colon + 1..].trim_ascii()).ok())
+            })?
+    }
+}
+
+fn values<'a>(
+    headers: &'a [httparse::Header<'a>],
+    name: &http::HeaderName,
+) -> impl DoubleEndedIterator<Item = &'a [u8]> + 'a {
+    let name = name.clone();
+    headers
+        .iter()
+        .filter(move |header| header.name.eq_ignore_ascii_case(name.as_str()))
+        .flat_map(|header| header.value.split(|byte| *byte == b','))
+        .map(<[u8]>::trim_ascii)
+}
+
+fn framing(headers: &[httparse::Header<'_>], version: u8) -> Result<Body, HttpError> {
+    if let Some(last) = values(headers, &TRANSFER_ENCODING).next_back() {
+        if version == 0 {
+            return Err(HttpError::Coding);
+        }
+        // It goes before a length. Behind any other coding only the end of the connection is an end.
+        return Ok(if last.eq_ignore_ascii_case(b"chunked") {
+            Body::in_chunks()
+        } else {
+            Body::UntilClose
+        });
+    }
+    let mut length = None;
+    for value in values(headers, &CONTENT_LENGTH) {
+        let number = std::str::from_utf8(value)
+            .ok()
+            .filter(|digits| digits.bytes().all(|byte| byte.is_ascii_digit()))
+            .and_then(|digits| digits.parse::<u64>().ok())
+            .ok_or(HttpError::Length)?;
+        if length.is_some_and(|length| length != number) {
+            return Err(HttpError::Length);
+        }
+        length = Some(number);
+    }
+    Ok(length.map_or(Body::UntilClose, Body::of_length))
+}
+
+fn stays_open(headers: &[httparse::Header<'_>], version: u8) -> bool {
+    let says =
+        |what: &[u8]| values(headers, &CONNECTION).any(|value| value.eq_ignore_ascii_case(what));
+    match version {
+        0 => says(b"keep-alive"),
+        _ => !says(b"close"),
+    }
+}
+
+/// The head of every request of a run, up to the length of its body.
+#[derive(Debug)]
+pub(super) struct RequestHead {
+    text: Vec<u8>,
+    /// Whether the connection may carry another request afterwards.
+    pub(super) keeps_open: bool,
+}
+
+impl RequestHead {
+    /// The head of a POST to `path` with these headers.
+    pub(super) fn new(path: &str, headers: &HeaderMap) -> Self {
+        let mut text = format!("POST {path} HTTP/1.1\r\n").into_bytes();
+        for (name, value) in headers {
+            // The body is sent whole, and its length is what it is.
+            if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
+                continue;
+            }
+            text.extend_from_slice(name.as_str().as_bytes());
+            text.extend_from_slice(b": ");
+            text.extend_from_slice(value.as_bytes());
+            text.extend_from_slice(b"\r\n");
+        }
+        let closes = headers
+            .get_all(CONNECTION)
+            .iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        Self {
+            text,
+            keeps_open: !closes,
+        }
+    }
+
+    /// The head for a body of `length` bytes.
+    pub(super) fn for_length(&self, length: usize) -> Vec<u8> {
+        let length = length.to_string();
+        let mut head = Vec::with_capacity(self.text.len() + length.len() + 20);
+        head.extend_from_slice(&self.text);
+        head.extend_from_slice(b"content-length: ");
+        head.extend_from_slice(length.as_bytes());
+        head.extend_from_slice(b"\r\n\r\n");
+        head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(text: &str) -> Result<Option<(Head, usize)>, HttpError> {
+        Head::parse(&mut text.as_bytes().to_vec())
+    }
+
+    fn head(text: &str) -> Head {
+        parsed(text).unwrap().unwrap().0
+    }
+
+    #[test]
+    fn a_head_is_read_once_it_is_whole() {
+        let text = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream \r\nX:y\r\ncontent-length: 7\r\n\r\nbody";
+        let whole = text.len() - "body".len();
+        for length in 0..whole {
+            assert!(parsed(&text[..length]).unwrap().is_none(), "{length}");
+        }
+        let (head, length) = parsed(text).unwrap().unwrap();
+        assert_eq!((head.status, length), (200, whole));
+        assert_eq!(head.header("content-type"), Some("text/event-stream"));
+        assert_eq!(head.header("x"), Some("y"));
+        assert_eq!(head.header("retry-after"), None);
+        assert_eq!(head.body, Body::of_length(7));
+        assert!(head.keeps_open);
+    }
+
+    #[test]
+    fn interim_answers_are_passed_over() {
+        let head = head(
+            "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 x\r\na: b\r\n\r\nHTTP/1.1 404 no\r\n\r\n",
+        );
+        assert_eq!(head.status, 404);
+        assert_eq!(head.header("a"), None);
+    }
+
+    #[test]
+    fn the_framing_is_what_the_headers_say() {
+        for (lines, body, keeps_open) in [
+            ("transfer-encoding: chunked\r\n", Body::in_chunks(), true),
+            (
+                "transfer-encoding: gzip, Chunked\r\ncontent-length: 5\r\n",
+                Body::in_chunks(),
+                true,
+            ),
+            ("transfer-encoding: gzip\r\n", Body::UntilClose, false),
+            ("content-length: 5\r\n", Body::of_length(5), true),
+            (
+                "content-length: 5, 5\r\ncontent-length: 5\r\n",
+                Body::of_length(5),
+                true,
+            ),
+            (
+                "content-length: 0\r\nConnection: x, Close\r\n",
+                Body::Over,
+                false,
+            ),
+            ("", Body::UntilClose, false),
+        ] {
+            let head = head(&format!("HTTP/1.1 200 OK\r\n{lines}\r\n"));
+            assert_eq!(head.body, body, "{lines}");
+            assert_eq!(head.keeps_open, keeps_open, "{lines}");
+        }
+        assert_eq!(head("HTTP/1.1 204 none\r\n\r\n").body, Body::Over);
+        let old = |lines: &str| {
+            head(&format!(
+                "HTTP/1.0 200 OK\r\ncontent-length: 1\r\n{lines}\r\n"
+            ))
+        };
+        assert!(!old("").keeps_open);
+        assert!(old("connection: Keep-Alive\r\n").keeps_open);
+    }
+
+    #[test]
+    fn what_is_no_head_is_refused() {
+        for text in [
+            "SSH-2.0-OpenSSH_9.6\r\n",
+            "\u{16}\u{3}\u{1}",
+            "HTTP/1.1 OK\r\n\r\n",
+            "HTTP/2 200 OK\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: +1\r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: \r\n\r\n",
+            "HTTP/1.1 200 OK\r\ncontent-length: 99999999999999999999\r\n\r\n",
+            "HTTP/1.0 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nno header\r\n\r\n",
+        ] {
+            assert!(parsed(text).is_err(), "{text:?}");
+        }
+        let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(LONGEST_HEAD));
+        assert!(matches!(parsed(&endless), Err(HttpError::HeadTooLong)));
+    }
+
+    #[test]
+    fn the_head_of_a_request_has_the_length_of_its_body() {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-a", "b".parse().unwrap());
+        headers.insert(CONTENT_LENGTH, "99".parse().unwrap());
+        let head = RequestHead::new("/v1?a=b", &headers);
+        assert!(head.keeps_open);
+        assert_eq!(
+            String::from_utf8(head.for_length(12)).unwrap(),
+            "POST /v1?a=b HTTP/1.1\r\nx-a: b\r\ncontent-length: 12\r\n\r\n"
+        );
+        headers.insert(CONNECTION, "close".parse().unwrap());
+        assert!(!RequestHead::new("/", &headers).keeps_open);
+    }
+}

@@ -1,0 +1,333 @@
+//! Both transports against the same misbehaving server have to tell the same: whatever a server does, the
+//! choice of a transport decides how well arrivals are stamped, and nothing else.
+
+use crate::misbehaving::{LAST_CHUNK, chunk, head};
+use llmuses::client::ReqwestTransport;
+use llmuses::client::attempt::{Job, attempt};
+use llmuses::client::socket::{SocketSettings, SocketTransport};
+use llmuses::client::transport::Transport;
+use llmuses::clock::{Clock, Moment};
+use llmuses::plan::{Plan, Timeouts};
+use proptest::prelude::*;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+/// How long a server may be silent. Longer than a busy machine keeps anybody waiting.
+const PATIENCE: Duration = Duration::from_millis(700);
+
+/// How the end of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Framing {
+    Length,
+    Chunks,
+    End,
+}
+
+/// What goes wrong, behind so many bytes of head and body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    Close(usize),
+    Reset(usize),
+    Silence(usize),
+    Garbage(usize),
+}
+
+/// One answer of the server.
+#[derive(Debug, Clone)]
+struct Answer {
+    status: &'static str,
+    content_type: Option<&'static str>,
+    framing: Framing,
+    /// HTTP chunks, and packets, of this size.
+    piece: usize,
+    interim: bool,
+    closes: bool,
+    compressed: bool,
+    body: String,
+    fault: Option<Fault>,
+}
+
+impl Answer {
+    /// The bytes that go out, and whether the connection is over then.
+    fn bytes(&self) -> (Vec<u8>, bool) {
+        let mut lines = Vec::new();
+        let length = format!("content-length: {}", self.body.len());
+        match self.framing {
+            Framing::Length => lines.push(length.as_str()),
+            Framing::Chunks => lines.push("transfer-encoding: chunked"),
+            Framing::End => {}
+        }
+        let label = self
+            .content_type
+            .map(|kind| format!("content-type: {kind}"));
+        lines.extend(label.as_deref());
+        if self.closes {
+            lines.push("connection: close");
+        }
+        if self.compressed {
+            lines.push("content-encoding: gzip");
+        }
+        let mut bytes = Vec::new();
+        if self.interim {
+            bytes.extend(head("100 Continue", &[]).bytes());
+        }
+        bytes.extend(head(self.status, &lines).bytes());
+        if self.framing == Framing::Chunks {
+            for piece in self.body.as_bytes().chunks(self.piece) {
+                bytes.extend(chunk(piece));
+            }
+            bytes.extend(LAST_CHUNK.bytes());
+        } else {
+            bytes.extend(self.body.bytes());
+        }
+        // What a response that was not asked for would mean on a kept connection is not the question here.
+        let ends = self.closes || self.compressed || self.framing == Framing::End;
+        let Some(fault) = self.fault else {
+            return (bytes, ends);
+        };
+        let (Fault::Close(at) | Fault::Reset(at) | Fault::Silence(at) | Fault::Garbage(at)) = fault;
+        bytes.truncate(at.min(bytes.len().saturating_sub(1)));
+        if matches!(fault, Fault::Garbage(_)) {
+            bytes.extend(b"\0\xff?\r\n\r\n");
+        }
+        (bytes, true)
+    }
+}
+
+fn answer() -> impl Strategy<Value = Answer> {
+    let event = prop::sample::select(vec![
+        "data: {\"a\":1}\n\n",
+        "data: x\r\n\r\n",
+        "data:y\r\r",
+        ": note\n\n",
+        "event: error\ndata: bad\n\n",
+        "data: [DONE]\n\n",
+        "data: ö",
+        "\n",
+        "{\"error\":{\"message\":\"m\"}}",
+    ]);
+    let status = prop::sample::select(vec![
+        "200 OK",
+        "200 OK",
+        "200 OK",
+        "201 Created",
+        "302 Found",
+        "404 Not Found",
+        "429 Slow",
+        "503 No",
+    ]);
+    let content_type = prop::sample::select(vec![
+        Some("text/event-stream"),
+        Some("text/event-stream"),
+        Some("application/json"),
+        Some("text/html"),
+        None,
+    ]);
+    let framing = prop::sample::select(vec![Framing::Length, Framing::Chunks, Framing::End]);
+    let at = 0_usize..400;
+    let fault = prop_oneof![
+        6 => Just(None),
+        2 => at.clone().prop_map(|at| Some(Fault::Close(at))),
+        2 => at.clone().prop_map(|at| Some(Fault::Reset(at))),
+        1 => at.clone().prop_map(|at| Some(Fault::Silence(at))),
+        2 => at.prop_map(|at| Some(Fault::Garbage(at))),
+    ];
+    let flags = (
+        prop::bool::weighted(0.1),
+        prop::bool::weighted(0.2),
+        prop::bool::weighted(0.05),
+    );
+    let body = prop::collection::vec(event, 0..8).prop_map(|events| events.concat());
+    (
+        status,
+        content_type,
+        framing,
+        1_usize..60,
+        flags,
+        body,
+        fault,
+    )
+        .prop_map(
+            |(status, content_type, framing, piece, (interim, closes, compressed), body, fault)| {
+                Answer {
+                    status,
+                    content_type,
+                    framing,
+                    piece,
+                    interim,
+                    closes,
+                    compressed,
+                    body,
+                    fault,
+                }
+            },
+        )
+}
+
+/// A server whose answers depend on how many requests it has seen, on whichever connections.
+struct Server {
+    address: SocketAddr,
+    seen: Arc<AtomicUsize>,
+    over: Arc<AtomicBool>,
+    acceptor: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    fn start(answers: Vec<Answer>) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("it is bound");
+        let (seen, over) = (Arc::<AtomicUsize>::default(), Arc::<AtomicBool>::default());
+        let acceptor = {
+            let (seen, over) = (Arc::clone(&seen), Arc::clone(&over));
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    if over.load(Ordering::SeqCst) {
+                        break;
+                    }
+                    let (answers, seen) = (answers.clone(), Arc::clone(&seen));
+                    // An error is the client going away, which is its right.
+                    std::thread::spawn(move || serve(stream, &answers, &seen).ok());
+                }
+            })
+        };
+        Self {
+            address,
+            seen,
+            over,
+            acceptor: Some(acceptor),
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::SeqCst);
+        // Wakes the acceptor, which then sees that it is over.
+        TcpStream::connect(self.address).ok();
+        if let Some(acceptor) = self.acceptor.take() {
+            acceptor.join().ok();
+        }
+    }
+}
+
+fn serve(mut stream: TcpStream, answers: &[Answer], seen: &AtomicUsize) -> std::io::Result<()> {
+    stream.set_nodelay(true)?;
+    loop {
+        let mut request = Vec::new();
+        let mut byte = [0];
+        // Every request of this test has a body of two bytes.
+        while !request.ends_with(b"\r\n\r\n{}") {
+            stream.read_exact(&mut byte)?;
+            request.push(byte[0]);
+        }
+        let answer = &answers[seen.fetch_add(1, Ordering::SeqCst) % answers.len()];
+        let (bytes, ends) = answer.bytes();
+        // A few packets: more would only take time.
+        for packet in bytes.chunks(bytes.len().div_ceil(4).max(answer.piece)) {
+            stream.write_all(packet)?;
+        }
+        match answer.fault {
+            Some(Fault::Silence(_) | Fault::Garbage(_)) => {
+                return std::io::copy(&mut stream, &mut std::io::sink()).map(drop);
+            }
+            Some(Fault::Reset(_)) => {
+                // What was written has to be read before.
+                std::thread::sleep(Duration::from_millis(30));
+                return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
+            }
+            Some(Fault::Close(_)) => return stream.shutdown(Shutdown::Write),
+            None if ends => return stream.shutdown(Shutdown::Write),
+            None => {}
+        }
+    }
+}
+
+/// What is known of a request in the end, but for its times.
+#[derive(Debug, PartialEq, Eq)]
+struct Told {
+    failure: Option<(&'static str, String)>,
+    status: Option<u16>,
+    is_streamed: bool,
+    events: Vec<String>,
+    is_done: bool,
+}
+
+/// Sends requests one after the other.
+async fn send_all<T: Transport>(transport: T, count: u64) -> Vec<Told> {
+    let timeouts = Timeouts {
+        connect: Duration::from_secs(20),
+        read: PATIENCE,
+        total: None,
+    };
+    let (_run, mut cancelled) = watch::channel(false);
+    let mut all = Vec::new();
+    for number in 0..count {
+        let job = Job {
+            number,
+            body: "{}".into(),
+            intended: Moment::default(),
+        };
+        let clock = Clock::start();
+        let exchange = attempt(&transport, &clock, &timeouts, &mut cancelled, job).await;
+        all.push(Told {
+            failure: exchange
+                .failure
+                .map(|failure| (failure.kind.as_str(), failure.message)),
+            status: exchange.head.map(|head| head.status),
+            is_streamed: exchange.response.is_streamed(),
+            events: exchange
+                .response
+                .iter()
+                .map(|data| String::from_utf8_lossy(data).into_owned())
+                .collect(),
+            is_done: exchange.response.done().is_some(),
+        });
+    }
+    all
+}
+
+/// What a transport tells of a server, and how many requests that saw.
+fn told_by(transport: &str, answers: &[Answer]) -> (Vec<Told>, usize) {
+    let server = Server::start(answers.to_vec());
+    let url = format!("http://{}/v1", server.address);
+    let plan = Plan::new("m".to_owned(), url.parse().expect("a URL"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime");
+    let count = answers.len() as u64;
+    let headers = http::HeaderMap::new();
+    let told = LocalSet::new().block_on(&runtime, async move {
+        if transport == "socket" {
+            let settings = SocketSettings::new(&plan, headers).expect("no TLS");
+            send_all(SocketTransport::new(settings), count).await
+        } else {
+            let transport = ReqwestTransport::new(&plan, headers).expect("a client");
+            send_all(transport, count).await
+        }
+    });
+    (told, server.seen.load(Ordering::SeqCst))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 96,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn both_transports_tell_the_same(answers in prop::collection::vec(answer(), 1..5)) {
+        let (by_socket, seen) = told_by("socket", &answers);
+        prop_assert_eq!(seen, answers.len(), "one request is one request");
+        let (by_reqwest, seen) = told_by("reqwest", &answers);
+        prop_assert_eq!(seen, answers.len(), "one request is one request");
+        prop_assert_eq!(by_socket, by_reqwest);
+    }
+}

@@ -1,0 +1,254 @@
+//! Connections that are not made, do not speak TLS, do not take a request, or are gone when the next one
+//! is due.
+
+use super::{check_url, then};
+use crate::misbehaving::{
+    Failing, Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, problems, response,
+    streamed, text,
+};
+use crate::support::Bench;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::time::Duration;
+
+/// A port on which nobody listens.
+fn refused_port() -> u16 {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .and_then(|listener| listener.local_addr())
+        .expect("a free port")
+        .port()
+}
+
+#[test]
+fn a_name_that_does_not_resolve() {
+    check_url(
+        "dns",
+        "http://no-such-host.invalid/v1",
+        &[],
+        &Failing {
+            kind: "dns",
+            says: vec!["no address for the host", "no-such-host.invalid"],
+            ..Failing::default()
+        },
+    );
+}
+
+#[test]
+fn a_refused_connection() {
+    check_url(
+        "connect",
+        &format!("http://127.0.0.1:{}/v1", refused_port()),
+        &[],
+        &Failing {
+            kind: "connect",
+            says: vec!["no connection", "Connection refused"],
+            ..Failing::default()
+        },
+    );
+}
+
+#[test]
+fn a_connection_that_nobody_accepts() {
+    // The kernel completes handshakes for the queue of a listener that accepts nothing; once the queue is
+    // full, it answers no further one.
+    let listener =
+        socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).expect("a socket");
+    listener
+        .bind(&std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .expect("a free port");
+    listener.listen(0).expect("it listens");
+    let address = listener
+        .local_addr()
+        .ok()
+        .and_then(|address| address.as_socket())
+        .expect("it is bound");
+    let mut queue = Vec::new();
+    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(200)) {
+        queue.push(stream);
+    }
+    check_url(
+        "full queue",
+        &format!("http://{address}/v1"),
+        &["--connect-timeout", "0.3", "--no-warm-connections"],
+        &Failing {
+            kind: "timeout-connect",
+            says: vec!["no connection", "--connect-timeout"],
+            at_least: 0.3,
+            ..Failing::default()
+        },
+    );
+}
+
+#[test]
+fn a_handshake_that_is_not_answered() {
+    let server = Misbehaving::start(vec![Step::Hang]);
+    check_url(
+        "silent handshake",
+        &format!("https://127.0.0.1:{}/v1", server.port()),
+        &["--connect-timeout", "0.3", "--no-warm-connections"],
+        &Failing {
+            kind: "timeout-connect",
+            says: vec!["no connection", "--connect-timeout"],
+            at_least: 0.3,
+            ..Failing::default()
+        },
+    );
+}
+
+#[test]
+fn a_server_that_speaks_no_tls() {
+    for (name, script) in [
+        (
+            "plain HTTP",
+            vec![
+                Step::Take(5),
+                text(head("400 Bad Request", &[])),
+                Step::Hang,
+            ],
+        ),
+        ("closes on the hello", vec![Step::Take(5), Step::Close]),
+        ("resets on the hello", vec![Step::Take(5), Step::Reset]),
+    ] {
+        let server = Misbehaving::start(script);
+        check_url(
+            name,
+            &format!("https://127.0.0.1:{}/v1", server.port()),
+            &[],
+            &Failing {
+                kind: "tls",
+                says: vec!["the TLS handshake failed"],
+                ..Failing::default()
+            },
+        );
+    }
+}
+
+#[test]
+fn a_request_that_is_not_taken() {
+    let bench = Bench::new();
+    // More than all buffers between two sockets hold.
+    let prompt = bench.file("prompt", "x".repeat(50 << 20));
+    let prompt = format!("@{}", prompt.display());
+    let mut found = Vec::new();
+    for (name, script) in [
+        ("closed", vec![Step::Take(1000), Step::Close]),
+        ("reset", vec![Step::Take(1000), Step::Reset]),
+    ] {
+        for transport in TRANSPORTS {
+            let server = Misbehaving::start(script.clone());
+            let run = Run::of(
+                &server.chat(),
+                &["--transport", transport, "--prompt", &prompt],
+            );
+            let expected = Failing {
+                kind: "send",
+                says: vec!["the request could not be written"],
+                ..Failing::default()
+            };
+            let mut problems = problems(&run, 1, &expected);
+            // The one that is opened before the run, and nothing after the request failed.
+            if server.connections() > 1 {
+                problems.push(format!("{} connections", server.connections()));
+            }
+            found.push((format!("{name} over {transport}"), problems));
+        }
+    }
+    none(found);
+}
+
+#[test]
+fn an_answer_before_the_request_was_taken() {
+    let bench = Bench::new();
+    let prompt = bench.file("prompt", "x".repeat(20 << 20));
+    let prompt = format!("@{}", prompt.display());
+    let body = r#"{"error":{"message":"too large"}}"#;
+    let answer = response("413 Payload Too Large", "application/json", body);
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        let script = vec![Step::Take(1000), Step::Write(answer.clone()), Step::Hang];
+        let server = Misbehaving::start(script);
+        let run = Run::of(
+            &server.chat(),
+            &["--transport", transport, "--prompt", &prompt],
+        );
+        let expected = Failing {
+            kind: "http-status",
+            says: vec!["HTTP 413 Payload Too Large", "too large"],
+            status: Some(413),
+            messages: vec![body.to_owned()],
+            ..Failing::default()
+        };
+        found.push((transport.to_owned(), problems(&run, 1, &expected)));
+    }
+    none(found);
+}
+
+#[test]
+fn a_connection_that_closes_between_requests() {
+    let answer = streamed(event(delta("one")), 1000);
+    let answered = || [Step::Request, Step::Write(answer.clone())];
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        for (name, end, least) in [
+            // The client may notice the end in time, or not.
+            ("closed while idle", vec![Step::Close], 1),
+            ("reset while idle", vec![Step::Reset], 1),
+            ("closed on a request", vec![Step::Request, Step::Close], 2),
+            ("reset on a request", vec![Step::Request, Step::Reset], 2),
+            (
+                "reset on half a request",
+                vec![Step::Take(20), Step::Reset],
+                2,
+            ),
+        ] {
+            let script = then(answered().to_vec(), end.clone());
+            let server = Misbehaving::start(script);
+            let run = Run::of(&server.chat(), &["--transport", transport, "-n", "4"]);
+            let rows = run.rows();
+            let seen = server.heads().len();
+            // A request that was taken in part is none that the server has read.
+            let partly = if matches!(end[0], Step::Take(_)) {
+                2
+            } else {
+                0
+            };
+            let succeeded = rows.iter().filter(|row| row.success).count();
+            let mut problems = Vec::new();
+            let mut check = |holds: bool, what: String| {
+                if !holds {
+                    problems.push(what);
+                }
+            };
+            check(
+                run.ended.code == Some(0),
+                format!("code {:?}", run.ended.code),
+            );
+            check(rows.len() == 4, format!("{} rows", rows.len()));
+            check(
+                run.count("Succeed requests") == Some(succeeded as u64)
+                    && run.count("Failed requests") == Some(4 - succeeded as u64),
+                "the summary counts otherwise".to_owned(),
+            );
+            if least == 2 {
+                check(seen + partly == 4, format!("{seen} requests were read"));
+                let successes: Vec<bool> = rows.iter().map(|row| row.success).collect();
+                check(
+                    successes == [true, false, true, false],
+                    format!("successes {successes:?}"),
+                );
+            } else {
+                check(
+                    (succeeded..=4).contains(&seen),
+                    format!("{seen} requests were read, {succeeded} succeeded"),
+                );
+            }
+            for row in rows.iter().filter(|row| !row.success) {
+                check(
+                    matches!(row.kind.as_str(), "truncated" | "send"),
+                    format!("{}: {}", row.kind, row.error),
+                );
+            }
+            found.push((format!("{name} over {transport}"), problems));
+        }
+    }
+    none(found);
+}

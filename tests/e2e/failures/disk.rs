@@ -1,0 +1,217 @@
+//! Places that take no results, or take no more of them while a run is under way.
+
+use crate::misbehaving::{Misbehaving, Step, perf};
+use crate::support::{self, Bench, Ended, Mock};
+use serde_json::Value;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// Requests of a run that has more to keep than there is room.
+const REQUESTS: u64 = 600;
+
+/// Answers with much to keep. They take a while, so that rows are committed a few times before it is full.
+fn generous() -> Mock {
+    Mock::start(&["--ttft", "20ms", "--itl", "0ms", "--tokens", "20"])
+}
+
+/// The arguments of such a run.
+fn arguments() -> [&'static str; 6] {
+    ["-n", "600", "--parallel", "8", "--log-every-n-query", "200"]
+}
+
+/// What must be so where rows were lost: all requests were made and counted, the user was told at once, and
+/// what the database has can be read.
+fn check_full(ended: &Ended, bench: &Bench) {
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let succeeded = ended
+        .stdout
+        .contains(&format!(" Succeed requests: {REQUESTS}\n"));
+    assert!(succeeded, "{}", ended.stdout);
+    let told = "error: results are not kept any more: ";
+    assert_eq!(ended.stderr.matches(told).count(), 1, "{}", ended.stderr);
+    let at = ended.stderr.find(told).expect("it is there");
+    let last = ended
+        .stderr
+        .rfind("completed: 600,")
+        .expect("a line of progress");
+    assert!(at < last, "told too late: {}", ended.stderr);
+    // Before anybody opens the database, which would make one for a while.
+    let has_log = bench.path("run.db-wal").exists();
+    assert_eq!(bench.value("PRAGMA integrity_check"), "ok");
+    let rows = bench.value("SELECT count(*) FROM result");
+    let rows = rows.as_u64().expect("a count");
+    assert!((1..REQUESTS).contains(&rows), "{rows} rows");
+    let run = &bench.rows("SELECT state, rows_kept, rows_not_kept, write_error FROM run")[0];
+    if run[0] == "running" {
+        // Not even the totals could be written, which is said.
+        let said = "the totals of the run cannot be written";
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+        return;
+    }
+    assert_eq!(run[0], "finished");
+    assert_eq!(run[1], rows);
+    assert_eq!(run[2], REQUESTS - rows);
+    assert_ne!(run[3], Value::Null);
+    let said = format!("error: {} requests could not be kept: ", REQUESTS - rows);
+    assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+    let said = "warning: run.db-wal belongs to run.db and has to stay beside it";
+    assert_eq!(ended.stderr.contains(said), has_log, "{}", ended.stderr);
+}
+
+/// Has a command make no file larger than this.
+fn limit_files(command: &mut Command, bytes: u64) {
+    let limit = libc::rlimit {
+        rlim_cur: bytes,
+        rlim_max: bytes,
+    };
+    // SAFETY: the call takes a live structure, and is one that may be made between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
+#[test]
+fn files_that_may_not_grow() {
+    let mock = generous();
+    let bench = Bench::new();
+    let mut command = perf(&bench, &mock.chat(), &arguments());
+    limit_files(&mut command, 1 << 20);
+    check_full(&support::run(&mut command), &bench);
+}
+
+#[test]
+fn a_disk_without_room_for_an_empty_database() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    let bench = Bench::new();
+    let mut command = perf(&bench, &server.chat(), &[]);
+    limit_files(&mut command, 1 << 10);
+    let ended = support::run(&mut command);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    let said = "error: the database run.db cannot be prepared (";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(
+        !bench.path("run.db").exists(),
+        "it would be in the way of the next attempt"
+    );
+    assert_eq!(server.connections(), 0, "it was found out too late");
+}
+
+/// The same on a file system that is full: a small one in memory, where this user may make one.
+#[test]
+fn a_disk_that_is_full() {
+    let mock = generous();
+    let (bench, small) = (Bench::new(), Bench::new());
+    let inside = perf(&small, &mock.chat(), &arguments());
+    let mut command = Command::new("unshare");
+    command
+        .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
+        .arg(
+            "mount -t tmpfs -o size=1200k none \"$0\" || exit 77
+             cd \"$0\" && \"$@\"
+             code=$?
+             cp \"$0\"/run.db* \"$KEPT\"/
+             exit $code",
+        )
+        .arg(small.path(""))
+        .arg(inside.get_program())
+        .args(inside.get_args())
+        .env("KEPT", bench.path(""))
+        .stdin(Stdio::null());
+    for (name, value) in inside.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    let ended = support::run(&mut command);
+    if ended.code == Some(77) || ended.stderr.starts_with("unshare: ") {
+        eprintln!(
+            "not tested, since no file system can be made here: {}",
+            ended.stderr
+        );
+        return;
+    }
+    check_full(&ended, &bench);
+}
+
+/// The user that runs the tests may be one that no permission stops: the program is not.
+fn without_privileges(command: &mut Command) {
+    const CAP_DAC_OVERRIDE: libc::c_ulong = 1;
+    const CAP_DAC_READ_SEARCH: libc::c_ulong = 2;
+    // SAFETY: the calls take plain numbers, and may be made between fork and exec. They fail for a user
+    // without privileges, who has none to give up.
+    unsafe {
+        command.pre_exec(|| {
+            for capability in [CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH] {
+                libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0);
+            }
+            Ok(())
+        });
+    }
+}
+
+fn allow(folder: &Path, mode: u32) {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(mode))
+        .expect("it is our folder");
+}
+
+#[test]
+fn a_folder_that_may_not_be_written() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    let bench = Bench::new();
+    let mut command = perf(&bench, &server.chat(), &[]);
+    without_privileges(&mut command);
+    allow(&bench.path(""), 0o555);
+    let ended = support::run(&mut command);
+    allow(&bench.path(""), 0o755);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert_eq!(ended.stdout, "");
+    assert_eq!(
+        ended.stderr,
+        "error: the database run.db cannot be made (Permission denied (os error 13)): check that the \
+         folder can be written, or choose another --name\n"
+    );
+    assert!(!bench.path("run.db").exists());
+    assert_eq!(server.connections(), 0, "it was found out too late");
+}
+
+#[test]
+fn results_that_cannot_be_kept() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    let bench = Bench::new();
+    bench.file("file", "");
+    for (name, says) in [
+        ("missing/run", "folder does not exist"),
+        ("/proc/run", "cannot be made"),
+        ("file/run", "cannot be made"),
+    ] {
+        let mut command = support::program();
+        command.current_dir(bench.path("")).args([
+            "perf",
+            "--model",
+            "m",
+            "--prompt",
+            "hi",
+            "--url",
+            &server.chat(),
+            "--name",
+            name,
+        ]);
+        let ended = support::run(&mut command);
+        assert_eq!(ended.code, Some(2), "{name}");
+        assert!(ended.stdout.is_empty(), "{name}: {}", ended.stdout);
+        let error = ended.stderr.trim();
+        assert!(
+            error.starts_with("error: ") && error.contains(name) && error.contains(says),
+            "{name}: {error}"
+        );
+        assert_eq!(error.lines().count(), 1, "{name}: {error}");
+    }
+    assert_eq!(server.connections(), 0, "it was found out too late");
+}

@@ -1,0 +1,97 @@
+//! A machine that runs out of something.
+
+use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, delta, event, none, perf, streamed};
+use crate::support::{self, Bench};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+/// A command that may open no more files than `limit`.
+fn under_limit(command: &Command, limit: u32) -> Command {
+    let mut shell = Command::new("sh");
+    shell
+        .arg("-c")
+        .arg(format!("ulimit -n {limit}; exec \"$0\" \"$@\""))
+        .arg(command.get_program())
+        .args(command.get_args())
+        .stdin(Stdio::null());
+    if let Some(folder) = command.get_current_dir() {
+        shell.current_dir(folder);
+    }
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => shell.env(name, value),
+            None => shell.env_remove(name),
+        };
+    }
+    shell
+}
+
+#[test]
+fn a_machine_without_files_left() {
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        let server = Misbehaving::start(vec![
+            Step::Request,
+            Step::Pause(Duration::from_millis(1500)),
+            Step::Write(streamed(event(delta("x")), 1000)),
+            Step::Close,
+        ]);
+        let bench = Bench::new();
+        let arguments = ["--transport", transport, "-n", "200", "--rate", "1000"];
+        let command = under_limit(&perf(&bench, &server.chat(), &arguments), 80);
+        let run = Run {
+            ended: support::run(&mut { command }),
+            bench,
+        };
+        let rows = run.rows();
+        let failed: Vec<_> = rows.iter().filter(|row| !row.success).collect();
+        let mut problems = Vec::new();
+        if run.ended.code != Some(0) || rows.len() != 200 || failed.is_empty() {
+            problems.push(format!(
+                "code {:?}, {} rows, {} failed: {}",
+                run.ended.code,
+                rows.len(),
+                failed.len(),
+                run.ended.stderr
+            ));
+        }
+        if !run.tells(failed.len(), "client-resource") {
+            problems.push(format!(
+                "the summary does not count {} client-resource",
+                failed.len()
+            ));
+        }
+        for row in failed {
+            if row.kind != "client-resource"
+                || !row.error.contains("this machine ran out of a resource")
+                || !row.error.contains("Too many open files")
+            {
+                problems.push(format!("{}: {}", row.kind, row.error));
+            }
+        }
+        found.push((transport.to_owned(), problems));
+    }
+    none(found);
+}
+
+#[test]
+fn a_concurrency_that_cannot_be_held() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    for arguments in [
+        ["--parallel", "5000", "-n", "5000"],
+        ["--rate", "-1", "-n", "5000"],
+    ] {
+        let bench = Bench::new();
+        let mut command = under_limit(&perf(&bench, &server.chat(), &arguments), 200);
+        let ended = support::run(&mut command);
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("at most 136 can be held"),
+            "{arguments:?}: {}",
+            ended.stderr
+        );
+        assert!(ended.stdout.is_empty(), "{arguments:?}");
+        assert!(!bench.path("run.db").exists(), "{arguments:?}");
+    }
+    assert_eq!(server.connections(), 0);
+}

@@ -1,0 +1,87 @@
+//! Answers that are larger than any model's: taken up to a bound, and in a bounded memory.
+
+use crate::misbehaving::{
+    Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, perf, text, usage,
+};
+use crate::support::{self, Bench};
+
+const MIB: usize = 1 << 20;
+
+/// Runs one request over a transport; gives the run and the most memory that it took.
+fn run(script: Vec<Step>, transport: &str) -> (Run, u64) {
+    let server = Misbehaving::start(script);
+    let bench = Bench::new();
+    let mut command = perf(&bench, &server.chat(), &["--transport", transport]);
+    let (ended, peak) = support::run_measured(&mut command);
+    (Run { bench, ended }, peak)
+}
+
+#[test]
+fn an_event_of_50_mb() {
+    let long = delta(&"x".repeat(50 * MIB));
+    let body = event(&long) + &event(usage(7, 2)) + &event("[DONE]");
+    let length = format!("content-length: {}", body.len());
+    let fields = ["content-type: text/event-stream", &length];
+    let answer = vec![
+        Step::Request,
+        text(head("200 OK", &fields) + &body),
+        Step::Hang,
+    ];
+    for transport in TRANSPORTS {
+        let (run, peak) = run(answer.clone(), transport);
+        assert_eq!(run.ended.code, Some(0), "{transport}: {}", run.ended.stderr);
+        let row = &run.rows()[0];
+        assert_eq!(row.messages.len(), 2, "{transport}");
+        assert!(row.messages[0] == long, "{transport}: another event");
+        assert_eq!(row.completion_tokens, Some(2), "{transport}");
+        let most = 600 * MIB as u64;
+        assert!(peak < most, "{transport}: {} MiB of memory", peak >> 20);
+    }
+}
+
+/// More than an answer may have is no answer, whether it is one event without an end or events without one.
+#[test]
+fn answers_without_end() {
+    let label = head("200 OK", &["content-type: text/event-stream"]);
+    let mut found = Vec::new();
+    for (name, piece) in [
+        ("one event", "x".repeat(MIB)),
+        (
+            "one line after the other",
+            format!("data: {}\n", "x".repeat(MIB)),
+        ),
+        ("many events", event("x".repeat(MIB))),
+    ] {
+        let script = vec![
+            Step::Request,
+            text(&label),
+            Step::Dribble(piece.into_bytes(), std::time::Duration::ZERO),
+        ];
+        for transport in TRANSPORTS {
+            let (run, peak) = run(script.clone(), transport);
+            let mut row = run.rows();
+            let mut problems = Vec::new();
+            let mut check = |holds: bool, what: String| {
+                if !holds {
+                    problems.push(what);
+                }
+            };
+            check(
+                run.ended.code == Some(1),
+                format!("code {:?}", run.ended.code),
+            );
+            check(run.tells(1, "protocol"), run.ended.stdout.clone());
+            let row = row.remove(0);
+            check(
+                row.kind == "protocol" && row.error.contains("more than 256 MiB"),
+                format!("{}: {}", row.kind, row.error),
+            );
+            check(
+                peak < 1500 * MIB as u64,
+                format!("{} MiB of memory", peak >> 20),
+            );
+            found.push((format!("{name} over {transport}"), problems));
+        }
+    }
+    none(found);
+}

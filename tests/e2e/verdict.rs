@@ -1,0 +1,419 @@
+//! Each reason for which numbers are not to be trusted, provoked: it is in the verdict at the end of the
+//! summary with figure, cause and remedy, it is in the database, and `--require-valid` makes it an exit
+//! code.
+
+use crate::helpers::{of_run, questions, quick_mock};
+use crate::hostile::guest::{Guest, PARSE};
+use crate::misbehaving::{Misbehaving, Run, Step, delta, event, perf, streamed, usage};
+use crate::support::{self, Bench, Mock, sample};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// How often a run is tried whose doubt depends on how busy this machine is with other things.
+const TRIES: usize = 8;
+
+/// Text on one line.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A run that was required to be valid.
+struct Judged {
+    run: Run,
+}
+
+impl Judged {
+    /// Runs a command that was told to require it, and makes sure that verdict, database and exit code say
+    /// the same, whatever they say.
+    fn of(bench: Bench, command: &mut Command) -> Self {
+        let ended = support::run(command.arg("--require-valid"));
+        Self::checked(Run { bench, ended })
+    }
+
+    fn checked(run: Run) -> Self {
+        let verdict = of_run(&run.bench, "verdict");
+        let doubts = verdict["doubts"].as_array().expect("a list");
+        let trusted = doubts.is_empty();
+        assert_eq!(verdict["trusted"], trusted, "{verdict}");
+        let code = if trusted { 0 } else { 1 };
+        assert_eq!(run.ended.code, Some(code), "{verdict}{}", run.ended.stderr);
+        let (_, printed) = run
+            .ended
+            .stdout
+            .split_once("\nVerdict: ")
+            .expect("the summary ends with a verdict");
+        let mut expected = match doubts.len() {
+            0 => "nothing speaks against these numbers.".to_owned(),
+            1 => "1 reason to read these numbers with care.".to_owned(),
+            count => format!("{count} reasons to read these numbers with care."),
+        };
+        for (index, doubt) in doubts.iter().enumerate() {
+            let words = |key: &str| doubt[key].as_str().expect("it is a text").to_owned();
+            let figure = words("figure");
+            let (first, rest) = figure.split_at(1);
+            expected.push_str(&format!(
+                " {}. {}{rest}. Likely cause: {}. What to do: {}.",
+                index + 1,
+                first.to_uppercase(),
+                words("likely_cause"),
+                words("what_to_do")
+            ));
+        }
+        // Nothing comes behind it.
+        assert_eq!(flat(printed), flat(&expected));
+        Self { run }
+    }
+
+    /// The figure of a doubt, where there is that doubt.
+    fn figure(&self, reason: &str) -> Option<String> {
+        let verdict = of_run(&self.run.bench, "verdict");
+        let mut doubts = verdict["doubts"].as_array().expect("a list").iter();
+        let found = doubts.find(|doubt| doubt["reason"] == reason)?;
+        Some(found["figure"].as_str().expect("it is a text").to_owned())
+    }
+
+    /// Makes sure that a doubt is there, and that its figure begins so.
+    fn doubts(&self, reason: &str, begins: &str) {
+        let figure = self.figure(reason);
+        let verdict = of_run(&self.run.bench, "verdict");
+        let figure = figure.unwrap_or_else(|| panic!("no {reason} in {verdict}"));
+        assert!(figure.starts_with(begins), "{figure}");
+    }
+}
+
+/// A run against a URL.
+fn judged(url: &str, arguments: &[&str]) -> Judged {
+    let bench = Bench::new();
+    let mut command = perf(&bench, url, arguments);
+    Judged::of(bench, &mut command)
+}
+
+/// Tries a run until it has a doubt that the machine may hide, being busy with something else.
+fn in_the_end(reason: &str, run: impl Fn() -> Judged) -> String {
+    for _ in 0..TRIES {
+        if let Some(figure) = run().figure(reason) {
+            return figure;
+        }
+    }
+    panic!("{reason} in none of {TRIES} runs");
+}
+
+#[test]
+fn nothing_speaks_against_a_good_run() {
+    let mock = Mock::start(&["--ttft", "20ms", "--itl", "5ms", "--tokens", "8"]);
+    let arguments = [
+        "-n",
+        "500",
+        "--parallel",
+        "20",
+        "--log-every-n-query",
+        "500",
+    ];
+    let good = (0..TRIES).any(|_| judged(&mock.chat(), &arguments).run.ended.code == Some(0));
+    assert!(good, "in none of {TRIES} runs");
+}
+
+#[test]
+fn nothing_succeeded() {
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed("event: error\ndata: no\nbad day\n\n", 100)),
+        Step::Again,
+    ]);
+    let judged = judged(&server.chat(), &["-n", "3"]);
+    let figure = "none of 3 requests succeeded; 3 failed with stream-error: the server sent an error \
+                  event: no";
+    judged.doubts("nothing-succeeded", figure);
+    // Who keeps standard output for programs is told as well, on one line.
+    let told: Vec<&str> = judged
+        .run
+        .ended
+        .stderr
+        .lines()
+        .filter(|line| line.starts_with("error: "))
+        .collect();
+    assert_eq!(told, [format!("error: {figure}")]);
+}
+
+#[test]
+fn failures() {
+    let mock = Mock::start(&[
+        "--error-rate",
+        "0.5",
+        "--ttft",
+        "1ms",
+        "--itl",
+        "1ms",
+        "--tokens",
+        "3",
+    ]);
+    let judged = judged(&mock.chat(), &["-n", "40", "--parallel", "4"]);
+    let failed = judged.run.count("Failed requests").expect("a count");
+    let share = failed as f64 / 40.0 * 100.0;
+    judged.doubts(
+        "failures",
+        &format!(
+            "{share:.1} % of the requests failed ({failed} of 40, limit 1 %), {failed} of them with \
+             http-status"
+        ),
+    );
+    assert!(
+        !judged.run.ended.stderr.contains("error: "),
+        "some succeeded"
+    );
+}
+
+#[test]
+fn few_samples() {
+    let mock = quick_mock();
+    let judged = judged(&mock.chat(), &["-n", "50", "--parallel", "5"]);
+    judged.doubts(
+        "few-samples",
+        "50 succeeded requests, but p95 needs 90, p98 needs 228, p99 needs 459",
+    );
+}
+
+#[test]
+fn coalesced_chunks() {
+    let body: String = (0..10).map(|_| event(delta("x"))).collect();
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed(body + &event(usage(1, 10)), 1000)),
+        Step::Again,
+    ]);
+    let judged = judged(&server.chat(), &["-n", "5"]);
+    let figure = "100.0 % of the gaps between output chunks are zero (45 of 45, limit 20 %)";
+    judged.doubts("coalesced-chunks", figure);
+}
+
+#[test]
+fn a_data_set_used_again() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file("set", questions(&["a", "b"]));
+    let url = mock.chat();
+    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "-n", "5"]);
+    command.args(["--parser", "openai_openqa_qwen"]);
+    Judged::of(bench, &mut command).doubts("data-set-reused", "the data set was used 2.5 times");
+}
+
+/// A server that tells its usage for every other request.
+fn forgetful() -> Misbehaving {
+    let output = event(delta("hello world"));
+    let told = streamed(output.clone() + &event(usage(3, 2)), 1000);
+    Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(told),
+        Step::Request,
+        Step::Write(streamed(output, 1000)),
+        Step::Again,
+    ])
+}
+
+#[test]
+fn tokens_counted_in_two_ways() {
+    let tokenizer = sample("tokenizer");
+    let tokenizer = tokenizer.to_str().expect("a path of text");
+    let judged = judged(
+        &forgetful().chat(),
+        &["-n", "4", "--tokenizer-path", tokenizer],
+    );
+    judged.doubts(
+        "tokens-mixed",
+        "input tokens were counted in more than one way: 2 by usage of the server, 2 by tokenizer",
+    );
+    assert_eq!(judged.figure("tokens-partly-known"), None);
+}
+
+#[test]
+fn tokens_known_for_some() {
+    let judged = judged(&forgetful().chat(), &["-n", "4"]);
+    judged.doubts(
+        "tokens-partly-known",
+        "input tokens are known for 2 of 4 succeeded requests",
+    );
+    assert_eq!(judged.figure("tokens-mixed"), None);
+}
+
+#[test]
+fn stopped_early() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    // Further in than entries are read ahead, so that it shows while the run is under way.
+    let good = (1..=400).map(|number| format!("{{\"question\": \"{number}\"}}\n"));
+    bench.file("set", good.collect::<String>() + "broken\n");
+    let url = mock.chat();
+    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "-n", "500"]);
+    command.args(["--parser", "openai_openqa_qwen", "--parallel", "8"]);
+    let judged = Judged::of(bench, &mut command);
+    judged.doubts(
+        "stopped-early",
+        "issuing stopped after 400 of 500 requests: set: line 401",
+    );
+}
+
+/// Starts a run that is required to be valid.
+fn started(bench: &Bench, url: &str, arguments: &[&str]) -> Child {
+    perf(bench, url, arguments)
+        .arg("--require-valid")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+fn signal(child: &Child, signal: i32) {
+    let process = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: the call takes two numbers, and the child has not been waited for, so its id is its own.
+    assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+}
+
+#[test]
+fn interrupted() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    let bench = Bench::new();
+    let arguments = ["-n", "100", "--parallel", "2"];
+    let child = started(&bench, &server.chat(), &arguments);
+    server.await_requests(2);
+    signal(&child, libc::SIGINT);
+    let ended = support::wait(child);
+    let judged = Judged::checked(Run { bench, ended });
+    judged.doubts(
+        "interrupted",
+        "the run was interrupted; requests cancelled in flight: 2",
+    );
+    let said = "error: none of 2 requests succeeded; 2 failed with cancelled: still in flight";
+    assert!(
+        judged.run.ended.stderr.contains(said),
+        "{}",
+        judged.run.ended.stderr
+    );
+}
+
+/// A program that has no processor cannot send when it should: here it is stopped for a while.
+#[test]
+fn a_client_that_sends_late() {
+    let mock = quick_mock();
+    let bench = Bench::new();
+    let arguments = ["-n", "200", "--rate", "100"];
+    let child = started(&bench, &mock.chat(), &arguments);
+    // Some requests have been sent, and the most of them have not.
+    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, libc::SIGCONT);
+    let ended = support::wait(child);
+    let judged = Judged::checked(Run { bench, ended });
+    assert_eq!(judged.run.count("Succeed requests"), Some(200));
+    judged.doubts("dispatch-lag", "the dispatch lag reached ");
+    let figure = judged.figure("dispatch-lag").expect("it is there");
+    let milliseconds = figure.split(' ').nth(4).and_then(|text| text.parse().ok());
+    assert!(milliseconds > Some(100.0), "{figure}");
+    assert!(figure.ends_with("connecting not counted"), "{figure}");
+}
+
+/// Answers as fast as one thread can take them keep that thread busy.
+#[test]
+fn a_client_that_is_busy() {
+    let body: String = (0..50_000).map(|_| event(delta("x"))).collect();
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed(body, 64)),
+        Step::Again,
+    ]);
+    let arguments = [
+        "-n",
+        "12",
+        "--parallel",
+        "2",
+        "--client-threads",
+        "1",
+        "--save",
+        "summary",
+    ];
+    let figure = in_the_end("client-busy", || judged(&server.chat(), &arguments));
+    assert!(
+        figure.starts_with("the busiest client thread worked ")
+            && figure.ends_with("(limit 70 %; 1 of 1 threads are above it)"),
+        "{figure}"
+    );
+}
+
+/// A parser that takes several milliseconds for a response falls behind a server that answers at once.
+#[test]
+fn a_parser_that_falls_behind() {
+    // The loop runs before the usual summary is given.
+    let slow = Guest::new().parse(&format!(
+        "(local $left i64)
+         (local.set $left (i64.const 5000000))
+         (loop $again
+             (local.set $left (i64.sub (local.get $left) (i64.const 1)))
+             (br_if $again (i64.ne (local.get $left) (i64.const 0))))
+         (i32.const {PARSE})"
+    ));
+    let bench = Bench::new();
+    bench.file("slow.wasm", slow.component());
+    let mock = Mock::start(&["--ttft", "0s", "--itl", "0s", "--tokens", "1"]);
+    let mut command = perf(
+        &bench,
+        &mock.chat(),
+        &[
+            "-n",
+            "1500",
+            "--parallel",
+            "16",
+            "--log-every-n-query",
+            "1500",
+        ],
+    );
+    command.args(["--parser", "slow.wasm", "--save", "summary"]);
+    let judged = Judged::of(bench, &mut command);
+    assert_eq!(judged.run.count("Succeed requests"), Some(1500));
+    judged.doubts("parser-behind", "client threads waited ");
+}
+
+/// The wall clock of a machine is not a test's to set. A library before the system's tells the program that
+/// somebody else has set it, by a hundred seconds.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_wall_clock_that_is_set() {
+    const SOURCE: &str = r"
+        #define _GNU_SOURCE
+        #include <sys/syscall.h>
+        #include <time.h>
+        #include <unistd.h>
+        int clock_gettime(clockid_t which, struct timespec *time) {
+            static time_t first = 0;
+            struct timespec up;
+            int result = syscall(SYS_clock_gettime, which, time);
+            syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &up);
+            if (!first) first = up.tv_sec;
+            if (which == CLOCK_REALTIME && up.tv_sec - first >= 2) time->tv_sec += 100;
+            return result;
+        }";
+    let bench = Bench::new();
+    let (source, library) = (bench.file("clock.c", SOURCE), bench.path("clock.so"));
+    let mut compiler = Command::new("cc");
+    compiler
+        .args(["-shared", "-fPIC", "-o"])
+        .args([&library, &source]);
+    let compiled = support::run(&mut compiler);
+    assert_eq!(compiled.code, Some(0), "{}", compiled.stderr);
+    let pause = Step::Pause(Duration::from_millis(3500));
+    let answer = streamed(event(delta("x")), 100);
+    let server = Misbehaving::start(vec![Step::Request, pause, Step::Write(answer), Step::Close]);
+    // Without stamps of the kernel, which the library does not tell of.
+    let mut command = perf(&bench, &server.chat(), &["--transport", "reqwest"]);
+    command.env("LD_PRELOAD", library);
+    let judged = Judged::of(bench, &mut command);
+    judged.doubts("wall-clock-stepped", "the wall clock moved by +");
+    let figure = judged.figure("wall-clock-stepped").expect("it is there");
+    let moved: Option<f64> = figure.split(' ').nth(5).and_then(|text| text.parse().ok());
+    assert!(
+        moved.is_some_and(|seconds| (seconds - 100.0).abs() < 1.0),
+        "{figure}"
+    );
+    // The times of the row are of the clock as it was at the start.
+    let took = judged.run.rows()[0].latency;
+    assert!((3.4..30.0).contains(&took), "{took}");
+}
