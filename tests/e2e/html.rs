@@ -140,7 +140,7 @@ fn runs_that_came_to_little_have_a_page_without_empty_charts() {
     // Nobody listens.
     let bench = Bench::new();
     let url = "http://127.0.0.1:9/v1/chat/completions";
-    let ended = run(bench.perf(&["--url", url, "--prompt", "x", "-n", "3"]));
+    let ended = run(&mut bench.perf(&["--url", url, "--prompt", "x", "-n", "3"]));
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     let page = report(&bench);
     assert_eq!(charts(&page), 0);
@@ -232,7 +232,7 @@ fn what_a_server_says_is_no_markup() {
 #[test]
 fn a_comparison_has_a_page() {
     let bench = Bench::new();
-    for (name, ttft) in [("a", "5ms"), ("b", "25ms"), ("c", "5ms")] {
+    for (name, ttft) in [("a", "5ms"), ("b", "200ms"), ("c", "5ms")] {
         let mock = mock(&["--ttft", ttft]);
         let url = mock.chat();
         let arguments = ["--model", "m", "--name", name, "--url", &url];
@@ -240,7 +240,7 @@ fn a_comparison_has_a_page() {
             .current_dir(bench.path(""))
             .arg("perf")
             .args(arguments)
-            .args(["--prompt", "x", "-n", "60"]));
+            .args(["--prompt", "x", "-n", "60", "--parallel", "6"]));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     }
     let ended = typed(
