@@ -18,8 +18,17 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-/// How long a server may be silent. Longer than a busy machine keeps anybody waiting.
-const PATIENCE: Duration = Duration::from_millis(700);
+/// How long a server may be silent that never is: only a client that misses what came waits for so long.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one may be silent that is. A busy machine may keep others waiting for longer, too.
+const SHORT_PATIENCE: Duration = Duration::from_millis(500);
+
+/// How often a case with a silent server is tried for that reason.
+const TRIES: usize = 4;
+
+/// No part of HTTP.
+const GARBAGE: &[u8] = b"\0\xff?\r\n\r\n";
 
 /// How the end of a body is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,7 +76,9 @@ impl Answer {
             .content_type
             .map(|kind| format!("content-type: {kind}"));
         lines.extend(label.as_deref());
-        if self.closes {
+        // A body that is not read leaves no connection to keep, unless it was over with its head: then one
+        // transport would go on with the connection, and one not.
+        if self.closes || self.compressed {
             lines.push("connection: close");
         }
         if self.compressed {
@@ -86,15 +97,15 @@ impl Answer {
         } else {
             bytes.extend(self.body.bytes());
         }
-        // What a response that was not asked for would mean on a kept connection is not the question here.
         let ends = self.closes || self.compressed || self.framing == Framing::End;
         let Some(fault) = self.fault else {
             return (bytes, ends);
         };
         let (Fault::Close(at) | Fault::Reset(at) | Fault::Silence(at) | Fault::Garbage(at)) = fault;
-        bytes.truncate(at.min(bytes.len().saturating_sub(1)));
+        // In every case something is missing at the end: bytes behind a whole answer would be another question.
+        bytes.truncate(at.min(bytes.len() - GARBAGE.len() - 1));
         if matches!(fault, Fault::Garbage(_)) {
-            bytes.extend(b"\0\xff?\r\n\r\n");
+            bytes.extend(GARBAGE);
         }
         (bytes, true)
     }
@@ -233,7 +244,7 @@ fn serve(mut stream: TcpStream, answers: &[Answer], seen: &AtomicUsize) -> std::
             stream.write_all(packet)?;
         }
         match answer.fault {
-            Some(Fault::Silence(_) | Fault::Garbage(_)) => {
+            Some(Fault::Silence(_)) => {
                 return std::io::copy(&mut stream, &mut std::io::sink()).map(drop);
             }
             Some(Fault::Reset(_)) => {
@@ -241,7 +252,7 @@ fn serve(mut stream: TcpStream, answers: &[Answer], seen: &AtomicUsize) -> std::
                 std::thread::sleep(Duration::from_millis(30));
                 return socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO));
             }
-            Some(Fault::Close(_)) => return stream.shutdown(Shutdown::Write),
+            Some(Fault::Close(_) | Fault::Garbage(_)) => return stream.shutdown(Shutdown::Write),
             None if ends => return stream.shutdown(Shutdown::Write),
             None => {}
         }
@@ -259,10 +270,10 @@ struct Told {
 }
 
 /// Sends requests one after the other.
-async fn send_all<T: Transport>(transport: T, count: u64) -> Vec<Told> {
+async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) -> Vec<Told> {
     let timeouts = Timeouts {
-        connect: Duration::from_secs(20),
-        read: PATIENCE,
+        connect: PATIENCE,
+        read: patience,
         total: None,
     };
     let (_run, mut cancelled) = watch::channel(false);
@@ -293,7 +304,7 @@ async fn send_all<T: Transport>(transport: T, count: u64) -> Vec<Told> {
 }
 
 /// What a transport tells of a server, and how many requests that saw.
-fn told_by(transport: &str, answers: &[Answer]) -> (Vec<Told>, usize) {
+fn told_by(transport: &str, answers: &[Answer], patience: Duration) -> (Vec<Told>, usize) {
     let server = Server::start(answers.to_vec());
     let url = format!("http://{}/v1", server.address);
     let plan = Plan::new("m".to_owned(), url.parse().expect("a URL"));
@@ -306,10 +317,10 @@ fn told_by(transport: &str, answers: &[Answer]) -> (Vec<Told>, usize) {
     let told = LocalSet::new().block_on(&runtime, async move {
         if transport == "socket" {
             let settings = SocketSettings::new(&plan, headers).expect("no TLS");
-            send_all(SocketTransport::new(settings), count).await
+            send_all(SocketTransport::new(settings), count, patience).await
         } else {
             let transport = ReqwestTransport::new(&plan, headers).expect("a client");
-            send_all(transport, count).await
+            send_all(transport, count, patience).await
         }
     });
     (told, server.seen.load(Ordering::SeqCst))
@@ -317,17 +328,30 @@ fn told_by(transport: &str, answers: &[Answer]) -> (Vec<Told>, usize) {
 
 proptest! {
     #![proptest_config(ProptestConfig {
-        cases: 96,
+        cases: 64,
         failure_persistence: None,
         ..ProptestConfig::default()
     })]
 
     #[test]
     fn both_transports_tell_the_same(answers in prop::collection::vec(answer(), 1..5)) {
-        let (by_socket, seen) = told_by("socket", &answers);
-        prop_assert_eq!(seen, answers.len(), "one request is one request");
-        let (by_reqwest, seen) = told_by("reqwest", &answers);
-        prop_assert_eq!(seen, answers.len(), "one request is one request");
-        prop_assert_eq!(by_socket, by_reqwest);
+        let is_silent = |answer: &Answer| matches!(answer.fault, Some(Fault::Silence(_)));
+        let (patience, tries) = match answers.iter().any(is_silent) {
+            true => (SHORT_PATIENCE, TRIES),
+            false => (PATIENCE, 1),
+        };
+        let mut told = None;
+        for _ in 0..tries {
+            let by_socket = told_by("socket", &answers, patience);
+            let by_reqwest = told_by("reqwest", &answers, patience);
+            // One request is one request: none is sent again, and none is forgotten.
+            let seen = answers.len();
+            let agreed = by_socket == by_reqwest && by_socket.1 == seen;
+            told = Some((by_socket, by_reqwest));
+            if agreed {
+                return Ok(());
+            }
+        }
+        prop_assert!(false, "{told:#?}");
     }
 }
