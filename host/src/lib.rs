@@ -26,4 +26,5 @@ pub mod schedule;
 pub mod sink;
 pub mod stats;
 pub mod trace;
+pub mod wandb;
 pub mod workload;
