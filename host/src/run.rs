@@ -1,10 +1,12 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+mod logging;
 mod pipeline;
 mod preparation;
 mod running;
 
+use logging::Logging;
 use pipeline::Pipeline;
 use preparation::Preparation;
 use running::Collected;
@@ -148,8 +150,16 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
         }
     };
     let rows = database.as_ref().filter(|_| plan.save == Save::Full);
-    let collected = pipeline.collect(&plan, &prepared, rows, origin, &interrupted);
-    finish(&plan, clock, database, collected)
+    let mut logging = Logging::begin(&plan, || prepared.record(&plan, clock, origin));
+    let collected = pipeline.collect(
+        &plan,
+        &prepared,
+        rows,
+        origin,
+        &interrupted,
+        logging.as_mut(),
+    );
+    finish(&plan, clock, database, collected, logging)
 }
 
 /// Judges, stores the end, and prints the summary.
@@ -158,6 +168,7 @@ fn finish(
     clock: Clock,
     database: Option<Database>,
     collected: Collected,
+    logging: Option<Logging>,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,
@@ -171,11 +182,12 @@ fn finish(
     } else {
         RunState::Finished
     };
+    let totals = totals_json(&statistics, &circumstances);
     let stored = database.map(|database| {
         database.finish(FinishedRun {
             finished: clock.now(),
             state,
-            totals: totals_json(&statistics, &circumstances),
+            totals: totals.clone(),
             verdict: verdict_json(&doubts),
         })
     });
@@ -185,17 +197,22 @@ fn finish(
             report::summary(&statistics, &circumstances, &plan.arrivals, &doubts)
         );
     }
-    let stored = stored.transpose()?;
-    if let Some(stored) = &stored
+    let stored = stored.transpose();
+    if let Ok(Some(stored)) = &stored
         && !plan.quiet
     {
         eprint!("{}", report::closing(stored));
     }
-    Ok(RunResult {
+    let result = stored.map(|stored| RunResult {
         statistics,
         circumstances,
         doubts,
         valid_required: plan.require_valid,
         stored,
-    })
+    });
+    // Last of all, when everything else is stored and said: this may wait for somebody else's service.
+    if let Some(logging) = logging {
+        logging.end(&totals, result.as_ref().is_ok_and(RunResult::is_good));
+    }
+    Ok(result?)
 }

@@ -2,13 +2,14 @@
 
 mod planning;
 mod usage;
+mod wandb;
 
 pub(super) use planning::{database, parser};
 pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
-use super::values::{Pair, count, count_of_slots, pair, rate, seconds};
+use super::values::{Pair, Secret, count, count_of_slots, pair, rate, seconds, secret};
 use crate::plan::TransportChoice;
 use crate::plugin::builtin_names;
 use clap::{Args, ValueEnum};
@@ -186,6 +187,22 @@ pub(super) struct PerfArguments {
         help_heading = "Results"
     )]
     log_every_n_query: u64,
+
+    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
+    #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
+    wandb_api_key: Option<Secret>,
+
+    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
+    #[arg(long, help_heading = "Results")]
+    wandb_offline: bool,
+
+    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
+    #[arg(
+        long,
+        conflicts_with_all = ["wandb_api_key", "wandb_offline"],
+        help_heading = "Results"
+    )]
+    no_wandb: bool,
 
     /// Show requests and responses on standard error, credentials blanked.
     #[arg(long, help_heading = "Results")]

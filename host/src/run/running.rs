@@ -1,5 +1,6 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
+use super::logging::Logging;
 use super::pipeline::{LOOK_UP, Pipeline};
 use super::preparation::Preparation;
 use crate::plan::{Arrivals, Plan, PromptSource};
@@ -33,6 +34,7 @@ impl Running {
         rows: Option<&Database>,
         origin: Origin,
         interrupted: &AtomicBool,
+        mut logging: Option<&mut Logging>,
     ) -> Collected {
         let mut statistics = RunStatistics::new(origin);
         for opening in &self.pipeline.warm_connections {
@@ -62,6 +64,9 @@ impl Running {
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
+            if let Some(logging) = &mut logging {
+                logging.tick(|| self.figures(plan, &statistics));
+            }
             if interrupted.load(Ordering::Relaxed) {
                 self.pipeline.stop.store(true, Ordering::Relaxed);
                 let deadline = *give_up_at.get_or_insert_with(|| Instant::now() + DRAIN);
@@ -73,15 +78,22 @@ impl Running {
                 }
             }
         }
+        if let Some(logging) = logging {
+            logging.last(&self.figures(plan, &statistics));
+        }
         self.end(plan, statistics, interrupted.load(Ordering::Relaxed))
     }
 
-    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
+    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
         let concurrency = match plan.arrivals {
             Arrivals::Closed { parallel } => parallel as u64,
             _ => self.pipeline.gauge.now(),
         };
-        let progress = Progress::of(statistics, concurrency);
+        Progress::of(statistics, concurrency)
+    }
+
+    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
+        let progress = self.figures(plan, statistics);
         eprintln!("{}", report::progress_line(&progress, &jiff::Zoned::now()));
     }
 

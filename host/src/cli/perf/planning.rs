@@ -1,6 +1,7 @@
 //! From what was typed for `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
+use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
@@ -47,6 +48,12 @@ impl PerfArguments {
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
+        let wandb = Typed {
+            api_key: self.wandb_api_key,
+            offline: self.wandb_offline,
+            none: self.no_wandb,
+        };
+        let wandb = wandb::settings(wandb, &name, |name| std::env::var(name).ok())?;
         let arrivals = match self.rate {
             Some(rate) if rate < 0.0 => Arrivals::AllAtOnce,
             Some(rate) => Arrivals::Poisson { rate },
@@ -92,6 +99,7 @@ impl PerfArguments {
             require_valid: self.require_valid,
             quiet: false,
             bounds: self.bounds.into_bounds(),
+            wandb,
         })
     }
 }
