@@ -18,3 +18,4 @@ mod support;
 mod templates;
 mod text;
 mod tls;
+mod wandb;
