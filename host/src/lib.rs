@@ -32,4 +32,5 @@ pub mod sink;
 pub mod stats;
 pub mod terminal;
 pub mod trace;
+pub mod wandb;
 pub mod workload;

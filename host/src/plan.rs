@@ -2,6 +2,7 @@
 //! argument, an environment variable or a clock for a default of its own.
 
 use crate::plugin::Bounds;
+use crate::wandb::WandbSettings;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -80,6 +81,8 @@ pub struct Plan {
     pub summary_to_stderr: bool,
     /// What the parser may take.
     pub bounds: Bounds,
+    /// Whether and where the run is logged at Weights & Biases. Holds a credential.
+    pub wandb: Option<WandbSettings>,
 }
 
 /// Which parser to use.
@@ -314,6 +317,7 @@ impl Plan {
             live_view: None,
             summary_to_stderr: false,
             bounds: Bounds::default(),
+            wandb: None,
         }
     }
 
@@ -378,6 +382,7 @@ impl Plan {
             "client_threads": self.client_threads,
             "require_valid": self.require_valid,
             "parser_bounds": self.bounds.to_json(),
+            "wandb": self.wandb.as_ref().map(WandbSettings::to_json),
         })
     }
 }

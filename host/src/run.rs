@@ -1,10 +1,12 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+mod logging;
 mod pipeline;
 mod preparation;
 mod running;
 
+use logging::Logging;
 use pipeline::Pipeline;
 use preparation::Preparation;
 use running::{Collected, Destinations};
@@ -323,10 +325,18 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
         board,
         progress_lines: !plan.quiet && view.is_none(),
     };
-    let collected = pipeline.collect(plan, &prepared, destinations, origin, &interrupted);
+    let mut logging = Logging::begin(plan, || record.clone());
+    let collected = pipeline.collect(
+        plan,
+        &prepared,
+        destinations,
+        origin,
+        &interrupted,
+        logging.as_mut(),
+    );
     // What follows is for the place where it stood.
     drop(view);
-    finish(plan, record, database, collected)
+    finish(plan, record, database, collected, logging)
 }
 
 /// Judges, stores the end, and prints the summary.
@@ -335,6 +345,7 @@ fn finish(
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
+    logging: Option<Logging>,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,
@@ -366,21 +377,28 @@ fn finish(
             eprintln!("{line}");
         }
     }
-    let stored = stored.transpose()?;
+    let stored = stored.transpose();
     // Of a sweep, the last run says where the results of all are.
-    if let Some(stored) = &stored
+    if let Ok(Some(stored)) = &stored
         && !plan.quiet
         && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
     {
         eprint!("{}", report::closing(stored));
     }
-    let record = StoredRun::of(&record, &finished, stored.as_ref());
-    Ok(RunResult {
+    let result = stored.map(|stored| RunResult {
+        record: StoredRun::of(&record, &finished, stored.as_ref()),
         statistics,
         circumstances,
         doubts,
         valid_required: plan.require_valid,
         stored,
-        record,
-    })
+    });
+    // Last of all, when everything else is stored and said: this may wait for somebody else's service.
+    if let Some(logging) = logging {
+        logging.end(
+            &finished.totals,
+            result.as_ref().is_ok_and(RunResult::is_good),
+        );
+    }
+    Ok(result?)
 }

@@ -33,3 +33,4 @@ mod text;
 mod tls;
 mod tls_server;
 mod verdict;
+mod wandb;

@@ -2,6 +2,7 @@
 
 mod planning;
 mod usage;
+mod wandb;
 
 pub(super) use planning::{database, parser};
 pub use usage::UsageError;
@@ -9,7 +10,8 @@ pub use usage::UsageError;
 use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::values::{
-    Pair, count, count_of_slots, listen_address, objectives, pair, rate, seconds, warmup,
+    Pair, Secret, count, count_of_slots, listen_address, objectives, pair, rate, seconds, secret,
+    warmup,
 };
 use crate::plan::{Objectives, TransportChoice, Warmup};
 use crate::plugin::builtin_names;
@@ -238,6 +240,21 @@ pub(super) struct PerfArguments {
     /// one.
     #[arg(long, value_name = "ADDR", value_parser = listen_address, help_heading = "Results")]
     metrics_listen: Option<SocketAddr>,
+    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
+    #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
+    wandb_api_key: Option<Secret>,
+
+    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
+    #[arg(long, help_heading = "Results")]
+    wandb_offline: bool,
+
+    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
+    #[arg(
+        long,
+        conflicts_with_all = ["wandb_api_key", "wandb_offline"],
+        help_heading = "Results"
+    )]
+    no_wandb: bool,
 
     /// Show requests and responses on standard error, credentials blanked.
     #[arg(long, help_heading = "Results")]

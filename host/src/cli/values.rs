@@ -14,6 +14,29 @@ pub(super) struct Pair {
     pub(super) value: String,
 }
 
+/// What was typed and must not be shown.
+#[derive(Clone)]
+pub(super) struct Secret(String);
+
+impl Secret {
+    /// What was typed.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(crate::redact::BLANK)
+    }
+}
+
+/// Takes a secret as it is. What is wrong with it is found out later: an error here would be shown
+/// together with the text.
+pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
+    Ok(Secret(text.to_owned()))
+}
+
 /// Reads a `K=V` pair.
 pub(super) fn pair(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {

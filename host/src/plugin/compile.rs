@@ -99,6 +99,8 @@ fn compile_in_child(
         .args(["--seconds", &processor_seconds(bounds).to_string()])
         .env("RAYON_NUM_THREADS", THREADS.to_string())
         .env_remove("RUST_BACKTRACE")
+        // It reads what somebody else wrote, and has no use for a key.
+        .env_remove("WANDB_API_KEY")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -1,5 +1,6 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
+use super::logging::Logging;
 use super::pipeline::{LOOK_UP, Pipeline};
 use super::preparation::Preparation;
 use crate::clock::{Clock, Moment};
@@ -48,6 +49,7 @@ impl Running {
         destinations: Destinations<'_>,
         origin: Origin,
         interrupted: &AtomicBool,
+        mut logging: Option<&mut Logging>,
     ) -> Collected {
         let Destinations {
             rows,
@@ -106,6 +108,9 @@ impl Running {
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
+            if let Some(logging) = &mut logging {
+                logging.tick(|| self.figures(plan, &statistics));
+            }
             end.look_up(&self.pipeline, interrupted);
             if let Some(live) = &mut live {
                 live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
@@ -113,6 +118,9 @@ impl Running {
         }
         if let Some(live) = &mut live {
             live.publish_end(&statistics, self.surroundings(true));
+        }
+        if let Some(logging) = logging {
+            logging.last(&self.figures(plan, &statistics));
         }
         self.end(
             plan,
@@ -134,12 +142,16 @@ impl Running {
         }
     }
 
-    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
+    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
         let concurrency = match plan.arrivals {
             Arrivals::Closed { parallel } => parallel as u64,
             _ => self.pipeline.gauge.now(),
         };
-        let progress = Progress::of(statistics, concurrency);
+        Progress::of(statistics, concurrency)
+    }
+
+    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
+        let progress = self.figures(plan, statistics);
         terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 

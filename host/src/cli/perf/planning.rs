@@ -1,6 +1,7 @@
 //! From what was typed for `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
+use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
@@ -8,6 +9,7 @@ use crate::plan::{
     default_client_threads, public_url,
 };
 use crate::plugin::{builtin, builtin_names};
+use crate::report::load_name;
 use crate::results::Target;
 use crate::run::Outputs;
 use crate::terminal;
@@ -49,10 +51,17 @@ impl PerfArguments {
         plan.runs = u32::try_from(loads.len()).unwrap_or(u32::MAX);
         let plans = (1..)
             .zip(loads)
-            .map(|(run, arrivals)| Plan {
-                run,
-                arrivals,
-                ..plan.clone()
+            .map(|(run, arrivals)| {
+                let mut plan = Plan {
+                    run,
+                    arrivals,
+                    ..plan.clone()
+                };
+                // Each load of a sweep is a run of its own there.
+                if let Some(wandb) = plan.wandb.as_mut().filter(|_| plan.runs > 1) {
+                    wandb.run_name = format!("{} {}", plan.name, load_name(&arrivals));
+                }
+                plan
             })
             .collect();
         Ok((plans, outputs))
@@ -120,6 +129,12 @@ impl PerfArguments {
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
+        let wandb = Typed {
+            api_key: self.wandb_api_key,
+            offline: self.wandb_offline,
+            none: self.no_wandb,
+        };
+        let wandb = wandb::settings(wandb, &name, |name| std::env::var(name).ok())?;
         let client_threads = self
             .client_threads
             .map_or_else(default_client_threads, usize::from);
@@ -167,6 +182,7 @@ impl PerfArguments {
             live_view: None,
             summary_to_stderr: false,
             bounds: self.bounds.into_bounds(),
+            wandb,
         })
     }
 }

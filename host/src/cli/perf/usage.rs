@@ -1,5 +1,6 @@
 //! What can be wrong with what was typed.
 
+use crate::wandb::ApiKeyError;
 use crate::workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -105,6 +106,20 @@ pub enum UsageError {
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
+    },
+    /// The key of Weights & Biases is none. It is not shown.
+    #[error("{from}: {reason}")]
+    WandbKey {
+        /// The flag or the variable.
+        from: &'static str,
+        /// What is wrong with it.
+        reason: ApiKeyError,
+    },
+    /// The URL of Weights & Biases is none. It is not shown, since it may hold a password.
+    #[error("WANDB_BASE_URL: {reason}; without Weights & Biases, use --no-wandb")]
+    WandbBaseUrl {
+        /// What is wrong with it.
+        reason: &'static str,
     },
     /// The database is there already.
     #[error(
