@@ -225,5 +225,7 @@ fn is_filler(text: &str) -> bool {
             | "client error (SendRequest)"
             | "tcp connect error"
             | "error reading a body from connection"
+            // What was said before it in our own words.
+            | "connection closed before message completed"
     )
 }
