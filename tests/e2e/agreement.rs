@@ -292,7 +292,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
                 // What comes behind our own words are those of the library that met the fault.
                 .map(|failure| {
                     let own = failure.message.split(": ").next().unwrap_or_default();
-                    (failure.kind.as_str(), own.to_owned())
+                    (failure.kind.as_str(), own.trim_end_matches(')').to_owned())
                 }),
             status: exchange.head.map(|head| head.status),
             is_streamed: exchange.response.is_streamed(),
