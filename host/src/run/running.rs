@@ -1,6 +1,6 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
-use super::pipeline::{LOOK_UP, Pipeline};
+use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use crate::plan::{Arrivals, Plan, PromptSource};
 use crate::plugin::ParserCost;
@@ -42,7 +42,7 @@ impl Running {
         let mut give_up_at: Option<Instant> = None;
         let mut told_of_trouble = false;
         loop {
-            match self.pipeline.outcomes.recv_timeout(LOOK_UP) {
+            match self.pipeline.next_outcome() {
                 Ok(outcome) => {
                     statistics.record(&outcome);
                     if plan.debug {
