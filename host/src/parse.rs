@@ -3,6 +3,7 @@
 
 use crate::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog};
 use crate::plugin::{CallError, InstanceContext, Parser, ParserCost, ParserInstance};
+use crate::priority;
 use crate::redact::Secrets;
 use memchr::memmem;
 use serde::Deserialize;
@@ -87,8 +88,8 @@ pub fn spawn(
     Ok(std::thread::Builder::new()
         .name(format!("parse-{index}"))
         .spawn(move || {
-            crate::priority::step_back();
-            for exchange in exchanges {
+            priority::step_back();
+            while let Some(exchange) = next(&exchanges) {
                 let outcome = thread.outcome(exchange);
                 if outcomes.send(outcome).is_err() {
                     break;
@@ -97,6 +98,19 @@ pub fn spawn(
             thread.drop_instance();
             thread.cost
         })?)
+}
+
+/// The next exchange; `None` when no more can come. To be woken for each would cost more than to read it,
+/// and nothing here has a deadline: where there is none, some gather before this thread waits for one.
+fn next(exchanges: &flume::Receiver<Exchange>) -> Option<Exchange> {
+    match exchanges.try_recv() {
+        Ok(exchange) => Some(exchange),
+        Err(flume::TryRecvError::Disconnected) => None,
+        Err(flume::TryRecvError::Empty) => {
+            std::thread::sleep(priority::GATHER);
+            exchanges.recv().ok()
+        }
+    }
 }
 
 /// A parsing thread could not begin.

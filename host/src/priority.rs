@@ -5,6 +5,8 @@
 //! stamp of the last: a client thread that is kept from its processor by another program loses arrivals. So
 //! it asks to be let in sooner, as does the thread that keeps the schedule of an open loop.
 
+use std::time::Duration;
+
 /// By how much the calling thread steps back: enough to lose every contest with a thread that stamps,
 /// not so much that it starves beside other programs.
 #[cfg(target_os = "linux")]
@@ -14,6 +16,10 @@ const STEP_BACK: libc::c_int = 5;
 /// takes.
 #[cfg(target_os = "linux")]
 const SHORT_SLICE: u64 = 100_000;
+
+/// How long a thread without a deadline lets work gather once it has done all that there was. Short enough that
+/// no queue runs full or empty meanwhile: they hold what hundreds of requests need.
+pub const GATHER: Duration = Duration::from_millis(1);
 
 /// Lets the calling thread step back behind the threads that stamp. Where the system does not let a
 /// single thread do that, nothing changes.

@@ -12,6 +12,7 @@ use crate::exchange::{ConnectionOpening, Outcome};
 use crate::parse::{self, GaveUp, ParseSettings};
 use crate::plan::{Arrivals, Plan, TransportChoice};
 use crate::plugin::ParserCost;
+use crate::priority;
 use crate::schedule::{DueTimes, due_times, pace};
 use crate::workload::{Prepared, RequestSource};
 use std::sync::Arc;
@@ -109,6 +110,19 @@ impl Pipeline {
         Ok((pipeline, start))
     }
 
+    /// The next outcome, or that there is none yet, or that no more can come. Some gather where there was none:
+    /// to be woken for each would cost more than to count it.
+    pub(super) fn next_outcome(&self) -> Result<Outcome, flume::RecvTimeoutError> {
+        match self.outcomes.try_recv() {
+            Ok(outcome) => Ok(outcome),
+            Err(flume::TryRecvError::Disconnected) => Err(flume::RecvTimeoutError::Disconnected),
+            Err(flume::TryRecvError::Empty) => {
+                std::thread::sleep(priority::GATHER);
+                self.outcomes.recv_timeout(LOOK_UP)
+            }
+        }
+    }
+
     /// Has requests made and sent from now on.
     pub(super) fn begin(self, start: Start, source: RequestSource) -> Result<Running, RunError> {
         let Start {
@@ -132,7 +146,7 @@ impl Pipeline {
             }) => {
                 let stop = Arc::clone(&self.stop);
                 let pace = move || {
-                    crate::priority::be_prompt();
+                    priority::be_prompt();
                     pace(due_times, until, &bodies, &targets, &clock, started, &stop);
                 };
                 let pacer = std::thread::Builder::new().name("pacer".to_owned());

@@ -1,7 +1,7 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::logging::Logging;
-use super::pipeline::{LOOK_UP, Pipeline};
+use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use crate::clock::{Clock, Moment};
 use crate::live::{Board, Recorder, Surroundings};
@@ -68,7 +68,7 @@ impl Running {
         let mut told_of_trouble = false;
         let mut end = Ending::new(plan, self.pipeline.clock, self.started);
         loop {
-            match self.pipeline.outcomes.recv_timeout(LOOK_UP) {
+            match self.pipeline.next_outcome() {
                 Ok(outcome) => {
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);

@@ -4,6 +4,7 @@
 use super::dataset::Dataset;
 use super::waiting::{WAITING_BYTES, Waiting};
 use crate::plugin::{BuildOptions, CallCost, CallError, ParserInstance, RequestIterator};
+use crate::priority;
 use crate::terminal;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -238,9 +239,18 @@ impl RequestSource {
             std::thread::sleep(LOOK_UP);
         }
         self.waiting.add(size);
+        match queue.try_send(prepared) {
+            Ok(()) => return true,
+            Err(flume::TrySendError::Disconnected(_)) => return false,
+            Err(flume::TrySendError::Full(back)) => prepared = back,
+        }
         loop {
             match queue.send_timeout(prepared, Duration::from_millis(100)) {
-                Ok(()) => return true,
+                Ok(()) => {
+                    // There is room for one now. To be woken for each would cost more than to make it.
+                    std::thread::sleep(priority::GATHER);
+                    return true;
+                }
                 Err(flume::SendTimeoutError::Disconnected(_)) => return false,
                 Err(flume::SendTimeoutError::Timeout(back)) => {
                     if stop.load(Ordering::Relaxed) {
