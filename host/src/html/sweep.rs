@@ -67,7 +67,7 @@ impl Overview {
             .iter()
             .zip(&loads)
             .enumerate()
-            .filter(|(_, (run, _))| run.at("verdict/trusted").value() != &true)
+            .filter(|(_, (run, _))| run.at("verdict/trusted").value() != true)
             .map(|(place, (run, load))| {
                 let figures = run
                     .at("verdict/doubts")

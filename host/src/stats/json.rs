@@ -146,7 +146,7 @@ fn timeline(timeline: &Timeline) -> Value {
             json!((slot.ttft_samples > 0).then_some(mean))
         }),
         "time_to_first_token_max_seconds": column(|slot| {
-            json!((slot.ttft_samples > 0).then(|| slot.ttft_max.as_secs_f64()))
+            json!((slot.ttft_samples > 0).then_some(slot.ttft_max.as_secs_f64()))
         }),
     })
 }

@@ -55,10 +55,7 @@ fn a_view_is_drawn_in_one_go_and_fits() {
             painter.draw(&failing(), size(columns, rows));
             let drawn = written.take();
             let lines = lines(&drawn);
-            assert!(
-                lines.len() <= usize::from(rows.max(2)) - 1,
-                "{rows}: {drawn:?}"
-            );
+            assert!(lines.len() < usize::from(rows.max(2)), "{rows}: {drawn:?}");
             for line in lines {
                 assert!(line.len() <= columns.into(), "{columns}: {line:?}");
                 assert!(!line.ends_with("  "), "{line:?}");
@@ -102,4 +99,53 @@ fn colour_is_for_the_bar_and_for_what_fails() {
         drawn.contains("\x1b[31m Failures   http-status 21, timeout-read 2\x1b[0m"),
         "{drawn:?}"
     );
+}
+
+/// What the test below has a process of its own do.
+#[test]
+#[ignore = "draws on standard error, and panics"]
+fn a_panic_beside_a_view() {
+    let board = Board::default();
+    board.publish(snapshot());
+    let view = View::start(board, LiveView { colour: false }).unwrap();
+    std::thread::sleep(3 * EVERY);
+    let broken = std::thread::spawn(|| panic!("something broke off")).join();
+    assert!(broken.is_err());
+    std::thread::sleep(3 * EVERY);
+    // The view is gone afterwards, and nobody sees what it was in the middle of.
+    let above = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _view = view;
+        panic!("and so did the run");
+    }));
+    assert!(above.is_err());
+    eprint!("afterwards");
+}
+
+#[test]
+fn a_panic_is_told_above_the_view_and_takes_its_own_with_it() {
+    let ran = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "--nocapture"])
+        .arg("terminal::view::tests::a_panic_beside_a_view")
+        .env("RUST_BACKTRACE", "0")
+        .output()
+        .unwrap();
+    let drawn = String::from_utf8(ran.stderr).unwrap();
+    assert!(ran.status.success(), "{drawn}");
+    let place = |what: &str| {
+        drawn
+            .find(what)
+            .unwrap_or_else(|| panic!("{what}: {drawn:?}"))
+    };
+    let (first, last) = (place("something broke off"), place("and so did the run"));
+    let before = &drawn[..first];
+    let (_, reason) = before.rsplit_once(ERASE).unwrap();
+    assert!(before.contains(" Requests   380 of 1000 done"), "{drawn:?}");
+    assert!(reason.trim_start().starts_with("thread "), "{drawn:?}");
+    assert!(
+        drawn[first..last].contains(" Requests   380 of"),
+        "{drawn:?}"
+    );
+    let after = &drawn[last..];
+    assert!(!after.contains("Requests"), "{drawn:?}");
+    assert!(after.ends_with(&format!("{ERASE}afterwards")), "{drawn:?}");
 }
