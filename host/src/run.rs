@@ -30,6 +30,7 @@ use crate::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSum
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
 use crate::terminal::{self, View};
 use crate::workload::{DatasetError, SourceError, TokenizerError};
+use std::cell::Cell;
 use std::net::SocketAddr;
 
 /// There can be no run.
@@ -136,6 +137,8 @@ pub struct Outputs {
 struct Onlookers {
     csv: Option<CsvFile>,
     board: Option<Board>,
+    /// Whether Weights & Biases has failed one of the runs.
+    logging_failed: Cell<bool>,
 }
 
 impl RunResult {
@@ -199,7 +202,11 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
             return Err(error);
         }
     };
-    let onlookers = Onlookers { csv, board };
+    let onlookers = Onlookers {
+        csv,
+        board,
+        logging_failed: Cell::new(false),
+    };
     let mut results = Vec::new();
     let mut failure = None;
     for plan in plans {
@@ -325,7 +332,7 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
         board,
         progress_lines: !plan.quiet && view.is_none(),
     };
-    let mut logging = Logging::begin(plan, || record.clone());
+    let mut logging = Logging::begin(plan, &record, &onlookers.logging_failed);
     let collected = pipeline.collect(
         plan,
         &prepared,
@@ -345,7 +352,7 @@ fn finish(
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
-    logging: Option<Logging>,
+    logging: Option<Logging<'_>>,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,

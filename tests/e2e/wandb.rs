@@ -386,6 +386,41 @@ fn no_service_harms_a_run() {
     });
 }
 
+#[test]
+fn each_load_of_a_sweep_is_a_run() {
+    let (bench, mock, service) = (Bench::new(), quick_mock(), Recorder::start(Service::Good));
+    let sweep = ["--parallel", "1,2"];
+    let ended = with_key(logged(&bench, &mock, &service.address, 4, &sweep));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let made: Vec<Value> = service
+        .seen()
+        .iter()
+        .filter(|request| request.body["operationName"] == "UpsertBucket")
+        .map(|request| request.body["variables"].clone())
+        .collect();
+    let names: Vec<&Value> = made.iter().map(|run| &run["displayName"]).collect();
+    assert_eq!(names, ["run parallel 1", "run parallel 2"]);
+    assert_ne!(made[0]["name"], made[1]["name"]);
+    assert_eq!(object_in(&made[1]["config"])["parallel"]["value"], 2);
+}
+
+#[test]
+fn a_sweep_is_warned_once() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let service = Recorder::start(Service::Refuses);
+    let sweep = ["--parallel", "1,2,3"];
+    let ended = with_key(logged(&bench, &mock, &service.address, 4, &sweep));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        ended.stderr.matches("warning").count(),
+        1,
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(service.seen().len(), 1);
+    assert_eq!(bench.value("SELECT count(*) FROM run"), 3);
+}
+
 fn no_key_in_words(ended: &Ended) {
     for (words, name) in [(&ended.stdout, "stdout"), (&ended.stderr, "stderr")] {
         assert!(!has_key(words.as_bytes()), "the key is on {name}");

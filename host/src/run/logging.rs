@@ -6,14 +6,17 @@ use crate::sink::RunRecord;
 use crate::terminal;
 use crate::wandb::{Wandb, WandbReport};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 /// From one row to the next.
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// A run that is being logged.
-pub(super) struct Logging {
+pub(super) struct Logging<'a> {
     wandb: Wandb,
+    /// Whether logging has failed: to be known to the next run of a sweep.
+    failed: &'a Cell<bool>,
     next: Instant,
     /// Whether it was said where the run can be seen.
     told_url: bool,
@@ -21,12 +24,14 @@ pub(super) struct Logging {
     told_trouble: bool,
 }
 
-impl Logging {
-    /// Begins, where the plan wants it. `record`: what is known of the run.
-    pub(super) fn begin(plan: &Plan, record: impl FnOnce() -> RunRecord) -> Option<Self> {
-        let settings = plan.wandb.clone()?;
+impl<'a> Logging<'a> {
+    /// Begins, where the plan wants it and it has not failed before: one warning and one wait at the end
+    /// are enough for a sweep. `record`: what is known of the run.
+    pub(super) fn begin(plan: &Plan, record: &RunRecord, failed: &'a Cell<bool>) -> Option<Self> {
+        let settings = plan.wandb.clone().filter(|_| !failed.get())?;
         Some(Self {
-            wandb: Wandb::start(settings, config(record())),
+            wandb: Wandb::start(settings, config(record)),
+            failed,
             next: Instant::now() + INTERVAL,
             told_url: false,
             told_trouble: false,
@@ -70,6 +75,7 @@ impl Logging {
         {
             eprintln!("warning: {trouble}");
         }
+        self.failed.set(report.trouble.is_some());
         eprintln!("{}", closing(&report));
     }
 }
@@ -124,8 +130,8 @@ fn row(figures: &Progress) -> Map<String, Value> {
 }
 
 /// The plan, and what it was carried out with.
-fn config(record: RunRecord) -> Value {
-    let mut config = record.plan;
+fn config(record: &RunRecord) -> Value {
+    let mut config = record.plan.clone();
     let known = [
         ("schedule_seed", json!(record.schedule_seed)),
         ("llmuses_version", json!(record.llmuses_version)),

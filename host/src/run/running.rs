@@ -49,7 +49,7 @@ impl Running {
         destinations: Destinations<'_>,
         origin: Origin,
         interrupted: &AtomicBool,
-        mut logging: Option<&mut Logging>,
+        mut logging: Option<&mut Logging<'_>>,
     ) -> Collected {
         let Destinations {
             rows,
