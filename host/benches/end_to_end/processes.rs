@@ -32,6 +32,10 @@ pub fn cost_of(command: &mut Command) -> Cost {
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
     let begun = Instant::now();
+    #[expect(
+        clippy::zombie_processes,
+        reason = "`wait4` waits for it below, which also tells what it cost"
+    )]
     let mut child = command.spawn().expect("the program starts");
     let mut told = String::new();
     let errors = child.stderr.take().expect("it is a pipe");
