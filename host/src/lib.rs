@@ -33,4 +33,5 @@ pub mod stats;
 pub mod terminal;
 pub mod trace;
 pub mod wandb;
+pub mod words;
 pub mod workload;

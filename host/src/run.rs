@@ -25,11 +25,12 @@ use crate::parse::ParseError;
 use crate::plan::{Plan, Save};
 use crate::plugin::{CallError, LoadError};
 use crate::report;
-use crate::results::{CsvFile, NewFile, ResultsError, StoredRun, Target, document};
+use crate::results::{CsvFile, NewFile, NewFiles, ResultsError, StoredRun, Targets, document};
 use crate::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
 use crate::terminal::{self, View};
 use crate::workload::{DatasetError, SourceError, TokenizerError};
+use serde_json::Value;
 use std::cell::Cell;
 use std::net::SocketAddr;
 
@@ -122,14 +123,10 @@ pub struct RunResult {
 /// Where results and live figures go beside the database and the summary.
 #[derive(Debug, Clone, Default)]
 pub struct Outputs {
-    /// The JSON document.
-    pub json: Option<Target>,
-    /// The table of requests.
-    pub csv: Option<Target>,
+    /// Files, or standard output.
+    pub targets: Targets,
     /// The address at which Prometheus gets live figures.
     pub metrics: Option<SocketAddr>,
-    /// The page.
-    pub html: Option<Target>,
 }
 
 /// Those who look on while a run goes on.
@@ -137,8 +134,6 @@ pub struct Outputs {
 struct Onlookers {
     csv: Option<CsvFile>,
     board: Option<Board>,
-    /// Whether Weights & Biases has failed one of the runs.
-    logging_failed: Cell<bool>,
 }
 
 impl RunResult {
@@ -163,7 +158,10 @@ impl RunResult {
 /// # Errors
 /// Why there could be no run. A run that began always gives a result, whatever became of it.
 pub fn run(plan: Plan) -> Result<RunResult, RunError> {
-    one(&plan, &Onlookers::default())
+    let logging_failed = Cell::new(false);
+    let (result, logging) = one(&plan, &Onlookers::default(), &logging_failed)?;
+    end_logging(logging, &result);
+    Ok(result)
 }
 
 /// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
@@ -179,41 +177,31 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
         _ => None,
     };
-    let make = |flag, target: &Option<Target>| {
-        target
-            .as_ref()
-            .map(|target| NewFile::make(flag, target))
-            .transpose()
-            .map_err(RunError::Output)
-    };
-    let json = make("--json", &outputs.json)?;
-    let html = match make("--html", &outputs.html) {
-        Ok(html) => html,
-        Err(error) => {
-            json.into_iter().for_each(NewFile::discard);
-            return Err(error);
-        }
-    };
-    let csv = match make("--csv", &outputs.csv) {
-        Ok(Some(file)) => Some(CsvFile::start("--csv", file)?),
-        Ok(None) => None,
+    let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
+    let (json, html) = (files.json, files.html);
+    let csv = match files.csv.map(CsvFile::start).transpose() {
+        Ok(csv) => csv,
         Err(error) => {
             json.into_iter().chain(html).for_each(NewFile::discard);
-            return Err(error);
+            return Err(error.into());
         }
     };
-    let onlookers = Onlookers {
-        csv,
-        board,
-        logging_failed: Cell::new(false),
-    };
-    let mut results = Vec::new();
+    let onlookers = Onlookers { csv, board };
+    // Whether Weights & Biases has failed one of the runs.
+    let logging_failed = Cell::new(false);
+    let mut results: Vec<RunResult> = Vec::new();
     let mut failure = None;
+    let mut last_logging = None;
     for plan in plans {
-        match one(plan, &onlookers) {
-            Ok(result) => {
+        // The next load waits for what is still to be logged of this one; what follows the last load does not.
+        if let Some(result) = results.last() {
+            end_logging(last_logging.take(), result);
+        }
+        match one(plan, &onlookers, &logging_failed) {
+            Ok((result, logging)) => {
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
+                last_logging = logging;
                 if interrupted {
                     break;
                 }
@@ -248,9 +236,20 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         Ok(())
     };
     let written = write().map_err(RunError::Results);
+    if let Some(result) = results.last() {
+        end_logging(last_logging, result);
+    }
     match failure {
         Some(error) => Err(error),
         None => written.map(|()| results),
+    }
+}
+
+/// Ends what is logged of a run. Last of all, when everything else is stored and said: this may wait for
+/// somebody else's service.
+fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
+    if let (Some(logging), Some(totals)) = (logging, &result.record.totals) {
+        logging.end(totals, result.is_good());
     }
 }
 
@@ -288,7 +287,12 @@ fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
     }
 }
 
-fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
+/// Carries out one plan. What is logged of it is still to be ended.
+fn one<'a>(
+    plan: &Plan,
+    onlookers: &Onlookers,
+    logging_failed: &'a Cell<bool>,
+) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let (prepared, source) = Preparation::of(plan)?;
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
@@ -332,7 +336,7 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
         board,
         progress_lines: !plan.quiet && view.is_none(),
     };
-    let mut logging = Logging::begin(plan, &record, &onlookers.logging_failed);
+    let mut logging = Logging::begin(plan, &record, logging_failed);
     let collected = pipeline.collect(
         plan,
         &prepared,
@@ -343,7 +347,15 @@ fn one(plan: &Plan, onlookers: &Onlookers) -> Result<RunResult, RunError> {
     );
     // What follows is for the place where it stood.
     drop(view);
-    finish(plan, record, database, collected, logging)
+    match finish(plan, record, database, collected) {
+        Ok(result) => Ok((result, logging)),
+        Err(error) => {
+            if let Some(logging) = logging {
+                logging.end(&Value::Null, false);
+            }
+            Err(error)
+        }
+    }
 }
 
 /// Judges, stores the end, and prints the summary.
@@ -352,7 +364,6 @@ fn finish(
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
-    logging: Option<Logging<'_>>,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,
@@ -384,28 +395,20 @@ fn finish(
             eprintln!("{line}");
         }
     }
-    let stored = stored.transpose();
+    let stored = stored.transpose()?;
     // Of a sweep, the last run says where the results of all are.
-    if let Ok(Some(stored)) = &stored
+    if let Some(stored) = &stored
         && !plan.quiet
         && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
     {
         eprint!("{}", report::closing(stored));
     }
-    let result = stored.map(|stored| RunResult {
+    Ok(RunResult {
         record: StoredRun::of(&record, &finished, stored.as_ref()),
         statistics,
         circumstances,
         doubts,
         valid_required: plan.require_valid,
         stored,
-    });
-    // Last of all, when everything else is stored and said: this may wait for somebody else's service.
-    if let Some(logging) = logging {
-        logging.end(
-            &finished.totals,
-            result.as_ref().is_ok_and(RunResult::is_good),
-        );
-    }
-    Ok(result?)
+    })
 }

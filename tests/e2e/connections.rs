@@ -2,7 +2,7 @@
 
 use crate::helpers::paragraph;
 use crate::misbehaving::{
-    Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, streamed, text,
+    Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, note, streamed, text,
 };
 use std::time::Duration;
 
@@ -76,11 +76,7 @@ fn a_kept_connection_that_died_while_it_was_idle() {
             let arguments = ["--transport", transport, "-n", "4", "--rate", "3"];
             let run = Run::of(&server.chat(), &arguments);
             let mut problems = Vec::new();
-            let mut check = |holds: bool, what: String| {
-                if !holds {
-                    problems.push(what);
-                }
-            };
+            let mut check = |holds, what| note(&mut problems, holds, what);
             let times = run
                 .bench
                 .rows("select intended_time from result order by number");

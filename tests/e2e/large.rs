@@ -1,7 +1,7 @@
 //! Answers that are larger than any model's: taken up to a bound, and in a bounded memory.
 
 use crate::misbehaving::{
-    Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, perf, text, usage,
+    Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, note, perf, text, usage,
 };
 use crate::support::{self, Bench};
 
@@ -63,11 +63,7 @@ fn answers_without_end() {
             let (run, peak) = run(script.clone(), transport);
             let mut row = run.rows();
             let mut problems = Vec::new();
-            let mut check = |holds: bool, what: String| {
-                if !holds {
-                    problems.push(what);
-                }
-            };
+            let mut check = |holds, what| note(&mut problems, holds, what);
             check(
                 run.ended.code == Some(1),
                 format!("code {:?}", run.ended.code),

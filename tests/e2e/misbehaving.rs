@@ -467,11 +467,7 @@ pub struct Failing {
 /// What is wrong with a run of which `count` requests were to fail, and none to succeed.
 pub fn problems(run: &Run, count: usize, expected: &Failing) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut check = |holds: bool, what: String| {
-        if !holds {
-            problems.push(what);
-        }
-    };
+    let mut check = |holds, what| note(&mut problems, holds, what);
     check(
         run.ended.code == Some(1),
         format!("code {:?}", run.ended.code),
@@ -540,6 +536,13 @@ fn is_readable(message: &str) -> bool {
         && !["Kind(", "hyper::", "reqwest::", "Os {", "Error {", "Some("]
             .iter()
             .any(|part| message.contains(part))
+}
+
+/// Notes as a problem what does not hold: one run shows all that is wrong with it.
+pub fn note(problems: &mut Vec<String>, holds: bool, what: String) {
+    if !holds {
+        problems.push(what);
+    }
 }
 
 /// Fails a test with the problems of all of its cases, each under its name.

@@ -1,8 +1,8 @@
 //! Good answers in unusual forms: every one has to come out as the same row as the usual form does.
 
 use crate::misbehaving::{
-    LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, head, none, response,
-    stream_head, streamed, text, usage,
+    LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, head, none, note,
+    response, stream_head, streamed, text, usage,
 };
 use serde_json::json;
 
@@ -100,11 +100,7 @@ fn check(forms: Vec<Form>) {
 /// What is wrong with a run of one request that was to succeed.
 fn problems(run: &Run, form: &Form) -> Vec<String> {
     let mut problems = Vec::new();
-    let mut check = |holds: bool, what: String| {
-        if !holds {
-            problems.push(what);
-        }
-    };
+    let mut check = |holds, what| note(&mut problems, holds, what);
     check(
         run.ended.code == Some(0),
         format!("code {:?}: {}", run.ended.code, run.ended.stderr),

@@ -106,9 +106,7 @@ impl Terminal {
 
     /// Sends the program a signal.
     pub fn signal(&self, signal: i32) {
-        let process = i32::try_from(self.child.id()).expect("a process id");
-        // SAFETY: the call takes two numbers, and the child has not been waited for, so its id is its own.
-        assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+        crate::support::signal(&self.child, signal);
     }
 
     /// Gives the terminal another size, as a person does with the mouse.

@@ -37,6 +37,18 @@ pub fn program() -> Command {
         .env_remove("WANDB_DIR")
         .env_remove("WANDB_ENTITY")
         .stdin(Stdio::null());
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        // A shell has what it starts in the background ignore Ctrl-C, tests and their children among it.
+        let heed = || {
+            // SAFETY: the call sets a flag of the kernel and takes no memory of ours.
+            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            Ok(())
+        };
+        // SAFETY: between fork and exec, only a call is made that is safe there (signal-safety(7)).
+        unsafe { command.pre_exec(heed) };
+    }
     command
 }
 
@@ -57,23 +69,15 @@ pub struct Ended {
 
 /// Runs a command to its end. Fails the test if that takes too long.
 pub fn run(command: &mut Command) -> Ended {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    wait(child)
+    wait(start(command))
 }
 
 /// Runs a command to its end, and tells the most memory that it had at once, in bytes.
 pub fn run_measured(command: &mut Command) -> (Ended, u64) {
-    let child = command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
     let mut peak = 0;
-    let ended = wait_and(child, |process| peak = peak.max(peak_memory(process)));
+    let ended = wait_and(start(command), |process| {
+        peak = peak.max(peak_memory(process))
+    });
     (ended, peak)
 }
 
@@ -86,6 +90,22 @@ pub fn peak_memory(process: u32) -> u64 {
             line.split_whitespace().nth(1)?.parse::<u64>().ok()
         })
         .map_or(0, |kibibytes| kibibytes << 10)
+}
+
+/// Starts a command with its outputs in pipes, for [`wait`].
+pub fn start(command: &mut Command) -> Child {
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts")
+}
+
+/// Sends a signal to a child that nobody has waited for.
+pub fn signal(child: &Child, signal: i32) {
+    let process = i32::try_from(child.id()).expect("a process id");
+    // SAFETY: the call takes two numbers, and the child has not been waited for, so its id is its own.
+    assert_eq!(unsafe { libc::kill(process, signal) }, 0);
 }
 
 /// Waits for a child whose standard output and error are pipes.

@@ -5,8 +5,8 @@
 use crate::helpers::{of_run, questions, quick_mock};
 use crate::hostile::guest::{Guest, PARSE};
 use crate::misbehaving::{Misbehaving, Run, Step, delta, event, perf, streamed, usage};
-use crate::support::{self, Bench, Mock, sample};
-use std::process::{Child, Command, Stdio};
+use crate::support::{self, Bench, Mock, sample, signal, start};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 /// How long a run is tried again whose doubt depends on how busy this machine is with other things.
@@ -256,18 +256,7 @@ fn stopped_early() {
 
 /// Starts a run that is required to be valid.
 fn started(bench: &Bench, url: &str, arguments: &[&str]) -> Child {
-    perf(bench, url, arguments)
-        .arg("--require-valid")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
-}
-
-fn signal(child: &Child, signal: i32) {
-    let process = i32::try_from(child.id()).expect("a process id");
-    // SAFETY: the call takes two numbers, and the child has not been waited for, so its id is its own.
-    assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+    start(perf(bench, url, arguments).arg("--require-valid"))
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::values::percent;
 use crate::compare::{Bound, Results, compare, table, to_json};
 use crate::html::comparison_page;
-use crate::results::{NewFile, Target};
+use crate::results::{NewFiles, Targets};
 use clap::Args;
 use std::path::PathBuf;
 
@@ -46,33 +46,19 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         .iter()
         .map(|file| Results::load(file))
         .collect::<Result<Vec<_>, _>>()?;
-    let json = arguments.json.as_deref().map(Target::of);
-    let html = arguments.html.as_deref().map(Target::of);
-    let taken = [&json, &html]
-        .into_iter()
-        .any(|target| *target == Some(Target::StandardOutput));
-    let file = json
-        .map(|target| NewFile::make("--json", &target))
-        .transpose()?;
-    let page = match html.map(|target| NewFile::make("--html", &target)) {
-        Some(Err(error)) => {
-            file.into_iter().for_each(NewFile::discard);
-            return Err(error.into());
-        }
-        Some(Ok(page)) => Some(page),
-        None => None,
-    };
+    let targets = Targets::of(arguments.json.as_deref(), None, arguments.html.as_deref())?;
+    let files = NewFiles::make(&targets)?;
     // At least two were typed.
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
-    if !taken {
+    if !targets.take_stdout() {
         print!("{}", table(&comparisons, &alone));
     }
-    if let Some(file) = file {
+    if let Some(file) = files.json {
         file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
     }
-    if let Some(page) = page {
-        page.write(&comparison_page(&results, &comparisons, &alone))?;
+    if let Some(file) = files.html {
+        file.write(&comparison_page(&results, &comparisons, &alone))?;
     }
     let mut broken: Vec<String> = arguments
         .fail_if

@@ -139,6 +139,7 @@ pub(super) struct PerfArguments {
         value_name = "SECONDS",
         default_value = "120",
         value_parser = seconds,
+        requires = "duration",
         help_heading = "Load"
     )]
     drain_timeout: Duration,

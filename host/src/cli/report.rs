@@ -2,7 +2,7 @@
 
 use super::Outcome;
 use crate::html::report_page;
-use crate::results::{CsvFile, NewFile, ResultsDatabase, Target, document};
+use crate::results::{CsvFile, NewFiles, ResultsDatabase, Targets, document};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -31,10 +31,13 @@ pub(super) struct ReportArguments {
 pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
-    let json = arguments.json.as_deref().map(Target::of);
-    let csv = arguments.csv.as_deref().map(Target::of);
-    let html = arguments.html.as_deref().map(Target::of);
-    if json.is_none() && csv.is_none() && html.is_none() {
+    let targets = Targets::of(
+        arguments.json.as_deref(),
+        arguments.csv.as_deref(),
+        arguments.html.as_deref(),
+    )?;
+    let files = NewFiles::make(&targets)?;
+    if targets.is_empty() {
         for run in &runs {
             if runs.len() > 1 {
                 println!("Run {} of {}:", run.id, runs.len());
@@ -45,15 +48,14 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
             }
         }
     }
-    if let Some(target) = json {
-        NewFile::make("--json", &target)?.write(&format!("{:#}\n", document(&runs)))?;
+    if let Some(file) = files.json {
+        file.write(&format!("{:#}\n", document(&runs)))?;
     }
-    if let Some(target) = html {
-        NewFile::make("--html", &target)?.write(&report_page(&runs))?;
+    if let Some(file) = files.html {
+        file.write(&report_page(&runs))?;
     }
-    if let Some(target) = csv {
-        let file = NewFile::make("--csv", &target)?;
-        let csv = CsvFile::start("--csv", file).context("no thread could be started")?;
+    if let Some(file) = files.csv {
+        let csv = CsvFile::start(file).context("no thread could be started")?;
         database.each_row(|row| {
             csv.send(row);
             Ok(())

@@ -4,6 +4,7 @@
 use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
 use crate::clock::Moment;
 use crate::exchange::{Failure, FailureKind, ResponseLog};
+use crate::words::one_line;
 
 /// Reads one response body, piece by piece.
 #[derive(Debug)]
@@ -174,29 +175,13 @@ fn too_large() -> Failure {
 /// The beginning of a body for a message: text on one line, at most 300 characters.
 pub fn excerpt(body: &[u8]) -> String {
     const LIMIT: usize = 300;
-    let text = String::from_utf8_lossy(&body[..body.len().min(4 * LIMIT)]);
-    let mut out = String::new();
-    let mut characters = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if word.is_empty() {
-            continue;
-        }
-        if !out.is_empty() {
-            out.push(' ');
-        }
-        for character in word.chars() {
-            if characters == LIMIT {
-                out.push('…');
-                return out;
-            }
-            out.push(character);
-            characters += 1;
-        }
+    // A character has four bytes at the most; the ellipsis of what is longer comes of the cut, or here.
+    let start = &body[..body.len().min(4 * LIMIT)];
+    let mut line = one_line(&String::from_utf8_lossy(start), LIMIT);
+    if body.len() > start.len() && !line.ends_with('…') {
+        line.push('…');
     }
-    if body.len() > 4 * LIMIT {
-        out.push('…');
-    }
-    out
+    line
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub enum Better {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Source {
     /// A rate of `rates` (or `goodput`), and the column of the timeline that it counts.
-    Rate(&'static str, Option<&'static str>),
+    Rate(&'static str, &'static str),
     /// The mean of a spread.
     Mean(&'static str),
     /// A percentile of a spread.
@@ -82,21 +82,21 @@ pub const METRICS: [Metric; 23] = [
         title: "Requests per second",
         unit: Unit::PerSecond,
         better: Better::Higher,
-        source: Source::Rate("/rates/succeeded_per_second", Some("requests_succeeded")),
+        source: Source::Rate("/rates/succeeded_per_second", "requests_succeeded"),
     },
     Metric {
         name: "throughput",
         title: "Output tokens per second",
         unit: Unit::PerSecond,
         better: Better::Higher,
-        source: Source::Rate("/rates/output_tokens_per_second", Some("output_tokens")),
+        source: Source::Rate("/rates/output_tokens_per_second", "output_tokens"),
     },
     Metric {
         name: "goodput",
         title: "Goodput",
         unit: Unit::PerSecond,
         better: Better::Higher,
-        source: Source::Rate("/goodput/per_second", None),
+        source: Source::Rate("/goodput/per_second", "requests_that_met_all"),
     },
     Metric {
         name: "goodput_share",
@@ -222,8 +222,8 @@ impl Metric {
             Source::Rate(pointer, column) => {
                 let rate = totals.pointer(pointer)?.as_f64()?;
                 let timeline = &totals["timeline"];
-                let slots: Vec<f64> = column
-                    .and_then(|column| timeline[column].as_array())
+                let slots: Vec<f64> = timeline[column]
+                    .as_array()
                     .map(|slots| slots.iter().filter_map(Value::as_f64).collect())
                     .unwrap_or_default();
                 let seconds = timeline["slot_seconds"].as_f64().unwrap_or(1.0);

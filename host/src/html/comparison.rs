@@ -7,7 +7,8 @@ use super::page::page;
 use super::run::{date, endpoint, load};
 use super::table::{Cell, Markup, Piece, Table};
 use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
-use crate::report::{UNKNOWN, counted, one_line};
+use crate::report::{UNKNOWN, counted};
+use crate::words::one_line;
 use askama::Template;
 use serde_json::Value;
 

@@ -5,7 +5,8 @@ use super::chart::Chart;
 use super::figure::Part;
 use super::spreads::{CURVES, decimals};
 use super::table::{Cell, Piece, Table};
-use crate::report::{UNKNOWN, counted, one_line};
+use crate::report::{UNKNOWN, counted};
+use crate::words::one_line;
 
 /// A run that is drawn: its totals, its place in the document, and its name in a chart.
 #[derive(Debug, Clone)]

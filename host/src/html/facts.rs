@@ -3,7 +3,8 @@
 
 use super::figure::{Figure, Part};
 use super::table::{Cell, Piece, Table};
-use crate::report::{UNKNOWN, one_line, percent};
+use crate::report::{UNKNOWN, percent};
+use crate::words::one_line;
 use serde_json::Value;
 
 /// Characters of a value from outside that are shown; the document in the page has all of it.

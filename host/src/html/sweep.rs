@@ -6,9 +6,10 @@ use super::figure::Part;
 use super::page::page;
 use super::run::{RunView, load};
 use super::table::{Cell, Markup, Piece, Table};
-use crate::report::{UNKNOWN, counted, one_line};
+use crate::report::{UNKNOWN, counted};
 use crate::results::{StoredRun, document};
 use crate::stats::Percentile;
+use crate::words::one_line;
 use askama::Template;
 
 /// What stands on the page of a database.

@@ -2,10 +2,11 @@
 //! where times come from, failures; and last the verdict.
 
 use super::spreads;
-use super::text::{UNKNOWN, WIDTH, counted, fixed, one_line, percent, push_wrapped, sentence};
+use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentence};
 use crate::plan::Arrivals;
 use crate::plugin::CallCost;
 use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, TokenTotals};
+use crate::words::one_line;
 
 /// The width of the labels before a line of text.
 const LABEL: usize = 16;

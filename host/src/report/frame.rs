@@ -1,10 +1,11 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::{WIDTH, counted, one_line};
+use super::text::{WIDTH, counted};
 use crate::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
 use crate::plugin::ParserInfo;
 use crate::sink::SinkSummary;
 use crate::stats::Doubt;
+use crate::words::one_line;
 
 /// One line that says what begins.
 pub fn opening(plan: &Plan, parser: &ParserInfo) -> String {

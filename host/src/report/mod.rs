@@ -23,6 +23,4 @@ pub use summary::summary;
 pub use sweep::{load_name, sweep_summary};
 
 // The words and digits of the text report, for the HTML of the same figures.
-pub(crate) use text::{
-    UNKNOWN, counted, fixed, one_line, percent, sentence, short_figure, time_decimals,
-};
+pub(crate) use text::{UNKNOWN, counted, fixed, percent, sentence, short_figure, time_decimals};

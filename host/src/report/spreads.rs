@@ -1,8 +1,9 @@
 //! The tables of a summary: how the times are spread, and the parser's own figures.
 
 use super::table::{Cell, Table};
-use super::text::{counted, one_line, push_wrapped, short_figure, time_decimals};
+use super::text::{counted, push_wrapped, short_figure, time_decimals};
 use crate::stats::{Figures, Percentile, RunStatistics, Spread};
+use crate::words::one_line;
 use std::time::Duration;
 
 /// The percentiles of the table.

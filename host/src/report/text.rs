@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+pub(crate) use crate::words::counted;
+
 /// The width of a report in columns.
 pub(super) const WIDTH: usize = 100;
 
@@ -31,27 +33,6 @@ pub(super) fn rounded(figure: Option<f64>, decimals: usize) -> String {
 /// A share from 0 to 1 as percent.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
-}
-
-/// A count with its noun, in the singular or with an `s`.
-pub(crate) fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
-}
-
-/// Text from outside on one line, cut after `most` characters: no control character of a server gets
-/// to the terminal.
-pub(crate) fn one_line(text: &str, most: usize) -> String {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .collect();
-    let words: Vec<&str> = clean.split_whitespace().collect();
-    let line = words.join(" ");
-    match line.char_indices().nth(most) {
-        Some((end, _)) => format!("{}…", &line[..end]),
-        None => line,
-    }
 }
 
 /// Text as a sentence: a capital at its beginning, and a full stop.
@@ -136,11 +117,5 @@ mod tests {
         assert!(lines[0].starts_with(" - word"));
         assert!(lines[1].starts_with("   word"));
         assert!(lines.iter().all(|line| line.len() <= WIDTH));
-    }
-
-    #[test]
-    fn text_from_outside_stays_on_one_line() {
-        assert_eq!(one_line("a\r\n\u{1b}[31m b", 50), "a [31m b");
-        assert_eq!(one_line("äöüäöü", 3), "äöü…");
     }
 }

@@ -105,7 +105,8 @@ impl CsvFile {
     ///
     /// # Errors
     /// Where the system gives no thread.
-    pub fn start(flag: &'static str, file: NewFile) -> std::io::Result<Self> {
+    pub fn start(file: NewFile) -> std::io::Result<Self> {
+        let flag = file.flag();
         let (queue, rows) = flume::bounded(QUEUE);
         let path = file.path().map(ToOwned::to_owned);
         let writer = std::thread::Builder::new()
@@ -213,16 +214,16 @@ const COLUMNS: [&str; 19] = [
 mod tests {
     use super::*;
     use crate::exchange::{FailureKind, TokenSource};
-    use crate::results::Target;
+    use crate::results::{NewFiles, Targets};
     use crate::stats::samples::Sample;
 
     #[test]
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let target = Target::File(path.clone());
-        let file = NewFile::make("--csv", &target).unwrap();
-        let csv = CsvFile::start("--csv", file).unwrap();
+        let targets = Targets::of(None, path.to_str(), None).unwrap();
+        let file = NewFiles::make(&targets).unwrap().csv.unwrap();
+        let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
         let success = Sample::at(0)
             .sent(0)

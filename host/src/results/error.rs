@@ -16,6 +16,11 @@ pub enum ResultsError {
         /// The file.
         path: PathBuf,
     },
+    /// Two outputs for standard output.
+    #[error(
+        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
+    )]
+    TwoOnStandardOutput,
     /// A file cannot be made or written.
     #[error("{flag} {} cannot be written ({reason}): check its folder and the space there", path.display())]
     Write {
@@ -86,6 +91,7 @@ impl ResultsError {
         matches!(
             self,
             Self::Exists { .. }
+                | Self::TwoOnStandardOutput
                 | Self::Write { .. }
                 | Self::Read { .. }
                 | Self::NotOurs { .. }

@@ -25,6 +25,104 @@ impl Target {
     }
 }
 
+/// Where a command was told to write.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Targets {
+    /// The JSON document.
+    pub json: Option<Target>,
+    /// The table of requests.
+    pub csv: Option<Target>,
+    /// The page.
+    pub html: Option<Target>,
+}
+
+impl Targets {
+    /// What was typed for `--json`, `--csv` and `--html`.
+    ///
+    /// # Errors
+    /// Where two of them would share standard output.
+    pub fn of(
+        json: Option<&str>,
+        csv: Option<&str>,
+        html: Option<&str>,
+    ) -> Result<Self, ResultsError> {
+        let targets = Self {
+            json: json.map(Target::of),
+            csv: csv.map(Target::of),
+            html: html.map(Target::of),
+        };
+        let on_stdout = targets
+            .all()
+            .filter(|target| **target == Target::StandardOutput);
+        if on_stdout.count() > 1 {
+            return Err(ResultsError::TwoOnStandardOutput);
+        }
+        Ok(targets)
+    }
+
+    /// Whether nothing is to be written.
+    pub fn is_empty(&self) -> bool {
+        self.all().next().is_none()
+    }
+
+    /// Whether standard output is taken.
+    pub fn take_stdout(&self) -> bool {
+        self.all().any(|target| *target == Target::StandardOutput)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Target> {
+        [&self.json, &self.csv, &self.html].into_iter().flatten()
+    }
+}
+
+/// The files of [`Targets`], made and still empty.
+#[derive(Debug, Default)]
+pub struct NewFiles {
+    /// For the JSON document.
+    pub json: Option<NewFile>,
+    /// For the table of requests.
+    pub csv: Option<NewFile>,
+    /// For the page.
+    pub html: Option<NewFile>,
+}
+
+impl NewFiles {
+    /// Makes all of the files, or none of them.
+    ///
+    /// # Errors
+    /// Where there is such a file already, or none can be made.
+    pub fn make(targets: &Targets) -> Result<Self, ResultsError> {
+        let mut files = Self::default();
+        match files.fill(targets) {
+            Ok(()) => Ok(files),
+            Err(error) => {
+                files.discard();
+                Err(error)
+            }
+        }
+    }
+
+    fn fill(&mut self, targets: &Targets) -> Result<(), ResultsError> {
+        let make = |flag, target: &Option<Target>| {
+            target
+                .as_ref()
+                .map(|target| NewFile::make(flag, target))
+                .transpose()
+        };
+        self.json = make("--json", &targets.json)?;
+        self.csv = make("--csv", &targets.csv)?;
+        self.html = make("--html", &targets.html)?;
+        Ok(())
+    }
+
+    /// Takes them away again: there is nothing to write.
+    pub fn discard(self) {
+        for file in [self.json, self.csv, self.html].into_iter().flatten() {
+            file.discard();
+        }
+    }
+}
+
 /// A file that was made and is still empty, or standard output.
 #[derive(Debug)]
 pub struct NewFile {
@@ -37,12 +135,17 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    pub fn make(flag: &'static str, target: &Target) -> Result<Self, ResultsError> {
+    fn make(flag: &'static str, target: &Target) -> Result<Self, ResultsError> {
         let place = match target {
             Target::StandardOutput => None,
             Target::File(path) => Some((path.clone(), create(flag, path)?)),
         };
         Ok(Self { flag, place })
+    }
+
+    /// The flag that named it.
+    pub(super) fn flag(&self) -> &'static str {
+        self.flag
     }
 
     /// Writes the whole content.
@@ -111,15 +214,35 @@ mod tests {
     fn a_file_is_made_beforehand_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.json");
-        let target = Target::of(path.to_str().unwrap());
-        let file = NewFile::make("--json", &target).unwrap();
-        let second = NewFile::make("--json", &target).unwrap_err();
+        let targets = Targets::of(path.to_str(), None, None).unwrap();
+        let files = NewFiles::make(&targets).unwrap();
+        let second = NewFiles::make(&targets).unwrap_err();
         assert!(second.to_string().contains("--json"), "{second}");
-        file.write("{}").unwrap();
+        files.json.unwrap().write("{}").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}");
         std::fs::remove_file(&path).unwrap();
-        NewFile::make("--json", &target).unwrap().discard();
+        NewFiles::make(&targets).unwrap().discard();
         assert!(!path.exists());
-        assert_eq!(Target::of("-"), Target::StandardOutput);
+    }
+
+    #[test]
+    fn all_are_made_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let (new, there) = (folder.path().join("new"), folder.path().join("there"));
+        std::fs::write(&there, "mine").unwrap();
+        let targets = Targets::of(new.to_str(), None, there.to_str()).unwrap();
+        let error = NewFiles::make(&targets).unwrap_err();
+        assert!(error.to_string().contains("--html"), "{error}");
+        assert!(!new.exists());
+        assert_eq!(std::fs::read(&there).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn standard_output_is_for_one() {
+        let one = Targets::of(Some("-"), Some("x.csv"), None).unwrap();
+        assert_eq!(one.json, Some(Target::StandardOutput));
+        assert!(one.take_stdout() && !one.is_empty());
+        assert!(Targets::of(Some("-"), None, Some("-")).is_err());
+        assert!(Targets::of(None, None, None).unwrap().is_empty());
     }
 }

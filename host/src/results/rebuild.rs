@@ -33,12 +33,8 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
         )
         .map_err(failed)?;
     let mut rows = statement.query([run.id]).map_err(failed)?;
-    // Beginnings and ends of requests, for the most that were in flight at once.
-    let mut steps: Vec<(Moment, i64)> = Vec::new();
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started).map_err(failed)?;
-        steps.push((outcome.exchange.intended, 1));
-        steps.push((outcome.exchange.end, -1));
         if row.get(1).map_err(failed)? {
             statistics.record_warmup(&outcome);
         } else {
@@ -49,13 +45,14 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     let circumstances = Circumstances {
         asked: run.plan["number"].as_u64(),
         issued: counts.completed + counts.warmup,
-        peak_in_flight: peak(steps),
+        peak_in_flight: peak_in_flight(database, run.id)?,
         transport: run.plan["transport"]
             .as_str()
             .unwrap_or_default()
             .to_owned(),
         stop_reason: Some(
-            "the program was ended before it could write totals; these are made of the rows that it left"
+            "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
+             that there are"
                 .to_owned(),
         ),
         ..Circumstances::default()
@@ -67,17 +64,28 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     Ok(())
 }
 
-/// The highest sum on the way through the steps. Of steps at one moment, ends come first: a slot that
-/// becomes free takes its next request at the same moment.
-fn peak(mut steps: Vec<(Moment, i64)>) -> u64 {
-    steps.sort_unstable();
-    let mut now = 0_i64;
-    let mut peak = 0_i64;
-    for (_, step) in steps {
-        now += step;
+/// The most requests that were in flight at once. SQLite sorts their beginnings and ends, on disk where they
+/// are many. Of those at one moment, ends come first: a slot that becomes free takes its next request then.
+fn peak_in_flight(database: &ResultsDatabase, run: u32) -> Result<u64, ResultsError> {
+    let failed = |reason| database.failed(reason);
+    let mut statement = database
+        .connection()
+        .prepare(
+            "SELECT step FROM (\
+                SELECT intended_time AS at, 1 AS step FROM result WHERE run = ?1 UNION ALL \
+                SELECT completed_time AS at, -1 AS step FROM result WHERE run = ?1\
+             ) ORDER BY at, step",
+        )
+        .map_err(failed)?;
+    let steps = statement
+        .query_map([run], |row| row.get::<_, i64>(0))
+        .map_err(failed)?;
+    let (mut now, mut peak) = (0_i64, 0_i64);
+    for step in steps {
+        now += step.map_err(failed)?;
         peak = peak.max(now);
     }
-    peak.unsigned_abs()
+    Ok(peak.unsigned_abs())
 }
 
 fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {

@@ -5,6 +5,7 @@ use crate::report::Progress;
 use crate::sink::RunRecord;
 use crate::terminal;
 use crate::wandb::{Wandb, WandbReport};
+use crate::words::counted;
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -81,12 +82,12 @@ impl<'a> Logging<'a> {
 }
 
 fn closing(report: &WandbReport) -> String {
-    let mut line = format!("Weights & Biases: {} rows", report.logged);
+    let mut line = format!("Weights & Biases: {}", counted(report.logged, "row"));
     if report.dropped > 0 {
         line += &format!(", {} lost", report.dropped);
     }
     if report.repeated > 0 {
-        line += &format!(", {} requests repeated", report.repeated);
+        line += &format!(", {} repeated", counted(report.repeated, "request"));
     }
     if let Some(url) = &report.url {
         line += &format!(" at {url}");

@@ -1,10 +1,11 @@
 //! Totals and verdict as JSON for the database. Every name says its unit; what a run does not know is
 //! null.
 
+use super::counts::TokenTotals;
 use super::figures::Figures;
 use super::judge::Circumstances;
 use super::percentile::Percentile;
-use super::running::{RunStatistics, TokenTotals};
+use super::running::RunStatistics;
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::{Slot, Timeline};
@@ -116,13 +117,13 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
                 .collect::<Map<String, Value>>(),
             "bad_entries": dataset.bad_entries,
         })),
-        "timeline": timeline(statistics.timeline()),
+        "timeline": timeline(statistics.timeline(), statistics.objectives().is_some()),
         "slowest_requests": slowest(statistics.slowest(), statistics.timeline().start()),
     })
 }
 
 /// Columns, one value for each slot: as rows the names would be most of it.
-fn timeline(timeline: &Timeline) -> Value {
+fn timeline(timeline: &Timeline, has_objectives: bool) -> Value {
     let slots = timeline.slots();
     let column = |value: fn(&Slot) -> Value| slots.iter().map(value).collect::<Vec<Value>>();
     let mut in_flight = 0_u64;
@@ -137,6 +138,7 @@ fn timeline(timeline: &Timeline) -> Value {
         "slot_seconds": timeline.slot_length().as_secs_f64(),
         "requests_sent": column(|slot| json!(slot.sent)),
         "requests_succeeded": column(|slot| json!(slot.succeeded)),
+        "requests_that_met_all": has_objectives.then(|| column(|slot| json!(slot.good))),
         "requests_failed": column(|slot| json!(slot.failed)),
         "requests_in_flight_at_the_end": at_the_end,
         // Shares of a token mean nothing beyond a thousandth.

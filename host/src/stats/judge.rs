@@ -1,7 +1,8 @@
 //! The judgement: from totals and circumstances to the list of doubts.
 
+use super::counts::TokenTotals;
 use super::percentile::Percentile;
-use super::running::{RunStatistics, TokenTotals};
+use super::running::RunStatistics;
 use super::verdict::{Doubt, TokenSide};
 use crate::exchange::FailureKind;
 use crate::plugin::ParserCost;

@@ -5,6 +5,7 @@
 //! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
+mod counts;
 mod figures;
 mod goodput;
 mod json;
@@ -21,12 +22,13 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod samples;
 
+pub use counts::{Counts, FailureCount, TimeSpreads, TokenSpreads, TokenTotals};
 pub use figures::{Figures, MAX_METRIC_NAMES, Metrics};
 pub use json::{totals_json, verdict_json};
 pub use judge::{Circumstances, DatasetUse, judge};
 pub use measure::{Measurement, Origin, output_gaps};
 pub use percentile::Percentile;
-pub use running::{Counts, FailureCount, RunStatistics, TimeSpreads, TokenSpreads, TokenTotals};
+pub use running::RunStatistics;
 pub use slowest::{SlowRequest, Slowest};
 pub use spread::{Interval, LONGEST, Spread};
 pub use timeline::{Slot, Timeline};

@@ -17,6 +17,8 @@ pub struct Slot {
     pub sent: u64,
     /// Requests that were over and had succeeded.
     pub succeeded: u64,
+    /// Of these, requests that met all objectives.
+    pub good: u64,
     /// Requests that were over and had failed.
     pub failed: u64,
     /// Requests that had been sent and were over, well or badly.
@@ -35,6 +37,7 @@ impl Slot {
     fn add(&mut self, other: &Self) {
         self.sent += other.sent;
         self.succeeded += other.succeeded;
+        self.good += other.good;
         self.failed += other.failed;
         self.left += other.left;
         self.output_tokens += other.output_tokens;
@@ -67,8 +70,8 @@ impl Timeline {
         self.start
     }
 
-    /// Adds a request. `ttft`: of a succeeded one.
-    pub fn record(&mut self, outcome: &Outcome, ttft: Option<Duration>) {
+    /// Adds a request. `ttft`: of a succeeded one. `good`: whether it met all objectives.
+    pub fn record(&mut self, outcome: &Outcome, ttft: Option<Duration>, good: bool) {
         let exchange = &outcome.exchange;
         let succeeded = outcome.succeeded();
         if let Some(sent) = exchange.sent {
@@ -82,6 +85,7 @@ impl Timeline {
         }
         let slot = self.at(exchange.end);
         slot.succeeded += u64::from(succeeded);
+        slot.good += u64::from(good);
         slot.failed += u64::from(!succeeded);
         slot.left += u64::from(exchange.sent.is_some());
         if succeeded {
@@ -170,15 +174,16 @@ mod tests {
     #[test]
     fn each_fact_stands_in_its_slot() {
         let mut timeline = Timeline::new(Moment::from_nanos(2_000_000_000));
-        timeline.record(&streamed(2000), Some(Duration::from_millis(10)));
+        timeline.record(&streamed(2000), Some(Duration::from_millis(10)), true);
         let failed = Sample::at(2060).end(2070).fails(FailureKind::Connect, "no");
-        timeline.record(&failed.build(), None);
+        timeline.record(&failed.build(), None, false);
         let slots = timeline.slots();
         assert_eq!(slots.len(), 3);
         let tokens: Vec<f64> = slots.iter().map(|slot| slot.output_tokens).collect();
         assert_eq!(tokens, [2.0, 2.0, 2.0]);
         assert_eq!((slots[0].sent, slots[2].left), (1, 1));
         assert_eq!((slots[1].failed, slots[1].left), (1, 0));
+        assert_eq!((slots[1].good, slots[2].good), (0, 1));
         assert_eq!(slots[0].ttft_max, Duration::from_millis(10));
     }
 
@@ -186,7 +191,11 @@ mod tests {
     fn a_long_run_keeps_its_sums_in_as_many_slots() {
         let mut timeline = Timeline::new(Moment::default());
         for second in 0..3600 {
-            timeline.record(&streamed(second * 1000), Some(Duration::from_millis(10)));
+            timeline.record(
+                &streamed(second * 1000),
+                Some(Duration::from_millis(10)),
+                false,
+            );
         }
         assert!(timeline.slots().len() <= MOST_SLOTS);
         assert!(timeline.slots().len() > MOST_SLOTS / 4);

@@ -2,6 +2,7 @@
 //! likely caused it, and what to do about it.
 
 use crate::exchange::{FailureKind, TokenSource};
+use crate::words::counted;
 use std::time::Duration;
 
 /// One side of an exchange, where tokens are counted.
@@ -212,7 +213,11 @@ impl Doubt {
                     .iter()
                     .map(|(label, needs)| format!("{label} needs {needs}"))
                     .collect();
-                format!("{samples} succeeded requests, but {}", short.join(", "))
+                format!(
+                    "{}, but {}",
+                    counted(*samples, "succeeded request"),
+                    short.join(", ")
+                )
             }
             Self::DatasetReused { passes } => {
                 format!("the data set was used {passes:.1} times")

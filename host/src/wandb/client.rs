@@ -2,8 +2,9 @@
 
 use super::protocol;
 use super::settings::ApiKey;
-use super::trouble::{Trouble, one_line};
+use super::trouble::{LONGEST_WORDS, Trouble};
 use crate::client::provide_cryptography;
+use crate::words::one_line;
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use serde_json::Value;
@@ -79,7 +80,7 @@ impl Client {
 
     /// Without the key, which a service may quote; then cut to a line, so that no cut hides half of it.
     pub(super) fn without_key(&self, trouble: Trouble) -> Trouble {
-        let blank = |words: String| one_line(&self.api_key.blank(&words));
+        let blank = |words: String| one_line(&self.api_key.blank(&words), LONGEST_WORDS);
         match trouble {
             Trouble::Refused { status, words } => Trouble::Refused {
                 status,
@@ -122,5 +123,5 @@ fn innermost(error: &dyn Error) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
-    one_line(&error.to_string())
+    one_line(&error.to_string(), LONGEST_WORDS)
 }

@@ -3,7 +3,7 @@
 use super::config::Config;
 use super::datastore::{BLOCK, Datastore, FRAGMENT_HEAD, FULL, HEAD, LAST};
 use super::protocol::{Bucket, answer};
-use super::trouble::{Trouble, one_line};
+use super::trouble::Trouble;
 use super::*;
 use serde_json::{Map, Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -119,12 +119,6 @@ fn answers_that_are_none_are_told_apart() {
         Bucket::of_answer(&json!({"data": null, "errors": [{"message": "permission denied"}]})),
         Err(Trouble::NotTaken { .. })
     ));
-}
-
-#[test]
-fn words_of_others_are_one_short_line() {
-    assert_eq!(one_line(" a\n b\x1b[31m\tc "), "a b[31m c");
-    assert_eq!(one_line(&"x ".repeat(1000)).chars().count(), 201);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Of what a service says about an error, so much is shown.
-const LONGEST_WORDS: usize = 200;
+pub(super) const LONGEST_WORDS: usize = 200;
 
 /// Logging does not work. The run goes on without it.
 #[derive(Debug, thiserror::Error)]
@@ -105,21 +105,4 @@ fn said(words: &str) -> String {
     } else {
         format!(": {words}")
     }
-}
-
-/// Words of a service, fit for a line of ours: one line, no control characters, not too long.
-pub(super) fn one_line(words: &str) -> String {
-    let mut line = String::new();
-    for word in words.split_whitespace() {
-        if !line.is_empty() {
-            line.push(' ');
-        }
-        line.extend(word.chars().filter(|character| !character.is_control()));
-        if let Some((end, _)) = line.char_indices().nth(LONGEST_WORDS) {
-            line.truncate(end);
-            line.push('…');
-            break;
-        }
-    }
-    line
 }

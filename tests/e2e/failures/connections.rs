@@ -3,8 +3,8 @@
 
 use super::{check_url, then};
 use crate::misbehaving::{
-    Failing, Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, problems, response,
-    streamed, text,
+    Failing, Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, note, problems,
+    response, streamed, text,
 };
 use crate::support::Bench;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -16,6 +16,16 @@ fn refused_port() -> u16 {
         .and_then(|listener| listener.local_addr())
         .expect("a free port")
         .port()
+}
+
+/// What `--connect-timeout 0.3` has come out.
+fn no_connection_in_time() -> Failing {
+    Failing {
+        kind: "timeout-connect",
+        says: vec!["no connection", "--connect-timeout"],
+        at_least: 0.3,
+        ..Failing::default()
+    }
 }
 
 #[test]
@@ -69,12 +79,7 @@ fn a_connection_that_nobody_accepts() {
         "full queue",
         &format!("http://{address}/v1"),
         &["--connect-timeout", "0.3", "--no-warm-connections"],
-        &Failing {
-            kind: "timeout-connect",
-            says: vec!["no connection", "--connect-timeout"],
-            at_least: 0.3,
-            ..Failing::default()
-        },
+        &no_connection_in_time(),
     );
 }
 
@@ -85,12 +90,7 @@ fn a_handshake_that_is_not_answered() {
         "silent handshake",
         &format!("https://127.0.0.1:{}/v1", server.port()),
         &["--connect-timeout", "0.3", "--no-warm-connections"],
-        &Failing {
-            kind: "timeout-connect",
-            says: vec!["no connection", "--connect-timeout"],
-            at_least: 0.3,
-            ..Failing::default()
-        },
+        &no_connection_in_time(),
     );
 }
 
@@ -213,11 +213,7 @@ fn a_connection_that_closes_between_requests() {
             };
             let succeeded = rows.iter().filter(|row| row.success).count();
             let mut problems = Vec::new();
-            let mut check = |holds: bool, what: String| {
-                if !holds {
-                    problems.push(what);
-                }
-            };
+            let mut check = |holds, what| note(&mut problems, holds, what);
             check(
                 run.ended.code == Some(0),
                 format!("code {:?}", run.ended.code),

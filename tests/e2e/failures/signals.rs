@@ -4,26 +4,10 @@ use super::{stream_begun, then};
 use crate::misbehaving::{
     Failing, Misbehaving, Run, Step, chunk, delta, event, none, perf, problems, rows, streamed,
 };
-use crate::support::{self, Bench, Ended, Mock};
+use crate::support::{self, Bench, Ended, Mock, signal, start};
 use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
-
-/// Sends a signal to a child.
-fn signal(child: &Child, signal: i32) {
-    let process = i32::try_from(child.id()).expect("a process id");
-    // SAFETY: the call takes two numbers, and the child has not been waited for, so its id is its own.
-    assert_eq!(unsafe { libc::kill(process, signal) }, 0);
-}
-
-/// Starts a command with its outputs in pipes.
-fn start(mut command: Command) -> Child {
-    command
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts")
-}
 
 /// Reads lines from standard error of a child until one holds `wanted`, and gives the pipe back with the
 /// rest.
@@ -50,7 +34,7 @@ fn hanging() -> Vec<Step> {
 fn an_interrupt_ends_a_run_and_keeps_what_there_is() {
     let server = Misbehaving::start(hanging());
     let bench = Bench::new();
-    let child = start(perf(
+    let child = start(&mut perf(
         &bench,
         &server.chat(),
         &["-n", "100", "--parallel", "3"],
@@ -90,7 +74,7 @@ fn a_second_interrupt_ends_at_once() {
     });
     let bench = Bench::new();
     let arguments = ["-n", "100", "--log-every-n-query", "1"];
-    let mut child = start(perf(&bench, &server.chat(), &arguments));
+    let mut child = start(&mut perf(&bench, &server.chat(), &arguments));
     server.await_requests(3);
     signal(&child, libc::SIGINT);
     await_line(&mut child, "interrupted");
@@ -108,7 +92,7 @@ fn a_second_interrupt_ends_at_once() {
 fn a_killed_run_leaves_its_rows() {
     let mock = Mock::start(&["--ttft", "20ms", "--itl", "20ms", "--tokens", "10"]);
     let bench = Bench::new();
-    let mut child = start(perf(
+    let mut child = start(&mut perf(
         &bench,
         &mock.chat(),
         &[
@@ -180,7 +164,7 @@ fn an_end_while_the_data_set_is_read_leaves_nothing() {
             "--parser",
             parser,
         ];
-        let child = start(bench.perf(&arguments));
+        let child = start(&mut bench.perf(&arguments));
         // Waits until the program has opened it.
         let held = std::fs::File::options().write(true).open(&path);
         let ended = end_with(child, sent);
@@ -198,7 +182,7 @@ fn an_end_while_connections_are_opened() {
         let server = Misbehaving::start(vec![Step::Hang]);
         let bench = Bench::new();
         let url = format!("https://127.0.0.1:{}/v1", server.port());
-        let child = start(perf(&bench, &url, &["--connect-timeout", "60"]));
+        let child = start(&mut perf(&bench, &url, &["--connect-timeout", "60"]));
         let begun = Instant::now();
         while server.connections() == 0 {
             assert!(begun.elapsed() < Duration::from_secs(20), "nobody connects");
@@ -223,7 +207,7 @@ fn an_end_with_requests_in_flight() {
         let server = Misbehaving::start(hanging());
         let bench = Bench::new();
         let arguments = ["-n", "100", "--parallel", "3"];
-        let child = start(perf(&bench, &server.chat(), &arguments));
+        let child = start(&mut perf(&bench, &server.chat(), &arguments));
         server.await_requests(3);
         let ended = end_with(child, sent);
         assert_eq!(server.heads().len(), 3, "a request was issued afterwards");
@@ -247,7 +231,7 @@ fn a_second_end_while_requests_are_waited_for() {
     ] {
         let server = Misbehaving::start(hanging());
         let bench = Bench::new();
-        let mut child = start(perf(&bench, &server.chat(), &["-n", "100"]));
+        let mut child = start(&mut perf(&bench, &server.chat(), &["-n", "100"]));
         server.await_requests(1);
         signal(&child, first);
         await_line(&mut child, "interrupted");
@@ -271,7 +255,7 @@ fn an_end_while_rows_are_written() {
             "--log-every-n-query",
             "200",
         ];
-        let mut child = start(perf(&bench, &mock.chat(), &more));
+        let mut child = start(&mut perf(&bench, &mock.chat(), &more));
         await_line(&mut child, "completed: 6000,");
         let ended = end_with(child, sent);
         let (state, rows) = left(&bench).expect("a database");

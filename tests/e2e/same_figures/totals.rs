@@ -185,6 +185,7 @@ pub(super) fn the_parts_add_up(run: &Run) {
         ("requests_sent", "/requests/sent"),
         ("requests_succeeded", "/requests/succeeded"),
         ("requests_failed", "/requests/failed"),
+        ("requests_that_met_all", "/goodput/requests_that_met_all"),
     ] {
         assert_eq!(
             sum(&format!("/timeline/{column}")),

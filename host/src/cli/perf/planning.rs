@@ -10,7 +10,7 @@ use crate::plan::{
 };
 use crate::plugin::{builtin, builtin_names};
 use crate::report::load_name;
-use crate::results::Target;
+use crate::results::{Target, Targets};
 use crate::run::Outputs;
 use crate::terminal;
 use crate::workload::{Dataset, HostTokenizer};
@@ -27,26 +27,22 @@ impl PerfArguments {
     /// What of it cannot be done.
     pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
         let outputs = Outputs {
-            json: self.json.as_deref().map(Target::of),
-            csv: self.csv.as_deref().map(Target::of),
+            targets: Targets::of(
+                self.json.as_deref(),
+                self.csv.as_deref(),
+                self.html.as_deref(),
+            )?,
             metrics: self.metrics_listen,
-            html: self.html.as_deref().map(Target::of),
         };
-        let on_stdout = [&outputs.json, &outputs.csv, &outputs.html]
-            .into_iter()
-            .filter(|target| **target == Some(Target::StandardOutput))
-            .count();
-        if on_stdout > 1 {
-            return Err(UsageError::TwoOnStandardOutput);
-        }
         let loads = self.loads();
         // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
         let plain = self.no_progress
             || self.debug
-            || (outputs.csv == Some(Target::StandardOutput) && std::io::stdout().is_terminal());
+            || (outputs.targets.csv == Some(Target::StandardOutput)
+                && std::io::stdout().is_terminal());
         let live_view = if plain { None } else { terminal::live_view() };
         let mut plan = self.into_plan(loads[0])?;
-        plan.summary_to_stderr = on_stdout > 0;
+        plan.summary_to_stderr = outputs.targets.take_stdout();
         plan.live_view = live_view;
         plan.runs = u32::try_from(loads.len()).unwrap_or(u32::MAX);
         let plans = (1..)
@@ -355,8 +351,8 @@ mod tests {
         assert_eq!((plans[1].run, plans[1].runs), (2, 2));
         assert_eq!(plans[0].database, plans[1].database);
         assert!(plans[0].summary_to_stderr);
-        assert_eq!(outputs.json, Some(Target::StandardOutput));
-        let (plans, _) = super::tests::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
+        assert_eq!(outputs.targets.json, Some(Target::StandardOutput));
+        let (plans, _) = self::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(plans[0].arrivals, Arrivals::Poisson { rate: 0.5 });
         assert_eq!(plans[1].arrivals, Arrivals::AllAtOnce);
     }

@@ -1,5 +1,6 @@
 //! What can be wrong with what was typed.
 
+use crate::results::ResultsError;
 use crate::wandb::ApiKeyError;
 use crate::workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
@@ -71,11 +72,9 @@ pub enum UsageError {
         /// The upper bound.
         max: u64,
     },
-    /// Two outputs for standard output.
-    #[error(
-        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
-    )]
-    TwoOnStandardOutput,
+    /// Outputs that cannot go where they were sent.
+    #[error(transparent)]
+    Outputs(#[from] ResultsError),
     /// Every request would be of the warm-up.
     #[error(
         "--warmup {warmup} leaves nothing of -n {requests}: requests of the warm-up are among the -n"

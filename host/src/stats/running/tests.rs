@@ -1,6 +1,7 @@
 //! Totals against figures worked out by hand.
 
 use super::*;
+use crate::exchange::{FailureKind, TokenSource};
 use crate::stats::percentile::Percentile;
 use crate::stats::samples::{Sample, millis};
 

@@ -2,142 +2,22 @@
 //! to send (`recordings/`), what lies in a folder against a reader, and no service, however it behaves,
 //! does anything to the run.
 
+mod folder;
+mod service;
+
 use crate::helpers::quick_mock;
-use crate::support::{Bench, Ended, Mock, repository, run};
+use crate::support::{Bench, Ended, Mock, repository, run, signal, start, wait};
 use serde_json::{Map, Value, json};
+use service::{Recorder, Service};
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// In the longer of the two forms in use.
 const KEY: &str =
     "wandb_v1_0123456789abcdefABCDEFghij_0123456789abcdefghijklmnopqrstuvwxyz0123456789AB";
-
-/// How a service behaves.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Service {
-    Good,
-    Refuses,
-    Hangs,
-    Garbage,
-    Fails,
-    Redirects,
-}
-
-/// A request that came.
-#[derive(Clone)]
-struct Seen {
-    path: String,
-    headers: Map<String, Value>,
-    body: Value,
-}
-
-/// A service on loopback that keeps what it gets.
-struct Recorder {
-    address: String,
-    seen: Arc<Mutex<Vec<Seen>>>,
-}
-
-impl Recorder {
-    fn start(service: Service) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("it has one").to_string();
-        let seen = Arc::new(Mutex::new(Vec::new()));
-        let all = Arc::clone(&seen);
-        std::thread::spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let all = Arc::clone(&all);
-                std::thread::spawn(move || while serve(&stream, service, &all).is_some() {});
-            }
-        });
-        Self { address, seen }
-    }
-
-    fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("no test thread broke off").clone()
-    }
-}
-
-/// Takes one request and answers it. `None`: the connection is over.
-fn serve(stream: &TcpStream, service: Service, all: &Mutex<Vec<Seen>>) -> Option<()> {
-    let mut reader = BufReader::new(stream);
-    let mut line = String::new();
-    reader.read_line(&mut line).ok()?;
-    let path = line.split(' ').nth(1)?.to_owned();
-    let mut headers = Map::new();
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        let Some((name, value)) = line.split_once(':') else {
-            break;
-        };
-        headers.insert(name.to_ascii_lowercase(), value.trim().into());
-    }
-    let length = headers.get("content-length").and_then(Value::as_str);
-    let mut body = vec![0; length.and_then(|length| length.parse().ok()).unwrap_or(0)];
-    reader.read_exact(&mut body).ok()?;
-    // Null where it is a file, which only the Python client sends.
-    let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let (variables, operation) = (body["variables"].clone(), body["operationName"].clone());
-    let host = headers.get("host").cloned().unwrap_or_default();
-    all.lock().ok()?.push(Seen {
-        path,
-        headers,
-        body,
-    });
-    let (status, answer) = match service {
-        Service::Good if operation == "UpsertBucket" => (
-            "200 OK",
-            json!({"data": {"upsertBucket": {"bucket": {
-                "name": variables["name"],
-                "project": {"name": variables["project"], "entity": {"name": "me"}},
-            }}}})
-            .to_string(),
-        ),
-        Service::Good if operation == "CreateRunFiles" => {
-            let files: Vec<Value> = variables["files"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|name| {
-                    let url = format!("http://{}/upload", host.as_str()?);
-                    Some(json!({"name": name, "uploadUrl": url}))
-                })
-                .collect();
-            let created = json!({"runID": "x", "uploadHeaders": [], "files": files});
-            (
-                "200 OK",
-                json!({"data": {"createRunFiles": created}}).to_string(),
-            )
-        }
-        Service::Good if !operation.is_null() => ("200 OK", json!({"data": {}}).to_string()),
-        Service::Good => (
-            "200 OK",
-            json!({"exitcode": null, "limits": {}}).to_string(),
-        ),
-        Service::Refuses => (
-            "401 Unauthorized",
-            json!({"errors": [{"message": format!("{KEY} is not known")}]}).to_string(),
-        ),
-        Service::Garbage => ("200 OK", "<html>\n<p>Welcome".to_owned()),
-        Service::Fails => ("500 Internal Server Error", String::new()),
-        Service::Redirects => ("302 Found\r\nlocation: /elsewhere", String::new()),
-        Service::Hangs => {
-            std::thread::sleep(Duration::from_secs(60));
-            return None;
-        }
-    };
-    let length = answer.len();
-    write!(
-        &*stream,
-        "HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{answer}"
-    )
-    .ok()
-}
 
 /// `perf` of `requests` requests, logged at `address`.
 fn logged(bench: &Bench, mock: &Mock, address: &str, requests: u32, more: &[&str]) -> Command {
@@ -421,6 +301,29 @@ fn a_sweep_is_warned_once() {
     assert_eq!(bench.value("SELECT count(*) FROM run"), 3);
 }
 
+/// The other results do not wait for a service that says nothing: who ends the program in that wait has them.
+#[test]
+fn all_else_is_written_before_the_wait() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let recorder = Recorder::start(Service::Hangs);
+    let mut command = logged(&bench, &mock, &recorder.address, 3, &["--json", "run.json"]);
+    let child = start(command.env("WANDB_API_KEY", KEY));
+    let whole = || {
+        let text = std::fs::read(bench.path("run.json")).unwrap_or_default();
+        serde_json::from_slice::<Value>(&text).is_ok()
+    };
+    let deadline = Instant::now() + Duration::from_secs(8);
+    while !whole() {
+        assert!(Instant::now() < deadline, "the document is not there");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    signal(&child, libc::SIGINT);
+    signal(&child, libc::SIGTERM);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(130), "{}", ended.stderr);
+    assert!(whole());
+}
+
 fn no_key_in_words(ended: &Ended) {
     for (words, name) in [(&ended.stdout, "stdout"), (&ended.stderr, "stderr")] {
         assert!(!has_key(words.as_bytes()), "the key is on {name}");
@@ -493,210 +396,4 @@ fn nothing_is_sent_where_nothing_was_asked_for() {
     let ended = with_key(logged(&bench, &mock, &service.address, 1, &["--no-wandb"]));
     assert!(!ended.stderr.contains("Weights"), "{}", ended.stderr);
     assert_eq!(service.seen().len(), 0);
-}
-
-/// The fields of a protocol buffer: number and bytes, those of numbers as eight bytes.
-fn fields(mut bytes: &[u8]) -> Vec<(u64, Vec<u8>)> {
-    fn varint(bytes: &mut &[u8]) -> u64 {
-        let mut value = 0;
-        for shift in (0..70).step_by(7) {
-            let (first, rest) = bytes.split_first().expect("a number has an end");
-            *bytes = rest;
-            value |= u64::from(first & 0x7f) << shift;
-            if first & 0x80 == 0 {
-                return value;
-            }
-        }
-        panic!("a number is too long");
-    }
-    let mut fields = Vec::new();
-    while !bytes.is_empty() {
-        let tag = varint(&mut bytes);
-        let value = match tag & 7 {
-            0 => varint(&mut bytes).to_le_bytes().to_vec(),
-            2 => {
-                let length = varint(&mut bytes) as usize;
-                let (value, rest) = bytes.split_at(length);
-                bytes = rest;
-                value.to_vec()
-            }
-            kind => panic!("no field of ours is of kind {kind}"),
-        };
-        fields.push((tag >> 3, value));
-    }
-    fields
-}
-
-fn field(bytes: &[u8], number: u64) -> Vec<u8> {
-    let all = fields(bytes);
-    let found = all.into_iter().find(|(known, _)| *known == number);
-    found.unwrap_or_else(|| panic!("no field {number}")).1
-}
-
-/// Names and values of items: history, summary and configuration have them alike.
-fn items(bytes: &[u8]) -> Map<String, Value> {
-    fields(bytes)
-        .into_iter()
-        .filter(|(number, _)| *number == 1)
-        .map(|(_, item)| {
-            let name: Vec<String> = fields(&item)
-                .into_iter()
-                .filter(|(number, _)| matches!(number, 1 | 2))
-                .map(|(_, part)| String::from_utf8(part).expect("a name is text"))
-                .collect();
-            let value = serde_json::from_slice(&field(&item, 16)).expect("a value is JSON");
-            (name.join("."), value)
-        })
-        .collect()
-}
-
-/// The records of a file, as field number and content.
-fn records(path: &Path) -> Vec<(u64, Vec<u8>)> {
-    let bytes = std::fs::read(path).expect("the file is there");
-    assert_eq!(&bytes[..7], b":W&B\xe1\xbe\x00");
-    let (mut at, mut records, mut record) = (7, Vec::new(), Vec::new());
-    while at < bytes.len() {
-        let left = 0x8000 - at % 0x8000;
-        if left < 7 {
-            at += left;
-            continue;
-        }
-        let length = usize::from(u16::from_le_bytes([bytes[at + 4], bytes[at + 5]]));
-        let kind = bytes[at + 6];
-        let end = at + 7 + length;
-        assert!(
-            end <= bytes.len() && 7 + length <= left,
-            "a fragment is cut"
-        );
-        let crc = crc32fast::hash(&bytes[at + 6..end]);
-        assert_eq!(bytes[at..at + 4], crc.to_le_bytes(), "at {at}");
-        record.extend_from_slice(&bytes[at + 7..end]);
-        at = end;
-        if matches!(kind, 1 | 4) {
-            let whole = std::mem::take(&mut record);
-            let number = u64::from_le_bytes(field(&whole, 1).try_into().expect("a number"));
-            records.push(whole);
-            assert_eq!(number as usize, records.len(), "records are counted");
-        }
-    }
-    records
-        .iter()
-        .map(|record| {
-            fields(record)
-                .into_iter()
-                .find(|(number, _)| !matches!(number, 1 | 200))
-                .expect("every record says something")
-        })
-        .collect()
-}
-
-#[test]
-fn a_folder_has_the_whole_run() {
-    let (bench, mock) = (Bench::new(), quick_mock());
-    // No key, and a service that would be noticed.
-    let service = Recorder::start(Service::Good);
-    let ended = run(&mut logged(
-        &bench,
-        &mock,
-        &service.address,
-        30,
-        &["--wandb-offline", "--rate", "10"],
-    ));
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert_eq!(service.seen().len(), 0);
-    let folders: Vec<_> = std::fs::read_dir(bench.path("wandb"))
-        .expect("the folder was made")
-        .map(|entry| entry.expect("it can be listed").path())
-        .collect();
-    let [folder] = folders.as_slice() else {
-        panic!("{folders:?}");
-    };
-    let name = folder.file_name().and_then(|name| name.to_str());
-    let name = name.expect("a name").to_owned();
-    let parts: Vec<&str> = name.split('-').collect();
-    assert_eq!(parts[..2], ["offline", "run"]);
-    let id = parts[3];
-    assert!(folder.join("files").is_dir());
-    let told = ended
-        .stderr
-        .lines()
-        .find(|line| line.contains("wandb sync "));
-    assert!(told.is_some_and(|line| line.ends_with(&name)), "{told:?}");
-
-    let records = records(&folder.join(format!("run-{id}.wandb")));
-    assert_eq!(records[0].0, 21, "the header comes first");
-    assert_eq!(records[1].0, 17, "then the run");
-    let run = &records[1].1;
-    let text = |number| String::from_utf8(field(run, number)).expect("it is text");
-    assert_eq!(
-        (text(1), text(3), text(8)),
-        (id.into(), "perf_benchmark".into(), "run".into())
-    );
-    let config = items(&field(run, 4));
-    assert_eq!(config["model"], "m");
-    assert_eq!(config["parser_name"], "openai_prompt");
-    let rows: Vec<_> = records
-        .iter()
-        .filter(|(number, _)| *number == 2)
-        .map(|(_, row)| items(row))
-        .collect();
-    assert!(rows.len() >= 2, "{} rows", rows.len());
-    for (step, row) in rows.iter().enumerate() {
-        assert_eq!(row["_step"], step);
-    }
-    assert_eq!(rows[rows.len() - 1]["completed"], 30);
-    let summary: Map<String, Value> = records
-        .iter()
-        .filter(|(number, _)| *number == 3)
-        .flat_map(|(_, update)| items(update))
-        .collect();
-    assert_eq!(summary["completed"], 30);
-    assert_eq!(summary["requests/succeeded"], 30);
-    assert!(summary["_wandb.runtime"].is_number());
-    let (number, exit) = records.last().expect("there are records");
-    assert_eq!(*number, 18, "the end comes last");
-    // An exit code of zero is left out, as all that is zero.
-    assert!(fields(exit).iter().all(|(number, _)| *number == 2));
-}
-
-/// The reader of the Python client itself. Needs the program `wandb` (`pip install wandb`), or the path of
-/// one in `WANDB_PROGRAM`; run it with `cargo test -- --ignored wandb::`.
-#[test]
-#[ignore = "needs the Python package wandb"]
-fn wandb_sync_takes_the_folder() {
-    let (bench, mock, service) = (Bench::new(), quick_mock(), Recorder::start(Service::Good));
-    let offline = ["--wandb-offline", "--rate", "10"];
-    let ended = run(&mut logged(&bench, &mock, &service.address, 30, &offline));
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let program = std::env::var("WANDB_PROGRAM").unwrap_or_else(|_| "wandb".to_owned());
-    let folder = std::fs::read_dir(bench.path("wandb"))
-        .expect("the folder was made")
-        .next()
-        .expect("with a run in it")
-        .expect("it can be listed")
-        .path();
-    let synced = run(Command::new(program)
-        .arg("sync")
-        .arg(&folder)
-        .current_dir(bench.path(""))
-        .env("HOME", bench.path(""))
-        .env("WANDB_API_KEY", KEY)
-        .env("WANDB_BASE_URL", format!("http://{}", service.address)));
-    assert_eq!(synced.code, Some(0), "{}{}", synced.stdout, synced.stderr);
-    let seen = service.seen();
-    let made = seen
-        .iter()
-        .find(|request| request.body["operationName"] == "UpsertBucket")
-        .expect("it makes the run");
-    assert_eq!(made.body["variables"]["displayName"], "run");
-    let config = object_in(&made.body["variables"]["config"]);
-    assert_eq!(config["parser_name"]["value"], "openai_prompt");
-    let last = seen
-        .iter()
-        .rfind(|request| request.path.ends_with("/file_stream"))
-        .expect("it sends lines");
-    assert_eq!(last.body["complete"], true);
-    let summary = object_in(&last.body["files"]["wandb-summary.json"]["content"][0]);
-    assert_eq!(summary["completed"], 30);
-    assert_eq!(summary["requests/succeeded"], 30);
 }

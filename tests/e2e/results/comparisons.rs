@@ -1,0 +1,178 @@
+//! Runs held against one another.
+
+use super::json;
+use crate::helpers::{mock, typed};
+use crate::support::{Bench, Mock, program, run};
+
+/// A run against a server with this time to first token, kept as `NAME.db` and `NAME.json`.
+fn kept(bench: &Bench, name: &str, ttft: &str) {
+    let mock = Mock::start(&["--ttft", ttft, "--itl", "2ms", "--tokens", "10"]);
+    let file = format!("{name}.json");
+    let ended = run(program().current_dir(bench.path("")).args([
+        "perf",
+        "--model",
+        "m",
+        "--name",
+        name,
+        "--url",
+        &mock.chat(),
+        "--prompt",
+        "x",
+        "-n",
+        "200",
+        "--parallel",
+        "10",
+        "--json",
+        &file,
+    ]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_slower_server_is_worse_and_fails_the_build() {
+    let bench = Bench::new();
+    kept(&bench, "fast", "40ms");
+    kept(&bench, "slow", "80ms");
+    let ended = typed(
+        &bench,
+        &["compare", "fast.db", "slow.json", "--json", "out.json"],
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let out = json(&bench, "out.json");
+    let verdicts: Vec<(&str, &str)> = out["comparisons"][0]["changes"]
+        .as_array()
+        .expect("changes")
+        .iter()
+        .map(|change| {
+            let text = |key: &str| change[key].as_str().expect("a word");
+            (text("metric"), text("verdict"))
+        })
+        .collect();
+    for expected in [
+        ("ttft_p50", "worse"),
+        ("latency_mean", "worse"),
+        ("output_tokens", "same"),
+        ("failed_share", "same"),
+    ] {
+        assert!(verdicts.contains(&expected), "{expected:?} in {verdicts:?}");
+    }
+    assert!(ended.stdout.contains("--url: "), "{}", ended.stdout);
+    // The other way round everything is the better.
+    for (files, bound, code) in [
+        (["fast.db", "slow.db"], "ttft_p50>+50%", 1),
+        (["fast.db", "slow.db"], "ttft_p50>+500%", 0),
+        (["fast.db", "slow.db"], "ttft_p50>60ms", 1),
+        (["slow.db", "fast.db"], "ttft_p50>+5%", 0),
+        (["fast.db", "slow.db"], "goodput<-5%", 1),
+    ] {
+        let ended = typed(&bench, &["compare", files[0], files[1], "--fail-if", bound]);
+        assert_eq!(ended.code, Some(code), "{bound}: {}", ended.stderr);
+        assert_eq!(
+            ended.stderr.contains("fails: "),
+            code == 1,
+            "{}",
+            ended.stderr
+        );
+    }
+    for (arguments, said) in [
+        (&["compare", "fast.db"][..], "FILE"),
+        (
+            &["compare", "fast.db", "slow.db", "--fail-if", "speed>1%"],
+            "no metric",
+        ),
+        (
+            &["compare", "fast.db", "slow.db", "--fail-if", "ttft_p50"],
+            "ttft_p99>+5%",
+        ),
+        (&["compare", "fast.db", "missing.json"], "missing.json"),
+    ] {
+        let ended = typed(&bench, arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn other_work_is_not_comparable() {
+    let (bench, mock) = (Bench::new(), mock(&["--ttft", "1ms"]));
+    let one = |name: &str, parallel: &str| {
+        let url = mock.chat();
+        let arguments = [
+            "perf",
+            "--model",
+            "m",
+            "--name",
+            name,
+            "--url",
+            &url,
+            "--prompt",
+            "x",
+            "-n",
+            "20",
+            "--parallel",
+            parallel,
+        ];
+        assert_eq!(typed(&bench, &arguments).code, Some(0));
+    };
+    one("a", "1");
+    one("b", "2");
+    one("sweep", "1,2");
+    let ended = typed(
+        &bench,
+        &["compare", "a.db", "b.db", "--fail-if", "qps<-99%"],
+    );
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("--parallel: 1 and 2"),
+        "{}",
+        ended.stdout
+    );
+    assert!(ended.stdout.contains("not comparable"), "{}", ended.stdout);
+    let ended = typed(&bench, &["compare", "sweep.db", "b.db"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stdout.contains("Not compared: parallel 1"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn goodput_has_an_interval() {
+    let bench = Bench::new();
+    for (name, ttft) in [("good", "5ms"), ("bad", "60ms")] {
+        let mock = Mock::start(&["--ttft", ttft, "--itl", "1ms", "--tokens", "3"]);
+        let url = mock.chat();
+        let arguments = [
+            "perf",
+            "--model",
+            "m",
+            "--name",
+            name,
+            "--url",
+            &url,
+            "--prompt",
+            "x",
+            "--duration",
+            "2",
+            "--parallel",
+            "4",
+            "--goodput",
+            "ttft:40ms",
+        ];
+        assert_eq!(typed(&bench, &arguments).code, Some(0));
+    }
+    let ended = typed(
+        &bench,
+        &["compare", "good.db", "bad.db", "--json", "out.json"],
+    );
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let out = json(&bench, "out.json");
+    let changes = out["comparisons"][0]["changes"]
+        .as_array()
+        .expect("changes");
+    let goodput = changes.iter().find(|change| change["metric"] == "goodput");
+    let goodput = goodput.expect("both runs have it");
+    assert_eq!(goodput["verdict"], "worse", "{goodput}");
+    assert!(goodput["before"]["low"].as_f64() > Some(0.0), "{goodput}");
+}

@@ -1,0 +1,106 @@
+//! Reports out of databases, of runs that ended and of one that was killed.
+
+use super::runs;
+use crate::helpers::{good, quick_mock, typed};
+use crate::support::{Bench, Mock};
+use serde_json::Value;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+#[test]
+fn a_killed_run_has_a_report() {
+    let (bench, mock) = (
+        Bench::new(),
+        Mock::start(&["--ttft", "5ms", "--tokens", "3"]),
+    );
+    let url = mock.chat();
+    let mut child = bench
+        .perf(&[
+            "--url",
+            &url,
+            "--prompt",
+            "x",
+            "-n",
+            "1000000",
+            "--parallel",
+            "4",
+        ])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let has_rows = || {
+        // An ordinary opening would make the file, and be in the way of the program.
+        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+        let open = rusqlite::Connection::open_with_flags(bench.path("run.db"), flags);
+        let count = open.and_then(|open| {
+            open.query_row("SELECT count(*) FROM result", [], |row| {
+                row.get::<_, i64>(0)
+            })
+        });
+        count.unwrap_or(0) > 10
+    };
+    while !has_rows() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it has ended");
+    let ended = typed(&bench, &["report", "run.db", "--json", "-"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    let found = &runs(&document)[0];
+    assert_eq!(found["state"], "running");
+    let rows = bench.value("SELECT count(*) FROM result");
+    assert_eq!(found["totals"]["requests"]["completed"], rows);
+    assert_eq!(found["verdict"]["trusted"], false);
+    let text = typed(&bench, &["report", "run.db"]);
+    assert!(text.stdout.contains("made of the rows"), "{}", text.stdout);
+}
+
+#[test]
+fn a_report_is_the_summary_again() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let first = good(&bench, &mock, &["--prompt", "x", "-n", "5"]);
+    let again = typed(&bench, &["report", "run.db"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert_eq!(again.stdout, first.stdout);
+}
+
+#[test]
+fn what_is_no_database_is_refused() {
+    let bench = Bench::new();
+    bench.file("text.db", "not a database at all");
+    rusqlite::Connection::open(bench.path("other.db"))
+        .and_then(|other| other.execute_batch("CREATE TABLE t (x)"))
+        .expect("a database");
+    for (name, said) in [
+        ("missing.db", "cannot be read"),
+        ("text.db", "no SQLite database"),
+        ("other.db", "another program"),
+    ] {
+        let ended = typed(&bench, &["report", name]);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains(name), "{}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn all_files_of_a_report_are_written_or_none() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    good(&bench, &mock, &["--prompt", "x"]);
+    bench.file("there.html", "mine");
+    for (arguments, said) in [
+        (["--json", "new.json", "--html", "there.html"], "there.html"),
+        (["--json", "-", "--html", "-"], "standard output"),
+    ] {
+        for command in [&["report", "run.db"][..], &["compare", "run.db", "run.db"]] {
+            let ended = typed(&bench, &[command, &arguments].concat());
+            assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+            assert_eq!(ended.stdout, "");
+            assert!(ended.stderr.contains(said), "{}", ended.stderr);
+            assert!(!bench.path("new.json").exists());
+        }
+    }
+}
