@@ -88,6 +88,24 @@ fn a_duration_ends_a_run_and_what_is_in_flight_may_finish() {
     assert!(!doubts.contains("stopped"), "{doubts}");
 }
 
+/// So many requests end in every millisecond that clients which wait to be told would begin further ones.
+#[test]
+fn a_closed_loop_keeps_to_its_duration() {
+    let mock = Mock::start(&["--ttft", "2ms", "--tokens", "1"]);
+    // Most of the times, not every time.
+    for _ in 0..6 {
+        let bench = Bench::new();
+        good(
+            &bench,
+            &mock,
+            &["--prompt", "x", "--duration", "0.3", "--parallel", "100"],
+        );
+        let span = "SELECT max(intended_time) - min(intended_time) FROM result";
+        let span = bench.value(span).as_f64().expect("a time");
+        assert!((0.1..0.3).contains(&span), "{span}");
+    }
+}
+
 #[test]
 fn an_open_loop_keeps_to_its_duration() {
     let (bench, mock) = (Bench::new(), quick_mock());
