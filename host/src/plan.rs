@@ -65,8 +65,8 @@ pub struct Plan {
     pub transport_by_auto: bool,
     /// Whether the connections of a closed loop are opened before it begins.
     pub warm_connections: bool,
-    /// How many threads carry requests.
-    pub client_threads: usize,
+    /// How many threads carry requests; [`Plan::threads`] where this is left open.
+    pub client_threads: Option<usize>,
     /// Whether compiled parsers are kept on disk for the next run.
     pub compile_cache: bool,
     /// What the database keeps.
@@ -263,13 +263,36 @@ pub struct Timeouts {
     pub total: Option<Duration>,
 }
 
-/// One client thread for each processor, and no more than eight: the server's answers are the work,
-/// and one thread carries thousands of streams.
-pub fn default_client_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8))
-}
-
 impl Plan {
+    /// How many threads carry requests: as many as were asked for, or else as many as the load needs. Threads that
+    /// have little to do are woken for every chunk, which costs more than to carry it, and takes that time
+    /// from a server on the same machine.
+    pub fn threads(&self) -> usize {
+        /// The streams of a thread, or its requests in a second: a fourth of a processor where each stream brings a
+        /// chunk every 10 ms.
+        const LOAD: usize = 250;
+        /// The server's answers are the work, and one thread can carry thousands of streams.
+        const MOST: usize = 8;
+        let most = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(MOST));
+        let by_load = || {
+            let requests = self.requests.map_or(usize::MAX, |number| {
+                usize::try_from(number).unwrap_or(usize::MAX)
+            });
+            let load = match self.arrivals {
+                Arrivals::Closed { parallel } => parallel.min(requests),
+                // Cut to what there is of numbers.
+                Arrivals::Poisson { rate } => rate as usize,
+                Arrivals::AllAtOnce => requests,
+            };
+            match self.transport {
+                TransportChoice::Socket => load.div_ceil(LOAD).clamp(1, most),
+                // Its stamps are late by as long as bytes wait for their thread.
+                TransportChoice::Reqwest => most,
+            }
+        };
+        self.client_threads.unwrap_or_else(by_load)
+    }
+
     /// A plan for `model` at `url` with every default: one request at a time, by the default parser, of
     /// an empty prompt, kept in full in `run.db`.
     pub fn new(model: String, url: Url) -> Self {
@@ -309,7 +332,7 @@ impl Plan {
             transport: TransportChoice::Socket,
             transport_by_auto: true,
             warm_connections: true,
-            client_threads: default_client_threads(),
+            client_threads: None,
             compile_cache: true,
             save: Save::Full,
             require_valid: false,
@@ -379,7 +402,7 @@ impl Plan {
             "insecure": self.insecure,
             "transport": self.transport.as_str(),
             "warm_connections": self.warm_connections,
-            "client_threads": self.client_threads,
+            "client_threads": self.threads(),
             "require_valid": self.require_valid,
             "parser_bounds": self.bounds.to_json(),
             "wandb": self.wandb.as_ref().map(WandbSettings::to_json),
@@ -410,6 +433,35 @@ pub fn public_url(url: &Url) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn there_are_as_many_threads_as_the_load_needs_and_the_machine_has() {
+        let most = std::thread::available_parallelism().map_or(1, |cores| cores.get().min(8));
+        let plan = |arrivals| Plan {
+            arrivals,
+            ..Plan::new("m".to_owned(), Url::parse("http://h/").unwrap())
+        };
+        for (arrivals, expected) in [
+            (Arrivals::Closed { parallel: 1 }, 1),
+            (Arrivals::Closed { parallel: 250 }, 1),
+            (Arrivals::Closed { parallel: 251 }, 2),
+            (Arrivals::Closed { parallel: 100_000 }, 8),
+            (Arrivals::Poisson { rate: 0.5 }, 1),
+            (Arrivals::Poisson { rate: 2_000.0 }, 8),
+            (Arrivals::Poisson { rate: f64::MAX }, 8),
+            (Arrivals::AllAtOnce, 8),
+        ] {
+            let mut plan = plan(arrivals);
+            assert_eq!(plan.threads(), expected.min(most), "{arrivals:?}");
+            plan.client_threads = Some(3);
+            assert_eq!(plan.threads(), 3);
+        }
+        let mut few = plan(Arrivals::Closed { parallel: 1_000 });
+        few.requests = Some(10);
+        assert_eq!(few.threads(), 1);
+        few.transport = TransportChoice::Reqwest;
+        assert_eq!(few.threads(), most);
+    }
 
     #[test]
     fn a_public_url_holds_no_credential() {

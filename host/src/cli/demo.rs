@@ -69,7 +69,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
     plan.prompts = PromptSource::Dataset(dataset);
     plan.requests = Some(REQUESTS);
     plan.arrivals = Arrivals::Closed { parallel: PARALLEL };
-    plan.client_threads = 1;
+    plan.client_threads = Some(1);
     match &arguments.name {
         Some(name) => {
             plan.name.clone_from(name);

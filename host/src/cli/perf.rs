@@ -161,7 +161,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Client")]
     no_warm_connections: bool,
 
-    /// Threads that carry requests [default: one for each processor, at most 8]
+    /// Threads that carry requests [default: one for every 250 streams or requests a second, at
+    /// most one for each processor and 8 in all]
     #[arg(
         long,
         value_name = "N",

@@ -6,6 +6,7 @@ use super::transport::{Marks, RequestBody, ResponseBody, Transport};
 use crate::clock::{Clock, Moment};
 use crate::exchange::{Exchange, Failure, FailureKind, ResponseHead, StampQuality};
 use crate::plan::Timeouts;
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
@@ -29,10 +30,10 @@ pub struct Job {
 struct Recording {
     head: Option<ResponseHead>,
     reader: Option<BodyReader>,
-    last_arrival: Option<Moment>,
     /// The end of the body, where it ended well.
     ended: Option<Moment>,
-    stamps: StampQuality,
+    /// Who stamped what has arrived: the worst of them, since one stamp that is late makes the response late.
+    stamped_by: Option<StampQuality>,
 }
 
 /// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
@@ -48,9 +49,8 @@ pub async fn attempt<T: Transport>(
     let mut recording = Recording {
         head: None,
         reader: None,
-        last_arrival: None,
         ended: None,
-        stamps: StampQuality::Read,
+        stamped_by: None,
     };
     let begun = Instant::now();
     let result = {
@@ -79,6 +79,8 @@ pub async fn attempt<T: Transport>(
             }
         };
         tokio::select! {
+            // The end of the run is looked for only where the response has to be waited for.
+            biased;
             result = bounded => result,
             _ = cancelled.wait_for(|cancelled| *cancelled) => Err(Failure::new(
                 FailureKind::Cancelled,
@@ -98,7 +100,7 @@ async fn drive<T: Transport>(
     begun: Instant,
 ) -> Result<(), Failure> {
     let body = RequestBody(Arc::clone(&job.body));
-    let mut response = {
+    let response = {
         let sending = pin!(transport.send(body, Arc::clone(marks)));
         head_within(sending, timeouts, marks, begun).await?
     };
@@ -111,7 +113,7 @@ async fn drive<T: Transport>(
         (!(200..300).contains(&status)).then(|| refused(status, response.header("retry-after")));
     match (
         refusal,
-        read_body(&mut response, timeouts, marks, recording).await,
+        read_body(response, timeouts, marks.clock(), recording).await,
     ) {
         (None, result) => result,
         (Some(refusal), Ok(())) => Err(refusal),
@@ -125,9 +127,9 @@ async fn drive<T: Transport>(
 
 /// Reads the body of a response into `recording`, to its end.
 async fn read_body<B: ResponseBody>(
-    response: &mut B,
+    response: B,
     timeouts: &Timeouts,
-    marks: &Marks,
+    clock: &Clock,
     recording: &mut Recording,
 ) -> Result<(), Failure> {
     if let Some(coding) = response.header("content-encoding")
@@ -143,40 +145,39 @@ async fn read_body<B: ResponseBody>(
     let reader = recording
         .reader
         .insert(BodyReader::new(response.header("content-type")));
-    // One timer for the whole body. It is set anew when it runs out, not with every piece.
-    let mut silence = pin!(sleep_until(Instant::now() + timeouts.read));
-    loop {
-        let waiting_since = Instant::now();
-        let piece = {
-            let mut next = pin!(response.piece());
-            loop {
-                tokio::select! {
-                    biased;
-                    piece = next.as_mut() => break piece?,
-                    () = silence.as_mut() => {
-                        let due = waiting_since + timeouts.read;
-                        if due <= Instant::now() {
-                            return Err(timed_out(
-                                FailureKind::TimeoutRead,
-                                "the response went silent for",
-                                timeouts.read,
-                                "--read-timeout",
-                            ));
-                        }
-                        silence.as_mut().reset(due);
+    let stamped_by = &mut recording.stamped_by;
+    let last_arrival = Cell::new(clock.now());
+    let end = {
+        let mut reading = pin!(response.read(|bytes, arrival| {
+            last_arrival.set(arrival.at);
+            *stamped_by = Some(arrival.stamped_by).max(*stamped_by);
+            reader.push(bytes, arrival.at)
+        }));
+        // One timer for the whole body. It is set anew when it runs out, not with every read.
+        let mut silence = pin!(sleep_until(Instant::now() + timeouts.read));
+        loop {
+            tokio::select! {
+                biased;
+                end = reading.as_mut() => break end?,
+                () = silence.as_mut() => {
+                    let due = Instant::from_std(clock.instant(last_arrival.get())) + timeouts.read;
+                    if due <= Instant::now() {
+                        return Err(timed_out(
+                            FailureKind::TimeoutRead,
+                            "the response went silent for",
+                            timeouts.read,
+                            "--read-timeout",
+                        ));
                     }
+                    silence.as_mut().reset(due);
                 }
             }
-        };
-        let Some(piece) = piece else { break };
-        recording.last_arrival = Some(piece.arrival);
-        recording.stamps = response.stamps();
-        reader.push(&piece.bytes, piece.arrival)?;
-    }
-    let ended = response.ended().unwrap_or_else(|| marks.clock().now());
-    recording.ended = Some(ended);
+        }
+    };
+    *stamped_by = Some(end.stamped_by).max(*stamped_by);
+    recording.ended = Some(end.at);
     // A plain body, and an event without its blank line, were whole with the last bytes.
-    reader.finish(recording.last_arrival.unwrap_or(ended));
+    reader.finish(last_arrival.get());
     Ok(())
 }
 
@@ -287,26 +288,23 @@ fn finish(
         head: recording.head,
         response,
         end,
-        stamps: recording.stamps,
+        stamps: recording.stamped_by.unwrap_or(StampQuality::Read),
         failure,
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::transport::Piece;
+    use super::super::transport::{Arrival, Take};
     use super::*;
     use crate::exchange::ConnectionOpening;
-    use bytes::Bytes;
 
     /// Answers with pieces whose stamps are given, and an end of its own.
     struct Scripted(Vec<(u64, StampQuality)>, u64);
 
     struct ScriptedBody {
-        pieces: std::vec::IntoIter<(u64, StampQuality)>,
-        worst: StampQuality,
+        stamps: Vec<(u64, StampQuality)>,
         end: u64,
-        ended: Option<Moment>,
     }
 
     impl Transport for Scripted {
@@ -318,10 +316,8 @@ mod tests {
 
         async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
             Ok(ScriptedBody {
-                pieces: self.0.clone().into_iter(),
-                worst: StampQuality::Kernel,
+                stamps: self.0.clone(),
                 end: self.1,
-                ended: None,
             })
         }
     }
@@ -335,24 +331,15 @@ mod tests {
             None
         }
 
-        fn stamps(&self) -> StampQuality {
-            self.worst
-        }
-
-        fn ended(&self) -> Option<Moment> {
-            self.ended
-        }
-
-        async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
-            let Some((at, quality)) = self.pieces.next() else {
-                self.ended = Some(Moment::from_nanos(self.end));
-                return Ok(None);
+        async fn read(self, mut take: impl Take) -> Result<Arrival, Failure> {
+            let arrival = |at, stamped_by| Arrival {
+                at: Moment::from_nanos(at),
+                stamped_by,
             };
-            self.worst = self.worst.max(quality);
-            Ok(Some(Piece {
-                bytes: Bytes::from_static(b"data: x\n\n"),
-                arrival: Moment::from_nanos(at),
-            }))
+            for (at, stamped_by) in self.stamps {
+                take(b"data: x\n\n", arrival(at, stamped_by))?;
+            }
+            Ok(arrival(self.end, StampQuality::Kernel))
         }
     }
 
@@ -383,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn one_piece_without_a_stamp_of_the_kernel_makes_the_response_one_without() {
+    fn one_read_without_a_stamp_of_the_kernel_makes_the_response_one_without() {
         use StampQuality::{Kernel, Read};
         let stamps = |script: &[StampQuality]| {
             let pieces = script.iter().map(|quality| (1, *quality)).collect();

@@ -5,8 +5,8 @@
 //! which the connection asks the body for its bytes, to write them.
 
 use super::failure::{ResolveError, Stage, classify, not_taken};
-use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
-use crate::clock::Moment;
+use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use crate::clock::Clock;
 use crate::exchange::{ConnectionOpening, Failure, StampQuality};
 use crate::plan::Plan;
 use bytes::Bytes;
@@ -99,8 +99,7 @@ impl Transport for ReqwestTransport {
             })?;
         Ok(ReqwestResponse {
             response,
-            ended: None,
-            marks,
+            clock: *marks.clock(),
         })
     }
 }
@@ -109,8 +108,7 @@ impl Transport for ReqwestTransport {
 #[derive(Debug)]
 pub struct ReqwestResponse {
     response: reqwest::Response,
-    ended: Option<Moment>,
-    marks: Arc<Marks>,
+    clock: Clock,
 }
 
 impl ResponseBody for ReqwestResponse {
@@ -122,25 +120,24 @@ impl ResponseBody for ReqwestResponse {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    fn stamps(&self) -> StampQuality {
-        StampQuality::Read
-    }
-
-    fn ended(&self) -> Option<Moment> {
-        self.ended
-    }
-
-    async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
-        let result = self.response.chunk().await;
-        // Before anything else is done with the bytes.
-        let arrival = self.marks.clock().now();
-        match result {
-            Ok(Some(bytes)) => Ok(Some(Piece { bytes, arrival })),
-            Ok(None) => {
-                self.ended.get_or_insert(arrival);
-                Ok(None)
+    async fn read(mut self, mut take: impl Take) -> Result<Arrival, Failure> {
+        loop {
+            let result = self.response.chunk().await;
+            // Before anything else is done with the bytes.
+            let arrival = Arrival {
+                at: self.clock.now(),
+                stamped_by: StampQuality::Read,
+            };
+            match result {
+                Ok(Some(bytes)) => take(&bytes, arrival)?,
+                Ok(None) => {
+                    // The connection goes back to the pool in a task of its own, which shares this thread: the
+                    // next request must not look for one before that has run.
+                    tokio::task::yield_now().await;
+                    return Ok(arrival);
+                }
+                Err(error) => return Err(classify(&error.without_url(), Stage::Body)),
             }
-            Err(error) => Err(classify(&error.without_url(), Stage::Body)),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! What a transport is: something that carries one request, says when it was sent, and hands back the
-//! pieces of the response, each with the moment at which it arrived.
+//! bytes of the response as they come, with the moment at which they arrived.
 
 use crate::clock::{Clock, Moment};
 use crate::exchange::{ConnectionOpening, Failure, StampQuality};
@@ -38,27 +38,27 @@ pub trait ResponseBody {
     /// The value of a header as text; `None` where it is absent or not text.
     fn header(&self, name: &str) -> Option<&str>;
 
-    /// Who stamped the pieces so far: the worst of them, since one that was late makes the response late.
-    fn stamps(&self) -> StampQuality;
-
-    /// When the end of the body arrived, once [`Self::piece`] has given `None`. It may come after the last
-    /// piece: the end of a body in chunks is a chunk of its own.
-    fn ended(&self) -> Option<Moment>;
-
-    /// The next piece, or `None` at a good end.
+    /// Reads the body to its end, and hands what comes of it to `take`, transfer coding undone, with the
+    /// arrival of the read that brought it. Gives back when the end itself arrived, which may be later than
+    /// the last bytes: the end of a body in chunks is a chunk of its own.
     ///
     /// # Errors
-    /// A failure where the body does not end well.
-    fn piece(&mut self) -> impl Future<Output = Result<Option<Piece>, Failure>>;
+    /// A failure where the body does not end well, or that of `take`.
+    fn read(self, take: impl Take) -> impl Future<Output = Result<Arrival, Failure>>;
 }
 
-/// Some bytes of a response body.
-#[derive(Debug, Clone)]
-pub struct Piece {
-    /// The bytes, transfer coding undone.
-    pub bytes: Bytes,
-    /// When they arrived.
-    pub arrival: Moment,
+/// What takes the bytes of a response body. An error of it ends the reading.
+pub trait Take: FnMut(&[u8], Arrival) -> Result<(), Failure> {}
+
+impl<F: FnMut(&[u8], Arrival) -> Result<(), Failure>> Take for F {}
+
+/// When bytes arrived, and who says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arrival {
+    /// The moment.
+    pub at: Moment,
+    /// Who stamped it.
+    pub stamped_by: StampQuality,
 }
 
 /// The body of a request: text that is shared with the exchange, not copied.

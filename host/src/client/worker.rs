@@ -13,8 +13,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
+use tokio::runtime::LocalOptions;
 use tokio::sync::{mpsc, watch};
-use tokio::task::LocalSet;
 
 /// What all workers of a run share.
 #[derive(Debug, Clone)]
@@ -133,10 +133,10 @@ where
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .build()?;
+            .build_local(LocalOptions::default())?;
         let transport = make_transport()?;
         crate::priority::be_prompt();
-        Ok(LocalSet::new().block_on(&runtime, async move {
+        Ok(runtime.block_on(async move {
             let openings = transport.warm(warm).await;
             // The receiver is there until all workers have said that they are ready.
             let _ = ready.send(openings);

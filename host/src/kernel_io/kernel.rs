@@ -1,10 +1,10 @@
 //! The part of a stamped stream that talks to the kernel.
 
+use std::cell::Cell;
 use std::io;
 use std::mem::{size_of, size_of_val, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::io::{Interest, ReadBuf};
 use tokio::net::TcpStream;
@@ -29,13 +29,13 @@ pub(super) fn ask(socket: BorrowedFd<'_>) -> bool {
     answer == 0
 }
 
-/// Reads once. `Ready(Ok(None))` is the end of the stream; otherwise bytes came, with the instant
-/// of their arrival where the kernel gave one.
+/// Reads once. `Ready(Ok(None))` is the end of the stream; otherwise bytes came, with their arrival in
+/// nanoseconds of the monotonic clock where the kernel gave one.
 pub(super) fn poll_read(
     stream: &TcpStream,
     cx: &mut Context<'_>,
     buf: &mut ReadBuf<'_>,
-) -> Poll<io::Result<Option<Option<Instant>>>> {
+) -> Poll<io::Result<Option<Option<u64>>>> {
     loop {
         ready!(stream.poll_read_ready(cx))?;
         let room = buf.remaining();
@@ -59,8 +59,9 @@ pub(super) fn poll_read(
     }
 }
 
-/// One `recvmsg`: how many bytes were put into `buf`, and the wall-clock time of their arrival.
-fn receive(socket: RawFd, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<Duration>)> {
+/// One `recvmsg`: how many bytes were put into `buf`, and the wall-clock time of their arrival in nanoseconds
+/// since 1970.
+fn receive(socket: RawFd, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<u64>)> {
     let mut control = [0_u64; CONTROL_WORDS];
     // SAFETY: a `msghdr` is made of integers and pointers, for which zero is a value.
     let mut message: libc::msghdr = unsafe { zeroed() };
@@ -95,11 +96,11 @@ fn receive(socket: RawFd, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<Du
     Ok((bytes, find_stamp(&control[..words])))
 }
 
-/// Finds the software stamp among control messages: the time since 1970, if there is one.
+/// Finds the software stamp among control messages: nanoseconds since 1970, if there is one.
 ///
 /// A message is its length in bytes, its level and type in one word, and its content; the next
 /// one starts at the next whole word. Of the three times in the content the first is the software's.
-pub(super) fn find_stamp(mut words: &[u64]) -> Option<Duration> {
+pub(super) fn find_stamp(mut words: &[u64]) -> Option<u64> {
     const WANTED: [i32; 2] = [libc::SOL_SOCKET, libc::SCM_TIMESTAMPING];
     while let [length, kind, content @ ..] = words {
         let [a, b, c, d, e, f, g, h] = kind.to_ne_bytes();
@@ -108,10 +109,10 @@ pub(super) fn find_stamp(mut words: &[u64]) -> Option<Duration> {
             i32::from_ne_bytes([e, f, g, h]),
         ];
         if let ([seconds, nanos, ..], WANTED) = (content, kind)
-            && let Ok(nanos @ 0..1_000_000_000) = u32::try_from(*nanos)
-            && (*seconds, nanos) != (0, 0)
+            && *nanos < SECOND
+            && (*seconds, *nanos) != (0, 0)
         {
-            return Some(Duration::new(*seconds, nanos));
+            return seconds.checked_mul(SECOND)?.checked_add(*nanos);
         }
         let step = usize::try_from(*length).ok()?.div_ceil(size_of::<u64>());
         words = words.get(step.max(2)..)?;
@@ -119,27 +120,78 @@ pub(super) fn find_stamp(mut words: &[u64]) -> Option<Duration> {
     None
 }
 
-/// Makes a wall-clock time of the recent past a monotonic one. Nothing comes of one that lies in
-/// the future, since then the wall clock was set back in between.
-fn to_monotonic(wall: Duration) -> Option<Instant> {
-    let (monotonic, now) = both_clocks();
-    monotonic.checked_sub(now.checked_sub(wall)?)
+/// Nanoseconds of a second.
+const SECOND: u64 = 1_000_000_000;
+
+/// How far the wall clock is ahead of the monotonic one, and when that was found.
+#[derive(Clone, Copy)]
+struct Difference {
+    /// Nanoseconds of the monotonic clock; zero where it has to be found anew.
+    found: u64,
+    nanos: u64,
+}
+
+/// For how long a difference is used, in nanoseconds. The system turns its wall clock by at most a two-thousandth,
+/// so it is right to half a microsecond for as long.
+const FRESH: u64 = SECOND / 1_000;
+
+/// By how much a stamp may seem to lie ahead, in nanoseconds, for it to come of that half microsecond and of
+/// the reading of two clocks one after the other.
+const AHEAD: u64 = 10_000;
+
+thread_local! {
+    static DIFFERENCE: Cell<Difference> = const { Cell::new(Difference { found: 0, nanos: 0 }) };
+}
+
+/// Makes a wall-clock time of the recent past a monotonic one. Nothing comes of one that lies in the future,
+/// since then the wall clock was set in between.
+fn to_monotonic(wall: u64) -> Option<u64> {
+    let now = nanos_of(libc::CLOCK_MONOTONIC);
+    let mut difference = DIFFERENCE.get();
+    if difference.found == 0 || now.saturating_sub(difference.found) > FRESH {
+        difference = find_difference();
+        DIFFERENCE.set(difference);
+    }
+    let arrived = wall.checked_sub(difference.nanos)?;
+    if arrived > now.saturating_add(AHEAD) {
+        DIFFERENCE.set(Difference { found: 0, nanos: 0 });
+        return None;
+    }
+    Some(arrived.min(now))
 }
 
 /// Reads both clocks as near to the same moment as may be: again where the thread seems to have been
 /// interrupted between the two, since all of that would go into the difference.
-fn both_clocks() -> (Instant, Duration) {
-    let mut before = Instant::now();
+fn find_difference() -> Difference {
+    const NEAR: u64 = 2_000;
+    let mut before = nanos_of(libc::CLOCK_MONOTONIC);
     let mut tries = 0;
     loop {
-        let wall = SystemTime::now();
-        let after = Instant::now();
-        let apart = after - before;
+        let wall = nanos_of(libc::CLOCK_REALTIME);
+        let after = nanos_of(libc::CLOCK_MONOTONIC);
+        let apart = after.saturating_sub(before);
         tries += 1;
-        if apart < Duration::from_micros(2) || tries == 4 {
-            let wall = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-            return (before + apart / 2, wall);
+        if apart < NEAR || tries == 4 {
+            return Difference {
+                found: after,
+                nanos: wall.saturating_sub(before + apart / 2),
+            };
         }
         before = after;
     }
+}
+
+/// What a clock of the system shows, in nanoseconds.
+pub(super) fn nanos_of(clock: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a live, writable `timespec`, which is all that the call needs. It fails only for
+    // clocks that the system does not have.
+    unsafe { libc::clock_gettime(clock, &raw mut time) };
+    // Neither part is negative since 1970, nor is their sum too large before 2554.
+    (time.tv_sec as u64)
+        .wrapping_mul(SECOND)
+        .wrapping_add(time.tv_nsec as u64)
 }

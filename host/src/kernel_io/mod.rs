@@ -7,8 +7,8 @@
 //! system call, for the other direction.
 //!
 //! Kernel stamps are wall-clock times. Each is made a monotonic [`Instant`] with the difference
-//! of the two clocks as it is right after the read, so a step of the wall clock spoils only the stamps of
-//! bytes that were waiting at that moment.
+//! of the two clocks as it was at most a millisecond before, so a step of the wall clock spoils only the stamps
+//! of bytes that were waiting at that moment or came within that millisecond.
 //!
 //! What to know about stamps on TCP:
 //!
@@ -193,19 +193,17 @@ impl<H> StampedStream<H> {
         &self.stream
     }
 
-    fn note_read(&self, arrived: Option<Instant>) {
-        let stamp = match arrived {
-            Some(at) => Stamp {
-                at,
-                quality: StampQuality::Kernel,
-            },
-            None => Stamp {
-                at: Instant::now(),
-                quality: StampQuality::Read,
-            },
+    /// Notes a read that brought bytes, with the kernel's stamp in nanoseconds since
+    /// [`anchor`] if there is one.
+    fn note_read(&self, arrived: Option<u64>) {
+        let word = match arrived {
+            Some(nanos) => pack(nanos, StampQuality::Kernel),
+            None => pack(to_nanos(Instant::now()), StampQuality::Read),
         };
-        self.shared.last_read.store(pack(stamp), Ordering::Relaxed);
-        self.shared.reads.fetch_add(1, Ordering::Relaxed);
+        self.shared.last_read.store(word, Ordering::Relaxed);
+        // Nobody else writes to it.
+        let reads = self.shared.reads.load(Ordering::Relaxed);
+        self.shared.reads.store(reads + 1, Ordering::Relaxed);
     }
 }
 
@@ -307,13 +305,23 @@ pub fn ask_for_stamps<S>(_socket: &S) -> bool {
     false
 }
 
-/// The instant from which this process counts the nanoseconds in its atomics. It lies an hour back, so
-/// that bytes that came before the first stamp have a positive number too.
+/// The instant from which this process counts the nanoseconds in its atomics: zero of the system's monotonic
+/// clock where kernel stamps are made times of that, and far enough back anywhere that bytes which came
+/// before the first stamp have a positive number too.
 fn anchor() -> Instant {
     static ANCHOR: OnceLock<Instant> = OnceLock::new();
     *ANCHOR.get_or_init(|| {
-        let now = Instant::now();
-        now.checked_sub(Duration::from_secs(3600)).unwrap_or(now)
+        // On Linux an `Instant` is a time of that clock. It lies between the two readings.
+        #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+        let (now, since) = {
+            let before = kernel::nanos_of(libc::CLOCK_MONOTONIC);
+            let now = Instant::now();
+            let after = kernel::nanos_of(libc::CLOCK_MONOTONIC);
+            (now, Duration::from_nanos(before + (after - before) / 2))
+        };
+        #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+        let (now, since) = (Instant::now(), Duration::from_secs(3600));
+        now.checked_sub(since).unwrap_or(now)
     })
 }
 
@@ -329,8 +337,8 @@ fn from_nanos(nanos: u64) -> Instant {
 
 /// A stamp in one word, so that its two halves cannot be of different reads: the nanoseconds above, the
 /// quality in the lowest bit. 63 bits of nanoseconds are 292 years.
-fn pack(stamp: Stamp) -> u64 {
-    to_nanos(stamp.at) << 1 | u64::from(stamp.quality == StampQuality::Kernel)
+fn pack(nanos: u64, quality: StampQuality) -> u64 {
+    nanos.max(1) << 1 | u64::from(quality == StampQuality::Kernel)
 }
 
 fn unpack(word: u64) -> Option<Stamp> {

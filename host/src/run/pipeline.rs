@@ -241,7 +241,7 @@ pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed
     let Some(due_times) = due_times(plan.arrivals, plan.seed) else {
         return (closed_feeds(plan, &bodies), None);
     };
-    let (targets, feeds) = (0..plan.client_threads)
+    let (targets, feeds) = (0..plan.threads())
         .map(|_| {
             let (target, due) = mpsc::unbounded_channel();
             (target, Feed::Open { due })
@@ -262,7 +262,7 @@ pub(super) fn closed_feeds(plan: &Plan, bodies: &flume::Receiver<Prepared>) -> V
         Arrivals::Poisson { .. } | Arrivals::AllAtOnce => 0,
     };
     let slots = slots(plan, parallel);
-    let threads = plan.client_threads.min(slots);
+    let threads = plan.threads().min(slots);
     (0..threads)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),

@@ -5,8 +5,7 @@ use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, parameter};
 use crate::plan::{
-    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup,
-    default_client_threads, public_url,
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
 };
 use crate::plugin::{builtin, builtin_names};
 use crate::report::load_name;
@@ -131,9 +130,6 @@ impl PerfArguments {
             none: self.no_wandb,
         };
         let wandb = wandb::settings(wandb, &name, |name| std::env::var(name).ok())?;
-        let client_threads = self
-            .client_threads
-            .map_or_else(default_client_threads, usize::from);
         Ok(Plan {
             model: self.model,
             url,
@@ -166,7 +162,7 @@ impl PerfArguments {
             transport: self.transport.choice(),
             transport_by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
-            client_threads,
+            client_threads: self.client_threads.map(usize::from),
             compile_cache: !self.no_compile_cache,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,

@@ -10,7 +10,7 @@ use super::io::Stream;
 use crate::client::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
 use crate::client::transport::Marks;
 use crate::exchange::{Failure, StampQuality};
-use crate::kernel_io::StampHandle;
+use crate::kernel_io::{Stamp, StampHandle};
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -202,80 +202,75 @@ impl Connection {
         }
     }
 
-    /// The next piece of the body with the arrival of the read that completed it; `None` at its end. Nothing
-    /// is lost where it is dropped half-way.
-    pub(super) async fn piece(
+    /// Reads the body to its end and hands its bytes to `take`, with the stamp of the read that brought them. Gives
+    /// back the stamp of its end. Nothing is lost where it is dropped half-way.
+    pub(super) async fn read_body(
         &mut self,
         head: &mut Head,
-    ) -> Result<Option<(Bytes, Instant)>, Failure> {
-        let piece = poll_fn(|context| {
+        mut take: impl FnMut(&[u8], Stamp) -> Result<(), Failure>,
+    ) -> Result<Stamp, Failure> {
+        poll_fn(|context| {
             if let Poll::Ready(Err(_)) = self.poll_unsent(context) {
                 // The server answers without having read all of the request, which is its right.
                 self.unsent = None;
                 self.usable = false;
             }
-            self.poll_piece(context, head)
+            self.poll_body(context, head, &mut take)
         })
-        .await?;
-        Ok(piece.map(|piece| {
-            let (at, quality) = self.last_arrival();
-            head.quality = head.quality.max(quality);
-            (piece, at)
-        }))
+        .await
     }
 
-    fn poll_piece(
+    fn poll_body(
         &mut self,
         context: &mut Context<'_>,
         head: &mut Head,
-    ) -> Poll<Result<Option<Bytes>, Failure>> {
-        loop {
-            if let Some(error) = head.broken.take() {
-                return Poll::Ready(Err(broken_rules(&error)));
-            }
-            let mut piece = Vec::new();
-            if !self.rest.is_empty() {
-                // Came with the head, and is as old as that.
-                let rest = std::mem::take(&mut self.rest);
-                self.take(&rest, head, &mut piece);
-            } else if head.body.is_over() {
-                return Poll::Ready(Ok(None));
-            } else {
-                let room = self.room.clone();
-                let mut room = room.0.borrow_mut();
-                match ready!(self.stream.poll_read(context, &mut room)) {
-                    Ok(0) if head.body == Body::UntilClose => {
-                        head.body = Body::Over;
-                        continue;
-                    }
-                    Ok(0) => return Poll::Ready(Err(truncated())),
-                    Ok(bytes) => self.take(&room[..bytes], head, &mut piece),
-                    Err(error) => return Poll::Ready(Err(classify_error(&error, Stage::Body))),
-                }
-            }
-            if !piece.is_empty() {
-                return Poll::Ready(Ok(Some(piece.into())));
+        take: &mut impl FnMut(&[u8], Stamp) -> Result<(), Failure>,
+    ) -> Poll<Result<Stamp, Failure>> {
+        if !self.rest.is_empty() {
+            // Came with the head, and is as old as that.
+            let rest = std::mem::take(&mut self.rest);
+            self.decode(&rest, head, take)?;
+        }
+        let room = self.room.clone();
+        let mut room = room.0.borrow_mut();
+        while !head.body.is_over() {
+            match ready!(self.stream.poll_read(context, &mut room)) {
+                Ok(0) if head.body == Body::UntilClose => head.body = Body::Over,
+                Ok(0) => return Poll::Ready(Err(truncated())),
+                Ok(bytes) => self.decode(&room[..bytes], head, take)?,
+                Err(error) => return Poll::Ready(Err(classify_error(&error, Stage::Body))),
             }
         }
+        Poll::Ready(Ok(self.last_arrival()))
     }
 
-    /// Takes the bytes of a read; what is of the body goes to `piece`.
-    fn take(&mut self, bytes: &[u8], head: &mut Head, piece: &mut Vec<u8>) {
-        piece.reserve(bytes.len());
-        match head.body.decode(bytes, piece) {
-            // Nobody asked for what follows.
-            Ok(taken) => self.usable &= taken == bytes.len(),
-            // What came before it is handed out first.
-            Err(error) => head.broken = Some(error),
-        }
+    /// Takes the bytes of the last read and hands on what is of the body, also before a fault in them.
+    fn decode(
+        &mut self,
+        bytes: &[u8],
+        head: &mut Head,
+        take: &mut impl FnMut(&[u8], Stamp) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let stamp = self.last_arrival();
+        let mut handed_on = Ok(());
+        let decoded = head.body.decode(bytes, |bytes| {
+            if handed_on.is_ok() {
+                handed_on = take(bytes, stamp);
+            }
+        });
+        handed_on?;
+        let taken = decoded.map_err(|error| broken_rules(&error))?;
+        // Nobody asked for what follows.
+        self.usable &= taken == bytes.len();
+        Ok(())
     }
 
-    /// The stamp of the last read, and who took it.
-    pub(super) fn last_arrival(&self) -> (Instant, StampQuality) {
-        match self.stamps.last_read() {
-            Some(stamp) => (stamp.at, stamp.quality),
-            None => (Instant::now(), StampQuality::Read),
-        }
+    /// The stamp of the last read.
+    fn last_arrival(&self) -> Stamp {
+        self.stamps.last_read().unwrap_or_else(|| Stamp {
+            at: Instant::now(),
+            quality: StampQuality::Read,
+        })
     }
 
     /// Whether a kept connection can still carry a request. Finds out whether the server has closed it.

@@ -1,7 +1,6 @@
 //! The heads on a connection: the request's as it is written, the response's as it is read.
 
 use super::body::Body;
-use crate::exchange::StampQuality;
 use http::HeaderMap;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 
@@ -44,11 +43,7 @@ pub(super) enum HttpError {
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
-    /// The worst of all stamps so far.
-    pub(super) quality: StampQuality,
     pub(super) body: Body,
-    /// What is wrong with the framing behind the bytes that were handed out last.
-    pub(super) broken: Option<HttpError>,
     /// Whether the connection may carry another request afterwards.
     pub(super) keeps_open: bool,
     /// The lines of the head as they came. Three of them are ever asked for, once: a map would take more
@@ -90,9 +85,7 @@ impl Head {
             return Ok(Some((
                 Self {
                     status,
-                    quality: StampQuality::Kernel,
                     body,
-                    broken: None,
                     keeps_open,
                     lines: bytes[..length].into(),
                 },

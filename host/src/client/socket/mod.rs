@@ -13,10 +13,10 @@ mod head;
 mod io;
 mod tls;
 
-use super::transport::{Marks, Piece, RequestBody, ResponseBody, Transport};
-use crate::clock::Moment;
-use crate::exchange::{ConnectionOpening, Failure, StampQuality};
-use crate::kernel_io;
+use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use crate::clock::Clock;
+use crate::exchange::{ConnectionOpening, Failure};
+use crate::kernel_io::{self, Stamp};
 use crate::plan::Plan;
 use crate::redact::basic_credentials;
 use connect::Target;
@@ -125,18 +125,12 @@ impl SocketTransport {
         }
     }
 
-    fn answered(
-        &self,
-        connection: Box<Connection>,
-        head: Head,
-        marks: Arc<Marks>,
-    ) -> SocketResponse {
+    fn answered(&self, connection: Box<Connection>, head: Head, marks: &Marks) -> SocketResponse {
         SocketResponse {
-            connection: Some(connection),
+            connection,
             head,
             idle: Rc::clone(&self.idle),
-            ended: None,
-            marks,
+            clock: *marks.clock(),
         }
     }
 }
@@ -166,7 +160,7 @@ impl Transport for SocketTransport {
                 .send(&self.settings.head, body.clone(), &marks)
                 .await
             {
-                Ok(head) => return Ok(self.answered(connection, head, marks)),
+                Ok(head) => return Ok(self.answered(connection, head, &marks)),
                 // Not a byte of the request was taken: the connection had died, which says nothing about
                 // the server. A new one is opened, once, and counted as a connection of this request.
                 Err(SendError::NothingTaken(_)) => marks.forget_sent(),
@@ -183,7 +177,7 @@ impl Transport for SocketTransport {
         }
         marks.mark_connected(begun.elapsed());
         match connection.send(&self.settings.head, body, &marks).await {
-            Ok(head) => Ok(self.answered(connection, head, marks)),
+            Ok(head) => Ok(self.answered(connection, head, &marks)),
             Err(error) => Err(error.into_failure()),
         }
     }
@@ -192,12 +186,10 @@ impl Transport for SocketTransport {
 /// A response on its way over a connection of ours.
 #[derive(Debug)]
 pub struct SocketResponse {
-    /// Absent once the connection has been given back.
-    connection: Option<Box<Connection>>,
+    connection: Box<Connection>,
     head: Head,
     idle: Idle,
-    ended: Option<Moment>,
-    marks: Arc<Marks>,
+    clock: Clock,
 }
 
 impl ResponseBody for SocketResponse {
@@ -209,34 +201,19 @@ impl ResponseBody for SocketResponse {
         self.head.header(name)
     }
 
-    fn stamps(&self) -> StampQuality {
-        self.head.quality
-    }
-
-    fn ended(&self) -> Option<Moment> {
-        self.ended
-    }
-
-    async fn piece(&mut self) -> Result<Option<Piece>, Failure> {
-        let Some(connection) = &mut self.connection else {
-            return Ok(None);
+    async fn read(mut self, mut take: impl Take) -> Result<Arrival, Failure> {
+        let clock = self.clock;
+        let arrival = |stamp: Stamp| Arrival {
+            at: clock.at(stamp.at),
+            stamped_by: stamp.quality,
         };
-        match connection.piece(&mut self.head).await? {
-            Some((bytes, stamp)) => Ok(Some(Piece {
-                bytes,
-                arrival: self.marks.clock().at(stamp),
-            })),
-            None => {
-                let (at, quality) = connection.last_arrival();
-                self.head.quality = self.head.quality.max(quality);
-                self.ended = Some(self.marks.clock().at(at));
-                if let Some(connection) = self.connection.take()
-                    && connection.is_reusable(&self.head)
-                {
-                    self.idle.borrow_mut().push(connection);
-                }
-                Ok(None)
-            }
+        let end = self
+            .connection
+            .read_body(&mut self.head, |bytes, stamp| take(bytes, arrival(stamp)))
+            .await?;
+        if self.connection.is_reusable(&self.head) {
+            self.idle.borrow_mut().push(self.connection);
         }
+        Ok(arrival(end))
     }
 }
