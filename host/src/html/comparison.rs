@@ -175,12 +175,12 @@ fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
         "Figures before and after",
         &[
             "Figure",
+            "verdict",
             "before",
             "after",
             "change",
             "95 % confidence",
             "",
-            "verdict",
         ],
     );
     let scale = scale(&comparison.changes);
@@ -197,12 +197,13 @@ fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
         let text = change_text(found.number());
         table.rows.push(vec![
             Cell::name(change.metric.title),
+            // Where a narrow screen shows it too.
+            Cell::name(change.judgement.as_str()).class(class(change.judgement)),
             figure("before"),
             figure("after"),
             Cell::number(found.shown(text)),
             Cell::of(interval(&part)).class("number"),
             Cell::of([Piece::Markup(picture(change, scale))]),
-            Cell::name(change.judgement.as_str()).class(class(change.judgement)),
         ]);
     }
     table.notes.push(format!(

@@ -120,7 +120,7 @@ fn table(runs: &[Drawn<'_>], parts: &[Part<'_>]) -> Table {
     let goodput = runs
         .iter()
         .any(|run| !run.totals.at("goodput").value().is_null());
-    let mut columns = vec!["Load", "requests/s", "tokens/s"];
+    let mut columns = vec!["Load", "verdict", "requests/s", "tokens/s"];
     if goodput {
         columns.push("goodput/s");
     }
@@ -132,15 +132,22 @@ fn table(runs: &[Drawn<'_>], parts: &[Part<'_>]) -> Table {
         "latency p50",
         "latency p99",
         "failed",
-        "verdict",
     ]);
     let mut table = Table::new("Loads of the sweep", &columns);
     for (run, part) in runs.iter().zip(parts) {
         let rates = run.totals.at("rates");
         // Loads are made of numbers: no name of anybody gets into this markup.
         let link = format!("<a href=\"#run-{}\">{}</a>", run.place + 1, run.name);
+        let verdict = part.at("verdict");
+        let doubts = verdict.at("doubts").items().len() as u64;
         let mut row = vec![
             Cell::of([Piece::Markup(Markup(link))]),
+            // Where a narrow screen shows it too.
+            Cell::name(match (verdict.value().is_null(), doubts) {
+                (true, _) => UNKNOWN.to_owned(),
+                (_, 0) => "good".to_owned(),
+                (_, doubts) => counted(doubts, "doubt"),
+            }),
             Cell::number(rates.at("succeeded_per_second").fixed(2)),
             Cell::number(rates.at("output_tokens_per_second").fixed(1)),
         ];
@@ -158,13 +165,6 @@ fn table(runs: &[Drawn<'_>], parts: &[Part<'_>]) -> Table {
             }));
         }
         row.push(Cell::number(run.totals.at("requests/failed").whole()));
-        let verdict = part.at("verdict");
-        let doubts = verdict.at("doubts").items().len() as u64;
-        row.push(Cell::name(match (verdict.value().is_null(), doubts) {
-            (true, _) => UNKNOWN.to_owned(),
-            (_, 0) => "good".to_owned(),
-            (_, doubts) => counted(doubts, "doubt"),
-        }));
         table.rows.push(row);
     }
     table
