@@ -310,6 +310,8 @@ mod tests {
     impl Transport for Scripted {
         type Response = ScriptedBody;
 
+        const READY_AT_ONCE: usize = 1;
+
         async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
             Vec::new()
         }

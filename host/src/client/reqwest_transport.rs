@@ -72,6 +72,10 @@ impl ReqwestTransport {
 impl Transport for ReqwestTransport {
     type Response = ReqwestResponse;
 
+    // A connection is read by a task of its own, and the task of the request, which takes the time, runs after all
+    // that are ready by then: the fewer those are, the less late is the stamp.
+    const READY_AT_ONCE: usize = 16;
+
     async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
         // The pool belongs to reqwest, which opens connections for requests only.
         Vec::new()

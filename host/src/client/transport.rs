@@ -14,6 +14,9 @@ pub trait Transport {
     /// A response under way.
     type Response: ResponseBody;
 
+    /// Of how many connections with something to read a thread hears at once.
+    const READY_AT_ONCE: usize;
+
     /// Opens `connections` connections beforehand, and gives back how long each took that could be
     /// opened. What could not be opened is not told here: the first request that needs one will say why.
     fn warm(&self, connections: usize) -> impl Future<Output = Vec<ConnectionOpening>>;

@@ -133,6 +133,7 @@ where
     let body = move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
+            .max_io_events_per_tick(T::READY_AT_ONCE)
             .build_local(LocalOptions::default())?;
         let transport = make_transport()?;
         crate::priority::be_prompt();

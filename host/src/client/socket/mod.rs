@@ -138,6 +138,9 @@ impl SocketTransport {
 impl Transport for SocketTransport {
     type Response = SocketResponse;
 
+    // What is read late has its stamp all the same, and to hear of many at once costs the least.
+    const READY_AT_ONCE: usize = 1024;
+
     async fn warm(&self, connections: usize) -> Vec<ConnectionOpening> {
         let mut openings = Vec::with_capacity(connections);
         let mut left = connections;
