@@ -76,7 +76,6 @@ impl Bench<'_> {
         const SHORT: u64 = 20;
         let long = if self.is_full() { 520 } else { 320 };
         let mut rows = variants("processor time per chunk", 2, 1.3);
-        let mut raw = Readings::default();
         let chunks = (STREAMS as u64 * (long - SHORT)) as f64;
         for _ in 0..self.runs {
             // Times that vary, so that hardly ever two chunks wait at once.
@@ -86,37 +85,34 @@ impl Bench<'_> {
                 flags.extend(["--itl", "10ms", "--itl-jitter", "5ms", "--tokens", &tokens]);
                 Server::start(self.cache, &flags)
             });
-            let [short, long] = servers.each_ref().map(|server| {
-                raw_client::run(
-                    server.address,
-                    STREAMS,
-                    STREAMS,
-                    &request(true, server.address),
-                )
-                .expect("the server answers")
-            });
-            let alone = (long.reads - short.reads) as f64 / chunks;
-            if alone < 0.95 {
-                table.notes.push(format!(
-                    "This machine is busy: the raw client had {:.0} reads for 100 chunks, so that not all \
-                     chunks came alone.",
-                    100.0 * alone
-                ));
-            }
-            raw.add(micros(long.cpu, short.cpu, chunks));
             for (variant, row) in &mut rows {
+                let [short, long] = servers.each_ref().map(|server| {
+                    raw_client::run(
+                        server.address,
+                        STREAMS,
+                        STREAMS,
+                        &request(true, server.address),
+                    )
+                    .expect("the server answers")
+                });
+                let alone = (long.reads - short.reads) as f64 / chunks;
+                if alone < 0.95 {
+                    table.notes.push(format!(
+                        "This machine is busy: the raw client had {:.0} reads for 100 chunks, so that not \
+                         all chunks came alone.",
+                        100.0 * alone
+                    ));
+                }
+                let raw = micros(long.cpu, short.cpu, chunks);
                 let [short, long] = servers.each_ref().map(|server| {
                     let parallel = STREAMS.to_string();
                     let flags = [["--parallel", &parallel].as_slice(), variant].concat();
                     PerfRun::of(self.cache, server.address, STREAMS, &flags).cost
                 });
-                row.ours.add(micros(long.cpu, short.cpu, chunks));
+                row.add_pair(raw, micros(long.cpu, short.cpu, chunks));
             }
         }
-        table.rows.extend(rows.map(|(_, row)| Row {
-            raw: Some(raw.clone()),
-            ..row
-        }));
+        table.rows.extend(rows.map(|(_, row)| row));
     }
 
     /// Processor time per unary request, again as a difference.
@@ -126,17 +122,16 @@ impl Bench<'_> {
         let many = if self.is_full() { 42_000 } else { 22_000 };
         let requests = (many - FEW) as f64;
         let mut rows = variants("processor time per unary request", 1, 3.0);
-        let mut raw = Readings::default();
         for _ in 0..self.runs {
             let server = unary_server(self.cache);
-            let [few, many_cpu] = [FEW, many].map(|requests| {
-                let request = request(false, server.address);
-                raw_client::run(server.address, SLOTS, requests, &request)
-                    .expect("the server answers")
-                    .cpu
-            });
-            raw.add(micros(many_cpu, few, requests));
             for (variant, row) in &mut rows {
+                let [few, many_cpu] = [FEW, many].map(|requests| {
+                    let request = request(false, server.address);
+                    raw_client::run(server.address, SLOTS, requests, &request)
+                        .expect("the server answers")
+                        .cpu
+                });
+                let raw = micros(many_cpu, few, requests);
                 let [few, many] = [FEW, many].map(|requests| {
                     let slots = SLOTS.to_string();
                     let flags = [["--parallel", &slots].as_slice(), variant, &UNARY].concat();
@@ -144,13 +139,10 @@ impl Bench<'_> {
                         .cost
                         .cpu
                 });
-                row.ours.add(micros(many, few, requests));
+                row.add_pair(raw, micros(many, few, requests));
             }
         }
-        table.rows.extend(rows.map(|(_, row)| Row {
-            raw: Some(raw.clone()),
-            ..row
-        }));
+        table.rows.extend(rows.map(|(_, row)| row));
     }
 
     /// Memory at 1,000 streams of 100 tokens, 10 ms apart.
@@ -329,7 +321,8 @@ fn row(name: &str, digits: usize, target: Target) -> Row {
     Row {
         name: name.to_owned(),
         digits,
-        raw: None,
+        raw: Readings::default(),
+        ratios: Readings::default(),
         ours: Readings::default(),
         target,
     }

@@ -13,6 +13,11 @@ impl Readings {
         self.0.sort_by(f64::total_cmp);
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The median; the upper one of an even number.
     pub fn median(&self) -> f64 {
         self.0.get(self.0.len() / 2).copied().unwrap_or(f64::NAN)
@@ -46,23 +51,30 @@ pub struct Row {
     pub name: String,
     /// Digits behind the point.
     pub digits: usize,
-    /// Of the raw client, where it has the figure.
-    pub raw: Option<Readings>,
+    /// Of the raw client; empty where it does not have the figure.
+    pub raw: Readings,
     /// Of the program.
     pub ours: Readings,
+    /// The program's over the raw client's of each pair that was taken one right after the other: a machine
+    /// that is shared may be half as fast again a minute later.
+    pub ratios: Readings,
     /// What it is held against.
     pub target: Target,
 }
 
 impl Row {
-    fn ratio(&self) -> Option<f64> {
-        let raw = self.raw.as_ref()?.median();
-        (raw > 0.0).then(|| self.ours.median() / raw)
+    /// Adds what the raw client and the program took one after the other.
+    pub fn add_pair(&mut self, raw: f64, ours: f64) {
+        self.raw.add(raw);
+        self.ours.add(ours);
+        if raw > 0.0 {
+            self.ratios.add(ours / raw);
+        }
     }
 
     fn cells(&self) -> [String; 6] {
         let none = || "-".to_owned();
-        let ratio = self.ratio();
+        let ratio = (!self.ratios.is_empty()).then(|| self.ratios.median());
         let (target, met) = match self.target {
             Target::None => (none(), None),
             Target::Ratio(most) => (format!("≤ {most} × raw"), ratio.map(|ratio| ratio <= most)),
@@ -70,11 +82,13 @@ impl Row {
         };
         [
             self.name.clone(),
-            self.raw
-                .as_ref()
-                .map_or_else(none, |raw| raw.text(self.digits)),
+            if self.raw.is_empty() {
+                none()
+            } else {
+                self.raw.text(self.digits)
+            },
             self.ours.text(self.digits),
-            ratio.map_or_else(none, |ratio| format!("{ratio:.2}")),
+            ratio.map_or_else(none, |_| self.ratios.text(2)),
             target,
             met.map_or_else(none, |met| if met { "yes" } else { "no" }.to_owned()),
         ]
