@@ -121,7 +121,7 @@ pub(super) fn find_stamp(mut words: &[u64]) -> Option<u64> {
 }
 
 /// Nanoseconds of a second.
-const SECOND: u64 = 1_000_000_000;
+pub(super) const SECOND: u64 = 1_000_000_000;
 
 /// How far the wall clock is ahead of the monotonic one, and when that was found.
 #[derive(Clone, Copy)]
@@ -145,7 +145,7 @@ thread_local! {
 
 /// Makes a wall-clock time of the recent past a monotonic one. Nothing comes of one that lies in the future,
 /// since then the wall clock was set in between.
-fn to_monotonic(wall: u64) -> Option<u64> {
+pub(super) fn to_monotonic(wall: u64) -> Option<u64> {
     let now = nanos_of(libc::CLOCK_MONOTONIC);
     let mut difference = DIFFERENCE.get();
     if difference.found == 0 || now.saturating_sub(difference.found) > FRESH {

@@ -176,3 +176,22 @@ fn the_stamp_is_found_among_other_messages_and_nonsense_is_harmless() {
         assert_eq!(find(nothing), None);
     }
 }
+
+#[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+#[test]
+fn a_wall_clock_time_becomes_a_monotonic_one_unless_it_has_not_come() {
+    use kernel::{SECOND, nanos_of, to_monotonic};
+    for ago in [0, SECOND / 100, SECOND] {
+        let before = nanos_of(libc::CLOCK_MONOTONIC);
+        let wall = nanos_of(libc::CLOCK_REALTIME) - ago;
+        let after = nanos_of(libc::CLOCK_MONOTONIC);
+        let found = to_monotonic(wall).map(|found| found + ago);
+        // The difference of the clocks is known to a few microseconds.
+        let near = before - 50_000..=after + 50_000;
+        assert!(found.is_some_and(|found| near.contains(&found)), "{ago}");
+    }
+    assert_eq!(to_monotonic(nanos_of(libc::CLOCK_REALTIME) + SECOND), None);
+    assert_eq!(to_monotonic(0), None);
+    // It goes on to work after that.
+    assert!(to_monotonic(nanos_of(libc::CLOCK_REALTIME)).is_some());
+}

@@ -153,6 +153,9 @@ impl Doubt {
                 completed,
                 commonest,
             } => match commonest {
+                Some((kind, _, message)) if *completed == 1 => {
+                    format!("the only request failed with {kind}: {message}")
+                }
                 Some((kind, count, message)) => format!(
                     "none of {completed} requests succeeded; {count} failed with {kind}: {message}"
                 ),

@@ -116,6 +116,10 @@ fn failures_count_above_one_percent() {
     );
     assert_eq!(doubts.len(), 1);
     assert_eq!(
+        judge(&statistics(0, failures(1)), &circumstances)[0].figure(),
+        "the only request failed with http-status: HTTP 503"
+    );
+    assert_eq!(
         codes(&statistics(0, []), &circumstances),
         ["nothing-succeeded"]
     );
