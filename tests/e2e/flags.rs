@@ -429,22 +429,12 @@ fn rate_minus_one_sends_all_at_time_zero() {
 
 #[test]
 fn client_threads() {
-    for (threads, expected) in [("1", 1), ("3", 3)] {
+    let typed = |threads| ["--client-threads", threads];
+    // Three streams are work for one.
+    for (flags, expected) in [([].as_slice(), 1), (&typed("1"), 1), (&typed("3"), 3)] {
         let (bench, mock) = (Bench::new(), quick_mock());
-        good(
-            &bench,
-            &mock,
-            &[
-                "--prompt",
-                "x",
-                "-n",
-                "6",
-                "--parallel",
-                "3",
-                "--client-threads",
-                threads,
-            ],
-        );
+        let load = ["--prompt", "x", "-n", "6", "--parallel", "3"];
+        good(&bench, &mock, &[load.as_slice(), flags].concat());
         let busy = of_run(&bench, "totals")["client"]["busy_shares"].clone();
         assert_eq!(busy.as_array().map(Vec::len), Some(expected), "{busy}");
     }

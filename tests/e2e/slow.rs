@@ -1,10 +1,10 @@
-//! Answers that are slow and never silent: the time-out for reading is for silence alone, so they are waited
+//! Answers that are never silent, slow or not: the time-out for reading is for silence alone, so they are waited
 //! for, unless they take longer than a request may take.
 
 use crate::misbehaving::{
     LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, stream_head, text, usage,
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a server may be silent, in seconds.
 const SILENCE: &str = "0.5";
@@ -73,5 +73,39 @@ fn an_event_that_is_not_over_in_time_is_kept_as_far_as_it_came() {
             "{transport}: {}",
             row.messages[1]
         );
+    }
+}
+
+/// So many bytes without an event that there is always more to read.
+#[test]
+fn a_flood_of_comments_ends_with_the_time_that_it_has() {
+    let flood = chunk(": still here\n\n".repeat(1 << 14));
+    let script = vec![
+        Step::Request,
+        text(stream_head()),
+        Step::Dribble(flood, Duration::ZERO),
+    ];
+    for transport in TRANSPORTS {
+        for (flags, kind) in [
+            (["--total-timeout", "0.5"].as_slice(), "timeout-total"),
+            (
+                &["--duration", "0.3", "--drain-timeout", "0.3"],
+                "cancelled",
+            ),
+        ] {
+            let server = Misbehaving::start(script.clone());
+            let begun = Instant::now();
+            let run = Run::of(
+                &server.chat(),
+                &[["--transport", transport].as_slice(), flags].concat(),
+            );
+            let took = begun.elapsed();
+            let ended = &run.ended;
+            assert!(run.tells(1, kind), "{transport} {kind}: {}", ended.stdout);
+            assert!(
+                took < Duration::from_secs(20),
+                "{transport} {kind}: {took:?}"
+            );
+        }
     }
 }

@@ -12,6 +12,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// A request that is due.
@@ -54,6 +55,8 @@ pub async fn attempt<T: Transport>(
     };
     let begun = Instant::now();
     let result = {
+        // Not held to the share of a task: a response of which there is always more to read has used that up.
+        let given_up = unconstrained(cancelled.wait_for(|cancelled| *cancelled));
         // Pinned here and passed on by reference: a future that is moved into another takes its room twice,
         // and there is one of these for every stream.
         let mut driven = pin!(drive(
@@ -82,7 +85,7 @@ pub async fn attempt<T: Transport>(
             // The end of the run is looked for only where the response has to be waited for.
             biased;
             result = bounded => result,
-            _ = cancelled.wait_for(|cancelled| *cancelled) => Err(Failure::new(
+            _ = given_up => Err(Failure::new(
                 FailureKind::Cancelled,
                 "still in flight when the run was ended",
             )),
@@ -299,12 +302,12 @@ mod tests {
     use super::*;
     use crate::exchange::ConnectionOpening;
 
-    /// Answers with pieces whose stamps are given, and an end of its own.
-    struct Scripted(Vec<(u64, StampQuality)>, u64);
+    /// Answers with reads whose stamps are given, and an end of its own, if it has one.
+    struct Scripted(Vec<(u64, StampQuality)>, Option<u64>);
 
     struct ScriptedBody {
         stamps: Vec<(u64, StampQuality)>,
-        end: u64,
+        end: Option<u64>,
     }
 
     impl Transport for Scripted {
@@ -341,7 +344,13 @@ mod tests {
             for (at, stamped_by) in self.stamps {
                 take(b"data: x\n\n", arrival(at, stamped_by))?;
             }
-            Ok(arrival(self.end, StampQuality::Kernel))
+            let Some(end) = self.end else {
+                // There is always more to read.
+                loop {
+                    tokio::task::consume_budget().await;
+                }
+            };
+            Ok(arrival(end, StampQuality::Kernel))
         }
     }
 
@@ -350,12 +359,13 @@ mod tests {
             .enable_all()
             .build()
             .unwrap();
-        let (_run, mut cancelled) = watch::channel(false);
+        // A response without an end is for a run that is given up.
+        let (_run, mut cancelled) = watch::channel(transport.1.is_none());
         let second = Duration::from_secs(1);
         let timeouts = Timeouts {
             connect: second,
             read: second,
-            total: None,
+            total: Some(5 * second),
         };
         let job = Job {
             number: 0,
@@ -376,7 +386,7 @@ mod tests {
         use StampQuality::{Kernel, Read};
         let stamps = |script: &[StampQuality]| {
             let pieces = script.iter().map(|quality| (1, *quality)).collect();
-            exchange(&Scripted(pieces, 2)).stamps
+            exchange(&Scripted(pieces, Some(2))).stamps
         };
         assert_eq!(stamps(&[Kernel, Kernel]), Kernel);
         assert_eq!(stamps(&[Kernel, Read, Kernel]), Read);
@@ -385,8 +395,15 @@ mod tests {
 
     #[test]
     fn a_response_ends_with_its_body_and_not_with_its_last_event() {
-        let exchange = exchange(&Scripted(vec![(10, StampQuality::Kernel)], 70));
+        let exchange = exchange(&Scripted(vec![(10, StampQuality::Kernel)], Some(70)));
         assert_eq!(exchange.end, Moment::from_nanos(70));
         assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
+    }
+
+    #[test]
+    fn a_response_that_never_waits_is_given_up_all_the_same() {
+        let exchange = exchange(&Scripted(Vec::new(), None));
+        let kind = exchange.failure.map(|failure| failure.kind);
+        assert_eq!(kind, Some(FailureKind::Cancelled));
     }
 }

@@ -2,37 +2,25 @@
 
 use super::json;
 use crate::helpers::{mock, typed};
-use crate::support::{Bench, Mock, program, run};
+use crate::support::{Bench, Mock};
 
-/// A run against a server with this time to first token, kept as `NAME.db` and `NAME.json`.
-fn kept(bench: &Bench, name: &str, ttft: &str) {
-    let mock = Mock::start(&["--ttft", ttft, "--itl", "2ms", "--tokens", "10"]);
-    let file = format!("{name}.json");
-    let ended = run(program().current_dir(bench.path("")).args([
-        "perf",
-        "--model",
-        "m",
-        "--name",
-        name,
-        "--url",
-        &mock.chat(),
-        "--prompt",
-        "x",
-        "-n",
-        "200",
-        "--parallel",
-        "10",
-        "--json",
-        &file,
-    ]));
+/// A run against a server, kept as `NAME.db`.
+fn kept(bench: &Bench, mock: &Mock, name: &str, flags: &[&str]) {
+    let url = mock.chat();
+    let start = ["perf", "--model", "m", "--prompt", "x"];
+    let place = ["--name", name, "--url", &url];
+    let ended = typed(bench, &[&start, place.as_slice(), flags].concat());
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 #[test]
 fn a_slower_server_is_worse_and_fails_the_build() {
     let bench = Bench::new();
-    kept(&bench, "fast", "40ms");
-    kept(&bench, "slow", "80ms");
+    for (name, ttft, file) in [("fast", "40ms", "fast.json"), ("slow", "80ms", "slow.json")] {
+        let mock = Mock::start(&["--ttft", ttft, "--itl", "2ms", "--tokens", "10"]);
+        let flags = ["-n", "200", "--parallel", "10", "--json", file];
+        kept(&bench, &mock, name, &flags);
+    }
     let ended = typed(
         &bench,
         &["compare", "fast.db", "slow.json", "--json", "out.json"],
@@ -95,25 +83,7 @@ fn a_slower_server_is_worse_and_fails_the_build() {
 #[test]
 fn other_work_is_not_comparable() {
     let (bench, mock) = (Bench::new(), mock(&["--ttft", "1ms"]));
-    let one = |name: &str, parallel: &str| {
-        let url = mock.chat();
-        let arguments = [
-            "perf",
-            "--model",
-            "m",
-            "--name",
-            name,
-            "--url",
-            &url,
-            "--prompt",
-            "x",
-            "-n",
-            "20",
-            "--parallel",
-            parallel,
-        ];
-        assert_eq!(typed(&bench, &arguments).code, Some(0));
-    };
+    let one = |name, parallel| kept(&bench, &mock, name, &["-n", "20", "--parallel", parallel]);
     one("a", "1");
     one("b", "2");
     one("sweep", "1,2");
@@ -142,25 +112,9 @@ fn goodput_has_an_interval() {
     let bench = Bench::new();
     for (name, ttft) in [("good", "5ms"), ("bad", "60ms")] {
         let mock = Mock::start(&["--ttft", ttft, "--itl", "1ms", "--tokens", "3"]);
-        let url = mock.chat();
-        let arguments = [
-            "perf",
-            "--model",
-            "m",
-            "--name",
-            name,
-            "--url",
-            &url,
-            "--prompt",
-            "x",
-            "--duration",
-            "2",
-            "--parallel",
-            "4",
-            "--goodput",
-            "ttft:40ms",
-        ];
-        assert_eq!(typed(&bench, &arguments).code, Some(0));
+        let load = ["--duration", "2", "--parallel", "4"];
+        let flags = [load.as_slice(), &["--goodput", "ttft:40ms"]].concat();
+        kept(&bench, &mock, name, &flags);
     }
     let ended = typed(
         &bench,
