@@ -13,7 +13,7 @@ pub struct GroundTruth {
     pub requests: u64,
     /// Answers that were sent to their end.
     pub completed: u64,
-    /// From the arrival of a request to the write of its first token, in seconds.
+    /// From the arrival of a request to the departure of its first token, in seconds.
     pub ttft_seconds: TrueSpread,
     /// From the write of one token to the write of the next, in seconds.
     pub itl_seconds: TrueSpread,

@@ -1,7 +1,7 @@
 //! The part of a stamped stream that talks to the kernel.
 
 use std::cell::Cell;
-use std::io;
+use std::io::{self, IoSlice};
 use std::mem::{size_of, size_of_val, zeroed};
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::task::{Context, Poll, ready};
@@ -12,9 +12,12 @@ use tokio::net::TcpStream;
 /// Room for the control messages of one read, in words. The stamps take eight.
 const CONTROL_WORDS: usize = 16;
 
-/// Switches receive stamps on, by the kernel's own clock and not the network card's.
+/// Switches receive stamps on, by the kernel's own clock and not the network card's. Stamps of what is sent come
+/// without the bytes, and only for the writes that ask for one ([`send_stamped`]).
 pub(super) fn ask(socket: BorrowedFd<'_>) -> bool {
-    let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE | libc::SOF_TIMESTAMPING_SOFTWARE;
+    let flags = libc::SOF_TIMESTAMPING_RX_SOFTWARE
+        | libc::SOF_TIMESTAMPING_SOFTWARE
+        | libc::SOF_TIMESTAMPING_OPT_TSONLY;
     // SAFETY: the descriptor is open for as long as it is borrowed, and the kernel reads as many
     // bytes of `flags` as it is told that there are.
     let answer = unsafe {
@@ -75,25 +78,108 @@ fn receive(socket: RawFd, buf: &mut ReadBuf<'_>) -> io::Result<(usize, Option<u6
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
     message.msg_controllen = size_of_val(&control) as _;
-    let bytes = loop {
-        // SAFETY: the socket is open, since the caller holds its stream. Every pointer in `message` is
-        // to a local value that outlives the call, with its true length.
-        let answer = unsafe { libc::recvmsg(socket, &raw mut message, 0) };
-        match usize::try_from(answer) {
-            Ok(bytes) => break bytes,
-            Err(_) => {
-                let error = io::Error::last_os_error();
-                if error.kind() != io::ErrorKind::Interrupted {
-                    return Err(error);
-                }
-            }
-        }
-    };
+    // SAFETY: the socket is open, since the caller holds its stream. Every pointer in `message` is to a local value
+    // that outlives the call, with its true length.
+    let bytes = uninterrupted(|| unsafe { libc::recvmsg(socket, &raw mut message, 0) })?;
     // SAFETY: the kernel said that it wrote this many bytes to the front of the room.
     unsafe { buf.assume_init(bytes) };
     buf.advance(bytes);
     let words = (message.msg_controllen as usize / size_of::<u64>()).min(CONTROL_WORDS);
     Ok((bytes, find_stamp(&control[..words])))
+}
+
+/// Calls the system, again for as long as a signal interrupts it: the count that it answers, or its error.
+fn uninterrupted(mut call: impl FnMut() -> isize) -> io::Result<usize> {
+    loop {
+        let Ok(count) = usize::try_from(call()) else {
+            let error = io::Error::last_os_error();
+            if error.kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            return Err(error);
+        };
+        return Ok(count);
+    }
+}
+
+/// Writes once, and asks the kernel when the bytes left: how many it took, and that time in nanoseconds of the
+/// monotonic clock. There is none where they could not leave at once.
+pub(super) fn poll_write(
+    stream: &TcpStream,
+    cx: &mut Context<'_>,
+    bufs: &[IoSlice<'_>],
+) -> Poll<io::Result<(usize, Option<u64>)>> {
+    let mut tried = false;
+    loop {
+        ready!(stream.poll_write_ready(cx))?;
+        match stream.try_io(Interest::WRITABLE, || {
+            send_stamped(stream.as_raw_fd(), bufs)
+        }) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                // A stamp that came late looks to the runtime like a connection whose writing side is closed, to
+                // which one could write at any time. To wait for that would be to spin here for ever.
+                if tried {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                tried = true;
+            }
+            done => {
+                return Poll::Ready(done.map(|bytes| {
+                    let left = departure(stream.as_raw_fd());
+                    (bytes, left.and_then(to_monotonic))
+                }));
+            }
+        }
+    }
+}
+
+/// One `sendmsg` of which the kernel is to keep the time at which its last bytes left: how many it took.
+fn send_stamped(socket: RawFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
+    // A control message: its length in bytes, its level and type in one word, and the flags.
+    let [a, b, c, d] = libc::SOL_SOCKET.to_ne_bytes();
+    let [e, f, g, h] = libc::SO_TIMESTAMPING.to_ne_bytes();
+    let flags = u64::from(libc::SOF_TIMESTAMPING_TX_SOFTWARE);
+    let content = match cfg!(target_endian = "little") {
+        true => flags,
+        false => flags << 32,
+    };
+    let length = 2 * size_of::<u64>() + size_of::<u32>();
+    let kind = u64::from_ne_bytes([a, b, c, d, e, f, g, h]);
+    let mut control = [length as u64, kind, content];
+    // SAFETY: a `msghdr` is made of integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { zeroed() };
+    // An `IoSlice` has the layout of an `iovec`, which the kernel does not write to here.
+    message.msg_iov = bufs.as_ptr().cast_mut().cast();
+    message.msg_iovlen = bufs.len() as _;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    // SAFETY: the socket is open, since the caller holds its stream. Every pointer in `message` is to a value that
+    // outlives the call, with its true length.
+    uninterrupted(|| unsafe { libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL) })
+}
+
+/// Takes what the kernel kept of writes that asked for it: the wall-clock time at which the bytes of the last one
+/// left, in nanoseconds since 1970.
+fn departure(socket: RawFd) -> Option<u64> {
+    let mut last = None;
+    loop {
+        let mut control = [0_u64; CONTROL_WORDS];
+        // SAFETY: a `msghdr` is made of integers and pointers, for which zero is a value.
+        let mut message: libc::msghdr = unsafe { zeroed() };
+        message.msg_control = control.as_mut_ptr().cast();
+        message.msg_controllen = size_of_val(&control) as _;
+        let flags = libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT;
+        // SAFETY: the socket is open, since the caller holds its stream. Every pointer in `message` is to a local
+        // value that outlives the call, with its true length, or null beside a length of zero.
+        let taken = uninterrupted(|| unsafe { libc::recvmsg(socket, &raw mut message, flags) });
+        // There is no more, mostly; a broken connection is found by the next read or write.
+        if taken.is_err() {
+            return last;
+        }
+        let words = (message.msg_controllen as usize / size_of::<u64>()).min(CONTROL_WORDS);
+        last = find_stamp(&control[..words]).or(last);
+    }
 }
 
 /// Finds the software stamp among control messages: nanoseconds since 1970, if there is one.

@@ -3,8 +3,8 @@
 //! A program that takes the time after its `read` returned measures how long it waited for a
 //! processor as well. The kernel noted the arrival long before, when the packet came in, and hands
 //! that time over beside the bytes where it is asked to. [`StampedStream`] asks, so that whoever reads
-//! from it late still learns the right time; and it takes the time of each write just before the
-//! system call, for the other direction.
+//! from it late still learns the right time. For the other direction it takes the time of each write just before the
+//! system call, and a [`WriteHook`] can have the kernel asked for the time at which the bytes really left.
 //!
 //! Kernel stamps are wall-clock times. Each is made a monotonic [`Instant`] with the difference
 //! of the two clocks as it was at most a millisecond before, so a step of the wall clock spoils only the stamps
@@ -85,6 +85,9 @@ pub struct Stamp {
 pub struct Write {
     /// The time just before the system call.
     pub at: Instant,
+    /// When the kernel handed the last bytes that it took to the network device, by its own clock: only where the
+    /// hook asked for that and the kernel told.
+    pub left: Option<Instant>,
     /// How many bytes the caller wanted written.
     pub offered: usize,
     /// How many of them, from the front, the kernel took.
@@ -95,6 +98,12 @@ pub struct Write {
 ///
 /// It is called on the path of every write, so it should do little.
 pub trait WriteHook {
+    /// Whether the kernel should be asked when the bytes of the next write leave. It costs a system call, and
+    /// is done only where both ends are on this machine: there a stamp is ready when the write returns.
+    fn wants_departure(&self) -> bool {
+        false
+    }
+
     /// The kernel took bytes. Not called for writes that failed or have to wait.
     fn wrote(&mut self, write: Write);
 }
@@ -153,6 +162,8 @@ impl StampHandle {
 pub struct StampedStream<H = NoHook> {
     stream: TcpStream,
     kernel: bool,
+    /// Whether the peer is on this machine.
+    local: bool,
     shared: Arc<Shared>,
     hook: H,
 }
@@ -170,6 +181,7 @@ impl<H: WriteHook> StampedStream<H> {
     pub fn with_hook(stream: TcpStream, hook: H) -> Self {
         Self {
             kernel: ask_for_stamps(&stream),
+            local: is_local(&stream),
             stream,
             shared: Arc::default(),
             hook,
@@ -208,23 +220,39 @@ impl<H> StampedStream<H> {
 }
 
 impl<H: WriteHook> StampedStream<H> {
-    fn note_write(
+    /// Writes once and notes what the kernel took.
+    fn write(&mut self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let at = Instant::now();
+        let (accepted, left) = std::task::ready!(self.poll_accepted(cx, bufs))?;
+        self.shared
+            .last_write
+            .store(to_nanos(at), Ordering::Relaxed);
+        self.hook.wrote(Write {
+            at,
+            left,
+            offered: bufs.iter().map(|buf| buf.len()).sum(),
+            accepted,
+        });
+        Poll::Ready(Ok(accepted))
+    }
+
+    fn poll_accepted(
         &mut self,
-        at: Instant,
-        offered: usize,
-        done: Poll<io::Result<usize>>,
-    ) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(accepted)) = done {
-            self.shared
-                .last_write
-                .store(to_nanos(at), Ordering::Relaxed);
-            self.hook.wrote(Write {
-                at,
-                offered,
-                accepted,
-            });
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<(usize, Option<Instant>)>> {
+        if self.kernel && self.local && self.hook.wants_departure() {
+            // Elsewhere no kernel has agreed.
+            #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+            return kernel::poll_write(&self.stream, cx, bufs)
+                .map_ok(|(accepted, left)| (accepted, left.map(from_nanos)));
         }
-        done
+        let stream = Pin::new(&mut self.stream);
+        let written = match bufs {
+            [one] => stream.poll_write(cx, one),
+            several => stream.poll_write_vectored(cx, several),
+        };
+        written.map_ok(|accepted| (accepted, None))
     }
 }
 
@@ -259,10 +287,7 @@ impl<H: WriteHook + Unpin> AsyncWrite for StampedStream<H> {
         cx: &mut Context<'_>,
         buf: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let at = Instant::now();
-        let done = Pin::new(&mut this.stream).poll_write(cx, buf);
-        this.note_write(at, buf.len(), done)
+        self.get_mut().write(cx, &[io::IoSlice::new(buf)])
     }
 
     fn poll_write_vectored(
@@ -270,11 +295,7 @@ impl<H: WriteHook + Unpin> AsyncWrite for StampedStream<H> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let at = Instant::now();
-        let done = Pin::new(&mut this.stream).poll_write_vectored(cx, bufs);
-        let offered = bufs.iter().map(|buf| buf.len()).sum();
-        this.note_write(at, offered, done)
+        self.get_mut().write(cx, bufs)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -287,6 +308,14 @@ impl<H: WriteHook + Unpin> AsyncWrite for StampedStream<H> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}
+
+/// Whether both ends of a connection are on this machine.
+fn is_local(stream: &TcpStream) -> bool {
+    match (stream.local_addr(), stream.peer_addr()) {
+        (Ok(own), Ok(peer)) => own.ip() == peer.ip(),
+        _ => false,
     }
 }
 

@@ -139,6 +139,75 @@ async fn writes_are_told_to_the_hook_with_what_the_kernel_took() -> io::Result<(
     Ok(())
 }
 
+/// A hook that wants to know of each write when its bytes left.
+#[derive(Clone, Default)]
+struct Departures(Kept);
+
+impl WriteHook for Departures {
+    fn wants_departure(&self) -> bool {
+        true
+    }
+
+    fn wrote(&mut self, write: Write) {
+        self.0.wrote(write);
+    }
+}
+
+#[tokio::test]
+async fn bytes_leave_after_the_write_began_and_before_it_is_over() -> io::Result<()> {
+    // As long as it is there the kernel stamps.
+    let (_stamping, _peer) = pair().await?;
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let stream = TcpStream::connect(listener.local_addr()?).await?;
+    let (mut peer, _) = listener.accept().await?;
+    let departures = Departures::default();
+    let mut stream = StampedStream::with_hook(stream, departures.clone());
+    if !stream.has_kernel_stamps() {
+        println!("not checked: no kernel stamps on this system");
+        return Ok(());
+    }
+    for _ in 0..50 {
+        stream.write_all(b"hello").await?;
+        let after = Instant::now();
+        peer.read_exact(&mut [0; 5]).await?;
+        let write = departures
+            .0
+            .0
+            .lock()
+            .map_or(None, |mut kept| kept.pop())
+            .ok_or(io::ErrorKind::NotFound)?;
+        let left = write.left.ok_or(io::ErrorKind::NotFound)?;
+        // The two clocks are compared to within a few microseconds.
+        assert!(left + Duration::from_micros(100) >= write.at);
+        assert!(left <= after + Duration::from_micros(100));
+        assert_eq!((write.offered, write.accepted), (5, 5));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_write_whose_departure_is_late_waits_and_loses_nothing() -> io::Result<()> {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+    let stream = TcpStream::connect(listener.local_addr()?).await?;
+    let (mut peer, _) = listener.accept().await?;
+    let mut stream = StampedStream::with_hook(stream, Departures::default());
+    let sent: Vec<u8> = (0..8_u32 << 20).map(|n| n as u8).collect();
+    let expected = sent.clone();
+    let mut writer = tokio::spawn(async move {
+        stream.write_all(&sent).await?;
+        stream.shutdown().await
+    });
+    // The peer does not read: the kernel holds back what no longer fits, and its stamps with it. The thread is
+    // not kept from other work meanwhile.
+    let wait = Duration::from_millis(100);
+    assert!(tokio::time::timeout(wait, &mut writer).await.is_err());
+    let mut got = Vec::new();
+    peer.read_to_end(&mut got).await?;
+    writer.await??;
+    assert!(got == expected);
+    Ok(())
+}
+
 #[test]
 fn a_stamp_survives_its_packing() {
     for quality in [StampQuality::Kernel, StampQuality::Read] {

@@ -2,7 +2,8 @@
 //!
 //! A body hands its frames to the HTTP library, which writes them some time later. So the body leaves a [`Label`] in
 //! the [`Outbox`] of its connection for each frame, and the [`Stamper`] below the library, which sees every
-//! write, gives all labels that a write carried the time just before that write.
+//! write, gives all labels that a write carried the time just before that write. With a first token it also asks the
+//! kernel when the bytes left.
 //!
 //! On HTTP/1 this is exact: frames leave in the order of their labels, and a write offers all that is there. A
 //! write that was taken in part only is held against the sizes of the frames. On HTTP/2 a label gets the time of
@@ -64,11 +65,16 @@ impl Stamper {
 }
 
 impl WriteHook for Stamper {
+    fn wants_departure(&self) -> bool {
+        let labels = self.outbox.labels();
+        labels.iter().any(|label| label.kind == Kind::FirstToken)
+    }
+
     fn wrote(&mut self, write: Write) {
         let mut labels = self.outbox.labels();
         let carried = carried(labels.iter().map(|label| label.bytes), write);
         for label in labels.drain(..carried) {
-            label.exchange.written(label.kind, write.at);
+            label.exchange.written(label.kind, write);
         }
     }
 }
@@ -102,6 +108,7 @@ mod tests {
             sizes.iter().copied(),
             Write {
                 at,
+                left: None,
                 offered,
                 accepted,
             },

@@ -10,9 +10,10 @@
 //! | `in_flight` | requests that are being answered now |
 //! | `arrival_clock` | `kernel` where the kernel stamped the arrival of every request, else `read` |
 //! | `arrivals_read` | how many arrivals the kernel did not stamp |
-//! | `ttft_seconds` | from the arrival to the write of the first token, streams only |
-//! | `itl_seconds` | from the write of a token to that of the next one; zero within one write |
-//! | `first_write_seconds` | from the arrival to the first write of anything: a role, a token, a plain answer, an error |
+//! | `departures_read` | how many first tokens the kernel did not stamp as they left: their time is that just before the write |
+//! | `ttft_seconds` | from the arrival to the departure of the first token, streams only |
+//! | `itl_seconds` | from just before the write of a token to just before that of the next one; zero within one write |
+//! | `first_write_seconds` | from the arrival to just before the first write of anything: a role, a plain answer, an error; of a first token as above |
 //! | `arrivals` | when requests arrived (seconds since 1970, in order) and the gaps between them |
 //! | `tokens` | tokens written in streams and in plain answers |
 //! | `prompt_tokens` | words of the prompts |
@@ -37,6 +38,7 @@ pub(super) struct Report {
     in_flight: u64,
     arrival_clock: &'static str,
     arrivals_read: u64,
+    departures_read: u64,
     ttft_seconds: Distribution,
     itl_seconds: Distribution,
     first_write_seconds: Distribution,
@@ -61,6 +63,7 @@ impl Report {
                 _ => "read",
             },
             arrivals_read: window.arrivals_read,
+            departures_read: window.departures_read,
             ttft_seconds: Distribution::new(window.ttft.kept),
             itl_seconds: Distribution::new(window.itl.kept),
             first_write_seconds: Distribution::new(window.first_write.kept),

@@ -185,7 +185,7 @@ fn the_truth_is_what_was_asked_and_what_the_client_saw() {
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 #[test]
-fn on_linux_arrivals_are_the_kernels() {
+fn on_linux_arrivals_and_first_tokens_are_timed_by_the_kernel() {
     let mock = start(quick());
     for _ in 0..5 {
         post(&mock, CHAT, &chat());
@@ -197,6 +197,7 @@ fn on_linux_arrivals_are_the_kernels() {
     let truth = get(&mock, "/truth");
     assert_eq!(truth["arrival_clock"], "kernel");
     assert_eq!(truth["arrivals_read"], 0);
+    assert_eq!(truth["departures_read"], 0);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use crate::kernel_io::{Stamp, StampQuality};
+use crate::kernel_io::{Stamp, StampQuality, Write};
 
 use super::connection::Kind;
 
@@ -47,6 +47,7 @@ pub(super) struct Window {
     pub(super) errors: u64,
     pub(super) aborted: u64,
     pub(super) arrivals_read: u64,
+    pub(super) departures_read: u64,
     pub(super) tokens: u64,
     pub(super) prompt_tokens: u64,
     pub(super) connections: u64,
@@ -66,6 +67,7 @@ impl Default for Window {
             errors: 0,
             aborted: 0,
             arrivals_read: 0,
+            departures_read: 0,
             tokens: 0,
             prompt_tokens: 0,
             connections: 0,
@@ -197,18 +199,24 @@ pub(super) struct Exchange {
 
 impl Exchange {
     /// A write carried a frame of the answer.
-    pub(super) fn written(&self, kind: Kind, at: Instant) {
-        let since = nanos(self.arrival, at);
+    ///
+    /// Gaps are from the moment before one write to that before the next: the way through the kernel is the same for
+    /// both. What comes first is held against an arrival that the kernel stamped, so it is taken to have left by the
+    /// kernel's clock too, where that was asked for: after a pause the way to there takes tens of microseconds.
+    pub(super) fn written(&self, kind: Kind, write: Write) {
+        let since = nanos(self.arrival, write.at);
+        let left = nanos(self.arrival, write.left.unwrap_or(write.at));
         let first = !self.begun.swap(true, Ordering::Relaxed);
         let mut window = self.truth.window();
         let mut dropped = 0;
         if first {
-            dropped += window.first_write.push(since);
+            dropped += window.first_write.push(left);
         }
         match kind {
             Kind::FirstToken => {
                 self.last_token.store(since, Ordering::Relaxed);
-                dropped += window.ttft.push(since);
+                window.departures_read += u64::from(write.left.is_none());
+                dropped += window.ttft.push(left);
                 window.tokens += 1;
             }
             Kind::Token => {
@@ -239,10 +247,17 @@ mod tests {
         let after = |millis| at + Duration::from_millis(millis);
         let pending = truth.arrived(Stamp { at, quality });
         let exchange = pending.exchange();
-        exchange.written(Kind::Other, after(1));
-        exchange.written(Kind::FirstToken, after(50));
-        exchange.written(Kind::Token, after(60));
-        exchange.written(Kind::Token, after(60));
+        let write = |millis, left: Option<u64>| Write {
+            at: after(millis),
+            left: left.map(after),
+            offered: 1,
+            accepted: 1,
+        };
+        exchange.written(Kind::Other, write(1, None));
+        exchange.written(Kind::FirstToken, write(50, Some(51)));
+        exchange.written(Kind::Token, write(60, None));
+        exchange.written(Kind::Token, write(60, None));
+        exchange.written(Kind::FirstToken, write(70, None));
         pending.prompt(7);
         pending.complete(0);
         drop(pending);
@@ -255,9 +270,11 @@ mod tests {
         let ends = (window.completed, window.errors, window.aborted, in_flight);
         assert_eq!((window.requests, ends), (4, (1, 1, 1, 1)));
         assert_eq!((window.arrivals.kept.len(), window.arrivals_read), (4, 3));
-        assert_eq!((window.tokens, window.prompt_tokens), (3, 7));
+        assert_eq!((window.tokens, window.prompt_tokens), (4, 7));
         assert_eq!(window.first_write.kept, [1_000_000]);
-        assert_eq!(window.ttft.kept, [50_000_000]);
+        // The kernel's time of departure where it told one.
+        assert_eq!(window.ttft.kept, [51_000_000, 70_000_000]);
+        assert_eq!(window.departures_read, 1);
         assert_eq!(window.itl.kept, [10_000_000, 0]);
 
         drop(open);
