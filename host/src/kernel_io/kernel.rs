@@ -104,29 +104,24 @@ fn uninterrupted(mut call: impl FnMut() -> isize) -> io::Result<usize> {
 
 /// Writes once, and asks the kernel when the bytes left: how many it took, and that time in nanoseconds of the
 /// monotonic clock. There is none where they could not leave at once.
+///
+/// A stamp that comes after that looks to the runtime like a connection whose writing side is closed, to which one
+/// could write at any time. A write that has to wait is then tried again and again, here as in the runtime's own
+/// `poll_write`, but within the share of its task: others have their turn.
 pub(super) fn poll_write(
     stream: &TcpStream,
     cx: &mut Context<'_>,
     bufs: &[IoSlice<'_>],
 ) -> Poll<io::Result<(usize, Option<u64>)>> {
-    let mut tried = false;
     loop {
         ready!(stream.poll_write_ready(cx))?;
         match stream.try_io(Interest::WRITABLE, || {
             send_stamped(stream.as_raw_fd(), bufs)
         }) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                // A stamp that came late looks to the runtime like a connection whose writing side is closed, to
-                // which one could write at any time. To wait for that would be to spin here for ever.
-                if tried {
-                    cx.waker().wake_by_ref();
-                    return Poll::Pending;
-                }
-                tried = true;
-            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             done => {
                 return Poll::Ready(done.map(|bytes| {
-                    let left = departure(stream.as_raw_fd());
+                    let left = take_departures(stream.as_raw_fd());
                     (bytes, left.and_then(to_monotonic))
                 }));
             }
@@ -161,7 +156,7 @@ fn send_stamped(socket: RawFd, bufs: &[IoSlice<'_>]) -> io::Result<usize> {
 
 /// Takes what the kernel kept of writes that asked for it: the wall-clock time at which the bytes of the last one
 /// left, in nanoseconds since 1970.
-fn departure(socket: RawFd) -> Option<u64> {
+pub(super) fn take_departures(socket: RawFd) -> Option<u64> {
     let mut last = None;
     loop {
         let mut control = [0_u64; CONTROL_WORDS];

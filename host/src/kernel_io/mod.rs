@@ -164,6 +164,8 @@ pub struct StampedStream<H = NoHook> {
     kernel: bool,
     /// Whether the peer is on this machine.
     local: bool,
+    /// Whether the stamp of a departure was not there when its write returned, and may still come.
+    owed: bool,
     shared: Arc<Shared>,
     hook: H,
 }
@@ -182,6 +184,7 @@ impl<H: WriteHook> StampedStream<H> {
         Self {
             kernel: ask_for_stamps(&stream),
             local: is_local(&stream),
+            owed: false,
             stream,
             shared: Arc::default(),
             hook,
@@ -244,8 +247,7 @@ impl<H: WriteHook> StampedStream<H> {
         if self.kernel && self.local && self.hook.wants_departure() {
             // Elsewhere no kernel has agreed.
             #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-            return kernel::poll_write(&self.stream, cx, bufs)
-                .map_ok(|(accepted, left)| (accepted, left.map(from_nanos)));
+            return self.poll_stamped(cx, bufs);
         }
         let stream = Pin::new(&mut self.stream);
         let written = match bufs {
@@ -253,6 +255,22 @@ impl<H: WriteHook> StampedStream<H> {
             several => stream.poll_write_vectored(cx, several),
         };
         written.map_ok(|accepted| (accepted, None))
+    }
+
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    fn poll_stamped(
+        &mut self,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<(usize, Option<Instant>)>> {
+        use std::os::fd::AsRawFd;
+        if self.owed {
+            // It must not be taken for that of this write.
+            kernel::take_departures(self.stream.as_raw_fd());
+        }
+        let (accepted, left) = std::task::ready!(kernel::poll_write(&self.stream, cx, bufs))?;
+        self.owed = left.is_none();
+        Poll::Ready(Ok((accepted, left.map(from_nanos))))
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::*;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 
 /// A stream under test and its peer, after the kernel has begun to stamp (or a second has passed:
 /// then this system does not).
@@ -139,18 +140,41 @@ async fn writes_are_told_to_the_hook_with_what_the_kernel_took() -> io::Result<(
     Ok(())
 }
 
-/// A hook that wants to know of each write when its bytes left.
+/// A hook that wants to know when the bytes of writes left, while its switch is on.
 #[derive(Clone, Default)]
-struct Departures(Kept);
+struct Wanting {
+    on: Arc<AtomicBool>,
+    kept: Kept,
+}
 
-impl WriteHook for Departures {
+impl Wanting {
+    fn turn(&self, on: bool) {
+        self.on.store(on, Ordering::Relaxed);
+    }
+
+    fn last(&self) -> io::Result<Write> {
+        let last = self.kept.0.lock().map_or(None, |kept| kept.last().copied());
+        last.ok_or(io::ErrorKind::NotFound.into())
+    }
+}
+
+impl WriteHook for Wanting {
     fn wants_departure(&self) -> bool {
-        true
+        self.on.load(Ordering::Relaxed)
     }
 
     fn wrote(&mut self, write: Write) {
-        self.0.wrote(write);
+        self.kept.wrote(write);
     }
+}
+
+/// Whether a write left between its beginning and this moment.
+fn has_left(write: Write) -> bool {
+    // The two clocks are compared to within a few microseconds.
+    let near = Duration::from_micros(100);
+    write
+        .left
+        .is_some_and(|left| left + near >= write.at && left <= Instant::now() + near)
 }
 
 #[tokio::test]
@@ -160,51 +184,72 @@ async fn bytes_leave_after_the_write_began_and_before_it_is_over() -> io::Result
     let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
     let stream = TcpStream::connect(listener.local_addr()?).await?;
     let (mut peer, _) = listener.accept().await?;
-    let departures = Departures::default();
-    let mut stream = StampedStream::with_hook(stream, departures.clone());
+    let hook = Wanting::default();
+    hook.turn(true);
+    let mut stream = StampedStream::with_hook(stream, hook.clone());
     if !stream.has_kernel_stamps() {
         println!("not checked: no kernel stamps on this system");
         return Ok(());
     }
     for _ in 0..50 {
         stream.write_all(b"hello").await?;
-        let after = Instant::now();
-        peer.read_exact(&mut [0; 5]).await?;
-        let write = departures
-            .0
-            .0
-            .lock()
-            .map_or(None, |mut kept| kept.pop())
-            .ok_or(io::ErrorKind::NotFound)?;
-        let left = write.left.ok_or(io::ErrorKind::NotFound)?;
-        // The two clocks are compared to within a few microseconds.
-        assert!(left + Duration::from_micros(100) >= write.at);
-        assert!(left <= after + Duration::from_micros(100));
+        let write = hook.last()?;
+        assert!(has_left(write), "{write:?}");
         assert_eq!((write.offered, write.accepted), (5, 5));
+        peer.read_exact(&mut [0; 5]).await?;
     }
     Ok(())
 }
 
 #[tokio::test]
-async fn a_write_whose_departure_is_late_waits_and_loses_nothing() -> io::Result<()> {
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
-    let stream = TcpStream::connect(listener.local_addr()?).await?;
+async fn a_departure_that_comes_late_keeps_no_write_from_its_end() -> io::Result<()> {
+    // As long as it is there the kernel stamps.
+    let (_stamping, _peer) = pair().await?;
+    // A peer that takes little before it reads, and a stream that may hold back much.
+    let listener = TcpSocket::new_v4()?;
+    listener.set_recv_buffer_size(4 << 10)?;
+    listener.bind(([127, 0, 0, 1], 0).into())?;
+    let listener = listener.listen(1)?;
+    let stream = TcpSocket::new_v4()?;
+    stream.set_send_buffer_size(1 << 20)?;
+    let stream = stream.connect(listener.local_addr()?).await?;
     let (mut peer, _) = listener.accept().await?;
-    let mut stream = StampedStream::with_hook(stream, Departures::default());
+    let hook = Wanting::default();
+    let mut stream = StampedStream::with_hook(stream, hook.clone());
+    if !stream.has_kernel_stamps() {
+        println!("not checked: no kernel stamps on this system");
+        return Ok(());
+    }
+
+    let before = vec![0; 64 << 10];
+    // The second time a stamp that came late is there, and is not taken for that of a later write.
+    for _ in 0..2 {
+        hook.turn(false);
+        stream.write_all(&before).await?;
+        hook.turn(true);
+        stream.write_all(b"hello").await?;
+        assert_eq!(hook.last()?.left, None);
+        // Now it leaves, and the runtime hears of its stamp.
+        peer.read_exact(&mut vec![0; before.len() + 5]).await?;
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    hook.turn(false);
+    // A write that has to wait does not keep the thread from other work, and loses nothing.
     let sent: Vec<u8> = (0..8_u32 << 20).map(|n| n as u8).collect();
     let expected = sent.clone();
-    let mut writer = tokio::spawn(async move {
-        stream.write_all(&sent).await?;
-        stream.shutdown().await
-    });
-    // The peer does not read: the kernel holds back what no longer fits, and its stamps with it. The thread is
-    // not kept from other work meanwhile.
+    let mut writer = tokio::spawn(async move { stream.write_all(&sent).await.map(|()| stream) });
     let wait = Duration::from_millis(100);
     assert!(tokio::time::timeout(wait, &mut writer).await.is_err());
-    let mut got = Vec::new();
-    peer.read_to_end(&mut got).await?;
-    writer.await??;
+    let mut got = vec![0; expected.len()];
+    peer.read_exact(&mut got).await?;
     assert!(got == expected);
+
+    let mut stream = writer.await??;
+    hook.turn(true);
+    stream.write_all(b"again").await?;
+    let write = hook.last()?;
+    assert!(has_left(write), "{write:?}");
     Ok(())
 }
 

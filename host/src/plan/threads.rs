@@ -4,7 +4,7 @@ use super::{Arrivals, Plan, TransportChoice};
 
 impl Plan {
     /// How many threads carry requests: as many as were asked for, or else as many as the load needs. Threads that
-    /// have little to do are woken for every chunk, which costs half of a chunk's work again, and takes that
+    /// have little to do are woken for every chunk, which costs nearly half of a chunk's work again, and takes that
     /// time from a server on the same machine.
     pub fn threads(&self) -> usize {
         /// The streams of a thread, or its requests in a second: a fourth of a processor where each stream brings a
