@@ -3,6 +3,7 @@
 use super::text::{UnixTime, write_messages, write_times};
 use crate::exchange::{Outcome, TokenCount};
 use crate::stats::{Measurement, Origin};
+use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Statement, params};
 use std::time::Duration;
 
@@ -64,7 +65,7 @@ impl RowWriter {
             seconds(exchange.sent.unwrap_or(exchange.intended)),
             self.chunk_times,
             outcome.succeeded(),
-            String::from_utf8_lossy(&self.messages),
+            ToSqlOutput::Borrowed(ValueRef::Text(&self.messages)),
             seconds(exchange.end),
             measured.latency.as_secs_f64(),
             measured.first_package.map(as_seconds),

@@ -266,7 +266,7 @@ fn a_dropped_database_keeps_what_was_sent() {
     assert_eq!(state(&connection), "running");
 }
 
-/// A database whose file may not grow beyond that many pages of 4 KiB.
+/// A database whose file may not grow beyond that many pages of 32 KiB.
 fn cramped(path: &Path, pages: u32) -> Database {
     let record = record();
     // Tables and the row of the run come from the usual way; only then it gets tight.
@@ -283,7 +283,7 @@ fn cramped(path: &Path, pages: u32) -> Database {
 fn a_full_disk_loses_rows_but_not_the_run() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
-    let database = cramped(&path, 300);
+    let database = cramped(&path, 40);
     // Far more than the queue holds: nobody waits for the full disk.
     for number in 0..20_000 {
         database.send(success(number), false);

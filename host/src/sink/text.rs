@@ -59,7 +59,7 @@ pub(super) fn write_times(
     list.push(']');
 }
 
-/// Replaces `list` by a JSON list of the data of all events, as strings.
+/// Replaces `list` by a JSON list of the data of all events, as strings: valid UTF-8.
 pub(super) fn write_messages(list: &mut Vec<u8>, response: &ResponseLog) {
     list.clear();
     list.push(b'[');
@@ -68,7 +68,11 @@ pub(super) fn write_messages(list: &mut Vec<u8>, response: &ResponseLog) {
             list.push(b',');
         }
         // Writing to memory does not fail, and a string is always JSON.
-        let _ = serde_json::to_writer(&mut *list, &String::from_utf8_lossy(data));
+        let _ = match std::str::from_utf8(data) {
+            // Nearly always, and found out far faster than what would have to be replaced.
+            Ok(text) => serde_json::to_writer(&mut *list, text),
+            Err(_) => serde_json::to_writer(&mut *list, &String::from_utf8_lossy(data)),
+        };
     }
     list.push(b']');
 }
