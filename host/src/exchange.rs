@@ -69,7 +69,11 @@ struct ResponseEvent {
 /// that thousands of streams at once do not fill.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ResponseLog {
-    segments: Vec<Vec<u8>>,
+    /// The segment that is being filled. Not in the list below: an event that comes alone finds nothing of its
+    /// response in the processor's cache, and would wait for one more piece of memory.
+    open: Vec<u8>,
+    /// The segments before that.
+    full: Vec<Vec<u8>>,
     /// Bytes in all segments.
     bytes: usize,
     events: Vec<ResponseEvent>,
@@ -79,7 +83,7 @@ pub struct ResponseLog {
 
 /// The room of a segment, where no larger event needs more: the first ones have less, since many responses
 /// are short.
-const SEGMENT: std::ops::RangeInclusive<usize> = 256..=4 << 10;
+const SEGMENT: std::ops::RangeInclusive<usize> = 256..=16 << 10;
 
 impl ResponseLog {
     /// The most bytes that a response may have: offsets are 32 bits wide, and a server that sends more
@@ -99,31 +103,29 @@ impl ResponseLog {
         if self.bytes + data.len() > Self::LIMIT_BYTES || self.events.len() >= Self::LIMIT_EVENTS {
             return false;
         }
-        let fits = |segment: &Vec<u8>| segment.capacity() - segment.len() >= data.len();
-        if !self.segments.last().is_some_and(fits) {
+        if self.open.capacity() - self.open.len() < data.len() {
             let room = self.bytes.clamp(*SEGMENT.start(), *SEGMENT.end());
-            self.segments.push(Vec::with_capacity(room.max(data.len())));
+            let full = std::mem::replace(&mut self.open, Vec::with_capacity(room.max(data.len())));
+            // Before the first event with data there was none.
+            if !full.is_empty() {
+                self.full.push(full);
+            }
         }
         self.bytes += data.len();
-        // The limits above are far below 2^32, and a segment holds an event, which may be an empty one.
-        let number = self.segments.len() as u32 - 1;
-        if let Some(segment) = self.segments.last_mut() {
-            segment.extend_from_slice(data);
-            self.events.push(ResponseEvent {
-                segment: number,
-                end: segment.len() as u32,
-                arrival,
-            });
-        }
+        self.open.extend_from_slice(data);
+        // The limits above are far below 2^32, and there is an event with data for each segment.
+        self.events.push(ResponseEvent {
+            segment: self.full.len() as u32,
+            end: self.open.len() as u32,
+            arrival,
+        });
         true
     }
 
     /// Gives back the memory that was kept ready for more, once there will be no more: a finished
     /// response may wait a while for the parser and for the database.
     pub fn shrink(&mut self) {
-        if let Some(last) = self.segments.last_mut() {
-            last.shrink_to_fit();
-        }
+        self.open.shrink_to_fit();
         self.events.shrink_to_fit();
     }
 
@@ -191,9 +193,9 @@ impl ResponseLog {
         let start = before
             .filter(|before| before.segment == event.segment)
             .map_or(0, |before| before.end);
-        self.segments
-            .get(event.segment as usize)?
-            .get(start as usize..event.end as usize)
+        // The one that is being filled comes behind the others.
+        let segment = self.full.get(event.segment as usize).unwrap_or(&self.open);
+        segment.get(start as usize..event.end as usize)
     }
 }
 

@@ -2,9 +2,10 @@
 //! happened, whatever happened.
 
 use super::reader::{BodyReader, excerpt};
+use super::reading::{Reading, Recording, silence, timed_out};
 use super::transport::{Marks, RequestBody, ResponseBody, Transport};
 use crate::clock::{Clock, Moment};
-use crate::exchange::{Exchange, Failure, FailureKind, ResponseHead, StampQuality};
+use crate::exchange::{Exchange, Failure, FailureKind, StampQuality};
 use crate::plan::Timeouts;
 use std::cell::Cell;
 use std::future::Future;
@@ -26,17 +27,6 @@ pub struct Job {
     pub intended: Moment,
 }
 
-/// What is known of a response while it arrives.
-#[derive(Debug)]
-struct Recording {
-    head: Option<ResponseHead>,
-    reader: Option<BodyReader>,
-    /// The end of the body, where it ended well.
-    ended: Option<Moment>,
-    /// Who stamped what has arrived: the worst of them, since one stamp that is late makes the response late.
-    stamped_by: Option<StampQuality>,
-}
-
 /// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
 /// true.
 pub async fn attempt<T: Transport>(
@@ -47,141 +37,94 @@ pub async fn attempt<T: Transport>(
     job: Job,
 ) -> Exchange {
     let marks = Arc::new(Marks::new(*clock));
-    let mut recording = Recording {
-        head: None,
-        reader: None,
-        ended: None,
-        stamped_by: None,
-    };
     let begun = Instant::now();
-    let result = {
+    let (recording, result) = {
         // Not held to the share of a task: a response of which there is always more to read has used that up.
-        let given_up = unconstrained(cancelled.wait_for(|cancelled| *cancelled));
+        let mut given_up = pin!(unconstrained(given_up(cancelled, timeouts.total, begun)));
         // Pinned here and passed on by reference: a future that is moved into another takes its room twice,
         // and there is one of these for every stream.
-        let mut driven = pin!(drive(
-            transport,
-            timeouts,
-            &job,
-            &marks,
-            &mut recording,
-            begun
-        ));
-        let bounded = async {
-            match timeouts.total {
-                Some(total) => match timeout_at(begun + total, driven.as_mut()).await {
-                    Ok(result) => result,
-                    Err(_) => Err(timed_out(
-                        FailureKind::TimeoutTotal,
-                        "the request was not over after",
-                        total,
-                        "--total-timeout",
-                    )),
-                },
-                None => driven.as_mut().await,
+        let answered = {
+            let answered = pin!(answer(transport, timeouts, &job, &marks, begun));
+            tokio::select! {
+                // The end of the run is looked for only where the server has to be waited for.
+                biased;
+                answered = answered => answered,
+                failure = given_up.as_mut() => Err(failure),
             }
         };
-        tokio::select! {
-            // The end of the run is looked for only where the response has to be waited for.
-            biased;
-            result = bounded => result,
-            _ = given_up => Err(Failure::new(
-                FailureKind::Cancelled,
-                "still in flight when the run was ended",
-            )),
+        match answered {
+            Err(failure) => (Recording::default(), Err(failure)),
+            Ok(response) => {
+                let head_at = clock.now();
+                let last_arrival = Cell::new(head_at);
+                let limits = pin!(unconstrained(async {
+                    tokio::select! {
+                        biased;
+                        failure = given_up => failure,
+                        failure = silence(&last_arrival, clock, timeouts.read) => failure,
+                    }
+                }));
+                let mut reading = Reading::begin(response, &last_arrival, limits);
+                // Here, and not in a function of its own, since each future around another one is one more piece of
+                // memory to wait for with every chunk.
+                let end = match reading.unreadable() {
+                    Some(failure) => Err(failure),
+                    None => (&mut reading).await,
+                };
+                let is_whole = end.is_ok();
+                let (recording, result, response) = reading.into_recording(head_at, end);
+                if is_whole {
+                    response.release().await;
+                }
+                (recording, result)
+            }
         }
     };
     finish(clock, job, &marks, recording, result)
 }
 
-async fn drive<T: Transport>(
+/// Ends when the request is to be given up, whatever it waits for: with the run, or where it is not over after
+/// `total`.
+async fn given_up(
+    cancelled: &mut watch::Receiver<bool>,
+    total: Option<Duration>,
+    begun: Instant,
+) -> Failure {
+    let too_long = async {
+        match total {
+            Some(total) => {
+                sleep_until(begun + total).await;
+                total
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        total = too_long => timed_out(
+            FailureKind::TimeoutTotal,
+            "the request was not over after",
+            total,
+            "--total-timeout",
+        ),
+        _ = cancelled.wait_for(|cancelled| *cancelled) => Failure::new(
+            FailureKind::Cancelled,
+            "still in flight when the run was ended",
+        ),
+    }
+}
+
+/// Sends the request and waits for the head of its response.
+async fn answer<T: Transport>(
     transport: &T,
     timeouts: &Timeouts,
     job: &Job,
     marks: &Arc<Marks>,
-    recording: &mut Recording,
     begun: Instant,
-) -> Result<(), Failure> {
+) -> Result<T::Response, Failure> {
     let body = RequestBody(Arc::clone(&job.body));
-    let response = {
-        let sending = pin!(transport.send(body, Arc::clone(marks)));
-        head_within(sending, timeouts, marks, begun).await?
-    };
-    recording.head = Some(ResponseHead {
-        status: response.status(),
-        at: marks.clock().now(),
-    });
-    let status = response.status();
-    let refusal =
-        (!(200..300).contains(&status)).then(|| refused(status, response.header("retry-after")));
-    match (
-        refusal,
-        read_body(response, timeouts, marks.clock(), recording).await,
-    ) {
-        (None, result) => result,
-        (Some(refusal), Ok(())) => Err(refusal),
-        // Whatever became of the body: the server has said what it had to say.
-        (Some(mut refusal), Err(failure)) => {
-            refusal.message.push_str(&format!(" ({})", failure.message));
-            Err(refusal)
-        }
-    }
-}
-
-/// Reads the body of a response into `recording`, to its end.
-async fn read_body<B: ResponseBody>(
-    response: B,
-    timeouts: &Timeouts,
-    clock: &Clock,
-    recording: &mut Recording,
-) -> Result<(), Failure> {
-    if let Some(coding) = response.header("content-encoding")
-        && !coding.eq_ignore_ascii_case("identity")
-    {
-        return Err(Failure::new(
-            FailureKind::Protocol,
-            format!(
-                "the response is compressed ({coding}), which was not asked for and is not read"
-            ),
-        ));
-    }
-    let reader = recording
-        .reader
-        .insert(BodyReader::new(response.header("content-type")));
-    let stamped_by = &mut recording.stamped_by;
-    let last_arrival = Cell::new(clock.now());
-    let end = {
-        let mut reading = pin!(response.read(|bytes, arrival| {
-            last_arrival.set(arrival.at);
-            *stamped_by = Some(arrival.stamped_by).max(*stamped_by);
-            reader.push(bytes, arrival.at)
-        }));
-        // One timer for the whole body. It is set anew when it runs out, not with every read.
-        let mut silence = pin!(sleep_until(Instant::now() + timeouts.read));
-        loop {
-            tokio::select! {
-                biased;
-                end = reading.as_mut() => break end?,
-                () = silence.as_mut() => {
-                    let due = Instant::from_std(clock.instant(last_arrival.get())) + timeouts.read;
-                    if due <= Instant::now() {
-                        return Err(timed_out(
-                            FailureKind::TimeoutRead,
-                            "the response went silent for",
-                            timeouts.read,
-                            "--read-timeout",
-                        ));
-                    }
-                    silence.as_mut().reset(due);
-                }
-            }
-        }
-    };
-    *stamped_by = Some(end.stamped_by).max(*stamped_by);
-    recording.ended = Some(end.at);
-    // A plain body, and an event without its blank line, were whole with the last bytes.
-    reader.finish(last_arrival.get());
-    Ok(())
+    let sending = pin!(transport.send(body, Arc::clone(marks)));
+    head_within(sending, timeouts, marks, begun).await
 }
 
 /// Waits for the head of the response: as long as connecting may take, then, from the moment at which
@@ -230,22 +173,6 @@ async fn head_within<R>(
 
 /// How often a request that has not been sent is looked at. Bounds how late its time-out is noticed.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
-
-fn timed_out(kind: FailureKind, what: &str, time: Duration, flag: &str) -> Failure {
-    Failure::new(kind, format!("{what} {} s ({flag})", time.as_secs_f64()))
-}
-
-fn refused(status: u16, retry_after: Option<&str>) -> Failure {
-    let reason = http::StatusCode::from_u16(status)
-        .ok()
-        .and_then(|status| status.canonical_reason())
-        .unwrap_or_default();
-    let mut message = format!("HTTP {status} {reason}").trim_end().to_owned();
-    if let Some(after) = retry_after {
-        message.push_str(&format!(" (retry-after: {after})"));
-    }
-    Failure::new(FailureKind::HttpStatus, message)
-}
 
 fn finish(
     clock: &Clock,
@@ -301,6 +228,7 @@ mod tests {
     use super::super::transport::{Arrival, Take};
     use super::*;
     use crate::exchange::ConnectionOpening;
+    use std::task::{Context, Poll, ready};
 
     /// Answers with reads whose stamps are given, and an end of its own, if it has one.
     struct Scripted(Vec<(u64, StampQuality)>, Option<u64>);
@@ -336,22 +264,28 @@ mod tests {
             None
         }
 
-        async fn read(self, mut take: impl Take) -> Result<Arrival, Failure> {
+        fn poll_read(
+            &mut self,
+            context: &mut Context<'_>,
+            take: &mut impl Take,
+        ) -> Poll<Result<Arrival, Failure>> {
             let arrival = |at, stamped_by| Arrival {
                 at: Moment::from_nanos(at),
                 stamped_by,
             };
-            for (at, stamped_by) in self.stamps {
+            for (at, stamped_by) in self.stamps.drain(..) {
                 take(b"data: x\n\n", arrival(at, stamped_by))?;
             }
-            let Some(end) = self.end else {
-                // There is always more to read.
-                loop {
-                    tokio::task::consume_budget().await;
-                }
-            };
-            Ok(arrival(end, StampQuality::Kernel))
+            if let Some(end) = self.end {
+                return Poll::Ready(Ok(arrival(end, StampQuality::Kernel)));
+            }
+            // There is always more to read.
+            loop {
+                ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+            }
         }
+
+        async fn release(self) {}
     }
 
     fn exchange(transport: &Scripted) -> Exchange {

@@ -8,10 +8,12 @@ pub mod attempt;
 pub mod capacity;
 mod failure;
 pub mod reader;
+mod reading;
 mod reqwest_transport;
 pub mod socket;
 pub mod sse;
 pub mod transport;
+mod when_woken;
 pub mod worker;
 
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};

@@ -14,9 +14,9 @@ use http_body::{Frame, SizeHint};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::convert::Infallible;
 use std::future::Future;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 use tower_layer::Layer;
 use tower_service::Service;
@@ -124,9 +124,14 @@ impl ResponseBody for ReqwestResponse {
         self.response.headers().get(name)?.to_str().ok()
     }
 
-    async fn read(mut self, mut take: impl Take) -> Result<Arrival, Failure> {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut impl Take,
+    ) -> Poll<Result<Arrival, Failure>> {
         loop {
-            let result = self.response.chunk().await;
+            // It keeps nothing from one poll to the next.
+            let result = ready!(pin!(self.response.chunk()).poll(context));
             // Before anything else is done with the bytes.
             let arrival = Arrival {
                 at: self.clock.now(),
@@ -134,15 +139,18 @@ impl ResponseBody for ReqwestResponse {
             };
             match result {
                 Ok(Some(bytes)) => take(&bytes, arrival)?,
-                Ok(None) => {
-                    // The connection goes back to the pool in a task of its own, which shares this thread: the
-                    // next request must not look for one before that has run.
-                    tokio::task::yield_now().await;
-                    return Ok(arrival);
+                Ok(None) => return Poll::Ready(Ok(arrival)),
+                Err(error) => {
+                    return Poll::Ready(Err(classify(&error.without_url(), Stage::Body)));
                 }
-                Err(error) => return Err(classify(&error.without_url(), Stage::Body)),
             }
         }
+    }
+
+    async fn release(self) {
+        // The connection goes back to the pool in a task of its own, which shares this thread: the next request
+        // must not look for one before that has run.
+        tokio::task::yield_now().await;
     }
 }
 

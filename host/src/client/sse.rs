@@ -72,6 +72,18 @@ impl EventSplitter {
             }
         }
         while let Some(end) = memchr2(b'\n', b'\r', bytes) {
+            if let Some((value, length)) = self.whole_event(bytes, end) {
+                if value.len() > self.limit {
+                    return Err(TooLong);
+                }
+                each(Event {
+                    name: &self.name,
+                    data: value,
+                });
+                self.name.clear();
+                bytes = &bytes[length..];
+                continue;
+            }
             if self.line.is_empty() {
                 self.take_line(&bytes[..end], &mut each);
             } else {
@@ -122,6 +134,22 @@ impl EventSplitter {
             rest.extend_from_slice(&self.line);
         }
         rest
+    }
+
+    /// The usual event at the beginning of `bytes`, whose first line ends at `end`: one data line with the empty
+    /// line behind it. Gives back its data and how many bytes it takes. What lies in one piece need not be put together
+    /// elsewhere first.
+    fn whole_event<'a>(&self, bytes: &'a [u8], end: usize) -> Option<(&'a [u8], usize)> {
+        if self.at_start || self.has_data || !self.line.is_empty() {
+            return None;
+        }
+        let value = bytes[..end].strip_prefix(b"data:")?;
+        let value = value.strip_prefix(b" ").unwrap_or(value);
+        let ends: [&[u8]; 2] = [b"\n\n", b"\r\n\r\n"];
+        let found = ends
+            .into_iter()
+            .find(|ends| bytes[end..].starts_with(ends))?;
+        Some((value, end + found.len()))
     }
 
     fn take_line(&mut self, mut line: &[u8], each: &mut impl FnMut(Event<'_>)) {
@@ -293,6 +321,11 @@ mod tests {
         let mut splitter = EventSplitter::new(64);
         let got = (0..100).try_for_each(|_| splitter.push(b"data: 0123456789\n", |_| ()));
         assert_eq!(got, Err(TooLong));
+        // Whole, and in one piece.
+        let mut splitter = EventSplitter::new(10);
+        let mut push = |bytes: &[u8]| splitter.push(bytes, |_| ());
+        assert_eq!(push(b"data: 0\n\ndata: 0123456789\n\n"), Ok(()));
+        assert_eq!(push(b"data: 0123456789a\n\n"), Err(TooLong));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 /// Carries requests to one endpoint. Connections are kept between requests.
@@ -34,20 +35,30 @@ pub trait Transport {
 }
 
 /// The response to one request, from the moment at which its head was there.
-pub trait ResponseBody {
+pub trait ResponseBody: Unpin {
     /// The HTTP status.
     fn status(&self) -> u16;
 
     /// The value of a header as text; `None` where it is absent or not text.
     fn header(&self, name: &str) -> Option<&str>;
 
-    /// Reads the body to its end, and hands what comes of it to `take`, transfer coding undone, with the
-    /// arrival of the read that brought it. Gives back when the end itself arrived, which may be later than
-    /// the last bytes: the end of a body in chunks is a chunk of its own.
+    /// Reads on, and hands what comes of the body to `take`, transfer coding undone, with the arrival of the read
+    /// that brought it. Ready once all of it has come: with the arrival of the end itself, which may be later than the
+    /// last bytes, for the end of a body in chunks is a chunk of its own. Not to be called after that.
+    ///
+    /// A function to poll and no future, since this is where a stream waits: each future around another one is one
+    /// more piece of memory to wait for with every chunk that comes alone.
     ///
     /// # Errors
     /// A failure where the body does not end well, or that of `take`.
-    fn read(self, take: impl Take) -> impl Future<Output = Result<Arrival, Failure>>;
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut impl Take,
+    ) -> Poll<Result<Arrival, Failure>>;
+
+    /// After the end of the body: gives the connection back for the next request, if it can carry one.
+    fn release(self) -> impl Future<Output = ()>;
 }
 
 /// What takes the bytes of a response body. An error of it ends the reading.

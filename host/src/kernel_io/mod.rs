@@ -116,9 +116,9 @@ impl WriteHook for NoHook {
     fn wrote(&mut self, _write: Write) {}
 }
 
-/// What a stream and its handles have in common. Only the stream writes to it.
+/// The times of a stream. Only the stream writes to them.
 #[derive(Debug, Default)]
-struct Shared {
+struct Times {
     /// The last read: see [`pack`]. Zero before the first.
     last_read: AtomicU64,
     /// The last write: [`to_nanos`]. Zero before the first.
@@ -127,25 +127,46 @@ struct Shared {
     reads: AtomicU64,
 }
 
+impl Times {
+    fn last_read(&self) -> Option<Stamp> {
+        unpack(self.last_read.load(Ordering::Relaxed))
+    }
+
+    fn last_write(&self) -> Option<Instant> {
+        match self.last_write.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(from_nanos(nanos)),
+        }
+    }
+
+    fn note_read(&self, stamp: u64) {
+        self.last_read.store(stamp, Ordering::Relaxed);
+        // Nobody else writes to it.
+        let reads = self.reads.load(Ordering::Relaxed);
+        self.reads.store(reads + 1, Ordering::Relaxed);
+    }
+
+    fn note_write(&self, at: Instant) {
+        self.last_write.store(to_nanos(at), Ordering::Relaxed);
+    }
+}
+
 /// Tells the times of a [`StampedStream`] after that has been moved into a connection.
 ///
 /// Clones tell the same. Reading costs an atomic load. It is exact for whoever runs in the
 /// same task as the stream; another thread may see one of the values before the next.
 #[derive(Debug, Clone)]
-pub struct StampHandle(Arc<Shared>);
+pub struct StampHandle(Arc<Times>);
 
 impl StampHandle {
     /// When the bytes of the last read that brought any arrived; nothing before the first.
     pub fn last_read(&self) -> Option<Stamp> {
-        unpack(self.0.last_read.load(Ordering::Relaxed))
+        self.0.last_read()
     }
 
     /// The time just before the last write of which the kernel took bytes; nothing before the first.
     pub fn last_write(&self) -> Option<Instant> {
-        match self.0.last_write.load(Ordering::Relaxed) {
-            0 => None,
-            nanos => Some(from_nanos(nanos)),
-        }
+        self.0.last_write()
     }
 
     /// How many reads have brought bytes. It tells a new stamp from an old one.
@@ -156,8 +177,8 @@ impl StampHandle {
 
 /// A connected TCP stream with the times of its reads and writes.
 ///
-/// It is a plain [`AsyncRead`] and [`AsyncWrite`], to be wrapped by TLS or by an HTTP library; the
-/// times come out of the [`StampHandle`] taken before that.
+/// It is a plain [`AsyncRead`] and [`AsyncWrite`], to be wrapped by TLS or by an HTTP library. Where that lets nobody
+/// see it any more, the times come out of a [`StampHandle`] taken before.
 #[derive(Debug)]
 pub struct StampedStream<H = NoHook> {
     stream: TcpStream,
@@ -166,7 +187,10 @@ pub struct StampedStream<H = NoHook> {
     local: bool,
     /// Whether the stamp of a departure was not there when its write returned, and may still come.
     owed: bool,
-    shared: Arc<Shared>,
+    /// Here, where the stream has been looked at anyway, and not only behind a pointer.
+    times: Times,
+    /// The same for the handles, where there are any.
+    handed_out: Option<Arc<Times>>,
     hook: H,
 }
 
@@ -186,16 +210,27 @@ impl<H: WriteHook> StampedStream<H> {
             local: is_local(&stream),
             owed: false,
             stream,
-            shared: Arc::default(),
+            times: Times::default(),
+            handed_out: None,
             hook,
         }
     }
 }
 
 impl<H> StampedStream<H> {
-    /// A handle that tells the times of this stream.
-    pub fn handle(&self) -> StampHandle {
-        StampHandle(Arc::clone(&self.shared))
+    /// A handle that tells the times of this stream: those of its reads and writes from now on.
+    pub fn handle(&mut self) -> StampHandle {
+        StampHandle(Arc::clone(self.handed_out.get_or_insert_default()))
+    }
+
+    /// When the bytes of the last read that brought any arrived; nothing before the first.
+    pub fn last_read(&self) -> Option<Stamp> {
+        self.times.last_read()
+    }
+
+    /// The time just before the last write of which the kernel took bytes; nothing before the first.
+    pub fn last_write(&self) -> Option<Instant> {
+        self.times.last_write()
     }
 
     /// Whether the kernel agreed to stamp what this stream receives.
@@ -215,10 +250,12 @@ impl<H> StampedStream<H> {
             Some(nanos) => pack(nanos, StampQuality::Kernel),
             None => pack(to_nanos(Instant::now()), StampQuality::Read),
         };
-        self.shared.last_read.store(word, Ordering::Relaxed);
-        // Nobody else writes to it.
-        let reads = self.shared.reads.load(Ordering::Relaxed);
-        self.shared.reads.store(reads + 1, Ordering::Relaxed);
+        self.all_times().for_each(|times| times.note_read(word));
+    }
+
+    /// Where its times are kept.
+    fn all_times(&self) -> impl Iterator<Item = &Times> {
+        std::iter::once(&self.times).chain(self.handed_out.as_deref())
     }
 }
 
@@ -227,9 +264,7 @@ impl<H: WriteHook> StampedStream<H> {
     fn write(&mut self, cx: &mut Context<'_>, bufs: &[io::IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let at = Instant::now();
         let (accepted, left) = std::task::ready!(self.poll_accepted(cx, bufs))?;
-        self.shared
-            .last_write
-            .store(to_nanos(at), Ordering::Relaxed);
+        self.all_times().for_each(|times| times.note_write(at));
         self.hook.wrote(Write {
             at,
             left,

@@ -38,6 +38,7 @@ async fn a_stamp_lies_between_the_write_and_the_end_of_the_read() -> io::Result<
         stream.read_exact(&mut [0; 5]).await?;
         let after = Instant::now();
         let stamp = handle.last_read().ok_or(io::ErrorKind::NotFound)?;
+        assert_eq!(stream.last_read(), Some(stamp));
         // The two clocks are compared to within a few microseconds.
         assert!(stamp.at + Duration::from_micros(100) >= before);
         assert!(stamp.at <= after + Duration::from_micros(100));
@@ -134,7 +135,7 @@ async fn writes_are_told_to_the_hook_with_what_the_kernel_took() -> io::Result<(
     assert!(writes.iter().any(|write| write.accepted < write.offered));
     assert!(writes.iter().all(|write| write.at >= before));
     assert_eq!(
-        stream.handle().last_write().map(to_nanos),
+        stream.last_write().map(to_nanos),
         writes.last().map(|write| to_nanos(write.at))
     );
     Ok(())

@@ -132,7 +132,7 @@ async fn converse(
     // A token must not wait for the acknowledgement of the one before. It only fails on a dead connection.
     stream.set_nodelay(true).ok();
     let outbox = Arc::new(Outbox::default());
-    let stream = StampedStream::with_hook(stream, Stamper::new(Arc::clone(&outbox)));
+    let mut stream = StampedStream::with_hook(stream, Stamper::new(Arc::clone(&outbox)));
     let stamps = stream.handle();
     let service = service_fn(move |request| {
         Arc::clone(&server).answer(request, stamps.clone(), Arc::clone(&outbox))

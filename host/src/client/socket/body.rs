@@ -149,12 +149,18 @@ impl Chunks {
         Ok((at, false))
     }
 
-    /// Takes in one go what stands between chunks as most servers write it: the end of one, and a size of
-    /// a few digits with nothing behind it. Gives back how many bytes that was; `None`, with nothing taken, for
+    /// Takes in one go what stands between chunks as most servers write it: the end of one, and, if there is more, a
+    /// size of a few digits with nothing behind it. Gives back how many bytes that was; `None`, with nothing taken, for
     /// all else, which is read byte by byte.
     fn pass_plain_framing(&mut self, bytes: &[u8]) -> Option<usize> {
         /// Sizes of more digits are rare, and need a look at whether they can be held.
         const MOST_DIGITS: usize = 7;
+        if self.step == Step::DataEnd && bytes == b"\r\n" {
+            // All that is left of a read that brought one chunk.
+            self.step = Step::FirstDigit;
+            self.left = 0;
+            return Some(bytes.len());
+        }
         let size_at = match self.step {
             Step::FirstDigit => 0,
             Step::DataEnd if bytes.starts_with(b"\r\n") => 2,

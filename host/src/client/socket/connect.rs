@@ -157,7 +157,6 @@ async fn open_unbounded(
     let (addresses, dns) = target.addresses().await?;
     let stream = reach(&target.host, &addresses).await?;
     let stream = StampedStream::new(stream);
-    let stamps = stream.handle();
     let (stream, tls) = match &target.tls {
         None => (Stream::Plain(stream), None),
         Some(config) => {
@@ -171,7 +170,7 @@ async fn open_unbounded(
             (Stream::Tls(Box::new(stream)), Some(tls_begun.elapsed()))
         }
     };
-    let connection = Connection::new(stream, stamps, room.clone());
+    let connection = Connection::new(stream, room.clone());
     let opening = ConnectionOpening {
         dns,
         tls,

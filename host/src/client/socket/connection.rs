@@ -10,7 +10,7 @@ use super::io::Stream;
 use crate::client::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
 use crate::client::transport::Marks;
 use crate::exchange::{Failure, StampQuality};
-use crate::kernel_io::{Stamp, StampHandle};
+use crate::kernel_io::Stamp;
 use bytes::Bytes;
 use std::cell::RefCell;
 use std::future::poll_fn;
@@ -40,10 +40,9 @@ const SHORT_HEAD: usize = 1 << 10;
 #[derive(Debug)]
 pub(super) struct Connection {
     stream: Stream,
-    stamps: StampHandle,
     room: Room,
     /// What of the request the kernel has not taken.
-    unsent: Option<Unsent>,
+    unsent: Option<Box<Unsent>>,
     /// What came behind the head of a response in the same read.
     rest: Vec<u8>,
     /// Whether another request may go out on it.
@@ -87,10 +86,9 @@ enum Unanswered {
 
 impl Connection {
     /// Begins HTTP on an open stream.
-    pub(super) fn new(stream: Stream, stamps: StampHandle, room: Room) -> Self {
+    pub(super) fn new(stream: Stream, room: Room) -> Self {
         Self {
             stream,
-            stamps,
             room,
             unsent: None,
             rest: Vec::new(),
@@ -106,13 +104,13 @@ impl Connection {
         body: Bytes,
         marks: &Marks,
     ) -> Result<Head, SendError> {
-        let written_before = self.stamps.last_write();
+        let written_before = self.stream.stamped().last_write();
         self.usable = head.keeps_open;
-        self.unsent = Some(Unsent {
+        self.unsent = Some(Box::new(Unsent {
             head: head.for_length(body.len()),
             body,
             written: 0,
-        });
+        }));
         let mut text = Vec::new();
         let mut write_error = None;
         let answer = poll_fn(|context| {
@@ -120,7 +118,7 @@ impl Connection {
                 // The server may have said why before it hung up: what there is to read is read.
                 write_error = Some(error);
             }
-            if let Some(written) = self.stamps.last_write()
+            if let Some(written) = self.stream.stamped().last_write()
                 && Some(written) != written_before
             {
                 marks.mark_sent_at(written);
@@ -147,7 +145,7 @@ impl Connection {
             if is_untaken {
                 marks.forget_sent();
             }
-            if self.stamps.last_write() == written_before {
+            if self.stream.stamped().last_write() == written_before {
                 SendError::NothingTaken(failure)
             } else {
                 SendError::Failed(failure)
@@ -202,30 +200,19 @@ impl Connection {
         }
     }
 
-    /// Reads the body to its end and hands its bytes to `take`, with the stamp of the read that brought them. Gives
-    /// back the stamp of its end. Nothing is lost where it is dropped half-way.
-    pub(super) async fn read_body(
-        &mut self,
-        head: &mut Head,
-        mut take: impl FnMut(&[u8], Stamp) -> Result<(), Failure>,
-    ) -> Result<Stamp, Failure> {
-        poll_fn(|context| {
-            if let Poll::Ready(Err(_)) = self.poll_unsent(context) {
-                // The server answers without having read all of the request, which is its right.
-                self.unsent = None;
-                self.usable = false;
-            }
-            self.poll_body(context, head, &mut take)
-        })
-        .await
-    }
-
-    fn poll_body(
+    /// Reads what is there of the body and hands its bytes to `take`, with the stamp of the read that brought them.
+    /// Ready at the end of the body, with the stamp of that.
+    pub(super) fn poll_body(
         &mut self,
         context: &mut Context<'_>,
         head: &mut Head,
         take: &mut impl FnMut(&[u8], Stamp) -> Result<(), Failure>,
     ) -> Poll<Result<Stamp, Failure>> {
+        if let Poll::Ready(Err(_)) = self.poll_unsent(context) {
+            // The server answers without having read all of the request, which is its right.
+            self.unsent = None;
+            self.usable = false;
+        }
         if !self.rest.is_empty() {
             // Came with the head, and is as old as that.
             let rest = std::mem::take(&mut self.rest);
@@ -267,7 +254,7 @@ impl Connection {
 
     /// The stamp of the last read.
     fn last_arrival(&self) -> Stamp {
-        self.stamps.last_read().unwrap_or_else(|| Stamp {
+        self.stream.stamped().last_read().unwrap_or_else(|| Stamp {
             at: Instant::now(),
             quality: StampQuality::Read,
         })

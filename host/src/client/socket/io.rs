@@ -17,6 +17,14 @@ pub(super) enum Stream {
 }
 
 impl Stream {
+    /// The TCP stream, which knows when bytes arrived and were written.
+    pub(super) fn stamped(&self) -> &StampedStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// Reads once into `room`; gives back how many bytes came, 0 at the end of the stream.
     pub(super) fn poll_read(
         &mut self,

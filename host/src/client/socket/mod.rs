@@ -27,6 +27,7 @@ use http::{HeaderMap, HeaderValue};
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 pub use connect::ConnectError;
@@ -204,19 +205,26 @@ impl ResponseBody for SocketResponse {
         self.head.header(name)
     }
 
-    async fn read(mut self, mut take: impl Take) -> Result<Arrival, Failure> {
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut impl Take,
+    ) -> Poll<Result<Arrival, Failure>> {
         let clock = self.clock;
         let arrival = |stamp: Stamp| Arrival {
             at: clock.at(stamp.at),
             stamped_by: stamp.quality,
         };
-        let end = self
-            .connection
-            .read_body(&mut self.head, |bytes, stamp| take(bytes, arrival(stamp)))
-            .await?;
+        self.connection
+            .poll_body(context, &mut self.head, &mut |bytes, stamp| {
+                take(bytes, arrival(stamp))
+            })
+            .map_ok(arrival)
+    }
+
+    async fn release(self) {
         if self.connection.is_reusable(&self.head) {
             self.idle.borrow_mut().push(self.connection);
         }
-        Ok(arrival(end))
     }
 }
