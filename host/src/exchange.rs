@@ -82,7 +82,7 @@ pub struct ResponseLog {
 }
 
 /// The room of a segment, where no larger event needs more: the first ones have less, since many responses
-/// are short.
+/// are short. The largest is of some pages, since the allocator asks the system for each one anew.
 const SEGMENT: std::ops::RangeInclusive<usize> = 256..=16 << 10;
 
 impl ResponseLog {

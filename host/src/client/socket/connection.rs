@@ -41,7 +41,8 @@ const SHORT_HEAD: usize = 1 << 10;
 pub(super) struct Connection {
     stream: Stream,
     room: Room,
-    /// What of the request the kernel has not taken.
+    /// What of the request the kernel has not taken. Boxed, since it is there for a moment only, and what is looked at
+    /// with every read should lie close together.
     unsent: Option<Box<Unsent>>,
     /// What came behind the head of a response in the same read.
     rest: Vec<u8>,
