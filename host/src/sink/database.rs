@@ -330,7 +330,7 @@ fn prepare(
         let connection = Connection::open_with_flags(path, flags)?;
         // Another program that reads the database meanwhile may hold it up for a moment.
         connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        // Before anything is written, since the first page fixes it. An older file keeps its own.
+        // Before anything is written, since the first page fixes it.
         connection.pragma_update(None, "page_size", PAGE_BYTES)?;
         connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
         connection.pragma_update(None, "user_version", schema::SCHEMA_VERSION)?;
