@@ -191,3 +191,34 @@ fn refused(response: &impl ResponseBody) -> Option<Failure> {
     }
     Some(Failure::new(FailureKind::HttpStatus, message))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_whatever_became_of_the_body_unless_the_request_was_given_up() {
+        let of_kind = |kind| Failure::new(kind, kind.as_str());
+        let ended = |refused: bool, body: Option<FailureKind>| {
+            let refusal = refused.then(|| of_kind(FailureKind::HttpStatus));
+            with_refusal(refusal, body.map(of_kind).map_or(Ok(()), Err))
+                .map_err(|failure| failure.message)
+        };
+        let told = |message: &str| Err(message.to_owned());
+        assert_eq!(ended(false, None), Ok(()));
+        assert_eq!(
+            ended(false, Some(FailureKind::Truncated)),
+            told("truncated")
+        );
+        assert_eq!(ended(true, None), told("http-status"));
+        assert_eq!(
+            ended(true, Some(FailureKind::TimeoutRead)),
+            told("http-status (timeout-read)")
+        );
+        assert_eq!(ended(true, Some(FailureKind::Cancelled)), told("cancelled"));
+        assert_eq!(
+            ended(true, Some(FailureKind::TimeoutTotal)),
+            told("timeout-total")
+        );
+    }
+}

@@ -1,8 +1,10 @@
 //! Tests of stamped streams, on loopback.
 
+use super::times::{from_nanos, unpack};
 use super::*;
 use std::sync::Mutex;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket};
 

@@ -91,6 +91,7 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     };
     assert_eq!(pragma("application_id"), APPLICATION_ID);
     assert_eq!(pragma("user_version"), SCHEMA_VERSION);
+    assert_eq!(pragma("page_size"), 32 << 10);
     let run: (String, String, String, String, i64, i64) = connection
         .query_row(
             "SELECT state, schedule_seed, totals, stamps, rows_kept, rows_not_kept FROM run",
