@@ -2,12 +2,13 @@
 //! choice of a transport decides how well arrivals are stamped, and nothing else.
 
 use crate::misbehaving::{LAST_CHUNK, chunk, head};
-use llmuses::client::ReqwestTransport;
-use llmuses::client::attempt::{Job, attempt};
-use llmuses::client::socket::{SocketSettings, SocketTransport};
-use llmuses::client::transport::Transport;
-use llmuses::clock::{Clock, Moment};
-use llmuses::plan::{Plan, Timeouts};
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::exchange::Job;
+use llmuses_core::plan::{Plan, Timeouts};
+use llmuses_transport::ReqwestTransport;
+use llmuses_transport::attempt::attempt;
+use llmuses_transport::socket::{SocketSettings, SocketTransport};
+use llmuses_transport::transport::Transport;
 use proptest::prelude::*;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};

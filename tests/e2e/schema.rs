@@ -6,7 +6,7 @@ use crate::support::{Bench, run};
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
 
-const SCHEMA: &str = include_str!("../../host/src/results/results.schema.json");
+const SCHEMA: &str = include_str!("../../host/render/src/results.schema.json");
 const NAME: &str = "urn:llmuses:results:1";
 
 fn schema() -> Value {

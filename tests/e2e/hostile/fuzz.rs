@@ -3,11 +3,12 @@
 //! a failure comes again.
 
 use super::guest::{BODIES, BUILD, Guest, NEXT, PARSE, SKIPPED, TEXT, summary, words};
-use llmuses::clock::Moment;
-use llmuses::exchange::{Reading, ResponseLog};
-use llmuses::plugin::{
-    Bounds, BuildOptions, CallError, Compiler, InstanceContext, Loading, Parser, ParserInstance,
-    PluginEngine, Sandbox, builtin,
+use llmuses_core::bounds::{Bounds, Sandbox};
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{Reading, ResponseLog};
+use llmuses_plugin_host::{
+    BuildOptions, CallError, Compiler, InstanceContext, Loading, Parser, ParserInstance,
+    PluginEngine, builtin,
 };
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -39,6 +40,7 @@ fn load(engine: &PluginEngine, bytes: &[u8], call_time: Duration) -> Option<Pars
         bounds: bounds(call_time),
         compiler: Compiler::InProcess,
         cache: None,
+        messages: llmuses_core::messages::Messages::new(|_| {}),
         cache_trouble: &|_| {},
     };
     match Parser::from_bytes(&loading, bytes, Path::new("damaged.wasm")) {
@@ -294,6 +296,7 @@ fn a_new_instance_takes_less_than_a_millisecond() {
         bounds: Bounds::default(),
         compiler: Compiler::InProcess,
         cache: None,
+        messages: llmuses_core::messages::Messages::new(|_| {}),
         cache_trouble: &|_| {},
     };
     let parser = Parser::from_builtin(&loading, component).expect("it loads");

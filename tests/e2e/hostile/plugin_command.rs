@@ -57,7 +57,7 @@ fn inspect_says_what_a_parser_is() {
 #[test]
 fn what_is_built_in_imports_nothing_but_the_contract() {
     let bench = Bench::new();
-    for parser in llmuses::plugin::builtin_names() {
+    for parser in llmuses_plugin_host::builtin_names() {
         let ended = plugin(&bench, &["inspect", parser, "--sandbox", "strict"]);
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         assert!(ended.stdout.contains("built in"), "{}", ended.stdout);

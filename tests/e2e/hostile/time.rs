@@ -2,9 +2,10 @@
 
 use super::Case;
 use super::guest::{Guest, forever};
-use llmuses::plugin::{
-    Bounds, BuildOptions, CallError, Compiler, DatasetAccess, EntryReader, InstanceContext,
-    Loading, Parser, PluginEngine,
+use llmuses_core::bounds::Bounds;
+use llmuses_plugin_host::{
+    BuildOptions, CallError, Compiler, DatasetAccess, EntryReader, InstanceContext, Loading,
+    Parser, PluginEngine,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -60,6 +61,7 @@ fn body_with(wait: Duration, guest: &Guest) -> Result<Vec<String>, CallError> {
         },
         compiler: Compiler::InProcess,
         cache: None,
+        messages: llmuses_core::messages::Messages::new(|_| {}),
         cache_trouble: &|_| {},
     };
     let parser = Parser::from_bytes(&loading, &guest.component(), Path::new("guest.wasm"))

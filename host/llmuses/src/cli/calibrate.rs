@@ -1,0 +1,144 @@
+//! `llmuses calibrate`: shows on the user's own machine how right the measurements are. At each level of
+//! load the mock server runs as a process of its own, a real run measures it, and what was measured is
+//! held against what the server did.
+
+use super::Outcome;
+use super::perf::Transport;
+use super::server_process::ServerProcess;
+use super::values::{duration, rate};
+use crate::calibration::{self, Comparison, Level};
+use crate::run::run;
+use clap::Args;
+use llmuses_core::plan::{Arrivals, Plan, PromptSource, Save};
+use llmuses_transport::capacity;
+use std::time::Duration;
+
+/// Arguments of `llmuses calibrate`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each level is a run against a server on this machine that records when it really wrote \
+                  each token. The figures are what was measured less what the server did."
+)]
+pub(super) struct CalibrateArguments {
+    /// Streams at once, one level each.
+    #[arg(
+        long,
+        value_name = "N,...",
+        value_delimiter = ',',
+        value_parser = clap::value_parser!(u32).range(1..),
+        default_value = "1,10,100,500,1000"
+    )]
+    parallel: Vec<u32>,
+
+    /// Requests per second of an open loop, one level each, after those of --parallel.
+    #[arg(long, value_name = "R,...", value_delimiter = ',', value_parser = rate)]
+    rate: Vec<f64>,
+
+    /// Time to first token of the server.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
+    ttft: Duration,
+
+    /// Time from one token to the next of the server.
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    itl: Duration,
+
+    /// Tokens of an answer.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    tokens: u64,
+
+    /// Runs of each level; the figures are medians over the runs.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    runs: u32,
+
+    /// What carries requests.
+    #[arg(long, value_enum, default_value = "auto")]
+    transport: Transport,
+
+    /// Measure over TLS.
+    #[arg(long)]
+    tls: bool,
+
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Requests of each slot of a closed loop: the first meets an idle server, the later ones do not.
+const REQUESTS_PER_SLOT: u64 = 2;
+
+/// Seconds of an open loop.
+const OPEN_LOOP_SECONDS: f64 = 5.0;
+
+/// Runs `llmuses calibrate`.
+pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome> {
+    let closed = arguments.parallel.iter().map(|streams| Arrivals::Closed {
+        parallel: *streams as usize,
+    });
+    let open = arguments.rate.iter().map(|rate| match *rate {
+        rate if rate < 0.0 => Arrivals::AllAtOnce,
+        rate => Arrivals::Poisson { rate },
+    });
+    let levels: Vec<Arrivals> = closed.chain(open).collect();
+    for arrivals in &levels {
+        // Refused now, not after minutes of the smaller levels.
+        if let Arrivals::Closed { parallel } = arrivals {
+            capacity::ensure(*parallel as u64).map_err(crate::run::RunError::from)?;
+        }
+    }
+    let mut measured = Vec::new();
+    for arrivals in levels {
+        let mut runs = Vec::new();
+        for number in 1..=arguments.runs {
+            let level = calibration::describe(&arrivals);
+            eprintln!("{level}: run {number} of {}", arguments.runs);
+            match measure(arguments, arrivals)? {
+                Some(comparison) => runs.push(comparison),
+                None => return Ok(Outcome::Failed),
+            }
+        }
+        measured.push(Level { arrivals, runs });
+    }
+    if arguments.json {
+        println!("{}", calibration::to_json(&measured));
+    } else {
+        print!("{}", calibration::table(&measured));
+    }
+    Ok(Outcome::Done)
+}
+
+/// One run; `None` where it was interrupted.
+fn measure(
+    arguments: &CalibrateArguments,
+    arrivals: Arrivals,
+) -> anyhow::Result<Option<Comparison>> {
+    let micros = |time: Duration| format!("{}us", time.as_micros());
+    let (ttft, itl) = (micros(arguments.ttft), micros(arguments.itl));
+    let tokens = arguments.tokens.to_string();
+    let mut flags = vec!["--ttft", &ttft, "--itl", &itl, "--tokens", &tokens];
+    if arguments.tls {
+        flags.push("--tls");
+    }
+    let server = ServerProcess::start(&flags)?;
+    let mut plan = Plan::new("mock".to_owned(), server.at("/v1/chat/completions"));
+    plan.prompts = PromptSource::Prompt("How right are you?".to_owned());
+    plan.arrivals = arrivals;
+    plan.requests = Some(match arrivals {
+        Arrivals::Closed { parallel } => parallel as u64 * REQUESTS_PER_SLOT,
+        Arrivals::Poisson { rate } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
+        Arrivals::AllAtOnce => 100,
+    });
+    plan.transport = arguments.transport.choice();
+    plan.insecure = arguments.tls;
+    plan.save = Save::Nothing;
+    plan.quiet = true;
+    let result = run(plan)?;
+    if result.circumstances.interrupted {
+        return Ok(None);
+    }
+    Ok(Some(Comparison::of(&server.truth()?, &result)))
+}

@@ -1,0 +1,83 @@
+//! `llmuses compare`: runs held against one another.
+
+use super::Outcome;
+use super::values::percent;
+use clap::Args;
+use llmuses_render::compare::{Bound, Results, compare, table, to_json};
+use llmuses_render::html::comparison_page;
+use llmuses_render::{NewFiles, Targets};
+use std::path::PathBuf;
+
+/// Arguments of `llmuses compare`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A figure is better or worse where the 95 % confidence interval of its change holds no \
+                  zero, the same where that interval lies within the margin, and else unclear.\n\
+                  Exit codes: 0 compared; 1 a --fail-if holds, or cannot be judged; 2 what was typed \
+                  cannot be done."
+)]
+pub(super) struct CompareArguments {
+    /// Databases of runs, or what --json wrote; all others are held against the first.
+    #[arg(value_name = "FILE", num_args = 2.., required = true)]
+    files: Vec<PathBuf>,
+
+    /// End with code 1 where this holds: a change such as ttft_p99>+5% or qps<-3%, or a figure of the
+    /// later run such as ttft_p99>200ms. May be given several times.
+    #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound))]
+    fail_if: Vec<Bound>,
+
+    /// Changes up to this are no difference.
+    #[arg(long, value_name = "PERCENT", default_value = "1%", value_parser = percent)]
+    margin: f64,
+
+    /// Write the comparison as JSON to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    json: Option<String>,
+
+    /// Write the comparison as a page that needs no network to a new file; - for standard output.
+    #[arg(long, value_name = "FILE")]
+    html: Option<String>,
+}
+
+/// Runs `llmuses compare`.
+pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
+    let results = arguments
+        .files
+        .iter()
+        .map(|file| Results::load(file))
+        .collect::<Result<Vec<_>, _>>()?;
+    let targets = Targets::of(arguments.json.as_deref(), None, arguments.html.as_deref())?;
+    let files = NewFiles::make(&targets)?;
+    // At least two were typed.
+    let (base, others) = results.split_at(1);
+    let (comparisons, alone) = compare(&base[0], others, arguments.margin);
+    if !targets.take_stdout() {
+        print!("{}", table(&comparisons, &alone));
+    }
+    if let Some(file) = files.json {
+        file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
+    }
+    if let Some(file) = files.html {
+        file.write(&comparison_page(&results, &comparisons, &alone))?;
+    }
+    let mut broken: Vec<String> = arguments
+        .fail_if
+        .iter()
+        .flat_map(|bound| {
+            comparisons
+                .iter()
+                .filter_map(|found| bound.broken_by(found))
+        })
+        .collect();
+    if comparisons.is_empty() && !arguments.fail_if.is_empty() {
+        broken.push("there is nothing to judge: no load is on both sides".to_owned());
+    }
+    for reason in &broken {
+        eprintln!("fails: {reason}");
+    }
+    Ok(if broken.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    })
+}

@@ -1,0 +1,27 @@
+//! `llmuses compile-plugin`: what the child process runs in which a component from a file is compiled.
+//! Not for people.
+
+use super::Outcome;
+use clap::Args;
+use llmuses_plugin_host::{REFUSED_EXIT_CODE, compile_as_child};
+
+/// Arguments of `llmuses compile-plugin`.
+#[derive(Debug, Args)]
+pub(super) struct CompilePluginArguments {
+    /// Memory that may be taken, in bytes.
+    #[arg(long)]
+    memory_bytes: u64,
+
+    /// Processor time that may be taken, in seconds.
+    #[arg(long)]
+    seconds: u64,
+}
+
+/// Runs `llmuses compile-plugin`.
+pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outcome> {
+    if let Err(reason) = compile_as_child(arguments.memory_bytes, arguments.seconds) {
+        eprintln!("{reason}");
+        std::process::exit(REFUSED_EXIT_CODE.into());
+    }
+    Ok(Outcome::Done)
+}

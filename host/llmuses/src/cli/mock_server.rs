@@ -1,0 +1,132 @@
+//! `llmuses mock-server`: its arguments.
+
+use super::Outcome;
+use super::values::{duration, share};
+use clap::{Args, ValueEnum};
+use llmuses_mock::{MockConfig, UsageMode};
+use std::io::{Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Arguments of `llmuses mock-server`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Times take us, ms or s (without a unit: seconds). GET /truth tells, as JSON, what the \
+                  server really did since the last call: the time to first token and the gaps between \
+                  tokens that a client should have measured."
+)]
+pub(super) struct MockServerArguments {
+    /// Address to listen on; port 0 takes a free one, which is printed.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    listen: SocketAddr,
+
+    /// Port on 127.0.0.1, for short.
+    #[arg(long, value_name = "PORT", conflicts_with = "listen")]
+    port: Option<u16>,
+
+    /// Time from a request to its first token.
+    #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
+    ttft: Duration,
+
+    /// By how much that varies, up and down.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    ttft_jitter: Duration,
+
+    /// Time from one token to the next.
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
+    itl: Duration,
+
+    /// By how much that varies, up and down.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    itl_jitter: Duration,
+
+    /// Tokens of an answer; max_tokens of a request may ask for fewer.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    tokens: u64,
+
+    /// Begin every stream with a chunk that only names the role, at once.
+    #[arg(long)]
+    role_chunk: bool,
+
+    /// When token counts are told.
+    #[arg(long, value_enum, default_value = "final")]
+    usage: Usage,
+
+    /// Share of requests that are answered with status 500, between 0 and 1.
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    error_rate: f64,
+
+    /// Seed of everything that varies.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    seed: u64,
+
+    /// Name of the model that /v1/models lists.
+    #[arg(long, value_name = "NAME", default_value = "mock")]
+    model: String,
+
+    /// Speak TLS, with a certificate of its own making; clients need --insecure.
+    #[arg(long)]
+    tls: bool,
+
+    /// End when standard input is closed: so the server never outlives a program that started it.
+    #[arg(long)]
+    until_stdin_closes: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Usage {
+    /// Never.
+    Off,
+    /// In a chunk at the end, where the request asks for it.
+    Final,
+    /// In every chunk.
+    Every,
+}
+
+/// Runs `llmuses mock-server`.
+pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome> {
+    let config = MockConfig {
+        listen: match arguments.port {
+            Some(port) => SocketAddr::from(([127, 0, 0, 1], port)),
+            None => arguments.listen,
+        },
+        ttft: arguments.ttft,
+        ttft_jitter: arguments.ttft_jitter,
+        itl: arguments.itl,
+        itl_jitter: arguments.itl_jitter,
+        tokens: arguments.tokens,
+        role_chunk: arguments.role_chunk,
+        usage: match arguments.usage {
+            Usage::Off => UsageMode::Off,
+            Usage::Final => UsageMode::Final,
+            Usage::Every => UsageMode::Every,
+        },
+        error_rate: arguments.error_rate,
+        seed: arguments.seed,
+        tls: arguments.tls,
+        model: arguments.model,
+    };
+    if arguments.until_stdin_closes {
+        end_with_standard_input()?;
+    }
+    // The server holds one file for each connection.
+    llmuses_transport::capacity::raise_open_file_limit()?;
+    let scheme = if arguments.tls { "https" } else { "http" };
+    llmuses_mock::serve(config, |address| {
+        println!("listening on {scheme}://{address}");
+        // Whoever started the server waits for this line. One that went away does not want it.
+        let _ = std::io::stdout().flush();
+    })?;
+    Ok(Outcome::Done)
+}
+
+fn end_with_standard_input() -> std::io::Result<()> {
+    std::thread::Builder::new()
+        .name("standard-input".to_owned())
+        .spawn(|| {
+            let mut ignored = [0; 256];
+            while matches!(std::io::stdin().read(&mut ignored), Ok(1..)) {}
+            std::process::exit(0);
+        })?;
+    Ok(())
+}

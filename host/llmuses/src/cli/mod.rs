@@ -1,0 +1,110 @@
+//! What a person types. Each subcommand has a file; raw arguments go no further than this room.
+
+mod bounds;
+mod calibrate;
+mod compare;
+mod compile_plugin;
+mod demo;
+mod mock_server;
+mod perf;
+mod plugin;
+mod report;
+mod server_process;
+mod values;
+
+pub use demo::DemoError;
+pub use perf::UsageError;
+pub use plugin::NewError;
+pub use server_process::ServerError;
+
+use crate::run::RunError;
+use clap::{Parser, Subcommand};
+use llmuses_render::OutputError;
+use llmuses_render::compare::CompareError;
+use llmuses_store::results::ResultsError;
+
+/// How the program ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything was done.
+    Done,
+    /// The run failed, or was ended before it was complete.
+    Failed,
+}
+
+/// Load tester for services that serve large language models.
+#[derive(Debug, Parser)]
+#[command(
+    name = "llmuses",
+    version,
+    about,
+    long_about = "Load tester for services that serve large language models. It sends requests to a \
+                  chat endpoint and reports throughput, time to first token, time per token, \
+                  percentiles and errors. What depends on an API or a data set is a parser: a \
+                  sandboxed WebAssembly component, built in or yours."
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Send requests to an endpoint and report how fast it is.
+    Perf(Box<perf::PerfArguments>),
+    /// Try it: load-test a local server with known timing, with nothing to set up.
+    Demo(demo::DemoArguments),
+    /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
+    Report(report::ReportArguments),
+    /// Hold runs against one another: which figures changed, and whether by more than chance.
+    Compare(compare::CompareArguments),
+    /// Show how right the measurements of this machine are, against a server that knows the truth.
+    Calibrate(calibrate::CalibrateArguments),
+    /// Serve made-up answers with known timing, to hold a load tester against.
+    MockServer(mock_server::MockServerArguments),
+    /// List parsers, look into one, or check that one works.
+    Plugin(plugin::PluginArguments),
+    /// Compile a component on standard input; this program calls itself so.
+    #[command(hide = true)]
+    CompilePlugin(compile_plugin::CompilePluginArguments),
+}
+
+impl Cli {
+    /// Carries out what was typed.
+    ///
+    /// # Errors
+    /// An error that `main` shows; [`exit_code`] says with which code it ends the program.
+    pub fn execute(self) -> anyhow::Result<Outcome> {
+        match self.command {
+            Command::Perf(arguments) => perf::execute(*arguments),
+            Command::Demo(arguments) => demo::execute(&arguments),
+            Command::Report(arguments) => report::execute(&arguments),
+            Command::Compare(arguments) => compare::execute(&arguments),
+            Command::Calibrate(arguments) => calibrate::execute(&arguments),
+            Command::MockServer(arguments) => mock_server::execute(arguments),
+            Command::Plugin(arguments) => plugin::execute(arguments),
+            Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
+        }
+    }
+}
+
+/// The exit code of an error: 2 where what was typed cannot be done, 1 for everything else.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    let is_usage = error.chain().any(|cause| {
+        cause.is::<UsageError>()
+            || cause
+                .downcast_ref::<NewError>()
+                .is_some_and(NewError::is_usage)
+            || cause.is::<CompareError>()
+            || cause
+                .downcast_ref::<ResultsError>()
+                .is_some_and(ResultsError::is_usage)
+            || cause
+                .downcast_ref::<OutputError>()
+                .is_some_and(OutputError::is_usage)
+            || cause
+                .downcast_ref::<RunError>()
+                .is_some_and(RunError::is_usage)
+    });
+    if is_usage { 2 } else { 1 }
+}

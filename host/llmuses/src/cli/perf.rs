@@ -1,0 +1,324 @@
+//! `llmuses perf`: its arguments. How they become a plan is in `planning`.
+
+mod planning;
+mod usage;
+mod wandb;
+
+pub(super) use planning::{database, parser};
+pub use usage::UsageError;
+
+use super::Outcome;
+use super::bounds::BoundsArguments;
+use super::values::{
+    Pair, Secret, count, count_of_slots, listen_address, objectives, pair, rate, seconds, secret,
+    warmup,
+};
+use crate::run::{RunResult, run_all};
+use clap::{Args, ValueEnum};
+use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
+use llmuses_plugin_host::builtin_names;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Arguments of `llmuses perf`.
+#[derive(Debug, Args)]
+#[command(
+    next_line_help = false,
+    after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
+                  where --require-valid asks for that; 2 what was typed cannot be done."
+)]
+pub(super) struct PerfArguments {
+    /// Name of the model to ask for.
+    #[arg(long, help_heading = "Endpoint")]
+    model: String,
+
+    /// Endpoint that the requests go to.
+    #[arg(
+        long,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:8000/v1/chat/completions",
+        help_heading = "Endpoint"
+    )]
+    url: String,
+
+    /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'.
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = pair, help_heading = "Endpoint")]
+    headers: Vec<Pair>,
+
+    /// Extra members of every request body, such as max_tokens=100 temperature=0.7. Values: bool_true,
+    /// bool_false, numbers, any JSON value, else a string; null removes a default of the parser.
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = pair, help_heading = "Endpoint")]
+    parameters: Vec<Pair>,
+
+    /// Take TLS certificates without verifying them.
+    #[arg(long, help_heading = "Endpoint")]
+    insecure: bool,
+
+    /// Data set to take prompts from; the parser says in which format.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with = "prompt",
+        help_heading = "Prompts"
+    )]
+    dataset: Option<PathBuf>,
+
+    /// Prompt for every request; @FILE takes the content of a file.
+    #[arg(long, value_name = "TEXT|@FILE", help_heading = "Prompts")]
+    prompt: Option<String>,
+
+    /// Only prompts of the data set that have more Unicode characters than this.
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Prompts")]
+    min_prompt_length: u64,
+
+    /// Only prompts of the data set that have fewer Unicode characters than this [default: no limit]
+    #[arg(long, value_name = "N", help_heading = "Prompts")]
+    max_prompt_length: Option<u64>,
+
+    /// Count entries of the data set that are broken and pass over them, instead of ending the run.
+    #[arg(long, help_heading = "Prompts")]
+    skip_bad_lines: bool,
+
+    /// Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        default_value = "openai_prompt",
+        long_help = parser_help(),
+        help_heading = "Prompts"
+    )]
+    parser: String,
+
+    /// Folder with tokenizer.json, or that file, to count tokens with where the server does not.
+    #[arg(long, value_name = "PATH", help_heading = "Prompts")]
+    tokenizer_path: Option<PathBuf>,
+
+    /// Requests to make. A data set that has fewer is used again from its start [default: one pass over
+    /// the data set, or one request for a prompt]
+    #[arg(
+        short = 'n',
+        long = "number",
+        value_name = "N",
+        value_parser = count,
+        help_heading = "Load"
+    )]
+    number: Option<u64>,
+
+    /// Closed loop: requests in flight at once; several, such as 1,8,64, are run one after another
+    /// [default: 1]
+    #[arg(
+        long,
+        value_name = "N[,N...]",
+        value_parser = count_of_slots,
+        value_delimiter = ',',
+        conflicts_with = "rate",
+        help_heading = "Load"
+    )]
+    parallel: Vec<u32>,
+
+    /// Open loop: requests per second, as a Poisson process, however many are in flight; -1 sends all at
+    /// once; several, such as 5,10,20, are run one after another.
+    #[arg(
+        long,
+        value_name = "R[,R...]",
+        allow_negative_numbers = true,
+        value_parser = rate,
+        value_delimiter = ',',
+        help_heading = "Load"
+    )]
+    rate: Vec<f64>,
+
+    /// Seconds during which requests are issued; without -n, a data set is used again and again.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
+    duration: Option<Duration>,
+
+    /// Seconds that requests in flight have after --duration; what is not over then is cancelled.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "120",
+        value_parser = seconds,
+        requires = "duration",
+        help_heading = "Load"
+    )]
+    drain_timeout: Duration,
+
+    /// First part of the requests, kept out of every figure: a number of them such as 100, or those that
+    /// were due within a time such as 10s.
+    #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
+    warmup: Option<Warmup>,
+
+    /// Seed of the arrival times.
+    #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
+    seed: u64,
+
+    /// What carries requests.
+    #[arg(long, value_enum, default_value = "auto", help_heading = "Client")]
+    transport: Transport,
+
+    /// Open the connections of a closed loop as they are needed, not before it begins.
+    #[arg(long, help_heading = "Client")]
+    no_warm_connections: bool,
+
+    /// Threads that carry requests [default: one for every 250 streams or requests a second, at
+    /// most one for each processor and 8 in all]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u16).range(1..=512),
+        help_heading = "Client"
+    )]
+    client_threads: Option<u16>,
+
+    /// Seconds to wait for a connection: name, TCP and TLS together.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "120",
+        value_parser = seconds,
+        help_heading = "Time-outs"
+    )]
+    connect_timeout: Duration,
+
+    /// Seconds that the server may be silent, before its answer and within it.
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        default_value = "120",
+        value_parser = seconds,
+        help_heading = "Time-outs"
+    )]
+    read_timeout: Duration,
+
+    /// Seconds that a request may take as a whole [default: no limit]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Time-outs")]
+    total_timeout: Option<Duration>,
+
+    /// Name of the run; results go to NAME.db [default: {model}_{time}]
+    #[arg(long, value_name = "NAME", help_heading = "Results")]
+    name: Option<String>,
+
+    /// What the database keeps.
+    #[arg(long, value_enum, default_value = "full", help_heading = "Results")]
+    save: SaveArgument,
+
+    /// Write everything of the summary as JSON to a new file; - for standard output.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    json: Option<String>,
+
+    /// Write a row for each request as CSV to a new file; - for standard output.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    csv: Option<String>,
+
+    /// Write the results as a page that needs no network to a new file; - for standard output.
+    #[arg(long, value_name = "FILE", help_heading = "Results")]
+    html: Option<String>,
+
+    /// Objectives of each request; reported is the share and the rate of those that met all, such as
+    /// ttft:500ms,tpot:50ms,latency:10s.
+    #[arg(long, value_name = "NAME:TIME,...", value_parser = objectives, help_heading = "Results")]
+    goodput: Option<Objectives>,
+
+    /// End with code 1 where anything speaks against the numbers (the verdict at the end of the summary).
+    #[arg(long, help_heading = "Results")]
+    require_valid: bool,
+
+    /// A progress line on standard error after this many requests.
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 10,
+        value_parser = count,
+        help_heading = "Results"
+    )]
+    log_every_n_query: u64,
+
+    /// Progress lines on a terminal too, in place of the live view.
+    #[arg(long, help_heading = "Results")]
+    no_progress: bool,
+
+    /// Serve live figures for Prometheus at http://ADDR/metrics, such as 127.0.0.1:9464; port 0 is a free
+    /// one.
+    #[arg(long, value_name = "ADDR", value_parser = listen_address, help_heading = "Results")]
+    metrics_listen: Option<SocketAddr>,
+    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
+    #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
+    wandb_api_key: Option<Secret>,
+
+    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
+    #[arg(long, help_heading = "Results")]
+    wandb_offline: bool,
+
+    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
+    #[arg(
+        long,
+        conflicts_with_all = ["wandb_api_key", "wandb_offline"],
+        help_heading = "Results"
+    )]
+    no_wandb: bool,
+
+    /// Show requests and responses on standard error, credentials blanked.
+    #[arg(long, help_heading = "Results")]
+    debug: bool,
+
+    /// Do not keep compiled parsers for the next run.
+    #[arg(long, help_heading = "Client")]
+    no_compile_cache: bool,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
+}
+
+/// What was typed for `--save`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum SaveArgument {
+    /// There is no database.
+    None,
+    /// The run and its totals.
+    Summary,
+    /// The run, its totals, and a row for each request.
+    Full,
+}
+
+/// What was typed for `--transport`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Transport {
+    /// What measures best for the URL: `socket`, for http and https alike.
+    Auto,
+    /// HTTP/1.1; arrivals by the kernel's clock, and so right however busy this machine is.
+    Socket,
+    /// HTTP/1.1, and HTTP/2 where a TLS server offers it; arrivals as reads return.
+    Reqwest,
+}
+
+impl Transport {
+    /// What will carry requests.
+    pub(super) fn choice(self) -> TransportChoice {
+        match self {
+            Self::Auto | Self::Socket => TransportChoice::Socket,
+            Self::Reqwest => TransportChoice::Reqwest,
+        }
+    }
+}
+
+fn parser_help() -> String {
+    let names: Vec<&str> = builtin_names().collect();
+    format!(
+        "Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.\n\
+         Built in: {}.",
+        names.join(", ")
+    )
+}
+
+/// Runs `llmuses perf`.
+pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
+    let (plans, outputs) = arguments.into_plans()?;
+    let results = run_all(&plans, &outputs)?;
+    let complete = results.len() == plans.len();
+    Ok(if complete && results.iter().all(RunResult::is_good) {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    })
+}

@@ -1,0 +1,132 @@
+//! What can be wrong with what was typed.
+
+use llmuses_core::wandb::ApiKeyError;
+use llmuses_render::OutputError;
+use llmuses_workload::{DatasetError, TokenizerError};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What was typed cannot be done. Ends the program with code 2.
+#[derive(Debug, thiserror::Error)]
+pub enum UsageError {
+    /// The URL is none, or not one of a web service.
+    #[error("--url {text}: {reason}")]
+    Url {
+        /// What was typed.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Neither a prompt nor a data set.
+    #[error("there is nothing to send: give --prompt TEXT, or --dataset FILE")]
+    NoPrompts,
+    /// The file of `--prompt @FILE` cannot be read.
+    #[error("--prompt @{}", path.display())]
+    PromptFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// The tokenizer is not there.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// No such parser.
+    #[error(
+        "there is no parser `{name}`: it is neither a file nor one of the built-in parsers ({})",
+        known.join(", ")
+    )]
+    Parser {
+        /// What was typed.
+        name: String,
+        /// The built-in ones.
+        known: Vec<&'static str>,
+    },
+    /// A header that cannot be sent.
+    #[error("--headers {name}: {reason}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A key was given twice.
+    #[error("{flag} gives `{key}` twice")]
+    Twice {
+        /// The flag.
+        flag: &'static str,
+        /// The key.
+        key: String,
+    },
+    /// The length bounds leave nothing.
+    #[error(
+        "no prompt is longer than {min} and shorter than {max} characters at once: \
+         --min-prompt-length and --max-prompt-length leave nothing"
+    )]
+    Lengths {
+        /// The lower bound.
+        min: u64,
+        /// The upper bound.
+        max: u64,
+    },
+    /// Outputs that cannot go where they were sent.
+    #[error(transparent)]
+    Outputs(#[from] OutputError),
+    /// Every request would be of the warm-up.
+    #[error(
+        "--warmup {warmup} leaves nothing of -n {requests}: requests of the warm-up are among the -n"
+    )]
+    AllWarmup {
+        /// Requests of the warm-up.
+        warmup: u64,
+        /// All requests.
+        requests: u64,
+    },
+    /// The whole time would be warm-up.
+    #[error("--warmup {warmup:?} leaves nothing of --duration {duration:?}")]
+    LongWarmup {
+        /// The warm-up.
+        warmup: Duration,
+        /// The time for issuing requests.
+        duration: Duration,
+    },
+    /// Without end, and all at once.
+    #[error(
+        "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
+    )]
+    EndlessAtOnce,
+    /// The recorded response of `plugin check` cannot be read.
+    #[error("--responses {}: {source}", path.display())]
+    Responses {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The key of Weights & Biases is none. It is not shown.
+    #[error("{from}: {reason}")]
+    WandbKey {
+        /// The flag or the variable.
+        from: &'static str,
+        /// What is wrong with it.
+        reason: ApiKeyError,
+    },
+    /// The URL of Weights & Biases is none. It is not shown, since it may hold a password.
+    #[error("WANDB_BASE_URL: {reason}; without Weights & Biases, use --no-wandb")]
+    WandbBaseUrl {
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The database is there already.
+    #[error(
+        "{} is there already, and results are never overwritten: give another --name, or move it away",
+        path.display()
+    )]
+    DatabaseExists {
+        /// The file.
+        path: PathBuf,
+    },
+}

@@ -1,0 +1,380 @@
+//! `llmuses plugin check`: a parser at work, without a server. It is loaded under its bounds, makes a few
+//! bodies, and reads a response: a recorded one, or samples of the APIs that the built-in parsers know.
+
+use super::super::bounds::BoundsArguments;
+use super::super::perf::UsageError;
+use super::super::{Outcome, values};
+use clap::Args;
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
+use llmuses_plugin_host::{
+    BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
+};
+use llmuses_workload::{Dataset, HostTokenizer};
+use serde_json::{Map, Value};
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Bodies that are shown.
+const BODIES: u32 = 3;
+
+/// The longest part of a body that is shown, in characters.
+const BODY_CHARS: usize = 400;
+
+/// How often a response is read to tell what that costs.
+const READINGS: u32 = 200;
+
+/// The prompt where neither a prompt nor a data set is given.
+const SAMPLE_PROMPT: &str = "Say hello.";
+
+/// Responses as servers give them, one event a line.
+const SAMPLES: [(&str, &str); 2] = [
+    (
+        "OpenAI, streamed",
+        concat!(
+            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
+            "\n",
+            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}"#,
+            "\n",
+            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"."},"finish_reason":null}]}"#,
+            "\n",
+            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
+            "\n",
+            r#"{"id":"c","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#,
+        ),
+    ),
+    (
+        "DashScope, streamed",
+        concat!(
+            r#"{"output":{"choices":[{"message":{"role":"assistant","content":"Hello"},"finish_reason":"null"}]},"usage":{"input_tokens":9,"output_tokens":1,"total_tokens":10},"request_id":"r"}"#,
+            "\n",
+            r#"{"output":{"choices":[{"message":{"role":"assistant","content":"."},"finish_reason":"stop"}]},"usage":{"input_tokens":9,"output_tokens":2,"total_tokens":11},"request_id":"r"}"#,
+        ),
+    ),
+];
+
+/// Arguments of `llmuses plugin check`.
+#[derive(Debug, Args)]
+pub(super) struct CheckArguments {
+    /// Name of a built-in parser, or a .wasm file.
+    #[arg(value_name = "NAME|FILE")]
+    parser: String,
+
+    /// Data set to make requests of.
+    #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
+    dataset: Option<PathBuf>,
+
+    /// Prompt to make a request of [default: "Say hello.", where there is no data set]
+    #[arg(long, value_name = "TEXT")]
+    prompt: Option<String>,
+
+    /// Recorded response: one event a line, as the data of server-sent events; or one plain JSON body
+    /// over any number of lines [default: built-in samples, of which one must be readable]
+    #[arg(long, value_name = "FILE")]
+    responses: Option<PathBuf>,
+
+    /// Name of the model in the requests.
+    #[arg(long, default_value = "model")]
+    model: String,
+
+    /// Extra members of every request body, as in `llmuses perf`.
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::pair)]
+    parameters: Vec<values::Pair>,
+
+    /// Folder with tokenizer.json, or that file.
+    #[arg(long, value_name = "PATH")]
+    tokenizer_path: Option<PathBuf>,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
+}
+
+/// Runs `llmuses plugin check`.
+pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
+    let dataset = match &arguments.dataset {
+        Some(path) => Some(Arc::new(Dataset::open(path).map_err(UsageError::Dataset)?)),
+        None => None,
+    };
+    let tokenizer = match &arguments.tokenizer_path {
+        Some(path) => {
+            let path = HostTokenizer::find(path).map_err(UsageError::Tokenizer)?;
+            let tokenizer = HostTokenizer::load(&path).map_err(UsageError::Tokenizer)?;
+            Some(Arc::new(tokenizer) as Arc<dyn TokenCounter>)
+        }
+        None => None,
+    };
+    let parameters: Map<String, Value> = arguments
+        .parameters
+        .iter()
+        .map(|pair| (pair.key.clone(), values::parameter(&pair.value)))
+        .collect();
+    let responses = match &arguments.responses {
+        Some(path) => vec![(path.display().to_string(), recorded(path)?)],
+        None => SAMPLES
+            .iter()
+            .map(|(label, text)| ((*label).to_owned(), events(text)))
+            .collect(),
+    };
+
+    let began = Instant::now();
+    let parser = super::load(&arguments.parser, &arguments.bounds.into_bounds())?;
+    let info = parser.info();
+    println!(
+        "loaded {} {} within its bounds in {}",
+        info.name,
+        info.version,
+        shown(began.elapsed())
+    );
+    let check = Check {
+        parser: &parser,
+        context: InstanceContext {
+            dataset: dataset.clone().map(|dataset| dataset as _),
+            tokenizer,
+            debug: true,
+            seed: 0,
+        },
+        options: BuildOptions {
+            model: arguments.model,
+            prompt: match (&dataset, arguments.prompt) {
+                (Some(_), _) => None,
+                (None, prompt) => Some(prompt.unwrap_or_else(|| SAMPLE_PROMPT.to_owned())),
+            },
+            has_dataset: dataset.is_some(),
+            min_length: 0,
+            max_length: u64::MAX,
+            parameters: Value::Object(parameters).to_string(),
+        },
+    };
+    let (text, requests) = check.requests();
+    print!("{text}");
+    let bodies = match requests {
+        Ok(bodies) => bodies,
+        Err(error) => {
+            println!("FAILED: {error}");
+            return Ok(Outcome::Failed);
+        }
+    };
+    let request = bodies.first().map_or("{}", String::as_str);
+    let is_recorded = arguments.responses.is_some();
+    let mut readable = 0;
+    let mut broken = false;
+    for (label, response) in &responses {
+        let (text, reading) = check.response(label, response, request);
+        print!("{text}");
+        // A parser of another API may read a sample without making anything of it.
+        readable += usize::from(
+            reading
+                .as_ref()
+                .is_ok_and(|reading| is_recorded || !reading.outputs.is_empty()),
+        );
+        broken |= matches!(reading, Err(CallError::Broken { .. }));
+    }
+    let works = readable > 0 && !broken && !bodies.is_empty();
+    if works {
+        println!("it works");
+    } else if bodies.is_empty() {
+        println!("FAILED: it made no request");
+    } else if broken {
+        println!("FAILED: it broke");
+    } else {
+        println!("FAILED: it could read no response");
+    }
+    Ok(if works {
+        Outcome::Done
+    } else {
+        Outcome::Failed
+    })
+}
+
+/// A parser and what it is asked.
+struct Check<'a> {
+    parser: &'a Parser,
+    context: InstanceContext,
+    options: BuildOptions,
+}
+
+impl Check<'_> {
+    fn instance(&self) -> Result<ParserInstance, CallError> {
+        self.parser.instantiate(self.context.clone())
+    }
+
+    /// The first bodies, and what it cost to make them.
+    fn requests(&self) -> (String, Result<Vec<String>, CallError>) {
+        let mut text = String::new();
+        let result = self.make_requests(&mut text);
+        (text, result)
+    }
+
+    fn make_requests(&self, text: &mut String) -> Result<Vec<String>, CallError> {
+        let mut instance = self.instance()?;
+        let requests = instance.build_request(&self.options)?;
+        let mut bodies = Vec::new();
+        while bodies.len() < BODIES as usize {
+            let more = instance.next(requests, BODIES - bodies.len() as u32)?;
+            if more.is_empty() {
+                break;
+            }
+            bodies.extend(more);
+        }
+        let skipped = instance.skipped(requests)?;
+        instance.drop_requests(requests)?;
+        for (index, body) in bodies.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "request {}: {}", index + 1, cut(body));
+        }
+        for (reason, count) in &skipped {
+            let _ = writeln!(text, "passed over so far: {count} {reason}");
+        }
+        let _ = writeln!(text, "cost of requests: {}", cost(&instance));
+        Ok(bodies)
+    }
+
+    /// What it reads in a response, and what that costs.
+    fn response(
+        &self,
+        label: &str,
+        response: &ResponseLog,
+        request: &str,
+    ) -> (String, Result<Reading, CallError>) {
+        let mut text = String::new();
+        let result = self.instance().and_then(|mut instance| {
+            let read = |instance: &mut ParserInstance| {
+                instance.parse_responses(response, request, &self.options.parameters)
+            };
+            let reading = read(&mut instance)?;
+            for _ in 1..READINGS {
+                read(&mut instance)?;
+            }
+            let events = response.len();
+            let _ = writeln!(text, "response ({label}), {events} events:");
+            describe(&mut text, &reading, events);
+            let _ = writeln!(text, "  cost: {}", cost(&instance));
+            Ok(reading)
+        });
+        if let Err(error) = &result {
+            let _ = writeln!(text, "response ({label}): not read: {error}");
+        }
+        (text, result)
+    }
+}
+
+fn describe(text: &mut String, reading: &Reading, events: usize) {
+    let count = |count: Option<TokenCount>| match count {
+        Some(count) => format!("{}, counted by {}", count.tokens, count.source.as_str()),
+        None => "unknown".to_owned(),
+    };
+    let _ = writeln!(text, "  prompt tokens: {}", count(reading.prompt));
+    let _ = writeln!(text, "  completion tokens: {}", count(reading.completion));
+    let outputs: Vec<String> = reading.outputs.iter().map(u32::to_string).collect();
+    let _ = writeln!(
+        text,
+        "  events with output: {} of {events} ({})",
+        outputs.len(),
+        cut(&outputs.join(", "))
+    );
+    for (name, value) in &reading.metrics {
+        let _ = writeln!(text, "  {name}: {value}");
+    }
+    if reading.metrics_cut > 0 {
+        let _ = writeln!(
+            text,
+            "  and {} further figures, which a run leaves out",
+            reading.metrics_cut
+        );
+    }
+}
+
+/// A recorded response: where every line is a JSON value of its own, an event each; else one body.
+fn recorded(path: &Path) -> Result<ResponseLog, UsageError> {
+    let text = std::fs::read_to_string(path).map_err(|source| UsageError::Responses {
+        path: path.to_owned(),
+        source,
+    })?;
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let is_json = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
+    let is_stream = lines().count() > 1
+        && lines()
+            .map(data)
+            .all(|line| line == "[DONE]" || is_json(line));
+    if is_stream {
+        return Ok(events(&text));
+    }
+    let mut log = ResponseLog::default();
+    // Refused only beyond what a run takes of a response; then it is read as the run would read it.
+    let _ = log.push(text.as_bytes(), Moment::default());
+    Ok(log)
+}
+
+/// One event a line.
+fn events(text: &str) -> ResponseLog {
+    let mut log = ResponseLog::default();
+    log.set_streamed();
+    let lines = text
+        .lines()
+        .map(data)
+        .filter(|line| !line.is_empty() && *line != "[DONE]");
+    for line in lines {
+        // As above.
+        let _ = log.push(line.as_bytes(), Moment::default());
+    }
+    log
+}
+
+/// The data of a line that may have been copied off the wire.
+fn data(line: &str) -> &str {
+    line.strip_prefix("data:").unwrap_or(line).trim()
+}
+
+fn cost(instance: &ParserInstance) -> String {
+    let cost = instance.cost();
+    let mean = cost.mean().unwrap_or_default();
+    format!("{} calls, {} each", cost.calls, shown(mean))
+}
+
+fn shown(time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    if seconds < 1e-3 {
+        format!("{:.1} µs", seconds * 1e6)
+    } else if seconds < 1.0 {
+        format!("{:.1} ms", seconds * 1e3)
+    } else {
+        format!("{seconds:.1} s")
+    }
+}
+
+/// Text of a parser on one line, and no more of it than is of use.
+fn cut(text: &str) -> String {
+    let clean = |text: &str| text.replace(char::is_control, " ");
+    match text.char_indices().nth(BODY_CHARS) {
+        Some((end, _)) => format!("{}… ({} bytes)", clean(&text[..end]), text.len()),
+        None => clean(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recorded_response_is_a_stream_or_one_body() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("response");
+        for (text, events, streamed) in [
+            (
+                "data: {\"a\":1}\n\ndata: {\"b\":2}\n\ndata: [DONE]\n",
+                2,
+                true,
+            ),
+            ("{\"a\":1}\n{\"b\":2}\n", 2, true),
+            ("{\n  \"a\": 1\n}\n", 1, false),
+            ("{\"a\":1}", 1, false),
+            ("not json\n", 1, false),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let log = recorded(&path).unwrap();
+            assert_eq!((log.len(), log.is_streamed()), (events, streamed), "{text}");
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! `llmuses plugin new`: makes the folder of a new parser out of the templates in `plugins/templates`, which
+//! are embedded here together with the contract and, for Rust, the kit.
+
+use clap::{Args, ValueEnum};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What stands in a template for the name of the parser: in texts, and in names of files.
+const PLACEHOLDER: &str = "my_parser";
+
+/// The same in the form of a type.
+const TYPE_PLACEHOLDER: &str = "MyParser";
+
+/// The longest name. File systems, registries and messages take it.
+const LONGEST_NAME: usize = 64;
+
+/// Names that something else has: words of the languages, files and modules of the templates, and modules of
+/// Python's and crates of Rust's own that a parser of that name would hide.
+const TAKEN: &str = "abstract alloc and as assert async asyncio await become box break case class collections \
+     component const continue copy core crate dataclasses debugger def default del delete do dyn elif \
+     else enum eval examples except export extends extern false final finally fn for from function \
+     gen global if impl import in inspect instanceof io is json lambda let llmuses_plugin logging \
+     loop macro match math mod move mut new node_modules nonlocal not null operator or os override \
+     pass poll_loop priv proc_macro pub queue raise random re ref return select self src static std \
+     string struct super switch sys target test tests this time token tokenize traceback trait true \
+     try type typeof types typing union unittest unsafe unsized use var vendor virtual void where \
+     while wit wit_world with yield";
+
+/// A file of a new folder.
+#[derive(Debug, Clone, Copy)]
+struct File {
+    /// Where it goes, with slashes.
+    path: &'static str,
+    content: &'static str,
+}
+
+/// Files of the repository: each is embedded from `FROM/PATH`, and goes to `TO/PATH`.
+macro_rules! files {
+    ($from:literal => $to:literal: $($path:literal)*) => {
+        &[$(File {
+            path: concat!($to, $path),
+            content: include_str!(concat!("../../../../../", $from, $path)),
+        }),*]
+    };
+}
+
+/// What every folder gets.
+const COMMON: &[&[File]] = &[
+    files!("wit/" => "wit/": "perf-plugin.wit"),
+    files!("plugins/templates/" => "": "questions.jsonl"),
+];
+
+const RUST: &[&[File]] = &[
+    files!("plugins/templates/rust/" => "":
+        ".cargo/config.toml" ".gitignore" "Cargo.toml" "README.md" "rust-toolchain.toml" "src/lib.rs"
+        "vendor/llmuses-plugin/Cargo.toml"
+    ),
+    // Cargo drops what a parser does not need; what is left has the versions that this program was tested with.
+    files!("" => "": "Cargo.lock"),
+    files!("" => "vendor/llmuses-plugin/": "LICENSE"),
+    files!("plugins/sdk/" => "vendor/llmuses-plugin/":
+        "README.md" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
+        "src/dataset/tests.rs" "src/export.rs" "src/host.rs" "src/json.rs" "src/lib.rs" "src/message.rs"
+        "src/openai.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
+        "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
+    ),
+];
+
+const PYTHON: &[&[File]] = &[files!("plugins/templates/python/" => "":
+    ".gitignore" "README.md" "component.py" "examples/dashscope.py" "llmuses_plugin.py" "my_parser.py"
+    "requirements.txt" "test_my_parser.py"
+)];
+
+const JS: &[&[File]] = &[files!("plugins/templates/js/" => "":
+    ".gitignore" "README.md" "component.js" "llmuses_plugin.js" "my_parser.js" "my_parser.test.js"
+    "package.json"
+)];
+
+/// A language that there is a template for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Language {
+    Rust,
+    Python,
+    Js,
+}
+
+impl Language {
+    fn files(self) -> impl Iterator<Item = &'static File> {
+        let own = match self {
+            Self::Rust => RUST,
+            Self::Python => PYTHON,
+            Self::Js => JS,
+        };
+        COMMON.iter().chain(own).copied().flatten()
+    }
+}
+
+/// Arguments of `llmuses plugin new`.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct NewArguments {
+    /// Language to write the parser in.
+    #[arg(long, value_enum)]
+    lang: Language,
+
+    /// Name of the parser and of its folder: small letters, digits and underscores.
+    name: String,
+
+    /// Where the folder is made.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    into: PathBuf,
+}
+
+/// The folder of a new parser could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum NewError {
+    /// The name is not one that a crate, a module and a package can have.
+    #[error("`{name}` cannot be the name of a parser: {reason}")]
+    Name {
+        /// What was given.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There is something of that name already.
+    #[error("{} exists already; nothing was changed", .0.display())]
+    Exists(PathBuf),
+    /// It could not be written.
+    #[error("{}: {source}", path.display())]
+    Write {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+impl NewError {
+    /// Whether what was typed is at fault.
+    pub fn is_usage(&self) -> bool {
+        matches!(self, Self::Name { .. } | Self::Exists(_))
+    }
+}
+
+/// Makes the folder, says what to type next, and returns where it is.
+pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
+    check_name(&arguments.name)?;
+    let folder = arguments.into.join(&arguments.name);
+    fs::create_dir(&folder).map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => NewError::Exists(folder.clone()),
+        _ => NewError::Write {
+            path: folder.clone(),
+            source,
+        },
+    })?;
+    if let Err(error) = fill(&folder, arguments.lang, &arguments.name) {
+        // Half a parser is of no use; the folder is this call's own.
+        let _ = fs::remove_dir_all(&folder);
+        return Err(error);
+    }
+    println!("{}", next_steps(&folder, arguments.lang, &arguments.name));
+    Ok(folder)
+}
+
+/// Refuses names that are none everywhere: for a crate, a module of Python, a package of npm and a file.
+fn check_name(name: &str) -> Result<(), NewError> {
+    let reason = if name.is_empty() {
+        "it is empty".to_owned()
+    } else if name.len() > LONGEST_NAME {
+        format!("it is longer than {LONGEST_NAME} characters")
+    } else if !name.starts_with(|first: char| first.is_ascii_lowercase()) {
+        "it does not begin with a small letter, a to z".to_owned()
+    } else if let Some(other) = name
+        .chars()
+        .find(|c| !matches!(c, 'a'..='z' | '0'..='9' | '_'))
+    {
+        format!(
+            "{} is none of small letters, digits and underscores",
+            match other {
+                ' '..='~' => format!("`{other}`"),
+                _ => other.escape_unicode().to_string(),
+            }
+        )
+    } else if TAKEN.split_whitespace().any(|taken| taken == name) {
+        "it means something else already, in Rust, Python, JavaScript or the template".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(NewError::Name {
+        // Whatever was typed must not reach the terminal as it is.
+        name: name.chars().flat_map(char::escape_debug).collect(),
+        reason,
+    })
+}
+
+fn fill(folder: &Path, language: Language, name: &str) -> Result<(), NewError> {
+    for file in language.files() {
+        let path = folder.join(named(file.path, name));
+        let failed = |source| NewError::Write {
+            path: path.clone(),
+            source,
+        };
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(failed)?;
+        }
+        fs::write(&path, named(file.content, name)).map_err(failed)?;
+    }
+    Ok(())
+}
+
+/// A text of a template with the name of the parser in its places.
+fn named(text: &str, name: &str) -> String {
+    text.replace(PLACEHOLDER, name)
+        .replace(TYPE_PLACEHOLDER, &type_name(name))
+}
+
+/// The name in the form of a type: `my_parser` becomes `MyParser`.
+fn type_name(name: &str) -> String {
+    name.split('_')
+        .flat_map(|word| {
+            let mut characters = word.chars();
+            let first = characters.next().map(|first| first.to_ascii_uppercase());
+            first.into_iter().chain(characters)
+        })
+        .collect()
+}
+
+/// The commands of the folder's README: its first block of them.
+fn commands(language: Language, name: &str) -> String {
+    let readme = language.files().find(|file| file.path == "README.md");
+    let block = readme
+        .and_then(|readme| readme.content.split("```sh\n").nth(1))
+        .and_then(|rest| rest.split("```").next());
+    named(block.unwrap_or_default(), name)
+}
+
+fn next_steps(folder: &Path, language: Language, name: &str) -> String {
+    let commands: String = commands(language, name)
+        .lines()
+        .map(|line| format!("    {line}\n"))
+        .collect();
+    format!(
+        "made {0}; next, as its README.md says:\n\n    cd {0}\n{commands}",
+        folder.display()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    const LANGUAGES: [Language; 3] = [Language::Rust, Language::Python, Language::Js];
+
+    fn repository() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    }
+
+    fn make(into: &Path, lang: Language, name: &str) -> Result<PathBuf, NewError> {
+        execute(&NewArguments {
+            lang,
+            name: name.to_owned(),
+            into: into.to_owned(),
+        })
+    }
+
+    /// All files under a folder, as paths with slashes, but for what builds and editors leave.
+    fn files_under(folder: &Path) -> BTreeSet<String> {
+        fn walk(folder: &Path, prefix: &str, found: &mut BTreeSet<String>) {
+            for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+                let name = entry.file_name().into_string().unwrap();
+                if ["target", "__pycache__", "node_modules", ".venv"].contains(&name.as_str()) {
+                    continue;
+                }
+                let path = format!("{prefix}{name}");
+                if entry.file_type().unwrap().is_dir() {
+                    walk(&entry.path(), &format!("{path}/"), found);
+                } else {
+                    found.insert(path);
+                }
+            }
+        }
+        let mut found = BTreeSet::new();
+        walk(folder, "", &mut found);
+        found
+    }
+
+    #[test]
+    fn a_folder_has_every_file_with_the_name_in_its_places() {
+        let home = tempfile::tempdir().unwrap();
+        for lang in LANGUAGES {
+            let name = format!("asks_{lang:?}").to_lowercase();
+            let folder = make(home.path(), lang, &name).unwrap();
+            assert_eq!(folder, home.path().join(&name));
+            let files = files_under(&folder);
+            assert_eq!(files.len(), lang.files().count());
+            for file in ["README.md", "questions.jsonl", "wit/perf-plugin.wit"] {
+                assert!(files.contains(file), "{file}");
+            }
+            for file in files {
+                let text = fs::read_to_string(folder.join(&file)).unwrap();
+                assert!(!file.contains(PLACEHOLDER), "{file}");
+                assert!(!text.contains(PLACEHOLDER), "{file}");
+                assert!(!text.contains(TYPE_PLACEHOLDER), "{file}");
+            }
+        }
+        let lib = fs::read_to_string(home.path().join("asks_rust/src/lib.rs")).unwrap();
+        assert!(lib.contains("export_parser!(AsksRust);"));
+    }
+
+    #[test]
+    fn the_lists_have_every_file_of_the_templates_and_of_the_kit() {
+        let templates = repository().join("plugins/templates");
+        for (lang, name) in [
+            (Language::Rust, "rust"),
+            (Language::Python, "python"),
+            (Language::Js, "js"),
+        ] {
+            let listed: BTreeSet<String> = lang.files().map(|file| file.path.to_owned()).collect();
+            for file in files_under(&templates.join(name)) {
+                assert!(listed.contains(&file), "{name}/{file} is not embedded");
+            }
+        }
+        let listed: BTreeSet<&str> = Language::Rust.files().map(|file| file.path).collect();
+        for file in files_under(&repository().join("plugins/sdk/src")) {
+            let path = format!("vendor/llmuses-plugin/src/{file}");
+            assert!(listed.contains(path.as_str()), "{file} is not embedded");
+        }
+    }
+
+    #[test]
+    fn the_copy_of_the_kit_has_the_dependencies_of_the_kit() {
+        let read = |path: &str| fs::read_to_string(repository().join(path)).unwrap();
+        let dependencies = |text: &str, section: &str| -> BTreeSet<String> {
+            text.split_once(section)
+                .map(|(_, rest)| rest.split("\n[").next().unwrap_or(rest).to_owned())
+                .unwrap_or_default()
+                .lines()
+                .filter_map(|line| line.split_once(" = "))
+                .map(|(name, _)| name.to_owned())
+                .collect()
+        };
+        let version = |text: &str, name: &str| {
+            text.lines()
+                .find(|line| line.starts_with(&format!("{name} = ")))
+                .and_then(|line| line.split('"').nth(1))
+                .map(str::to_owned)
+        };
+        let copy = read("plugins/templates/rust/vendor/llmuses-plugin/Cargo.toml");
+        let workspace = read("Cargo.toml");
+        let names = dependencies(&copy, "[dependencies]");
+        assert_eq!(
+            names,
+            dependencies(&read("plugins/sdk/Cargo.toml"), "[dependencies]")
+        );
+        for name in names {
+            let wanted = version(&workspace, &name);
+            assert!(wanted.is_some(), "{name}");
+            assert_eq!(version(&copy, &name), wanted, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_to_type_next_is_two_commands() {
+        for lang in LANGUAGES {
+            assert_eq!(commands(lang, "asks").lines().count(), 2, "{lang:?}");
+        }
+        assert_eq!(
+            next_steps(Path::new("x/asks"), Language::Js, "asks"),
+            "made x/asks; next, as its README.md says:\n\n    cd x/asks\n    npm install\n    npm run build\n"
+        );
+    }
+
+    #[test]
+    fn names_that_are_none_are_refused_with_the_reason() {
+        let home = tempfile::tempdir().unwrap();
+        let long = "a".repeat(LONGEST_NAME + 1);
+        for (name, reason) in [
+            ("", "empty"),
+            (long.as_str(), "longer"),
+            ("7up", "begin"),
+            ("_a", "begin"),
+            ("Asks", "begin"),
+            ("asks-twice", "`-`"),
+            ("asks/../twice", "`/`"),
+            ("asks.py", "`.`"),
+            ("frage_ü", "\\u{fc}"),
+            ("a\u{1b}[2J", "\\u{1b}"),
+            ("match", "means something else"),
+            ("json", "means something else"),
+        ] {
+            let error = make(home.path(), Language::Rust, name).unwrap_err();
+            let text = error.to_string();
+            assert!(matches!(error, NewError::Name { .. }), "{text}");
+            assert!(text.contains(reason), "{text}");
+            assert!(!text.contains('\u{1b}'));
+        }
+        assert!(files_under(home.path()).is_empty());
+        assert!(check_name("asks_2_b").is_ok());
+    }
+
+    #[test]
+    fn what_is_there_is_left_alone() {
+        let home = tempfile::tempdir().unwrap();
+        fs::write(home.path().join("asks"), "mine").unwrap();
+        let error = make(home.path(), Language::Python, "asks").unwrap_err();
+        assert!(matches!(error, NewError::Exists(_)), "{error}");
+        let kept = fs::read_to_string(home.path().join("asks")).unwrap();
+        assert_eq!(kept, "mine");
+    }
+
+    #[test]
+    fn a_place_that_is_not_there_is_named() {
+        let home = tempfile::tempdir().unwrap();
+        let error = make(&home.path().join("nowhere"), Language::Js, "asks").unwrap_err();
+        assert!(error.to_string().contains("nowhere"), "{error}");
+    }
+}

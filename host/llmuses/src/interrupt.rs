@@ -1,0 +1,56 @@
+//! Ctrl-C, and the polite end that other programs ask for: the first asks the run to end early, the
+//! second ends the program at once.
+
+use llmuses_observe::terminal;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The exit code of a program that a second Ctrl-C ended, by the custom of shells: 128 and SIGINT.
+const EXIT_CODE_INTERRUPTED: i32 = 130;
+
+/// The flag that the first signal sets; the second one ends the program. The signals are watched from
+/// the first call on, and every call gives the same flag.
+///
+/// # Errors
+/// Where the signals cannot be watched.
+pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
+    static FLAG: Mutex<Option<Arc<AtomicBool>>> = Mutex::new(None);
+    let mut slot = FLAG.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*slot {
+        Some(flag) => Ok(Arc::clone(flag)),
+        None => {
+            let flag = Arc::new(AtomicBool::new(false));
+            watch(Arc::clone(&flag))?;
+            Ok(Arc::clone(slot.insert(flag)))
+        }
+    }
+}
+
+/// Has a write fail that would make a file larger than this user may have, instead of the program being
+/// killed for it: whoever wrote says what was lost, and the run goes on.
+pub fn outlive_full_files() {
+    // SAFETY: the call sets a disposition that the system knows, and no code of ours runs in a handler.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+    }
+}
+
+fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    std::thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(move || {
+            for _ in signals.forever() {
+                if interrupted.swap(true, Ordering::Relaxed) {
+                    terminal::leave("ended at once; what was stored so far is kept");
+                    std::process::exit(EXIT_CODE_INTERRUPTED);
+                }
+                terminal::say(
+                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)",
+                );
+            }
+        })?;
+    Ok(())
+}

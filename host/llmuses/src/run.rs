@@ -1,0 +1,418 @@
+//! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
+//! statistics, database and report wired together; result out.
+
+mod logging;
+mod pipeline;
+mod preparation;
+mod running;
+
+use logging::Logging;
+use pipeline::Pipeline;
+use preparation::Preparation;
+use running::{Collected, Destinations};
+
+pub use preparation::load_parser;
+
+use crate::interrupt;
+use llmuses_core::clock::Clock;
+use llmuses_core::plan::{Plan, Save};
+use llmuses_observe::live::Board;
+use llmuses_observe::metrics::{About, Exporter, MetricsError};
+use llmuses_observe::terminal::{self, View};
+use llmuses_plugin_host::parse::ParseError;
+use llmuses_plugin_host::{CallError, LoadError};
+use llmuses_render::html::report_page;
+use llmuses_render::report;
+use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets};
+use llmuses_stats::{
+    Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json,
+};
+use llmuses_store::results::{StoredRun, document};
+use llmuses_store::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
+use llmuses_transport::capacity::CapacityError;
+use llmuses_transport::socket::TlsError;
+use llmuses_transport::worker::WorkerError;
+use llmuses_workload::{DatasetError, SourceError, TokenizerError};
+use serde_json::Value;
+use std::cell::Cell;
+use std::net::SocketAddr;
+
+/// There can be no run.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// More connections than this machine holds.
+    #[error(transparent)]
+    Capacity(#[from] CapacityError),
+    /// The WebAssembly engine does not run here.
+    #[error("the WebAssembly engine could not be set up: {0}")]
+    Engine(String),
+    /// The parser cannot be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The parser broke before the first request.
+    #[error(transparent)]
+    Parser(#[from] CallError),
+    /// The tokenizer cannot be used.
+    #[error(transparent)]
+    Tokenizer(#[from] TokenizerError),
+    /// The data set cannot be read.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// No request can be made.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// TLS cannot be set up.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A client thread cannot be started.
+    #[error(transparent)]
+    Worker(#[from] WorkerError),
+    /// A parser thread cannot be started.
+    #[error(transparent)]
+    Parse(#[from] ParseError),
+    /// The database cannot be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+    /// A file for results cannot be made.
+    #[error(transparent)]
+    Output(OutputError),
+    /// The run is over, and its results could not be written.
+    #[error(transparent)]
+    Results(OutputError),
+    /// Live figures cannot be served.
+    #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    /// It was interrupted before it began.
+    #[error("interrupted before the first request")]
+    Interrupted,
+    /// The system gives no thread, or does not let signals be watched.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[from] std::io::Error),
+}
+
+impl RunError {
+    /// Whether what was typed is at fault, rather than the run.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) | Self::Output(_) => true,
+            Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
+            Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
+            Self::Sink(error) => matches!(
+                error,
+                SinkError::Exists { .. } | SinkError::NoFolder { .. } | SinkError::Create { .. }
+            ),
+            _ => false,
+        }
+    }
+}
+
+/// What a run gave.
+#[derive(Debug)]
+pub struct RunResult {
+    /// Totals and histograms.
+    pub statistics: RunStatistics,
+    /// What the totals do not know.
+    pub circumstances: Circumstances,
+    /// What speaks against the numbers.
+    pub doubts: Vec<Doubt>,
+    /// Whether any doubt makes the run a failed one.
+    pub valid_required: bool,
+    /// What became of the rows. `None` where none were to be kept.
+    pub stored: Option<SinkSummary>,
+    /// The run as it stands in a database, or would stand there.
+    pub record: StoredRun,
+}
+
+/// Where results and live figures go beside the database and the summary.
+#[derive(Debug, Clone, Default)]
+pub struct Outputs {
+    /// Files, or standard output.
+    pub targets: Targets,
+    /// The address at which Prometheus gets live figures.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Those who look on while a run goes on.
+#[derive(Debug, Default)]
+struct Onlookers {
+    csv: Option<CsvFile>,
+    board: Option<Board>,
+}
+
+impl RunResult {
+    /// Whether the run was carried out: not ended early, at least one request succeeded, every row was
+    /// kept, and nothing speaks against the numbers where that was required.
+    pub fn is_good(&self) -> bool {
+        if self.valid_required && !self.doubts.is_empty() {
+            return false;
+        }
+        !self.circumstances.interrupted
+            && self.circumstances.stop_reason.is_none()
+            && self.statistics.counts().succeeded > 0
+            && self
+                .stored
+                .as_ref()
+                .is_none_or(|stored| stored.not_kept == 0)
+    }
+}
+
+/// Carries out a plan: progress goes to standard error, the summary to standard output.
+///
+/// # Errors
+/// Why there could be no run. A run that began always gives a result, whatever became of it.
+pub fn run(plan: Plan) -> Result<RunResult, RunError> {
+    let logging_failed = Cell::new(false);
+    let (result, logging) = one(&plan, &Onlookers::default(), &logging_failed)?;
+    end_logging(logging, &result);
+    Ok(result)
+}
+
+/// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
+/// interrupted: nobody who ends one run wants the next.
+///
+/// # Errors
+/// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
+/// the results of those before it are written all the same.
+pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+    let board = outputs.metrics.map(|_| Board::default());
+    // Before anything else is made, and until all is over.
+    let _exporter = match (plans.first(), outputs.metrics, &board) {
+        (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
+        _ => None,
+    };
+    let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
+    let (json, html) = (files.json, files.html);
+    let csv = match files.csv.map(CsvFile::start).transpose() {
+        Ok(csv) => csv,
+        Err(error) => {
+            json.into_iter().chain(html).for_each(NewFile::discard);
+            return Err(error.into());
+        }
+    };
+    let onlookers = Onlookers { csv, board };
+    // Whether Weights & Biases has failed one of the runs.
+    let logging_failed = Cell::new(false);
+    let mut results: Vec<RunResult> = Vec::new();
+    let mut failure = None;
+    let mut last_logging = None;
+    for plan in plans {
+        // The next load waits for what is still to be logged of this one; what follows the last load does not.
+        if let Some(result) = results.last() {
+            end_logging(last_logging.take(), result);
+        }
+        match one(plan, &onlookers, &logging_failed) {
+            Ok((result, logging)) => {
+                let interrupted = result.circumstances.interrupted;
+                results.push(result);
+                last_logging = logging;
+                if interrupted {
+                    break;
+                }
+            }
+            Err(error) => {
+                failure = Some(error);
+                break;
+            }
+        }
+    }
+    if results.is_empty()
+        && let Some(error) = failure
+    {
+        json.into_iter().chain(html).for_each(NewFile::discard);
+        onlookers.csv.into_iter().for_each(CsvFile::discard);
+        return Err(error);
+    }
+    if plans.len() > 1 {
+        tell_sweep(plans, &results);
+    }
+    let write = || {
+        if let Some(csv) = onlookers.csv {
+            csv.finish()?;
+        }
+        let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
+        if let Some(json) = json {
+            json.write(&format!("{:#}\n", document(&runs)))?;
+        }
+        if let Some(html) = html {
+            html.write(&report_page(&runs))?;
+        }
+        Ok(())
+    };
+    let written = write().map_err(RunError::Results);
+    if let Some(result) = results.last() {
+        end_logging(last_logging, result);
+    }
+    match failure {
+        Some(error) => Err(error),
+        None => written.map(|()| results),
+    }
+}
+
+/// Ends what is logged of a run. Last of all, when everything else is stored and said: this may wait for
+/// somebody else's service.
+fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
+    if let (Some(logging), Some(totals)) = (logging, &result.record.totals) {
+        logging.end(totals, result.is_good());
+    }
+}
+
+/// Serves live figures, and says where.
+fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, MetricsError> {
+    let exporter = Exporter::start(address, About::of(plan), board.clone())?;
+    if !plan.quiet {
+        terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
+    }
+    Ok(exporter)
+}
+
+/// Prints the loads side by side, and which of them were not run.
+fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
+    let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
+        return;
+    };
+    let loads: Vec<_> = plans
+        .iter()
+        .zip(results)
+        .map(|(plan, result)| (plan.arrivals, &result.statistics, result.doubts.len()))
+        .collect();
+    let mut summary = format!("\n{}", report::sweep_summary(&loads));
+    if results.len() < plans.len() {
+        let missing: Vec<String> = plans[results.len()..]
+            .iter()
+            .map(|plan| plan.arrivals.name())
+            .collect();
+        summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
+    }
+    if first.summary_to_stderr {
+        eprint!("{summary}");
+    } else {
+        print!("{summary}");
+    }
+}
+
+/// Carries out one plan. What is logged of it is still to be ended.
+fn one<'a>(
+    plan: &Plan,
+    onlookers: &Onlookers,
+    logging_failed: &'a Cell<bool>,
+) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
+    let (prepared, source) = Preparation::of(plan)?;
+    let clock = Clock::start();
+    let origin = Origin::of(&plan.arrivals);
+    let interrupted = interrupt::flag()?;
+    let record = prepared.record(plan, clock, origin);
+    // Before connections are opened: that it cannot be written must not be found out later.
+    let database = match plan.save {
+        Save::Nothing => None,
+        Save::Summary | Save::Full if plan.run == 1 => {
+            Some(Database::create(&plan.database, &record)?)
+        }
+        Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
+    };
+    if !plan.quiet {
+        let parser = prepared.parser.info();
+        terminal::say(report::opening(plan, [&parser.name, &parser.version]));
+    }
+    let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
+        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+    let pipeline = match begun {
+        Ok(pipeline) => pipeline,
+        Err(error) => {
+            // No request was sent. An empty file would be in the way of the next attempt.
+            if let Some(database) = database {
+                database.discard();
+            }
+            return Err(error);
+        }
+    };
+    let watched = plan.live_view.filter(|_| !plan.quiet);
+    let board = onlookers
+        .board
+        .clone()
+        .or_else(|| watched.map(|_| Board::default()));
+    // Where there is no thread for a view, there are lines.
+    let view = watched
+        .zip(board.clone())
+        .and_then(|(look, board)| View::start(board, look).ok());
+    let destinations = Destinations {
+        rows: database.as_ref().filter(|_| plan.save == Save::Full),
+        csv: onlookers.csv.as_ref(),
+        board,
+        progress_lines: !plan.quiet && view.is_none(),
+    };
+    let mut logging = Logging::begin(plan, &record, logging_failed);
+    let collected = pipeline.collect(
+        plan,
+        &prepared,
+        destinations,
+        origin,
+        &interrupted,
+        logging.as_mut(),
+    );
+    // What follows is for the place where it stood.
+    drop(view);
+    match finish(plan, record, database, collected) {
+        Ok(result) => Ok((result, logging)),
+        Err(error) => {
+            if let Some(logging) = logging {
+                logging.end(&Value::Null, false);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Judges, stores the end, and prints the summary.
+fn finish(
+    plan: &Plan,
+    record: RunRecord,
+    database: Option<Database>,
+    collected: Collected,
+) -> Result<RunResult, RunError> {
+    let Collected {
+        statistics,
+        circumstances,
+    } = collected;
+    let doubts = judge(&statistics, &circumstances);
+    let state = if circumstances.interrupted {
+        RunState::Interrupted
+    } else if circumstances.stop_reason.is_some() || statistics.counts().succeeded == 0 {
+        RunState::Failed
+    } else {
+        RunState::Finished
+    };
+    let finished = FinishedRun {
+        finished: record.clock.now(),
+        state,
+        totals: totals_json(&statistics, &circumstances),
+        verdict: verdict_json(&doubts),
+        summary: report::summary(&statistics, &circumstances, &plan.arrivals, &doubts),
+    };
+    let stored = database.map(|database| database.finish(&finished));
+    if !plan.quiet {
+        if plan.summary_to_stderr {
+            eprint!("{}", finished.summary);
+        } else {
+            print!("{}", finished.summary);
+        }
+        if let Some(line) = report::nothing_succeeded(&doubts) {
+            eprintln!("{line}");
+        }
+    }
+    let stored = stored.transpose()?;
+    // Of a sweep, the last run says where the results of all are.
+    if let Some(stored) = &stored
+        && !plan.quiet
+        && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
+    {
+        eprint!("{}", report::closing(stored));
+    }
+    Ok(RunResult {
+        record: StoredRun::of(&record, &finished, stored.as_ref()),
+        statistics,
+        circumstances,
+        doubts,
+        valid_required: plan.require_valid,
+        stored,
+    })
+}

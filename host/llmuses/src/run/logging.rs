@@ -1,0 +1,218 @@
+//! What of a run goes to Weights & Biases: a row each second, configuration and summary.
+
+use llmuses_core::plan::Plan;
+use llmuses_core::words::counted;
+use llmuses_observe::terminal;
+use llmuses_observe::wandb::{Wandb, WandbReport};
+use llmuses_render::report::Progress;
+use llmuses_store::sink::RunRecord;
+use serde_json::{Map, Value, json};
+use std::cell::Cell;
+use std::time::{Duration, Instant};
+
+/// From one row to the next.
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// A run that is being logged.
+pub(super) struct Logging<'a> {
+    wandb: Wandb,
+    /// Whether logging has failed: to be known to the next run of a sweep.
+    failed: &'a Cell<bool>,
+    next: Instant,
+    /// Whether it was said where the run can be seen.
+    told_url: bool,
+    /// Whether it was said that logging does not work: it is said once.
+    told_trouble: bool,
+}
+
+impl<'a> Logging<'a> {
+    /// Begins, where the plan wants it and it has not failed before: one warning and one wait at the end
+    /// are enough for a sweep. `record`: what is known of the run.
+    pub(super) fn begin(plan: &Plan, record: &RunRecord, failed: &'a Cell<bool>) -> Option<Self> {
+        let settings = plan.wandb.clone().filter(|_| !failed.get())?;
+        Some(Self {
+            wandb: Wandb::start(settings, config(record)),
+            failed,
+            next: Instant::now() + INTERVAL,
+            told_url: false,
+            told_trouble: false,
+        })
+    }
+
+    /// Logs a row if it is time for one, and says what there is to say.
+    pub(super) fn tick(&mut self, figures: impl FnOnce() -> Progress) {
+        if Instant::now() < self.next {
+            return;
+        }
+        // Not `next + INTERVAL`: after a stop, of the whole machine for instance, one row is enough.
+        self.next = Instant::now() + INTERVAL;
+        self.wandb.log(row(&figures()));
+        if !self.told_url
+            && let Some(url) = self.wandb.url()
+        {
+            self.told_url = true;
+            terminal::say(format!("Weights & Biases: {url}"));
+        }
+        if !self.told_trouble
+            && let Some(trouble) = self.wandb.trouble()
+        {
+            self.told_trouble = true;
+            terminal::say(format!("warning: {trouble}"));
+        }
+    }
+
+    /// Logs the last row.
+    pub(super) fn last(&mut self, figures: &Progress) {
+        self.wandb.log(row(figures));
+    }
+
+    /// Ends it, with the totals as the summary.
+    pub(super) fn end(self, totals: &Value, is_good: bool) {
+        let mut summary = Map::new();
+        flatten("", totals, &mut summary);
+        let report = self.wandb.finish(summary, i32::from(!is_good));
+        if !self.told_trouble
+            && let Some(trouble) = &report.trouble
+        {
+            eprintln!("warning: {trouble}");
+        }
+        self.failed.set(report.trouble.is_some());
+        eprintln!("{}", closing(&report));
+    }
+}
+
+fn closing(report: &WandbReport) -> String {
+    let mut line = format!("Weights & Biases: {}", counted(report.logged, "row"));
+    if report.dropped > 0 {
+        line += &format!(", {} lost", report.dropped);
+    }
+    if report.repeated > 0 {
+        line += &format!(", {} repeated", counted(report.repeated, "request"));
+    }
+    if let Some(url) = &report.url {
+        line += &format!(" at {url}");
+    }
+    if let Some(folder) = &report.folder {
+        line += &format!("; to send them: wandb sync {}", folder.display());
+    }
+    line
+}
+
+/// The figures of a progress line under the names that they have there, those that are known.
+fn row(figures: &Progress) -> Map<String, Value> {
+    let known = |value: Option<f64>| value.map(|value| json!(value));
+    [
+        ("Time", known(figures.time)),
+        ("concurrency", Some(json!(figures.concurrency))),
+        ("completed", Some(json!(figures.completed))),
+        ("succeed", Some(json!(figures.succeeded))),
+        ("failed", Some(json!(figures.failed))),
+        ("qps", known(figures.qps)),
+        ("latency", known(figures.latency)),
+        ("time to first token", known(figures.ttft)),
+        (
+            "throughput(output tokens per second)",
+            known(figures.throughput),
+        ),
+        (
+            "time per output token",
+            known(figures.time_per_output_token),
+        ),
+        ("package per request", known(figures.packages_per_request)),
+        ("time per package", known(figures.time_per_package)),
+        ("input tokens per request", known(figures.input_tokens)),
+        ("output tokens per request", known(figures.output_tokens)),
+    ]
+    .into_iter()
+    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+    // A figure that is not finite is null in JSON, and no figure.
+    .filter(|(_, value)| !value.is_null())
+    .collect()
+}
+
+/// The plan, and what it was carried out with.
+fn config(record: &RunRecord) -> Value {
+    let mut config = record.plan.clone();
+    let known = [
+        ("schedule_seed", json!(record.schedule_seed)),
+        ("llmuses_version", json!(record.llmuses_version)),
+        ("contract_version", json!(record.contract_version)),
+        ("wasmtime_version", json!(record.wasmtime_version)),
+        ("parser_name", json!(record.plugin_name)),
+        ("parser_version", json!(record.plugin_version)),
+        ("parser_sha256", json!(record.plugin_sha256)),
+        ("parser_source", json!(record.plugin_source)),
+        ("stamps", json!(record.stamps.as_str())),
+    ];
+    for (name, value) in known {
+        config[name] = value;
+    }
+    config
+}
+
+/// The numbers of nested JSON, each under its path. The parts of a path are joined as the web page
+/// groups names, which also keeps `latency/p50_seconds` apart from the figure `latency`.
+fn flatten(path: &str, value: &Value, numbers: &mut Map<String, Value>) {
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        path => format!("{path}/{name}"),
+    };
+    match value {
+        Value::Number(_) => {
+            numbers.insert(path.to_owned(), value.clone());
+        }
+        Value::Object(members) => {
+            for (name, member) in members {
+                flatten(&below(name), member, numbers);
+            }
+        }
+        // Lists are curves and the timeline, hundreds of numbers each; the service draws its own of the rows.
+        Value::Array(_) | Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_render::report::progress_line;
+    use llmuses_stats::{Origin, RunStatistics};
+
+    #[test]
+    fn rows_have_the_names_of_the_progress_line() {
+        let mut figures = Progress::of(&RunStatistics::new(Origin::Sent), 2);
+        let known: Vec<String> = row(&figures).keys().cloned().collect();
+        assert_eq!(known, ["concurrency", "completed", "succeed", "failed"]);
+        for figure in [
+            &mut figures.time,
+            &mut figures.qps,
+            &mut figures.latency,
+            &mut figures.ttft,
+            &mut figures.throughput,
+            &mut figures.time_per_output_token,
+            &mut figures.packages_per_request,
+            &mut figures.time_per_package,
+            &mut figures.input_tokens,
+            &mut figures.output_tokens,
+        ] {
+            *figure = Some(1.0);
+        }
+        let line = progress_line(&figures, &jiff::Zoned::now());
+        let (_, line) = line.split_once("INFO - ").unwrap();
+        let names: Vec<&str> = line
+            .split(", ")
+            .filter_map(|figure| Some(figure.split_once(": ")?.0))
+            .collect();
+        let row = row(&figures);
+        assert_eq!(row.keys().collect::<Vec<_>>(), names);
+        figures.qps = Some(f64::NAN);
+        assert!(!super::row(&figures).contains_key("qps"));
+    }
+
+    #[test]
+    fn only_numbers_are_left_of_totals() {
+        let totals = json!({"a": {"p50": 1, "none": null, "text": "x"}, "b": [2.5], "c": true});
+        let mut numbers = Map::new();
+        flatten("", &totals, &mut numbers);
+        assert_eq!(Value::Object(numbers), json!({"a/p50": 1}));
+    }
+}

@@ -1,0 +1,272 @@
+//! The threads of a run, set up so that nothing is sent before all of them are ready.
+
+use super::RunError;
+use super::preparation::{PREPARED_AHEAD, Preparation, slots};
+use super::running::Running;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::cost::ParserCost;
+use llmuses_core::exchange::{ConnectionOpening, Outcome};
+use llmuses_core::exchange::{Job, Prepared};
+use llmuses_core::plan::{Arrivals, Plan, TransportChoice};
+use llmuses_kernel_io::priority;
+use llmuses_load::{DueTimes, due_times, pace};
+use llmuses_plugin_host::parse::{self, GaveUp, ParseSettings};
+use llmuses_transport::ReqwestTransport;
+use llmuses_transport::socket::{SocketSettings, SocketTransport};
+use llmuses_transport::worker::{self, Feed, InFlight, Shared, WorkerError, WorkerReport};
+use llmuses_workload::RequestSource;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// Exchanges and outcomes that wait for the parsers and for the statistics at most.
+const FINISHED_QUEUE: usize = 1024;
+
+/// How often the run looks up for an interrupt while nothing finishes.
+pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
+
+/// The most threads for parsers: they share the machine with the threads that stamp.
+const MOST_PARSE_THREADS: usize = 4;
+
+/// The threads that carry and parse requests, and what ties them together.
+pub(super) struct Pipeline {
+    pub(super) clock: Clock,
+    pub(super) stop: Arc<AtomicBool>,
+    pub(super) cancel: watch::Sender<bool>,
+    pub(super) gauge: Arc<InFlight>,
+    pub(super) gave_up: Arc<GaveUp>,
+    pub(super) outcomes: flume::Receiver<Outcome>,
+    pub(super) workers: Vec<JoinHandle<Result<WorkerReport, WorkerError>>>,
+    pub(super) parsers: Vec<JoinHandle<ParserCost>>,
+    pub(super) warm_connections: Vec<ConnectionOpening>,
+}
+
+impl Pipeline {
+    /// Starts the threads of parsers and clients and opens connections; no request goes yet.
+    pub(super) fn assemble(
+        plan: &Plan,
+        prepared: &Preparation,
+        clock: Clock,
+        interrupted: &AtomicBool,
+    ) -> Result<(Self, Start), RunError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let gave_up = Arc::new(GaveUp::default());
+        let gauge = Arc::new(InFlight::default());
+        let (cancel, cancelled) = watch::channel(false);
+        let (begin, begun) = watch::channel(None);
+        let (finished, exchanges) = flume::bounded(FINISHED_QUEUE);
+        let (parsed, outcomes) = flume::bounded(FINISHED_QUEUE);
+
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let parsers = (0..cores.min(MOST_PARSE_THREADS))
+            .map(|index| {
+                let settings = ParseSettings {
+                    parser: prepared.parser.clone(),
+                    context: prepared.context.clone(),
+                    parameters: Arc::clone(&prepared.parameters),
+                    secrets: Arc::clone(&prepared.secrets),
+                    stop: Arc::clone(&stop),
+                    gave_up: Arc::clone(&gave_up),
+                };
+                parse::spawn(index, settings, exchanges.clone(), parsed.clone())
+            })
+            .collect::<Result<Vec<_>, _>>()?;
+
+        let (queue, bodies) = flume::bounded(PREPARED_AHEAD);
+        let shared = Shared {
+            clock,
+            timeouts: plan.timeouts,
+            start: begun,
+            until: plan.duration,
+            stop: Arc::clone(&stop),
+            cancelled,
+            finished,
+            gauge: Arc::clone(&gauge),
+        };
+        let (feeds, pacing) = feeds(plan, bodies);
+        let count = feeds.len();
+        let (ready, all_ready) = flume::bounded(count);
+        let workers = start_workers(plan, prepared, feeds, &shared, &ready)?;
+        drop((shared, ready));
+        let warm_connections = warmed(&all_ready, count, interrupted)?;
+        let pipeline = Self {
+            clock,
+            stop,
+            cancel,
+            gauge,
+            gave_up,
+            outcomes,
+            workers,
+            parsers,
+            warm_connections,
+        };
+        let start = Start {
+            begin,
+            queue,
+            pacing,
+        };
+        Ok((pipeline, start))
+    }
+
+    /// The next outcome, or that there is none yet, or that no more can come. Some gather where there was none:
+    /// to be woken for each would cost more than to count it.
+    pub(super) fn next_outcome(&self) -> Result<Outcome, flume::RecvTimeoutError> {
+        match self.outcomes.try_recv() {
+            Ok(outcome) => Ok(outcome),
+            Err(flume::TryRecvError::Disconnected) => Err(flume::RecvTimeoutError::Disconnected),
+            Err(flume::TryRecvError::Empty) => {
+                std::thread::sleep(priority::GATHER);
+                self.outcomes.recv_timeout(LOOK_UP)
+            }
+        }
+    }
+
+    /// Has requests made and sent from now on.
+    pub(super) fn begin(self, start: Start, source: RequestSource) -> Result<Running, RunError> {
+        let Start {
+            begin,
+            queue,
+            pacing,
+        } = start;
+        let stop = Arc::clone(&self.stop);
+        let source = std::thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || source.run(&queue, &stop))?;
+        let (clock, started) = (self.clock, self.clock.now());
+        begin.send_replace(Some(started));
+        let pacer = match pacing {
+            None => None,
+            Some(Pacing {
+                due_times,
+                until,
+                bodies,
+                targets,
+            }) => {
+                let stop = Arc::clone(&self.stop);
+                let pace = move || {
+                    priority::be_prompt();
+                    pace(due_times, until, &bodies, &targets, &clock, started, &stop);
+                };
+                let pacer = std::thread::Builder::new().name("pacer".to_owned());
+                Some(pacer.spawn(pace)?)
+            }
+        };
+        Ok(Running {
+            pipeline: self,
+            started,
+            source,
+            pacer,
+        })
+    }
+}
+
+/// What begins a run once everything is in place.
+pub(super) struct Start {
+    begin: watch::Sender<Option<Moment>>,
+    queue: flume::Sender<Prepared>,
+    pacing: Option<Pacing>,
+}
+
+/// Waits until every client thread has opened its connections, and gives back how long each took.
+pub(super) fn warmed(
+    ready: &flume::Receiver<Vec<ConnectionOpening>>,
+    workers: usize,
+    interrupted: &AtomicBool,
+) -> Result<Vec<ConnectionOpening>, RunError> {
+    let mut openings = Vec::new();
+    let mut waiting = workers;
+    while waiting > 0 {
+        match ready.recv_timeout(LOOK_UP) {
+            Ok(opened) => {
+                openings.extend(opened);
+                waiting -= 1;
+            }
+            // A worker that could not begin lets go of its sender; its error comes out when it is joined.
+            Err(flume::RecvTimeoutError::Disconnected) => break,
+            Err(flume::RecvTimeoutError::Timeout) if interrupted.load(Ordering::Relaxed) => {
+                return Err(RunError::Interrupted);
+            }
+            Err(flume::RecvTimeoutError::Timeout) => {}
+        }
+    }
+    Ok(openings)
+}
+
+/// Starts the client threads on the transport of the plan.
+pub(super) fn start_workers(
+    plan: &Plan,
+    prepared: &Preparation,
+    feeds: Vec<Feed>,
+    shared: &Shared,
+    ready: &flume::Sender<Vec<ConnectionOpening>>,
+) -> Result<Vec<JoinHandle<Result<WorkerReport, WorkerError>>>, RunError> {
+    let settings = match plan.transport {
+        TransportChoice::Socket => Some(SocketSettings::new(plan, prepared.headers.clone())?),
+        TransportChoice::Reqwest => None,
+    };
+    let mut workers = Vec::with_capacity(feeds.len());
+    for (index, feed) in feeds.into_iter().enumerate() {
+        let warm = match &feed {
+            Feed::Closed { slots, .. } if plan.warm_connections => *slots,
+            _ => 0,
+        };
+        let (shared, ready) = (shared.clone(), ready.clone());
+        workers.push(match settings.clone() {
+            Some(settings) => {
+                let make = || Ok(SocketTransport::new(settings));
+                worker::spawn(index, make, warm, feed, shared, ready)?
+            }
+            None => {
+                let (plan, headers) = (plan.clone(), prepared.headers.clone());
+                let make = move || ReqwestTransport::new(&plan, headers);
+                worker::spawn(index, make, warm, feed, shared, ready)?
+            }
+        });
+    }
+    Ok(workers)
+}
+
+/// What the pacer of an open loop needs.
+pub(super) struct Pacing {
+    due_times: DueTimes,
+    until: Option<Duration>,
+    bodies: flume::Receiver<Prepared>,
+    targets: Vec<mpsc::UnboundedSender<Job>>,
+}
+
+/// Where each worker's requests come from, and the pacer's part where there is one.
+pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed>, Option<Pacing>) {
+    let Some(due_times) = due_times(plan.arrivals, plan.seed) else {
+        return (closed_feeds(plan, &bodies), None);
+    };
+    let (targets, feeds) = (0..plan.threads())
+        .map(|_| {
+            let (target, due) = mpsc::unbounded_channel();
+            (target, Feed::Open { due })
+        })
+        .unzip();
+    let pacing = Pacing {
+        due_times,
+        until: plan.duration,
+        bodies,
+        targets,
+    };
+    (feeds, Some(pacing))
+}
+
+pub(super) fn closed_feeds(plan: &Plan, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
+    let parallel = match plan.arrivals {
+        Arrivals::Closed { parallel } => parallel,
+        Arrivals::Poisson { .. } | Arrivals::AllAtOnce => 0,
+    };
+    let slots = slots(plan, parallel);
+    let threads = plan.threads().min(slots);
+    (0..threads)
+        .map(|index| Feed::Closed {
+            queue: bodies.clone(),
+            slots: slots / threads + usize::from(index < slots % threads),
+        })
+        .collect()
+}

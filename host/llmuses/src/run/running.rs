@@ -1,0 +1,288 @@
+//! A run under way: takes outcomes, looks after interrupts, and ends.
+
+use super::logging::Logging;
+use super::pipeline::Pipeline;
+use super::preparation::Preparation;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::cost::ParserCost;
+use llmuses_core::plan::{Arrivals, Plan, PromptSource};
+use llmuses_observe::live::{Board, Recorder, Surroundings};
+use llmuses_observe::terminal;
+use llmuses_observe::trace;
+use llmuses_render::CsvFile;
+use llmuses_render::report::{self, Progress};
+use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics};
+use llmuses_store::results::CsvRow;
+use llmuses_store::sink::Database;
+use llmuses_workload::{SourceEnd, SourceReport};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How long requests in flight have, after an interrupt, before they are given up.
+const DRAIN: Duration = Duration::from_secs(5);
+
+/// A run that sends requests.
+pub(super) struct Running {
+    pub(super) pipeline: Pipeline,
+    /// When the first request was due.
+    pub(super) started: Moment,
+    pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
+    /// Of an open loop.
+    pub(super) pacer: Option<JoinHandle<()>>,
+}
+
+/// Where outcomes go beside the statistics.
+pub(super) struct Destinations<'a> {
+    pub(super) rows: Option<&'a Database>,
+    pub(super) csv: Option<&'a CsvFile>,
+    pub(super) board: Option<Board>,
+    /// Whether progress is told line by line.
+    pub(super) progress_lines: bool,
+}
+
+impl Running {
+    /// Takes outcomes until all are there, and looks after interrupts meanwhile.
+    pub(super) fn collect(
+        self,
+        plan: &Plan,
+        prepared: &Preparation,
+        destinations: Destinations<'_>,
+        origin: Origin,
+        interrupted: &AtomicBool,
+        mut logging: Option<&mut Logging<'_>>,
+    ) -> Collected {
+        let Destinations {
+            rows,
+            csv,
+            board,
+            progress_lines,
+        } = destinations;
+        let mut statistics = RunStatistics::new(origin)
+            .starting_at(self.started)
+            .with_objectives(plan.objectives);
+        for opening in &self.pipeline.warm_connections {
+            statistics.record_warm_connection(*opening);
+        }
+        let mut live = board.map(|board| self.recorder(board, plan));
+        let head = trace::request_head(plan, &prepared.headers);
+        let mut told_of_trouble = false;
+        let mut end = Ending::new(plan, self.pipeline.clock, self.started);
+        loop {
+            match self.pipeline.next_outcome() {
+                Ok(outcome) => {
+                    let exchange = &outcome.exchange;
+                    let intended = exchange.intended.since(self.started);
+                    let warmup = plan.warmup.covers(exchange.number, intended);
+                    if warmup {
+                        statistics.record_warmup(&outcome);
+                    } else {
+                        statistics.record(&outcome);
+                    }
+                    if let Some(live) = &mut live {
+                        let begun = self.pipeline.gauge.begun();
+                        live.record(&outcome, &statistics, begun, warmup);
+                    }
+                    if plan.debug {
+                        terminal::say(trace::exchange(&outcome, &head));
+                    }
+                    if let Some(csv) = csv {
+                        let clock = &self.pipeline.clock;
+                        csv.send(CsvRow::of(&outcome, clock, origin, plan.run, warmup));
+                    }
+                    if let Some(rows) = rows {
+                        rows.send(outcome, warmup);
+                        if !told_of_trouble && let Some(trouble) = rows.trouble() {
+                            told_of_trouble = true;
+                            terminal::say(format!(
+                                "error: results are not kept any more: {trouble}"
+                            ));
+                        }
+                    }
+                    if progress_lines
+                        && !warmup
+                        && statistics.counts().completed.is_multiple_of(plan.log_every)
+                    {
+                        self.progress(plan, &statistics);
+                    }
+                }
+                Err(flume::RecvTimeoutError::Timeout) => {}
+                Err(flume::RecvTimeoutError::Disconnected) => break,
+            }
+            if let Some(logging) = &mut logging {
+                logging.tick(|| self.figures(plan, &statistics));
+            }
+            end.look_up(&self.pipeline, interrupted);
+            if let Some(live) = &mut live {
+                live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
+            }
+        }
+        if let Some(live) = &mut live {
+            live.publish_end(&statistics, self.surroundings(true));
+        }
+        if let Some(logging) = logging {
+            logging.last(&self.figures(plan, &statistics));
+        }
+        self.end(
+            plan,
+            statistics,
+            end.by_time,
+            interrupted.load(Ordering::Relaxed),
+        )
+    }
+
+    fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
+        Recorder::new(board, plan, self.pipeline.clock, self.started)
+    }
+
+    fn surroundings(&self, draining: bool) -> Surroundings {
+        Surroundings {
+            begun: self.pipeline.gauge.begun(),
+            in_flight: self.pipeline.gauge.now(),
+            draining,
+        }
+    }
+
+    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
+        let concurrency = match plan.arrivals {
+            Arrivals::Closed { parallel } => parallel as u64,
+            _ => self.pipeline.gauge.now(),
+        };
+        Progress::of(statistics, concurrency)
+    }
+
+    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
+        let progress = self.figures(plan, statistics);
+        terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
+    }
+
+    fn end(
+        self,
+        plan: &Plan,
+        statistics: RunStatistics,
+        by_time: bool,
+        interrupted: bool,
+    ) -> Collected {
+        let mut troubles = Vec::new();
+        let mut client_busy = Vec::new();
+        for worker in self.pipeline.workers {
+            match worker.join() {
+                Ok(Ok(report)) => client_busy.push(report.busy),
+                Ok(Err(error)) => troubles.push(error.to_string()),
+                Err(_) => troubles.push("a client thread broke off".to_owned()),
+            }
+        }
+        if let Some(pacer) = self.pacer
+            && pacer.join().is_err()
+        {
+            troubles.push("the thread that keeps the schedule broke off".to_owned());
+        }
+        let mut parser_cost = ParserCost::default();
+        for parser in self.pipeline.parsers {
+            match parser.join() {
+                Ok(cost) => parser_cost += cost,
+                Err(_) => troubles.push("a parser thread broke off".to_owned()),
+            }
+        }
+        let (report, end) = self.source.join().unwrap_or_else(|_| {
+            troubles.push("the thread that makes requests broke off".to_owned());
+            (SourceReport::default(), SourceEnd::Stopped)
+        });
+        parser_cost.requests += report.cost;
+        if let SourceEnd::Failed(error) = end {
+            troubles.push(error.to_string());
+        }
+        troubles.extend(self.pipeline.gave_up.reason());
+        let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
+            passes: passes(&report),
+            entries_read: report.entries_read,
+            skipped: report.skipped.clone(),
+            bad_entries: report.bad_entries,
+        });
+        let circumstances = Circumstances {
+            // Time was up: as many as there were are all that was asked for.
+            asked: plan.requests.filter(|_| !by_time),
+            issued: statistics.counts().completed + statistics.counts().warmup,
+            dataset,
+            client_busy,
+            peak_in_flight: self.pipeline.gauge.peak(),
+            wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
+            interrupted,
+            transport: plan.transport.as_str().to_owned(),
+            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            backlog_waits: self.pipeline.gauge.backlog_waits(),
+            parser_cost,
+            stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
+        };
+        Collected {
+            statistics,
+            circumstances,
+        }
+    }
+}
+
+/// The end of a run: by an interrupt, or because its time is up. First nothing more is issued, then what is
+/// in flight is given up, and last the parsers are left to themselves.
+struct Ending {
+    clock: Clock,
+    /// When the time for issuing is up.
+    time_is_up: Option<Moment>,
+    drain: Duration,
+    give_up_at: Option<Moment>,
+    /// Whether the time was up before all requests were done.
+    by_time: bool,
+}
+
+impl Ending {
+    fn new(plan: &Plan, clock: Clock, started: Moment) -> Self {
+        Self {
+            clock,
+            time_is_up: plan.duration.map(|duration| started.after(duration)),
+            drain: plan.drain,
+            give_up_at: None,
+            by_time: false,
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.give_up_at.is_some()
+    }
+
+    fn look_up(&mut self, pipeline: &Pipeline, interrupted: &AtomicBool) {
+        let now = self.clock.now();
+        if let Some(at) = self.time_is_up.filter(|at| *at <= now) {
+            // Clients and pacer stop by themselves, to the moment; this is for the source, and for the end.
+            pipeline.stop.store(true, Ordering::Relaxed);
+            self.by_time = true;
+            self.give_up_at.get_or_insert(at.after(self.drain));
+        }
+        if interrupted.load(Ordering::Relaxed) {
+            pipeline.stop.store(true, Ordering::Relaxed);
+            let soon = now.after(DRAIN);
+            let at = self.give_up_at.map_or(soon, |at| at.min(soon));
+            self.give_up_at = Some(at);
+        }
+        if let Some(at) = self.give_up_at {
+            if now >= at {
+                pipeline.cancel.send_replace(true);
+            }
+            if now >= at.after(DRAIN) {
+                pipeline.gave_up.abandon();
+            }
+        }
+    }
+}
+
+/// How often the data set was used: bodies issued, in bodies of a whole pass.
+pub(super) fn passes(report: &SourceReport) -> f64 {
+    match report.bodies_of_a_pass {
+        Some(whole) if whole > 0 => report.issued as f64 / whole as f64,
+        // The first pass was not over when the run was.
+        _ => 1.0,
+    }
+}
+
+pub(super) struct Collected {
+    pub(super) statistics: RunStatistics,
+    pub(super) circumstances: Circumstances,
+}

@@ -1,0 +1,62 @@
+//! A made-up snapshot, for the tests of what shows one.
+
+use super::{Buckets, Phase, RecentFigures, Snapshot};
+use llmuses_core::exchange::FailureKind;
+use llmuses_core::plan::Arrivals;
+use llmuses_stats::FailureCount;
+use std::time::Duration;
+
+/// A closed loop of eight that is a bit more than a third done, and all is well.
+pub(crate) fn snapshot() -> Snapshot {
+    let millis = Duration::from_millis;
+    let mut ttft = Buckets::default();
+    ttft.record(millis(51));
+    ttft.record(millis(102));
+    Snapshot {
+        run: 1,
+        of: 1,
+        arrivals: Arrivals::Closed { parallel: 8 },
+        phase: Phase::Issuing,
+        elapsed: millis(12_400),
+        asked: Some(1000),
+        duration: None,
+        begun: 388,
+        in_flight: 8,
+        warmup: 0,
+        succeeded: 380,
+        failed: 0,
+        failures: Vec::new(),
+        input_tokens: 3_800,
+        output_tokens: 38_000,
+        bytes_received: 7_600_000,
+        recent: RecentFigures {
+            seconds: 9.4,
+            begun_per_second: Some(30.92),
+            completed_per_second: Some(30.5),
+            output_tokens_per_second: Some(3051.4),
+            ttft: Some([millis(51), millis(102)]),
+            tpot: Some([Duration::from_micros(10_110), Duration::from_micros(11_900)]),
+        },
+        ttft,
+        tpot: Buckets::default(),
+        latency: Buckets::default(),
+    }
+}
+
+/// The same, with failures of two kinds.
+pub(crate) fn failing() -> Snapshot {
+    let failure = |kind, count| FailureCount {
+        kind,
+        count,
+        example: "what the server said".to_owned(),
+    };
+    Snapshot {
+        succeeded: 357,
+        failed: 23,
+        failures: vec![
+            failure(FailureKind::HttpStatus, 21),
+            failure(FailureKind::TimeoutRead, 2),
+        ],
+        ..snapshot()
+    }
+}

@@ -1,0 +1,83 @@
+//! What `--debug` shows of each exchange, on standard error: request, events with the time of each,
+//! and how it ended. Values of headers that carry credentials are blanked.
+
+use http::HeaderMap;
+use llmuses_core::exchange::Outcome;
+use llmuses_core::plan::{Plan, public_url};
+use llmuses_core::redact::{BLANK, is_credential};
+use std::fmt::Write;
+
+/// The head of every request of a run, as it is shown.
+pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
+    let mut text = format!("POST {}\n", public_url(&plan.url));
+    for (name, value) in headers {
+        let value = value.to_str().unwrap_or("(not text)");
+        let shown = if is_credential(name, value) {
+            BLANK
+        } else {
+            value
+        };
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{name}: {shown}");
+    }
+    text
+}
+
+/// One exchange, as it is shown.
+pub fn exchange(outcome: &Outcome, request_head: &str) -> String {
+    let exchange = &outcome.exchange;
+    let mut text = format!(
+        "--- request {}\n{request_head}\n{}\n",
+        exchange.number, exchange.request
+    );
+    let sent = exchange.sent.unwrap_or(exchange.intended);
+    match &exchange.head {
+        Some(head) => {
+            let _ = writeln!(
+                text,
+                "--- response {} after {:.6} s: status {}",
+                exchange.number,
+                head.at.since(sent).as_secs_f64(),
+                head.status
+            );
+        }
+        None => {
+            let _ = writeln!(text, "--- response {}: none", exchange.number);
+        }
+    }
+    for (data, arrival) in exchange.response.iter().zip(exchange.response.arrivals()) {
+        let _ = writeln!(
+            text,
+            "{:.6} {}",
+            arrival.since(sent).as_secs_f64(),
+            String::from_utf8_lossy(data)
+        );
+    }
+    if let Some(done) = exchange.response.done() {
+        let _ = writeln!(text, "{:.6} [DONE]", done.since(sent).as_secs_f64());
+    }
+    let took = exchange.end.since(sent).as_secs_f64();
+    let _ = match (&exchange.failure, &outcome.reading) {
+        (Some(failure), _) => writeln!(
+            text,
+            "--- failed {} after {took:.6} s: {}: {}",
+            exchange.number, failure.kind, failure.message
+        ),
+        (None, Some(reading)) => writeln!(
+            text,
+            "--- done {} after {took:.6} s: prompt tokens {}, completion tokens {}",
+            exchange.number,
+            count(reading.prompt),
+            count(reading.completion)
+        ),
+        (None, None) => writeln!(text, "--- done {} after {took:.6} s", exchange.number),
+    };
+    text
+}
+
+fn count(count: Option<llmuses_core::exchange::TokenCount>) -> String {
+    match count {
+        Some(count) => format!("{} ({})", count.tokens, count.source.as_str()),
+        None => "unknown".to_owned(),
+    }
+}

@@ -1,0 +1,235 @@
+//! What a parser has taken of its bounds: the memory of an instance, and the time and data of the call
+//! under way.
+
+use llmuses_core::bounds::Bounds;
+use std::time::{Duration, Instant};
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+
+/// Core instances in one component instance. One from an ordinary toolchain has a handful: its code, an
+/// adapter, and small ones that tie them together.
+const MOST_INSTANCES: usize = 64;
+
+/// Memories of an instance. Each takes address space of its own whatever its size, and toolchains give
+/// one to each module with code.
+const MOST_MEMORIES: usize = 16;
+
+/// Tables of an instance: one or two for each core instance.
+const MOST_TABLES: usize = 64;
+
+/// How often one call may open the data set. A pass over it takes one; each reader holds an open file, a
+/// buffer and perhaps a thread.
+const MOST_OPENED: u32 = 16;
+
+/// A bound was broken.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub(super) enum Exceeded {
+    #[error(
+        "it took longer than {}, the most that one call may take (--plugin-call-timeout)",
+        seconds(*.0)
+    )]
+    CallTime(Duration),
+    #[error(
+        "it was not over after {}, waits for the data set and the tokenizer included \
+         (--plugin-call-timeout)",
+        seconds(*.0)
+    )]
+    WallTime(Duration),
+    #[error("it wanted more than {} MiB of memory (--plugin-memory-mib)", .0 >> 20)]
+    Memory(usize),
+    #[error(
+        "it moved more than {} MiB to the host in one call (--plugin-transfer-mib)",
+        .0 >> 20
+    )]
+    Transfer(usize),
+    #[error("it opened the data set more than {MOST_OPENED} times in one call")]
+    Opened,
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{} s", time.as_secs_f64())
+}
+
+/// The call under way.
+#[derive(Debug)]
+pub(super) struct CallAccount {
+    began: Instant,
+    in_host: Duration,
+    moved: usize,
+    opened: u32,
+}
+
+impl CallAccount {
+    pub(super) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            in_host: Duration::ZERO,
+            moved: 0,
+            opened: 0,
+        }
+    }
+
+    /// How long the call has been under way.
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Notes data that came from the parser.
+    pub(super) fn add_moved(&mut self, bytes: usize, bounds: &Bounds) -> Result<(), Exceeded> {
+        self.moved = self.moved.saturating_add(bytes);
+        if self.moved > bounds.transfer_bytes {
+            return Err(Exceeded::Transfer(bounds.transfer_bytes));
+        }
+        Ok(())
+    }
+
+    /// Notes that the data set is opened.
+    pub(super) fn add_opened(&mut self) -> Result<(), Exceeded> {
+        self.opened += 1;
+        if self.opened > MOST_OPENED {
+            return Err(Exceeded::Opened);
+        }
+        Ok(())
+    }
+
+    /// Notes time in a function of the host that began at `since`. It is not the parser's; but with it
+    /// the call may have become too long as a whole.
+    pub(super) fn add_host_time(
+        &mut self,
+        since: Instant,
+        bounds: &Bounds,
+    ) -> Result<(), Exceeded> {
+        let now = Instant::now();
+        self.in_host += now.saturating_duration_since(since);
+        if now.saturating_duration_since(self.began) > bounds.wall_time() {
+            return Err(Exceeded::WallTime(bounds.wall_time()));
+        }
+        Ok(())
+    }
+
+    /// What is to be done when the deadline has come: the parser gets the time that the host took.
+    ///
+    /// So the bookkeeping costs an ordinary call nothing but two looks at the clock for each function of
+    /// the host that it calls.
+    pub(super) fn at_deadline(&self, bounds: &Bounds) -> Result<UpdateDeadline, Exceeded> {
+        let all = self.elapsed();
+        let own = all.saturating_sub(self.in_host);
+        let left = bounds.call_time.saturating_sub(own);
+        let left_of_all = bounds.wall_time().saturating_sub(all);
+        if left.is_zero() {
+            Err(Exceeded::CallTime(bounds.call_time))
+        } else if left_of_all.is_zero() {
+            Err(Exceeded::WallTime(bounds.wall_time()))
+        } else {
+            let ticks = super::engine::ticks(left.min(left_of_all));
+            Ok(UpdateDeadline::Continue(ticks))
+        }
+    }
+}
+
+/// Counts what all memories and tables of an instance take together.
+#[derive(Debug)]
+pub(super) struct MemoryAccount {
+    bytes: usize,
+    limit: usize,
+}
+
+impl MemoryAccount {
+    pub(super) fn new(bounds: &Bounds) -> Self {
+        Self {
+            bytes: 0,
+            limit: bounds.memory_bytes,
+        }
+    }
+
+    /// An error rather than a refusal: a refusal would come back to the parser, which could only give up
+    /// for a reason that nobody is told.
+    fn grow(&mut self, current: usize, desired: usize, unit: usize) -> wasmtime::Result<bool> {
+        let more = desired.saturating_sub(current).saturating_mul(unit);
+        let total = self.bytes.saturating_add(more);
+        if total > self.limit {
+            return Err(Exceeded::Memory(self.limit).into());
+        }
+        self.bytes = total;
+        Ok(true)
+    }
+}
+
+impl ResourceLimiter for MemoryAccount {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(current, desired, 1)
+    }
+
+    fn table_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.grow(current, desired, size_of::<usize>())
+    }
+
+    fn instances(&self) -> usize {
+        MOST_INSTANCES
+    }
+
+    fn memories(&self) -> usize {
+        MOST_MEMORIES
+    }
+
+    fn tables(&self) -> usize {
+        MOST_TABLES
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds(millis: u64) -> Bounds {
+        Bounds {
+            call_time: Duration::from_millis(millis),
+            ..Bounds::default()
+        }
+    }
+
+    #[test]
+    fn time_in_the_host_is_not_the_parsers() {
+        let mut call = CallAccount::begin();
+        let since = Instant::now();
+        std::thread::sleep(Duration::from_millis(30));
+        call.add_host_time(since, &bounds(20)).unwrap();
+        assert!(matches!(
+            call.at_deadline(&bounds(20)),
+            Ok(UpdateDeadline::Continue(_))
+        ));
+        std::thread::sleep(Duration::from_millis(30));
+        let error = call.at_deadline(&bounds(20)).err();
+        assert_eq!(error, Some(Exceeded::CallTime(Duration::from_millis(20))));
+    }
+
+    #[test]
+    fn a_call_that_only_waits_ends_too() {
+        let mut call = CallAccount::begin();
+        let since = Instant::now();
+        std::thread::sleep(Duration::from_millis(30));
+        let error = call.add_host_time(since, &bounds(2)).unwrap_err();
+        assert_eq!(error, Exceeded::WallTime(Duration::from_millis(24)));
+    }
+
+    #[test]
+    fn all_memories_and_tables_count_together() {
+        let mut memory = MemoryAccount::new(&Bounds {
+            memory_bytes: 1 << 20,
+            ..Bounds::default()
+        });
+        assert!(memory.memory_growing(0, 600 << 10, None).unwrap());
+        assert!(memory.table_growing(0, 32 << 10, None).unwrap());
+        let error = memory.memory_growing(0, 200 << 10, None).unwrap_err();
+        assert!(error.to_string().contains("more than 1 MiB"), "{error}");
+    }
+}

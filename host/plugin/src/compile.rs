@@ -1,0 +1,248 @@
+//! Compiling. What is built in is compiled here; what comes from a file, in a child process of this very
+//! program with limits of its own: a component can be made to take the compiler any time and memory.
+
+use super::engine::engine;
+use super::text::shown;
+use llmuses_core::bounds::Bounds;
+use rlimit::Resource;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How the child ends when the compiler refuses the component.
+pub const REFUSED_EXIT_CODE: u8 = 3;
+
+/// Threads of the compiler in the child. Each takes memory of its own; more hardly make it faster.
+const THREADS: usize = 4;
+
+/// What is kept of the child's words, in bytes.
+const WORDS_BYTES: u64 = 64 << 10;
+
+/// How often the parent looks whether the child has ended.
+const LOOK_UP: Duration = Duration::from_millis(3);
+
+/// Where unknown components are compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compiler {
+    /// In this process, without a limit. For components that are known, and for tests.
+    InProcess,
+    /// In a child process that runs `PROGRAM compile-plugin`.
+    Child(PathBuf),
+}
+
+impl Compiler {
+    /// In a child process of the program that is running.
+    ///
+    /// # Errors
+    /// Where the system does not tell which program that is.
+    pub fn child() -> std::io::Result<Self> {
+        // This one is right even where the file has been replaced since the program was started.
+        let own = Path::new("/proc/self/exe");
+        if own.exists() {
+            return Ok(Self::Child(own.to_owned()));
+        }
+        std::env::current_exe().map(Self::Child)
+    }
+}
+
+/// A component was not compiled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(super) enum CompileError {
+    /// The compiler refused it.
+    #[error("it does not compile ({0})")]
+    Refused(String),
+    /// It took too long.
+    #[error("to compile it took longer than {} s (--plugin-compile-timeout)", .0.as_secs_f64())]
+    Time(Duration),
+    /// It took too much memory.
+    #[error(
+        "to compile it took more than {} MiB of memory (--plugin-compile-memory-mib)",
+        .0 >> 20
+    )]
+    Memory(u64),
+    /// The compiler broke.
+    #[error("the compiler crashed on it ({0})")]
+    Crashed(String),
+    /// The child process could not be started.
+    #[error("a process to compile it in could not be started: {0}")]
+    Start(String),
+}
+
+/// The compiled form of a component.
+pub(super) fn compile(
+    compiler: &Compiler,
+    bytes: &[u8],
+    bounds: &Bounds,
+) -> Result<Vec<u8>, CompileError> {
+    match compiler {
+        Compiler::InProcess => compile_here(bytes),
+        Compiler::Child(program) => compile_in_child(program, bytes, bounds),
+    }
+}
+
+fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    engine()
+        .and_then(|engine| engine.precompile_component(bytes))
+        .map_err(|error| CompileError::Refused(shown(&format!("{error:#}"))))
+}
+
+fn compile_in_child(
+    program: &Path,
+    bytes: &[u8],
+    bounds: &Bounds,
+) -> Result<Vec<u8>, CompileError> {
+    let started = |error: std::io::Error| CompileError::Start(error.to_string());
+    let mut child = Command::new(program)
+        .arg("compile-plugin")
+        .args(["--memory-bytes", &bounds.compile_memory_bytes.to_string()])
+        .args(["--seconds", &processor_seconds(bounds).to_string()])
+        .env("RAYON_NUM_THREADS", THREADS.to_string())
+        .env_remove("RUST_BACKTRACE")
+        // It reads what somebody else wrote, and has no use for a key.
+        .env_remove("WANDB_API_KEY")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(started)?;
+    let (input, output, words) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // Fails where the child ended early; its end tells why.
+            let _ = input.map(|mut input| input.write_all(bytes));
+        });
+        let compiled = scope.spawn(move || read_at_most(output, bounds.compile_memory_bytes));
+        let words = scope.spawn(move || read_at_most(words, WORDS_BYTES));
+        let status = wait(&mut child, bounds.compile_time);
+        // Neither thread panics, and both end with the child.
+        let compiled = compiled.join().unwrap_or_default();
+        let words = words.join().unwrap_or_default();
+        match status.map_err(started)? {
+            None => Err(CompileError::Time(bounds.compile_time)),
+            Some(status) if status.success() => Ok(compiled),
+            Some(status) => Err(why(status, &String::from_utf8_lossy(&words), bounds)),
+        }
+    })
+}
+
+/// Seconds of processor time for the child, so that it ends even where this process no longer can end
+/// it. All its threads count.
+fn processor_seconds(bounds: &Bounds) -> u64 {
+    bounds
+        .compile_time
+        .as_secs()
+        .saturating_add(1)
+        .saturating_mul(THREADS as u64)
+}
+
+fn read_at_most(pipe: Option<impl Read>, most: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What cannot be read is missing, and the end of the child tells more than the error would.
+        let _ = pipe.by_ref().take(most).read_to_end(&mut bytes);
+        let _ = std::io::copy(&mut pipe, &mut std::io::sink());
+    }
+    bytes
+}
+
+/// Waits for the end of the child, and brings it about when it does not come in time.
+fn wait(child: &mut Child, time: Duration) -> std::io::Result<Option<ExitStatus>> {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        if Instant::now() >= deadline {
+            child.kill()?;
+            child.wait()?;
+            return Ok(None);
+        }
+        std::thread::sleep(LOOK_UP);
+    }
+}
+
+fn why(status: ExitStatus, words: &str, bounds: &Bounds) -> CompileError {
+    if status.code() == Some(i32::from(REFUSED_EXIT_CODE)) && !out_of_memory(words) {
+        return CompileError::Refused(shown(words.trim()));
+    }
+    if out_of_memory(words) {
+        return CompileError::Memory(bounds.compile_memory_bytes);
+    }
+    #[cfg(unix)]
+    if std::os::unix::process::ExitStatusExt::signal(&status) == Some(libc::SIGXCPU) {
+        return CompileError::Time(bounds.compile_time);
+    }
+    let last = words.lines().rfind(|line| !line.trim().is_empty());
+    CompileError::Crashed(shown(&match last {
+        Some(line) => format!("{status}: {line}"),
+        None => status.to_string(),
+    }))
+}
+
+/// Rust's allocator says the first before it aborts, the system's calls say the second.
+fn out_of_memory(words: &str) -> bool {
+    words.contains("memory allocation of") || words.contains("Cannot allocate memory")
+}
+
+/// Compiles the component on standard input to standard output, within limits. What the child process
+/// does; its end is the whole answer.
+///
+/// # Errors
+/// A text for the parent, where the component is refused or a pipe breaks.
+pub fn compile_as_child(memory_bytes: u64, seconds: u64) -> Result<(), String> {
+    limit(Resource::DATA, memory_bytes)?;
+    limit(Resource::CPU, seconds)?;
+    // A crash of the compiler should not leave a core file of a gigabyte in the user's folder.
+    limit(Resource::CORE, 0)?;
+    let mut bytes = Vec::new();
+    std::io::stdin()
+        .lock()
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    let compiled = engine()
+        .and_then(|engine| engine.precompile_component(&bytes))
+        .map_err(|error| format!("{error:#}"))?;
+    std::io::stdout()
+        .lock()
+        .write_all(&compiled)
+        .map_err(|error| error.to_string())
+}
+
+fn limit(resource: Resource, value: u64) -> Result<(), String> {
+    let (_, hard) = resource.get().map_err(|error| error.to_string())?;
+    let value = value.min(hard);
+    resource
+        .set(value, value)
+        .map_err(|error| format!("a limit could not be set: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let began = Instant::now();
+        let status = wait(&mut child, Duration::from_millis(50)).unwrap();
+        assert!(status.is_none());
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_end_of_the_child_is_told_in_words() {
+        use std::os::unix::process::ExitStatusExt;
+        let bounds = Bounds::default();
+        let told =
+            |raw: i32, words: &str| why(ExitStatus::from_raw(raw), words, &bounds).to_string();
+        assert_eq!(
+            told(3 << 8, "bad magic\n"),
+            "it does not compile (bad magic)"
+        );
+        assert!(told(6, "memory allocation of 99 bytes failed").contains("more than 1024 MiB"));
+        assert!(told(libc::SIGXCPU, "").contains("longer than 60 s"));
+        assert!(told(11, "").contains("crashed on it (signal: 11"));
+    }
+}

@@ -1,0 +1,49 @@
+//! Parsers as WebAssembly components: the engine that runs them, what they may import, the bounds that
+//! hold them, where compiled ones are kept, the ones inside this program, and the loading of others.
+//!
+//! What enters this room is bytes of a component and values of the contract; what leaves it is request
+//! bodies and readings. No socket and no clock of a run is ever within a parser's reach.
+
+mod account;
+mod bindings;
+mod builtin;
+mod cache;
+mod clock;
+mod compile;
+mod engine;
+mod file;
+mod header;
+mod instance;
+mod link;
+mod load;
+mod log;
+pub mod parse;
+mod state;
+mod text;
+
+pub use builtin::{BuiltinComponent, builtin, builtin_names};
+pub use cache::{CacheError, CompileCache};
+pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
+pub use engine::PluginEngine;
+pub use instance::{BuildOptions, CallError, ParserInstance, RequestIterator};
+pub use load::{LoadError, Loading, Parser, ParserInfo, Source};
+pub use state::{DatasetAccess, EntryReader, InstanceContext, TokenCounter};
+
+/// The version of the contract that this host speaks.
+pub const CONTRACT_VERSION: &str = "llmuses:perf@0.1.0";
+
+/// The version of wasmtime that runs the parsers.
+pub const WASMTIME_VERSION: &str = "48.0.8";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_version_of_wasmtime_that_is_told_is_the_one_that_runs() {
+        let lock = include_str!("../../../Cargo.lock").replace('\r', "");
+        let told = format!(
+            "name = \"wasmtime\"\nversion = \"{}\"",
+            super::WASMTIME_VERSION
+        );
+        assert!(lock.contains(&told), "{told}");
+    }
+}

@@ -1,0 +1,342 @@
+//! From a name or a file to a parser that can be run: reading, sniffing, compiling, linking, and the
+//! questions that are asked of it once.
+
+use super::bindings::PluginPre;
+use super::builtin::BuiltinComponent;
+use super::cache::{CacheError, CompileCache};
+use super::compile::{CompileError, Compiler, compile};
+use super::engine::PluginEngine;
+use super::file::{read, sniff};
+use super::header::headers;
+use super::instance::{CallError, ParserInstance};
+use super::link;
+use super::log::PluginLog;
+use super::state::{InstanceContext, State};
+use super::text::{shown, shown_name};
+use llmuses_core::bounds::Bounds;
+use llmuses_core::messages::Messages;
+use sha2::{Digest, Sha256};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use wasmtime::Store;
+use wasmtime::component::Component;
+
+/// The most handles to resources that a parser may hold at once, its own and the host's. A run needs
+/// one for its requests, and one for each reader and stream.
+const MOST_HANDLES: usize = 1024;
+
+/// A parser could not be loaded.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file could not be read.
+    #[error("the parser {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is not a component, or not one of a parser.
+    #[error("{label} is not a parser: {reason}")]
+    NotAParser {
+        /// The file or name.
+        label: String,
+        /// What is wrong with it, and what to do.
+        reason: String,
+    },
+    /// It could not be compiled within the bounds.
+    #[error("{label} cannot be used: {reason}")]
+    Compile {
+        /// The file or name.
+        label: String,
+        /// Why not.
+        reason: String,
+    },
+    /// It asks for more than parsers get.
+    #[error("{label} cannot be run: {reason}")]
+    Imports {
+        /// The file or name.
+        label: String,
+        /// What it asks for.
+        reason: String,
+    },
+    /// It has a wish that is not granted.
+    #[error("parser `{parser}` wants a header that parsers may not set: {reason}")]
+    Header {
+        /// The name of the parser.
+        parser: String,
+        /// Which, and why not.
+        reason: String,
+    },
+    /// It broke while it was asked who it is.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The linker refused the host's own functions.
+    #[error("the plugin host could not be set up: {0}")]
+    Host(String),
+}
+
+/// Where a parser came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// From inside this program.
+    Builtin,
+    /// From a file.
+    File(PathBuf),
+}
+
+impl std::fmt::Display for Source {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Builtin => f.write_str("built in"),
+            Self::File(path) => write!(f, "{}", path.display()),
+        }
+    }
+}
+
+/// How parsers are loaded.
+pub struct Loading<'a> {
+    /// The engine that runs them.
+    pub engine: &'a PluginEngine,
+    /// The bounds that hold them.
+    pub bounds: Bounds,
+    /// Where those from files are compiled.
+    pub compiler: Compiler,
+    /// Where compiled ones are kept.
+    pub cache: Option<&'a CompileCache>,
+    /// Takes what parsers log.
+    pub messages: Messages,
+    /// Takes what goes wrong with the cache; that never fails a load.
+    pub cache_trouble: &'a dyn Fn(CacheError),
+}
+
+/// What is known of a parser.
+#[derive(Debug, Clone)]
+pub struct ParserInfo {
+    /// Its name, by its own account.
+    pub name: String,
+    /// Its version, by its own account.
+    pub version: String,
+    /// What it is for, by its own account.
+    pub description: String,
+    /// Headers that it wants on every request.
+    pub headers: http::HeaderMap,
+    /// The size of the component in bytes.
+    pub size: usize,
+    /// SHA-256 of the component, in hexadecimal.
+    pub sha256: String,
+    /// The version of the contract that it was built for.
+    pub contract_version: String,
+    /// The interfaces that it imports.
+    pub imports: Vec<String>,
+    /// Where it came from.
+    pub source: Source,
+}
+
+/// A loaded parser, of which instances can be made.
+#[derive(Clone)]
+pub struct Parser {
+    engine: PluginEngine,
+    pre: PluginPre<State>,
+    bounds: Bounds,
+    log: Arc<PluginLog>,
+    info: ParserInfo,
+}
+
+impl ParserInfo {
+    /// Whether it would be loaded with `--sandbox strict`.
+    pub fn is_strict(&self) -> bool {
+        link::is_strict(&self.imports)
+    }
+}
+
+impl Parser {
+    /// Loads a parser from inside this program.
+    ///
+    /// # Errors
+    /// Where it cannot be compiled or run on this machine.
+    pub fn from_builtin(
+        loading: &Loading<'_>,
+        component: &BuiltinComponent,
+    ) -> Result<Self, LoadError> {
+        Self::load(
+            loading,
+            component.bytes,
+            component.name,
+            Source::Builtin,
+            &Compiler::InProcess,
+        )
+    }
+
+    /// Loads a parser from a file.
+    ///
+    /// # Errors
+    /// Where the file cannot be read, is no component, asks for more than parsers get, does not offer
+    /// what the contract wants, or breaks when it is asked who it is.
+    pub fn from_file(loading: &Loading<'_>, path: &Path) -> Result<Self, LoadError> {
+        let bytes = read(path, &loading.bounds)?;
+        Self::from_bytes(loading, &bytes, path)
+    }
+
+    /// Loads a parser from the bytes of a file.
+    ///
+    /// # Errors
+    /// As [`Self::from_file`].
+    pub fn from_bytes(loading: &Loading<'_>, bytes: &[u8], path: &Path) -> Result<Self, LoadError> {
+        let label = path.display().to_string();
+        sniff(bytes, &label)?;
+        let source = Source::File(path.to_owned());
+        Self::load(loading, bytes, &label, source, &loading.compiler)
+    }
+
+    fn load(
+        loading: &Loading<'_>,
+        bytes: &[u8],
+        label: &str,
+        source: Source,
+        compiler: &Compiler,
+    ) -> Result<Self, LoadError> {
+        let engine = loading.engine.engine();
+        let sha256 = hexadecimal(&Sha256::digest(bytes));
+        let component = component(loading, bytes, &sha256, label, compiler)?;
+        let sandbox = loading.bounds.sandbox;
+        let interface = link::check(engine, &component, label, sandbox)?;
+        let pre = link::linker(engine, sandbox)?
+            .instantiate_pre(&component)
+            .map_err(|error| LoadError::Imports {
+                label: label.to_owned(),
+                reason: format!(
+                    "what it imports is not what this program has under that name ({})",
+                    shown(&format!("{error:#}"))
+                ),
+            })?;
+        let pre = PluginPre::new(pre).map_err(|error| LoadError::NotAParser {
+            label: label.to_owned(),
+            reason: format!(
+                "it does not offer what the contract {} wants ({})",
+                super::CONTRACT_VERSION,
+                shown(&format!("{error:#}"))
+            ),
+        })?;
+        let mut parser = Self {
+            engine: loading.engine.clone(),
+            pre,
+            bounds: loading.bounds,
+            log: PluginLog::new(label, &loading.bounds, &loading.messages),
+            info: ParserInfo {
+                name: shown_name(label),
+                version: String::new(),
+                description: String::new(),
+                headers: http::HeaderMap::new(),
+                size: bytes.len(),
+                sha256,
+                contract_version: interface.contract_version,
+                imports: interface.imports,
+                source,
+            },
+        };
+        parser.ask()?;
+        Ok(parser)
+    }
+
+    /// Has the parser introduce itself.
+    fn ask(&mut self) -> Result<(), LoadError> {
+        let told = self
+            .instantiate(InstanceContext::default())
+            .and_then(|mut instance| instance.describe())
+            .map_err(|error| self.misfit(error))?;
+        let name = shown_name(told.name.trim());
+        // One without a name keeps that of its file.
+        if !name.trim().is_empty() {
+            self.info.name = name;
+        }
+        self.log.set_parser(&self.info.name);
+        self.info.version = shown_name(&told.version);
+        self.info.description = shown(&told.description);
+        self.info.headers = headers(&told.headers).map_err(|reason| LoadError::Header {
+            parser: self.info.name.clone(),
+            reason,
+        })?;
+        Ok(())
+    }
+
+    /// The engine compares the types of exported functions with ours when it makes the first instance.
+    /// A difference is none of a parser's doings, but a contract that it does not keep.
+    fn misfit(&self, error: CallError) -> LoadError {
+        match error {
+            CallError::Broken { reason, .. } if reason.contains("failed to convert function") => {
+                LoadError::NotAParser {
+                    label: self.info.source.to_string(),
+                    reason: format!(
+                        "a function of it is not of the type that the contract {} gives it ({reason})",
+                        super::CONTRACT_VERSION
+                    ),
+                }
+            }
+            error => error.into(),
+        }
+    }
+
+    /// What is known of the parser.
+    pub fn info(&self) -> &ParserInfo {
+        &self.info
+    }
+
+    /// Makes an instance.
+    ///
+    /// # Errors
+    /// Where the parser breaks as it starts.
+    pub fn instantiate(&self, context: InstanceContext) -> Result<ParserInstance, CallError> {
+        let state = State::new(&self.log, &self.bounds, context);
+        let mut store = Store::new(self.engine.engine(), state);
+        store.limiter(State::limiter);
+        store.set_max_component_handles(MOST_HANDLES);
+        store.epoch_deadline_callback(|store| store.data().at_deadline());
+        ParserInstance::start(&self.info.name, self.bounds, store, &self.pre)
+    }
+}
+
+/// A component ready to be run: from the cache, or compiled.
+fn component(
+    loading: &Loading<'_>,
+    bytes: &[u8],
+    digest: &str,
+    label: &str,
+    compiler: &Compiler,
+) -> Result<Component, LoadError> {
+    let engine = loading.engine.engine();
+    if let Some(component) = loading.cache.and_then(|cache| cache.load(engine, digest)) {
+        return Ok(component);
+    }
+    let compiled = compile(compiler, bytes, &loading.bounds).map_err(|error| match error {
+        CompileError::Refused(_) => LoadError::NotAParser {
+            label: label.to_owned(),
+            reason: error.to_string(),
+        },
+        CompileError::Start(_) => LoadError::Host(error.to_string()),
+        _ => LoadError::Compile {
+            label: label.to_owned(),
+            reason: error.to_string(),
+        },
+    })?;
+    if let Some(cache) = loading.cache
+        && let Err(error) = cache.store(engine, digest, &compiled)
+    {
+        (loading.cache_trouble)(error);
+    }
+    // SAFETY: these bytes come from the compiler of this very program, here or in a child process that
+    // this process started from its own file and whose pipe nobody else holds. The engine refuses
+    // artefacts of another version or other settings.
+    unsafe { Component::deserialize(engine, &compiled) }.map_err(|error| {
+        LoadError::Host(format!("what the compiler made cannot be read: {error:#}"))
+    })
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,281 @@
+//! What an instance has beside its own memory: the data set, the token counter and the log behind the
+//! imports of the contract, a WASI with nothing behind it, and the account of what it takes.
+
+use super::account::{CallAccount, Exceeded, MemoryAccount};
+use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
+use super::clock::{VirtualClock, VirtualTime};
+use super::log::{PluginLog, StandardStream};
+use llmuses_core::bounds::Bounds;
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use std::sync::Arc;
+use std::time::Instant;
+use wasmtime::component::{Resource, ResourceTable};
+use wasmtime::{ResourceLimiter, UpdateDeadline};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+
+/// The data set of a run, as a parser may read it.
+pub trait DatasetAccess: Send + Sync {
+    /// Opens it as lines, from its beginning.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn lines(&self) -> Result<Box<dyn EntryReader>, String>;
+
+    /// Opens it as the items of one JSON array, from its beginning.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn items(&self) -> Result<Box<dyn EntryReader>, String>;
+}
+
+/// Reads a data set entry by entry.
+pub trait EntryReader: Send {
+    /// At most `max` further entries; an empty list is the end.
+    ///
+    /// # Errors
+    /// A text for the user. It stands for one entry; reading may go on behind it.
+    fn next(&mut self, max: u32) -> Result<Vec<String>, String>;
+}
+
+/// Counts tokens.
+pub trait TokenCounter: Send + Sync {
+    /// The tokens of `text`, special tokens not added.
+    ///
+    /// # Errors
+    /// A text for the user.
+    fn count(&self, text: &str) -> Result<u64, String>;
+}
+
+/// What an instance is given.
+#[derive(Clone, Default)]
+pub struct InstanceContext {
+    /// The data set, where there is one.
+    pub dataset: Option<Arc<dyn DatasetAccess>>,
+    /// The token counter, where there is one.
+    pub tokenizer: Option<Arc<dyn TokenCounter>>,
+    /// Whether messages of the lowest level are shown.
+    pub debug: bool,
+    /// The seed of the random numbers of WASI. Every instance draws the same ones, so that it does not
+    /// matter which of them makes a request or reads a response.
+    pub seed: u64,
+}
+
+/// A line reader that a parser holds.
+pub struct LineReader(Box<dyn EntryReader>);
+
+/// An item reader that a parser holds.
+pub struct ItemReader(Box<dyn EntryReader>);
+
+/// The most resources that a parser may hold at once: a few readers, and the streams and pollables of
+/// its standard library.
+const MOST_RESOURCES: usize = 256;
+
+/// Entries that a reader hands over at once at most: an empty entry takes no bytes of the batch, but
+/// memory all the same.
+const MOST_ENTRIES: u32 = 1024;
+
+/// Bytes in which the tokenizer counts at most: some million tokens. It cannot be interrupted.
+const MOST_TOKENIZED_BYTES: usize = 8 << 20;
+
+/// Random bytes that a parser gets at once at most.
+const MOST_RANDOM_BYTES: u64 = 1 << 20;
+
+/// The state of one store.
+pub(super) struct State {
+    context: InstanceContext,
+    bounds: Bounds,
+    table: ResourceTable,
+    wasi: WasiCtx,
+    time: VirtualTime,
+    memory: MemoryAccount,
+    call: CallAccount,
+    log: Arc<PluginLog>,
+}
+
+impl State {
+    pub(super) fn new(log: &Arc<PluginLog>, bounds: &Bounds, context: InstanceContext) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
+        let stream = |label| StandardStream::new(Arc::clone(log), label);
+        let random = || ChaCha8Rng::seed_from_u64(context.seed);
+        // No folder, no variable, no argument, no socket.
+        let wasi = WasiCtx::builder()
+            .stdout(stream("standard output"))
+            .stderr(stream("standard error"))
+            .secure_random(random())
+            .insecure_random(random())
+            .insecure_random_seed(context.seed.into())
+            .max_random_size(MOST_RANDOM_BYTES)
+            .build();
+        Self {
+            context,
+            bounds: *bounds,
+            table,
+            wasi,
+            time: VirtualTime::default(),
+            memory: MemoryAccount::new(bounds),
+            call: CallAccount::begin(),
+            log: Arc::clone(log),
+        }
+    }
+
+    pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
+        &mut self.memory
+    }
+
+    /// Begins the account of a new call.
+    pub(super) fn begin_call(&mut self) {
+        self.call = CallAccount::begin();
+    }
+
+    /// The account of the call under way.
+    pub(super) fn call(&self) -> &CallAccount {
+        &self.call
+    }
+
+    /// Notes data of a result.
+    pub(super) fn add_moved(&mut self, bytes: usize) -> Result<(), Exceeded> {
+        self.call.add_moved(bytes, &self.bounds)
+    }
+
+    /// What is to be done when the deadline of the call has come.
+    pub(super) fn at_deadline(&self) -> wasmtime::Result<UpdateDeadline> {
+        Ok(self.call.at_deadline(&self.bounds)?)
+    }
+
+    /// The clocks of WASI.
+    pub(super) fn clock(&mut self) -> VirtualClock<'_> {
+        VirtualClock {
+            time: &mut self.time,
+            table: &mut self.table,
+        }
+    }
+
+    fn dataset(&self) -> Result<&Arc<dyn DatasetAccess>, String> {
+        self.context
+            .dataset
+            .as_ref()
+            .ok_or_else(|| "there is no data set in this run (--dataset)".to_owned())
+    }
+
+    /// A function of the host: its time is not the parser's, and `moved` bytes came from the parser.
+    fn host<R>(
+        &mut self,
+        moved: usize,
+        work: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
+    ) -> wasmtime::Result<R> {
+        let since = Instant::now();
+        self.call.add_moved(moved, &self.bounds)?;
+        let result = work(self);
+        self.call.add_host_time(since, &self.bounds)?;
+        result
+    }
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+// The types have no functions of their own.
+impl types::Host for State {}
+
+impl datasets::Host for State {
+    fn line_by_line(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
+        self.host(0, |state| {
+            state.call.add_opened()?;
+            match state.dataset().and_then(|dataset| dataset.lines()) {
+                Ok(reader) => Ok(Ok(state.table.push(LineReader(reader))?)),
+                Err(message) => Ok(Err(message)),
+            }
+        })
+    }
+
+    fn json_list(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
+        self.host(0, |state| {
+            state.call.add_opened()?;
+            match state.dataset().and_then(|dataset| dataset.items()) {
+                Ok(reader) => Ok(Ok(state.table.push(ItemReader(reader))?)),
+                Err(message) => Ok(Err(message)),
+            }
+        })
+    }
+}
+
+impl datasets::HostLineReader for State {
+    fn next(
+        &mut self,
+        reader: Resource<LineReader>,
+        max: u32,
+    ) -> wasmtime::Result<Result<Vec<String>, String>> {
+        self.host(0, |state| {
+            Ok(state.table.get_mut(&reader)?.0.next(max.min(MOST_ENTRIES)))
+        })
+    }
+
+    fn drop(&mut self, reader: Resource<LineReader>) -> wasmtime::Result<()> {
+        self.table.delete(reader)?;
+        Ok(())
+    }
+}
+
+impl datasets::HostItemReader for State {
+    fn next(
+        &mut self,
+        reader: Resource<ItemReader>,
+        max: u32,
+    ) -> wasmtime::Result<Result<Vec<String>, String>> {
+        self.host(0, |state| {
+            Ok(state.table.get_mut(&reader)?.0.next(max.min(MOST_ENTRIES)))
+        })
+    }
+
+    fn drop(&mut self, reader: Resource<ItemReader>) -> wasmtime::Result<()> {
+        self.table.delete(reader)?;
+        Ok(())
+    }
+}
+
+impl tokenizer::Host for State {
+    fn available(&mut self) -> wasmtime::Result<bool> {
+        Ok(self.context.tokenizer.is_some())
+    }
+
+    fn count(&mut self, text: String) -> wasmtime::Result<Result<u64, String>> {
+        self.host(text.len(), |state| {
+            let Some(tokenizer) = &state.context.tokenizer else {
+                return Ok(Err(
+                    "there is no tokenizer in this run (--tokenizer-path)".to_owned()
+                ));
+            };
+            if text.len() > MOST_TOKENIZED_BYTES {
+                return Ok(Err(format!(
+                    "the tokenizer counts in {} MiB of text at most",
+                    MOST_TOKENIZED_BYTES >> 20
+                )));
+            }
+            Ok(tokenizer.count(&text))
+        })
+    }
+}
+
+impl logging::Host for State {
+    fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
+        let label = match level {
+            logging::Level::Debug if !self.context.debug => return Ok(()),
+            logging::Level::Debug => "debug",
+            logging::Level::Info => "info",
+            logging::Level::Warn => "warning",
+            logging::Level::Error => "error",
+        };
+        self.host(message.len(), |state| {
+            state.log.say(label, &message);
+            Ok(())
+        })
+    }
+}

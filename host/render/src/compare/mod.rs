@@ -1,0 +1,19 @@
+//! Runs held against one another: which differ, by how much, and whether that is more than chance.
+//!
+//! Everything comes from the documents of the runs (see [`llmuses_store::results`]), so that a database and the
+//! JSON of the same run compare alike. Nothing here prints or writes.
+
+mod bound;
+mod interval;
+mod load;
+mod metric;
+mod pairing;
+mod table;
+
+pub use bound::{Bound, BoundError};
+pub use interval::Estimate;
+pub use load::{CompareError, Results};
+pub use metric::{METRICS, Metric};
+pub use pairing::{Change, Comparison, Judgement, Places, compare};
+pub(crate) use table::change_text;
+pub use table::{table, to_json};

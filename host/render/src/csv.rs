@@ -1,0 +1,181 @@
+//! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
+//! Bodies and responses are not in it; the database has them.
+
+use crate::error::OutputError;
+use crate::file::NewFile;
+use llmuses_store::results::CsvRow;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::thread::JoinHandle;
+
+/// Rows that wait for the disk at most.
+const QUEUE: usize = 4096;
+
+/// A CSV file in the making, with a thread that writes it: no disk holds up the run.
+#[derive(Debug)]
+pub struct CsvFile {
+    path: Option<PathBuf>,
+    queue: Option<flume::Sender<CsvRow>>,
+    writer: Option<JoinHandle<Result<u64, OutputError>>>,
+}
+
+impl CsvFile {
+    /// Starts writing to a new file, or to standard output.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub fn start(file: NewFile) -> std::io::Result<Self> {
+        let flag = file.flag();
+        let (queue, rows) = flume::bounded(QUEUE);
+        let path = file.path().map(ToOwned::to_owned);
+        let writer = std::thread::Builder::new()
+            .name("csv-writer".to_owned())
+            .spawn(move || match file.into_file() {
+                Some((path, file)) => write_file(flag, path, file, &rows),
+                None => {
+                    write_rows(std::io::stdout().lock(), &rows).map_err(OutputError::StandardOutput)
+                }
+            })?;
+        Ok(Self {
+            path,
+            queue: Some(queue),
+            writer: Some(writer),
+        })
+    }
+
+    /// Adds a row; waits while 4,096 others are before it. After an error of the disk it is dropped, which
+    /// [`Self::finish`] tells.
+    pub fn send(&self, row: CsvRow) {
+        if let Some(queue) = &self.queue {
+            // Fails only when the writer has ended with an error.
+            let _ = queue.send(row);
+        }
+    }
+
+    /// Takes the file away again, for runs that never began.
+    pub fn discard(mut self) {
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            // It has written a header at most.
+            let _ = writer.join();
+        }
+        if let Some(path) = &self.path {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Waits for the rows, and gives back how many there are.
+    ///
+    /// # Errors
+    /// Why the file is not complete.
+    pub fn finish(mut self) -> Result<u64, OutputError> {
+        drop(self.queue.take());
+        match self.writer.take().map(JoinHandle::join) {
+            Some(Ok(written)) => written,
+            _ => Err(OutputError::StandardOutput(std::io::Error::other(
+                "the thread that writes CSV broke off",
+            ))),
+        }
+    }
+}
+
+fn write_file(
+    flag: &'static str,
+    path: PathBuf,
+    file: File,
+    rows: &flume::Receiver<CsvRow>,
+) -> Result<u64, OutputError> {
+    write_rows(BufWriter::new(file), rows).map_err(|reason| OutputError::Write {
+        flag,
+        path,
+        reason,
+    })
+}
+
+fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Result<u64> {
+    let mut table = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(out);
+    table.write_record(COLUMNS)?;
+    let mut count = 0;
+    for row in rows {
+        table.serialize(row)?;
+        count += 1;
+    }
+    table.flush()?;
+    Ok(count)
+}
+
+/// The header: the names of the fields of [`CsvRow`]. Written by itself, so that a run without a request
+/// has it too.
+const COLUMNS: [&str; 19] = [
+    "run",
+    "number",
+    "warmup",
+    "success",
+    "intended_unix_seconds",
+    "sent_unix_seconds",
+    "completed_unix_seconds",
+    "latency_seconds",
+    "time_to_first_token_seconds",
+    "time_to_first_package_seconds",
+    "time_per_output_token_seconds",
+    "package_latency_seconds",
+    "packages",
+    "connect_seconds",
+    "input_tokens",
+    "output_tokens",
+    "status",
+    "error_kind",
+    "error",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{NewFiles, Targets};
+    use llmuses_core::clock::Clock;
+    use llmuses_core::exchange::{FailureKind, TokenSource};
+    use llmuses_samples::Sample;
+    use llmuses_stats::Origin;
+
+    #[test]
+    fn a_row_stands_under_its_header() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.csv");
+        let targets = Targets::of(None, path.to_str(), None).unwrap();
+        let file = NewFiles::make(&targets).unwrap().csv.unwrap();
+        let csv = CsvFile::start(file).unwrap();
+        let clock = Clock::start();
+        let success = Sample::at(0)
+            .sent(0)
+            .events(&[10, 20, 30])
+            .end(40)
+            .outputs(&[0, 1, 2])
+            .tokens(4, 3, TokenSource::Server)
+            .build();
+        csv.send(CsvRow::of(&success, &clock, Origin::Sent, 1, false));
+        let failure = Sample::at(5)
+            .number(1)
+            .end(6)
+            .fails(FailureKind::Connect, "refused, \"twice\"")
+            .build();
+        csv.send(CsvRow::of(&failure, &clock, Origin::Sent, 1, true));
+        assert_eq!(csv.finish().unwrap(), 2);
+        let mut table = csv::Reader::from_path(&path).unwrap();
+        let header = table.headers().unwrap().clone();
+        let serialized =
+            serde_json::to_value(CsvRow::of(&success, &clock, Origin::Sent, 1, false)).unwrap();
+        let names: Vec<&String> = serialized.as_object().unwrap().keys().collect();
+        assert_eq!(header.iter().collect::<Vec<_>>(), names);
+        let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
+        assert_eq!(&rows[0][7], "0.04");
+        assert_eq!(&rows[0][8], "0.01");
+        assert_eq!(
+            (&rows[1][2], &rows[1][3], &rows[1][5]),
+            ("true", "false", "")
+        );
+        assert_eq!(&rows[1][18], "refused, \"twice\"");
+    }
+}

@@ -1,0 +1,47 @@
+//! What can go wrong with files that are written.
+
+use std::path::PathBuf;
+
+/// Results cannot be written.
+#[derive(Debug, thiserror::Error)]
+pub enum OutputError {
+    /// A file of that name is there already; it was not touched.
+    #[error(
+        "{} exists already, and results are never overwritten: give another name to {flag}, or remove the file",
+        path.display()
+    )]
+    Exists {
+        /// The flag that named it.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Two outputs for standard output.
+    #[error(
+        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
+    )]
+    TwoOnStandardOutput,
+    /// A file cannot be made or written.
+    #[error("{flag} {} cannot be written ({reason}): check its folder and the space there", path.display())]
+    Write {
+        /// The flag that named it.
+        flag: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// Standard output takes no more.
+    #[error("standard output cannot be written: {0}")]
+    StandardOutput(#[source] std::io::Error),
+}
+
+impl OutputError {
+    /// Whether the arguments are at fault: a file that cannot be made, or is in the way.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Exists { .. } | Self::TwoOnStandardOutput | Self::Write { .. }
+        )
+    }
+}

@@ -1,0 +1,277 @@
+//! The page of a comparison: what became of each figure, and the curves over one another.
+
+use super::chart::Chart;
+use super::drawn::{Drawn, curves};
+use super::figure::Part;
+use super::page::page;
+use super::run::{date, endpoint, load};
+use super::table::{Cell, Markup, Piece, Table};
+use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
+use crate::report::{UNKNOWN, counted};
+use askama::Template;
+use llmuses_core::words::one_line;
+use serde_json::Value;
+
+/// The size of the picture of a change.
+const WIDTH: f64 = 150.0;
+const HEIGHT: f64 = 16.0;
+/// Changes are drawn up to half of the figure; what is beyond ends at the edge.
+const WIDEST: f64 = 0.5;
+
+/// What stands on the page.
+#[derive(Debug, Template)]
+#[template(path = "comparison.html")]
+struct ComparisonView {
+    files: Table,
+    pairs: Vec<Pair>,
+    alone: Vec<String>,
+}
+
+/// Two runs held against one another.
+#[derive(Debug)]
+struct Pair {
+    anchor: String,
+    title: String,
+    good: bool,
+    sentence: String,
+    different_work: Vec<String>,
+    different_circumstances: String,
+    doubted: Vec<String>,
+    table: Table,
+    curves: Vec<Chart>,
+}
+
+/// The page of a comparison of the runs of `files`, the first of which the others are held against;
+/// `alone`: loads that one side alone has. One file, complete in itself.
+pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
+    let mut document = to_json(comparisons, alone);
+    // The script draws from here, as it does on the page of a database.
+    let runs: Vec<Value> = files.iter().flat_map(|file| file.runs.clone()).collect();
+    document["runs"] = Value::Array(runs);
+    let root = Part::root(&document);
+    let runs = root.at("runs").items();
+    let pairs = comparisons
+        .iter()
+        .zip(root.at("comparisons").items())
+        .enumerate()
+        .map(|(index, (comparison, part))| {
+            Pair::of(
+                index + 1,
+                comparison,
+                &part,
+                &drawn(files, comparison, &runs),
+            )
+        })
+        .collect();
+    let view = ComparisonView {
+        files: table_of_files(files, &runs),
+        pairs,
+        alone: alone.to_vec(),
+    };
+    let names: Vec<String> = files.iter().map(|file| one_line(&file.name, 60)).collect();
+    page(
+        &format!("{}: llmuses", names.join(", ")),
+        "Comparison of load tests",
+        &view,
+        &document,
+    )
+}
+
+/// Both runs of a comparison, in the list of all runs of all files.
+fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[Part<'a>]) -> Vec<Drawn<'a>> {
+    let places = comparison.places;
+    let first_of =
+        |file: usize| -> usize { files[..file].iter().map(|file| file.runs.len()).sum() };
+    [
+        (places.before, &comparison.before),
+        (first_of(places.file) + places.after, &comparison.after),
+    ]
+    .into_iter()
+    .filter_map(|(place, name)| {
+        Some(Drawn {
+            totals: runs.get(place)?.at("totals"),
+            place,
+            name: one_line(name, 60),
+        })
+    })
+    .collect()
+}
+
+fn table_of_files(files: &[Results], runs: &[Part<'_>]) -> Table {
+    let mut table = Table::new(
+        "Files",
+        &["File", "load", "model and endpoint", "began", "verdict"],
+    );
+    let names = files
+        .iter()
+        .flat_map(|file| file.runs.iter().map(|_| file.name.as_str()));
+    for (name, run) in names.zip(runs) {
+        let doubts = run.at("verdict/doubts").items().len() as u64;
+        table.rows.push(vec![
+            Cell::name(one_line(name, 100)),
+            Cell::name(load(run)),
+            Cell::long(endpoint(run)),
+            Cell::name(date(&run.at("started_unix_seconds")).unwrap_or_default()),
+            Cell::name(match doubts {
+                0 => "good".to_owned(),
+                doubts => counted(doubts, "doubt"),
+            }),
+        ]);
+    }
+    table
+}
+
+impl Pair {
+    fn of(number: usize, comparison: &Comparison, part: &Part<'_>, runs: &[Drawn<'_>]) -> Self {
+        let count = |judgement: Judgement| {
+            let of_it = |change: &&Change| change.judgement == judgement;
+            comparison.changes.iter().filter(of_it).count()
+        };
+        let comparable = comparison.is_comparable();
+        let sentence = if comparable {
+            [
+                Judgement::Worse,
+                Judgement::Better,
+                Judgement::Different,
+                Judgement::Same,
+                Judgement::Unclear,
+            ]
+            .into_iter()
+            .filter(|judgement| count(*judgement) > 0)
+            .map(|judgement| format!("{} {}", count(judgement), judgement.as_str()))
+            .collect::<Vec<String>>()
+            .join(", ")
+        } else {
+            "not comparable, the work was not the same".to_owned()
+        };
+        let short = |text: &String| one_line(text, 300);
+        Self {
+            anchor: format!("pair-{number}"),
+            title: format!(
+                "{} (after) against {} (before), {}",
+                short(&comparison.after),
+                short(&comparison.before),
+                comparison.load
+            ),
+            good: comparable && count(Judgement::Worse) == 0,
+            sentence,
+            different_work: comparison.different_work.iter().map(short).collect(),
+            different_circumstances: one_line(&comparison.different_circumstances.join("; "), 2000),
+            doubted: comparison
+                .doubted
+                .iter()
+                .map(|(name, doubts)| {
+                    format!("{} has {}", short(name), counted(*doubts as u64, "reason"))
+                })
+                .collect(),
+            table: changes(comparison, part),
+            curves: curves(runs),
+        }
+    }
+}
+
+fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
+    let mut table = Table::new(
+        "Figures before and after",
+        &[
+            "Figure",
+            "verdict",
+            "before",
+            "after",
+            "change",
+            "95 % confidence",
+            "",
+        ],
+    );
+    let scale = scale(&comparison.changes);
+    for (change, part) in comparison.changes.iter().zip(part.at("changes").items()) {
+        let figure = |key: &str| {
+            let value = part.at(key).at("value");
+            let text = value.number().map_or_else(
+                || UNKNOWN.to_owned(),
+                |value| change.metric.unit.format(value),
+            );
+            Cell::number(value.shown(text))
+        };
+        let found = part.at("change/value");
+        let text = change_text(found.number());
+        table.rows.push(vec![
+            Cell::name(change.metric.title),
+            // Where a narrow screen shows it too.
+            Cell::name(change.judgement.as_str()).class(class(change.judgement)),
+            figure("before"),
+            figure("after"),
+            Cell::number(found.shown(text)),
+            Cell::of(interval(&part)).class("number"),
+            Cell::of([Piece::Markup(picture(change, scale))]),
+        ]);
+    }
+    table.notes.push(format!(
+        "The pictures reach from {:+.1} % to {:+.1} %; the line in the middle is no change.",
+        -scale * 100.0,
+        scale * 100.0
+    ));
+    table
+}
+
+fn class(judgement: Judgement) -> &'static str {
+    match judgement {
+        Judgement::Better => "better",
+        Judgement::Worse => "worse",
+        _ => "quiet",
+    }
+}
+
+fn interval(part: &Part<'_>) -> Vec<Piece> {
+    let (low, high) = (part.at("change/low"), part.at("change/high"));
+    let bound = |part: &Part<'_>, share: f64| -> Piece {
+        let text = format!("{:+.2}", share * 100.0);
+        part.shown(text).into()
+    };
+    match (low.number(), high.number()) {
+        (Some(a), Some(b)) => vec![bound(&low, a), " to ".into(), bound(&high, b), " %".into()],
+        (Some(a), None) => vec![bound(&low, a), " % or more".into()],
+        (None, Some(b)) => vec![bound(&high, b), " % or less".into()],
+        (None, None) => vec!["-".into()],
+    }
+}
+
+/// How far the pictures of these changes reach to both sides.
+fn scale(changes: &[Change]) -> f64 {
+    let farthest = changes
+        .iter()
+        .filter_map(|change| change.change)
+        .flat_map(|change| [Some(change.value), change.low, change.high])
+        .flatten()
+        .map(f64::abs)
+        .filter(|share| share.is_finite())
+        .fold(0.0, f64::max);
+    farthest.clamp(0.01, WIDEST)
+}
+
+/// A change with its interval as a small picture. The numbers stand beside it.
+fn picture(change: &Change, scale: f64) -> Markup {
+    let Some(found) = change.change else {
+        return Markup(String::new());
+    };
+    let x = |share: f64| {
+        let within = (share / scale).clamp(-1.0, 1.0);
+        WIDTH / 2.0 + within * (WIDTH / 2.0 - 4.0)
+    };
+    let (middle, y) = (WIDTH / 2.0, HEIGHT / 2.0);
+    let line = match (found.low, found.high) {
+        (None, None) => String::new(),
+        (low, high) => format!(
+            "<line class=\"interval\" x1=\"{:.1}\" x2=\"{:.1}\" y1=\"{y}\" y2=\"{y}\"/>",
+            x(low.unwrap_or(-scale)),
+            x(high.unwrap_or(scale))
+        ),
+    };
+    Markup(format!(
+        "<svg class=\"change {}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
+         aria-hidden=\"true\"><line class=\"zero\" x1=\"{middle}\" x2=\"{middle}\" y1=\"0\" y2=\"{HEIGHT}\"/>\
+         {line}<circle cx=\"{:.1}\" cy=\"{y}\" r=\"3.5\"/></svg>",
+        class(change.judgement),
+        x(found.value)
+    ))
+}

@@ -1,0 +1,199 @@
+//! The tables of times: how each is spread, its percentiles with their confidence, the slowest requests.
+
+use super::figure::Part;
+use super::table::{Cell, Piece, Table};
+use crate::report::time_decimals;
+use llmuses_stats::Percentile;
+
+/// The times of a run that have a curve: names, and where they stand in its totals.
+pub(super) const CURVES: [(&str, &str); 4] = [
+    ("Request latency", "latency"),
+    ("Time to first token", "time_to_first_token"),
+    ("Time per output token", "time_per_output_token"),
+    ("Inter-token latency", "inter_token_latency"),
+];
+
+/// The percentiles of the table of times.
+const COLUMNS: [Percentile; 4] = [
+    Percentile::P50,
+    Percentile::P90,
+    Percentile::P99,
+    Percentile::P999,
+];
+
+/// How many decimals the milliseconds of a spread get, as in the text report.
+pub(super) fn decimals(spread: &Part<'_>) -> usize {
+    time_decimals(spread.at("max_seconds").number().unwrap_or_default() * 1e3)
+}
+
+fn percentile(spread: &Part<'_>, percentile: Percentile) -> Piece {
+    spread
+        .at(&format!("{}_seconds", percentile.label()))
+        .millis(decimals(spread))
+        .marked(percentile.is_short(spread.at("samples").count()))
+        .into()
+}
+
+/// All times of a run, in milliseconds.
+pub(super) fn times(totals: &Part<'_>) -> Table {
+    let mut table = Table::new(
+        "Times in milliseconds",
+        &[
+            "Milliseconds",
+            "mean",
+            "std. dev.",
+            "min",
+            "p50",
+            "p90",
+            "p99",
+            "p99.9",
+            "max",
+            "samples",
+        ],
+    );
+    let opened = totals.at("requests/own_connection").count();
+    for (name, key, always) in [
+        ("Time to first token", "time_to_first_token", true),
+        ("Time to first package", "time_to_first_package", true),
+        ("Time per output token", "time_per_output_token", true),
+        ("Inter-token latency", "inter_token_latency", true),
+        ("Request latency", "latency", true),
+        ("Time to connect", "connect", true),
+        ("name resolution", "dns", false),
+        ("TLS handshake", "tls", false),
+        ("Dispatch lag", "dispatch_lag", true),
+        (
+            "dispatch lag without connecting",
+            "dispatch_lag_without_connect",
+            false,
+        ),
+    ] {
+        let spread = totals.at(key);
+        let samples = spread.at("samples");
+        let same = key == "dispatch_lag_without_connect" && opened == 0;
+        if (samples.count() == 0 && !always) || same {
+            continue;
+        }
+        let mut row = vec![Cell::name(name)];
+        if samples.count() == 0 {
+            row.extend((0..8).map(|_| Cell::number("-")));
+        } else {
+            let decimals = decimals(&spread);
+            let plain = |key: &str| Cell::number(spread.at(key).millis(decimals));
+            row.push(plain("mean_seconds"));
+            row.push(plain("standard_deviation_seconds"));
+            row.push(plain("min_seconds"));
+            row.extend(COLUMNS.map(|column| Cell::number(percentile(&spread, column))));
+            row.push(plain("max_seconds"));
+        }
+        row.push(Cell::number(samples.whole()));
+        table.rows.push(row);
+    }
+    let needs: Vec<String> = COLUMNS
+        .into_iter()
+        .map(|column| format!("{} {}", column.label(), column.needs()))
+        .collect();
+    if table.has_marks() {
+        table.notes.push(format!(
+            "* fewer samples than this percentile needs ({}).",
+            needs.join(", ")
+        ));
+    }
+    let beyond: u64 = ["latency", "time_to_first_token", "dispatch_lag"]
+        .into_iter()
+        .map(|key| totals.at(key).at("samples_beyond_the_scale").count())
+        .sum();
+    if beyond > 0 {
+        table.notes.push(format!(
+            "Times longer than a day count as a day in percentiles: {beyond}."
+        ));
+    }
+    table
+}
+
+/// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
+pub(super) fn percentiles(totals: &Part<'_>) -> Option<Table> {
+    let known: Vec<(&str, Part<'_>)> = CURVES
+        .into_iter()
+        .map(|(name, key)| (name, totals.at(key)))
+        .filter(|(_, spread)| spread.at("samples").count() > 0)
+        .collect();
+    if known.is_empty() {
+        return None;
+    }
+    let mut columns = vec!["Milliseconds"];
+    columns.extend(known.iter().map(|(name, _)| *name));
+    let mut table = Table::new("Percentiles with 95 % confidence intervals", &columns);
+    for label in Percentile::ALL {
+        let mut row = vec![Cell::name(label.label())];
+        row.extend(known.iter().map(|(_, spread)| Cell {
+            below: interval(spread, label),
+            ..Cell::number(percentile(spread, label))
+        }));
+        table.rows.push(row);
+    }
+    table.notes.push(
+        "Under each: where the true percentile lies with 95 % confidence, by order statistics, \
+         requests taken as independent. A bound is ? where there are too few requests for it."
+            .to_owned(),
+    );
+    Some(table)
+}
+
+fn interval(spread: &Part<'_>, percentile: Percentile) -> Vec<Piece> {
+    let key = format!("intervals_of_95_percent/{}_seconds", percentile.label());
+    let decimals = decimals(spread);
+    let bound = |part: &Part<'_>| -> Piece {
+        match part.number() {
+            Some(_) => part.millis(decimals),
+            None => part.shown("?".to_owned()),
+        }
+        .into()
+    };
+    match spread.at(&key).items().as_slice() {
+        [low, high] if low.number().or(high.number()).is_some() => {
+            vec![bound(low), " to ".into(), bound(high)]
+        }
+        _ => vec!["?".into()],
+    }
+}
+
+/// The slowest requests. `None`: none succeeded.
+pub(super) fn slowest(totals: &Part<'_>) -> Option<Table> {
+    let requests = totals.at("slowest_requests").items();
+    if requests.is_empty() {
+        return None;
+    }
+    let mut table = Table::new(
+        "Slowest requests",
+        &[
+            "Request",
+            "sent after (s)",
+            "latency (ms)",
+            "TTFT (ms)",
+            "TPOT (ms)",
+            "input tokens",
+            "output tokens",
+        ],
+    );
+    let longest = totals.at("latency/max_seconds").number();
+    let decimals = time_decimals(longest.unwrap_or_default() * 1e3);
+    for request in &requests {
+        let millis = |key: &str| Cell::number(request.at(key).millis(decimals));
+        table.rows.push(vec![
+            Cell::of([request.at("number").whole().into()]),
+            Cell::number(request.at("sent_seconds_after_start").fixed(3)),
+            millis("latency_seconds"),
+            millis("time_to_first_token_seconds"),
+            millis("time_per_output_token_seconds"),
+            Cell::number(request.at("input_tokens").whole()),
+            Cell::number(request.at("output_tokens").whole()),
+        ]);
+    }
+    table.notes.push(
+        "Of the succeeded requests, those with the longest latencies. The number is the place in the \
+         order of issue, from 0, as in the database and in CSV."
+            .to_owned(),
+    );
+    Some(table)
+}

@@ -1,0 +1,12 @@
+//! Results as people and programs read them: text, pages, CSV, JSON, and the comparison of two.
+
+pub mod compare;
+mod csv;
+mod error;
+mod file;
+pub mod html;
+pub mod report;
+
+pub use csv::CsvFile;
+pub use error::OutputError;
+pub use file::{NewFile, NewFiles, Target, Targets};

@@ -1,0 +1,128 @@
+//! Made-up outcomes for the tests of the statistics, the sink and the report. Times in milliseconds
+//! since the start of the clock.
+
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{
+    ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead, ResponseLog,
+    StampQuality, TokenCount, TokenSource,
+};
+use std::time::Duration;
+
+/// A duration in milliseconds.
+pub fn millis(count: u64) -> Duration {
+    Duration::from_millis(count)
+}
+
+/// A moment in milliseconds since the start of the clock.
+pub fn moment(count: u64) -> Moment {
+    Moment::from_nanos(count * 1_000_000)
+}
+
+/// An outcome in the making.
+#[derive(Debug, Clone)]
+pub struct Sample(Outcome);
+
+impl Sample {
+    /// A request that was intended at `intended`, and nothing else.
+    pub fn at(intended: u64) -> Self {
+        Self(Outcome {
+            exchange: Exchange {
+                number: 0,
+                request: r#"{"model":"qwen"}"#.into(),
+                intended: moment(intended),
+                sent: None,
+                connection: None,
+                head: None,
+                response: ResponseLog::default(),
+                end: moment(intended),
+                stamps: StampQuality::Kernel,
+                failure: None,
+            },
+            reading: None,
+        })
+    }
+
+    pub fn number(mut self, number: u64) -> Self {
+        self.0.exchange.number = number;
+        self
+    }
+
+    pub fn sent(mut self, at: u64) -> Self {
+        self.0.exchange.sent = Some(moment(at));
+        self
+    }
+
+    pub fn connected_in(mut self, time: u64) -> Self {
+        self.0.exchange.connection = Some(ConnectionOpening {
+            dns: None,
+            tls: None,
+            total: millis(time),
+        });
+        self
+    }
+
+    pub fn read_stamps(mut self) -> Self {
+        self.0.exchange.stamps = StampQuality::Read;
+        self
+    }
+
+    /// Events with `{"i":INDEX}` as their data; a head with status 200 at the first of them.
+    pub fn events(mut self, arrivals: &[u64]) -> Self {
+        let exchange = &mut self.0.exchange;
+        if arrivals.len() > 1 {
+            exchange.response.set_streamed();
+        }
+        for (index, at) in arrivals.iter().enumerate() {
+            let data = format!(r#"{{"i":{index}}}"#);
+            assert!(exchange.response.push(data.as_bytes(), moment(*at)));
+        }
+        exchange.head = arrivals.first().map(|at| ResponseHead {
+            status: 200,
+            at: moment(*at),
+        });
+        self
+    }
+
+    pub fn end(mut self, at: u64) -> Self {
+        self.0.exchange.end = moment(at);
+        self
+    }
+
+    pub fn outputs(mut self, indices: &[u32]) -> Self {
+        self.reading().outputs = indices.to_vec();
+        self
+    }
+
+    pub fn tokens(mut self, prompt: u64, completion: u64, source: TokenSource) -> Self {
+        let count = |tokens| Some(TokenCount { tokens, source });
+        self.reading().prompt = count(prompt);
+        self.reading().completion = count(completion);
+        self
+    }
+
+    pub fn metric(mut self, name: &str, value: f64) -> Self {
+        self.reading().metrics.push((name.to_owned(), value));
+        self
+    }
+
+    pub fn fails(mut self, kind: FailureKind, message: &str) -> Self {
+        self.0.exchange.failure = Some(Failure::new(kind, message));
+        self
+    }
+
+    pub fn status(mut self, status: u16, at: u64) -> Self {
+        self.0.exchange.head = Some(ResponseHead {
+            status,
+            at: moment(at),
+        });
+        self
+    }
+
+    pub fn build(self) -> Outcome {
+        self.0
+    }
+
+    fn reading(&mut self) -> &mut Reading {
+        self.0.reading.get_or_insert_default()
+    }
+}

@@ -1,0 +1,146 @@
+//! What the totals of a run are made of: counts, tokens, spreads of times and lengths, failures by kind.
+
+use super::spread::Spread;
+use super::tokens::TokenSpread;
+use llmuses_core::exchange::{FailureKind, TokenCount, TokenSource};
+
+/// What is counted. All of it is exact.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Requests that are over, well or badly.
+    pub completed: u64,
+    /// Requests whose response arrived whole.
+    pub succeeded: u64,
+    /// Requests that failed, cancelled ones among them.
+    pub failed: u64,
+    /// Requests that were sent, whatever became of them.
+    pub sent: u64,
+    /// Requests of the warm-up that are over: no other figure has them.
+    pub warmup: u64,
+    /// How many of those failed.
+    pub warmup_failed: u64,
+    /// Succeeded requests that met all objectives.
+    pub met_objectives: u64,
+    /// Tokens of prompts, of succeeded requests.
+    pub prompt: TokenTotals,
+    /// Tokens of completions, of succeeded requests.
+    pub completion: TokenTotals,
+    /// Packages of succeeded requests.
+    pub packages: u64,
+    /// The sum of `chunk[n−2] − chunk[0]` over succeeded requests, in nanoseconds.
+    pub package_span_nanos: u128,
+    /// The sum of n − 2 over the same requests.
+    pub package_gaps: u64,
+    /// Gaps between output events of succeeded requests.
+    pub output_gaps: u64,
+    /// How many of these gaps are zero.
+    pub coalesced_gaps: u64,
+    /// Succeeded requests that opened a connection of their own.
+    pub own_connections: u64,
+    /// Connections that were opened before the run began.
+    pub warm_connections: u64,
+    /// Succeeded requests whose response was one body, not a stream.
+    pub plain: u64,
+    /// Responses, whole or not, whose arrivals were stamped by the kernel.
+    pub kernel_stamped: u64,
+    /// Responses, whole or not, that were stamped when a read returned.
+    pub read_stamped: u64,
+    /// Bytes of the data of all events, of succeeded and failed requests; framing and headers are not in
+    /// it.
+    pub bytes_received: u64,
+}
+
+/// Tokens of one side of the exchanges, and who counted them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TokenTotals {
+    /// Tokens of the requests that knew theirs.
+    pub tokens: u64,
+    /// Requests whose tokens the server counted.
+    pub by_server: u64,
+    /// Requests whose tokens the tokenizer counted.
+    pub by_tokenizer: u64,
+    /// Requests whose tokens the parser counted.
+    pub by_parser: u64,
+}
+
+impl TokenTotals {
+    /// Requests that knew their tokens.
+    pub fn requests(&self) -> u64 {
+        self.by_server + self.by_tokenizer + self.by_parser
+    }
+
+    /// Who counted for how many requests, without those who counted for none.
+    pub fn sources(&self) -> Vec<(TokenSource, u64)> {
+        [
+            (TokenSource::Server, self.by_server),
+            (TokenSource::Tokenizer, self.by_tokenizer),
+            (TokenSource::Parser, self.by_parser),
+        ]
+        .into_iter()
+        .filter(|(_, requests)| *requests > 0)
+        .collect()
+    }
+
+    /// Tokens per request, over the requests that knew theirs. `None` where no request did.
+    pub fn mean(&self) -> Option<f64> {
+        (self.requests() > 0).then(|| self.tokens as f64 / self.requests() as f64)
+    }
+
+    pub(super) fn record(&mut self, count: Option<TokenCount>) {
+        let Some(TokenCount { tokens, source }) = count else {
+            return;
+        };
+        self.tokens = self.tokens.saturating_add(tokens);
+        match source {
+            TokenSource::Server => self.by_server += 1,
+            TokenSource::Tokenizer => self.by_tokenizer += 1,
+            TokenSource::Parser => self.by_parser += 1,
+        }
+    }
+}
+
+/// The times, each one with its spread. Of succeeded requests, where nothing else is said.
+#[derive(Debug, Clone, Default)]
+pub struct TimeSpreads {
+    /// End − origin.
+    pub latency: Spread,
+    /// Time to first token.
+    pub ttft: Spread,
+    /// Time to first package.
+    pub first_package: Spread,
+    /// Time per output token.
+    pub tpot: Spread,
+    /// Inter-token latency: one sample for each gap between two output events.
+    pub itl: Spread,
+    /// The opening of connections: beforehand, and by the requests that opened one.
+    pub connect: Spread,
+    /// Name resolution, where it could be told apart.
+    pub dns: Spread,
+    /// TLS handshakes, where they could be told apart.
+    pub tls: Spread,
+    /// Sent − intended, of every request that was sent: it is about the client, and a request that fails
+    /// later was just as late.
+    pub dispatch_lag: Spread,
+    /// The same without the opening of a connection.
+    pub client_lag: Spread,
+}
+
+/// How the lengths of succeeded requests are spread, as far as they are known.
+#[derive(Debug, Clone, Default)]
+pub struct TokenSpreads {
+    /// Prompts.
+    pub input: TokenSpread,
+    /// Completions.
+    pub output: TokenSpread,
+}
+
+/// One kind of failure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureCount {
+    /// The kind.
+    pub kind: FailureKind,
+    /// How many requests failed that way.
+    pub count: u64,
+    /// The message of the first of them, cut after 300 characters.
+    pub example: String,
+}

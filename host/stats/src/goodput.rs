@@ -1,0 +1,72 @@
+//! Goodput: the requests that met every objective (Zhong et al., *DistServe*, OSDI 2024).
+
+use super::measure::Measurement;
+use llmuses_core::plan::Objectives;
+
+/// Whether a succeeded request met its objectives. A time to first token that nobody knows is not met;
+/// a time per output token that the request cannot have (one token has no gaps) is.
+pub fn is_met(objectives: &Objectives, measured: &Measurement) -> bool {
+    let within = |bound: Option<_>, time: Option<_>, absent: bool| match (bound, time) {
+        (None, _) => true,
+        (Some(bound), Some(time)) => time <= bound,
+        (Some(_), None) => absent,
+    };
+    within(objectives.ttft, measured.ttft, false)
+        && within(objectives.tpot, measured.tpot, true)
+        && within(objectives.latency, Some(measured.latency), false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::measure::Origin;
+    use llmuses_core::exchange::TokenSource;
+    use llmuses_samples::{Sample, millis};
+
+    #[test]
+    fn every_objective_must_be_met() {
+        // TTFT 50 ms, TPOT 10 ms, latency 80 ms.
+        let outcome = Sample::at(0)
+            .sent(0)
+            .events(&[50, 60, 70])
+            .end(80)
+            .outputs(&[0, 1, 2])
+            .tokens(1, 3, TokenSource::Server)
+            .build();
+        let measured = Measurement::of(&outcome, Origin::Sent);
+        let objectives = |ttft: u64, tpot: u64, latency: u64| Objectives {
+            ttft: Some(millis(ttft)),
+            tpot: Some(millis(tpot)),
+            latency: Some(millis(latency)),
+        };
+        assert!(is_met(&objectives(50, 10, 80), &measured));
+        assert!(!is_met(&objectives(49, 10, 80), &measured));
+        assert!(!is_met(&objectives(50, 9, 80), &measured));
+        assert!(!is_met(&objectives(50, 10, 79), &measured));
+    }
+
+    #[test]
+    fn what_cannot_be_known_is_not_met_and_what_cannot_be_is() {
+        let one_token = Sample::at(0)
+            .sent(0)
+            .events(&[50])
+            .end(50)
+            .outputs(&[0])
+            .tokens(1, 1, TokenSource::Server)
+            .build();
+        let unknown = Sample::at(0).sent(0).events(&[50]).end(50).build();
+        let bound = Some(millis(60));
+        let tpot = Objectives {
+            tpot: bound,
+            ..Objectives::default()
+        };
+        let ttft = Objectives {
+            ttft: bound,
+            ..Objectives::default()
+        };
+        let met = |objectives, outcome| is_met(objectives, &Measurement::of(outcome, Origin::Sent));
+        assert!(met(&tpot, &one_token));
+        assert!(met(&ttft, &one_token));
+        assert!(!met(&ttft, &unknown));
+    }
+}

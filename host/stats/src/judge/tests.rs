@@ -1,0 +1,229 @@
+//! Each doubt on both sides of its limit.
+
+use super::*;
+use crate::measure::Origin;
+use crate::verdict_json;
+use llmuses_core::exchange::{Outcome, TokenSource};
+use llmuses_samples::Sample;
+
+fn success() -> Sample {
+    Sample::at(0)
+        .sent(0)
+        .events(&[100, 200, 300])
+        .end(300)
+        .outputs(&[0, 1, 2])
+        .tokens(5, 3, TokenSource::Server)
+}
+
+fn failure() -> Outcome {
+    Sample::at(0)
+        .sent(0)
+        .end(10)
+        .fails(FailureKind::HttpStatus, "HTTP 503")
+        .build()
+}
+
+fn statistics(successes: u64, others: impl IntoIterator<Item = Outcome>) -> RunStatistics {
+    let mut statistics = RunStatistics::new(Origin::Sent);
+    let success = success().build();
+    for _ in 0..successes {
+        statistics.record(&success);
+    }
+    for outcome in others {
+        statistics.record(&outcome);
+    }
+    statistics
+}
+
+fn circumstances() -> Circumstances {
+    Circumstances {
+        asked: Some(500),
+        issued: 500,
+        client_busy: vec![0.2, 0.70],
+        peak_in_flight: 1,
+        transport: "sockets".to_owned(),
+        ..Circumstances::default()
+    }
+}
+
+fn codes(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<&'static str> {
+    judge(statistics, circumstances)
+        .iter()
+        .map(Doubt::code)
+        .collect()
+}
+
+#[test]
+fn nothing_speaks_against_a_good_run() {
+    assert_eq!(judge(&statistics(500, []), &circumstances()), []);
+}
+
+#[test]
+fn circumstances_raise_their_doubts() {
+    let statistics = statistics(500, []);
+    let with = |change: &dyn Fn(&mut Circumstances)| {
+        let mut circumstances = circumstances();
+        change(&mut circumstances);
+        codes(&statistics, &circumstances)
+    };
+    assert_eq!(with(&|c| c.client_busy.push(0.71)), ["client-busy"]);
+    assert_eq!(with(&|c| c.issued = 499), ["stopped-early"]);
+    assert_eq!(with(&|c| c.interrupted = true), ["interrupted"]);
+    assert_eq!(
+        with(&|c| {
+            c.interrupted = true;
+            c.issued = 499;
+        }),
+        ["interrupted"]
+    );
+    assert_eq!(
+        with(&|c| c.stop_reason = Some("the disk is full".to_owned())),
+        ["stopped-early"]
+    );
+    assert_eq!(with(&|c| c.backlog_waits = 6), ["parser-behind"]);
+    assert_eq!(with(&|c| c.backlog_waits = 5), [""; 0]);
+    assert_eq!(
+        with(&|c| c.wall_clock_step_seconds = -0.011),
+        ["wall-clock-stepped"]
+    );
+    assert_eq!(with(&|c| c.wall_clock_step_seconds = 0.010), [""; 0]);
+    let used = |passes| DatasetUse {
+        passes,
+        ..DatasetUse::default()
+    };
+    assert_eq!(with(&|c| c.dataset = Some(used(1.0))), [""; 0]);
+    assert_eq!(with(&|c| c.dataset = Some(used(1.5))), ["data-set-reused"]);
+}
+
+#[test]
+fn failures_count_above_one_percent() {
+    let circumstances = circumstances();
+    let failures = |count| std::iter::repeat_with(failure).take(count);
+    assert_eq!(
+        codes(&statistics(495, failures(5)), &circumstances),
+        [""; 0]
+    );
+    let doubts = judge(&statistics(494, failures(6)), &circumstances);
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(
+        doubts[0].figure(),
+        "1.2 % of the requests failed (6 of 500, limit 1 %), 6 of them with http-status"
+    );
+    let doubts = judge(&statistics(0, failures(2)), &circumstances);
+    assert_eq!(
+        doubts[0].figure(),
+        "none of 2 requests succeeded; 2 failed with http-status: HTTP 503"
+    );
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(
+        judge(&statistics(0, failures(1)), &circumstances)[0].figure(),
+        "the only request failed with http-status: HTTP 503"
+    );
+    assert_eq!(
+        codes(&statistics(0, []), &circumstances),
+        ["nothing-succeeded"]
+    );
+}
+
+#[test]
+fn lateness_counts_above_its_limit_and_without_connections() {
+    let late = |sent: u64| {
+        Sample::at(0)
+            .sent(sent)
+            .events(&[sent + 100, sent + 101, sent + 102])
+            .end(sent + 102)
+            .outputs(&[0, 1, 2])
+            .tokens(5, 3, TokenSource::Server)
+    };
+    let run = |sample: Sample| {
+        let outcome = sample.build();
+        statistics(494, std::iter::repeat_n(outcome, 6))
+    };
+    assert_eq!(codes(&run(late(5)), &circumstances()), [""; 0]);
+    assert_eq!(codes(&run(late(6)), &circumstances()), ["dispatch-lag"]);
+    assert_eq!(
+        codes(&run(late(6).connected_in(2)), &circumstances()),
+        [""; 0]
+    );
+
+    // A median time to first token of 1 s allows 10 ms.
+    let slow = |sent: u64| {
+        let outcome = Sample::at(0)
+            .sent(sent)
+            .events(&[sent + 1000])
+            .end(sent + 1000)
+            .outputs(&[0])
+            .tokens(5, 3, TokenSource::Server)
+            .build();
+        statistics(0, std::iter::repeat_n(outcome, 500))
+    };
+    assert_eq!(codes(&slow(10), &circumstances()), [""; 0]);
+    assert_eq!(codes(&slow(11), &circumstances()), ["dispatch-lag"]);
+}
+
+#[test]
+fn coalesced_chunks_count_above_a_fifth() {
+    let together = Sample::at(0)
+        .sent(0)
+        .events(&[100, 100, 100])
+        .end(100)
+        .outputs(&[0, 1, 2])
+        .tokens(5, 3, TokenSource::Server)
+        .build();
+    let run = |count| {
+        statistics(
+            500 - count as u64,
+            std::iter::repeat_n(together.clone(), count),
+        )
+    };
+    assert_eq!(codes(&run(100), &circumstances()), [""; 0]);
+    assert_eq!(codes(&run(101), &circumstances()), ["coalesced-chunks"]);
+}
+
+#[test]
+fn short_percentiles_are_named() {
+    let doubts = judge(&statistics(458, []), &circumstances());
+    assert_eq!(
+        doubts,
+        [Doubt::FewSamples {
+            samples: 458,
+            short: vec![("p99".to_owned(), 459)]
+        }]
+    );
+    let doubts = judge(&statistics(50, []), &circumstances());
+    assert_eq!(
+        doubts[0].figure(),
+        "50 succeeded requests, but p95 needs 90, p98 needs 228, p99 needs 459"
+    );
+}
+
+#[test]
+fn tokens_counted_in_two_ways_or_for_some_only() {
+    let other = success().tokens(5, 3, TokenSource::Tokenizer).build();
+    let doubts = judge(&statistics(499, [other]), &circumstances());
+    assert_eq!(doubts.len(), 2);
+    assert_eq!(
+        doubts[1].figure(),
+        "output tokens were counted in more than one way: 499 by usage of the server, 1 by tokenizer"
+    );
+    let mut unknown = success().build();
+    if let Some(reading) = &mut unknown.reading {
+        reading.completion = None;
+    }
+    let doubts = judge(&statistics(499, [unknown]), &circumstances());
+    assert_eq!(
+        doubts[0].figure(),
+        "output tokens are known for 499 of 500 succeeded requests"
+    );
+    assert_eq!(doubts.len(), 1);
+}
+
+#[test]
+fn a_verdict_is_stored_with_its_words() {
+    let doubts = judge(&statistics(50, []), &circumstances());
+    let json = verdict_json(&doubts);
+    assert_eq!(json["trusted"], false);
+    assert_eq!(json["doubts"][0]["reason"], "few-samples");
+    assert_eq!(json["doubts"][0]["figure"], doubts[0].figure());
+    assert_eq!(verdict_json(&[])["trusted"], true);
+}

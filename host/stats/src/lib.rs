@@ -1,0 +1,33 @@
+//! The statistics of a run: what one request measures, running totals over all of them, and the
+//! judgement of whether the totals can be trusted.
+//!
+//! Nothing here reads a clock, prints or writes: outcomes go in, figures come out. Memory does not
+//! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
+//! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
+
+mod counts;
+mod figures;
+mod goodput;
+mod json;
+mod judge;
+mod measure;
+mod percentile;
+mod running;
+mod slowest;
+mod spread;
+mod timeline;
+mod tokens;
+mod verdict;
+
+pub use counts::{Counts, FailureCount, TimeSpreads, TokenSpreads, TokenTotals};
+pub use figures::{Figures, Metrics};
+pub use json::{totals_json, verdict_json};
+pub use judge::{Circumstances, DatasetUse, judge};
+pub use measure::{Measurement, Origin, output_gaps};
+pub use percentile::Percentile;
+pub use running::RunStatistics;
+pub use slowest::{SlowRequest, Slowest};
+pub use spread::{Interval, LONGEST, Spread};
+pub use timeline::{Slot, Timeline};
+pub use tokens::{Bar, TokenSpread};
+pub use verdict::{Doubt, TokenSide};

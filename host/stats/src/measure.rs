@@ -1,0 +1,299 @@
+//! What one request measures: the formulas, each in one place, as pure functions of an outcome.
+
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{Exchange, Outcome, TokenCount};
+use llmuses_core::plan::Arrivals;
+use std::time::Duration;
+
+/// The instant from which the times of a request are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// When the schedule wanted the request sent. For an open loop: a client that falls behind makes its
+    /// own numbers worse, not better.
+    Intended,
+    /// When the request was sent. For a closed loop, where the schedule has no opinion on the instant.
+    Sent,
+}
+
+impl Origin {
+    /// The origin that belongs to a kind of arrivals.
+    pub fn of(arrivals: &Arrivals) -> Self {
+        if arrivals.is_open() {
+            Self::Intended
+        } else {
+            Self::Sent
+        }
+    }
+
+    /// The instant in one exchange. A request that was never sent is counted from when it was intended,
+    /// in either loop: it can only be a failed one, and there is no other start to count from.
+    pub fn moment(self, exchange: &Exchange) -> Moment {
+        match self {
+            Self::Intended => exchange.intended,
+            Self::Sent => exchange.sent.unwrap_or(exchange.intended),
+        }
+    }
+
+    /// The name for the database: `intended` or `sent`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Intended => "intended",
+            Self::Sent => "sent",
+        }
+    }
+}
+
+/// Everything that is measured of one request. `None`: the request has no such figure.
+///
+/// The same for requests that failed: what they got as far as is of use in the database. The totals
+/// leave their times out.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Measurement {
+    /// End of the response − origin.
+    pub latency: Duration,
+    /// First package − origin. Many tools call this the time to first token.
+    pub first_package: Option<Duration>,
+    /// Time to first token (TTFT): the first event that carried output − origin. `None` where no parser
+    /// said which events carried output. For a plain response: its one body.
+    pub ttft: Option<Duration>,
+    /// Time per output token (TPOT): (last output − first output) / (completion tokens − 1). Needs two
+    /// tokens, and two output events: all tokens in one event have no time between them to be measured.
+    pub tpot: Option<Duration>,
+    /// Gaps between one output event and the next.
+    pub output_gaps: u64,
+    /// How many of these gaps are zero: both events came in one read and share its instant.
+    pub coalesced_gaps: u64,
+    /// Packages: events of a stream without `[DONE]`, or one for a plain response.
+    pub packages: u64,
+    /// `chunk[n−2] − chunk[0]`, for three packages or more. The last one is left out since it often
+    /// carries nothing but the usage.
+    pub package_span: Option<Duration>,
+    /// The gaps within [`Self::package_span`]: n − 2, or 0 where there is none.
+    pub package_gaps: u64,
+    /// The opening of a connection of its own: name resolution, TCP and TLS. `None` on a kept one.
+    pub connect: Option<Duration>,
+    /// Name resolution alone, where the transport could tell.
+    pub dns: Option<Duration>,
+    /// The TLS handshake, as far as the transport could tell it apart.
+    pub tls: Option<Duration>,
+    /// Sent − intended. Holds the opening of a connection, where there was one.
+    pub dispatch_lag: Option<Duration>,
+    /// The part of [`Self::dispatch_lag`] that is this client's own doing: without the opening of a
+    /// connection, which takes as long as the network and the server want.
+    pub client_lag: Option<Duration>,
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<TokenCount>,
+    /// Tokens that the model produced.
+    pub completion_tokens: Option<TokenCount>,
+}
+
+impl Measurement {
+    /// Measures one request.
+    pub fn of(outcome: &Outcome, origin: Origin) -> Self {
+        let exchange = &outcome.exchange;
+        let response = &exchange.response;
+        let reading = outcome.reading.as_ref();
+        let start = origin.moment(exchange);
+
+        let output = |index: &u32| response.arrival(*index as usize);
+        let outputs = reading.map_or(&[][..], |reading| reading.outputs.as_slice());
+        let first_output = outputs.first().and_then(output);
+        let last_output = outputs.last().and_then(output);
+        let completion_tokens = reading.and_then(|reading| reading.completion);
+
+        let (mut gaps, mut coalesced) = (0, 0);
+        for gap in output_gaps(outcome) {
+            gaps += 1;
+            coalesced += u64::from(gap.is_zero());
+        }
+
+        let n = response.len();
+        let span = match n.checked_sub(2) {
+            Some(last @ 1..) => response
+                .arrival(0)
+                .zip(response.arrival(last))
+                .map(|(first, last)| last.since(first)),
+            _ => None,
+        };
+        let connect = exchange.connection.map(|opening| opening.total);
+        let dispatch_lag = exchange.sent.map(|sent| sent.since(exchange.intended));
+
+        Self {
+            latency: exchange.end.since(start),
+            first_package: response.arrival(0).map(|first| first.since(start)),
+            ttft: first_output.map(|first| first.since(start)),
+            tpot: first_output
+                .zip(last_output)
+                .filter(|_| outputs.len() >= 2)
+                .zip(completion_tokens)
+                .and_then(|((first, last), count)| per_token(last.since(first), count.tokens)),
+            output_gaps: gaps,
+            coalesced_gaps: coalesced,
+            packages: n as u64,
+            package_span: span,
+            package_gaps: if span.is_some() { n as u64 - 2 } else { 0 },
+            connect,
+            dns: exchange.connection.and_then(|opening| opening.dns),
+            tls: exchange.connection.and_then(|opening| opening.tls),
+            dispatch_lag,
+            client_lag: dispatch_lag.map(|lag| lag.saturating_sub(connect.unwrap_or_default())),
+            prompt_tokens: reading.and_then(|reading| reading.prompt),
+            completion_tokens,
+        }
+    }
+
+    /// Average package latency of this request: [`Self::package_span`] / [`Self::package_gaps`], in
+    /// seconds.
+    pub fn package_latency_seconds(&self) -> Option<f64> {
+        self.package_span
+            .map(|span| span.as_secs_f64() / self.package_gaps as f64)
+    }
+}
+
+/// Inter-token latency (ITL): the gaps between each output event and the next, in order. Empty where
+/// no parser said which events carried output.
+pub fn output_gaps(outcome: &Outcome) -> impl Iterator<Item = Duration> + '_ {
+    let response = &outcome.exchange.response;
+    let outputs = outcome
+        .reading
+        .as_ref()
+        .map_or(&[][..], |reading| reading.outputs.as_slice());
+    outputs.windows(2).filter_map(|pair| {
+        let earlier = response.arrival(pair[0] as usize)?;
+        let later = response.arrival(pair[1] as usize)?;
+        Some(later.since(earlier))
+    })
+}
+
+/// `span / (tokens − 1)`, rounded down to whole nanoseconds; `None` for fewer than two tokens.
+fn per_token(span: Duration, tokens: u64) -> Option<Duration> {
+    let gaps = tokens.checked_sub(1).filter(|gaps| *gaps > 0)?;
+    // The quotient is at most the span, which was made from nanoseconds that fit.
+    let nanos = span.as_nanos() / u128::from(gaps);
+    Some(Duration::from_nanos(
+        u64::try_from(nanos).unwrap_or(u64::MAX),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::exchange::{ConnectionOpening, TokenSource};
+    use llmuses_samples::{Sample, millis};
+
+    /// Intended at 100 ms, sent at 110; events at 150 (role), 160, 170, 170, 200 (usage); end at 205.
+    fn streamed() -> Sample {
+        Sample::at(100)
+            .sent(110)
+            .events(&[150, 160, 170, 170, 200])
+            .end(205)
+            .outputs(&[1, 2, 3])
+            .tokens(7, 4, TokenSource::Server)
+    }
+
+    #[test]
+    fn times_are_counted_from_the_origin() {
+        let outcome = streamed().build();
+        let closed = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!(closed.latency, millis(95));
+        assert_eq!(closed.first_package, Some(millis(40)));
+        assert_eq!(closed.ttft, Some(millis(50)));
+        let open = Measurement::of(&outcome, Origin::Intended);
+        assert_eq!(open.latency, millis(105));
+        assert_eq!(open.first_package, Some(millis(50)));
+        assert_eq!(open.ttft, Some(millis(60)));
+    }
+
+    #[test]
+    fn what_lies_between_does_not_depend_on_the_origin() {
+        let outcome = streamed().build();
+        for origin in [Origin::Sent, Origin::Intended] {
+            let m = Measurement::of(&outcome, origin);
+            // (170 − 160) / (4 − 1)
+            assert_eq!(m.tpot, Some(Duration::from_nanos(3_333_333)));
+            assert_eq!((m.output_gaps, m.coalesced_gaps), (2, 1));
+            // chunk[3] − chunk[0] over three gaps
+            assert_eq!(m.package_span, Some(millis(20)));
+            assert_eq!((m.packages, m.package_gaps), (5, 3));
+            assert!((m.package_latency_seconds().unwrap() - 0.020 / 3.0).abs() < 1e-12);
+            assert_eq!(m.dispatch_lag, Some(millis(10)));
+            assert_eq!(m.client_lag, Some(millis(10)));
+            assert_eq!(m.connect, None);
+            assert_eq!(m.prompt_tokens.unwrap().tokens, 7);
+            assert_eq!(m.completion_tokens.unwrap().tokens, 4);
+        }
+        let gaps: Vec<Duration> = output_gaps(&outcome).collect();
+        assert_eq!(gaps, [millis(10), Duration::ZERO]);
+    }
+
+    #[test]
+    fn a_connection_is_not_the_clients_own_lag() {
+        let mut outcome = streamed().build();
+        outcome.exchange.connection = Some(ConnectionOpening {
+            tls: None,
+            dns: Some(millis(2)),
+            total: millis(8),
+        });
+        let m = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!(m.connect, Some(millis(8)));
+        assert_eq!(m.dns, Some(millis(2)));
+        assert_eq!(m.dispatch_lag, Some(millis(10)));
+        assert_eq!(m.client_lag, Some(millis(2)));
+    }
+
+    #[test]
+    fn a_plain_response_is_one_package() {
+        let outcome = Sample::at(0)
+            .sent(1)
+            .events(&[41])
+            .end(42)
+            .outputs(&[0])
+            .tokens(3, 9, TokenSource::Server)
+            .build();
+        let m = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!(m.packages, 1);
+        assert_eq!(m.ttft, Some(millis(40)));
+        assert_eq!(m.first_package, Some(millis(40)));
+        assert_eq!(m.latency, millis(41));
+        // Nine tokens in one event: no time lies between them.
+        assert_eq!(m.tpot, None);
+        assert_eq!((m.package_span, m.package_gaps), (None, 0));
+        assert_eq!(m.package_latency_seconds(), None);
+    }
+
+    #[test]
+    fn two_packages_have_no_span_and_one_token_no_tpot() {
+        let outcome = Sample::at(0)
+            .sent(0)
+            .events(&[10, 20])
+            .end(20)
+            .outputs(&[0, 1])
+            .tokens(1, 1, TokenSource::Server)
+            .build();
+        let m = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!((m.packages, m.package_span), (2, None));
+        assert_eq!(m.tpot, None);
+    }
+
+    #[test]
+    fn a_request_that_was_never_sent_counts_from_its_intention() {
+        let outcome = Sample::at(100)
+            .end(160)
+            .fails(llmuses_core::exchange::FailureKind::Connect, "refused")
+            .build();
+        let m = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!(m.latency, millis(60));
+        assert_eq!((m.ttft, m.first_package), (None, None));
+        assert_eq!((m.dispatch_lag, m.client_lag), (None, None));
+        assert_eq!(m.packages, 0);
+    }
+
+    #[test]
+    fn without_a_reading_there_is_no_first_token() {
+        let mut outcome = streamed().build();
+        outcome.reading = None;
+        let m = Measurement::of(&outcome, Origin::Sent);
+        assert_eq!(m.first_package, Some(millis(40)));
+        assert_eq!((m.ttft, m.tpot, m.output_gaps), (None, None, 0));
+    }
+}

@@ -1,0 +1,344 @@
+//! The running totals of a run: outcomes go in one by one, figures come out at any time.
+
+use super::counts::{Counts, FailureCount, TimeSpreads, TokenSpreads};
+use super::figures::Metrics;
+use super::goodput::is_met;
+use super::measure::{Measurement, Origin, output_gaps};
+use super::slowest::Slowest;
+use super::spread::Spread;
+use super::timeline::Timeline;
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{ConnectionOpening, Outcome, StampQuality};
+use llmuses_core::plan::Objectives;
+use std::time::Duration;
+
+/// The longest example message that is kept of a kind of failure, in characters.
+const MAX_EXAMPLE_CHARS: usize = 300;
+
+/// The totals of a run so far.
+#[derive(Debug, Clone)]
+pub struct RunStatistics {
+    origin: Origin,
+    counts: Counts,
+    times: TimeSpreads,
+    lengths: TokenSpreads,
+    timeline: Timeline,
+    slowest: Slowest,
+    objectives: Option<Objectives>,
+    metrics: Metrics,
+    failures: Vec<FailureCount>,
+    first_intended: Option<Moment>,
+    last_intended: Option<Moment>,
+    first_sent: Option<Moment>,
+    last_sent: Option<Moment>,
+    last_end: Option<Moment>,
+}
+
+impl RunStatistics {
+    /// Totals of nothing. `origin`: from where the times of each request are counted.
+    pub fn new(origin: Origin) -> Self {
+        Self {
+            origin,
+            counts: Counts::default(),
+            times: TimeSpreads::default(),
+            lengths: TokenSpreads::default(),
+            timeline: Timeline::new(Moment::default()),
+            slowest: Slowest::default(),
+            objectives: None,
+            metrics: Metrics::default(),
+            failures: Vec::new(),
+            first_intended: None,
+            last_intended: None,
+            first_sent: None,
+            last_sent: None,
+            last_end: None,
+        }
+    }
+
+    /// The same, of a run that begins at `start` rather than at moment zero.
+    pub fn starting_at(self, start: Moment) -> Self {
+        Self {
+            timeline: Timeline::new(start),
+            ..self
+        }
+    }
+
+    /// The same, with objectives against which each request is held.
+    pub fn with_objectives(self, objectives: Option<Objectives>) -> Self {
+        Self { objectives, ..self }
+    }
+
+    /// Counts a request of the warm-up.
+    pub fn record_warmup(&mut self, outcome: &Outcome) {
+        self.counts.warmup += 1;
+        self.counts.warmup_failed += u64::from(!outcome.succeeded());
+    }
+
+    /// Adds one request. The order of requests does not matter.
+    pub fn record(&mut self, outcome: &Outcome) {
+        let exchange = &outcome.exchange;
+        let measured = Measurement::of(outcome, self.origin);
+        let good = outcome.succeeded()
+            && self
+                .objectives
+                .is_some_and(|objectives| is_met(&objectives, &measured));
+        self.counts.met_objectives += u64::from(good);
+        self.timeline.record(outcome, measured.ttft, good);
+
+        earliest(&mut self.first_intended, exchange.intended);
+        latest(&mut self.last_intended, exchange.intended);
+        if let Some(sent) = exchange.sent {
+            earliest(&mut self.first_sent, sent);
+            latest(&mut self.last_sent, sent);
+            self.counts.sent += 1;
+        }
+        latest(&mut self.last_end, exchange.end);
+        record(&mut self.times.dispatch_lag, measured.dispatch_lag);
+        record(&mut self.times.client_lag, measured.client_lag);
+
+        let counts = &mut self.counts;
+        counts.completed += 1;
+        let bytes: usize = exchange.response.iter().map(<[u8]>::len).sum();
+        counts.bytes_received += bytes as u64;
+        if !exchange.response.is_empty() {
+            match exchange.stamps {
+                StampQuality::Kernel => counts.kernel_stamped += 1,
+                StampQuality::Read => counts.read_stamped += 1,
+            }
+        }
+        match &exchange.failure {
+            None => self.record_success(outcome, &measured),
+            Some(failure) => {
+                counts.failed += 1;
+                match self
+                    .failures
+                    .iter_mut()
+                    .find(|seen| seen.kind == failure.kind)
+                {
+                    Some(seen) => seen.count += 1,
+                    None => self.failures.push(FailureCount {
+                        kind: failure.kind,
+                        count: 1,
+                        example: failure.message.chars().take(MAX_EXAMPLE_CHARS).collect(),
+                    }),
+                }
+            }
+        }
+    }
+
+    fn record_success(&mut self, outcome: &Outcome, measured: &Measurement) {
+        let counts = &mut self.counts;
+        counts.succeeded += 1;
+        counts.prompt.record(measured.prompt_tokens);
+        counts.completion.record(measured.completion_tokens);
+        counts.packages += measured.packages;
+        if let Some(span) = measured.package_span {
+            counts.package_span_nanos += span.as_nanos();
+            counts.package_gaps += measured.package_gaps;
+        }
+        counts.output_gaps += measured.output_gaps;
+        counts.coalesced_gaps += measured.coalesced_gaps;
+        counts.own_connections += u64::from(measured.connect.is_some());
+        counts.plain += u64::from(!outcome.exchange.response.is_streamed());
+        self.slowest.record(&outcome.exchange, measured);
+        for (spread, count) in [
+            (&mut self.lengths.input, measured.prompt_tokens),
+            (&mut self.lengths.output, measured.completion_tokens),
+        ] {
+            if let Some(count) = count {
+                spread.record(count.tokens);
+            }
+        }
+
+        let times = &mut self.times;
+        times.latency.record(measured.latency);
+        record(&mut times.ttft, measured.ttft);
+        record(&mut times.first_package, measured.first_package);
+        record(&mut times.tpot, measured.tpot);
+        record(&mut times.connect, measured.connect);
+        record(&mut times.dns, measured.dns);
+        record(&mut times.tls, measured.tls);
+        for gap in output_gaps(outcome) {
+            times.itl.record(gap);
+        }
+        if let Some(reading) = &outcome.reading {
+            for (name, value) in &reading.metrics {
+                self.metrics.record(name, *value);
+            }
+            self.metrics.leave_out(reading.metrics_cut);
+        }
+    }
+
+    /// Adds a connection that was opened before the run began.
+    pub fn record_warm_connection(&mut self, opening: ConnectionOpening) {
+        self.counts.warm_connections += 1;
+        self.times.connect.record(opening.total);
+        record(&mut self.times.dns, opening.dns);
+        record(&mut self.times.tls, opening.tls);
+    }
+
+    /// From where the times of each request are counted.
+    pub fn origin(&self) -> Origin {
+        self.origin
+    }
+
+    /// What is counted.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// The times.
+    pub fn times(&self) -> &TimeSpreads {
+        &self.times
+    }
+
+    /// The lengths of prompts and completions.
+    pub fn lengths(&self) -> &TokenSpreads {
+        &self.lengths
+    }
+
+    /// What happened when.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+
+    /// The slowest requests.
+    pub fn slowest(&self) -> &Slowest {
+        &self.slowest
+    }
+
+    /// The objectives against which requests are held.
+    pub fn objectives(&self) -> Option<&Objectives> {
+        self.objectives.as_ref()
+    }
+
+    /// Requests that met all objectives, per second of [`Self::wall`]. `None` without objectives.
+    pub fn goodput(&self) -> Option<f64> {
+        self.objectives?;
+        ratio(self.counts.met_objectives as f64, self.wall_seconds()?)
+    }
+
+    /// The share of completed requests that met all objectives; a failed one did not. `None` without
+    /// objectives.
+    pub fn good_share(&self) -> Option<f64> {
+        self.objectives?;
+        ratio(
+            self.counts.met_objectives as f64,
+            self.counts.completed as f64,
+        )
+    }
+
+    /// The parser's own figures, of succeeded requests.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Failures by kind, the most frequent first; kinds that did not occur are left out.
+    pub fn failures(&self) -> Vec<FailureCount> {
+        let mut failures = self.failures.clone();
+        failures.sort_by(|a, b| b.count.cmp(&a.count).then(a.kind.cmp(&b.kind)));
+        failures
+    }
+
+    /// How long the run took: from the first request sent to the last end, over all requests, failed ones
+    /// included. Where none was sent, from the first intention. `None` before the first outcome.
+    pub fn wall(&self) -> Option<Duration> {
+        let first = self.first_sent.or(self.first_intended)?;
+        Some(self.last_end?.since(first))
+    }
+
+    /// Succeeded requests per second of [`Self::wall`].
+    pub fn qps(&self) -> Option<f64> {
+        ratio(self.counts.succeeded as f64, self.wall_seconds()?)
+    }
+
+    /// Completion tokens of succeeded requests per second of [`Self::wall`]. `None` where no request knew
+    /// its tokens; those that did not know theirs add nothing.
+    pub fn throughput(&self) -> Option<f64> {
+        self.known_completion_tokens()
+            .and_then(|tokens| ratio(tokens, self.wall_seconds()?))
+    }
+
+    /// [`Self::wall`] / completion tokens, in seconds: the inverse of the throughput.
+    pub fn average_time_per_output_token(&self) -> Option<f64> {
+        self.known_completion_tokens()
+            .and_then(|tokens| ratio(self.wall_seconds()?, tokens))
+    }
+
+    /// Packages per succeeded request.
+    pub fn packages_per_request(&self) -> Option<f64> {
+        ratio(self.counts.packages as f64, self.counts.succeeded as f64)
+    }
+
+    /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
+    /// response had three packages.
+    pub fn average_package_latency(&self) -> Option<f64> {
+        ratio(
+            self.counts.package_span_nanos as f64 / 1e9,
+            self.counts.package_gaps as f64,
+        )
+    }
+
+    /// The share of gaps between output events that are zero, from 0 to 1.
+    pub fn coalesced_share(&self) -> Option<f64> {
+        ratio(
+            self.counts.coalesced_gaps as f64,
+            self.counts.output_gaps as f64,
+        )
+    }
+
+    /// The share of completed requests that failed, from 0 to 1.
+    pub fn failed_share(&self) -> Option<f64> {
+        ratio(self.counts.failed as f64, self.counts.completed as f64)
+    }
+
+    /// Requests per second that the schedule drew: gaps between the first and the last intention by
+    /// their distance. A Poisson process only comes close to the rate that was asked for.
+    pub fn scheduled_rate(&self) -> Option<f64> {
+        let span = self.last_intended?.since(self.first_intended?);
+        ratio(
+            self.counts.completed.saturating_sub(1) as f64,
+            span.as_secs_f64(),
+        )
+    }
+
+    /// Requests per second that were sent: gaps between the first and the last one by their distance.
+    pub fn sent_rate(&self) -> Option<f64> {
+        let span = self.last_sent?.since(self.first_sent?);
+        ratio(
+            self.counts.sent.saturating_sub(1) as f64,
+            span.as_secs_f64(),
+        )
+    }
+
+    fn wall_seconds(&self) -> Option<f64> {
+        self.wall().map(|wall| wall.as_secs_f64())
+    }
+
+    fn known_completion_tokens(&self) -> Option<f64> {
+        let completion = &self.counts.completion;
+        (completion.requests() > 0).then_some(completion.tokens as f64)
+    }
+}
+
+/// A ratio; `None` where there is nothing to divide by.
+fn ratio(part: f64, whole: f64) -> Option<f64> {
+    (whole > 0.0).then(|| part / whole)
+}
+
+fn record(spread: &mut Spread, time: Option<Duration>) {
+    if let Some(time) = time {
+        spread.record(time);
+    }
+}
+
+fn earliest(seen: &mut Option<Moment>, moment: Moment) {
+    *seen = Some(seen.map_or(moment, |seen| seen.min(moment)));
+}
+
+fn latest(seen: &mut Option<Moment>, moment: Moment) {
+    *seen = Some(seen.map_or(moment, |seen| seen.max(moment)));
+}
+
+#[cfg(test)]
+mod tests;

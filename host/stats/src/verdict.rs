@@ -1,0 +1,384 @@
+//! The reasons for which figures of a run are not to be trusted. Each one knows its figure, what most
+//! likely caused it, and what to do about it.
+
+use llmuses_core::exchange::{FailureKind, TokenSource};
+use llmuses_core::words::counted;
+use std::time::Duration;
+
+/// One side of an exchange, where tokens are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TokenSide {
+    /// The prompt.
+    Input,
+    /// What the model produced.
+    Output,
+}
+
+impl TokenSide {
+    /// `input` or `output`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Input => "input",
+            Self::Output => "output",
+        }
+    }
+}
+
+/// A reason to doubt the figures of a run.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Doubt {
+    /// No request succeeded, or none was even completed.
+    NothingSucceeded {
+        /// Completed requests.
+        completed: u64,
+        /// The most frequent kind of failure, its count and its first message.
+        commonest: Option<(FailureKind, u64, String)>,
+    },
+    /// Someone ended the run.
+    Interrupted {
+        /// Requests that were in flight and count as cancelled.
+        cancelled: u64,
+    },
+    /// Fewer requests were issued than were asked for, or issuing stopped for a reason.
+    StoppedEarly {
+        /// Requests asked for, where that is known.
+        asked: Option<u64>,
+        /// Requests issued.
+        issued: u64,
+        /// Why issuing stopped, where that is known.
+        reason: Option<String>,
+    },
+    /// More than 1 % of the requests failed.
+    Failures {
+        /// Failed requests.
+        failed: u64,
+        /// Completed requests.
+        completed: u64,
+        /// The most frequent kind.
+        commonest: FailureKind,
+        /// Its count.
+        commonest_count: u64,
+    },
+    /// A client thread was busy for more than 70 % of the run.
+    ClientBusy {
+        /// The share of the busiest thread, from 0 to 1.
+        share: f64,
+        /// How many threads were above the limit.
+        busy: usize,
+        /// How many there were.
+        threads: usize,
+    },
+    /// The client sent late: p99 of the dispatch lag, without the opening of connections, is above the
+    /// larger of 5 ms and 1 % of the median time to first token.
+    DispatchLag {
+        /// The 99th percentile.
+        p99: Duration,
+        /// The limit that held for this run.
+        limit: Duration,
+    },
+    /// Client threads had to wait until the parser took a finished response, for more than 1 % of the
+    /// requests.
+    ParserBehind {
+        /// How often they waited.
+        waits: u64,
+        /// Completed requests.
+        completed: u64,
+    },
+    /// The wall clock moved against the monotonic one by more than slewing explains.
+    WallClockStepped {
+        /// By how many seconds.
+        seconds: f64,
+    },
+    /// More than 20 % of the gaps between output events are zero.
+    Coalesced {
+        /// Zero gaps.
+        coalesced: u64,
+        /// All gaps.
+        gaps: u64,
+    },
+    /// Percentiles of the summary rest on fewer samples than they need.
+    FewSamples {
+        /// Succeeded requests.
+        samples: u64,
+        /// The percentiles concerned, with the number of samples that each needs; ascending.
+        short: Vec<(String, u64)>,
+    },
+    /// The data set was used more than once.
+    DatasetReused {
+        /// How often its entries were used, on average.
+        passes: f64,
+    },
+    /// Tokens of one side were counted in more than one way.
+    TokensMixed {
+        /// The side.
+        side: TokenSide,
+        /// Who counted for how many requests.
+        sources: Vec<(TokenSource, u64)>,
+    },
+    /// Some succeeded requests knew their tokens and some did not.
+    TokensPartlyKnown {
+        /// The side.
+        side: TokenSide,
+        /// Succeeded requests that knew.
+        known: u64,
+        /// Succeeded requests.
+        succeeded: u64,
+    },
+}
+
+impl Doubt {
+    /// A short name for the database, which stays the same when wordings change.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NothingSucceeded { .. } => "nothing-succeeded",
+            Self::Interrupted { .. } => "interrupted",
+            Self::StoppedEarly { .. } => "stopped-early",
+            Self::Failures { .. } => "failures",
+            Self::ClientBusy { .. } => "client-busy",
+            Self::DispatchLag { .. } => "dispatch-lag",
+            Self::ParserBehind { .. } => "parser-behind",
+            Self::WallClockStepped { .. } => "wall-clock-stepped",
+            Self::Coalesced { .. } => "coalesced-chunks",
+            Self::FewSamples { .. } => "few-samples",
+            Self::DatasetReused { .. } => "data-set-reused",
+            Self::TokensMixed { .. } => "tokens-mixed",
+            Self::TokensPartlyKnown { .. } => "tokens-partly-known",
+        }
+    }
+
+    /// What was found, with its figure: a sentence without a full stop.
+    pub fn figure(&self) -> String {
+        match self {
+            Self::NothingSucceeded {
+                completed,
+                commonest,
+            } => match commonest {
+                Some((kind, _, message)) if *completed == 1 => {
+                    format!("the only request failed with {kind}: {message}")
+                }
+                Some((kind, count, message)) => format!(
+                    "none of {completed} requests succeeded; {count} failed with {kind}: {message}"
+                ),
+                None => "no request was completed".to_owned(),
+            },
+            Self::Interrupted { cancelled } => {
+                format!("the run was interrupted; requests cancelled in flight: {cancelled}")
+            }
+            Self::StoppedEarly {
+                asked,
+                issued,
+                reason,
+            } => {
+                let asked = asked
+                    .map(|asked| format!(" of {asked}"))
+                    .unwrap_or_default();
+                match reason {
+                    Some(reason) => {
+                        format!("issuing stopped after {issued}{asked} requests: {reason}")
+                    }
+                    None => format!("only {issued}{asked} requests were issued"),
+                }
+            }
+            Self::Failures {
+                failed,
+                completed,
+                commonest,
+                commonest_count,
+            } => format!(
+                "{} of the requests failed ({failed} of {completed}, limit 1 %), {commonest_count} of them with {commonest}",
+                percent(*failed as f64 / *completed as f64)
+            ),
+            Self::ClientBusy {
+                share,
+                busy,
+                threads,
+            } => format!(
+                "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
+                percent(*share)
+            ),
+            Self::DispatchLag { p99, limit } => format!(
+                "the dispatch lag reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
+                p99.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+            Self::ParserBehind { waits, completed } => format!(
+                "client threads waited {waits} times for the parser, in {completed} requests"
+            ),
+            Self::WallClockStepped { seconds } => {
+                format!("the wall clock moved by {seconds:+.3} seconds during the run")
+            }
+            Self::Coalesced { coalesced, gaps } => format!(
+                "{} of the gaps between output chunks are zero ({coalesced} of {gaps}, limit 20 %)",
+                percent(*coalesced as f64 / *gaps as f64)
+            ),
+            Self::FewSamples { samples, short } => {
+                let short: Vec<String> = short
+                    .iter()
+                    .map(|(label, needs)| format!("{label} needs {needs}"))
+                    .collect();
+                format!(
+                    "{}, but {}",
+                    counted(*samples, "succeeded request"),
+                    short.join(", ")
+                )
+            }
+            Self::DatasetReused { passes } => {
+                format!("the data set was used {passes:.1} times")
+            }
+            Self::TokensMixed { side, sources } => {
+                let sources: Vec<String> = sources
+                    .iter()
+                    .map(|(source, requests)| format!("{requests} by {}", source.as_str()))
+                    .collect();
+                format!(
+                    "{} tokens were counted in more than one way: {}",
+                    side.as_str(),
+                    sources.join(", ")
+                )
+            }
+            Self::TokensPartlyKnown {
+                side,
+                known,
+                succeeded,
+            } => format!(
+                "{} tokens are known for {known} of {succeeded} succeeded requests",
+                side.as_str()
+            ),
+        }
+    }
+
+    /// The likely cause: a sentence without a full stop.
+    pub fn likely_cause(&self) -> &'static str {
+        match self {
+            Self::NothingSucceeded {
+                commonest: Some((kind, ..)),
+                ..
+            } => kind_cause(*kind),
+            Self::NothingSucceeded { .. } => {
+                "no request could be made, or the run ended before the first answer"
+            }
+            Self::Interrupted { .. } => "a signal or Ctrl-C ended the run before its last request",
+            Self::StoppedEarly { .. } => {
+                "the source of prompts, or a part of this program, gave up before the run was over"
+            }
+            Self::Failures { commonest, .. } => kind_cause(*commonest),
+            Self::ClientBusy { .. } => {
+                "this machine has too few cores for the load, or the server shares them"
+            }
+            Self::DispatchLag { .. } => {
+                "this client had no processor at the instants at which it had to send"
+            }
+            Self::ParserBehind { .. } => {
+                "the parser takes longer for a response than the server takes to send one"
+            }
+            Self::WallClockStepped { .. } => {
+                "time synchronisation or a person set the clock; stamps from the kernel are wall-clock times"
+            }
+            Self::Coalesced { .. } => {
+                "the server, a proxy or the network gathers several chunks before they are passed on"
+            }
+            Self::FewSamples { .. } => {
+                "the run is short: it is not 99 % certain that even one sample lies beyond the true percentile"
+            }
+            Self::DatasetReused { .. } => {
+                "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
+            }
+            Self::TokensMixed { .. } => "only part of the responses carried a usage",
+            Self::TokensPartlyKnown { .. } => {
+                "part of the responses carried no usage, and no tokenizer was given"
+            }
+        }
+    }
+
+    /// What to do: a sentence without a full stop.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NothingSucceeded {
+                commonest: Some((kind, ..)),
+                ..
+            } => kind_remedy(*kind),
+            Self::NothingSucceeded { .. } => "try a single request, and see what it says",
+            Self::Interrupted { .. } => "let the run end by itself, or ask for fewer requests",
+            Self::StoppedEarly { .. } => {
+                "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
+            }
+            Self::Failures { commonest, .. } => kind_remedy(*commonest),
+            Self::ClientBusy { .. } => {
+                "use more client threads or a machine of its own, or lower the load"
+            }
+            Self::DispatchLag { .. } => {
+                "stop what else runs here, use a machine with more cores, or lower the load"
+            }
+            Self::ParserBehind { .. } => {
+                "use a faster parser, a machine with more cores, or less load"
+            }
+            Self::WallClockStepped { .. } => {
+                "check the times of the rows, and run again when the clock is steady"
+            }
+            Self::Coalesced { .. } => {
+                "read inter-token latency with care, trust time per output token instead; look for a proxy that buffers"
+            }
+            Self::FewSamples { .. } => "run more requests, or leave these percentiles out",
+            Self::DatasetReused { .. } => {
+                "use a larger data set, fewer requests, or turn the prefix cache of the server off"
+            }
+            Self::TokensMixed { .. } => {
+                "make the server report its usage for every request, or compare no token figures"
+            }
+            Self::TokensPartlyKnown { .. } => {
+                "give a tokenizer with --tokenizer-path, or make the server report its usage"
+            }
+        }
+    }
+}
+
+/// A share as percent with one decimal.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+fn kind_cause(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Dns => "the name of the host is unknown, or the resolver is overloaded",
+        FailureKind::Connect => {
+            "nothing listens there, or the server has no room for more connections"
+        }
+        FailureKind::Tls => {
+            "the certificate is not trusted, or the server speaks no TLS on this port"
+        }
+        FailureKind::Send => "the server closed connections while requests were being written",
+        FailureKind::HttpStatus => "the server refused the requests, or was overloaded",
+        FailureKind::TimeoutConnect => "the server is unreachable, or accepts too slowly",
+        FailureKind::TimeoutRead => "the server was silent for too long: overloaded, or queueing",
+        FailureKind::TimeoutTotal => "the answers took longer than a request may take",
+        FailureKind::Protocol => "what answers does not speak HTTP as it should",
+        FailureKind::Truncated => {
+            "the server, or a proxy before it, dropped connections in the middle of answers"
+        }
+        FailureKind::StreamError => "the server gave up on answers that it had begun",
+        FailureKind::Parse => "the parser is not made for the answers of this server",
+        FailureKind::Cancelled => "requests were still in flight when the run ended",
+        FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
+    }
+}
+
+fn kind_remedy(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Dns => "check the host in --url",
+        FailureKind::Connect => "check --url and whether the server runs, or lower the load",
+        FailureKind::Tls => "check the scheme and the port in --url, and the certificate",
+        FailureKind::Send => "look at the server's log, or lower the load",
+        FailureKind::HttpStatus => {
+            "read the message; check --url, --model and --headers, or lower the load"
+        }
+        FailureKind::TimeoutConnect => "check --url, raise --connect-timeout, or lower the load",
+        FailureKind::TimeoutRead => "raise --read-timeout, or lower the load",
+        FailureKind::TimeoutTotal => "raise --total-timeout, or lower the load",
+        FailureKind::Protocol => "check the scheme and the port in --url",
+        FailureKind::Truncated => "look at the logs of the server and of any proxy before it",
+        FailureKind::StreamError => "look at the server's log, or lower the load",
+        FailureKind::Parse => "choose another --parser",
+        FailureKind::Cancelled => "give the run more time at its end, or lower the load",
+        FailureKind::ClientResource => "raise the limits of this machine, or lower the load",
+    }
+}

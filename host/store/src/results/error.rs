@@ -1,0 +1,67 @@
+//! What can go wrong with files of results.
+
+use std::path::PathBuf;
+
+/// Results cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ResultsError {
+    /// A file cannot be read.
+    #[error("{} cannot be read ({reason}): check its name and its rights", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// A file that is neither a database nor a document of this program.
+    #[error(
+        "{} is not a database of llmuses: {reason}; give the NAME.db that `llmuses perf` wrote",
+        path.display()
+    )]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+        /// What it is instead.
+        reason: String,
+    },
+    /// A database that another version of this program wrote.
+    #[error(
+        "the tables of {} are of version {found}, and this program reads version {known}: use the version of \
+         llmuses that wrote it",
+        path.display()
+    )]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version in the file.
+        found: i32,
+        /// The version of this program.
+        known: i32,
+    },
+    /// SQLite cannot go on.
+    #[error("the database {} cannot be read any further: {reason}", path.display())]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite said.
+        reason: rusqlite::Error,
+    },
+    /// What stands in a column is not what this program writes there.
+    #[error("the database {} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        what: String,
+    },
+}
+
+impl ResultsError {
+    /// Whether what was typed is at fault: a file that is not there, or not ours.
+    pub fn is_usage(&self) -> bool {
+        matches!(
+            self,
+            Self::Read { .. } | Self::NotOurs { .. } | Self::Version { .. }
+        )
+    }
+}

@@ -1,0 +1,14 @@
+//! The results of runs, whether they have just ended or come out of a database: one JSON document and
+//! one table of requests, the same to the digit from either side.
+
+mod document;
+mod error;
+mod reader;
+mod rebuild;
+mod row;
+
+pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
+pub use error::ResultsError;
+pub use reader::ResultsDatabase;
+pub use rebuild::Rebuilt;
+pub use row::CsvRow;

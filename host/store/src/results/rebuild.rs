@@ -1,0 +1,284 @@
+//! Totals made again from the rows of a run whose program was ended before it could write them. Times in
+//! rows are rounded to microseconds, and so are these totals; what no row holds (connections opened
+//! beforehand, how busy the client was) is absent.
+
+use super::document::StoredRun;
+use super::error::ResultsError;
+use super::reader::ResultsDatabase;
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{
+    ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead, ResponseLog,
+    StampQuality, TokenCount, TokenSource,
+};
+use llmuses_core::plan::Arrivals;
+use llmuses_stats::{
+    Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json,
+};
+use rusqlite::Row;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The figures of a run, made again from its rows.
+#[derive(Debug)]
+pub struct Rebuilt {
+    pub statistics: RunStatistics,
+    pub circumstances: Circumstances,
+    pub arrivals: Arrivals,
+    pub doubts: Vec<Doubt>,
+}
+
+/// Gives `run` its totals, its verdict, and what its summary is made of.
+pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result<(), ResultsError> {
+    let arrivals = Arrivals::of_json(&run.plan)
+        .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
+    let origin = Origin::of(&arrivals);
+    let mut statistics = RunStatistics::new(origin);
+    let failed = |reason| database.failed(reason);
+    let mut statement = database
+        .connection()
+        .prepare(
+            "SELECT number, warmup, intended_time, sent_time, completed_time, connect_time, dns_time, \
+             tls_time, status, chunk_times, response_messages, output_times, prompt_tokens, \
+             prompt_tokens_by, completion_tokens, completion_tokens_by, error_kind, error, streamed, \
+             stamped_by, metrics FROM result WHERE run = ?1 ORDER BY number",
+        )
+        .map_err(failed)?;
+    let mut rows = statement.query([run.id]).map_err(failed)?;
+    while let Some(row) = rows.next().map_err(failed)? {
+        let outcome = outcome(row, run.started).map_err(failed)?;
+        if row.get(1).map_err(failed)? {
+            statistics.record_warmup(&outcome);
+        } else {
+            statistics.record(&outcome);
+        }
+    }
+    let counts = statistics.counts();
+    let circumstances = Circumstances {
+        asked: run.plan["number"].as_u64(),
+        issued: counts.completed + counts.warmup,
+        peak_in_flight: peak_in_flight(database, run.id)?,
+        transport: run.plan["transport"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
+        stop_reason: Some(
+            "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
+             that there are"
+                .to_owned(),
+        ),
+        ..Circumstances::default()
+    };
+    let doubts = judge(&statistics, &circumstances);
+    run.totals = Some(totals_json(&statistics, &circumstances));
+    run.verdict = Some(verdict_json(&doubts));
+    run.rebuilt = Some(Arc::new(Rebuilt {
+        statistics,
+        circumstances,
+        arrivals,
+        doubts,
+    }));
+    Ok(())
+}
+
+/// The most requests that were in flight at once. SQLite sorts their beginnings and ends, on disk where they
+/// are many. Of those at one moment, ends come first: a slot that becomes free takes its next request then.
+fn peak_in_flight(database: &ResultsDatabase, run: u32) -> Result<u64, ResultsError> {
+    let failed = |reason| database.failed(reason);
+    let mut statement = database
+        .connection()
+        .prepare(
+            "SELECT step FROM (\
+                SELECT intended_time AS at, 1 AS step FROM result WHERE run = ?1 UNION ALL \
+                SELECT completed_time AS at, -1 AS step FROM result WHERE run = ?1\
+             ) ORDER BY at, step",
+        )
+        .map_err(failed)?;
+    let steps = statement
+        .query_map([run], |row| row.get::<_, i64>(0))
+        .map_err(failed)?;
+    let (mut now, mut peak) = (0_i64, 0_i64);
+    for step in steps {
+        now += step.map_err(failed)?;
+        peak = peak.max(now);
+    }
+    Ok(peak.unsigned_abs())
+}
+
+fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
+    let moment = |unix: f64| {
+        // Whole microseconds again; a difference of two such times of day is exact to that.
+        let micros = ((unix - started) * 1e6).round().max(0.0);
+        Moment::from_nanos(micros as u64 * 1000)
+    };
+    let optional = |column| -> rusqlite::Result<Option<Moment>> {
+        Ok(row.get::<_, Option<f64>>(column)?.map(moment))
+    };
+    let span = |column| -> rusqlite::Result<Option<Duration>> {
+        let seconds: Option<f64> = row.get(column)?;
+        Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
+    };
+    let arrivals: Vec<Moment> = list(row, 9)?.into_iter().map(moment).collect();
+    let messages: Vec<String> = list(row, 10)?;
+    let mut response = ResponseLog::default();
+    for (arrival, data) in arrivals.iter().zip(&messages) {
+        // What came from a log fits into one.
+        let _ = response.push(data.as_bytes(), *arrival);
+    }
+    if row.get(18)? {
+        response.set_streamed();
+    }
+    let has_outputs: Option<String> = row.get(11)?;
+    let reading = match has_outputs {
+        None => None,
+        Some(_) => {
+            let outputs = list::<f64>(row, 11)?.into_iter().map(moment);
+            Some(Reading {
+                prompt: tokens(row, 12)?,
+                completion: tokens(row, 14)?,
+                outputs: indices(outputs, &arrivals),
+                metrics: list(row, 20)?,
+                metrics_cut: 0,
+            })
+        }
+    };
+    let kind: Option<String> = row.get(16)?;
+    let message: Option<String> = row.get(17)?;
+    let end = moment(row.get(4)?);
+    let stamped_by: String = row.get(19)?;
+    let exchange = Exchange {
+        number: row.get::<_, i64>(0)?.unsigned_abs(),
+        request: "".into(),
+        intended: moment(row.get(2)?),
+        sent: optional(3)?,
+        connection: match span(5)? {
+            Some(total) => Some(ConnectionOpening {
+                dns: span(6)?,
+                tls: span(7)?,
+                total,
+            }),
+            None => None,
+        },
+        head: row
+            .get::<_, Option<u16>>(8)?
+            .map(|status| ResponseHead { status, at: end }),
+        response,
+        end,
+        stamps: StampQuality::of_key(&stamped_by).unwrap_or(StampQuality::Read),
+        failure: kind.map(|kind| {
+            let kind = FailureKind::of_name(&kind).unwrap_or(FailureKind::Protocol);
+            Failure::new(kind, message.unwrap_or_default())
+        }),
+    };
+    Ok(Outcome { exchange, reading })
+}
+
+/// A JSON list in a column; empty where there is none.
+fn list<T: serde::de::DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Vec<T>> {
+    let text: Option<String> = row.get(column)?;
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    serde_json::from_str(&text).map_err(|error| {
+        rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            Box::new(error),
+        )
+    })
+}
+
+fn tokens(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TokenCount>> {
+    let tokens: Option<i64> = row.get(column)?;
+    let source: Option<String> = row.get(column + 1)?;
+    Ok(tokens
+        .zip(source.and_then(|source| TokenSource::of_key(&source)))
+        .map(|(tokens, source)| TokenCount {
+            tokens: tokens.unsigned_abs(),
+            source,
+        }))
+}
+
+/// Which of the arrivals are outputs: both lists ascend, and every output is an arrival. Of arrivals at
+/// the same instant the first ones are taken, which no figure tells apart.
+fn indices(outputs: impl Iterator<Item = Moment>, arrivals: &[Moment]) -> Vec<u32> {
+    let mut next = 0;
+    let mut found = Vec::new();
+    for output in outputs {
+        while next < arrivals.len() && arrivals[next] < output {
+            next += 1;
+        }
+        if arrivals.get(next) == Some(&output) {
+            // A response has far fewer than 2^32 events.
+            found.push(next as u32);
+            next += 1;
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::results::ResultsDatabase;
+    use crate::sink::{Database, tests_support};
+    use llmuses_samples::Sample;
+
+    #[test]
+    fn a_run_without_totals_gets_them_from_its_rows() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("run.db");
+        let record = tests_support::record();
+        let database = Database::create(&path, &record).unwrap();
+        let mut expected = RunStatistics::new(Origin::Sent);
+        for number in 0..50 {
+            let from = number * 10;
+            let outcome = Sample::at(from)
+                .number(number)
+                .sent(from + 1)
+                .connected_in(1)
+                .events(&[from + 20, from + 30, from + 40, from + 40, from + 50])
+                .end(from + 50 + number)
+                .outputs(&[1, 2, 3])
+                .tokens(7, 4, TokenSource::Server)
+                .metric("cached", 2.0)
+                .build();
+            expected.record(&outcome);
+            database.send(outcome, false);
+        }
+        let failure = Sample::at(0)
+            .number(50)
+            .end(60)
+            .fails(FailureKind::Connect, "refused")
+            .build();
+        expected.record(&failure);
+        database.send(failure, false);
+        database.send(Sample::at(0).number(51).sent(1).end(2).build(), true);
+        expected.record_warmup(&Sample::at(0).sent(1).end(2).build());
+        // Without `finish`: as after a kill.
+        drop(database);
+        let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();
+        assert_eq!(runs[0].state, "running");
+        let totals = runs[0].totals.as_ref().unwrap();
+        let expected = totals_json(&expected, &Circumstances::default());
+        for part in [
+            "wall_seconds",
+            "rates",
+            "tokens",
+            "packages",
+            "bytes_received",
+            "latency",
+            "time_to_first_token",
+            "inter_token_latency",
+            "connect",
+            "failures",
+            "parser_metrics",
+            "timeline",
+        ] {
+            assert_eq!(totals[part], expected[part], "{part}");
+        }
+        assert_eq!(totals["requests"]["warmup"], 1);
+        assert_eq!(totals["requests"]["peak_in_flight"], 9);
+        let verdict = runs[0].verdict.as_ref().unwrap();
+        assert_eq!(verdict["trusted"], false);
+    }
+}

@@ -1,0 +1,83 @@
+//! A request as a row of the table.
+
+use crate::sink::unix_seconds;
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::Outcome;
+use llmuses_stats::{Measurement, Origin};
+use serde::Serialize;
+
+/// One request. Times of day are Unix seconds, spans of time are seconds; what a request does not have is
+/// empty.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct CsvRow {
+    /// The run, from 1: a sweep has several.
+    pub run: u32,
+    /// The place in the order of issue, from 0.
+    pub number: u64,
+    /// Whether it is of the warm-up, and so in no figure.
+    pub warmup: bool,
+    /// Whether it succeeded.
+    pub success: bool,
+    /// When the schedule wanted it sent.
+    pub intended_unix_seconds: f64,
+    /// Just before the last bytes of the request were written.
+    pub sent_unix_seconds: Option<f64>,
+    /// The end of the response, or of the attempt.
+    pub completed_unix_seconds: f64,
+    /// End − origin.
+    pub latency_seconds: f64,
+    /// First event with output − origin.
+    pub time_to_first_token_seconds: Option<f64>,
+    /// First event − origin.
+    pub time_to_first_package_seconds: Option<f64>,
+    /// (Last output − first output) / (completion tokens − 1).
+    pub time_per_output_token_seconds: Option<f64>,
+    /// (Event n − 2 − event 0) / (n − 2).
+    pub package_latency_seconds: Option<f64>,
+    /// Events of the response.
+    pub packages: u64,
+    /// Opening of the connection; empty on a kept one.
+    pub connect_seconds: Option<f64>,
+    /// Tokens of the prompt.
+    pub input_tokens: Option<u64>,
+    /// Tokens of the completion.
+    pub output_tokens: Option<u64>,
+    /// HTTP status.
+    pub status: Option<u16>,
+    /// The kind of the failure.
+    pub error_kind: Option<String>,
+    /// Its message.
+    pub error: Option<String>,
+}
+
+impl CsvRow {
+    /// The row of an outcome.
+    pub fn of(outcome: &Outcome, clock: &Clock, origin: Origin, run: u32, warmup: bool) -> Self {
+        let exchange = &outcome.exchange;
+        let measured = Measurement::of(outcome, origin);
+        let unix = |moment| unix_seconds(clock, moment);
+        let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
+        let failure = exchange.failure.as_ref();
+        Self {
+            run,
+            number: exchange.number,
+            warmup,
+            success: outcome.succeeded(),
+            intended_unix_seconds: unix(exchange.intended),
+            sent_unix_seconds: exchange.sent.map(unix),
+            completed_unix_seconds: unix(exchange.end),
+            latency_seconds: measured.latency.as_secs_f64(),
+            time_to_first_token_seconds: seconds(measured.ttft),
+            time_to_first_package_seconds: seconds(measured.first_package),
+            time_per_output_token_seconds: seconds(measured.tpot),
+            package_latency_seconds: measured.package_latency_seconds(),
+            packages: measured.packages,
+            connect_seconds: seconds(measured.connect),
+            input_tokens: measured.prompt_tokens.map(|count| count.tokens),
+            output_tokens: measured.completion_tokens.map(|count| count.tokens),
+            status: exchange.head.as_ref().map(|head| head.status),
+            error_kind: failure.map(|failure| failure.kind.as_str().to_owned()),
+            error: failure.map(|failure| failure.message.clone()),
+        }
+    }
+}

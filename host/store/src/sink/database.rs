@@ -1,0 +1,377 @@
+//! The database of a run as the rest of the program sees it: made, fed, finished.
+
+use super::error::SinkError;
+use super::rows::RowWriter;
+use super::schema;
+use super::text::UnixTime;
+use super::writer::{Writer, Written};
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::exchange::{Outcome, StampQuality};
+use llmuses_stats::Origin;
+use rusqlite::{Connection, OpenFlags, params};
+use serde_json::Value;
+use std::fs::OpenOptions;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
+
+/// How many outcomes wait for the writer at most.
+const QUEUE: usize = 1024;
+
+/// The size of a page. The answers of a stream are rows of tens or hundreds of kilobytes: in pages of 4 KiB, which is
+/// what SQLite takes by itself, they cost twice the processor time of the writer, and a row of 2 KB wastes half a page.
+const PAGE_BYTES: u32 = 32 << 10;
+
+/// How long the write-ahead log becomes before its pages are moved into the database.
+const LOG_BYTES: u32 = 4 << 20;
+
+/// What is known of a run when it starts.
+#[derive(Debug, Clone)]
+pub struct RunRecord {
+    /// The id of the run in its database, from 1.
+    pub id: u32,
+    /// The clock of the run: all moments are turned into Unix time with it.
+    pub clock: Clock,
+    /// From where the times of each request are counted.
+    pub origin: Origin,
+    /// The start of the run.
+    pub started: Moment,
+    /// The plan, as of [`llmuses_core::plan::Plan::to_json`]: without credentials.
+    pub plan: Value,
+    /// The seed of the schedule.
+    pub schedule_seed: u64,
+    /// The version of this program.
+    pub llmuses_version: String,
+    /// The version of the contract between this program and its parsers.
+    pub contract_version: String,
+    /// The version of wasmtime.
+    pub wasmtime_version: String,
+    /// The name of the parser.
+    pub plugin_name: String,
+    /// The version of the parser.
+    pub plugin_version: String,
+    /// SHA-256 of the parser's component, in hexadecimal digits.
+    pub plugin_sha256: String,
+    /// `built in`, or the path of the parser's file.
+    pub plugin_source: String,
+    /// The name of the transport.
+    pub transport: String,
+    /// Where arrival times are expected to come from; the totals say where they did.
+    pub stamps: StampQuality,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunState {
+    /// By itself.
+    Finished,
+    /// Someone ended it.
+    Interrupted,
+    /// By a fault that left it without a result.
+    Failed,
+}
+
+impl RunState {
+    /// The state of a run that has not ended yet, or whose program was ended before it could say how.
+    pub const RUNNING: &'static str = "running";
+
+    /// The value of the column `state`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Finished => "finished",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What is known of a run when it is over.
+#[derive(Debug, Clone)]
+pub struct FinishedRun {
+    /// The end of the run.
+    pub finished: Moment,
+    /// How it ended.
+    pub state: RunState,
+    /// The totals, as of [`llmuses_stats::totals_json`].
+    pub totals: Value,
+    /// The verdict, as of [`llmuses_stats::verdict_json`].
+    pub verdict: Value,
+    /// The summary as it is printed.
+    pub summary: String,
+}
+
+/// What became of the outcomes that were sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SinkSummary {
+    /// The file.
+    pub path: PathBuf,
+    /// Outcomes with a row.
+    pub rows: u64,
+    /// Outcomes without one.
+    pub not_kept: u64,
+    /// Why, in the words of SQLite: the first error. `None` where all were kept.
+    pub first_error: Option<String>,
+    /// Why the write-ahead log was left beside the file, in the words of SQLite: for want of space, most
+    /// likely. Nothing is lost as long as the two stay together. `None` where the file is all there is.
+    pub log_left: Option<String>,
+}
+
+/// An outcome on its way to the database.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub(super) outcome: Outcome,
+    /// Whether it is of the warm-up.
+    pub(super) warmup: bool,
+}
+
+/// The open database of a run.
+///
+/// Dropped without [`Self::finish`], it keeps all outcomes that were sent, and the state `running`.
+#[derive(Debug)]
+pub struct Database {
+    path: PathBuf,
+    run: u32,
+    queue: Option<flume::Sender<Row>>,
+    writer: Option<JoinHandle<Written>>,
+    trouble: Arc<OnceLock<String>>,
+    unix: UnixTime,
+}
+
+impl Database {
+    /// Makes the file, its tables and the row of the run, and starts the writer.
+    ///
+    /// # Errors
+    /// An existing file is an error and stays as it is; so are a missing folder, a file that cannot be
+    /// made, and a file system on which SQLite cannot work (the new file is removed again).
+    pub fn create(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
+        reserve(path)?;
+        let unix = UnixTime::of(&record.clock);
+        let connection = prepare(path, unix, record, true).inspect_err(|_| {
+            // It holds nothing yet, and would be in the way of the next attempt.
+            let _ = std::fs::remove_file(path);
+        })?;
+        Self::start(path, connection, unix, record)
+    }
+
+    /// Adds the row of a further run to a database of this program's own making, and starts the writer.
+    ///
+    /// # Errors
+    /// Where SQLite cannot write the file any more.
+    pub fn append(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
+        let unix = UnixTime::of(&record.clock);
+        let connection = prepare(path, unix, record, false)?;
+        Self::start(path, connection, unix, record)
+    }
+
+    pub(super) fn start(
+        path: &Path,
+        connection: Connection,
+        unix: UnixTime,
+        record: &RunRecord,
+    ) -> Result<Self, SinkError> {
+        let (sender, receiver) = flume::bounded(QUEUE);
+        let trouble = Arc::new(OnceLock::new());
+        let mut writer = Writer::new(
+            connection,
+            RowWriter::new(unix, record.origin, record.id),
+            Arc::clone(&trouble),
+        );
+        let thread = std::thread::Builder::new()
+            .name("sqlite-writer".to_owned())
+            .spawn(move || {
+                writer.run(&receiver);
+                writer.into_written()
+            })
+            .map_err(|reason| SinkError::Thread {
+                path: path.to_owned(),
+                reason,
+            })?;
+        Ok(Self {
+            path: path.to_owned(),
+            run: record.id,
+            queue: Some(sender),
+            writer: Some(thread),
+            trouble,
+            unix,
+        })
+    }
+
+    /// Hands an outcome to the writer; waits while 1,024 others are before it. Outcomes may come from
+    /// several threads and in any order. Once the database takes no more rows they are counted and
+    /// dropped, without a wait for the disk.
+    pub fn send(&self, outcome: Outcome, warmup: bool) {
+        if let Some(queue) = &self.queue {
+            // Fails only when the writer is gone, which `finish` reports.
+            let _ = queue.send(Row { outcome, warmup });
+        }
+    }
+
+    /// The first error of the writer so far, in the words of SQLite: to be said at once, since rows are
+    /// being lost.
+    pub fn trouble(&self) -> Option<&str> {
+        self.trouble.get().map(String::as_str)
+    }
+
+    /// Takes the row of the run away again, and the file where it holds no other one: for a run that never
+    /// began.
+    pub fn discard(mut self) {
+        drop(self.queue.take());
+        // What cannot be removed stays, and says `running`.
+        if let Some(writer) = self.writer.take()
+            && let Ok(written) = writer.join()
+            && self.run > 1
+        {
+            let _ = written
+                .connection
+                .execute("DELETE FROM run WHERE id = ?1", [self.run]);
+        }
+        if self.run > 1 {
+            return;
+        }
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = self.path.clone().into_os_string();
+            path.push(suffix);
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Waits for all rows, writes totals and verdict, and makes the database one file without `-wal` and
+    /// `-shm` beside it.
+    ///
+    /// Rows that could not be kept are no error here: they are in the summary, and in the row of the
+    /// run.
+    ///
+    /// # Errors
+    /// Where the row of the run could not be completed, or the writer is gone.
+    pub fn finish(mut self, run: &FinishedRun) -> Result<SinkSummary, SinkError> {
+        let gone = || SinkError::WriterGone {
+            path: self.path.clone(),
+        };
+        drop(self.queue.take());
+        let written = self
+            .writer
+            .take()
+            .ok_or_else(gone)?
+            .join()
+            .map_err(|_| gone())?;
+        let Written {
+            connection,
+            rows,
+            not_kept,
+        } = written;
+        let first_error = self.trouble.get().cloned();
+        let completed = connection
+            .execute(
+                schema::FINISH_RUN,
+                params![
+                    self.unix.seconds(run.finished),
+                    run.state.as_str(),
+                    run.totals.to_string(),
+                    run.verdict.to_string(),
+                    run.summary,
+                    rows as i64,
+                    not_kept as i64,
+                    first_error,
+                    self.run,
+                ],
+            )
+            .map(drop);
+        let closed = close(connection);
+        completed.map_err(|reason| SinkError::Finish {
+            path: self.path.clone(),
+            reason,
+        })?;
+        Ok(SinkSummary {
+            path: self.path.clone(),
+            rows,
+            not_kept,
+            first_error,
+            log_left: closed.err().map(|reason| reason.to_string()),
+        })
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        // Ends the queue, and with it the writer, which commits what it has.
+        drop(self.queue.take());
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+/// Makes the empty file, and refuses one that is there: SQLite itself would open it.
+fn reserve(path: &Path) -> Result<(), SinkError> {
+    let path_buf = || path.to_owned();
+    match OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(_) => Ok(()),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::AlreadyExists => SinkError::Exists { path: path_buf() },
+            ErrorKind::NotFound => SinkError::NoFolder { path: path_buf() },
+            _ => SinkError::Create {
+                path: path_buf(),
+                reason: error,
+            },
+        }),
+    }
+}
+
+/// Opens the reserved file, or one with runs in it, and writes everything that is known at the start.
+fn prepare(
+    path: &Path,
+    unix: UnixTime,
+    record: &RunRecord,
+    new: bool,
+) -> Result<Connection, SinkError> {
+    let open = || -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(path, flags)?;
+        // Another program that reads the database meanwhile may hold it up for a moment.
+        connection.busy_timeout(std::time::Duration::from_secs(10))?;
+        // Before anything is written, since the first page fixes it.
+        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+        connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
+        connection.pragma_update(None, "user_version", schema::SCHEMA_VERSION)?;
+        // A process that is killed loses nothing that was committed; a machine that loses its power may
+        // lose the last commits, but never the database.
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "NORMAL")?;
+        connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / PAGE_BYTES)?;
+        if new {
+            connection.execute_batch(schema::TABLES)?;
+        }
+        connection.execute(
+            schema::INSERT_RUN,
+            params![
+                record.id,
+                unix.seconds(record.started),
+                record.plan.to_string(),
+                record.schedule_seed.to_string(),
+                record.llmuses_version,
+                record.contract_version,
+                record.wasmtime_version,
+                record.plugin_name,
+                record.plugin_version,
+                record.plugin_sha256,
+                record.plugin_source,
+                record.transport,
+                record.stamps.as_str(),
+            ],
+        )?;
+        Ok(connection)
+    };
+    open().map_err(|reason| SinkError::Prepare {
+        path: path.to_owned(),
+        reason,
+    })
+}
+
+/// Moves what is in the write-ahead log into the database, and does away with the log.
+fn close(connection: Connection) -> rusqlite::Result<()> {
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    // Refused while another program reads: the log stays then, and goes with its last reader.
+    let _ = connection.pragma_update(None, "journal_mode", "DELETE");
+    connection.close().map_err(|(_, reason)| reason)
+}

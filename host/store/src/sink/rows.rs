@@ -1,0 +1,121 @@
+//! One outcome as one row of the table `result`.
+
+use super::text::{UnixTime, write_messages, write_times};
+use llmuses_core::exchange::{Outcome, TokenCount};
+use llmuses_stats::{Measurement, Origin};
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Statement, params};
+use std::time::Duration;
+
+/// Writes rows, with buffers that are used again for every row.
+#[derive(Debug)]
+pub(super) struct RowWriter {
+    unix: UnixTime,
+    origin: Origin,
+    run: u32,
+    chunk_times: String,
+    output_times: String,
+    messages: Vec<u8>,
+}
+
+impl RowWriter {
+    /// Writes rows of the run with the id `run`.
+    pub(super) fn new(unix: UnixTime, origin: Origin, run: u32) -> Self {
+        Self {
+            unix,
+            origin,
+            run,
+            chunk_times: String::new(),
+            output_times: String::new(),
+            messages: Vec::new(),
+        }
+    }
+
+    /// Writes the row of `outcome` with the prepared [`super::schema::INSERT_RESULT`].
+    pub(super) fn insert(
+        &mut self,
+        statement: &mut Statement<'_>,
+        outcome: &Outcome,
+        warmup: bool,
+    ) -> rusqlite::Result<()> {
+        let exchange = &outcome.exchange;
+        let response = &exchange.response;
+        let measured = Measurement::of(outcome, self.origin);
+        let seconds = |moment| self.unix.seconds(moment);
+
+        write_times(&mut self.chunk_times, self.unix, response.arrivals());
+        let outputs = outcome.reading.as_ref().map(|reading| {
+            let moments = reading
+                .outputs
+                .iter()
+                .filter_map(|index| response.arrival(*index as usize));
+            write_times(&mut self.output_times, self.unix, moments);
+            self.output_times.as_str()
+        });
+        write_messages(&mut self.messages, response);
+        let metrics = outcome
+            .reading
+            .as_ref()
+            .filter(|reading| !reading.metrics.is_empty())
+            // Names and numbers are always JSON.
+            .and_then(|reading| serde_json::to_string(&reading.metrics).ok());
+
+        statement.execute(params![
+            &*exchange.request,
+            seconds(exchange.sent.unwrap_or(exchange.intended)),
+            self.chunk_times,
+            outcome.succeeded(),
+            ToSqlOutput::Borrowed(ValueRef::Text(&self.messages)),
+            seconds(exchange.end),
+            measured.latency.as_secs_f64(),
+            measured.first_package.map(as_seconds),
+            integer(measured.packages),
+            measured.package_latency_seconds(),
+            tokens(measured.prompt_tokens),
+            tokens(measured.completion_tokens),
+            seconds(exchange.intended),
+            exchange.sent.map(seconds),
+            measured.connect.map(as_seconds),
+            measured.ttft.map(as_seconds),
+            measured.tpot.map(as_seconds),
+            outputs,
+            exchange.head.as_ref().map(|head| head.status),
+            exchange
+                .failure
+                .as_ref()
+                .map(|failure| failure.kind.as_str()),
+            exchange
+                .failure
+                .as_ref()
+                .map(|failure| failure.message.as_str()),
+            integer(exchange.number),
+            self.run,
+            warmup,
+            counted_by(measured.prompt_tokens),
+            counted_by(measured.completion_tokens),
+            measured.dns.map(as_seconds),
+            measured.tls.map(as_seconds),
+            response.is_streamed(),
+            exchange.stamps.key(),
+            metrics,
+        ])?;
+        Ok(())
+    }
+}
+
+fn as_seconds(time: Duration) -> f64 {
+    time.as_secs_f64()
+}
+
+fn tokens(count: Option<TokenCount>) -> Option<i64> {
+    count.map(|count| integer(count.tokens))
+}
+
+fn counted_by(count: Option<TokenCount>) -> Option<&'static str> {
+    count.map(|count| count.source.key())
+}
+
+/// SQLite has no unsigned 64-bit numbers, and no run has more than 2⁶³ of anything.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

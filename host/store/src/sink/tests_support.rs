@@ -1,0 +1,29 @@
+//! The record of a made-up run, for the tests of databases and of results.
+
+use super::RunRecord;
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::StampQuality;
+use llmuses_samples::moment;
+use llmuses_stats::Origin;
+use serde_json::json;
+
+/// A run of a closed loop that started at moment zero.
+pub(crate) fn record() -> RunRecord {
+    RunRecord {
+        id: 1,
+        clock: Clock::start(),
+        origin: Origin::Sent,
+        started: moment(0),
+        plan: json!({ "model": "qwen", "arrivals": "closed", "parallel": 1 }),
+        schedule_seed: u64::MAX,
+        llmuses_version: "0.1.0".to_owned(),
+        contract_version: "1.0.0".to_owned(),
+        wasmtime_version: "48.0.0".to_owned(),
+        plugin_name: "openai".to_owned(),
+        plugin_version: "2.0.0".to_owned(),
+        plugin_sha256: "00ff".to_owned(),
+        plugin_source: "built in".to_owned(),
+        transport: "sockets".to_owned(),
+        stamps: StampQuality::Kernel,
+    }
+}

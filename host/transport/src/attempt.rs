@@ -1,0 +1,334 @@
+//! One request from its issue to its end: drives a transport, keeps the time-outs, and records what
+//! happened, whatever happened.
+
+use super::reader::BodyReader;
+use super::reading::{Reading, Recording, silence, timed_out};
+use super::transport::{Marks, RequestBody, ResponseBody, Transport};
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
+use llmuses_core::plan::Timeouts;
+use llmuses_core::words::excerpt;
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::task::coop::unconstrained;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+/// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
+/// true.
+pub async fn attempt<T: Transport>(
+    transport: &T,
+    clock: &Clock,
+    timeouts: &Timeouts,
+    cancelled: &mut watch::Receiver<bool>,
+    job: Job,
+) -> Exchange {
+    let marks = Arc::new(Marks::new(*clock));
+    let begun = Instant::now();
+    let (recording, result) = {
+        // Not held to the share of a task: a response of which there is always more to read has used that up.
+        let mut given_up = pin!(unconstrained(given_up(cancelled, timeouts.total, begun)));
+        // Pinned here and passed on by reference: a future that is moved into another takes its room twice,
+        // and there is one of these for every stream.
+        let answered = {
+            let answered = pin!(answer(transport, timeouts, &job, &marks, begun));
+            tokio::select! {
+                // The end of the run is looked for only where the server has to be waited for.
+                biased;
+                answered = answered => answered,
+                failure = given_up.as_mut() => Err(failure),
+            }
+        };
+        match answered {
+            Err(failure) => (Recording::default(), Err(failure)),
+            Ok(response) => {
+                let head_at = clock.now();
+                let last_arrival = Cell::new(head_at);
+                let limits = pin!(unconstrained(async {
+                    tokio::select! {
+                        biased;
+                        failure = given_up => failure,
+                        failure = silence(&last_arrival, clock, timeouts.read) => failure,
+                    }
+                }));
+                let mut reading = Reading::begin(response, &last_arrival, limits);
+                // Here, and not in a function of its own, since each future around another one is one more piece of
+                // memory to wait for with every chunk.
+                let end = match reading.unreadable() {
+                    Some(failure) => Err(failure),
+                    None => (&mut reading).await,
+                };
+                let is_whole = end.is_ok();
+                let (recording, result, response) = reading.into_recording(head_at, end);
+                if is_whole {
+                    response.release().await;
+                }
+                (recording, result)
+            }
+        }
+    };
+    finish(clock, job, &marks, recording, result)
+}
+
+/// Ends when the request is to be given up, whatever it waits for: with the run, or where it is not over after
+/// `total`.
+async fn given_up(
+    cancelled: &mut watch::Receiver<bool>,
+    total: Option<Duration>,
+    begun: Instant,
+) -> Failure {
+    let too_long = async {
+        match total {
+            Some(total) => {
+                sleep_until(begun + total).await;
+                total
+            }
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        total = too_long => timed_out(
+            FailureKind::TimeoutTotal,
+            "the request was not over after",
+            total,
+            "--total-timeout",
+        ),
+        _ = cancelled.wait_for(|cancelled| *cancelled) => Failure::new(
+            FailureKind::Cancelled,
+            "still in flight when the run was ended",
+        ),
+    }
+}
+
+/// Sends the request and waits for the head of its response.
+async fn answer<T: Transport>(
+    transport: &T,
+    timeouts: &Timeouts,
+    job: &Job,
+    marks: &Arc<Marks>,
+    begun: Instant,
+) -> Result<T::Response, Failure> {
+    let body = RequestBody(Arc::clone(&job.body));
+    let sending = pin!(transport.send(body, Arc::clone(marks)));
+    head_within(sending, timeouts, marks, begun).await
+}
+
+/// Waits for the head of the response: as long as connecting may take, then, from the moment at which
+/// the request was sent, as long as the server may be silent.
+async fn head_within<R>(
+    mut sending: Pin<&mut impl Future<Output = Result<R, Failure>>>,
+    timeouts: &Timeouts,
+    marks: &Marks,
+    begun: Instant,
+) -> Result<R, Failure> {
+    // The transport itself watches over connecting; the time for reading on top of it is for a
+    // request that waits for a place on a connection which is there.
+    let mut deadline = begun + timeouts.connect + timeouts.read;
+    let mut first_look = begun + timeouts.read;
+    loop {
+        if let Ok(result) = timeout_at(first_look.min(deadline), sending.as_mut()).await {
+            return result;
+        }
+        match marks.sent() {
+            Some(sent) => {
+                let due = Instant::from_std(marks.clock().instant(sent)) + timeouts.read;
+                if due <= Instant::now() {
+                    return Err(timed_out(
+                        FailureKind::TimeoutRead,
+                        "no response came within",
+                        timeouts.read,
+                        "--read-timeout",
+                    ));
+                }
+                (first_look, deadline) = (due, due);
+            }
+            None if Instant::now() >= deadline => {
+                return Err(timed_out(
+                    FailureKind::TimeoutConnect,
+                    "the request could not be put on a connection within",
+                    timeouts.connect + timeouts.read,
+                    "--connect-timeout and --read-timeout",
+                ));
+            }
+            // Not sent yet: look again when it could have been silent for long enough, at the latest
+            // at the deadline.
+            None => first_look = (Instant::now() + timeouts.read.min(LOOK_AGAIN)).min(deadline),
+        }
+    }
+}
+
+/// How often a request that has not been sent is looked at. Bounds how late its time-out is noticed.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+fn finish(
+    clock: &Clock,
+    job: Job,
+    marks: &Marks,
+    recording: Recording,
+    result: Result<(), Failure>,
+) -> Exchange {
+    let end = match (&result, recording.ended) {
+        (Ok(()), Some(ended)) => ended,
+        _ => clock.now(),
+    };
+    let mut reader = recording.reader;
+    if let (Err(_), Some(reader)) = (&result, &mut reader) {
+        reader.abandon(end);
+    }
+    let (mut response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
+    // It may wait a while for the parser and for the database.
+    response.shrink();
+    let failure = match result {
+        Err(mut failure) => {
+            if failure.kind == FailureKind::HttpStatus
+                && let Some(body) = response.data(0)
+                && !body.is_empty()
+            {
+                failure.message.push_str(": ");
+                failure.message.push_str(&excerpt(body));
+            }
+            // A server that reports an error and then breaks off has broken off for that reason.
+            match reported {
+                Some(reported) if failure.kind == FailureKind::Truncated => Some(reported),
+                _ => Some(failure),
+            }
+        }
+        Ok(()) => reported,
+    };
+    Exchange {
+        number: job.number,
+        request: job.body,
+        intended: job.intended,
+        sent: marks.sent(),
+        connection: marks.connection(),
+        head: recording.head,
+        response,
+        end,
+        stamps: recording.stamped_by.unwrap_or(StampQuality::Read),
+        failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::transport::{Arrival, Take};
+    use super::*;
+    use llmuses_core::clock::Moment;
+    use llmuses_core::exchange::ConnectionOpening;
+    use std::task::{Context, Poll, ready};
+
+    /// Answers with reads whose stamps are given, and an end of its own, if it has one.
+    struct Scripted(Vec<(u64, StampQuality)>, Option<u64>);
+
+    struct ScriptedBody {
+        stamps: Vec<(u64, StampQuality)>,
+        end: Option<u64>,
+    }
+
+    impl Transport for Scripted {
+        type Response = ScriptedBody;
+
+        const READY_AT_ONCE: usize = 1;
+
+        async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+            Vec::new()
+        }
+
+        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
+            Ok(ScriptedBody {
+                stamps: self.0.clone(),
+                end: self.1,
+            })
+        }
+    }
+
+    impl ResponseBody for ScriptedBody {
+        fn status(&self) -> u16 {
+            200
+        }
+
+        fn header(&self, _: &str) -> Option<&str> {
+            None
+        }
+
+        fn poll_read(
+            &mut self,
+            context: &mut Context<'_>,
+            take: &mut impl Take,
+        ) -> Poll<Result<Arrival, Failure>> {
+            let arrival = |at, stamped_by| Arrival {
+                at: Moment::from_nanos(at),
+                stamped_by,
+            };
+            for (at, stamped_by) in self.stamps.drain(..) {
+                take(b"data: x\n\n", arrival(at, stamped_by))?;
+            }
+            if let Some(end) = self.end {
+                return Poll::Ready(Ok(arrival(end, StampQuality::Kernel)));
+            }
+            // There is always more to read.
+            loop {
+                ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+            }
+        }
+
+        async fn release(self) {}
+    }
+
+    fn exchange(transport: &Scripted) -> Exchange {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        // A response without an end is for a run that is given up.
+        let (_run, mut cancelled) = watch::channel(transport.1.is_none());
+        let second = Duration::from_secs(1);
+        let timeouts = Timeouts {
+            connect: second,
+            read: second,
+            total: Some(5 * second),
+        };
+        let job = Job {
+            number: 0,
+            body: "{}".into(),
+            intended: Moment::default(),
+        };
+        runtime.block_on(attempt(
+            transport,
+            &Clock::start(),
+            &timeouts,
+            &mut cancelled,
+            job,
+        ))
+    }
+
+    #[test]
+    fn one_read_without_a_stamp_of_the_kernel_makes_the_response_one_without() {
+        use StampQuality::{Kernel, Read};
+        let stamps = |script: &[StampQuality]| {
+            let pieces = script.iter().map(|quality| (1, *quality)).collect();
+            exchange(&Scripted(pieces, Some(2))).stamps
+        };
+        assert_eq!(stamps(&[Kernel, Kernel]), Kernel);
+        assert_eq!(stamps(&[Kernel, Read, Kernel]), Read);
+        assert_eq!(stamps(&[Read]), Read);
+    }
+
+    #[test]
+    fn a_response_ends_with_its_body_and_not_with_its_last_event() {
+        let exchange = exchange(&Scripted(vec![(10, StampQuality::Kernel)], Some(70)));
+        assert_eq!(exchange.end, Moment::from_nanos(70));
+        assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
+    }
+
+    #[test]
+    fn a_response_that_never_waits_is_given_up_all_the_same() {
+        let exchange = exchange(&Scripted(Vec::new(), None));
+        let kind = exchange.failure.map(|failure| failure.kind);
+        assert_eq!(kind, Some(FailureKind::Cancelled));
+    }
+}

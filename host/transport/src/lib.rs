@@ -1,0 +1,26 @@
+//! How requests go: the transports that carry them, the reading of their responses, the kinds of
+//! failure, and the threads on which all of this runs.
+//!
+//! Only what must be near a socket is done here. A finished [`Exchange`](llmuses_core::exchange::Exchange)
+//! leaves this room as a value, and other threads make sense of it.
+
+pub mod attempt;
+pub mod capacity;
+mod failure;
+pub mod reader;
+mod reading;
+mod reqwest_transport;
+pub mod socket;
+pub mod sse;
+pub mod transport;
+mod when_woken;
+pub mod worker;
+
+pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
+
+/// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling
+/// it again changes nothing.
+pub fn provide_cryptography() {
+    // An error says that there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}

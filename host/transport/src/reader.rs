@@ -1,0 +1,284 @@
+//! From the bytes of a response body to the events of a [`ResponseLog`]: tells a stream from a plain
+//! answer, knows `[DONE]`, and notices an `event: error`.
+
+use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::{Failure, FailureKind, ResponseLog};
+use llmuses_core::words::excerpt;
+
+/// Reads one response body, piece by piece.
+#[derive(Debug)]
+pub struct BodyReader {
+    form: Form,
+    /// Whether the `content-type` says that it is a stream.
+    is_labelled_stream: bool,
+    log: ResponseLog,
+    failure: Option<Failure>,
+}
+
+#[derive(Debug)]
+enum Form {
+    /// The first bytes have not told yet.
+    Unknown(Vec<u8>),
+    /// One body, kept until its end.
+    Plain(Vec<u8>),
+    /// Server-sent events.
+    Events(EventSplitter),
+}
+
+impl BodyReader {
+    /// A reader for a response with this `content-type`.
+    pub fn new(content_type: Option<&str>) -> Self {
+        let is_stream = content_type
+            .and_then(|value| value.split(';').next())
+            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+        Self {
+            form: Form::Unknown(Vec::new()),
+            is_labelled_stream: is_stream,
+            log: ResponseLog::default(),
+            failure: None,
+        }
+    }
+
+    /// Takes the bytes of one read, which arrived at `arrival`.
+    ///
+    /// # Errors
+    /// A failure where the response is larger than is taken.
+    pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
+        match &mut self.form {
+            Form::Events(splitter) => {
+                let (log, failure) = (&mut self.log, &mut self.failure);
+                let mut fits = true;
+                splitter
+                    .push(bytes, |event| fits &= keep(log, failure, event, arrival))
+                    .map_err(|TooLong| too_large())?;
+                if fits { Ok(()) } else { Err(too_large()) }
+            }
+            Form::Plain(body) => {
+                if body.len() + bytes.len() > ResponseLog::LIMIT_BYTES {
+                    return Err(too_large());
+                }
+                body.extend_from_slice(bytes);
+                Ok(())
+            }
+            Form::Unknown(start) => {
+                start.extend_from_slice(bytes);
+                let told = if self.is_labelled_stream {
+                    is_labelled_rightly(start)
+                } else {
+                    looks_like_events(start)
+                };
+                let Some(is_stream) = told else {
+                    return Ok(());
+                };
+                let start = std::mem::take(start);
+                self.form = if is_stream {
+                    self.log.set_streamed();
+                    Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
+                } else {
+                    Form::Plain(Vec::new())
+                };
+                // No event can end within the bytes that were held back, so the stamp of this read is
+                // right for all of them.
+                self.push(&start, arrival)
+            }
+        }
+    }
+
+    /// The body ended well at `end`, with its last bytes at `last_arrival`.
+    pub fn finish(&mut self, last_arrival: Moment) {
+        match &mut self.form {
+            Form::Events(splitter) => {
+                let (log, failure) = (&mut self.log, &mut self.failure);
+                splitter.finish(|event| {
+                    keep(log, failure, event, last_arrival);
+                });
+            }
+            Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
+            Form::Plain(body) | Form::Unknown(body) => {
+                // Taken out: what is in the log is not to be abandoned once more.
+                let body = std::mem::take(body);
+                if !body.is_empty() {
+                    // Its size was checked as it grew.
+                    let _ = self.log.push(&body, last_arrival);
+                }
+            }
+        }
+    }
+
+    /// Keeps what arrived of a body that did not end well: an unfinished event or plain body too, since
+    /// it often says why.
+    pub fn abandon(&mut self, at: Moment) {
+        match &self.form {
+            Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
+            Form::Plain(body) | Form::Unknown(body) if !body.is_empty() => {
+                let _ = self.log.push(body, at);
+            }
+            Form::Events(splitter) => {
+                let rest = splitter.unfinished();
+                if !rest.is_empty() {
+                    let _ = self.log.push(&rest, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// The events, and the failure that the server reported among them.
+    pub fn into_parts(self) -> (ResponseLog, Option<Failure>) {
+        (self.log, self.failure)
+    }
+}
+
+/// Whether a body that is labelled as a stream is one, by its beginning: error pages and JSON bodies come
+/// under that label too. `None`: too few bytes to tell.
+fn is_labelled_rightly(start: &[u8]) -> Option<bool> {
+    /// No body is taken for anything but a stream behind more blanks than this.
+    const MOST_BLANKS: usize = 1024;
+    match start.trim_ascii_start().first() {
+        Some(byte) => Some(!matches!(byte, b'{' | b'[' | b'<')),
+        None => (start.len() > MOST_BLANKS).then_some(true),
+    }
+}
+
+/// Puts an event into the log. Gives back whether it fitted.
+fn keep(
+    log: &mut ResponseLog,
+    failure: &mut Option<Failure>,
+    event: Event<'_>,
+    arrival: Moment,
+) -> bool {
+    if event.data.trim_ascii() == b"[DONE]" {
+        log.set_done(arrival);
+        return true;
+    }
+    if event.name == b"error" && failure.is_none() {
+        *failure = Some(Failure::new(
+            FailureKind::StreamError,
+            format!("the server sent an error event: {}", excerpt(event.data)),
+        ));
+    }
+    log.push(event.data, arrival)
+}
+
+fn too_large() -> Failure {
+    Failure::new(
+        FailureKind::Protocol,
+        format!(
+            "the response has more than {} MiB or {} events, the most that is taken for one answer",
+            ResponseLog::LIMIT_BYTES >> 20,
+            ResponseLog::LIMIT_EVENTS
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(nanos: u64) -> Moment {
+        Moment::from_nanos(nanos)
+    }
+
+    #[test]
+    fn a_stream_is_known_by_its_content_type_or_its_beginning() {
+        for content_type in [
+            Some("text/event-stream; charset=utf-8"),
+            Some("application/json"),
+            None,
+        ] {
+            let mut reader = BodyReader::new(content_type);
+            reader.push(b"dat", at(1)).unwrap();
+            reader.push(b"a: x\n\ndata: y", at(2)).unwrap();
+            reader.push(b"\n\ndata: [DONE]\n\n", at(3)).unwrap();
+            reader.finish(at(4));
+            let (log, failure) = reader.into_parts();
+            assert!(failure.is_none() && log.is_streamed());
+            assert_eq!(log.iter().collect::<Vec<_>>(), [b"x", b"y"]);
+            assert_eq!(log.arrivals().collect::<Vec<_>>(), [at(2), at(3)]);
+            assert_eq!(log.done(), Some(at(3)));
+        }
+    }
+
+    #[test]
+    fn a_plain_body_is_one_event_at_its_end() {
+        let mut reader = BodyReader::new(Some("application/json"));
+        reader.push(b"{\"a\":", at(1)).unwrap();
+        reader.push(b"1}", at(2)).unwrap();
+        reader.finish(at(2));
+        let (log, _) = reader.into_parts();
+        assert!(!log.is_streamed());
+        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"a\":1}"]);
+        assert_eq!(log.arrival(0), Some(at(2)));
+    }
+
+    #[test]
+    fn an_error_event_is_a_failure_with_its_text() {
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader
+            .push(
+                b"data: a\n\nevent: error\ndata: {\"message\":\n data: x\n\n",
+                at(1),
+            )
+            .unwrap();
+        let (log, failure) = reader.into_parts();
+        assert_eq!(failure.unwrap().kind, FailureKind::StreamError);
+        assert_eq!(log.len(), 2);
+    }
+
+    #[test]
+    fn a_plain_body_that_is_labelled_as_a_stream_is_one_event() {
+        for (body, streamed) in [
+            ("\n {\"a\":1}", false),
+            ("<html>", false),
+            ("\n\ndata: x\n\n", true),
+            ("\u{feff}data: x\n\n", true),
+            ("unknown: {\n\n", true),
+            ("\n\n", true),
+            ("", true),
+        ] {
+            let mut reader = BodyReader::new(Some("text/event-stream"));
+            for byte in body.as_bytes() {
+                reader.push(&[*byte], at(1)).unwrap();
+            }
+            reader.finish(at(2));
+            reader.abandon(at(3));
+            let (log, _) = reader.into_parts();
+            assert_eq!(log.is_streamed(), streamed, "{body:?}");
+            let data: Vec<&[u8]> = log.iter().collect();
+            let expected: &[&[u8]] = match (streamed, body.contains("data")) {
+                (false, _) => &[body.as_bytes()],
+                (true, true) => &[b"x"],
+                (true, false) => &[],
+            };
+            assert_eq!(data, expected, "{body:?}");
+        }
+    }
+
+    #[test]
+    fn what_arrived_of_a_broken_stream_is_kept() {
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader
+            .push(b"data: a\n\ndata: b\ndata: {\"c", at(1))
+            .unwrap();
+        reader.abandon(at(5));
+        let (log, _) = reader.into_parts();
+        assert_eq!(
+            log.iter().collect::<Vec<_>>(),
+            [b"a".as_slice(), b"b\ndata: {\"c"]
+        );
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        reader.push(b"data: a\n\n", at(1)).unwrap();
+        reader.abandon(at(5));
+        assert_eq!(reader.into_parts().0.len(), 1);
+    }
+
+    #[test]
+    fn what_arrived_of_a_broken_plain_body_is_kept() {
+        let mut reader = BodyReader::new(None);
+        reader.push(b"{\"half\":", at(1)).unwrap();
+        reader.abandon(at(5));
+        let (log, _) = reader.into_parts();
+        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"half\":"]);
+    }
+}

@@ -1,0 +1,224 @@
+//! The response to one request, from its head to its end or to a limit.
+
+use super::reader::BodyReader;
+use super::transport::{Arrival, ResponseBody};
+use super::when_woken::WhenWoken;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
+use std::cell::Cell;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+
+/// What there is of a response.
+#[derive(Debug, Default)]
+pub(super) struct Recording {
+    pub(super) head: Option<ResponseHead>,
+    pub(super) reader: Option<BodyReader>,
+    /// The end of the body, where it ended well.
+    pub(super) ended: Option<Moment>,
+    /// Who stamped what has arrived: the worst of them, since one stamp that is late makes the response late.
+    pub(super) stamped_by: Option<StampQuality>,
+}
+
+/// The reading of a body. A future that ends with the arrival of the body's end, with a fault of the body, or with the
+/// failure that a limit is.
+///
+/// It is polled for each chunk of each stream, so all that this needs is at one place: what lies apart in memory is
+/// waited for apart.
+pub(super) struct Reading<'a, B, F> {
+    response: B,
+    reader: BodyReader,
+    /// When bytes of the body came last; at first, when its head had come.
+    last_arrival: &'a Cell<Moment>,
+    /// See [`Recording::stamped_by`].
+    stamped_by: Option<StampQuality>,
+    limits: WhenWoken<'a, F>,
+}
+
+impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
+    /// Begins to read the body of a response whose head has just come. `limits` ends with the failure that ends the
+    /// reading.
+    pub(super) fn begin(
+        response: B,
+        last_arrival: &'a Cell<Moment>,
+        limits: Pin<&'a mut F>,
+    ) -> Self {
+        Self {
+            reader: BodyReader::new(response.header("content-type")),
+            response,
+            last_arrival,
+            stamped_by: None,
+            limits: WhenWoken::new(limits),
+        }
+    }
+
+    /// The failure that a body is which was compressed.
+    pub(super) fn unreadable(&self) -> Option<Failure> {
+        let coding = self.response.header("content-encoding")?;
+        (!coding.eq_ignore_ascii_case("identity")).then(|| {
+            Failure::new(
+                FailureKind::Protocol,
+                format!(
+                    "the response is compressed ({coding}), which was not asked for and is not read"
+                ),
+            )
+        })
+    }
+
+    /// What is recorded of a response whose head came at `head_at` and whose body ended like this; whether that is a
+    /// success; and the response.
+    pub(super) fn into_recording(
+        self,
+        head_at: Moment,
+        end: Result<Arrival, Failure>,
+    ) -> (Recording, Result<(), Failure>, B) {
+        let Self {
+            response,
+            mut reader,
+            last_arrival,
+            mut stamped_by,
+            ..
+        } = self;
+        if let Ok(end) = &end {
+            stamped_by = Some(end.stamped_by).max(stamped_by);
+            // A plain body, and an event without its blank line, were whole with the last bytes.
+            reader.finish(last_arrival.get());
+        }
+        let recording = Recording {
+            head: Some(ResponseHead {
+                status: response.status(),
+                at: head_at,
+            }),
+            reader: Some(reader),
+            ended: end.as_ref().ok().map(|end| end.at),
+            stamped_by,
+        };
+        let result = with_refusal(refused(&response), end.map(drop));
+        (recording, result, response)
+    }
+}
+
+impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> {
+    type Output = Result<Arrival, Failure>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self {
+            response,
+            reader,
+            last_arrival,
+            stamped_by,
+            limits,
+        } = self.get_mut();
+        let mut take = |bytes: &[u8], arrival: Arrival| {
+            last_arrival.set(arrival.at);
+            *stamped_by = Some(arrival.stamped_by).max(*stamped_by);
+            reader.push(bytes, arrival.at)
+        };
+        match response.poll_read(context, &mut take) {
+            Poll::Ready(end) => Poll::Ready(end),
+            // Only where there is nothing more to read at the moment.
+            Poll::Pending => limits.poll(context).map(Err),
+        }
+    }
+}
+
+/// Ends when nothing has arrived for `longest`.
+pub(super) async fn silence(
+    last_arrival: &Cell<Moment>,
+    clock: &Clock,
+    longest: Duration,
+) -> Failure {
+    // One timer for the whole body. It is set anew when it runs out, not with every read.
+    let mut timer = pin!(sleep_until(Instant::now() + longest));
+    loop {
+        timer.as_mut().await;
+        let due = Instant::from_std(clock.instant(last_arrival.get())) + longest;
+        if due <= Instant::now() {
+            return timed_out(
+                FailureKind::TimeoutRead,
+                "the response went silent for",
+                longest,
+                "--read-timeout",
+            );
+        }
+        timer.as_mut().reset(due);
+    }
+}
+
+/// The failure that it is when something took longer than the `time` of a flag.
+pub(super) fn timed_out(kind: FailureKind, what: &str, time: Duration, flag: &str) -> Failure {
+    Failure::new(kind, format!("{what} {} s ({flag})", time.as_secs_f64()))
+}
+
+/// How a response ended, if the server refused the request by its status, and by how its body ended.
+fn with_refusal(refusal: Option<Failure>, body: Result<(), Failure>) -> Result<(), Failure> {
+    match (refusal, body) {
+        (None, body) => body,
+        (Some(refusal), Ok(())) => Err(refusal),
+        // It was given up, which says nothing about the server.
+        (Some(_), Err(failure))
+            if matches!(
+                failure.kind,
+                FailureKind::TimeoutTotal | FailureKind::Cancelled
+            ) =>
+        {
+            Err(failure)
+        }
+        // Whatever became of the body: the server has said what it had to say.
+        (Some(mut refusal), Err(failure)) => {
+            refusal.message.push_str(&format!(" ({})", failure.message));
+            Err(refusal)
+        }
+    }
+}
+
+/// The failure that a response with any status but 2xx is.
+fn refused(response: &impl ResponseBody) -> Option<Failure> {
+    let status = response.status();
+    if (200..300).contains(&status) {
+        return None;
+    }
+    let reason = http::StatusCode::from_u16(status)
+        .ok()
+        .and_then(|status| status.canonical_reason())
+        .unwrap_or_default();
+    let mut message = format!("HTTP {status} {reason}").trim_end().to_owned();
+    if let Some(after) = response.header("retry-after") {
+        message.push_str(&format!(" (retry-after: {after})"));
+    }
+    Some(Failure::new(FailureKind::HttpStatus, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_stands_whatever_became_of_the_body_unless_the_request_was_given_up() {
+        let of_kind = |kind| Failure::new(kind, kind.as_str());
+        let ended = |refused: bool, body: Option<FailureKind>| {
+            let refusal = refused.then(|| of_kind(FailureKind::HttpStatus));
+            with_refusal(refusal, body.map(of_kind).map_or(Ok(()), Err))
+                .map_err(|failure| failure.message)
+        };
+        let told = |message: &str| Err(message.to_owned());
+        assert_eq!(ended(false, None), Ok(()));
+        assert_eq!(
+            ended(false, Some(FailureKind::Truncated)),
+            told("truncated")
+        );
+        assert_eq!(ended(true, None), told("http-status"));
+        assert_eq!(
+            ended(true, Some(FailureKind::TimeoutRead)),
+            told("http-status (timeout-read)")
+        );
+        assert_eq!(ended(true, Some(FailureKind::Cancelled)), told("cancelled"));
+        assert_eq!(
+            ended(true, Some(FailureKind::TimeoutTotal)),
+            told("timeout-total")
+        );
+    }
+}

@@ -1,0 +1,267 @@
+//! The transport on reqwest: HTTP/1.1 and HTTP/2, with or without TLS, on every system. It stamps when
+//! its own code gets to run, which is the second best there is.
+//!
+//! `sent` is not the call of `send()`: that comes before the wait for a connection. It is the moment at
+//! which the connection asks the body for its bytes, to write them.
+
+use super::failure::{ResolveError, Stage, classify, not_taken};
+use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use bytes::Bytes;
+use http_body::{Frame, SizeHint};
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
+use llmuses_core::plan::Plan;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+use tower_layer::Layer;
+use tower_service::Service;
+
+tokio::task_local! {
+    /// The marks of the request for which a connection is opened on this task.
+    static MARKS: Arc<Marks>;
+}
+
+/// The HTTP client could not be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("the HTTP client could not be set up: {0}")]
+pub struct ClientBuildError(#[from] reqwest::Error);
+
+/// A reqwest client for one endpoint. One for each thread: its connections stay on that thread.
+#[derive(Debug)]
+pub struct ReqwestTransport {
+    client: reqwest::Client,
+    url: url::Url,
+    headers: http::HeaderMap,
+}
+
+impl ReqwestTransport {
+    /// A transport for the endpoint of `plan`, with these headers on every request.
+    ///
+    /// # Errors
+    /// Where the TLS side cannot be set up, for want of root certificates for instance.
+    pub fn new(plan: &Plan, headers: http::HeaderMap) -> Result<Self, ClientBuildError> {
+        super::provide_cryptography();
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(plan.timeouts.connect)
+            // A kept connection is used again however long it was idle; whether it is still alive is
+            // for the server to say.
+            .pool_idle_timeout(None)
+            .pool_max_idle_per_host(usize::MAX)
+            .tls_danger_accept_invalid_certs(plan.insecure)
+            .dns_resolver(TimedResolver)
+            .connector_layer(TimedConnecting)
+            .build()?;
+        Ok(Self {
+            client,
+            url: plan.url.clone(),
+            headers,
+        })
+    }
+}
+
+impl Transport for ReqwestTransport {
+    type Response = ReqwestResponse;
+
+    // A connection is read by a task of its own, and the task of the request, which takes the time, runs after all
+    // that are ready by then: the fewer those are, the less late is the stamp.
+    const READY_AT_ONCE: usize = 16;
+
+    async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+        // The pool belongs to reqwest, which opens connections for requests only.
+        Vec::new()
+    }
+
+    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+        let body = reqwest::Body::wrap(StampedBody {
+            rest: body.into_bytes(),
+            marks: Arc::clone(&marks),
+        });
+        let request = self
+            .client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .body(body);
+        let response = MARKS
+            .scope(Arc::clone(&marks), request.send())
+            .await
+            .map_err(|error| {
+                let failure = classify(&error.without_url(), Stage::Head);
+                match marks.sent() {
+                    Some(_) => failure,
+                    None => not_taken(failure),
+                }
+            })?;
+        Ok(ReqwestResponse {
+            response,
+            clock: *marks.clock(),
+        })
+    }
+}
+
+/// A response on its way through reqwest.
+#[derive(Debug)]
+pub struct ReqwestResponse {
+    response: reqwest::Response,
+    clock: Clock,
+}
+
+impl ResponseBody for ReqwestResponse {
+    fn status(&self) -> u16 {
+        self.response.status().as_u16()
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.response.headers().get(name)?.to_str().ok()
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut impl Take,
+    ) -> Poll<Result<Arrival, Failure>> {
+        loop {
+            // It keeps nothing from one poll to the next.
+            let result = ready!(pin!(self.response.chunk()).poll(context));
+            // Before anything else is done with the bytes.
+            let arrival = Arrival {
+                at: self.clock.now(),
+                stamped_by: StampQuality::Read,
+            };
+            match result {
+                Ok(Some(bytes)) => take(&bytes, arrival)?,
+                Ok(None) => return Poll::Ready(Ok(arrival)),
+                Err(error) => {
+                    return Poll::Ready(Err(classify(&error.without_url(), Stage::Body)));
+                }
+            }
+        }
+    }
+
+    async fn release(self) {
+        // The connection goes back to the pool in a task of its own, which shares this thread: the next request
+        // must not look for one before that has run.
+        tokio::task::yield_now().await;
+    }
+}
+
+/// A request body that notes when the connection takes the last of it.
+struct StampedBody {
+    rest: Bytes,
+    marks: Arc<Marks>,
+}
+
+/// The connection takes a long body in pieces of this size, as it can write them.
+const PIECE: usize = 64 << 10;
+
+impl http_body::Body for StampedBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        if self.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let size = self.rest.len().min(PIECE);
+        let piece = self.rest.split_to(size);
+        if self.rest.is_empty() {
+            self.marks.mark_sent();
+        }
+        Poll::Ready(Some(Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        // Exact, so that the request carries a content length and is not sent in chunks.
+        SizeHint::with_exact(self.rest.len() as u64)
+    }
+}
+
+/// The system's resolver, timed.
+struct TimedResolver;
+
+impl Resolve for TimedResolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let begun = Instant::now();
+        Box::pin(async move {
+            let host = name.as_str().to_owned();
+            let addresses: Vec<_> = match tokio::net::lookup_host((host.as_str(), 0)).await {
+                Ok(addresses) => addresses.collect(),
+                Err(source) => {
+                    return Err(ResolveError {
+                        name: name.as_str().to_owned(),
+                        source,
+                    }
+                    .into());
+                }
+            };
+            // Absent where the connection is opened in the background, for no request in particular.
+            let _ = MARKS.try_with(|marks| marks.mark_resolved(begun.elapsed()));
+            Ok(Box::new(addresses.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Wraps the opening of connections, to time it.
+#[derive(Clone)]
+struct TimedConnecting;
+
+impl<S> Layer<S> for TimedConnecting {
+    type Service = TimedConnector<S>;
+
+    fn layer(&self, inner: S) -> TimedConnector<S> {
+        TimedConnector { inner }
+    }
+}
+
+/// Opens connections and notes how long that took.
+#[derive(Clone)]
+struct TimedConnector<S> {
+    inner: S,
+}
+
+impl<S, R> Service<R> for TimedConnector<S>
+where
+    S: Service<R>,
+    S::Future: Send + 'static,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, target: R) -> Self::Future {
+        let marks = MARKS.try_with(Arc::clone).ok();
+        let begun = Instant::now();
+        let connecting = self.inner.call(target);
+        Box::pin(async move {
+            let Some(marks) = marks else {
+                return connecting.await;
+            };
+            // The scope goes along: the pool may finish the connection on a task of its own.
+            let result = MARKS.scope(Arc::clone(&marks), connecting).await;
+            if result.is_ok() {
+                marks.mark_connected(begun.elapsed());
+            }
+            result
+        })
+    }
+}

@@ -1,0 +1,216 @@
+//! From an endpoint to an open connection: name, TCP, TLS, each timed.
+
+use super::connection::{Connection, Room};
+use super::io::Stream;
+use super::tls::{TlsError, client_config};
+use crate::failure::{ResolveError, Stage, classify_error};
+use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
+use llmuses_core::plan::Plan;
+use llmuses_kernel_io::StampedStream;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use url::{Host, Url};
+
+/// Where connections go.
+#[derive(Debug)]
+pub(super) struct Target {
+    url: Url,
+    host: Host<String>,
+    port: u16,
+    tls: Option<Arc<rustls::ClientConfig>>,
+    timeout: Duration,
+}
+
+/// A connection was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The name did not resolve.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+    /// No address could be reached.
+    #[error("{address}: {source}")]
+    Tcp {
+        /// The last address that was tried.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The TLS handshake failed.
+    #[error("{0}")]
+    Tls(#[source] io::Error),
+    /// The name is none that a certificate could be for.
+    #[error("no certificate can be for the name {0}")]
+    Name(String),
+    /// It took too long.
+    #[error("no connection within {} s (--connect-timeout)", .0.as_secs_f64())]
+    Timeout(Duration),
+}
+
+impl ConnectError {
+    /// The failure of the request that needed the connection.
+    pub(super) fn into_failure(self) -> Failure {
+        match &self {
+            Self::Resolve(_) => {
+                Failure::new(FailureKind::Dns, format!("no address for the host: {self}"))
+            }
+            Self::Timeout(_) => Failure::new(FailureKind::TimeoutConnect, self.to_string()),
+            Self::Name(_) => Failure::new(FailureKind::Tls, self.to_string()),
+            Self::Tcp { source, .. } => {
+                let kind = classify_error(source, Stage::Connect).kind;
+                let what = if kind == FailureKind::ClientResource {
+                    "this machine ran out of a resource"
+                } else {
+                    "no connection"
+                };
+                Failure::new(kind, format!("{what}: {self}"))
+            }
+            Self::Tls(source) => Failure::new(
+                FailureKind::Tls,
+                format!("the TLS handshake failed: {source}{}", hint(source)),
+            ),
+        }
+    }
+}
+
+/// What to do about a handshake that failed, where that is known.
+fn hint(error: &io::Error) -> &'static str {
+    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
+    match cause {
+        Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
+            " (the server does not speak HTTP/1.1; --transport reqwest speaks HTTP/2)"
+        }
+        _ => "",
+    }
+}
+
+impl Target {
+    /// The endpoint of a plan.
+    pub(super) fn of(plan: &Plan) -> Result<Self, TlsError> {
+        let host = match plan.url.host() {
+            Some(Host::Domain(name)) => Host::Domain(name.to_owned()),
+            Some(Host::Ipv4(address)) => Host::Ipv4(address),
+            Some(Host::Ipv6(address)) => Host::Ipv6(address),
+            // The plan takes no URL without a host.
+            None => Host::Domain(String::new()),
+        };
+        let tls = match plan.url.scheme() {
+            "https" => Some(client_config(plan.insecure)?),
+            _ => None,
+        };
+        Ok(Self {
+            port: plan.url.port_or_known_default().unwrap_or(80),
+            url: plan.url.clone(),
+            host,
+            tls,
+            timeout: plan.timeouts.connect,
+        })
+    }
+
+    /// Host and port for the `host` header; the port only where it is not the usual one.
+    pub(super) fn authority(&self) -> String {
+        match self.url.port() {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.to_string(),
+        }
+    }
+
+    async fn addresses(&self) -> Result<(Vec<SocketAddr>, Option<Duration>), ResolveError> {
+        let literal = |address: IpAddr| (vec![SocketAddr::new(address, self.port)], None);
+        match &self.host {
+            Host::Ipv4(address) => Ok(literal((*address).into())),
+            Host::Ipv6(address) => Ok(literal((*address).into())),
+            Host::Domain(name) => {
+                let begun = Instant::now();
+                let addresses = tokio::net::lookup_host((name.as_str(), self.port))
+                    .await
+                    .map_err(|source| ResolveError {
+                        name: name.clone(),
+                        source,
+                    })?;
+                Ok((addresses.collect(), Some(begun.elapsed())))
+            }
+        }
+    }
+}
+
+/// Opens a connection, within the time that connecting may take.
+pub(super) async fn open(
+    target: &Target,
+    room: &Room,
+) -> Result<(Connection, ConnectionOpening), ConnectError> {
+    match tokio::time::timeout(target.timeout, open_unbounded(target, room)).await {
+        Ok(result) => result,
+        Err(_) => Err(ConnectError::Timeout(target.timeout)),
+    }
+}
+
+async fn open_unbounded(
+    target: &Target,
+    room: &Room,
+) -> Result<(Connection, ConnectionOpening), ConnectError> {
+    let begun = Instant::now();
+    let (addresses, dns) = target.addresses().await?;
+    let stream = reach(&target.host, &addresses).await?;
+    let stream = StampedStream::new(stream);
+    let (stream, tls) = match &target.tls {
+        None => (Stream::Plain(stream), None),
+        Some(config) => {
+            let tls_begun = Instant::now();
+            let name = server_name(&target.host)?;
+            let connector = TlsConnector::from(Arc::clone(config));
+            let stream = connector
+                .connect(name, stream)
+                .await
+                .map_err(ConnectError::Tls)?;
+            (Stream::Tls(Box::new(stream)), Some(tls_begun.elapsed()))
+        }
+    };
+    let connection = Connection::new(stream, room.clone());
+    let opening = ConnectionOpening {
+        dns,
+        tls,
+        total: begun.elapsed(),
+    };
+    Ok((connection, opening))
+}
+
+/// Connects to the first address that answers.
+async fn reach(host: &Host<String>, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
+    let mut last = None;
+    for address in addresses {
+        match TcpStream::connect(address).await {
+            Ok(stream) => {
+                // Without it the kernel may hold back the end of a request. A stream works without.
+                let _ = stream.set_nodelay(true);
+                return Ok(stream);
+            }
+            Err(source) => {
+                last = Some(ConnectError::Tcp {
+                    address: *address,
+                    source,
+                });
+            }
+        }
+    }
+    Err(last.unwrap_or_else(|| {
+        ConnectError::Resolve(ResolveError {
+            name: host.to_string(),
+            source: io::Error::new(io::ErrorKind::NotFound, "it has no address"),
+        })
+    }))
+}
+
+fn server_name(host: &Host<String>) -> Result<ServerName<'static>, ConnectError> {
+    match host {
+        Host::Ipv4(address) => Ok(ServerName::from(IpAddr::from(*address))),
+        Host::Ipv6(address) => Ok(ServerName::from(IpAddr::from(*address))),
+        Host::Domain(name) => {
+            ServerName::try_from(name.clone()).map_err(|_| ConnectError::Name(name.clone()))
+        }
+    }
+}

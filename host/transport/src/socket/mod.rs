@@ -1,0 +1,230 @@
+//! The transport on sockets of our own: HTTP/1.1, with or without TLS, over reads that bring the kernel's
+//! receive times. What it reports as the arrival of bytes does not depend on how busy this process is.
+//!
+//! Connection, request and response are driven by one task, and the HTTP is our own: everything that a read
+//! brought is taken out before the next, so each piece of a response is tied to the read that completed
+//! it; no other task comes in between; and a stream that waits for its next token takes a few hundred bytes,
+//! where a library for any use of HTTP keeps buffers and queues of 25 KB.
+
+mod body;
+mod connect;
+mod connection;
+mod head;
+mod io;
+mod tls;
+
+use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use connect::Target;
+use connection::{Connection, Room, SendError};
+use head::{Head, RequestHead};
+use http::header::{AUTHORIZATION, HOST};
+use http::{HeaderMap, HeaderValue};
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::{ConnectionOpening, Failure};
+use llmuses_core::plan::Plan;
+use llmuses_core::redact::basic_credentials;
+use llmuses_kernel_io::Stamp;
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+pub use connect::ConnectError;
+pub use tls::TlsError;
+
+/// Connections that are opened at the same time before a run begins.
+const WARMED_AT_ONCE: usize = 64;
+
+/// What is needed to make a [`SocketTransport`] on each client thread.
+#[derive(Debug, Clone)]
+pub struct SocketSettings {
+    target: Arc<Target>,
+    head: Arc<RequestHead>,
+    /// Keeps the kernel stamping while no other socket asks for it.
+    _stamping: Arc<Option<std::net::UdpSocket>>,
+}
+
+impl SocketSettings {
+    /// Settings for the endpoint of `plan`, with these headers on every request.
+    ///
+    /// # Errors
+    /// Where the TLS side cannot be set up.
+    pub fn new(plan: &Plan, mut headers: HeaderMap) -> Result<Self, TlsError> {
+        let target = Target::of(plan)?;
+        if !headers.contains_key(HOST)
+            && let Ok(host) = HeaderValue::from_str(&target.authority())
+        {
+            headers.insert(HOST, host);
+        }
+        if !headers.contains_key(AUTHORIZATION)
+            && let Some(pair) = basic_credentials(&plan.url)
+            && let Ok(mut value) = HeaderValue::from_str(&format!("Basic {pair}"))
+        {
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        let path = match plan.url.query() {
+            Some(query) => format!("{}?{query}", plan.url.path()),
+            None => plan.url.path().to_owned(),
+        };
+        Ok(Self {
+            target: Arc::new(target),
+            // The parser of URLs has encoded whatever a request line could not hold.
+            head: Arc::new(RequestHead::new(&path, &headers)),
+            _stamping: Arc::new(keep_stamping()),
+        })
+    }
+}
+
+/// A socket that has asked for stamps. The kernel begins to stamp a moment after the first such socket
+/// and stops with the last one.
+fn keep_stamping() -> Option<std::net::UdpSocket> {
+    let socket = std::net::UdpSocket::bind((std::net::Ipv4Addr::LOCALHOST, 0)).ok()?;
+    llmuses_kernel_io::ask_for_stamps(&socket);
+    Some(socket)
+}
+
+/// Connections that carry no request. Boxed, since each stream's task would otherwise have room for one in
+/// every place through which a connection passes.
+type Idle = Rc<RefCell<Vec<Box<Connection>>>>;
+
+/// Connections of one client thread to one endpoint.
+#[derive(Debug)]
+pub struct SocketTransport {
+    settings: SocketSettings,
+    room: Room,
+    idle: Idle,
+}
+
+impl SocketTransport {
+    /// A transport without connections.
+    pub fn new(settings: SocketSettings) -> Self {
+        Self {
+            settings,
+            room: Room::new(),
+            idle: Rc::default(),
+        }
+    }
+
+    /// Opens a connection. Boxed, since every stream would otherwise have room for a TLS handshake in its
+    /// task for as long as it lives.
+    async fn open(&self) -> Result<(Box<Connection>, ConnectionOpening), Failure> {
+        Box::pin(connect::open(&self.settings.target, &self.room))
+            .await
+            .map(|(connection, opening)| (Box::new(connection), opening))
+            .map_err(ConnectError::into_failure)
+    }
+
+    /// A kept connection that is alive, the one used last first: it is the least likely to be closed.
+    async fn kept(&self) -> Option<Box<Connection>> {
+        loop {
+            let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_alive().await {
+                return Some(connection);
+            }
+        }
+    }
+
+    fn answered(&self, connection: Box<Connection>, head: Head, marks: &Marks) -> SocketResponse {
+        SocketResponse {
+            connection,
+            head,
+            idle: Rc::clone(&self.idle),
+            clock: *marks.clock(),
+        }
+    }
+}
+
+impl Transport for SocketTransport {
+    type Response = SocketResponse;
+
+    // What is read late has its stamp all the same, and to hear of many at once costs the least.
+    const READY_AT_ONCE: usize = 1024;
+
+    async fn warm(&self, connections: usize) -> Vec<ConnectionOpening> {
+        let mut openings = Vec::with_capacity(connections);
+        let mut left = connections;
+        while left > 0 {
+            let batch = left.min(WARMED_AT_ONCE);
+            left -= batch;
+            let opened = futures_util::future::join_all((0..batch).map(|_| self.open())).await;
+            for (connection, opening) in opened.into_iter().flatten() {
+                self.idle.borrow_mut().push(connection);
+                openings.push(opening);
+            }
+        }
+        openings
+    }
+
+    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
+        let body = body.into_bytes();
+        if let Some(mut connection) = self.kept().await {
+            match connection
+                .send(&self.settings.head, body.clone(), &marks)
+                .await
+            {
+                Ok(head) => return Ok(self.answered(connection, head, &marks)),
+                // Not a byte of the request was taken: the connection had died, which says nothing about
+                // the server. A new one is opened, once, and counted as a connection of this request.
+                Err(SendError::NothingTaken(_)) => marks.forget_sent(),
+                Err(SendError::Failed(failure)) => return Err(failure),
+            }
+        }
+        let begun = Instant::now();
+        let (mut connection, opening) = self.open().await?;
+        if let Some(dns) = opening.dns {
+            marks.mark_resolved(dns);
+        }
+        if let Some(tls) = opening.tls {
+            marks.mark_tls(tls);
+        }
+        marks.mark_connected(begun.elapsed());
+        match connection.send(&self.settings.head, body, &marks).await {
+            Ok(head) => Ok(self.answered(connection, head, &marks)),
+            Err(error) => Err(error.into_failure()),
+        }
+    }
+}
+
+/// A response on its way over a connection of ours.
+#[derive(Debug)]
+pub struct SocketResponse {
+    connection: Box<Connection>,
+    head: Head,
+    idle: Idle,
+    clock: Clock,
+}
+
+impl ResponseBody for SocketResponse {
+    fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.header(name)
+    }
+
+    fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+        take: &mut impl Take,
+    ) -> Poll<Result<Arrival, Failure>> {
+        let clock = self.clock;
+        let arrival = |stamp: Stamp| Arrival {
+            at: clock.at(stamp.at),
+            stamped_by: stamp.quality,
+        };
+        self.connection
+            .poll_body(context, &mut self.head, &mut |bytes, stamp| {
+                take(bytes, arrival(stamp))
+            })
+            .map_ok(arrival)
+    }
+
+    async fn release(self) {
+        if self.connection.is_reusable(&self.head) {
+            self.idle.borrow_mut().push(self.connection);
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! The threads that carry requests. Each has a runtime, a transport and connections of its own, so
+//! that a stream never waits for a lock or for work of another thread.
+
+use super::ClientBuildError;
+use super::attempt::attempt;
+use super::transport::Transport;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
+use llmuses_core::plan::Timeouts;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::runtime::LocalOptions;
+use tokio::sync::{mpsc, watch};
+
+/// What all workers of a run share.
+#[derive(Debug, Clone)]
+pub struct Shared {
+    /// The clock of the run.
+    pub clock: Clock,
+    /// How long to wait for what.
+    pub timeouts: Timeouts,
+    /// Turns into the beginning of the run once every worker is ready.
+    pub start: watch::Receiver<Option<Moment>>,
+    /// How long after the start requests are issued.
+    pub until: Option<Duration>,
+    /// No further request is to be issued.
+    pub stop: Arc<AtomicBool>,
+    /// What is in flight is to be given up.
+    pub cancelled: watch::Receiver<bool>,
+    /// Where finished exchanges go.
+    pub finished: flume::Sender<Exchange>,
+    /// How many requests are under way.
+    pub gauge: Arc<InFlight>,
+}
+
+/// Counts requests under way.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    begun: AtomicU64,
+    now: AtomicU64,
+    peak: AtomicU64,
+    backlog_waits: AtomicU64,
+}
+
+impl InFlight {
+    /// Requests that were ever begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Requests under way at the moment.
+    pub fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// The most requests that were ever under way at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// How many finished exchanges had to wait since the parsers had fallen behind.
+    pub fn backlog_waits(&self) -> u64 {
+        self.backlog_waits.load(Ordering::Relaxed)
+    }
+
+    fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+    }
+
+    fn end(&self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Where a worker's requests come from.
+#[derive(Debug)]
+pub enum Feed {
+    /// Closed loop: slots that take the next body as soon as they are free.
+    Closed {
+        /// The bodies.
+        queue: flume::Receiver<Prepared>,
+        /// The number of slots of this worker.
+        slots: usize,
+    },
+    /// Open loop: requests that a pacer hands over when they are due.
+    Open {
+        /// The requests.
+        due: mpsc::UnboundedReceiver<Job>,
+    },
+}
+
+/// What a worker tells when it ends.
+#[derive(Debug, Clone, Copy)]
+pub struct WorkerReport {
+    /// The share of the run during which the thread was on a processor, 0 to 1.
+    pub busy: f64,
+}
+
+/// A worker could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkerError {
+    /// The system gave no thread or no event queue.
+    #[error("a client thread could not be started: {0}")]
+    Start(#[from] std::io::Error),
+    /// The transport could not be set up.
+    #[error(transparent)]
+    Transport(#[from] ClientBuildError),
+}
+
+/// Starts a worker. It makes its transport on its own thread, opens `warm` connections, hands over how
+/// long each took on `ready`, and issues once `shared.start` is set.
+///
+/// # Errors
+/// Where the system gives no thread.
+pub fn spawn<T, M>(
+    index: usize,
+    make_transport: M,
+    warm: usize,
+    feed: Feed,
+    shared: Shared,
+    ready: flume::Sender<Vec<ConnectionOpening>>,
+) -> Result<JoinHandle<Result<WorkerReport, WorkerError>>, WorkerError>
+where
+    T: Transport + 'static,
+    M: FnOnce() -> Result<T, ClientBuildError> + Send + 'static,
+{
+    let body = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .max_io_events_per_tick(T::READY_AT_ONCE)
+            .build_local(LocalOptions::default())?;
+        let transport = make_transport()?;
+        llmuses_kernel_io::priority::be_prompt();
+        Ok(runtime.block_on(async move {
+            let openings = transport.warm(warm).await;
+            // The receiver is there until all workers have said that they are ready.
+            let _ = ready.send(openings);
+            work(transport, feed, shared).await
+        }))
+    };
+    Ok(std::thread::Builder::new()
+        .name(format!("client-{index}"))
+        .spawn(body)?)
+}
+
+async fn work<T: Transport + 'static>(
+    transport: T,
+    feed: Feed,
+    mut shared: Shared,
+) -> WorkerReport {
+    let start = match shared.start.wait_for(Option::is_some).await {
+        Ok(start) => start.unwrap_or_default(),
+        // The run was given up before it began.
+        Err(_) => return WorkerReport { busy: 0.0 },
+    };
+    let cpu_before = thread_cpu_time();
+    let worker = Rc::new(Worker { transport, shared });
+    match feed {
+        Feed::Closed { queue, slots } => worker.clone().closed_loop(queue, slots, start).await,
+        Feed::Open { due } => worker.clone().open_loop(due).await,
+    }
+    let wall = worker.shared.clock.now().since(start).as_secs_f64();
+    let cpu = thread_cpu_time().saturating_sub(cpu_before).as_secs_f64();
+    WorkerReport {
+        busy: if wall > 0.0 { cpu / wall } else { 0.0 },
+    }
+}
+
+struct Worker<T> {
+    transport: T,
+    shared: Shared,
+}
+
+impl<T: Transport + 'static> Worker<T> {
+    async fn closed_loop(
+        self: Rc<Self>,
+        queue: flume::Receiver<Prepared>,
+        slots: usize,
+        start: Moment,
+    ) {
+        let mut tasks = Vec::with_capacity(slots);
+        for _ in 0..slots {
+            let worker = Rc::clone(&self);
+            let queue = queue.clone();
+            tasks.push(tokio::task::spawn_local(async move {
+                let mut free = start;
+                while let Ok(prepared) = queue.recv_async().await {
+                    if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
+                        break;
+                    }
+                    worker
+                        .carry(Job {
+                            number: prepared.number,
+                            body: prepared.body,
+                            intended: free,
+                        })
+                        .await;
+                    free = worker.shared.clock.now();
+                }
+            }));
+        }
+        drop(queue);
+        for task in tasks {
+            // A task ends in panic only where this program has a fault; the hook has shown it.
+            let _ = task.await;
+        }
+    }
+
+    /// Whether the time in which requests are issued is over.
+    fn is_over(&self, start: Moment) -> bool {
+        let shared = &self.shared;
+        shared
+            .until
+            .is_some_and(|until| shared.clock.now().since(start) >= until)
+    }
+
+    async fn open_loop(self: Rc<Self>, mut due: mpsc::UnboundedReceiver<Job>) {
+        let mut tasks = tokio::task::JoinSet::new();
+        loop {
+            tokio::select! {
+                job = due.recv() => match job {
+                    Some(job) => {
+                        let worker = Rc::clone(&self);
+                        tasks.spawn_local(async move { worker.carry(job).await });
+                    }
+                    None => break,
+                },
+                // Finished tasks are let go as the run goes on, not at its end.
+                Some(_) = tasks.join_next() => {}
+            }
+        }
+        while tasks.join_next().await.is_some() {}
+    }
+
+    async fn carry(&self, job: Job) {
+        let shared = &self.shared;
+        shared.gauge.begin();
+        let mut cancelled = shared.cancelled.clone();
+        let exchange = attempt(
+            &self.transport,
+            &shared.clock,
+            &shared.timeouts,
+            &mut cancelled,
+            job,
+        )
+        .await;
+        shared.gauge.end();
+        if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
+            shared.gauge.backlog_waits.fetch_add(1, Ordering::Relaxed);
+            // Fails only where nobody is left to take it, which is at the end of a run that was
+            // broken off.
+            let _ = shared.finished.send_async(exchange).await;
+        }
+    }
+}
+
+/// Processor time of the calling thread so far; zero where the system does not tell.
+fn thread_cpu_time() -> Duration {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: the pointer is to a live, writable `timespec`, which is all that the call needs.
+    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
+    if result != 0 {
+        return Duration::ZERO;
+    }
+    Duration::new(
+        u64::try_from(time.tv_sec).unwrap_or_default(),
+        u32::try_from(time.tv_nsec).unwrap_or_default(),
+    )
+}

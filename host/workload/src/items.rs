@@ -1,0 +1,197 @@
+//! A file as the items of one JSON array, read as a stream: the file may be larger than the memory.
+//!
+//! serde_json calls its visitor; a parser calls us. A thread and a short queue turn the one into the
+//! other.
+
+use llmuses_plugin_host::EntryReader;
+use serde::de::{Deserializer, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+use std::fmt;
+use std::io::{BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+
+/// Items that are read ahead.
+const AHEAD: usize = 32;
+
+type Item = Result<String, String>;
+
+/// Reads items, and counts them.
+#[derive(Debug)]
+pub(super) struct ItemReader {
+    items: Receiver<Item>,
+    entries: Arc<AtomicU64>,
+    /// What ended a batch early.
+    pending: Option<String>,
+}
+
+impl ItemReader {
+    /// A reader of the items of `input`.
+    ///
+    /// # Errors
+    /// Where the system gives no thread.
+    pub(super) fn new<R: Read + Send + 'static>(
+        input: R,
+        entries: Arc<AtomicU64>,
+    ) -> Result<Self, String> {
+        let (sender, items) = sync_channel(AHEAD);
+        std::thread::Builder::new()
+            .name("data-set".to_owned())
+            .spawn(move || read(input, &sender))
+            .map_err(|error| format!("no thread could be started to read it: {error}"))?;
+        Ok(Self {
+            items,
+            entries,
+            pending: None,
+        })
+    }
+}
+
+impl EntryReader for ItemReader {
+    fn next(&mut self, max: u32) -> Result<Vec<String>, String> {
+        if let Some(error) = self.pending.take() {
+            return Err(error);
+        }
+        let mut items = Vec::new();
+        while items.len() < max as usize {
+            // The first one is worth waiting for; what is not there after it can come next time.
+            let item = if items.is_empty() {
+                self.items.recv().ok()
+            } else {
+                self.items.try_recv().ok()
+            };
+            let Some(item) = item else { break };
+            self.entries.fetch_add(1, Ordering::Relaxed);
+            match item {
+                Ok(item) => items.push(item),
+                Err(error) if items.is_empty() => return Err(error),
+                Err(error) => {
+                    self.pending = Some(error);
+                    break;
+                }
+            }
+        }
+        Ok(items)
+    }
+}
+
+fn read(input: impl Read, sender: &SyncSender<Item>) {
+    let result = read_all(BufReader::with_capacity(64 << 10, input), sender);
+    if let Err(error) = result {
+        // Fails where nobody wants more; then nobody wants to know either.
+        let _ = sender.send(Err(describe(&error)));
+    }
+}
+
+fn read_all(input: impl Read, sender: &SyncSender<Item>) -> serde_json::Result<()> {
+    let input = without_mark(input).map_err(serde_json::Error::io)?;
+    let mut json = serde_json::Deserializer::from_reader(input);
+    json.deserialize_seq(Items(sender))?;
+    json.end()
+}
+
+/// The input behind the byte-order mark with which some editors begin a file, and JSON may not.
+fn without_mark(mut input: impl Read) -> std::io::Result<impl Read> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    let mut begin = Vec::with_capacity(MARK.len());
+    input
+        .by_ref()
+        .take(MARK.len() as u64)
+        .read_to_end(&mut begin)?;
+    if begin == MARK {
+        begin.clear();
+    }
+    Ok(std::io::Cursor::new(begin).chain(input))
+}
+
+/// Says why a file is not one JSON array, with line and column.
+fn describe(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    let what = text.strip_suffix(&place).unwrap_or(&text);
+    format!(
+        "line {}, column {}: not one valid JSON array: {what}; nothing behind this can be read",
+        error.line(),
+        error.column()
+    )
+}
+
+struct Items<'a>(&'a SyncSender<Item>);
+
+impl<'de> Visitor<'de> for Items<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("one JSON array of items")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
+        while let Some(item) = array.next_element::<Box<RawValue>>()? {
+            if self.0.send(Ok(item.get().to_owned())).is_err() {
+                return Err(serde::de::Error::custom("nobody wants more items"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn all(text: &'static str) -> Vec<Item> {
+        let mut reader = ItemReader::new(text.as_bytes(), Arc::default()).unwrap();
+        let mut out = Vec::new();
+        loop {
+            match reader.next(3) {
+                Ok(items) if items.is_empty() => return out,
+                Ok(items) => out.extend(items.into_iter().map(Ok)),
+                Err(error) => out.push(Err(error)),
+            }
+        }
+    }
+
+    #[test]
+    fn items_come_as_they_are_written() {
+        let items = all("[ {\"a\": 1} ,2,\n\"x\", [3]]\n");
+        let items: Vec<String> = items.into_iter().map(Result::unwrap).collect();
+        assert_eq!(items, ["{\"a\": 1}", "2", "\"x\"", "[3]"]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_passed_over() {
+        let items = all("\u{feff}[1, 2]");
+        let items: Vec<String> = items.into_iter().map(Result::unwrap).collect();
+        assert_eq!(items, ["1", "2"]);
+    }
+
+    #[test]
+    fn a_broken_array_says_where() {
+        let items = all("[1,\n 2,\n {\"a\": }]");
+        assert_eq!(items.len(), 3);
+        let error = items[2].as_ref().unwrap_err();
+        assert!(
+            error.starts_with("line 3, column 8: not one valid JSON array: expected value"),
+            "{error}"
+        );
+        let error = all("{\"a\": 1}").remove(0).unwrap_err();
+        assert!(error.contains("expected one JSON array"), "{error}");
+        let error = all("[1] [2]").remove(1).unwrap_err();
+        assert!(error.contains("trailing characters"), "{error}");
+        let error = all("").remove(0).unwrap_err();
+        assert!(
+            error.starts_with("line 1, column 0: not one valid JSON array: EOF"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_reader_that_is_let_go_ends_its_thread() {
+        let mut text = String::from("[");
+        text.push_str(&"1,".repeat(10_000));
+        text.push_str("1]");
+        let mut reader = ItemReader::new(std::io::Cursor::new(text), Arc::default()).unwrap();
+        assert_eq!(reader.next(1).unwrap(), ["1"]);
+    }
+}

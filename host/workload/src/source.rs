@@ -1,0 +1,430 @@
+//! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
+//! and puts them into the bounded queue from which the clients take.
+
+use super::dataset::Dataset;
+use super::waiting::{WAITING_BYTES, Waiting};
+use llmuses_core::cost::CallCost;
+use llmuses_core::exchange::Prepared;
+use llmuses_core::messages::Messages;
+use llmuses_kernel_io::priority;
+use llmuses_plugin_host::{BuildOptions, CallError, ParserInstance, RequestIterator};
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Bodies that are asked for at once. Batches make a call across the boundary cheap.
+const BATCH: u32 = 64;
+
+/// Bad entries that are shown one by one where they are passed over; the others are counted.
+const SHOWN_BAD_ENTRIES: u64 = 5;
+
+/// A parser that makes more requests of an entry than this, over a whole pass, goes in circles.
+const BODIES_OF_AN_ENTRY: u64 = 1000;
+
+/// How often the source looks for room while large bodies wait.
+const LOOK_UP: Duration = Duration::from_millis(1);
+
+/// What a source needs to know.
+#[derive(Debug, Clone)]
+pub struct SourceSettings {
+    /// What the parser is asked.
+    pub options: BuildOptions,
+    /// How many requests to make. `None`: one pass.
+    pub requests: Option<u64>,
+    /// Whether bad entries are counted and passed over.
+    pub skip_bad_lines: bool,
+    /// Takes warnings of entries that were passed over.
+    pub messages: Messages,
+}
+
+/// No further requests can be made.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SourceError {
+    /// The parser refused to begin.
+    #[error("parser `{parser}`: {message}")]
+    Begin {
+        /// The parser.
+        parser: String,
+        /// What it said.
+        message: String,
+    },
+    /// An entry of the data set is broken.
+    #[error("{}: {message} (--skip-bad-lines counts such entries and passes over them)", path.display())]
+    BadEntry {
+        /// The data set.
+        path: PathBuf,
+        /// Where in it, and what is wrong.
+        message: String,
+    },
+    /// The parser refused to make a request of a prompt.
+    #[error("parser `{parser}` made no request of the prompt: {message}")]
+    BadPrompt {
+        /// The parser.
+        parser: String,
+        /// What it said.
+        message: String,
+    },
+    /// The parser goes on and on.
+    #[error(
+        "parser `{parser}` does not come to an end: it made {bodies} requests in one pass over a data set \
+         of which it read {entries} entries (-n bounds the number of requests)"
+    )]
+    Endless {
+        /// The parser.
+        parser: String,
+        /// Requests of the pass.
+        bodies: u64,
+        /// Entries that were read for them.
+        entries: u64,
+    },
+    /// Nothing in the data set is wanted.
+    #[error("{0}")]
+    Nothing(String),
+    /// The parser broke.
+    #[error(transparent)]
+    Broken(#[from] CallError),
+}
+
+/// What a source has done.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceReport {
+    /// Bodies handed over.
+    pub issued: u64,
+    /// Complete passes over the data set.
+    pub passes: u64,
+    /// Bodies of a complete pass. `None` before the first one is over.
+    pub bodies_of_a_pass: Option<u64>,
+    /// Entries read in the first pass (so far).
+    pub entries_read: u64,
+    /// Entries passed over on purpose in the first pass (so far), by reason.
+    pub skipped: Vec<(String, u64)>,
+    /// Bad entries passed over since the user asked for that, in all passes.
+    pub bad_entries: u64,
+    /// What the parser's calls cost.
+    pub cost: CallCost,
+}
+
+/// Why a source ended.
+#[derive(Debug, Clone)]
+pub enum SourceEnd {
+    /// All requests were handed over.
+    Complete,
+    /// It was told to stop, or nobody takes any more.
+    Stopped,
+    /// It could not go on.
+    Failed(SourceError),
+}
+
+/// Makes the requests of a run.
+pub struct RequestSource {
+    parser: String,
+    instance: ParserInstance,
+    dataset: Option<Arc<Dataset>>,
+    settings: SourceSettings,
+    iterator: Option<RequestIterator>,
+    /// Bodies of the pass under way.
+    of_this_pass: u64,
+    /// Errors of entries since the last body.
+    errors_in_a_row: u64,
+    entries_at_last_error: u64,
+    buffer: VecDeque<Arc<str>>,
+    waiting: Waiting,
+    pass_is_over: bool,
+    made: u64,
+    report: SourceReport,
+}
+
+impl RequestSource {
+    /// A source that asks `instance`.
+    pub fn new(
+        parser: String,
+        instance: ParserInstance,
+        dataset: Option<Arc<Dataset>>,
+        settings: SourceSettings,
+    ) -> Self {
+        Self {
+            parser,
+            instance,
+            dataset,
+            settings,
+            iterator: None,
+            of_this_pass: 0,
+            errors_in_a_row: 0,
+            entries_at_last_error: 0,
+            buffer: VecDeque::new(),
+            waiting: Waiting::default(),
+            pass_is_over: false,
+            made: 0,
+            report: SourceReport::default(),
+        }
+    }
+
+    /// Makes the first bodies, as many as a queue of `capacity` can hold and memory allows, so that what is wrong with the
+    /// beginning of a data set is known before the first request goes.
+    ///
+    /// # Errors
+    /// Why there can be no run.
+    pub fn prepare(&mut self, capacity: usize) -> Result<(), SourceError> {
+        let mut bytes = 0;
+        while self.buffer.len() < capacity && bytes < WAITING_BYTES {
+            let before = self.buffer.len();
+            if !self.fill()? {
+                break;
+            }
+            bytes += self
+                .buffer
+                .range(before..)
+                .map(|body| body.len())
+                .sum::<usize>();
+        }
+        Ok(())
+    }
+
+    /// Hands bodies over until all are, the parser has no more to give, or `stop` is set.
+    pub fn run(
+        mut self,
+        queue: &flume::Sender<Prepared>,
+        stop: &AtomicBool,
+    ) -> (SourceReport, SourceEnd) {
+        let mut end = loop {
+            if stop.load(Ordering::Relaxed) {
+                break SourceEnd::Stopped;
+            }
+            match self.buffer.pop_front() {
+                Some(body) => {
+                    let prepared = Prepared {
+                        number: self.report.issued,
+                        body,
+                    };
+                    if !self.hand_over(prepared, queue, stop) {
+                        break SourceEnd::Stopped;
+                    }
+                    self.report.issued += 1;
+                }
+                None => match self.fill() {
+                    Ok(true) => {}
+                    Ok(false) => break SourceEnd::Complete,
+                    Err(error) => break SourceEnd::Failed(error),
+                },
+            }
+        };
+        // All requests may have been made; but a parser that breaks on the question is not to be trusted.
+        if let Err(error) = self.note_first_pass()
+            && !matches!(end, SourceEnd::Failed(_))
+        {
+            end = SourceEnd::Failed(error);
+        }
+        self.report.cost = self.instance.cost();
+        (self.report, end)
+    }
+
+    fn hand_over(
+        &mut self,
+        mut prepared: Prepared,
+        queue: &flume::Sender<Prepared>,
+        stop: &AtomicBool,
+    ) -> bool {
+        let size = prepared.body.len();
+        while !self.waiting.has_room_for(size, queue.len()) {
+            if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
+                return false;
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+        self.waiting.add(size);
+        match queue.try_send(prepared) {
+            Ok(()) => return true,
+            Err(flume::TrySendError::Disconnected(_)) => return false,
+            Err(flume::TrySendError::Full(back)) => prepared = back,
+        }
+        loop {
+            match queue.send_timeout(prepared, Duration::from_millis(100)) {
+                Ok(()) => {
+                    // There is room for one now. To be woken for each would cost more than to make it.
+                    std::thread::sleep(priority::GATHER);
+                    return true;
+                }
+                Err(flume::SendTimeoutError::Disconnected(_)) => return false,
+                Err(flume::SendTimeoutError::Timeout(back)) => {
+                    if stop.load(Ordering::Relaxed) {
+                        return false;
+                    }
+                    prepared = back;
+                }
+            }
+        }
+    }
+
+    /// Asks for one more batch. False where all requests have been made.
+    fn fill(&mut self) -> Result<bool, SourceError> {
+        let wanted = match self.settings.requests {
+            Some(requests) => requests.saturating_sub(self.made),
+            None => u64::MAX,
+        };
+        if wanted == 0 || (self.pass_is_over && self.settings.requests.is_none()) {
+            return Ok(false);
+        }
+        let iterator = match self.iterator {
+            Some(iterator) => iterator,
+            None => self.begin_pass()?,
+        };
+        let max = u32::try_from(wanted).unwrap_or(u32::MAX).min(BATCH);
+        match self.instance.next(iterator, max) {
+            Ok(bodies) if bodies.is_empty() => self.end_pass(iterator)?,
+            Ok(bodies) => {
+                self.errors_in_a_row = 0;
+                self.of_this_pass += bodies.len() as u64;
+                self.made += bodies.len() as u64;
+                self.buffer.extend(bodies.into_iter().map(Arc::from));
+                self.ensure_it_ends()?;
+            }
+            Err(CallError::Refused(message)) => self.bad_entry(message)?,
+            Err(broken) => return Err(broken.into()),
+        }
+        Ok(true)
+    }
+
+    /// Without a number of requests, the end of the pass is the end of the run: it has to come.
+    fn ensure_it_ends(&self) -> Result<(), SourceError> {
+        let (Some(dataset), None) = (&self.dataset, self.settings.requests) else {
+            return Ok(());
+        };
+        let entries = dataset.entries_read();
+        let most = entries.saturating_add(1).saturating_mul(BODIES_OF_AN_ENTRY);
+        if self.of_this_pass > most {
+            return Err(SourceError::Endless {
+                parser: self.parser.clone(),
+                bodies: self.of_this_pass,
+                entries,
+            });
+        }
+        Ok(())
+    }
+
+    fn begin_pass(&mut self) -> Result<RequestIterator, SourceError> {
+        let iterator = self
+            .instance
+            .build_request(&self.settings.options)
+            .map_err(|error| match error {
+                CallError::Refused(message) => SourceError::Begin {
+                    parser: self.parser.clone(),
+                    message,
+                },
+                broken => broken.into(),
+            })?;
+        self.iterator = Some(iterator);
+        self.pass_is_over = false;
+        self.of_this_pass = 0;
+        Ok(iterator)
+    }
+
+    fn end_pass(&mut self, iterator: RequestIterator) -> Result<(), SourceError> {
+        self.note_first_pass()?;
+        if self.of_this_pass == 0 {
+            return Err(SourceError::Nothing(self.why_nothing()));
+        }
+        self.report.passes += 1;
+        self.report
+            .bodies_of_a_pass
+            .get_or_insert(self.of_this_pass);
+        self.iterator = None;
+        self.pass_is_over = true;
+        self.instance.drop_requests(iterator)?;
+        Ok(())
+    }
+
+    fn bad_entry(&mut self, message: String) -> Result<(), SourceError> {
+        let Some(dataset) = &self.dataset else {
+            return Err(SourceError::BadPrompt {
+                parser: self.parser.clone(),
+                message,
+            });
+        };
+        let path = dataset.path().to_owned();
+        if !self.settings.skip_bad_lines {
+            return Err(SourceError::BadEntry { path, message });
+        }
+        // Passing over an entry must bring the parser further; one that gives the same error for ever
+        // must not keep the run from ending.
+        let read = dataset.entries_read();
+        if read == self.entries_at_last_error {
+            self.errors_in_a_row += 1;
+        } else {
+            self.errors_in_a_row = 0;
+        }
+        self.entries_at_last_error = read;
+        // As many errors as can wait in a batch of the reader.
+        if self.errors_in_a_row > 100_000 {
+            return Err(SourceError::BadEntry { path, message });
+        }
+        self.report.bad_entries += 1;
+        if self.report.bad_entries <= SHOWN_BAD_ENTRIES {
+            self.settings.messages.say(format!(
+                "warning: passed over in {}: {message}",
+                path.display()
+            ));
+        } else if self.report.bad_entries == SHOWN_BAD_ENTRIES + 1 {
+            self.settings
+                .messages
+                .say("warning: further bad entries are counted, not shown");
+        }
+        Ok(())
+    }
+
+    /// Notes what the first pass read and passed over.
+    fn note_first_pass(&mut self) -> Result<(), SourceError> {
+        if self.report.passes > 0 {
+            return Ok(());
+        }
+        if let Some(dataset) = &self.dataset {
+            self.report.entries_read = dataset.entries_read();
+        }
+        if let Some(iterator) = self.iterator {
+            self.report.skipped = self.instance.skipped(iterator)?;
+        }
+        Ok(())
+    }
+
+    fn why_nothing(&self) -> String {
+        let Some(dataset) = &self.dataset else {
+            return format!("parser `{}` made no request of the prompt", self.parser);
+        };
+        if self.report.entries_read == 0 {
+            return format!(
+                "no request could be made from {}: it has no entries",
+                dataset.path().display()
+            );
+        }
+        let mut reasons: Vec<String> = self
+            .report
+            .skipped
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        if self.report.bad_entries > 0 {
+            reasons.push(format!("{} could not be read", self.report.bad_entries));
+        }
+        if reasons.is_empty() {
+            reasons.push("parser `".to_owned() + &self.parser + "` gave no reason");
+        }
+        let options = &self.settings.options;
+        let bounds = match (options.min_length, options.max_length) {
+            (0, u64::MAX) => String::new(),
+            (min, u64::MAX) => format!(" (prompts must be longer than {min} characters)"),
+            (min, max) => {
+                format!(" (prompts must be longer than {min} and shorter than {max} characters)")
+            }
+        };
+        let read = match self.report.entries_read {
+            1 => "1 entry was read".to_owned(),
+            entries => format!("{entries} entries were read"),
+        };
+        format!(
+            "no request could be made from {}: {read}; {}{bounds}",
+            dataset.path().display(),
+            reasons.join(", ")
+        )
+    }
+}

@@ -1,0 +1,123 @@
+//! The tokenizer of `--tokenizer-path`, run by the host for the parsers.
+
+use llmuses_plugin_host::TokenCounter;
+use std::path::{Path, PathBuf};
+use tokenizers::Tokenizer;
+
+/// The tokenizer cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum TokenizerError {
+    /// The path leads nowhere.
+    #[error("the tokenizer {} cannot be read", path.display())]
+    Read {
+        /// The path.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The folder has no tokenizer in it.
+    #[error(
+        "the folder {} has no tokenizer.json; --tokenizer-path takes a folder with that file, or \
+         the file",
+        path.display()
+    )]
+    NotInFolder {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The file is no tokenizer.
+    #[error("{} is not a tokenizer: {reason}", path.display())]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
+}
+
+/// A loaded tokenizer.
+#[derive(Debug)]
+pub struct HostTokenizer {
+    tokenizer: Tokenizer,
+}
+
+impl HostTokenizer {
+    /// The file that `path` means: itself, or `tokenizer.json` in it.
+    ///
+    /// # Errors
+    /// Where there is no such file.
+    pub fn find(path: &Path) -> Result<PathBuf, TokenizerError> {
+        let metadata = std::fs::metadata(path).map_err(|source| TokenizerError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        if !metadata.is_dir() {
+            return Ok(path.to_owned());
+        }
+        let file = path.join("tokenizer.json");
+        if file.is_file() {
+            Ok(file)
+        } else {
+            Err(TokenizerError::NotInFolder {
+                path: path.to_owned(),
+            })
+        }
+    }
+
+    /// Loads a `tokenizer.json`.
+    ///
+    /// # Errors
+    /// Where it cannot be read or is no tokenizer.
+    pub fn load(file: &Path) -> Result<Self, TokenizerError> {
+        let json = std::fs::read(file).map_err(|source| TokenizerError::Read {
+            path: file.to_owned(),
+            source,
+        })?;
+        Self::from_json(&json).map_err(|reason| TokenizerError::Invalid {
+            path: file.to_owned(),
+            reason,
+        })
+    }
+
+    fn from_json(json: &[u8]) -> Result<Self, String> {
+        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+        // A file may ask for texts to be cut or filled up to a length, for training. A count of a text
+        // that was cut would be wrong.
+        tokenizer
+            .with_truncation(None)
+            .map_err(|error| error.to_string())?;
+        tokenizer.with_padding(None);
+        Ok(Self { tokenizer })
+    }
+}
+
+impl TokenCounter for HostTokenizer {
+    fn count(&self, text: &str) -> Result<u64, String> {
+        self.tokenizer
+            .encode_fast(text, false)
+            .map(|encoding| encoding.len() as u64)
+            .map_err(|error| format!("the tokenizer failed: {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SAMPLE: &[u8] = include_bytes!("../../../datasets/tokenizer/tokenizer.json");
+
+    #[test]
+    fn text_is_counted_without_special_tokens() {
+        let tokenizer = HostTokenizer::from_json(SAMPLE).unwrap();
+        assert_eq!(tokenizer.count("").unwrap(), 0);
+        let words = tokenizer.count("How far away is the moon?").unwrap();
+        assert!((5..=12).contains(&words), "{words}");
+    }
+
+    #[test]
+    fn a_folder_without_the_file_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let error = HostTokenizer::find(folder.path()).unwrap_err().to_string();
+        assert!(error.contains("has no tokenizer.json"), "{error}");
+    }
+}
