@@ -119,6 +119,10 @@ pub struct SinkSummary {
 
 /// What is on its way to the database.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are rows, and a box for each would cost an allocation"
+)]
 pub(super) enum Entry {
     /// Requests begin to be issued, at this Unix time.
     Begin(f64),
