@@ -6,6 +6,7 @@ mod calibrate;
 mod connections;
 mod datasets;
 mod demo;
+mod docs;
 mod external;
 mod failures;
 mod flags;

@@ -3,9 +3,14 @@
 
 mod document;
 mod error;
+mod guard;
 mod reader;
 mod rebuild;
 mod row;
+mod versions;
+
+#[cfg(test)]
+mod foreign_tests;
 
 pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
 pub use error::ResultsError;
