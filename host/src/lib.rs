@@ -6,6 +6,7 @@
 
 #![deny(missing_docs)]
 
+pub mod backlog;
 pub mod calibration;
 pub mod cli;
 pub mod client;

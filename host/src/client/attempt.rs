@@ -25,6 +25,8 @@ pub struct Job {
     pub body: Arc<str>,
     /// When it should be sent.
     pub intended: Moment,
+    /// How long after that its body was there.
+    pub body_wait: Duration,
 }
 
 /// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
@@ -213,6 +215,7 @@ fn finish(
         number: job.number,
         request: job.body,
         intended: job.intended,
+        body_wait: job.body_wait,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -305,6 +308,7 @@ mod tests {
             number: 0,
             body: "{}".into(),
             intended: Moment::default(),
+            body_wait: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,

@@ -4,6 +4,7 @@
 use super::ClientBuildError;
 use super::attempt::{Job, attempt};
 use super::transport::Transport;
+use crate::backlog::Backlog;
 use crate::clock::{Clock, Moment};
 use crate::exchange::{ConnectionOpening, Exchange};
 use crate::plan::Timeouts;
@@ -43,7 +44,7 @@ pub struct InFlight {
     begun: AtomicU64,
     now: AtomicU64,
     peak: AtomicU64,
-    backlog_waits: AtomicU64,
+    backlog: Backlog,
 }
 
 impl InFlight {
@@ -62,9 +63,9 @@ impl InFlight {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// How many finished exchanges had to wait since the parsers had fallen behind.
-    pub fn backlog_waits(&self) -> u64 {
-        self.backlog_waits.load(Ordering::Relaxed)
+    /// Who holds up finished exchanges.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     fn begin(&self) {
@@ -190,7 +191,14 @@ impl<T: Transport + 'static> Worker<T> {
             let queue = queue.clone();
             tasks.push(tokio::task::spawn_local(async move {
                 let mut free = start;
-                while let Ok(prepared) = queue.recv_async().await {
+                loop {
+                    let (prepared, body_wait) = match queue.try_recv() {
+                        Ok(prepared) => (prepared, Duration::ZERO),
+                        Err(_) => match queue.recv_async().await {
+                            Ok(prepared) => (prepared, worker.shared.clock.now().since(free)),
+                            Err(_) => break,
+                        },
+                    };
                     if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;
                     }
@@ -199,6 +207,7 @@ impl<T: Transport + 'static> Worker<T> {
                             number: prepared.number,
                             body: prepared.body,
                             intended: free,
+                            body_wait,
                         })
                         .await;
                     free = worker.shared.clock.now();
@@ -252,7 +261,7 @@ impl<T: Transport + 'static> Worker<T> {
         .await;
         shared.gauge.end();
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
-            shared.gauge.backlog_waits.fetch_add(1, Ordering::Relaxed);
+            shared.gauge.backlog.count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
             // broken off.
             let _ = shared.finished.send_async(exchange).await;

@@ -1,8 +1,10 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::logging::Logging;
+use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
+use crate::backlog::Stage;
 use crate::clock::{Clock, Moment};
 use crate::live::{Board, Recorder, Surroundings};
 use crate::plan::{Arrivals, Plan, PromptSource};
@@ -10,7 +12,7 @@ use crate::plugin::ParserCost;
 use crate::report::{self, Progress};
 use crate::results::{CsvFile, CsvRow};
 use crate::sink::Database;
-use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics};
+use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics, asked_output_tokens};
 use crate::terminal;
 use crate::trace;
 use crate::workload::{SourceEnd, SourceReport};
@@ -27,6 +29,8 @@ pub(super) struct Running {
     /// When the first request was due.
     pub(super) started: Moment,
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
+    /// Notices when this program stands still.
+    pub(super) pauses: PauseWatch,
     /// Of an open loop.
     pub(super) pacer: Option<JoinHandle<()>>,
 }
@@ -65,6 +69,7 @@ impl Running {
         }
         let mut live = board.map(|board| self.recorder(board, plan));
         let head = trace::request_head(plan, &prepared.headers);
+        let backlog = self.pipeline.gauge.backlog();
         let mut told_of_trouble = false;
         let mut end = Ending::new(plan, self.pipeline.clock, self.started);
         loop {
@@ -83,14 +88,16 @@ impl Running {
                         live.record(&outcome, &statistics, begun, warmup);
                     }
                     if plan.debug {
-                        terminal::say(trace::exchange(&outcome, &head));
+                        let text = trace::exchange(&outcome, &head);
+                        backlog.during(Stage::Terminal, || terminal::say(text));
                     }
                     if let Some(csv) = csv {
                         let clock = &self.pipeline.clock;
-                        csv.send(CsvRow::of(&outcome, clock, origin, plan.run, warmup));
+                        let row = CsvRow::of(&outcome, clock, origin, plan.run, warmup);
+                        backlog.during(Stage::Csv, || csv.send(row));
                     }
                     if let Some(rows) = rows {
-                        rows.send(outcome, warmup);
+                        backlog.during(Stage::Database, || rows.send(outcome, warmup));
                         if !told_of_trouble && let Some(trouble) = rows.trouble() {
                             told_of_trouble = true;
                             terminal::say(format!(
@@ -102,7 +109,7 @@ impl Running {
                         && !warmup
                         && statistics.counts().completed.is_multiple_of(plan.log_every)
                     {
-                        self.progress(plan, &statistics);
+                        backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
                     }
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
@@ -192,8 +199,9 @@ impl Running {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
+        let issued = statistics.counts().completed + statistics.counts().warmup;
         let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
-            passes: passes(&report),
+            passes: passes(&report, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
             bad_entries: report.bad_entries,
@@ -201,7 +209,7 @@ impl Running {
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
             asked: plan.requests.filter(|_| !by_time),
-            issued: statistics.counts().completed + statistics.counts().warmup,
+            issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
@@ -209,7 +217,13 @@ impl Running {
             interrupted,
             transport: plan.transport.as_str().to_owned(),
             transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
-            backlog_waits: self.pipeline.gauge.backlog_waits(),
+            backlog_waits: self.pipeline.gauge.backlog().waits(),
+            one_prompt: match &plan.prompts {
+                PromptSource::Prompt(text) => Some(text.chars().count() as u64),
+                PromptSource::Dataset(_) => None,
+            },
+            asked_output: asked_output_tokens(&plan.parameters),
+            pauses: self.pauses.end(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
@@ -272,10 +286,11 @@ impl Ending {
     }
 }
 
-/// How often the data set was used: bodies issued, in bodies of a whole pass.
-pub(super) fn passes(report: &SourceReport) -> f64 {
+/// How often the data set was used: requests issued, in requests of a whole pass. What was made ahead of them does
+/// not count.
+pub(super) fn passes(report: &SourceReport, issued: u64) -> f64 {
     match report.bodies_of_a_pass {
-        Some(whole) if whole > 0 => report.issued as f64 / whole as f64,
+        Some(whole) if whole > 0 => issued as f64 / whole as f64,
         // The first pass was not over when the run was.
         _ => 1.0,
     }
