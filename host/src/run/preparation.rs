@@ -17,6 +17,8 @@ use crate::terminal;
 use crate::workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
 use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::sync::Arc;
 
 /// Bodies that are made ahead of the clients.
@@ -78,6 +80,17 @@ impl Preparation {
         Ok((prepared, source))
     }
 
+    /// The plan, and by what content two runs have the same data set.
+    fn plan_of(&self, plan: &Plan) -> serde_json::Value {
+        let mut json = plan.to_json();
+        let digest = match &plan.prompts {
+            PromptSource::Dataset(path) => digest_of(path),
+            PromptSource::Prompt(_) => None,
+        };
+        json["dataset_sha256"] = serde_json::json!(digest);
+        json
+    }
+
     pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {
         let info = self.parser.info();
         RunRecord {
@@ -85,7 +98,7 @@ impl Preparation {
             clock,
             origin,
             started: clock.now(),
-            plan: plan.to_json(),
+            plan: self.plan_of(plan),
             schedule_seed: plan.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
             contract_version: CONTRACT_VERSION.to_owned(),
@@ -101,6 +114,29 @@ impl Preparation {
             },
         }
     }
+}
+
+/// The digest of a file. `None`: it is none that can be read twice.
+fn digest_of(path: &std::path::Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece).ok()? {
+            0 => break,
+            read => digest.update(&piece[..read]),
+        }
+    }
+    Some(
+        digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }
 
 pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
