@@ -284,6 +284,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             number,
             body: "{}".into(),
             intended: Moment::default(),
+            body_wait: std::time::Duration::ZERO,
         };
         let clock = Clock::start();
         let exchange = attempt(&transport, &clock, &timeouts, &mut cancelled, job).await;

@@ -4,8 +4,10 @@
 
 use crate::helpers::{of_run, questions, quick_mock};
 use crate::hostile::guest::{Guest, PARSE};
-use crate::misbehaving::{Misbehaving, Run, Step, delta, event, perf, streamed, usage};
+use crate::misbehaving::{Misbehaving, Run, Step, delta, event, head, perf, streamed, usage};
 use crate::support::{self, Bench, Mock, sample, signal, start};
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpListener};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
@@ -198,6 +200,113 @@ fn a_data_set_used_again() {
     let mut command = bench.perf(&["--url", &url, "--dataset", "set", "-n", "5"]);
     command.args(["--parser", "openai_openqa_qwen"]);
     Judged::of(bench, &mut command).doubts("data-set-reused", "the data set was used 2.5 times");
+}
+
+/// Bodies are made ahead; what was not sent did not use the data set.
+#[test]
+fn what_was_made_ahead_does_not_use_the_data_set() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file("set", questions(&["a", "b", "c"]));
+    let url = mock.chat();
+    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "--duration", "0.01"]);
+    command.args(["--parser", "openai_openqa_qwen", "--rate", "100"]);
+    let judged = Judged::of(bench, &mut command);
+    let sent = judged.run.count("Total requests").expect("a count");
+    let doubted = judged.figure("data-set-reused").is_some();
+    assert_eq!(doubted, sent > 3, "{sent} requests");
+}
+
+#[test]
+fn one_prompt_sent_again() {
+    let mock = quick_mock();
+    let prompt = "word ".repeat(100);
+    let judged = judged(&mock.chat(), &["-n", "20", "--prompt", &prompt]);
+    judged.doubts("prompt-repeated", "all 20 requests had the same prompt");
+}
+
+#[test]
+fn outputs_shorter_than_asked() {
+    let mock = quick_mock();
+    let asked = ["max_tokens=1000", "ignore_eos=bool_true"];
+    let judged = judged(
+        &mock.chat(),
+        &["-n", "5", "--parameters", asked[0], asked[1]],
+    );
+    judged.doubts("shorter-than-asked", "outputs have ");
+}
+
+#[test]
+fn a_chunk_that_is_not_a_token() {
+    let body: String = (0..10).map(|_| event(delta("several of them"))).collect();
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed(body + &event(usage(1, 50)), 1000)),
+        Step::Again,
+    ]);
+    judged(&server.chat(), &["-n", "5"]).doubts(
+        "chunks-are-not-tokens",
+        "a chunk of output carries 5.00 tokens on average",
+    );
+}
+
+#[test]
+fn tokens_that_nobody_counted() {
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed(event(delta("hello")), 1000)),
+        Step::Again,
+    ]);
+    judged(&server.chat(), &["-n", "4"]).doubts(
+        "tokens-unknown",
+        "nobody counted the tokens of any of 4 succeeded requests",
+    );
+}
+
+/// One place, 50 ms for each request, and 60 requests a second for it.
+#[test]
+fn a_server_that_does_not_keep_up() {
+    const REQUESTS: usize = 120;
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!(
+        "http://{}/v1/chat/completions",
+        listener.local_addr().expect("it has one")
+    );
+    let body = event(delta("x")) + &event(usage(1, 1));
+    let answer = head(
+        "200 OK",
+        &["content-type: text/event-stream", "connection: close"],
+    ) + &body;
+    let server = std::thread::spawn(move || {
+        for _ in 0..REQUESTS {
+            let (mut connection, _) = listener.accept().expect("a connection");
+            let mut request = [0; 4096];
+            let _ = connection.read(&mut request);
+            std::thread::sleep(Duration::from_millis(50));
+            let _ = connection.write_all(answer.as_bytes());
+            let _ = connection.shutdown(Shutdown::Write);
+            let _ = connection.read(&mut request);
+        }
+    });
+    let judged = judged(&url, &["-n", &REQUESTS.to_string(), "--rate", "60"]);
+    server.join().expect("the server ends");
+    judged.doubts("saturated", "the server did not keep up: ");
+}
+
+/// A client that is stopped does not see what it misses.
+#[test]
+fn a_client_that_stood_still() {
+    let mock = quick_mock();
+    let bench = Bench::new();
+    let child = started(&bench, &mock.chat(), &["--duration", "2"]);
+    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    signal(&child, libc::SIGSTOP);
+    std::thread::sleep(Duration::from_millis(600));
+    signal(&child, libc::SIGCONT);
+    let ended = support::wait(child);
+    let judged = Judged::checked(Run { bench, ended });
+    judged.doubts("lost-time", "this program stood still for ");
 }
 
 /// A server that tells its usage for every other request.

@@ -48,6 +48,8 @@ pub struct Exchange {
     pub request: std::sync::Arc<str>,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
     pub intended: Moment,
+    /// How long after that its body was there: the plugin, or the data set, is slower than what sends.
+    pub body_wait: Duration,
     /// Just before the last bytes of the request were written. `None`: it never came to that.
     pub sent: Option<Moment>,
     /// The opening of the connection. `None`: a kept connection carried the request, or none was opened.
@@ -82,6 +84,8 @@ pub struct Job {
     pub body: std::sync::Arc<str>,
     /// When it should be sent.
     pub intended: Moment,
+    /// How long after that its body was there.
+    pub body_wait: Duration,
 }
 
 /// How long the opening of a connection took. Each part is counted on its own.

@@ -1,6 +1,7 @@
 //! What the other crates share: the clock, the facts of a request and its response, and the plan of a run.
 //! Nothing here reads or writes, and nothing knows a flag.
 
+pub mod backlog;
 pub mod bounds;
 pub mod clock;
 pub mod cost;

@@ -2,6 +2,7 @@
 //! statistics, database and report wired together; result out.
 
 mod logging;
+mod pauses;
 mod pipeline;
 mod preparation;
 mod running;

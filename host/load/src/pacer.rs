@@ -28,15 +28,27 @@ pub fn pace(
     stop: &AtomicBool,
 ) {
     let mut targets = workers.iter().cycle();
+    let mut bodies_late = false;
     for due in due_times {
         if until.is_some_and(|until| due >= until) {
             return;
         }
         // Taken before the wait, so that a body is at hand when it is due.
-        let Ok(prepared) = queue.recv() else {
-            return;
+        let prepared = match queue.try_recv() {
+            Ok(prepared) => prepared,
+            Err(_) => {
+                let Ok(prepared) = queue.recv() else {
+                    return;
+                };
+                bodies_late = true;
+                prepared
+            }
         };
         let intended = start.after(due);
+        // Those behind a late body are late for the same reason, until one is in time again.
+        let late = clock.now().since(intended);
+        bodies_late &= !late.is_zero();
+        let body_wait = if bodies_late { late } else { Duration::ZERO };
         if !wait_until(clock.instant(intended), stop) {
             return;
         }
@@ -44,6 +56,7 @@ pub fn pace(
             number: prepared.number,
             body: prepared.body,
             intended,
+            body_wait,
         };
         // A worker goes away only after its sender; there is at least one.
         if let Some(target) = targets.next() {

@@ -30,6 +30,8 @@ pub struct ParseSettings {
     pub secrets: Arc<Secrets>,
     /// Set when the run should stop issuing.
     pub stop: Arc<AtomicBool>,
+    /// Where this thread tells that what is behind it takes nothing.
+    pub gauge: Arc<llmuses_transport::worker::InFlight>,
     /// Set with `stop`, when the parser broke too often.
     pub gave_up: Arc<GaveUp>,
 }
@@ -92,7 +94,14 @@ pub fn spawn(
             priority::step_back();
             while let Some(exchange) = next(&exchanges) {
                 let outcome = thread.outcome(exchange);
-                if outcomes.send(outcome).is_err() {
+                let sent = match outcomes.try_send(outcome) {
+                    Err(flume::TrySendError::Full(outcome)) => {
+                        let backlog = thread.settings.gauge.backlog();
+                        backlog.plugin_held_up(|| outcomes.send(outcome)).is_ok()
+                    }
+                    sent => sent.is_ok(),
+                };
+                if !sent {
                     break;
                 }
             }

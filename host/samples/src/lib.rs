@@ -30,6 +30,7 @@ impl Sample {
                 number: 0,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
+                body_wait: Duration::ZERO,
                 sent: None,
                 connection: None,
                 head: None,
@@ -49,6 +50,11 @@ impl Sample {
 
     pub fn sent(mut self, at: u64) -> Self {
         self.0.exchange.sent = Some(moment(at));
+        self
+    }
+
+    pub fn body_after(mut self, time: u64) -> Self {
+        self.0.exchange.body_wait = millis(time);
         self
     }
 

@@ -31,6 +31,16 @@ pub struct Counts {
     pub package_span_nanos: u128,
     /// The sum of n − 2 over the same requests.
     pub package_gaps: u64,
+    /// Requests that knew their tokens and had two chunks of output or more.
+    pub chunked: u64,
+    /// Their chunks of output.
+    pub chunked_outputs: u64,
+    /// Their output tokens.
+    pub chunked_tokens: u64,
+    /// Succeeded requests of which somebody counted that they have no output token at all.
+    pub without_tokens: u64,
+    /// Requests that had to wait for their body.
+    pub waited_for_body: u64,
     /// Gaps between output events of succeeded requests.
     pub output_gaps: u64,
     /// How many of these gaps are zero.
@@ -121,8 +131,10 @@ pub struct TimeSpreads {
     /// Sent − intended, of every request that was sent: it is about the client, and a request that fails
     /// later was just as late.
     pub dispatch_lag: Spread,
-    /// The same without the opening of a connection.
+    /// The same without the opening of a connection, and without the wait for a body.
     pub client_lag: Spread,
+    /// How long requests waited for their bodies, of every request: most of them not at all.
+    pub body_wait: Spread,
 }
 
 /// How the lengths of succeeded requests are spread, as far as they are known.

@@ -11,6 +11,7 @@ use super::spread::Spread;
 use super::timeline::{Slot, Timeline};
 use super::tokens::TokenSpread;
 use super::verdict::Doubt;
+use llmuses_core::backlog::Stage;
 use llmuses_core::clock::Moment;
 use llmuses_core::cost::CallCost;
 use serde_json::{Map, Value, json};
@@ -82,6 +83,7 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
         "tls": spread(&times.tls),
         "dispatch_lag": spread(&times.dispatch_lag),
         "dispatch_lag_without_connect": spread(&times.client_lag),
+        "body_wait": spread(&times.body_wait),
         "parser_metrics": {
             "named": statistics
                 .metrics()
@@ -102,7 +104,18 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "kernel_stamped_responses": counts.kernel_stamped,
             "read_stamped_responses": counts.read_stamped,
             "busy_shares": circumstances.client_busy,
-            "parser_backlog_waits": circumstances.backlog_waits,
+            "parser_backlog_waits": circumstances.backlog_waits.of(Stage::Plugin),
+            "other_backlog_waits": Stage::ALL
+                .into_iter()
+                .filter(|stage| *stage != Stage::Plugin)
+                .map(|stage| {
+                    let waits = circumstances.backlog_waits.of(stage);
+                    (stage.key().to_owned(), json!(waits))
+                })
+                .collect::<Map<String, Value>>(),
+            "requests_that_waited_for_their_body": counts.waited_for_body,
+            "stood_still_seconds": circumstances.pauses.total.as_secs_f64(),
+            "throttled_seconds": circumstances.pauses.throttled.map(|time| time.as_secs_f64()),
             "wall_clock_step_seconds": circumstances.wall_clock_step_seconds,
             "interrupted": circumstances.interrupted,
             "stop_reason": circumstances.stop_reason,

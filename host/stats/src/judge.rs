@@ -1,23 +1,38 @@
 //! The judgement: from totals and circumstances to the list of doubts.
 
 use super::counts::TokenTotals;
+use super::measure::Origin;
 use super::percentile::Percentile;
 use super::running::RunStatistics;
+use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
+use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::FailureKind;
+use llmuses_core::plan::TransportChoice;
 use std::time::Duration;
 
 /// Client threads busier than this stamp late.
 const BUSY_SHARE: f64 = 0.70;
 /// The least dispatch lag that is held against a client.
 const LEAST_LAG: Duration = Duration::from_millis(5);
-/// The share of the median time to first token that a dispatch lag may reach.
+/// The share of the shortest time to first token that a dispatch lag may reach. Not of the median: that of an
+/// overloaded server is long, and would excuse any client.
 const LAG_OF_TTFT: f64 = 0.01;
 /// Failures and waits for the parser above this share are doubts.
 const FEW: f64 = 0.01;
 /// Coalesced chunks above this share are a doubt.
 const COALESCED_SHARE: f64 = 0.20;
+/// A run may lose this share of its time before that is a doubt.
+const LOST_SHARE: f64 = 0.01;
+/// Prompts shorter than this are not worth a cache.
+const LEAST_CACHED_TOKENS: f64 = 64.0;
+/// The same in characters, where nobody counted tokens.
+const LEAST_CACHED_CHARS: u64 = 256;
+/// Chunks of output carry one token each, within this.
+const TOKENS_PER_CHUNK: std::ops::RangeInclusive<f64> = 0.9..=1.1;
+/// Outputs may be shorter than asked by this share on average.
+const SHORTER: f64 = 0.01;
 /// The wall clock may move by this, for reading two clocks takes a moment.
 const CLOCK_JITTER_SECONDS: f64 = 0.010;
 /// And by this share of the run: the kernel slews a clock by at most 500 parts in a million.
@@ -45,19 +60,56 @@ pub struct Circumstances {
     pub transport: String,
     /// Why this program chose it. `None`: the user did.
     pub transport_reason: Option<&'static str>,
-    /// How often a client thread had to wait until the parser took a response.
-    pub backlog_waits: u64,
+    /// How often a client thread had to wait until a response was taken, by what held it up.
+    pub backlog_waits: Waits,
+    /// The length of the prompt in characters, where all requests have the same.
+    pub one_prompt: Option<u64>,
+    /// Output tokens that each response was asked to have at least: [`asked_output_tokens`].
+    pub asked_output: Option<u64>,
+    /// The time in which this program stood still.
+    pub pauses: Pauses,
     /// What the parser cost.
     pub parser_cost: ParserCost,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
 }
 
+/// The time in which this program stood still, as a thread saw that did nothing but look.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Pauses {
+    /// All of it.
+    pub total: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// For how long its control group had used up its share of processor time. `None`: the system does not
+    /// tell.
+    pub throttled: Option<Duration>,
+}
+
+/// The output tokens that `--parameters` ask each response to have at least: `min_tokens`, or the maximum
+/// where the end of a text is to be ignored. A maximum alone is none: an answer may end before.
+pub fn asked_output_tokens(parameters: &serde_json::Map<String, serde_json::Value>) -> Option<u64> {
+    let number = |name: &str| parameters.get(name)?.as_u64();
+    let ignores_end = parameters
+        .get("ignore_eos")
+        .and_then(|value| value.as_bool());
+    let most = [
+        "max_tokens",
+        "max_completion_tokens",
+        "max_new_tokens",
+        "n_predict",
+    ]
+    .into_iter()
+    .find_map(number)
+    .filter(|_| ignores_end == Some(true));
+    number("min_tokens").max(most)
+}
+
 /// How a data set was used.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct DatasetUse {
-    /// Passes over the data set: complete ones, and the fraction of the last one. Above 1: entries were
-    /// used again.
+    /// Passes over the data set by requests that were sent: complete ones, and the fraction of the last one.
+    /// Above 1: entries were used again.
     pub passes: f64,
     /// Entries read in the first pass, whatever became of them.
     pub entries_read: u64,
@@ -76,13 +128,23 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(interrupted(statistics, circumstances));
     add(stopped_early(circumstances));
     add(failures(statistics));
+    add(saturated(statistics));
+    add(lost_time(statistics, circumstances));
     add(client_busy(circumstances));
-    add(dispatch_lag(statistics));
-    add(parser_behind(statistics, circumstances));
+    add(dispatch_lag(statistics, circumstances));
+    add(bodies_late(statistics));
+    for stage in Stage::ALL {
+        add(behind(stage, statistics, circumstances));
+    }
     add(wall_clock(statistics, circumstances));
     add(coalesced(statistics));
     add(few_samples(statistics));
-    add(dataset_reused(circumstances));
+    add(dataset_reused(statistics, circumstances));
+    add(prompt_repeated(statistics, circumstances));
+    add(shorter_than_asked(statistics, circumstances));
+    add(without_tokens(statistics));
+    add(chunks_are_not_tokens(statistics));
+    add(tokens_unknown(statistics));
     for (side, totals) in [
         (TokenSide::Input, &statistics.counts().prompt),
         (TokenSide::Output, &statistics.counts().completion),
@@ -154,18 +216,64 @@ fn client_busy(circumstances: &Circumstances) -> Option<Doubt> {
     })
 }
 
-fn dispatch_lag(statistics: &RunStatistics) -> Option<Doubt> {
-    let times = statistics.times();
-    let p99 = times.client_lag.percentile(Percentile::P99)?;
-    let median = times.ttft.percentile(Percentile::P50).unwrap_or_default();
-    let limit = LEAST_LAG.max(median.mul_f64(LAG_OF_TTFT));
-    (p99 > limit).then_some(Doubt::DispatchLag { p99, limit })
+fn saturated(statistics: &RunStatistics) -> Option<Doubt> {
+    // The requests of a closed loop wait for the server, and nothing grows.
+    (statistics.origin() == Origin::Intended)
+        .then(|| saturation(statistics.timeline()))
+        .flatten()
+        .map(Doubt::Saturated)
 }
 
-fn parser_behind(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let pauses = circumstances.pauses;
+    let wall = statistics.wall()?;
+    let lost = pauses.total.max(pauses.throttled.unwrap_or_default());
+    (lost > wall.mul_f64(LOST_SHARE)).then_some(Doubt::LostTime { pauses, wall })
+}
+
+/// How late a request may be sent.
+fn lag_limit(statistics: &RunStatistics) -> Duration {
+    let shortest = statistics.times().ttft.min().unwrap_or_default();
+    LEAST_LAG.max(shortest.mul_f64(LAG_OF_TTFT))
+}
+
+fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let p99 = statistics.times().client_lag.percentile(Percentile::P99)?;
+    let limit = lag_limit(statistics);
+    (p99 > limit).then_some(Doubt::DispatchLag {
+        p99,
+        limit,
+        may_be_streams: circumstances.transport == TransportChoice::Reqwest.as_str(),
+    })
+}
+
+fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
+    let p99 = statistics.times().body_wait.percentile(Percentile::P99)?;
+    let limit = lag_limit(statistics);
+    let counts = statistics.counts();
+    (p99 > limit).then_some(Doubt::BodiesLate {
+        p99,
+        limit,
+        waited: counts.waited_for_body,
+        completed: counts.completed,
+    })
+}
+
+fn behind(
+    stage: Stage,
+    statistics: &RunStatistics,
+    circumstances: &Circumstances,
+) -> Option<Doubt> {
     let completed = statistics.counts().completed;
-    let waits = circumstances.backlog_waits;
-    (waits as f64 > completed as f64 * FEW).then_some(Doubt::ParserBehind { waits, completed })
+    let waits = circumstances.backlog_waits.of(stage);
+    (waits as f64 > completed as f64 * FEW).then_some(match stage {
+        Stage::Plugin => Doubt::ParserBehind { waits, completed },
+        stage => Doubt::OutputBehind {
+            stage,
+            waits,
+            completed,
+        },
+    })
 }
 
 fn wall_clock(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
@@ -194,9 +302,68 @@ fn few_samples(statistics: &RunStatistics) -> Option<Doubt> {
     (samples > 0 && !short.is_empty()).then_some(Doubt::FewSamples { samples, short })
 }
 
-fn dataset_reused(circumstances: &Circumstances) -> Option<Doubt> {
+fn dataset_reused(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let passes = circumstances.dataset.as_ref()?.passes;
-    (passes > 1.0).then_some(Doubt::DatasetReused { passes })
+    let cached = statistics.cached_share();
+    (passes > 1.0 && may_be_cached(cached)).then_some(Doubt::DatasetReused { passes, cached })
+}
+
+/// Whether the server took tokens of prompts from a cache, or may have: where it says that there were none,
+/// prompts that are sent again do no harm.
+fn may_be_cached(share: Option<f64>) -> bool {
+    share.is_none_or(|share| share > FEW)
+}
+
+fn prompt_repeated(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let chars = circumstances.one_prompt?;
+    let counts = statistics.counts();
+    let long = match counts.prompt.mean() {
+        Some(tokens) => tokens >= LEAST_CACHED_TOKENS,
+        None => chars >= LEAST_CACHED_CHARS,
+    };
+    let cached = statistics.cached_share();
+    (long && counts.succeeded > 1 && may_be_cached(cached)).then_some(Doubt::PromptRepeated {
+        requests: counts.completed,
+        cached,
+    })
+}
+
+fn shorter_than_asked(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let asked = circumstances.asked_output?;
+    let mean = statistics.counts().completion.mean()?;
+    let (shortest, _) = statistics.lengths().output.extremes()?;
+    (mean < asked as f64 * (1.0 - SHORTER)).then_some(Doubt::ShorterThanAsked {
+        mean,
+        shortest,
+        asked,
+    })
+}
+
+fn without_tokens(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    (counts.without_tokens as f64 > counts.succeeded as f64 * FEW).then_some(Doubt::WithoutTokens {
+        requests: counts.without_tokens,
+        succeeded: counts.succeeded,
+    })
+}
+
+fn chunks_are_not_tokens(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    let tokens_per_chunk = statistics.tokens_per_chunk()?;
+    // A token that ends the text is counted, and has no chunk.
+    let without_end =
+        counts.chunked_tokens.saturating_sub(counts.chunked) as f64 / counts.chunked_outputs as f64;
+    let near =
+        tokens_per_chunk >= *TOKENS_PER_CHUNK.start() && without_end <= *TOKENS_PER_CHUNK.end();
+    (!near).then_some(Doubt::ChunksAreNotTokens { tokens_per_chunk })
+}
+
+fn tokens_unknown(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    let nobody = counts.prompt.requests() == 0 && counts.completion.requests() == 0;
+    (counts.succeeded > 0 && nobody).then_some(Doubt::TokensUnknown {
+        succeeded: counts.succeeded,
+    })
 }
 
 fn tokens_mixed(side: TokenSide, totals: &TokenTotals) -> Option<Doubt> {

@@ -79,7 +79,8 @@ pub struct Measurement {
     /// Sent − intended. Holds the opening of a connection, where there was one.
     pub dispatch_lag: Option<Duration>,
     /// The part of [`Self::dispatch_lag`] that is this client's own doing: without the opening of a
-    /// connection, which takes as long as the network and the server want.
+    /// connection, which takes as long as the network and the server want, and without the wait for a body,
+    /// which takes as long as the plugin and the data set want.
     pub client_lag: Option<Duration>,
     /// Tokens of the prompt.
     pub prompt_tokens: Option<TokenCount>,
@@ -136,7 +137,10 @@ impl Measurement {
             dns: exchange.connection.and_then(|opening| opening.dns),
             tls: exchange.connection.and_then(|opening| opening.tls),
             dispatch_lag,
-            client_lag: dispatch_lag.map(|lag| lag.saturating_sub(connect.unwrap_or_default())),
+            client_lag: dispatch_lag.map(|lag| {
+                lag.saturating_sub(connect.unwrap_or_default())
+                    .saturating_sub(exchange.body_wait)
+            }),
             prompt_tokens: reading.and_then(|reading| reading.prompt),
             completion_tokens,
         }

@@ -95,6 +95,8 @@ impl RunStatistics {
         latest(&mut self.last_end, exchange.end);
         record(&mut self.times.dispatch_lag, measured.dispatch_lag);
         record(&mut self.times.client_lag, measured.client_lag);
+        self.times.body_wait.record(exchange.body_wait);
+        self.counts.waited_for_body += u64::from(!exchange.body_wait.is_zero());
 
         let counts = &mut self.counts;
         counts.completed += 1;
@@ -131,6 +133,14 @@ impl RunStatistics {
         counts.succeeded += 1;
         counts.prompt.record(measured.prompt_tokens);
         counts.completion.record(measured.completion_tokens);
+        if let Some(count) = measured.completion_tokens {
+            counts.without_tokens += u64::from(count.tokens == 0);
+            if measured.output_gaps > 0 {
+                counts.chunked += 1;
+                counts.chunked_outputs += measured.output_gaps + 1;
+                counts.chunked_tokens = counts.chunked_tokens.saturating_add(count.tokens);
+            }
+        }
         counts.packages += measured.packages;
         if let Some(span) = measured.package_span {
             counts.package_span_nanos += span.as_nanos();
@@ -277,6 +287,25 @@ impl RunStatistics {
             self.counts.package_span_nanos as f64 / 1e9,
             self.counts.package_gaps as f64,
         )
+    }
+
+    /// Output tokens per chunk of output. `None` where nobody knows.
+    pub fn tokens_per_chunk(&self) -> Option<f64> {
+        ratio(
+            self.counts.chunked_tokens as f64,
+            self.counts.chunked_outputs as f64,
+        )
+    }
+
+    /// The share of the tokens of prompts that the server took from a cache of prefixes, where it told that for
+    /// every succeeded request: the figure `cached_tokens` of the plugins.
+    pub fn cached_share(&self) -> Option<f64> {
+        let named = self.metrics.named().iter();
+        let (_, cached) = named
+            .into_iter()
+            .find(|(name, _)| name == "cached_tokens")?;
+        let told = cached.samples() == self.counts.succeeded;
+        ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
     }
 
     /// The share of gaps between output events that are zero, from 0 to 1.

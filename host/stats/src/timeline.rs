@@ -31,6 +31,10 @@ pub struct Slot {
     pub ttft_samples: u64,
     /// The longest of them.
     pub ttft_max: Duration,
+    /// The sum of the latencies, from their sending, of succeeded requests that were sent in this slot.
+    pub latency_sum: Duration,
+    /// How many such latencies there are.
+    pub latency_samples: u64,
 }
 
 impl Slot {
@@ -44,6 +48,8 @@ impl Slot {
         self.ttft_sum += other.ttft_sum;
         self.ttft_samples += other.ttft_samples;
         self.ttft_max = self.ttft_max.max(other.ttft_max);
+        self.latency_sum += other.latency_sum;
+        self.latency_samples += other.latency_samples;
     }
 }
 
@@ -77,6 +83,10 @@ impl Timeline {
         if let Some(sent) = exchange.sent {
             let slot = self.at(sent);
             slot.sent += 1;
+            if succeeded {
+                slot.latency_sum += exchange.end.since(sent);
+                slot.latency_samples += 1;
+            }
             if let Some(ttft) = ttft.filter(|_| succeeded) {
                 slot.ttft_sum += ttft;
                 slot.ttft_samples += 1;

@@ -1,8 +1,11 @@
 //! The reasons for which figures of a run are not to be trusted. Each one knows its figure, what most
 //! likely caused it, and what to do about it.
 
+use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::words::counted;
+use super::judge::Pauses;
+use super::saturation::{Saturation, Slope};
 use std::time::Duration;
 
 /// One side of an exchange, where tokens are counted.
@@ -59,6 +62,15 @@ pub enum Doubt {
         /// Its count.
         commonest_count: u64,
     },
+    /// The server did not keep up with the schedule.
+    Saturated(Saturation),
+    /// This program stood still for more than 1 % of the run.
+    LostTime {
+        /// For how long.
+        pauses: Pauses,
+        /// The length of the run.
+        wall: Duration,
+    },
     /// A client thread was busy for more than 70 % of the run.
     ClientBusy {
         /// The share of the busiest thread, from 0 to 1.
@@ -68,13 +80,36 @@ pub enum Doubt {
         /// How many there were.
         threads: usize,
     },
-    /// The client sent late: p99 of the dispatch lag, without the opening of connections, is above the
-    /// larger of 5 ms and 1 % of the median time to first token.
+    /// The client sent late: p99 of the dispatch lag, without the opening of connections and the wait for
+    /// bodies, is above the larger of 5 ms and 1 % of the shortest time to first token.
     DispatchLag {
         /// The 99th percentile.
         p99: Duration,
         /// The limit that held for this run.
         limit: Duration,
+        /// Whether requests may have waited for a place on a connection: HTTP/2 has a limit of streams.
+        may_be_streams: bool,
+    },
+    /// Requests waited for their bodies, p99 longer than the limit of the dispatch lag.
+    BodiesLate {
+        /// The 99th percentile.
+        p99: Duration,
+        /// The limit that held for this run.
+        limit: Duration,
+        /// Requests that waited at all.
+        waited: u64,
+        /// Completed requests.
+        completed: u64,
+    },
+    /// Client threads had to wait since something behind the parser took no finished response, for more
+    /// than 1 % of the requests.
+    OutputBehind {
+        /// What took none.
+        stage: Stage,
+        /// How often they waited.
+        waits: u64,
+        /// Completed requests.
+        completed: u64,
     },
     /// Client threads had to wait until the parser took a finished response, for more than 1 % of the
     /// requests.
@@ -107,6 +142,41 @@ pub enum Doubt {
     DatasetReused {
         /// How often its entries were used, on average.
         passes: f64,
+        /// The share of the tokens of prompts from the cache of the server, where it is known.
+        cached: Option<f64>,
+    },
+    /// All requests had the same prompt.
+    PromptRepeated {
+        /// Completed requests.
+        requests: u64,
+        /// The share of the tokens of prompts from the cache of the server, where it is known.
+        cached: Option<f64>,
+    },
+    /// Outputs are shorter than the parameters ask for.
+    ShorterThanAsked {
+        /// Output tokens per request.
+        mean: f64,
+        /// The fewest of one.
+        shortest: u64,
+        /// How many were asked for.
+        asked: u64,
+    },
+    /// More than 1 % of the succeeded requests have no output token.
+    WithoutTokens {
+        /// Such requests.
+        requests: u64,
+        /// Succeeded requests.
+        succeeded: u64,
+    },
+    /// A chunk of output is not a token.
+    ChunksAreNotTokens {
+        /// Tokens per chunk.
+        tokens_per_chunk: f64,
+    },
+    /// Nobody counted any tokens.
+    TokensUnknown {
+        /// Succeeded requests.
+        succeeded: u64,
     },
     /// Tokens of one side were counted in more than one way.
     TokensMixed {
@@ -134,13 +204,22 @@ impl Doubt {
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
             Self::Failures { .. } => "failures",
+            Self::Saturated(_) => "saturated",
+            Self::LostTime { .. } => "lost-time",
             Self::ClientBusy { .. } => "client-busy",
             Self::DispatchLag { .. } => "dispatch-lag",
+            Self::BodiesLate { .. } => "bodies-late",
             Self::ParserBehind { .. } => "parser-behind",
+            Self::OutputBehind { .. } => "output-behind",
             Self::WallClockStepped { .. } => "wall-clock-stepped",
             Self::Coalesced { .. } => "coalesced-chunks",
             Self::FewSamples { .. } => "few-samples",
             Self::DatasetReused { .. } => "data-set-reused",
+            Self::PromptRepeated { .. } => "prompt-repeated",
+            Self::ShorterThanAsked { .. } => "shorter-than-asked",
+            Self::WithoutTokens { .. } => "no-output-tokens",
+            Self::ChunksAreNotTokens { .. } => "chunks-are-not-tokens",
+            Self::TokensUnknown { .. } => "tokens-unknown",
             Self::TokensMixed { .. } => "tokens-mixed",
             Self::TokensPartlyKnown { .. } => "tokens-partly-known",
         }
@@ -188,6 +267,26 @@ impl Doubt {
                 "{} of the requests failed ({failed} of {completed}, limit 1 %), {commonest_count} of them with {commonest}",
                 percent(*failed as f64 / *completed as f64)
             ),
+            Self::Saturated(found) => saturated(found),
+            Self::LostTime { pauses, wall } => {
+                let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
+                let mut text = format!(
+                    "this program stood still for {} of {} seconds (limit 1 %)",
+                    seconds(pauses.total),
+                    seconds(*wall)
+                );
+                if !pauses.longest.is_zero() {
+                    let millis = pauses.longest.as_secs_f64() * 1e3;
+                    text.push_str(&format!(", {millis:.0} ms at a time at most"));
+                }
+                if let Some(throttled) = pauses.throttled.filter(|time| !time.is_zero()) {
+                    text.push_str(&format!(
+                        "; its control group had used up its processor time for {} seconds, summed over processors",
+                        seconds(throttled)
+                    ));
+                }
+                text
+            }
             Self::ClientBusy {
                 share,
                 busy,
@@ -196,13 +295,37 @@ impl Doubt {
                 "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
                 percent(*share)
             ),
-            Self::DispatchLag { p99, limit } => format!(
+            Self::DispatchLag { p99, limit, .. } => format!(
                 "the dispatch lag reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
                 p99.as_secs_f64() * 1e3,
                 limit.as_secs_f64() * 1e3
             ),
             Self::ParserBehind { waits, completed } => format!(
                 "client threads waited {waits} times for the parser, in {completed} requests"
+            ),
+            Self::BodiesLate {
+                p99,
+                limit,
+                waited,
+                completed,
+            } => format!(
+                "{waited} of {completed} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms)",
+                p99.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+            Self::OutputBehind {
+                stage,
+                waits,
+                completed,
+            } => format!(
+                "client threads waited {waits} times for {}, in {completed} requests",
+                match stage {
+                    Stage::Plugin => "the parser",
+                    Stage::Totals => "the totals",
+                    Stage::Database => "the database",
+                    Stage::Csv => "the rows of --csv to be taken",
+                    Stage::Terminal => "standard error to be read",
+                }
             ),
             Self::WallClockStepped { seconds } => {
                 format!("the wall clock moved by {seconds:+.3} seconds during the run")
@@ -222,9 +345,37 @@ impl Doubt {
                     short.join(", ")
                 )
             }
-            Self::DatasetReused { passes } => {
-                format!("the data set was used {passes:.1} times")
+            Self::DatasetReused { passes, cached } => {
+                format!(
+                    "the data set was used {passes:.1} times{}",
+                    from_cache(*cached)
+                )
             }
+            Self::PromptRepeated { requests, cached } => format!(
+                "all {requests} requests had the same prompt{}",
+                from_cache(*cached)
+            ),
+            Self::ShorterThanAsked {
+                mean,
+                shortest,
+                asked,
+            } => format!(
+                "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}"
+            ),
+            Self::WithoutTokens {
+                requests,
+                succeeded,
+            } => format!(
+                "{requests} of {succeeded} succeeded requests have no output tokens, by what was counted"
+            ),
+            Self::ChunksAreNotTokens { tokens_per_chunk } => format!(
+                "a chunk of output carries {tokens_per_chunk:.2} tokens on average: inter-token latency is the \
+                 time between chunks, not between tokens"
+            ),
+            Self::TokensUnknown { succeeded } => format!(
+                "nobody counted the tokens of any of {}",
+                counted(*succeeded, "succeeded request")
+            ),
             Self::TokensMixed { side, sources } => {
                 let sources: Vec<String> = sources
                     .iter()
@@ -262,8 +413,25 @@ impl Doubt {
                 "the source of prompts, or a part of this program, gave up before the run was over"
             }
             Self::Failures { commonest, .. } => kind_cause(*commonest),
+            Self::Saturated(_) => {
+                "more requests were sent than the server can answer: they queue, and their times say how long the run was, not how fast the server is"
+            }
+            Self::LostTime { pauses, .. }
+                if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
+            {
+                "the limit of processor time of the container, or control group, that this program runs in"
+            }
+            Self::LostTime { .. } => {
+                "this program was stopped, or other programs, or the host of this virtual machine, had the processor"
+            }
             Self::ClientBusy { .. } => {
                 "this machine has too few cores for the load, or the server shares them"
+            }
+            Self::DispatchLag {
+                may_be_streams: true,
+                ..
+            } => {
+                "this client had no processor at the instants at which it had to send; or, over HTTP/2, the server takes fewer streams on a connection than there were requests"
             }
             Self::DispatchLag { .. } => {
                 "this client had no processor at the instants at which it had to send"
@@ -271,6 +439,19 @@ impl Doubt {
             Self::ParserBehind { .. } => {
                 "the parser takes longer for a response than the server takes to send one"
             }
+            Self::BodiesLate { .. } => {
+                "the plugin makes bodies, or the disk gives the data set, more slowly than requests are sent"
+            }
+            Self::OutputBehind { stage, .. } => match stage {
+                Stage::Database => "the disk of the database is slower than responses come",
+                Stage::Csv => {
+                    "the disk, or the program that reads the rows of --csv, is slower than responses come"
+                }
+                Stage::Terminal => {
+                    "the program or terminal that reads standard error is slower than responses come"
+                }
+                Stage::Plugin | Stage::Totals => "this machine has too few cores for the load",
+            },
             Self::WallClockStepped { .. } => {
                 "time synchronisation or a person set the clock; stamps from the kernel are wall-clock times"
             }
@@ -280,6 +461,25 @@ impl Doubt {
             Self::FewSamples { .. } => {
                 "the run is short: it is not 99 % certain that even one sample lies beyond the true percentile"
             }
+            Self::PromptRepeated { cached: None, .. } => {
+                "--prompt gives one prompt; a server with a prefix cache computes it once, and this one does not tell how much of it was cached"
+            }
+            Self::PromptRepeated { .. } => {
+                "--prompt gives one prompt, and the server computes what it has cached only once"
+            }
+            Self::ShorterThanAsked { .. } => {
+                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            }
+            Self::WithoutTokens { .. } => {
+                "the model said nothing: the prompt, the template of the server, or a stop string ends the text at once"
+            }
+            Self::ChunksAreNotTokens { tokens_per_chunk } if *tokens_per_chunk > 1.0 => {
+                "the server sends several tokens in a chunk (speculative decoding, or chunks that are gathered), or counts tokens that it does not send, such as hidden reasoning"
+            }
+            Self::ChunksAreNotTokens { .. } => {
+                "the server sends parts of tokens in chunks of their own, or does not count all tokens that it sends"
+            }
+            Self::TokensUnknown { .. } => "the server reports no usage, and no tokenizer was given",
             Self::DatasetReused { .. } => {
                 "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
             }
@@ -303,8 +503,25 @@ impl Doubt {
                 "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
             }
             Self::Failures { commonest, .. } => kind_remedy(*commonest),
+            Self::Saturated(_) => {
+                "lower --rate until this is gone; for the most that the server can do, use --parallel"
+            }
+            Self::LostTime { pauses, .. }
+                if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
+            {
+                "raise that limit, or lower the load"
+            }
+            Self::LostTime { .. } => {
+                "run again on a machine that has nothing else to do, and do not stop the program"
+            }
             Self::ClientBusy { .. } => {
                 "use more client threads or a machine of its own, or lower the load"
+            }
+            Self::DispatchLag {
+                may_be_streams: true,
+                ..
+            } => {
+                "stop what else runs here, or lower the load; --transport socket has a connection for each request"
             }
             Self::DispatchLag { .. } => {
                 "stop what else runs here, use a machine with more cores, or lower the load"
@@ -312,13 +529,42 @@ impl Doubt {
             Self::ParserBehind { .. } => {
                 "use a faster parser, a machine with more cores, or less load"
             }
+            Self::BodiesLate { .. } => {
+                "use a faster plugin or disk, a smaller data set that fits into memory, or less load"
+            }
+            Self::OutputBehind { stage, .. } => match stage {
+                Stage::Database => "use a faster disk, or --save summary",
+                Stage::Csv => "write --csv to a file on a faster disk, or read it faster",
+                Stage::Terminal => {
+                    "leave --debug out, show progress less often, or read standard error faster"
+                }
+                Stage::Plugin | Stage::Totals => "use a machine with more cores, or less load",
+            },
             Self::WallClockStepped { .. } => {
                 "check the times of the rows, and run again when the clock is steady"
+            }
+            Self::Coalesced { coalesced, gaps } if *coalesced * 2 > *gaps => {
+                "look for a proxy that buffers; until then trust the latency alone: the first tokens waited for the others too, so that time to first token, inter-token latency and time per output token are all wrong"
             }
             Self::Coalesced { .. } => {
                 "read inter-token latency with care, trust time per output token instead; look for a proxy that buffers"
             }
             Self::FewSamples { .. } => "run more requests, or leave these percentiles out",
+            Self::PromptRepeated { .. } => {
+                "use --dataset with as many prompts as requests, or turn the prefix cache of the server off"
+            }
+            Self::ShorterThanAsked { .. } => {
+                "compare the throughput with nothing else; check the parameters and the limits of the server"
+            }
+            Self::WithoutTokens { .. } => {
+                "look at the answers in the database, and at the prompt and its template"
+            }
+            Self::ChunksAreNotTokens { .. } => {
+                "compare time per output token rather than inter-token latency"
+            }
+            Self::TokensUnknown { .. } => {
+                "give a tokenizer with --tokenizer-path, or make the server report its usage"
+            }
             Self::DatasetReused { .. } => {
                 "use a larger data set, fewer requests, or turn the prefix cache of the server off"
             }
@@ -330,6 +576,44 @@ impl Doubt {
             }
         }
     }
+}
+
+fn saturated(found: &Saturation) -> String {
+    let slope = |slope: &Slope, factor: f64| {
+        format!(
+            "{:+.2} (95 % confidence {:+.2} to {:+.2})",
+            slope.value * factor,
+            slope.low * factor,
+            slope.high * factor
+        )
+    };
+    let mut text = format!(
+        "the server did not keep up: {:.1} requests were sent per second and {:.1} were over, {} were in flight \
+         at the end of the schedule; in flight per second {}",
+        found.sent,
+        found.done,
+        found.at_the_end,
+        slope(&found.in_flight, 1.0)
+    );
+    for (name, times) in [
+        ("time to first token", &found.ttft),
+        ("latency", &found.latency),
+    ] {
+        if let Some(times) = times {
+            text.push_str(&format!(", {name} per second {} ms", slope(times, 1e3)));
+        }
+    }
+    text
+}
+
+/// What is known of the cache of the server.
+fn from_cache(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| {
+        format!(
+            "; {} of the tokens of prompts came from the cache of the server",
+            percent(share)
+        )
+    })
 }
 
 /// A share as percent with one decimal.

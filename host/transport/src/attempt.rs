@@ -203,6 +203,7 @@ fn finish(
         number: job.number,
         request: job.body,
         intended: job.intended,
+        body_wait: job.body_wait,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -296,6 +297,7 @@ mod tests {
             number: 0,
             body: "{}".into(),
             intended: Moment::default(),
+            body_wait: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,

@@ -4,6 +4,7 @@
 use super::ClientBuildError;
 use super::attempt::attempt;
 use super::transport::Transport;
+use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::plan::Timeouts;
@@ -42,7 +43,7 @@ pub struct InFlight {
     begun: AtomicU64,
     now: AtomicU64,
     peak: AtomicU64,
-    backlog_waits: AtomicU64,
+    backlog: Backlog,
 }
 
 impl InFlight {
@@ -61,9 +62,9 @@ impl InFlight {
         self.peak.load(Ordering::Relaxed)
     }
 
-    /// How many finished exchanges had to wait since the parsers had fallen behind.
-    pub fn backlog_waits(&self) -> u64 {
-        self.backlog_waits.load(Ordering::Relaxed)
+    /// Who holds up finished exchanges.
+    pub fn backlog(&self) -> &Backlog {
+        &self.backlog
     }
 
     fn begin(&self) {
@@ -189,7 +190,14 @@ impl<T: Transport + 'static> Worker<T> {
             let queue = queue.clone();
             tasks.push(tokio::task::spawn_local(async move {
                 let mut free = start;
-                while let Ok(prepared) = queue.recv_async().await {
+                loop {
+                    let (prepared, body_wait) = match queue.try_recv() {
+                        Ok(prepared) => (prepared, Duration::ZERO),
+                        Err(_) => match queue.recv_async().await {
+                            Ok(prepared) => (prepared, worker.shared.clock.now().since(free)),
+                            Err(_) => break,
+                        },
+                    };
                     if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;
                     }
@@ -198,6 +206,7 @@ impl<T: Transport + 'static> Worker<T> {
                             number: prepared.number,
                             body: prepared.body,
                             intended: free,
+                            body_wait,
                         })
                         .await;
                     free = worker.shared.clock.now();
@@ -251,7 +260,7 @@ impl<T: Transport + 'static> Worker<T> {
         .await;
         shared.gauge.end();
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
-            shared.gauge.backlog_waits.fetch_add(1, Ordering::Relaxed);
+            shared.gauge.backlog.count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
             // broken off.
             let _ = shared.finished.send_async(exchange).await;

@@ -11,8 +11,10 @@ use std::path::PathBuf;
 /// Arguments of `llmuses compare`.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "A figure is better or worse where the 95 % confidence interval of its change holds no \
-                  zero, the same where that interval lies within the margin, and else unclear.\n\
+    after_help = "A figure is better or worse where its change is beyond the margin for certain, the same \
+                  where the 95 % confidence interval of its change lies within the margin, and else unclear. \
+                  Certain means: among all figures of a comparison, the chance that any of them is called \
+                  better or worse and is not is 5 % at most (Holm's correction).\n\
                   Exit codes: 0 compared; 1 a --fail-if holds, or cannot be judged; 2 what was typed \
                   cannot be done."
 )]

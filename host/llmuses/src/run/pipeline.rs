@@ -1,6 +1,7 @@
 //! The threads of a run, set up so that nothing is sent before all of them are ready.
 
 use super::RunError;
+use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation, slots};
 use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
@@ -68,6 +69,7 @@ impl Pipeline {
                     parameters: Arc::clone(&prepared.parameters),
                     secrets: Arc::clone(&prepared.secrets),
                     stop: Arc::clone(&stop),
+                    gauge: Arc::clone(&gauge),
                     gave_up: Arc::clone(&gave_up),
                 };
                 parse::spawn(index, settings, exchanges.clone(), parsed.clone())
@@ -157,6 +159,7 @@ impl Pipeline {
             pipeline: self,
             started,
             source,
+            pauses: PauseWatch::start()?,
             pacer,
         })
     }

@@ -9,15 +9,14 @@ use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{
-    BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading,
-    Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
-};
+use llmuses_plugin_host::{BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading, Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin};
 use llmuses_stats::Origin;
 use llmuses_store::sink::RunRecord;
-use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
+use llmuses_transport::capacity;
 use llmuses_workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
+use sha2::{Digest, Sha256};
+use std::io::Read;
 use std::sync::Arc;
 
 /// Bodies that are made ahead of the clients.
@@ -80,6 +79,17 @@ impl Preparation {
         Ok((prepared, source))
     }
 
+    /// The plan, and by what content two runs have the same data set.
+    fn plan_of(&self, plan: &Plan) -> serde_json::Value {
+        let mut json = plan.to_json();
+        let digest = match &plan.prompts {
+            PromptSource::Dataset(path) => digest_of(path),
+            PromptSource::Prompt(_) => None,
+        };
+        json["dataset_sha256"] = serde_json::json!(digest);
+        json
+    }
+
     pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {
         let info = self.parser.info();
         RunRecord {
@@ -87,7 +97,7 @@ impl Preparation {
             clock,
             origin,
             started: clock.now(),
-            plan: plan.to_json(),
+            plan: self.plan_of(plan),
             schedule_seed: plan.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
             contract_version: CONTRACT_VERSION.to_owned(),
@@ -103,6 +113,29 @@ impl Preparation {
             },
         }
     }
+}
+
+/// The digest of a file. `None`: it is none that can be read twice.
+fn digest_of(path: &std::path::Path) -> Option<String> {
+    let mut file = std::fs::File::open(path).ok()?;
+    if !file.metadata().ok()?.is_file() {
+        return None;
+    }
+    let mut digest = Sha256::new();
+    let mut piece = vec![0; 64 << 10];
+    loop {
+        match file.read(&mut piece).ok()? {
+            0 => break,
+            read => digest.update(&piece[..read]),
+        }
+    }
+    Some(
+        digest
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+    )
 }
 
 pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {

@@ -1,17 +1,18 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::logging::Logging;
+use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
+use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
-use llmuses_observe::terminal;
-use llmuses_observe::trace;
-use llmuses_render::CsvFile;
-use llmuses_render::report::{self, Progress};
-use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics};
+use llmuses_observe::{terminal, trace};
+use llmuses_render::report::Progress;
+use llmuses_render::{CsvFile, report};
+use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics, asked_output_tokens};
 use llmuses_store::results::CsvRow;
 use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};
@@ -28,6 +29,8 @@ pub(super) struct Running {
     /// When the first request was due.
     pub(super) started: Moment,
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
+    /// Notices when this program stands still.
+    pub(super) pauses: PauseWatch,
     /// Of an open loop.
     pub(super) pacer: Option<JoinHandle<()>>,
 }
@@ -66,6 +69,7 @@ impl Running {
         }
         let mut live = board.map(|board| self.recorder(board, plan));
         let head = trace::request_head(plan, &prepared.headers);
+        let backlog = self.pipeline.gauge.backlog();
         let mut told_of_trouble = false;
         let mut end = Ending::new(plan, self.pipeline.clock, self.started);
         loop {
@@ -84,14 +88,16 @@ impl Running {
                         live.record(&outcome, &statistics, begun, warmup);
                     }
                     if plan.debug {
-                        terminal::say(trace::exchange(&outcome, &head));
+                        let text = trace::exchange(&outcome, &head);
+                        backlog.during(Stage::Terminal, || terminal::say(text));
                     }
                     if let Some(csv) = csv {
                         let clock = &self.pipeline.clock;
-                        csv.send(CsvRow::of(&outcome, clock, origin, plan.run, warmup));
+                        let row = CsvRow::of(&outcome, clock, origin, plan.run, warmup);
+                        backlog.during(Stage::Csv, || csv.send(row));
                     }
                     if let Some(rows) = rows {
-                        rows.send(outcome, warmup);
+                        backlog.during(Stage::Database, || rows.send(outcome, warmup));
                         if !told_of_trouble && let Some(trouble) = rows.trouble() {
                             told_of_trouble = true;
                             terminal::say(format!(
@@ -103,7 +109,7 @@ impl Running {
                         && !warmup
                         && statistics.counts().completed.is_multiple_of(plan.log_every)
                     {
-                        self.progress(plan, &statistics);
+                        backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
                     }
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
@@ -193,8 +199,9 @@ impl Running {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
+        let issued = statistics.counts().completed + statistics.counts().warmup;
         let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
-            passes: passes(&report),
+            passes: passes(&report, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
             bad_entries: report.bad_entries,
@@ -202,7 +209,7 @@ impl Running {
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
             asked: plan.requests.filter(|_| !by_time),
-            issued: statistics.counts().completed + statistics.counts().warmup,
+            issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
@@ -210,7 +217,13 @@ impl Running {
             interrupted,
             transport: plan.transport.as_str().to_owned(),
             transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
-            backlog_waits: self.pipeline.gauge.backlog_waits(),
+            backlog_waits: self.pipeline.gauge.backlog().waits(),
+            one_prompt: match &plan.prompts {
+                PromptSource::Prompt(text) => Some(text.chars().count() as u64),
+                PromptSource::Dataset(_) => None,
+            },
+            asked_output: asked_output_tokens(&plan.parameters),
+            pauses: self.pauses.end(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
@@ -273,10 +286,11 @@ impl Ending {
     }
 }
 
-/// How often the data set was used: bodies issued, in bodies of a whole pass.
-pub(super) fn passes(report: &SourceReport) -> f64 {
+/// How often the data set was used: requests issued, in requests of a whole pass. What was made ahead of them does
+/// not count.
+pub(super) fn passes(report: &SourceReport, issued: u64) -> f64 {
     match report.bodies_of_a_pass {
-        Some(whole) if whole > 0 => report.issued as f64 / whole as f64,
+        Some(whole) if whole > 0 => issued as f64 / whole as f64,
         // The first pass was not over when the run was.
         _ => 1.0,
     }

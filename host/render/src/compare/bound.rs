@@ -190,6 +190,7 @@ mod tests {
                 change: before.change_to(&after),
                 judgement: Judgement::Worse,
             }],
+            tested: 1,
         }
     }
 

@@ -1,5 +1,6 @@
 //! How certain a figure is, and how certain the difference of two figures is.
 
+use llmuses_stats::student;
 use serde_json::Value;
 
 /// A figure with its 95 % confidence interval. A bound is `None` where there were too few samples for it.
@@ -99,29 +100,69 @@ impl Estimate {
         })
     }
 
-    /// By how much `other` is above this, as a share of this, with the interval of the difference of two
-    /// independent estimates (MOVER: Zou and Donner, *Statistics in Medicine* 27, 2008). `None` where this
-    /// is zero.
+    /// By how much `other` is above this, as a share of this, with the interval of the ratio of two independent
+    /// estimates: that of the difference of their logarithms (MOVER: Zou and Donner, *Statistics in Medicine*
+    /// 27, 2008). No figure here is below zero, and so no change below -100 %. `None` where this is zero.
     pub fn change_to(&self, other: &Self) -> Option<Self> {
-        if self.value == 0.0 {
+        if self.value <= 0.0 {
             return None;
         }
-        let base = self.value.abs();
-        let difference = other.value - self.value;
+        let ratio = other.value / self.value;
+        if ratio <= 0.0 {
+            // To zero: there is no logarithm, and nothing is lower.
+            let high = other.high.zip(self.low.filter(|low| *low > 0.0));
+            return Some(Self {
+                value: -1.0,
+                low: other.low.map(|_| -1.0),
+                high: high.map(|(high, low)| high / low - 1.0),
+            });
+        }
+        let log = |bound: f64, value: f64| (bound.max(0.0) / value).ln();
         let distance = |a: f64, b: f64| (a * a + b * b).sqrt();
-        let low = other
-            .low
-            .zip(self.high)
-            .map(|(low, high)| difference - distance(other.value - low, high - self.value));
-        let high = other
-            .high
-            .zip(self.low)
-            .map(|(high, low)| difference + distance(high - other.value, self.value - low));
+        // A bound at zero is infinitely far away: the ratio reaches down to zero, or up without end.
+        let low = other.low.zip(self.high).map(|(low, high)| {
+            ratio * (-distance(log(low, other.value), log(high, self.value))).exp() - 1.0
+        });
+        let high = other.high.zip(self.low).map(|(high, low)| {
+            ratio * distance(log(high, other.value), log(low, self.value)).exp() - 1.0
+        });
         Some(Self {
-            value: difference / base,
-            low: low.map(|low| low / base),
-            high: high.map(|high| high / base),
+            value: ratio - 1.0,
+            low,
+            high: high.filter(|high| high.is_finite()),
         })
+    }
+
+    /// How likely chance alone makes a change as large as this one, if in truth it were not above `margin` in its
+    /// direction: two-sided, from the interval, on the scale of logarithms. 1 where the interval is open.
+    pub fn chance(&self, margin: f64) -> f64 {
+        let bound = if self.value > 0.0 {
+            self.low
+        } else {
+            self.high
+        };
+        let Some(bound) = bound else {
+            return 1.0;
+        };
+        let limit = margin.copysign(self.value);
+        let (value, bound, limit) = if self.value > -1.0 {
+            (
+                (1.0 + self.value).ln(),
+                (1.0 + bound).ln(),
+                (1.0 + limit).ln(),
+            )
+        } else {
+            (self.value, bound, limit)
+        };
+        let beyond = (value - limit) * value.signum();
+        if beyond <= 0.0 {
+            return 1.0;
+        }
+        let half = (value - bound).abs();
+        if half == 0.0 {
+            return 0.0;
+        }
+        two_sided(Z * beyond / half)
     }
 
     /// Whether zero lies within the interval. An open side reaches as far as it may.
@@ -130,23 +171,20 @@ impl Estimate {
     }
 }
 
-/// The 97.5 % quantile of Student's t: Cornish and Fisher's expansion, within 0.5 % for four degrees of
-/// freedom and more (Abramowitz and Stegun, 26.7.5); below from the table.
-fn student(degrees: u64) -> f64 {
-    match degrees {
-        0 => f64::INFINITY,
-        1 => 12.706,
-        2 => 4.303,
-        3 => 3.182,
-        degrees => {
-            let n = degrees as f64;
-            let z = Z;
-            let g1 = (z.powi(3) + z) / 4.0;
-            let g2 = (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / 96.0;
-            let g3 = (3.0 * z.powi(7) + 19.0 * z.powi(5) + 17.0 * z.powi(3) - 15.0 * z) / 384.0;
-            z + g1 / n + g2 / n.powi(2) + g3 / n.powi(3)
-        }
-    }
+/// The probability that a normal variable lies further out than `z` (Abramowitz and Stegun, 7.1.26: within
+/// 2e-7).
+fn two_sided(z: f64) -> f64 {
+    const TERMS: [f64; 5] = [
+        0.254_829_592,
+        -0.284_496_736,
+        1.421_413_741,
+        -1.453_152_027,
+        1.061_405_429,
+    ];
+    let x = z / std::f64::consts::SQRT_2;
+    let t = 1.0 / (1.0 + 0.327_591_1 * x);
+    let sum = TERMS.iter().rev().fold(0.0, |sum, term| (sum + term) * t);
+    sum * (-x * x).exp()
 }
 
 #[cfg(test)]
@@ -195,8 +233,9 @@ mod tests {
             .change_to(&estimate(110.0, 4.0))
             .unwrap();
         near(change.value, 0.10);
-        near(change.low.unwrap(), 0.05);
-        near(change.high.unwrap(), 0.15);
+        // ln(110/106) = 0.037 and ln(103/100) = 0.030.
+        near(change.low.unwrap(), 1.1 * (-0.04739_f64).exp() - 1.0);
+        near(change.high.unwrap(), 1.1 * 0.04689_f64.exp() - 1.0);
         assert!(!change.holds_zero());
         let open = Estimate {
             high: None,
@@ -204,5 +243,37 @@ mod tests {
         };
         assert_eq!(estimate(100.0, 3.0).change_to(&open).unwrap().high, None);
         assert!(estimate(0.0, 0.0).change_to(&open).is_none());
+    }
+
+    #[test]
+    fn no_interval_of_a_change_is_impossible() {
+        let estimate = |value: f64, low: f64, high: f64| Estimate {
+            value,
+            low: Some(low),
+            high: Some(high),
+        };
+        let wide = estimate(10.0, -15.0, 35.0);
+        let change = estimate(8.0, 7.0, 9.0).change_to(&wide).unwrap();
+        assert_eq!(change.low, Some(-1.0));
+        assert!(change.high.unwrap() > 3.0);
+        assert_eq!(wide.change_to(&estimate(8.0, 7.0, 9.0)).unwrap().high, None);
+        let to_zero = estimate(0.1, 0.05, 0.2).change_to(&estimate(0.0, 0.0, 0.01));
+        assert_eq!(to_zero.unwrap(), estimate(-1.0, -1.0, 0.01 / 0.05 - 1.0));
+    }
+
+    #[test]
+    fn chance_is_that_of_the_tables() {
+        near(two_sided(1.959_964), 0.05);
+        near(two_sided(2.575_829), 0.01);
+        let change = |value: f64, half: f64| Estimate {
+            value: f64::exp(value) - 1.0,
+            low: Some(f64::exp(value - half) - 1.0),
+            high: Some(f64::exp(value + half) - 1.0),
+        };
+        for sign in [1.0, -1.0] {
+            near(change(sign * 0.10, 0.10).chance(0.0), 0.05);
+            assert!(change(sign * 0.10, 0.05).chance(0.0) < 1e-3);
+            assert_eq!(change(sign * 0.01, 0.001).chance(0.02), 1.0);
+        }
     }
 }

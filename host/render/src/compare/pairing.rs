@@ -7,12 +7,11 @@ use llmuses_core::plan::Arrivals;
 use serde_json::Value;
 
 /// What differs in the work makes runs not comparable: the names in the plan, and the same for a person.
-const WORK: [(&str, &str); 14] = [
+const WORK: [(&str, &str); 13] = [
     ("arrivals", "arrivals"),
     ("parallel", "--parallel"),
     ("rate", "--rate"),
     ("prompt", "--prompt"),
-    ("dataset", "--dataset"),
     ("min_prompt_length", "--min-prompt-length"),
     ("max_prompt_length", "--max-prompt-length"),
     ("parameters", "--parameters"),
@@ -25,8 +24,14 @@ const WORK: [(&str, &str); 14] = [
 ];
 
 /// What differs here is what one compares, or does not change what is estimated; it is only told.
-const CIRCUMSTANCES: [(&str, &str); 9] = [
+const CIRCUMSTANCES: [(&str, &str); 15] = [
     ("url", "--url"),
+    ("header_names", "names of --headers"),
+    ("connect_timeout_seconds", "--connect-timeout"),
+    ("read_timeout_seconds", "--read-timeout"),
+    ("total_timeout_seconds", "--total-timeout"),
+    ("drain_seconds", "--drain-timeout"),
+    ("parser_bounds", "bounds of the plugin"),
     ("model", "--model"),
     ("number", "-n"),
     ("duration_seconds", "--duration"),
@@ -40,15 +45,15 @@ const CIRCUMSTANCES: [(&str, &str); 9] = [
 /// What a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Judgement {
-    /// More than chance, and to the good.
+    /// More than chance and the margin, and to the good.
     Better,
-    /// More than chance, and to the bad.
+    /// More than chance and the margin, and to the bad.
     Worse,
     /// More than chance, of a figure that is neither good nor bad.
     Different,
     /// With confidence no more than the margin apart.
     Same,
-    /// Chance could do it: more samples would tell.
+    /// Chance could do it, or it could be within the margin: more samples would tell.
     Unclear,
     /// One of the runs does not have the figure, or the work was another one.
     NotComparable,
@@ -113,6 +118,8 @@ pub struct Comparison {
     pub doubted: Vec<(String, usize)>,
     /// The figures that at least one of the runs has.
     pub changes: Vec<Change>,
+    /// How many of them were tested at once; what is better or worse is corrected for that.
+    pub tested: usize,
 }
 
 impl Comparison {
@@ -138,10 +145,16 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
             comparisons.push(pair(before, after, places, margin));
             continue;
         }
+        // Of runs with the same load, the first meets the first and the second the second.
+        let mut met = vec![false; other.runs.len()];
         for (place, before) in base.runs.iter().enumerate() {
             let load = load_of(before);
-            match other.runs.iter().position(|run| load_of(run) == load) {
+            let free = |(after, run): (usize, &Value)| {
+                (!met[after] && load_of(run) == load).then_some(after)
+            };
+            match other.runs.iter().enumerate().find_map(free) {
                 Some(after) => {
+                    met[after] = true;
                     let places = Places {
                         before: place,
                         file,
@@ -153,9 +166,9 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
                 None => alone.push(format!("{load} is in {} alone", base.name)),
             }
         }
-        for after in &other.runs {
+        for (after, met) in other.runs.iter().zip(met) {
             let load = load_of(after);
-            if !base.runs.iter().any(|run| load_of(run) == load) {
+            if !met {
                 alone.push(format!("{load} is in {} alone", other.name));
             }
         }
@@ -183,6 +196,7 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         found
     };
     let mut different_work = differing(&WORK);
+    different_work.extend(other_dataset(&before["plan"], &after["plan"]));
     let sha = |run: &Value| run["parser"]["sha256"].clone();
     if sha(before) != sha(after) && before["plan"]["parser"] == after["plan"]["parser"] {
         different_work.push(format!(
@@ -210,7 +224,7 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         })
         .collect();
     let comparable = different_work.is_empty();
-    let changes = METRICS
+    let mut changes: Vec<Change> = METRICS
         .iter()
         .map(|metric| {
             let (a, b) = (metric.of(&before["totals"]), metric.of(&after["totals"]));
@@ -225,6 +239,14 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         })
         .filter(|change| change.before.is_some() || change.after.is_some())
         .collect();
+    let tokens = |run: &Value| run["totals"]["tokens"]["output"]["per_request"].as_f64();
+    let same_tokens = tokens(before)
+        .zip(tokens(after))
+        .is_some_and(|(a, b)| (a - b).abs() <= SAME_TOKENS * a);
+    let tested = correct(&mut changes, margin, same_tokens);
+    if same_tokens {
+        follow_requests(&mut changes);
+    }
     Comparison {
         before: before_name.to_owned(),
         after: after_name.to_owned(),
@@ -234,6 +256,85 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         different_circumstances,
         doubted,
         changes,
+        tested,
+    }
+}
+
+/// Whether the data sets differ, by what is in them: the same content under another path is the same work.
+fn other_dataset(before: &Value, after: &Value) -> Option<String> {
+    let (a, b) = (&before["dataset"], &after["dataset"]);
+    let digest = |plan: &'_ Value| plan["dataset_sha256"].as_str().map(ToOwned::to_owned);
+    match (digest(before), digest(after)) {
+        (Some(one), Some(other)) => (one != other).then(|| {
+            format!(
+                "content of --dataset: {} (sha256 {one:.12}) and {} (sha256 {other:.12})",
+                short(a),
+                short(b)
+            )
+        }),
+        // Runs of older versions do not have it.
+        _ => (a != b).then(|| format!("--dataset: {} and {}", short(a), short(b))),
+    }
+}
+
+/// Whether Holm's procedure is needed for a figure: it is estimated, and better one way.
+fn is_tested(change: &Change) -> bool {
+    change
+        .change
+        .is_some_and(|found| found.low.is_some() || found.high.is_some())
+        && change.metric.better != Better::Neither
+        && change.judgement != Judgement::NotComparable
+}
+
+/// The chance, over all figures of a comparison together, that any is called better or worse and is not.
+pub(super) const ERROR: f64 = 0.05;
+
+/// Takes back what chance may have done among so many figures (Holm, *Scandinavian Journal of Statistics* 6,
+/// 1979: holds however the figures depend on one another). Gives back how many were tested.
+fn correct(changes: &mut [Change], margin: f64, same_tokens: bool) -> usize {
+    let mut chances: Vec<(usize, f64)> = changes
+        .iter()
+        .enumerate()
+        // One that follows another is no figure of its own.
+        .filter(|(_, change)| is_tested(change) && !(same_tokens && change.metric.name == FOLLOWS))
+        .filter_map(|(index, change)| Some((index, change.change?.chance(margin))))
+        .collect();
+    chances.sort_by(|a, b| a.1.total_cmp(&b.1));
+    let tested = chances.len();
+    let kept = chances
+        .iter()
+        .enumerate()
+        .take_while(|(rank, (_, chance))| *chance <= ERROR / (tested - rank) as f64)
+        .count();
+    for (index, _) in &chances[kept..] {
+        let judgement = &mut changes[*index].judgement;
+        if matches!(judgement, Judgement::Better | Judgement::Worse) {
+            *judgement = Judgement::Unclear;
+        }
+    }
+    tested
+}
+
+/// The figure that says the same as requests per second where requests have equally many tokens.
+const FOLLOWS: &str = "throughput";
+/// Tokens per request are equal within this share.
+const SAME_TOKENS: f64 = 1e-3;
+
+/// Output tokens per second are requests per second times tokens per request. Where the latter are equal, what
+/// differs is when tokens fall into the parts of which the intervals are made.
+fn follow_requests(changes: &mut [Change]) {
+    let Some((found, judgement)) = changes
+        .iter()
+        .find(|change| change.metric.name == "qps")
+        .map(|change| (change.change, change.judgement))
+    else {
+        return;
+    };
+    for change in changes
+        .iter_mut()
+        .filter(|change| change.metric.name == FOLLOWS)
+    {
+        (change.change, change.judgement) = (found, judgement);
     }
 }
 
@@ -264,8 +365,11 @@ fn judge(
     let certain = metric.better == Better::Neither && change.low.is_none();
     if within || (certain && change.value.abs() <= margin) {
         Judgement::Same
-    } else if certain || !change.holds_zero() {
-        // Numbers of tokens are counted, not estimated: any difference is one.
+    } else if certain
+        || change.low.is_some_and(|low| low > margin)
+        || change.high.is_some_and(|high| high < -margin)
+    {
+        // Numbers of tokens are counted, not estimated: any difference beyond the margin is one.
         direction(metric, change.value)
     } else {
         Judgement::Unclear
@@ -346,6 +450,137 @@ mod tests {
             judged(&base, &results("b", 8, 0.052, 0.004)),
             Judgement::Unclear
         );
+    }
+
+    #[test]
+    fn a_change_within_the_margin_is_neither_better_nor_worse() {
+        let base = results("a", 8, 0.050, 0.00001);
+        // One percent and a half, for certain: above a margin of one, and not above two.
+        let other = results("b", 8, 0.05075, 0.00001);
+        let of = |margin| {
+            let (comparisons, _) = compare(&base, std::slice::from_ref(&other), margin);
+            let changes = &comparisons[0].changes;
+            changes
+                .iter()
+                .find(|change| change.metric.name == "ttft_p50")
+                .unwrap()
+                .judgement
+        };
+        assert_eq!(of(0.01), Judgement::Worse);
+        assert_eq!(of(0.02), Judgement::Same);
+        // Nobody knows on which side of the margin it lies.
+        assert_eq!(of(0.015), Judgement::Unclear);
+    }
+
+    #[test]
+    fn the_same_content_is_the_same_work_wherever_it_lies() {
+        let with = |name: &str, path: &str, digest: Option<&str>| {
+            let mut results = results(name, 8, 0.050, 0.0001);
+            results.runs[0]["plan"]["dataset"] = json!(path);
+            results.runs[0]["plan"]["dataset_sha256"] = json!(digest);
+            results
+        };
+        let work = |a: &Results, b: &Results| {
+            let (comparisons, _) = compare(a, std::slice::from_ref(b), 0.01);
+            comparisons[0].different_work.clone()
+        };
+        let base = with("a", "x/set", Some("0123456789abcdef"));
+        assert!(work(&base, &with("b", "y/set", Some("0123456789abcdef"))).is_empty());
+        assert_eq!(
+            work(&base, &with("b", "x/set", Some("fedcba9876543210"))),
+            ["content of --dataset: x/set (sha256 0123456789ab) and x/set (sha256 fedcba987654)"]
+        );
+        assert_eq!(
+            work(&base, &with("b", "y/set", None)),
+            ["--dataset: x/set and y/set"]
+        );
+    }
+
+    #[test]
+    fn limits_and_headers_that_differ_are_told() {
+        let base = results("a", 8, 0.050, 0.0001);
+        let mut other = results("a", 8, 0.050, 0.0001);
+        other.runs[0]["plan"]["read_timeout_seconds"] = json!(5.0);
+        other.runs[0]["plan"]["header_names"] = json!(["x-pool"]);
+        let (comparisons, _) = compare(&base, &[other], 0.01);
+        assert!(comparisons[0].is_comparable());
+        assert_eq!(
+            comparisons[0].different_circumstances,
+            [
+                "names of --headers: none and [\"x-pool\"]",
+                "--read-timeout: none and 5.0"
+            ]
+        );
+    }
+
+    #[test]
+    fn runs_of_the_same_load_meet_in_their_order() {
+        let twice = |name: &str, medians: [f64; 2]| {
+            let mut all = results(name, 8, medians[0], 0.0001);
+            all.runs.extend(results(name, 8, medians[1], 0.0001).runs);
+            all
+        };
+        let (base, other) = (twice("a", [0.050, 0.080]), twice("b", [0.050, 0.080]));
+        let (comparisons, alone) = compare(&base, std::slice::from_ref(&other), 0.01);
+        let places: Vec<(usize, usize)> = comparisons
+            .iter()
+            .map(|comparison| (comparison.places.before, comparison.places.after))
+            .collect();
+        assert_eq!(places, [(0, 0), (1, 1)]);
+        assert!(alone.is_empty());
+        let (comparisons, alone) = compare(&base, &[results("b", 8, 0.050, 0.0001), other], 0.01);
+        assert_eq!(comparisons.len(), 3);
+        assert_eq!(alone, ["parallel 8 is in a alone"]);
+    }
+
+    /// Runs of one and the same server, with times that chance alone makes different.
+    #[test]
+    fn runs_of_one_server_are_rarely_called_better_or_worse() {
+        use llmuses_core::exchange::TokenSource;
+        use llmuses_samples::Sample;
+        use llmuses_stats::{Circumstances, Origin, RunStatistics, totals_json};
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        let mut random = |most: u64| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) % most
+        };
+        let mut run = |name: &str| {
+            let mut statistics = RunStatistics::new(Origin::Sent);
+            let mut free = [0; 8];
+            for number in 0..600 {
+                let slot = &mut free[number % 8];
+                let first = *slot + 40 + random(40) + if random(20) == 0 { random(100) } else { 0 };
+                let (second, third) = (first + 5 + random(10), first + 15 + random(10));
+                let outcome = Sample::at(*slot)
+                    .sent(*slot)
+                    .events(&[first, second, third])
+                    .end(third)
+                    .outputs(&[0, 1, 2])
+                    .tokens(9, 3, TokenSource::Server);
+                statistics.record(&outcome.build());
+                *slot = third;
+            }
+            let mut results = results(name, 8, 0.0, 0.0);
+            results.runs[0]["totals"] = totals_json(&statistics, &Circumstances::default());
+            results
+        };
+        let (mut rows, mut called) = (0, 0);
+        for _ in 0..20 {
+            let (a, b) = (run("a"), run("b"));
+            // No margin at all: chance alone is to be held back.
+            let (comparisons, _) = compare(&a, &[b], 0.0);
+            assert!(comparisons[0].tested > 15);
+            for change in &comparisons[0].changes {
+                rows += 1;
+                called += usize::from(matches!(
+                    change.judgement,
+                    Judgement::Better | Judgement::Worse
+                ));
+            }
+        }
+        assert!(called * 20 <= rows, "{called} of {rows}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Comparisons as a table for a terminal, and as JSON.
 
 use super::interval::Estimate;
-use super::pairing::{Change, Comparison};
+use super::pairing::{Change, Comparison, ERROR};
 use serde_json::{Value, json};
 use std::fmt::Write;
 
@@ -68,6 +68,15 @@ fn one(out: &mut String, comparison: &Comparison) {
             change.judgement.as_str()
         );
     }
+    if comparison.is_comparable() && comparison.tested > 0 {
+        let _ = writeln!(
+            out,
+            " {} figures were tested at once, and what is better or worse is corrected for that (Holm): the chance \
+             that any of it is chance is {:.0} % at most.",
+            comparison.tested,
+            ERROR * 100.0
+        );
+    }
 }
 
 /// A change as percent, with its sign.
@@ -127,6 +136,7 @@ pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
                 "after": comparison.after,
                 "load": comparison.load,
                 "comparable": comparison.is_comparable(),
+                "figures_tested": comparison.tested,
                 "different_work": comparison.different_work,
                 "different_circumstances": comparison.different_circumstances,
                 "changes": changes,
@@ -137,6 +147,8 @@ pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
         "format": "llmuses.comparison",
         "format_version": 1,
         "confidence": 0.95,
+        "correction": "Holm",
+        "chance_of_any_false_alarm": ERROR,
         "comparisons": comparisons,
         "not_compared": alone,
     })

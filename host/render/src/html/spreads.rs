@@ -26,11 +26,19 @@ pub(super) fn decimals(spread: &Part<'_>) -> usize {
     time_decimals(spread.at("max_seconds").number().unwrap_or_default() * 1e3)
 }
 
-fn percentile(spread: &Part<'_>, percentile: Percentile) -> Piece {
+/// How many samples of a spread are independent of one another at most: the gaps of one stream are alike.
+fn independent(totals: &Part<'_>, key: &str) -> u64 {
+    match key {
+        "inter_token_latency" => totals.at("requests/succeeded").count(),
+        _ => u64::MAX,
+    }
+}
+
+fn percentile(spread: &Part<'_>, percentile: Percentile, independent: u64) -> Piece {
     spread
         .at(&format!("{}_seconds", percentile.label()))
         .millis(decimals(spread))
-        .marked(percentile.is_short(spread.at("samples").count()))
+        .marked(percentile.is_short(spread.at("samples").count().min(independent)))
         .into()
 }
 
@@ -83,7 +91,10 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
             row.push(plain("mean_seconds"));
             row.push(plain("standard_deviation_seconds"));
             row.push(plain("min_seconds"));
-            row.extend(COLUMNS.map(|column| Cell::number(percentile(&spread, column))));
+            let independent = independent(totals, key);
+            row.extend(
+                COLUMNS.map(|column| Cell::number(percentile(&spread, column, independent))),
+            );
             row.push(plain("max_seconds"));
         }
         row.push(Cell::number(samples.whole()));
@@ -113,22 +124,22 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_>) -> Option<Table> {
-    let known: Vec<(&str, Part<'_>)> = CURVES
+    let known: Vec<(&str, Part<'_>, u64)> = CURVES
         .into_iter()
-        .map(|(name, key)| (name, totals.at(key)))
-        .filter(|(_, spread)| spread.at("samples").count() > 0)
+        .map(|(name, key)| (name, totals.at(key), independent(totals, key)))
+        .filter(|(_, spread, _)| spread.at("samples").count() > 0)
         .collect();
     if known.is_empty() {
         return None;
     }
     let mut columns = vec!["Milliseconds"];
-    columns.extend(known.iter().map(|(name, _)| *name));
+    columns.extend(known.iter().map(|(name, ..)| *name));
     let mut table = Table::new("Percentiles with 95 % confidence intervals", &columns);
     for label in Percentile::ALL {
         let mut row = vec![Cell::name(label.label())];
-        row.extend(known.iter().map(|(_, spread)| Cell {
+        row.extend(known.iter().map(|(_, spread, independent)| Cell {
             below: interval(spread, label),
-            ..Cell::number(percentile(spread, label))
+            ..Cell::number(percentile(spread, label, *independent))
         }));
         table.rows.push(row);
     }

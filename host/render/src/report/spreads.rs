@@ -36,6 +36,8 @@ pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
         .map(Cell::new)
         .collect(),
     );
+    // The gaps of one stream are alike: requests are what is independent of one another.
+    let requests = statistics.counts().succeeded;
     for (name, spread) in [
         ("Time to first token", &times.ttft),
         ("Time to first package", &times.first_package),
@@ -44,19 +46,27 @@ pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
         ("Request latency", &times.latency),
         ("Time to connect", &times.connect),
     ] {
-        table.row(spread_row(name, spread));
+        let independent = match name {
+            "Inter-token latency" => requests,
+            _ => u64::MAX,
+        };
+        table.row(spread_row(name, spread, independent));
     }
     for (name, spread) in [
         ("  name resolution", &times.dns),
         ("  TLS handshake", &times.tls),
     ] {
         if spread.samples() > 0 {
-            table.row(spread_row(name, spread));
+            table.row(spread_row(name, spread, u64::MAX));
         }
     }
-    table.row(spread_row("Dispatch lag", &times.dispatch_lag));
+    table.row(spread_row("Dispatch lag", &times.dispatch_lag, u64::MAX));
     if statistics.counts().own_connections > 0 {
-        table.row(spread_row("  without connecting", &times.client_lag));
+        table.row(spread_row(
+            "  without connecting",
+            &times.client_lag,
+            u64::MAX,
+        ));
     }
     table.push_to(out);
     if table.has_marks() {
@@ -99,7 +109,8 @@ fn footnote(statistics: &RunStatistics) -> String {
     text
 }
 
-fn spread_row(name: &str, spread: &Spread) -> Vec<Cell> {
+/// `independent`: how many samples are independent of one another at most.
+fn spread_row(name: &str, spread: &Spread, independent: u64) -> Vec<Cell> {
     let mut row = vec![Cell::new(name)];
     let figures = spread
         .mean_seconds()
@@ -113,7 +124,7 @@ fn spread_row(name: &str, spread: &Spread) -> Vec<Cell> {
             let figure = |figure: f64| format!("{figure:.decimals$}");
             row.push(Cell::new(figure(mean * 1e3)));
             for (percentile, time) in COLUMNS.into_iter().zip(percentiles) {
-                let short = percentile.is_short(spread.samples());
+                let short = percentile.is_short(spread.samples().min(independent));
                 row.push(Cell::marked(figure(millis(time)), short));
             }
             row.push(Cell::new(figure(millis(max))));

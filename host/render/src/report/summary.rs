@@ -61,7 +61,11 @@ fn specified(
         }
     };
     // Without a number asked for, the data set decided, and each request that it gave was issued.
-    let expected = circumstances.asked.unwrap_or(circumstances.issued);
+    // Those of the warm-up are none of these: they are told further down, and are not missing here.
+    let expected = circumstances
+        .asked
+        .unwrap_or(circumstances.issued)
+        .saturating_sub(counts.warmup);
     out.push_str("Benchmarking summary: \n");
     for (label, value) in [
         (

@@ -1,6 +1,7 @@
 //! Whole summaries, of runs whose figures are made up and can be worked out by hand.
 
 use super::summary;
+use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
@@ -201,7 +202,7 @@ fn an_open_loop_with_failures() {
         interrupted: true,
         transport: "reqwest".to_owned(),
         transport_reason: None,
-        backlog_waits: 17,
+        backlog_waits: Waits::default().with(Stage::Plugin, 17),
         parser_cost: ParserCost {
             requests: CallCost {
                 calls: 16,
@@ -214,6 +215,7 @@ fn an_open_loop_with_failures() {
             ..ParserCost::default()
         },
         stop_reason: None,
+        ..Circumstances::default()
     };
     let arrivals = Arrivals::Poisson { rate: 10.0 };
     insta::assert_snapshot!(report(&statistics, &circumstances, &arrivals));

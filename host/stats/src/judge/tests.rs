@@ -80,8 +80,14 @@ fn circumstances_raise_their_doubts() {
         with(&|c| c.stop_reason = Some("the disk is full".to_owned())),
         ["stopped-early"]
     );
-    assert_eq!(with(&|c| c.backlog_waits = 6), ["parser-behind"]);
-    assert_eq!(with(&|c| c.backlog_waits = 5), [""; 0]);
+    assert_eq!(
+        with(&|c| c.backlog_waits = Waits::default().with(Stage::Plugin, 6)),
+        ["parser-behind"]
+    );
+    assert_eq!(
+        with(&|c| c.backlog_waits = Waits::default().with(Stage::Plugin, 5)),
+        [""; 0]
+    );
     assert_eq!(
         with(&|c| c.wall_clock_step_seconds = -0.011),
         ["wall-clock-stepped"]
@@ -146,7 +152,7 @@ fn lateness_counts_above_its_limit_and_without_connections() {
         [""; 0]
     );
 
-    // A median time to first token of 1 s allows 10 ms.
+    // A shortest time to first token of 1 s allows 10 ms.
     let slow = |sent: u64| {
         let outcome = Sample::at(0)
             .sent(sent)
@@ -178,6 +184,171 @@ fn coalesced_chunks_count_above_a_fifth() {
     };
     assert_eq!(codes(&run(100), &circumstances()), [""; 0]);
     assert_eq!(codes(&run(101), &circumstances()), ["coalesced-chunks"]);
+}
+
+fn with_length(tokens: u64) -> Sample {
+    success().tokens(100, tokens, TokenSource::Server)
+}
+
+#[test]
+fn a_wait_for_a_body_is_not_the_clients() {
+    let late = Sample::at(0)
+        .sent(9)
+        .body_after(8)
+        .events(&[100, 200, 300])
+        .end(300)
+        .outputs(&[0, 1, 2])
+        .tokens(5, 3, TokenSource::Server)
+        .build();
+    let doubts = judge(
+        &statistics(490, std::iter::repeat_n(late, 10)),
+        &circumstances(),
+    );
+    assert_eq!(
+        doubts[0].figure(),
+        "10 of 500 requests waited for their bodies, 8.000 ms at p99 (limit 5.000 ms)"
+    );
+    assert_eq!(doubts.len(), 1);
+}
+
+#[test]
+fn who_holds_up_responses_is_named() {
+    let statistics = statistics(500, []);
+    for (stage, code, figure) in [
+        (Stage::Plugin, "parser-behind", "for the parser"),
+        (Stage::Database, "output-behind", "for the database"),
+        (Stage::Csv, "output-behind", "for the rows of --csv"),
+        (Stage::Terminal, "output-behind", "for standard error"),
+    ] {
+        let mut circumstances = circumstances();
+        circumstances.backlog_waits = Waits::default().with(stage, 6);
+        let doubts = judge(&statistics, &circumstances);
+        assert_eq!(doubts.len(), 1);
+        assert_eq!(doubts[0].code(), code);
+        assert!(doubts[0].figure().contains(figure), "{:?}", doubts[0]);
+    }
+}
+
+#[test]
+fn an_overloaded_server_does_not_excuse_the_client() {
+    let mut run = RunStatistics::new(Origin::Sent);
+    for number in 0..500 {
+        // From 100 ms to 5 s, and 9 ms late.
+        let first = 100 + number * 10;
+        let outcome = Sample::at(0)
+            .sent(9)
+            .events(&[first + 9, first + 10])
+            .end(first + 10)
+            .outputs(&[0, 1])
+            .tokens(5, 2, TokenSource::Server);
+        run.record(&outcome.build());
+    }
+    assert_eq!(codes(&run, &circumstances()), ["dispatch-lag"]);
+}
+
+#[test]
+fn what_stood_still_counts_above_one_percent() {
+    let statistics = statistics(500, []);
+    let mut circumstances = circumstances();
+    // The run takes 300 ms.
+    circumstances.pauses.total = Duration::from_millis(3);
+    assert_eq!(codes(&statistics, &circumstances), [""; 0]);
+    circumstances.pauses.total = Duration::from_millis(4);
+    assert_eq!(codes(&statistics, &circumstances), ["lost-time"]);
+    assert!(
+        judge(&statistics, &circumstances)[0]
+            .likely_cause()
+            .contains("stopped")
+    );
+    circumstances.pauses.total = Duration::ZERO;
+    circumstances.pauses.throttled = Some(Duration::from_millis(4));
+    assert!(
+        judge(&statistics, &circumstances)[0]
+            .likely_cause()
+            .contains("container")
+    );
+}
+
+#[test]
+fn a_prompt_sent_again_may_be_cached_unless_the_server_tells() {
+    let with = |cached: Option<f64>, prompt: u64| {
+        let mut sample = success().tokens(prompt, 3, TokenSource::Server);
+        if let Some(cached) = cached {
+            sample = sample.metric("cached_tokens", cached);
+        }
+        let outcome = sample.build();
+        let run = statistics(0, std::iter::repeat_n(outcome, 500));
+        let mut circumstances = circumstances();
+        circumstances.one_prompt = Some(300);
+        judge(&run, &circumstances)
+    };
+    assert_eq!(with(Some(0.0), 100), []);
+    assert_eq!(with(None, 63), []);
+    assert_eq!(
+        with(None, 64)[0].figure(),
+        "all 500 requests had the same prompt"
+    );
+    let known = with(Some(72.0), 100);
+    assert_eq!(
+        known[0].figure(),
+        "all 500 requests had the same prompt; 72.0 % of the tokens of prompts came from the cache of the server"
+    );
+    assert_ne!(known[0].likely_cause(), with(None, 64)[0].likely_cause());
+}
+
+#[test]
+fn outputs_are_judged_by_what_was_asked_for() {
+    let run = |tokens| statistics(0, std::iter::repeat_n(with_length(tokens).build(), 500));
+    let asked =
+        |parameters: serde_json::Value| asked_output_tokens(parameters.as_object().unwrap());
+    assert_eq!(asked(serde_json::json!({"max_tokens": 9})), None);
+    assert_eq!(
+        asked(serde_json::json!({"max_tokens": 9, "ignore_eos": true})),
+        Some(9)
+    );
+    assert_eq!(
+        asked(serde_json::json!({"max_tokens": 9, "min_tokens": 4})),
+        Some(4)
+    );
+    let mut circumstances = circumstances();
+    circumstances.asked_output = Some(4);
+    assert_eq!(
+        codes(&run(4), &circumstances)[..],
+        ["chunks-are-not-tokens"; 0]
+    );
+    assert_eq!(codes(&run(3), &circumstances), ["shorter-than-asked"]);
+    assert_eq!(
+        codes(&run(0), &circumstances),
+        [
+            "shorter-than-asked",
+            "no-output-tokens",
+            "chunks-are-not-tokens"
+        ]
+    );
+}
+
+#[test]
+fn chunks_that_are_not_tokens_are_told() {
+    let run = |tokens| statistics(0, std::iter::repeat_n(with_length(tokens).build(), 500));
+    // Three chunks; the fourth token ends the text.
+    for (tokens, doubted) in [(3, false), (4, false), (5, true), (2, true)] {
+        let codes = codes(&run(tokens), &circumstances());
+        assert_eq!(
+            codes == ["chunks-are-not-tokens"],
+            doubted,
+            "{tokens}: {codes:?}"
+        );
+        assert!(doubted || codes.is_empty());
+    }
+}
+
+#[test]
+fn tokens_that_nobody_counted_are_a_doubt() {
+    let mut unknown = success().build();
+    unknown.reading.as_mut().unwrap().prompt = None;
+    unknown.reading.as_mut().unwrap().completion = None;
+    let run = statistics(0, std::iter::repeat_n(unknown, 500));
+    assert_eq!(codes(&run, &circumstances()), ["tokens-unknown"]);
 }
 
 #[test]

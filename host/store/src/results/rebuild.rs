@@ -12,7 +12,7 @@ use llmuses_core::exchange::{
 };
 use crate::sink::{RunState, read_messages};
 use llmuses_core::plan::{Arrivals, Objectives};
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
+use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, asked_output_tokens, judge, totals_json, verdict_json};
 use rusqlite::Row;
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,6 +66,12 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
             .as_str()
             .unwrap_or_default()
             .to_owned(),
+        one_prompt: run.plan["prompt"]
+            .as_str()
+            .map(|text| text.chars().count() as u64),
+        asked_output: run.plan["parameters"]
+            .as_object()
+            .and_then(asked_output_tokens),
         stop_reason: Some(
             if run.state == RunState::RUNNING {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
@@ -168,6 +174,8 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
         request: "".into(),
         intended: moment(row.get(2)?),
+        // No row has it.
+        body_wait: Duration::ZERO,
         sent: optional(3)?,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {

@@ -1,0 +1,117 @@
+//! Time in which this program stood still: stopped by a signal, held back by a limit of processor time, or without
+//! a processor on a machine that is too busy. Requests and responses have to wait meanwhile, and no stamp of theirs
+//! tells why. A thread that only sleeps notices when it wakes late.
+
+use llmuses_kernel_io::priority;
+use llmuses_stats::Pauses;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How long the thread sleeps.
+const NAP: Duration = Duration::from_millis(10);
+
+/// It wakes less late than this on a machine that is merely busy. Stops are longer, and so are those of a control
+/// group that has used up a small share; of a large one the system itself tells.
+const LATE: Duration = Duration::from_millis(40);
+
+/// The thread that looks.
+pub(super) struct PauseWatch {
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Pauses>,
+    throttled_before: Option<Duration>,
+}
+
+impl PauseWatch {
+    pub(super) fn start() -> std::io::Result<Self> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::Builder::new()
+            .name("pauses".to_owned())
+            .spawn(move || {
+                priority::be_prompt();
+                watch(&stopped)
+            })?;
+        Ok(Self {
+            stop,
+            thread,
+            throttled_before: throttled(),
+        })
+    }
+
+    pub(super) fn end(self) -> Pauses {
+        self.stop.store(true, Ordering::Relaxed);
+        let pauses = self.thread.join().unwrap_or_default();
+        Pauses {
+            throttled: throttled()
+                .zip(self.throttled_before)
+                .map(|(now, before)| now.saturating_sub(before)),
+            ..pauses
+        }
+    }
+}
+
+fn watch(stop: &AtomicBool) -> Pauses {
+    let mut pauses = Pauses::default();
+    while !stop.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        std::thread::sleep(NAP);
+        let late = began.elapsed().saturating_sub(NAP);
+        if late > LATE {
+            pauses.total += late;
+            pauses.longest = pauses.longest.max(late);
+        }
+    }
+    pauses
+}
+
+/// For how long the control group of this process had used up its share of processor time so far. `None`: it has no
+/// such limit, or the system does not tell.
+fn throttled() -> Option<Duration> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    groups.lines().find_map(|line| {
+        let mut fields = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (fields.next()?, fields.next()?);
+        let of_version_1 = controllers.split(',').any(|name| name == "cpu");
+        if !controllers.is_empty() && !of_version_1 {
+            return None;
+        }
+        let root = if of_version_1 {
+            "/sys/fs/cgroup/cpu"
+        } else {
+            "/sys/fs/cgroup"
+        };
+        // Within a container the path is that of the host, and the group itself stands at the root.
+        [format!("{root}{path}/cpu.stat"), format!("{root}/cpu.stat")]
+            .iter()
+            .find_map(|file| throttled_in(&std::fs::read_to_string(file).ok()?))
+    })
+}
+
+/// The throttled time in a `cpu.stat`: microseconds in version 2, nanoseconds in version 1.
+fn throttled_in(stat: &str) -> Option<Duration> {
+    stat.lines().find_map(|line| {
+        let (name, count) = line.split_once(' ')?;
+        let count: u64 = count.trim().parse().ok()?;
+        match name {
+            "throttled_usec" => Some(Duration::from_micros(count)),
+            "throttled_time" => Some(Duration::from_nanos(count)),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn throttled_time_is_read_in_both_versions() {
+        let two = "usage_usec 5\nnr_throttled 3\nthrottled_usec 1500000\n";
+        assert_eq!(throttled_in(two), Some(Duration::from_millis(1500)));
+        let one = "nr_periods 5\nnr_throttled 3\nthrottled_time 1500000\n";
+        assert_eq!(throttled_in(one), Some(Duration::from_micros(1500)));
+        assert_eq!(throttled_in("usage_usec 5\n"), None);
+    }
+}

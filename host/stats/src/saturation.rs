@@ -1,0 +1,243 @@
+//! Whether a server kept up with an open loop: how fast requests in flight, and the times that requests take,
+//! grew over the run.
+
+use super::student::student;
+use super::timeline::{Slot, Timeline};
+use std::time::Duration;
+
+/// The run is cut into this many parts at most; the slopes and how certain they are come from these.
+const PARTS: usize = 20;
+/// Fewer parts say nothing about their spread.
+const FEWEST_PARTS: usize = 5;
+/// What grew by less than this share of the requests is no sign of anything.
+const LEAST_GROWTH: f64 = 0.01;
+/// A time that rose by less than this share of its mean is no sign of anything.
+const LEAST_RISE: f64 = 0.1;
+
+/// How fast something grew each second, with the 95 % confidence interval.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Slope {
+    /// The slope.
+    pub value: f64,
+    /// The lower bound.
+    pub low: f64,
+    /// The upper bound.
+    pub high: f64,
+}
+
+/// A server that did not keep up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Saturation {
+    /// Requests sent per second, while requests were issued.
+    pub sent: f64,
+    /// Requests that were over, well or badly, per second in that time.
+    pub done: f64,
+    /// Requests in flight, per second.
+    pub in_flight: Slope,
+    /// Requests in flight at the end of the issuing.
+    pub at_the_end: u64,
+    /// Seconds of the time to first token, per second. `None`: it did not rise for certain.
+    pub ttft: Option<Slope>,
+    /// Seconds of latency, per second. `None`: it did not rise for certain.
+    pub latency: Option<Slope>,
+}
+
+/// Looks for growth over the time in which requests were issued, without the time in which a system that was
+/// empty fills. `None`: the server kept up, or the run is too short to tell.
+///
+/// Both must grow for certain: requests in flight, and the time to first token or the latency of requests by
+/// the time at which they were sent. Either alone is no proof: long answers fill a server for a while, and
+/// the lengths of answers may change over a data set.
+pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
+    let slots = timeline.slots();
+    let seconds = timeline.slot_length().as_secs_f64();
+    // The slot of the last one is not full.
+    let end = slots.iter().rposition(|slot| slot.sent > 0)?;
+    let begin = filled(&slots[..end], seconds)?;
+    let window = slots.get(begin..end)?;
+    let per_part = window.len().div_ceil(PARTS);
+    let skip = window.len().checked_rem(per_part)?;
+    let parts: Vec<&[Slot]> = window[skip..].chunks_exact(per_part).collect();
+    if parts.len() < FEWEST_PARTS {
+        return None;
+    }
+    let part_seconds = per_part as f64 * seconds;
+    let all_seconds = part_seconds * parts.len() as f64;
+    let sum = |of: fn(&Slot) -> u64| window[skip..].iter().map(of).sum::<u64>() as f64;
+    let (sent, done) = (sum(|slot| slot.sent), sum(|slot| slot.left));
+    let growth: Vec<f64> = parts
+        .iter()
+        .map(|part| {
+            let more: f64 = part
+                .iter()
+                .map(|slot| slot.sent as f64 - slot.left as f64)
+                .sum();
+            more / part_seconds
+        })
+        .collect();
+    let in_flight = mean(&growth)?;
+    let grew = in_flight.low > 0.0 && sent - done >= (LEAST_GROWTH * sent).max(3.0);
+    let rise = |time: fn(&Slot) -> (Duration, u64)| {
+        rise(&parts, part_seconds, time).filter(|(slope, mean)| {
+            slope.low > 0.0 && slope.value * all_seconds >= LEAST_RISE * mean
+        })
+    };
+    let ttft = rise(|slot| (slot.ttft_sum, slot.ttft_samples)).map(|(slope, _)| slope);
+    let latency = rise(|slot| (slot.latency_sum, slot.latency_samples)).map(|(slope, _)| slope);
+    let all = |of: fn(&Slot) -> u64| slots[..end].iter().map(of).sum::<u64>();
+    (grew && (ttft.is_some() || latency.is_some())).then_some(Saturation {
+        sent: sent / all_seconds,
+        done: done / all_seconds,
+        in_flight,
+        at_the_end: all(|slot| slot.sent).saturating_sub(all(|slot| slot.left)),
+        ttft,
+        latency,
+    })
+}
+
+/// The slot in which a system that began empty has filled: one latency of the first requests later.
+fn filled(slots: &[Slot], seconds: f64) -> Option<usize> {
+    /// So many say what a request takes.
+    const FIRST: u64 = 10;
+    let (mut sum, mut samples) = (0.0, 0);
+    for slot in slots {
+        sum += slot.latency_sum.as_secs_f64();
+        samples += slot.latency_samples;
+        if samples >= FIRST {
+            break;
+        }
+    }
+    let latency = (samples > 0).then(|| sum / samples as f64)?;
+    let first = slots.iter().position(|slot| slot.sent > 0)?;
+    Some(first + (latency / seconds).ceil() as usize)
+}
+
+/// The mean of independent parts.
+fn mean(values: &[f64]) -> Option<Slope> {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let half = student(values.len().checked_sub(1)? as u64) * (squares / (n - 1.0) / n).sqrt();
+    Some(Slope {
+        value: mean,
+        low: mean - half,
+        high: mean + half,
+    })
+}
+
+/// The slope of a time by least squares over the means of the parts, and the mean of these.
+fn rise(
+    parts: &[&[Slot]],
+    part_seconds: f64,
+    time: fn(&Slot) -> (Duration, u64),
+) -> Option<(Slope, f64)> {
+    let points: Vec<(f64, f64)> = (0..)
+        .zip(parts)
+        .filter_map(|(index, part)| {
+            let (sum, samples) =
+                part.iter()
+                    .map(time)
+                    .fold((0.0, 0), |(sum, samples): (f64, u64), (time, more)| {
+                        (sum + time.as_secs_f64(), samples + more)
+                    });
+            let at = f64::from(index) * part_seconds;
+            (samples > 0).then(|| (at, sum / samples as f64))
+        })
+        .collect();
+    if points.len() < FEWEST_PARTS {
+        return None;
+    }
+    let n = points.len() as f64;
+    let x_mean = points.iter().map(|(x, _)| x).sum::<f64>() / n;
+    let y_mean = points.iter().map(|(_, y)| y).sum::<f64>() / n;
+    let xx: f64 = points.iter().map(|(x, _)| (x - x_mean).powi(2)).sum();
+    let xy: f64 = points
+        .iter()
+        .map(|(x, y)| (x - x_mean) * (y - y_mean))
+        .sum();
+    let slope = xy / xx;
+    let errors: f64 = points
+        .iter()
+        .map(|(x, y)| (y - y_mean - slope * (x - x_mean)).powi(2))
+        .sum();
+    let half = student(points.len() as u64 - 2) * (errors / (n - 2.0) / xx).sqrt();
+    let slope = Slope {
+        value: slope,
+        low: slope - half,
+        high: slope + half,
+    };
+    Some((slope, y_mean))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::clock::Moment;
+    use llmuses_samples::Sample;
+
+    /// One request every 25 ms for 15 s, to a server with one place that takes `service` ms for each, or with
+    /// as many as are wanted that take `service` ms.
+    fn run(service: impl Fn(u64) -> u64, places: Option<u64>) -> Timeline {
+        let mut timeline = Timeline::new(Moment::default());
+        let mut free = 0;
+        for number in 0..600 {
+            // A schedule is not that even.
+            let at = number * 25 + (number * 7919) % 23;
+            let time = service(number);
+            let begin = match places {
+                Some(_) => free.max(at),
+                None => at,
+            };
+            free = begin + time;
+            let outcome = Sample::at(at)
+                .sent(at)
+                .events(&[begin + 1, free])
+                .end(free)
+                .outputs(&[0, 1])
+                .build();
+            timeline.record(&outcome, Some(Duration::from_millis(begin + 1 - at)), false);
+        }
+        timeline
+    }
+
+    /// A number that has nothing to do with those beside it (the finalizer of SplitMix64).
+    fn scattered(number: u64) -> u64 {
+        let mixed = (number ^ (number >> 30)).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 29)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed >> 32
+    }
+
+    #[test]
+    fn a_server_that_is_too_slow_is_noticed() {
+        // 23 a second for 40.
+        let found = saturation(&run(|number| 43 + number % 2, Some(1))).unwrap();
+        assert!((found.sent - 40.0).abs() < 1.0, "{found:?}");
+        assert!((found.done - 23.0).abs() < 1.0, "{found:?}");
+        assert!(
+            found.in_flight.low < 17.0 && found.in_flight.high > 16.0,
+            "{found:?}"
+        );
+        // Each second 17 requests more, of 43.5 ms each.
+        let ttft = found.ttft.unwrap();
+        assert!((ttft.value - 0.74).abs() < 0.02, "{found:?}");
+        assert!(found.at_the_end > 240, "{found:?}");
+    }
+
+    #[test]
+    fn a_server_that_keeps_up_is_not() {
+        assert_eq!(saturation(&run(|number| 12 + number % 12, Some(1))), None);
+        assert_eq!(saturation(&run(|_| 24, Some(1))), None);
+        // Long answers fill the server for ten of fifteen seconds, and nothing grows but that.
+        assert_eq!(
+            saturation(&run(|number| 500 + scattered(number) % 9500, None)),
+            None
+        );
+    }
+
+    #[test]
+    fn a_run_too_short_says_nothing() {
+        assert_eq!(saturation(&Timeline::new(Moment::default())), None);
+        assert_eq!(saturation(&run(|_| 20_000, None)), None);
+    }
+}
