@@ -15,7 +15,7 @@ use crate::sink::RunRecord;
 use crate::stats::Origin;
 use crate::terminal;
 use crate::workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use std::sync::Arc;
 
@@ -188,9 +188,15 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
         HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION"))),
     );
     for more in [&parser.info().headers, &plan.headers] {
-        for (name, value) in more {
-            headers.insert(name, value.clone());
+        for name in more.keys() {
+            headers.remove(name);
         }
+        for (name, value) in more {
+            headers.append(name, value.clone());
+        }
+    }
+    if !plan.keep_alive {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers
 }

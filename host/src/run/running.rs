@@ -10,7 +10,7 @@ use crate::plugin::ParserCost;
 use crate::report::{self, Progress};
 use crate::results::{CsvFile, CsvRow};
 use crate::sink::Database;
-use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics};
+use crate::stats::{Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics};
 use crate::terminal;
 use crate::trace;
 use crate::workload::{SourceEnd, SourceReport};
@@ -166,10 +166,15 @@ impl Running {
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
-                Ok(Ok(report)) => client_busy.push(report.busy),
-                Ok(Err(error)) => troubles.push(error.to_string()),
+                Ok(report) => client_busy.push(report.busy),
                 Err(_) => troubles.push("a client thread broke off".to_owned()),
             }
+        }
+        match self.pipeline.gauge.panics() {
+            0 => {}
+            panics => troubles.push(format!(
+                "the client failed in {panics} requests, which have no result: a fault of this program"
+            )),
         }
         if let Some(pacer) = self.pacer
             && pacer.join().is_err()
@@ -209,6 +214,12 @@ impl Running {
             interrupted,
             transport: plan.transport.as_str().to_owned(),
             transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            connections: ConnectionUse {
+                resent: self.pipeline.notes.resent(),
+                ended_at_done: self.pipeline.notes.ended_at_done(),
+                one_request_each: self.pipeline.notes.has_one_request_each(),
+                http_versions: self.pipeline.notes.versions(),
+            },
             backlog_waits: self.pipeline.gauge.backlog_waits(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),

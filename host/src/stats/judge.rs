@@ -45,12 +45,28 @@ pub struct Circumstances {
     pub transport: String,
     /// Why this program chose it. `None`: the user did.
     pub transport_reason: Option<&'static str>,
+    /// How connections were used.
+    pub connections: ConnectionUse,
     /// How often a client thread had to wait until the parser took a response.
     pub backlog_waits: u64,
     /// What the parser cost.
     pub parser_cost: ParserCost,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
+}
+
+/// How connections were used, over all requests of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte
+    /// of an answer.
+    pub resent: u64,
+    /// Streams that ended with `[DONE]`, since their body did not end in order behind that.
+    pub ended_at_done: u64,
+    /// Whether the server was found to close each connection behind its first answer.
+    pub one_request_each: bool,
+    /// The versions of HTTP in which responses came.
+    pub http_versions: Vec<&'static str>,
 }
 
 /// How a data set was used.

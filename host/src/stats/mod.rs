@@ -25,7 +25,7 @@ pub(crate) mod samples;
 pub use counts::{Counts, FailureCount, TimeSpreads, TokenSpreads, TokenTotals};
 pub use figures::{Figures, MAX_METRIC_NAMES, Metrics};
 pub use json::{totals_json, verdict_json};
-pub use judge::{Circumstances, DatasetUse, judge};
+pub use judge::{Circumstances, ConnectionUse, DatasetUse, judge};
 pub use measure::{Measurement, Origin, output_gaps};
 pub use percentile::Percentile;
 pub use running::RunStatistics;
