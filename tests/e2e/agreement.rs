@@ -287,7 +287,15 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             body_wait: std::time::Duration::ZERO,
         };
         let clock = Clock::start();
-        let exchange = attempt(&transport, &clock, &timeouts, &mut cancelled, job).await;
+        let exchange = attempt(
+            &transport,
+            &clock,
+            &timeouts,
+            &Default::default(),
+            &mut cancelled,
+            job,
+        )
+        .await;
         all.push(Told {
             failure: exchange
                 .failure
@@ -322,10 +330,11 @@ fn told_by(transport: &str, answers: &[Answer], patience: Duration) -> (Vec<Told
     let headers = http::HeaderMap::new();
     let told = LocalSet::new().block_on(&runtime, async move {
         if transport == "socket" {
-            let settings = SocketSettings::new(&plan, headers).expect("no TLS");
+            let settings = SocketSettings::new(&plan, headers, Arc::default()).expect("no TLS");
             send_all(SocketTransport::new(settings), count, patience).await
         } else {
-            let transport = ReqwestTransport::new(&plan, headers).expect("a client");
+            let transport =
+                ReqwestTransport::new(&plan, headers, Arc::default()).expect("a client");
             send_all(transport, count, patience).await
         }
     });

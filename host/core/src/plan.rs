@@ -67,6 +67,8 @@ pub struct Plan {
     pub transport_by_auto: bool,
     /// Whether the connections of a closed loop are opened before it begins.
     pub warm_connections: bool,
+    /// Whether a connection carries more than one request.
+    pub keep_alive: bool,
     /// How many threads carry requests; [`Plan::threads`] where this is left open.
     pub client_threads: Option<usize>,
     /// Whether compiled parsers are kept on disk for the next run.
@@ -328,6 +330,7 @@ impl Plan {
             transport: TransportChoice::Socket,
             transport_by_auto: true,
             warm_connections: true,
+            keep_alive: true,
             client_threads: None,
             compile_cache: true,
             save: Save::Full,
@@ -398,6 +401,7 @@ impl Plan {
             "insecure": self.insecure,
             "transport": self.transport.as_str(),
             "warm_connections": self.warm_connections,
+            "keep_alive": self.keep_alive,
             "client_threads": self.threads(),
             "require_valid": self.require_valid,
             "parser_bounds": self.bounds.to_json(),

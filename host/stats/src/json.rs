@@ -47,6 +47,12 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "warmup_failed": counts.warmup_failed,
             "peak_in_flight": circumstances.peak_in_flight,
         },
+        "connections": {
+            "http_versions": circumstances.connections.http_versions,
+            "requests_sent_again": circumstances.connections.resent,
+            "one_request_each": circumstances.connections.one_request_each,
+            "streams_ended_at_done": circumstances.connections.ended_at_done,
+        },
         "failures": failures,
         "rates": {
             "succeeded_per_second": statistics.qps(),

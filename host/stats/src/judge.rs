@@ -60,6 +60,8 @@ pub struct Circumstances {
     pub transport: String,
     /// Why this program chose it. `None`: the user did.
     pub transport_reason: Option<&'static str>,
+    /// How connections were used.
+    pub connections: ConnectionUse,
     /// How often a client thread had to wait until a response was taken, by what held it up.
     pub backlog_waits: Waits,
     /// The length of the prompt in characters, where all requests have the same.
@@ -103,6 +105,20 @@ pub fn asked_output_tokens(parameters: &serde_json::Map<String, serde_json::Valu
     .find_map(number)
     .filter(|_| ignores_end == Some(true));
     number("min_tokens").max(most)
+}
+
+/// How connections were used, over all requests of a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConnectionUse {
+    /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte
+    /// of an answer.
+    pub resent: u64,
+    /// Streams that ended with `[DONE]`, since their body did not end in order behind that.
+    pub ended_at_done: u64,
+    /// Whether the server was found to close each connection behind its first answer.
+    pub one_request_each: bool,
+    /// The versions of HTTP in which responses came.
+    pub http_versions: Vec<&'static str>,
 }
 
 /// How a data set was used.

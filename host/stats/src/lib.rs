@@ -24,7 +24,7 @@ mod verdict;
 pub use counts::{Counts, FailureCount, TimeSpreads, TokenSpreads, TokenTotals};
 pub use figures::{Figures, Metrics};
 pub use json::{totals_json, verdict_json};
-pub use judge::{Circumstances, DatasetUse, Pauses, asked_output_tokens, judge};
+pub use judge::{Circumstances, ConnectionUse, DatasetUse, Pauses, asked_output_tokens, judge};
 pub use measure::{Measurement, Origin, output_gaps};
 pub use percentile::Percentile;
 pub use running::RunStatistics;

@@ -1,6 +1,7 @@
 //! One request from its issue to its end: drives a transport, keeps the time-outs, and records what
 //! happened, whatever happened.
 
+use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
 use super::reading::{Reading, Recording, silence, timed_out};
 use super::transport::{Marks, RequestBody, ResponseBody, Transport};
@@ -23,6 +24,7 @@ pub async fn attempt<T: Transport>(
     transport: &T,
     clock: &Clock,
     timeouts: &Timeouts,
+    notes: &ConnectionNotes,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
 ) -> Exchange {
@@ -46,6 +48,7 @@ pub async fn attempt<T: Transport>(
             Err(failure) => (Recording::default(), Err(failure)),
             Ok(response) => {
                 let head_at = clock.now();
+                notes.note_version(response.version());
                 let last_arrival = Cell::new(head_at);
                 let limits = pin!(unconstrained(async {
                     tokio::select! {
@@ -63,6 +66,9 @@ pub async fn attempt<T: Transport>(
                 };
                 let is_whole = end.is_ok();
                 let (recording, result, response) = reading.into_recording(head_at, end);
+                if recording.ended_at_done {
+                    notes.note_ended_at_done();
+                }
                 if is_whole {
                     response.release().await;
                 }
@@ -129,12 +135,14 @@ async fn head_within<R>(
     // request that waits for a place on a connection which is there.
     let mut deadline = begun + timeouts.connect + timeouts.read;
     let mut first_look = begun + timeouts.read;
+    let mut was_sent = false;
     loop {
         if let Ok(result) = timeout_at(first_look.min(deadline), sending.as_mut()).await {
             return result;
         }
         match marks.sent() {
             Some(sent) => {
+                was_sent = true;
                 let due = Instant::from_std(marks.clock().instant(sent)) + timeouts.read;
                 if due <= Instant::now() {
                     return Err(timed_out(
@@ -145,6 +153,12 @@ async fn head_within<R>(
                     ));
                 }
                 (first_look, deadline) = (due, due);
+            }
+            // It goes out once more, on a connection that is being opened.
+            None if was_sent => {
+                was_sent = false;
+                deadline = Instant::now() + timeouts.connect + timeouts.read;
+                first_look = Instant::now() + timeouts.read.min(LOOK_AGAIN);
             }
             None if Instant::now() >= deadline => {
                 return Err(timed_out(
@@ -252,6 +266,10 @@ mod tests {
             200
         }
 
+        fn version(&self) -> http::Version {
+            http::Version::HTTP_11
+        }
+
         fn header(&self, _: &str) -> Option<&str> {
             None
         }
@@ -303,6 +321,7 @@ mod tests {
             transport,
             &Clock::start(),
             &timeouts,
+            &ConnectionNotes::default(),
             &mut cancelled,
             job,
         ))

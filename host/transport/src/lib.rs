@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod capacity;
+mod connection_notes;
 mod failure;
 pub mod reader;
 mod reading;
@@ -16,6 +17,7 @@ pub mod transport;
 mod when_woken;
 pub mod worker;
 
+pub use connection_notes::ConnectionNotes;
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
 
 /// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling

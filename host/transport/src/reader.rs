@@ -66,7 +66,7 @@ impl BodyReader {
                 let told = if self.is_labelled_stream {
                     is_labelled_rightly(start)
                 } else {
-                    looks_like_events(start)
+                    looks_like_events(start).or((start.len() > MOST_BLANKS).then_some(false))
                 };
                 let Some(is_stream) = told else {
                     return Ok(());
@@ -83,6 +83,18 @@ impl BodyReader {
                 self.push(&start, arrival)
             }
         }
+    }
+
+    /// Whether the stream has said `[DONE]`.
+    pub fn is_done(&self) -> bool {
+        self.log.done().is_some()
+    }
+
+    /// When the stream was over by its own word, where it has said `[DONE]`: with that, or with an event behind it.
+    pub fn done(&self) -> Option<Moment> {
+        let done = self.log.done()?;
+        let last = self.log.len().checked_sub(1);
+        Some(done.max(last.and_then(|last| self.log.arrival(last)).unwrap_or(done)))
     }
 
     /// The body ended well at `end`, with its last bytes at `last_arrival`.
@@ -130,11 +142,12 @@ impl BodyReader {
     }
 }
 
+/// No body is taken for anything but what its label says behind more line ends than this.
+const MOST_BLANKS: usize = 1024;
+
 /// Whether a body that is labelled as a stream is one, by its beginning: error pages and JSON bodies come
 /// under that label too. `None`: too few bytes to tell.
 fn is_labelled_rightly(start: &[u8]) -> Option<bool> {
-    /// No body is taken for anything but a stream behind more blanks than this.
-    const MOST_BLANKS: usize = 1024;
     match start.trim_ascii_start().first() {
         Some(byte) => Some(!matches!(byte, b'{' | b'[' | b'<')),
         None => (start.len() > MOST_BLANKS).then_some(true),
@@ -210,6 +223,20 @@ mod tests {
         assert!(!log.is_streamed());
         assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"a\":1}"]);
         assert_eq!(log.arrival(0), Some(at(2)));
+    }
+
+    #[test]
+    fn a_body_of_line_ends_is_looked_at_once() {
+        let mut reader = BodyReader::new(None);
+        let begun = std::time::Instant::now();
+        let read = [b'\n'; 64 << 10];
+        for _ in 0..512 {
+            reader.push(&read, at(1)).unwrap();
+        }
+        // Looked at again with each read it took 10 s and more.
+        assert!(begun.elapsed() < std::time::Duration::from_secs(2));
+        reader.finish(at(2));
+        assert_eq!(reader.into_parts().0.len(), 1);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The response to one request, from its head to its end or to a limit.
 
+use super::failure::truncated;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
 use super::when_woken::WhenWoken;
@@ -10,7 +11,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// What there is of a response.
 #[derive(Debug, Default)]
@@ -21,6 +22,8 @@ pub(super) struct Recording {
     pub(super) ended: Option<Moment>,
     /// Who stamped what has arrived: the worst of them, since one stamp that is late makes the response late.
     pub(super) stamped_by: Option<StampQuality>,
+    /// Whether it ended with `[DONE]`, since its body did not end in order behind that.
+    pub(super) ended_at_done: bool,
 }
 
 /// The reading of a body. A future that ends with the arrival of the body's end, with a fault of the body, or with the
@@ -36,7 +39,12 @@ pub(super) struct Reading<'a, B, F> {
     /// See [`Recording::stamped_by`].
     stamped_by: Option<StampQuality>,
     limits: WhenWoken<'a, F>,
+    /// Behind `[DONE]`: how long the body may take to end.
+    grace: Option<Pin<Box<Sleep>>>,
 }
+
+/// How long a connection is waited for, to be used again, whose stream has said `[DONE]` and not ended.
+const GRACE: Duration = Duration::from_millis(100);
 
 impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// Begins to read the body of a response whose head has just come. `limits` ends with the failure that ends the
@@ -52,6 +60,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             last_arrival,
             stamped_by: None,
             limits: WhenWoken::new(limits),
+            grace: None,
         }
     }
 
@@ -82,6 +91,17 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             mut stamped_by,
             ..
         } = self;
+        let done = reader.done();
+        let ended_at_done = done.is_some() && end.is_err();
+        // A stream that has said that it is over is over, whatever becomes of its connection.
+        let end = match (end, done) {
+            (Ok(end), Some(at)) => Ok(Arrival { at, ..end }),
+            (Err(_), Some(at)) => Ok(Arrival {
+                at,
+                stamped_by: stamped_by.unwrap_or(StampQuality::Read),
+            }),
+            (end, None) => end,
+        };
         if let Ok(end) = &end {
             stamped_by = Some(end.stamped_by).max(stamped_by);
             // A plain body, and an event without its blank line, were whole with the last bytes.
@@ -95,6 +115,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             reader: Some(reader),
             ended: end.as_ref().ok().map(|end| end.at),
             stamped_by,
+            ended_at_done,
         };
         let result = with_refusal(refused(&response), end.map(drop));
         (recording, result, response)
@@ -111,6 +132,7 @@ impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> 
             last_arrival,
             stamped_by,
             limits,
+            grace,
         } = self.get_mut();
         let mut take = |bytes: &[u8], arrival: Arrival| {
             last_arrival.set(arrival.at);
@@ -120,7 +142,15 @@ impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> 
         match response.poll_read(context, &mut take) {
             Poll::Ready(end) => Poll::Ready(end),
             // Only where there is nothing more to read at the moment.
-            Poll::Pending => limits.poll(context).map(Err),
+            Poll::Pending => {
+                if reader.is_done() {
+                    let grace = grace.get_or_insert_with(|| Box::pin(sleep(GRACE)));
+                    if grace.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(Err(truncated()));
+                    }
+                }
+                limits.poll(context).map(Err)
+            }
         }
     }
 }

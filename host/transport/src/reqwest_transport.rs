@@ -4,20 +4,24 @@
 //! `sent` is not the call of `send()`: that comes before the wait for a connection. It is the moment at
 //! which the connection asks the body for its bytes, to write them.
 
+use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{ResolveError, Stage, classify, not_taken};
+use super::socket::KeepAlive;
 use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use llmuses_core::exchange::FailureKind;
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
 use llmuses_core::plan::Plan;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -34,9 +38,48 @@ pub struct ClientBuildError(#[from] reqwest::Error);
 /// A reqwest client for one endpoint. One for each thread: its connections stay on that thread.
 #[derive(Debug)]
 pub struct ReqwestTransport {
-    client: reqwest::Client,
+    /// Keeps connections.
+    client: RefCell<reqwest::Client>,
+    /// Opens a connection for each request.
+    unpooled: reqwest::Client,
+    reuse: Reuse,
+    /// How long a connection may be idle, where the server has said so.
+    longest_idle: Cell<Option<Duration>>,
+    settings: Settings,
     url: url::Url,
     headers: http::HeaderMap,
+    notes: Arc<ConnectionNotes>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Settings {
+    connect_timeout: Duration,
+    insecure: bool,
+    keep_alive: bool,
+}
+
+impl Settings {
+    fn client(
+        self,
+        keeps: bool,
+        longest_idle: Option<Duration>,
+    ) -> Result<reqwest::Client, reqwest::Error> {
+        reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .tcp_nodelay(true)
+            .connect_timeout(self.connect_timeout)
+            // Where the server does not say how long it keeps a connection, one is used again however long it was
+            // idle.
+            .pool_idle_timeout(longest_idle)
+            .pool_max_idle_per_host(if keeps { usize::MAX } else { 0 })
+            .tls_danger_accept_invalid_certs(self.insecure)
+            .dns_resolver(TimedResolver)
+            .connector_layer(TimedConnecting)
+            .build()
+    }
 }
 
 impl ReqwestTransport {
@@ -44,28 +87,74 @@ impl ReqwestTransport {
     ///
     /// # Errors
     /// Where the TLS side cannot be set up, for want of root certificates for instance.
-    pub fn new(plan: &Plan, headers: http::HeaderMap) -> Result<Self, ClientBuildError> {
+    pub fn new(
+        plan: &Plan,
+        headers: http::HeaderMap,
+        notes: Arc<ConnectionNotes>,
+    ) -> Result<Self, ClientBuildError> {
         super::provide_cryptography();
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(plan.timeouts.connect)
-            // A kept connection is used again however long it was idle; whether it is still alive is
-            // for the server to say.
-            .pool_idle_timeout(None)
-            .pool_max_idle_per_host(usize::MAX)
-            .tls_danger_accept_invalid_certs(plan.insecure)
-            .dns_resolver(TimedResolver)
-            .connector_layer(TimedConnecting)
-            .build()?;
+        let closes = headers
+            .get_all(http::header::CONNECTION)
+            .iter()
+            .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
+        let settings = Settings {
+            connect_timeout: plan.timeouts.connect,
+            insecure: plan.insecure,
+            keep_alive: !closes,
+        };
         Ok(Self {
-            client,
+            client: RefCell::new(settings.client(!closes, None)?),
+            unpooled: settings.client(false, None)?,
+            reuse: Reuse::default(),
+            longest_idle: Cell::new(None),
+            settings,
             url: plan.url.clone(),
             headers,
+            notes,
         })
+    }
+
+    async fn send_by(
+        &self,
+        client: &reqwest::Client,
+        body: RequestBody,
+        marks: &Arc<Marks>,
+    ) -> Result<reqwest::Response, Failure> {
+        let body = reqwest::Body::wrap(StampedBody {
+            rest: body.into_bytes(),
+            marks: Arc::clone(marks),
+        });
+        let request = client
+            .post(self.url.clone())
+            .headers(self.headers.clone())
+            .body(body);
+        MARKS
+            .scope(Arc::clone(marks), request.send())
+            .await
+            .map_err(|error| {
+                let failure = classify(&error.without_url(), Stage::Head);
+                match marks.sent() {
+                    Some(_) => failure,
+                    None => not_taken(failure),
+                }
+            })
+    }
+
+    /// Heeds what the server says of how long it keeps a connection. The pool has one time for all, which is that of
+    /// its making.
+    fn heed(&self, response: &reqwest::Response) {
+        let Some(value) = response.headers().get("keep-alive") else {
+            return;
+        };
+        let told = KeepAlive::parse(value.to_str().unwrap_or_default()).longest_idle();
+        if !self.settings.keep_alive || told.is_none() || told == self.longest_idle.get() {
+            return;
+        }
+        self.longest_idle.set(told);
+        // Without a new client the old one goes on, and a request that meets a closed connection is sent once more.
+        if let Ok(client) = self.settings.client(true, told) {
+            self.client.replace(client);
+        }
     }
 }
 
@@ -82,25 +171,32 @@ impl Transport for ReqwestTransport {
     }
 
     async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
-        let body = reqwest::Body::wrap(StampedBody {
-            rest: body.into_bytes(),
-            marks: Arc::clone(&marks),
-        });
-        let request = self
-            .client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .body(body);
-        let response = MARKS
-            .scope(Arc::clone(&marks), request.send())
-            .await
-            .map_err(|error| {
-                let failure = classify(&error.without_url(), Stage::Head);
-                match marks.sent() {
-                    Some(_) => failure,
-                    None => not_taken(failure),
+        let client = if self.reuse.is_useless() {
+            self.unpooled.clone()
+        } else {
+            self.client.borrow().clone()
+        };
+        let response = match self.send_by(&client, body.clone(), &marks).await {
+            Ok(response) => {
+                if marks.connection().is_none() {
+                    self.reuse.note_works();
                 }
-            })?;
+                response
+            }
+            // The server closed a kept connection between two requests, and has most likely not seen this one.
+            // Whether a part of a head had come is not told.
+            Err(failure)
+                if matches!(failure.kind, FailureKind::Truncated | FailureKind::Send)
+                    && marks.connection().is_none() =>
+            {
+                marks.forget_sent();
+                self.notes.note_resent();
+                self.reuse.note_closed(&self.notes);
+                self.send_by(&self.unpooled, body, &marks).await?
+            }
+            Err(failure) => return Err(failure),
+        };
+        self.heed(&response);
         Ok(ReqwestResponse {
             response,
             clock: *marks.clock(),
@@ -118,6 +214,10 @@ pub struct ReqwestResponse {
 impl ResponseBody for ReqwestResponse {
     fn status(&self) -> u16 {
         self.response.status().as_u16()
+    }
+
+    fn version(&self) -> http::Version {
+        self.response.version()
     }
 
     fn header(&self, name: &str) -> Option<&str> {

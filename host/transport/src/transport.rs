@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-/// Carries requests to one endpoint. Connections are kept between requests.
+/// Carries requests to one endpoint. Connections are kept between requests, and a request on a kept one that the
+/// server has closed without a byte of an answer goes out once more on a new one.
 pub trait Transport {
     /// A response under way.
     type Response: ResponseBody;
@@ -38,6 +39,9 @@ pub trait Transport {
 pub trait ResponseBody: Unpin {
     /// The HTTP status.
     fn status(&self) -> u16;
+
+    /// The version of HTTP that the server answered in.
+    fn version(&self) -> http::Version;
 
     /// The value of a header as text; `None` where it is absent or not text.
     fn header(&self, name: &str) -> Option<&str>;

@@ -1,13 +1,13 @@
 //! The threads that carry requests. Each has a runtime, a transport and connections of its own, so
 //! that a stream never waits for a lock or for work of another thread.
 
-use super::ClientBuildError;
 use super::attempt::attempt;
 use super::transport::Transport;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::plan::Timeouts;
+use super::{ClientBuildError, ConnectionNotes};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +33,8 @@ pub struct Shared {
     pub cancelled: watch::Receiver<bool>,
     /// Where finished exchanges go.
     pub finished: flume::Sender<Exchange>,
+    /// What is noted of connections.
+    pub notes: Arc<ConnectionNotes>,
     /// How many requests are under way.
     pub gauge: Arc<InFlight>,
 }
@@ -44,6 +46,27 @@ pub struct InFlight {
     now: AtomicU64,
     peak: AtomicU64,
     backlog: Backlog,
+    panics: AtomicU64,
+}
+
+/// A request under way. Also where its task panics it is not under way any more; nothing further is issued then.
+struct UnderWay<'a>(&'a Shared);
+
+impl<'a> UnderWay<'a> {
+    fn begin(shared: &'a Shared) -> Self {
+        shared.gauge.begin();
+        Self(shared)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.gauge.end();
+        if std::thread::panicking() {
+            self.0.gauge.panics.fetch_add(1, Ordering::Relaxed);
+            self.0.stop.store(true, Ordering::Relaxed);
+        }
+    }
 }
 
 impl InFlight {
@@ -75,6 +98,11 @@ impl InFlight {
 
     fn end(&self) {
         self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Requests that ended in a panic, which is a fault of this program.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
     }
 }
 
@@ -108,6 +136,9 @@ pub enum WorkerError {
     /// The system gave no thread or no event queue.
     #[error("a client thread could not be started: {0}")]
     Start(#[from] std::io::Error),
+    /// It ended before it was ready.
+    #[error("a client thread ended before the first request, by a fault of this program")]
+    Broken,
     /// The transport could not be set up.
     #[error(transparent)]
     Transport(#[from] ClientBuildError),
@@ -124,25 +155,36 @@ pub fn spawn<T, M>(
     warm: usize,
     feed: Feed,
     shared: Shared,
-    ready: flume::Sender<Vec<ConnectionOpening>>,
-) -> Result<JoinHandle<Result<WorkerReport, WorkerError>>, WorkerError>
+    ready: flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
+) -> Result<JoinHandle<WorkerReport>, WorkerError>
 where
     T: Transport + 'static,
     M: FnOnce() -> Result<T, ClientBuildError> + Send + 'static,
 {
     let body = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .max_io_events_per_tick(T::READY_AT_ONCE)
-            .build_local(LocalOptions::default())?;
-        let transport = make_transport()?;
+        let set_up = || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .max_io_events_per_tick(T::READY_AT_ONCE)
+                .build_local(LocalOptions::default())?;
+            Ok((runtime, make_transport()?))
+        };
+        let (runtime, transport) = match set_up() {
+            Ok(there) => there,
+            Err(error) => {
+                // Told before the first request, which is then not sent.
+                let _ = ready.send(Err(error));
+                return WorkerReport { busy: 0.0 };
+            }
+        };
         llmuses_kernel_io::priority::be_prompt();
-        Ok(runtime.block_on(async move {
+        runtime.block_on(async move {
             let openings = transport.warm(warm).await;
             // The receiver is there until all workers have said that they are ready.
-            let _ = ready.send(openings);
+            let _ = ready.send(Ok(openings));
+            drop(ready);
             work(transport, feed, shared).await
-        }))
+        })
     };
     Ok(std::thread::Builder::new()
         .name(format!("client-{index}"))
@@ -215,7 +257,7 @@ impl<T: Transport + 'static> Worker<T> {
         }
         drop(queue);
         for task in tasks {
-            // A task ends in panic only where this program has a fault; the hook has shown it.
+            // A task that ends in panic has been counted, and the run fails for it.
             let _ = task.await;
         }
     }
@@ -248,17 +290,18 @@ impl<T: Transport + 'static> Worker<T> {
 
     async fn carry(&self, job: Job) {
         let shared = &self.shared;
-        shared.gauge.begin();
+        let under_way = UnderWay::begin(shared);
         let mut cancelled = shared.cancelled.clone();
         let exchange = attempt(
             &self.transport,
             &shared.clock,
             &shared.timeouts,
+            &shared.notes,
             &mut cancelled,
             job,
         )
         .await;
-        shared.gauge.end();
+        drop(under_way);
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
             shared.gauge.backlog.count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
@@ -283,4 +326,91 @@ fn thread_cpu_time() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reqwest_transport::ReqwestResponse;
+    use crate::transport::{Marks, RequestBody};
+    use llmuses_core::exchange::Failure;
+
+    struct Panicking;
+
+    impl Transport for Panicking {
+        type Response = ReqwestResponse;
+        const READY_AT_ONCE: usize = 1;
+
+        async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+            Vec::new()
+        }
+
+        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+            panic!("a fault of this program");
+        }
+    }
+
+    fn shared() -> (Shared, watch::Sender<Option<Moment>>) {
+        let (begin, start) = watch::channel(None);
+        let second = Duration::from_secs(1);
+        let shared = Shared {
+            clock: Clock::start(),
+            timeouts: Timeouts {
+                connect: second,
+                read: second,
+                total: None,
+            },
+            start,
+            until: None,
+            stop: Arc::default(),
+            cancelled: watch::channel(false).1,
+            finished: flume::unbounded().0,
+            notes: Arc::default(),
+            gauge: Arc::default(),
+        };
+        (shared, begin)
+    }
+
+    #[test]
+    fn a_panic_in_a_request_is_counted_and_nothing_further_is_issued() {
+        let (shared, begin) = shared();
+        let (bodies, queue) = flume::unbounded();
+        for number in 0..10 {
+            let body = "{}".into();
+            bodies.send(Prepared { number, body }).unwrap();
+        }
+        drop(bodies);
+        let (ready, is_ready) = flume::unbounded();
+        let feed = Feed::Closed { queue, slots: 2 };
+        let worker = spawn(0, || Ok(Panicking), 0, feed, shared.clone(), ready).unwrap();
+        assert!(is_ready.recv().unwrap().is_ok());
+        begin.send_replace(Some(shared.clock.now()));
+        worker.join().unwrap();
+        assert!(shared.stop.load(Ordering::Relaxed));
+        assert!((1..=2).contains(&shared.gauge.panics()));
+        assert_eq!(shared.gauge.now(), 0);
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_set_up_says_so_before_the_first_request() {
+        let (shared, _begin) = shared();
+        let (_bodies, queue) = flume::unbounded();
+        let (ready, is_ready) = flume::unbounded();
+        let make = || -> Result<Panicking, ClientBuildError> {
+            crate::provide_cryptography();
+            match reqwest::Client::builder().user_agent("\n").build() {
+                Ok(_) => Ok(Panicking),
+                Err(error) => Err(error.into()),
+            }
+        };
+        let feed = Feed::Closed { queue, slots: 1 };
+        spawn(0, make, 0, feed, shared, ready)
+            .unwrap()
+            .join()
+            .unwrap();
+        assert!(matches!(
+            is_ready.recv(),
+            Ok(Err(WorkerError::Transport(_)))
+        ));
+    }
 }

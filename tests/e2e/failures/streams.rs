@@ -228,14 +228,6 @@ fn answers_that_break_off() {
             truncated(Some(200), one_message()),
         ),
         case(
-            "after [DONE], without the last chunk",
-            then(
-                stream_begun(),
-                [Step::Write(chunk(event("[DONE]"))), Step::Close],
-            ),
-            truncated(Some(200), one_message()),
-        ),
-        case(
             "in a chunk",
             then(stream_begun(), [text("100\r\ndata: {\"ch"), Step::Close]),
             truncated(Some(200), message_and("data: {\"ch")),

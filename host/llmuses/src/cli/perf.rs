@@ -161,6 +161,10 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Client")]
     no_warm_connections: bool,
 
+    /// Open a connection for each request, and ask the server to close it (Connection: close).
+    #[arg(long, help_heading = "Client")]
+    no_keep_alive: bool,
+
     /// Threads that carry requests [default: one for every 250 streams or requests a second, at
     /// most one for each processor and 8 in all]
     #[arg(

@@ -6,15 +6,15 @@ use super::preparation::{PREPARED_AHEAD, Preparation, slots};
 use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::exchange::{ConnectionOpening, Outcome};
-use llmuses_core::exchange::{Job, Prepared};
+use llmuses_core::exchange::{ConnectionOpening, Job, Outcome, Prepared};
 use llmuses_core::plan::{Arrivals, Plan, TransportChoice};
 use llmuses_kernel_io::priority;
 use llmuses_load::{DueTimes, due_times, pace};
-use llmuses_plugin_host::parse::{self, GaveUp, ParseSettings};
-use llmuses_transport::ReqwestTransport;
+use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
+use llmuses_plugin_host::parse;
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{self, Feed, InFlight, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{Feed, InFlight, Shared, WorkerError, WorkerReport};
+use llmuses_transport::{ConnectionNotes, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,9 +37,10 @@ pub(super) struct Pipeline {
     pub(super) stop: Arc<AtomicBool>,
     pub(super) cancel: watch::Sender<bool>,
     pub(super) gauge: Arc<InFlight>,
+    pub(super) notes: Arc<ConnectionNotes>,
     pub(super) gave_up: Arc<GaveUp>,
     pub(super) outcomes: flume::Receiver<Outcome>,
-    pub(super) workers: Vec<JoinHandle<Result<WorkerReport, WorkerError>>>,
+    pub(super) workers: Vec<JoinHandle<WorkerReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
     pub(super) warm_connections: Vec<ConnectionOpening>,
 }
@@ -55,6 +56,7 @@ impl Pipeline {
         let stop = Arc::new(AtomicBool::new(false));
         let gave_up = Arc::new(GaveUp::default());
         let gauge = Arc::new(InFlight::default());
+        let notes = Arc::new(ConnectionNotes::default());
         let (cancel, cancelled) = watch::channel(false);
         let (begin, begun) = watch::channel(None);
         let (finished, exchanges) = flume::bounded(FINISHED_QUEUE);
@@ -85,6 +87,7 @@ impl Pipeline {
             stop: Arc::clone(&stop),
             cancelled,
             finished,
+            notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
         };
         let (feeds, pacing) = feeds(plan, bodies);
@@ -98,6 +101,7 @@ impl Pipeline {
             stop,
             cancel,
             gauge,
+            notes,
             gave_up,
             outcomes,
             workers,
@@ -174,7 +178,7 @@ pub(super) struct Start {
 
 /// Waits until every client thread has opened its connections, and gives back how long each took.
 pub(super) fn warmed(
-    ready: &flume::Receiver<Vec<ConnectionOpening>>,
+    ready: &flume::Receiver<Result<Vec<ConnectionOpening>, WorkerError>>,
     workers: usize,
     interrupted: &AtomicBool,
 ) -> Result<Vec<ConnectionOpening>, RunError> {
@@ -183,11 +187,11 @@ pub(super) fn warmed(
     while waiting > 0 {
         match ready.recv_timeout(LOOK_UP) {
             Ok(opened) => {
-                openings.extend(opened);
+                openings.extend(opened?);
                 waiting -= 1;
             }
-            // A worker that could not begin lets go of its sender; its error comes out when it is joined.
-            Err(flume::RecvTimeoutError::Disconnected) => break,
+            // All have let go of their sender, and one has said nothing.
+            Err(flume::RecvTimeoutError::Disconnected) => return Err(WorkerError::Broken.into()),
             Err(flume::RecvTimeoutError::Timeout) if interrupted.load(Ordering::Relaxed) => {
                 return Err(RunError::Interrupted);
             }
@@ -203,10 +207,14 @@ pub(super) fn start_workers(
     prepared: &Preparation,
     feeds: Vec<Feed>,
     shared: &Shared,
-    ready: &flume::Sender<Vec<ConnectionOpening>>,
-) -> Result<Vec<JoinHandle<Result<WorkerReport, WorkerError>>>, RunError> {
+    ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
+) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
     let settings = match plan.transport {
-        TransportChoice::Socket => Some(SocketSettings::new(plan, prepared.headers.clone())?),
+        TransportChoice::Socket => Some(SocketSettings::new(
+            plan,
+            prepared.headers.clone(),
+            Arc::clone(&shared.notes),
+        )?),
         TransportChoice::Reqwest => None,
     };
     let mut workers = Vec::with_capacity(feeds.len());
@@ -223,7 +231,8 @@ pub(super) fn start_workers(
             }
             None => {
                 let (plan, headers) = (plan.clone(), prepared.headers.clone());
-                let make = move || ReqwestTransport::new(&plan, headers);
+                let notes = Arc::clone(&shared.notes);
+                let make = move || ReqwestTransport::new(&plan, headers, notes);
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });

@@ -1,7 +1,7 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
-use http::header::{ACCEPT, CONTENT_TYPE, USER_AGENT};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::clock::Clock;
@@ -224,9 +224,15 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
         HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION"))),
     );
     for more in [&parser.info().headers, &plan.headers] {
-        for (name, value) in more {
-            headers.insert(name, value.clone());
+        for name in more.keys() {
+            headers.remove(name);
         }
+        for (name, value) in more {
+            headers.append(name, value.clone());
+        }
+    }
+    if !plan.keep_alive {
+        headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers
 }

@@ -12,7 +12,7 @@ use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
 use llmuses_render::report::Progress;
 use llmuses_render::{CsvFile, report};
-use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics, asked_output_tokens};
+use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens};
 use llmuses_store::results::CsvRow;
 use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};
@@ -173,10 +173,15 @@ impl Running {
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
-                Ok(Ok(report)) => client_busy.push(report.busy),
-                Ok(Err(error)) => troubles.push(error.to_string()),
+                Ok(report) => client_busy.push(report.busy),
                 Err(_) => troubles.push("a client thread broke off".to_owned()),
             }
+        }
+        match self.pipeline.gauge.panics() {
+            0 => {}
+            panics => troubles.push(format!(
+                "the client failed in {panics} requests, which have no result: a fault of this program"
+            )),
         }
         if let Some(pacer) = self.pacer
             && pacer.join().is_err()
@@ -217,6 +222,12 @@ impl Running {
             interrupted,
             transport: plan.transport.as_str().to_owned(),
             transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            connections: ConnectionUse {
+                resent: self.pipeline.notes.resent(),
+                ended_at_done: self.pipeline.notes.ended_at_done(),
+                one_request_each: self.pipeline.notes.has_one_request_each(),
+                http_versions: self.pipeline.notes.versions(),
+            },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
             one_prompt: match &plan.prompts {
                 PromptSource::Prompt(text) => Some(text.chars().count() as u64),

@@ -6,7 +6,7 @@ use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentenc
 use llmuses_core::cost::CallCost;
 use llmuses_core::plan::Arrivals;
 use llmuses_core::words::one_line;
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, TokenTotals};
+use llmuses_stats::{Circumstances, ConnectionUse, Doubt, Origin, RunStatistics, TokenTotals};
 
 /// The width of the labels before a line of text.
 const LABEL: usize = 16;
@@ -20,7 +20,11 @@ pub(super) fn details(
 ) {
     spreads::spreads(out, statistics);
     line(out, "Counted from", &origin(statistics));
-    line(out, "Connections", &connections(statistics));
+    line(
+        out,
+        "Connections",
+        &connections(statistics, &circumstances.connections),
+    );
     line(out, "Chunks", &chunks(statistics));
     if let Some(text) = rates(statistics, circumstances, arrivals) {
         line(out, "Rate", &text);
@@ -111,7 +115,32 @@ fn origin(statistics: &RunStatistics) -> String {
     text
 }
 
-fn connections(statistics: &RunStatistics) -> String {
+fn connections(statistics: &RunStatistics, used: &ConnectionUse) -> String {
+    let mut text = opened(statistics);
+    if !used.http_versions.is_empty() {
+        text = format!("{}; {text}", used.http_versions.join(" and "));
+    }
+    if used.resent > 0 {
+        text.push_str(&format!(
+            "; {} sent once more on a new one, since the server had closed the kept one without a byte of an answer",
+            counted(used.resent, "request")
+        ));
+    }
+    if used.one_request_each {
+        text.push_str(
+            "; the server closes each behind its first answer, so each request had its own",
+        );
+    }
+    if used.ended_at_done > 0 {
+        text.push_str(&format!(
+            "; {} said [DONE] and then left the response open or broke it off: they end with [DONE], and their connections were closed",
+            counted(used.ended_at_done, "stream")
+        ));
+    }
+    text
+}
+
+fn opened(statistics: &RunStatistics) -> String {
     let counts = statistics.counts();
     let (own, all) = (counts.own_connections, counts.succeeded);
     let warm = match counts.warm_connections {

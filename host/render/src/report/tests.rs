@@ -198,6 +198,12 @@ fn an_open_loop_with_failures() {
         }),
         client_busy: vec![0.91, 0.55],
         peak_in_flight: 37,
+        connections: llmuses_stats::ConnectionUse {
+            resent: 2,
+            ended_at_done: 1,
+            one_request_each: true,
+            http_versions: vec!["HTTP/1.1", "HTTP/2"],
+        },
         wall_clock_step_seconds: -1.25,
         interrupted: true,
         transport: "reqwest".to_owned(),

@@ -5,7 +5,7 @@
 //! stream that waits for its next token holds no buffer.
 
 use super::body::Body;
-use super::head::{Head, HttpError, RequestHead};
+use super::head::{Head, HttpError, LONGEST_HEAD, RequestHead};
 use super::io::Stream;
 use crate::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
 use crate::transport::Marks;
@@ -17,7 +17,7 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Where the connections of a thread read into, one at a time.
 #[derive(Debug, Clone)]
@@ -48,6 +48,12 @@ pub(super) struct Connection {
     rest: Vec<u8>,
     /// Whether another request may go out on it.
     usable: bool,
+    /// How many requests it has carried to the end of their response.
+    carried: u32,
+    /// How many it may carry, where the server has said so.
+    most: u32,
+    /// How long it may be idle, where the server has said so.
+    longest_idle: Option<Duration>,
 }
 
 /// A request on its way out.
@@ -63,6 +69,8 @@ struct Unsent {
 pub(super) enum SendError {
     /// The connection had ended before a byte of the request was taken.
     NothingTaken(Failure),
+    /// The connection ended before a byte of an answer came.
+    Unanswered(Failure),
     /// The request failed.
     Failed(Failure),
 }
@@ -71,9 +79,64 @@ impl SendError {
     /// The failure, where another try is not for the taking.
     pub(super) fn into_failure(self) -> Failure {
         match self {
-            Self::Failed(failure) | Self::NothingTaken(failure) => failure,
+            Self::Failed(failure) | Self::NothingTaken(failure) | Self::Unanswered(failure) => {
+                failure
+            }
         }
     }
+}
+
+/// What has come of the head of a response. It is bounded where bytes are added, and no byte is looked at more than a
+/// few times, however they come.
+#[derive(Debug, Default)]
+struct Incoming {
+    text: Vec<u8>,
+    /// All bytes so far, those of interim answers too.
+    taken: usize,
+    /// From this length on the text is parsed again, whether it has an end or not.
+    parse_at: usize,
+}
+
+impl Incoming {
+    /// Adds the bytes of a read. Gives back the head once it is whole, and what came behind it.
+    fn push(&mut self, bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, HttpError> {
+        if self.taken > LONGEST_HEAD {
+            return Err(HttpError::HeadTooLong);
+        }
+        self.taken += bytes.len();
+        // The empty line behind a head may have begun in an earlier read.
+        let new = self.text.len().saturating_sub(3);
+        self.text.extend_from_slice(bytes);
+        let is_due = self.taken <= SHORT_HEAD
+            || self.text.len() >= self.parse_at
+            || has_empty_line(&self.text[new..]);
+        if is_due {
+            // Empty lines before a head are no part of it, and would be passed over each time.
+            let blank = self
+                .text
+                .iter()
+                .take_while(|byte| matches!(byte, b'\r' | b'\n'));
+            let blank = blank.count();
+            self.text.drain(..blank);
+            if let Some((head, length)) = Head::parse(&mut self.text)? {
+                let rest = self.text.split_off(length);
+                return Ok(Some((head, rest)));
+            }
+            self.parse_at = 2 * self.text.len().max(SHORT_HEAD);
+        }
+        if self.taken > LONGEST_HEAD {
+            return Err(HttpError::HeadTooLong);
+        }
+        Ok(None)
+    }
+}
+
+/// Whether a head may end within these bytes.
+fn has_empty_line(bytes: &[u8]) -> bool {
+    memchr::memchr_iter(b'\n', bytes).any(|end| {
+        let rest = &bytes[end + 1..];
+        rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
+    })
 }
 
 /// Why there is no head.
@@ -85,6 +148,24 @@ enum Unanswered {
     Http(HttpError),
 }
 
+impl Unanswered {
+    /// Whether the connection ended, rather than that something else than an answer came over it.
+    fn is_of_connection(&self) -> bool {
+        match self {
+            Self::Closed => true,
+            Self::Http(_) => false,
+            Self::Write(error) | Self::Read(error) => matches!(
+                error.kind(),
+                io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::UnexpectedEof
+                    | io::ErrorKind::NotConnected
+            ),
+        }
+    }
+}
+
 impl Connection {
     /// Begins HTTP on an open stream.
     pub(super) fn new(stream: Stream, room: Room) -> Self {
@@ -94,6 +175,9 @@ impl Connection {
             unsent: None,
             rest: Vec::new(),
             usable: true,
+            carried: 0,
+            most: u32::MAX,
+            longest_idle: None,
         }
     }
 
@@ -112,7 +196,7 @@ impl Connection {
             body,
             written: 0,
         }));
-        let mut text = Vec::new();
+        let mut incoming = Incoming::default();
         let mut write_error = None;
         let answer = poll_fn(|context| {
             if let Poll::Ready(Err(error)) = self.poll_unsent(context) {
@@ -124,7 +208,7 @@ impl Connection {
             {
                 marks.mark_sent_at(written);
             }
-            match (self.poll_head(context, &mut text), write_error.take()) {
+            match (self.poll_head(context, &mut incoming), write_error.take()) {
                 (Poll::Ready(Ok(head)), _) => Poll::Ready(Ok(head)),
                 (_, Some(error)) => Poll::Ready(Err(Unanswered::Write(error))),
                 (unanswered, None) => unanswered,
@@ -132,6 +216,7 @@ impl Connection {
         })
         .await;
         answer.map_err(|unanswered| {
+            let is_silent = incoming.taken == 0 && unanswered.is_of_connection();
             let is_untaken = self.unsent.is_some();
             let failure = match unanswered {
                 Unanswered::Write(error) => not_taken(classify_error(&error, Stage::Head)),
@@ -148,6 +233,8 @@ impl Connection {
             }
             if self.stream.stamped().last_write() == written_before {
                 SendError::NothingTaken(failure)
+            } else if is_silent {
+                SendError::Unanswered(failure)
             } else {
                 SendError::Failed(failure)
             }
@@ -177,11 +264,11 @@ impl Connection {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads until the head of the response is whole. `text` is what there is of it.
+    /// Reads until the head of the response is whole.
     fn poll_head(
         &mut self,
         context: &mut Context<'_>,
-        text: &mut Vec<u8>,
+        incoming: &mut Incoming,
     ) -> Poll<Result<Head, Unanswered>> {
         let mut room = self.room.0.borrow_mut();
         loop {
@@ -190,12 +277,8 @@ impl Connection {
                 Ok(bytes) => &room[..bytes],
                 Err(error) => return Poll::Ready(Err(Unanswered::Read(error))),
             };
-            text.extend_from_slice(bytes);
-            if text.len() > SHORT_HEAD && memchr::memchr(b'\n', bytes).is_none() {
-                continue;
-            }
-            if let Some((head, length)) = Head::parse(text).map_err(Unanswered::Http)? {
-                self.rest = text.split_off(length);
+            if let Some((head, rest)) = incoming.push(bytes).map_err(Unanswered::Http)? {
+                self.rest = rest;
                 return Poll::Ready(Ok(head));
             }
         }
@@ -272,8 +355,83 @@ impl Connection {
         .await
     }
 
+    /// Whether it has carried a request before.
+    pub(super) fn has_carried(&self) -> bool {
+        self.carried > 0
+    }
+
+    /// How long it has been idle.
+    pub(super) fn idle(&self) -> Duration {
+        self.last_arrival().at.elapsed()
+    }
+
+    /// Whether it has been idle for longer than the server said that it keeps it.
+    pub(super) fn is_expired(&self) -> bool {
+        self.longest_idle
+            .is_some_and(|longest| self.idle() >= longest)
+    }
+
     /// After the end of a response: whether the connection may carry another request.
-    pub(super) fn is_reusable(&self, head: &Head) -> bool {
-        self.usable && head.keeps_open && self.unsent.is_none()
+    pub(super) fn is_reusable(&mut self, head: &Head) -> bool {
+        self.carried = self.carried.saturating_add(1);
+        let keep_alive = head.keep_alive();
+        if let Some(more) = keep_alive.max {
+            // Some servers count down, others say the same each time: this suits both.
+            self.most = self.most.min(more.saturating_add(self.carried - 1));
+        }
+        self.longest_idle = keep_alive.longest_idle().or(self.longest_idle);
+        self.usable
+            && head.keeps_open
+            && self.unsent.is_none()
+            && self.carried < self.most
+            && self.longest_idle.is_none_or(|longest| !longest.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Pushes `text` in pieces of `size` bytes until the head is whole.
+    fn head_of(text: &[u8], size: usize) -> Result<Option<(Head, Vec<u8>)>, HttpError> {
+        let mut incoming = Incoming::default();
+        for piece in text.chunks(size) {
+            if let Some(whole) = incoming.push(piece)? {
+                return Ok(Some(whole));
+            }
+        }
+        Ok(None)
+    }
+
+    #[test]
+    fn a_head_is_found_however_its_bytes_come() {
+        let long = "x".repeat(5000);
+        for text in [
+            "HTTP/1.1 200 OK\r\na: b\r\n\r\n".to_owned(),
+            format!("\r\n\r\nHTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\na: {long}\r\n\r\n"),
+            format!("HTTP/1.1 200 OK\na: {long}\nb: {long}\n\n"),
+        ] {
+            for size in [1, 2, 3, 7, 1000, 4096] {
+                let (head, _) = head_of(text.as_bytes(), size).unwrap().unwrap();
+                assert_eq!(head.status, 200);
+            }
+            let (_, rest) = head_of(format!("{text}body").as_bytes(), usize::MAX)
+                .unwrap()
+                .unwrap();
+            assert_eq!(rest, b"body");
+        }
+    }
+
+    #[test]
+    fn a_head_without_an_end_is_stopped_where_its_bytes_are_added() {
+        let line_ends = "\r\n".repeat(LONGEST_HEAD);
+        let interim = "HTTP/1.1 100 x\r\n\r\n".repeat(LONGEST_HEAD / 8);
+        let one_line = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(2 * LONGEST_HEAD));
+        for text in [line_ends, interim, one_line] {
+            for size in [2, 1000, 64 << 10] {
+                let result = head_of(text.as_bytes(), size);
+                assert!(matches!(result, Err(HttpError::HeadTooLong)), "{result:?}");
+            }
+        }
     }
 }

@@ -3,9 +3,10 @@
 use super::body::Body;
 use http::HeaderMap;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use std::time::Duration;
 
 /// The most bytes that the head of a response may have.
-const LONGEST_HEAD: usize = 256 << 10;
+pub(super) const LONGEST_HEAD: usize = 256 << 10;
 
 /// The most headers that a response may have.
 const MOST_HEADERS: usize = 128;
@@ -46,6 +47,7 @@ pub(super) struct Head {
     pub(super) body: Body,
     /// Whether the connection may carry another request afterwards.
     pub(super) keeps_open: bool,
+    pub(super) version: http::Version,
     /// The lines of the head as they came. Three of them are ever asked for, once: a map would take more
     /// memory for as long as the stream lasts.
     lines: Box<[u8]>,
@@ -87,11 +89,20 @@ impl Head {
                     status,
                     body,
                     keeps_open,
+                    version: match version {
+                        0 => http::Version::HTTP_10,
+                        _ => http::Version::HTTP_11,
+                    },
                     lines: bytes[..length].into(),
                 },
                 length,
             )));
         }
+    }
+
+    /// What the server says of how long it keeps the connection (`Keep-Alive: timeout=5, max=100`).
+    pub(super) fn keep_alive(&self) -> KeepAlive {
+        KeepAlive::parse(self.header("keep-alive").unwrap_or_default())
     }
 
     /// The first value of a header, without blanks around it; `None` where it is absent or not text.
@@ -107,6 +118,40 @@ impl Head {
                     .eq_ignore_ascii_case(name.as_bytes())
                     .then(|| std::str::from_utf8(line[colon + 1..].trim_ascii()).ok())
             })?
+    }
+}
+
+/// How long a server keeps a connection.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(in crate) struct KeepAlive {
+    /// How long it may be idle.
+    pub(in crate) timeout: Option<Duration>,
+    /// How many requests it carries.
+    pub(in crate) max: Option<u32>,
+}
+
+impl KeepAlive {
+    /// Reads the value of a `Keep-Alive` header. What it does not know says nothing.
+    pub(in crate) fn parse(value: &str) -> Self {
+        let mut found = Self::default();
+        for (name, number) in value.split(',').filter_map(|part| part.split_once('=')) {
+            let Ok(number) = number.trim().trim_matches('"').parse::<u32>() else {
+                continue;
+            };
+            match name.trim().to_ascii_lowercase().as_str() {
+                "timeout" => found.timeout = Some(Duration::from_secs(number.into())),
+                "max" => found.max = Some(number),
+                _ => {}
+            }
+        }
+        found
+    }
+
+    /// How long a connection may have been idle to be used again: somewhat shorter than the server waits, since the
+    /// request is on its way for a while, and the server's clock began to run earlier.
+    pub(in crate) fn longest_idle(self) -> Option<Duration> {
+        const AHEAD: Duration = Duration::from_secs(1);
+        self.timeout.map(|timeout| timeout - AHEAD.min(timeout / 2))
     }
 }
 
@@ -294,6 +339,20 @@ mod tests {
         }
         let endless = format!("HTTP/1.1 200 OK\r\nx: {}", "x".repeat(LONGEST_HEAD));
         assert!(matches!(parsed(&endless), Err(HttpError::HeadTooLong)));
+    }
+
+    #[test]
+    fn how_long_a_connection_is_kept_is_read_and_what_is_unknown_says_nothing() {
+        let keep = KeepAlive::parse("timeout=5, max=100");
+        assert_eq!(keep.max, Some(100));
+        assert_eq!(keep.longest_idle(), Some(Duration::from_secs(4)));
+        let short = KeepAlive::parse("Timeout=\"1\"").longest_idle();
+        assert_eq!(short, Some(Duration::from_millis(500)));
+        for nothing in ["", "timeout", "timeout=x, max=-1", "a=1"] {
+            assert_eq!(KeepAlive::parse(nothing), KeepAlive::default());
+        }
+        let head = head("HTTP/1.1 200 OK\r\nKeep-Alive: max=1\r\n\r\n");
+        assert_eq!(head.keep_alive().max, Some(1));
     }
 
     #[test]

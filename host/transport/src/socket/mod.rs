@@ -13,6 +13,7 @@ mod head;
 mod io;
 mod tls;
 
+use super::connection_notes::{ConnectionNotes, Reuse};
 use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
 use connect::Target;
 use connection::{Connection, Room, SendError};
@@ -28,19 +29,25 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 pub use connect::ConnectError;
+pub(super) use head::KeepAlive;
 pub use tls::TlsError;
 
 /// Connections that are opened at the same time before a run begins.
 const WARMED_AT_ONCE: usize = 64;
+
+/// A connection that the server closes within this time of an answer was closed because of that answer, and not
+/// since it was idle.
+const RIGHT_BEHIND: Duration = Duration::from_secs(1);
 
 /// What is needed to make a [`SocketTransport`] on each client thread.
 #[derive(Debug, Clone)]
 pub struct SocketSettings {
     target: Arc<Target>,
     head: Arc<RequestHead>,
+    notes: Arc<ConnectionNotes>,
     /// Keeps the kernel stamping while no other socket asks for it.
     _stamping: Arc<Option<std::net::UdpSocket>>,
 }
@@ -50,7 +57,11 @@ impl SocketSettings {
     ///
     /// # Errors
     /// Where the TLS side cannot be set up.
-    pub fn new(plan: &Plan, mut headers: HeaderMap) -> Result<Self, TlsError> {
+    pub fn new(
+        plan: &Plan,
+        mut headers: HeaderMap,
+        notes: Arc<ConnectionNotes>,
+    ) -> Result<Self, TlsError> {
         let target = Target::of(plan)?;
         if !headers.contains_key(HOST)
             && let Ok(host) = HeaderValue::from_str(&target.authority())
@@ -72,6 +83,7 @@ impl SocketSettings {
             target: Arc::new(target),
             // The parser of URLs has encoded whatever a request line could not hold.
             head: Arc::new(RequestHead::new(&path, &headers)),
+            notes,
             _stamping: Arc::new(keep_stamping()),
         })
     }
@@ -95,6 +107,7 @@ pub struct SocketTransport {
     settings: SocketSettings,
     room: Room,
     idle: Idle,
+    reuse: Rc<Reuse>,
 }
 
 impl SocketTransport {
@@ -104,6 +117,7 @@ impl SocketTransport {
             settings,
             room: Room::new(),
             idle: Rc::default(),
+            reuse: Rc::default(),
         }
     }
 
@@ -120,8 +134,14 @@ impl SocketTransport {
     async fn kept(&self) -> Option<Box<Connection>> {
         loop {
             let mut connection = self.idle.borrow_mut().pop()?;
+            if connection.is_expired() {
+                continue;
+            }
             if connection.is_alive().await {
                 return Some(connection);
+            }
+            if connection.has_carried() && connection.idle() < RIGHT_BEHIND {
+                self.reuse.note_closed(&self.settings.notes);
             }
         }
     }
@@ -131,6 +151,7 @@ impl SocketTransport {
             connection,
             head,
             idle: Rc::clone(&self.idle),
+            reuse: Rc::clone(&self.reuse),
             clock: *marks.clock(),
         }
     }
@@ -159,16 +180,29 @@ impl Transport for SocketTransport {
 
     async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
         let body = body.into_bytes();
+        let notes = &self.settings.notes;
         if let Some(mut connection) = self.kept().await {
+            let is_used = connection.has_carried();
             match connection
                 .send(&self.settings.head, body.clone(), &marks)
                 .await
             {
-                Ok(head) => return Ok(self.answered(connection, head, &marks)),
+                Ok(head) => {
+                    if is_used {
+                        self.reuse.note_works();
+                    }
+                    return Ok(self.answered(connection, head, &marks));
+                }
                 // Not a byte of the request was taken: the connection had died, which says nothing about
                 // the server. A new one is opened, once, and counted as a connection of this request.
                 Err(SendError::NothingTaken(_)) => marks.forget_sent(),
-                Err(SendError::Failed(failure)) => return Err(failure),
+                // The server closed it between two requests, and has most likely not seen this one.
+                Err(SendError::Unanswered(_)) if is_used => marks.forget_sent(),
+                Err(error) => return Err(error.into_failure()),
+            }
+            notes.note_resent();
+            if is_used {
+                self.reuse.note_closed(notes);
             }
         }
         let begun = Instant::now();
@@ -193,12 +227,17 @@ pub struct SocketResponse {
     connection: Box<Connection>,
     head: Head,
     idle: Idle,
+    reuse: Rc<Reuse>,
     clock: Clock,
 }
 
 impl ResponseBody for SocketResponse {
     fn status(&self) -> u16 {
         self.head.status
+    }
+
+    fn version(&self) -> http::Version {
+        self.head.version
     }
 
     fn header(&self, name: &str) -> Option<&str> {
@@ -222,8 +261,8 @@ impl ResponseBody for SocketResponse {
             .map_ok(arrival)
     }
 
-    async fn release(self) {
-        if self.connection.is_reusable(&self.head) {
+    async fn release(mut self) {
+        if !self.reuse.is_useless() && self.connection.is_reusable(&self.head) {
             self.idle.borrow_mut().push(self.connection);
         }
     }

@@ -161,6 +161,7 @@ impl PerfArguments {
             transport: self.transport.choice(),
             transport_by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
+            keep_alive: !self.no_keep_alive,
             client_threads: self.client_threads.map(usize::from),
             compile_cache: !self.no_compile_cache,
             save: match self.save {
@@ -209,7 +210,8 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, UsageError> {
         };
         let name =
             HeaderName::from_bytes(pair.key.as_bytes()).map_err(|_| wrong("not a header name"))?;
-        if FRAMING.contains(&name.as_str()) {
+        let closes = name == http::header::CONNECTION && pair.value.eq_ignore_ascii_case("close");
+        if FRAMING.contains(&name.as_str()) && !closes {
             return Err(wrong("the client sets this one itself"));
         }
         let mut value = HeaderValue::from_str(&pair.value)

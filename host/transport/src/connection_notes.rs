@@ -1,0 +1,145 @@
+//! What the client threads of a run note about its connections.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+
+/// Counts of a run, shared by all transports.
+#[derive(Debug, Default)]
+pub struct ConnectionNotes {
+    resent: AtomicU64,
+    ended_at_done: AtomicU64,
+    one_request_each: AtomicBool,
+    versions: AtomicU8,
+}
+
+/// The versions of HTTP that are told apart; the place of each is its bit in the notes.
+const VERSIONS: [(http::Version, &str); 3] = [
+    (http::Version::HTTP_10, "HTTP/1.0"),
+    (http::Version::HTTP_11, "HTTP/1.1"),
+    (http::Version::HTTP_2, "HTTP/2"),
+];
+
+impl ConnectionNotes {
+    /// A request goes out once more, since the kept connection that carried it had been closed by the server.
+    pub fn note_resent(&self) {
+        self.resent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A response said `[DONE]`, and its body did not end in order behind that.
+    pub fn note_ended_at_done(&self) {
+        self.ended_at_done.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The server closes each connection behind its first answer: each request has one of its own from now on.
+    pub fn note_one_request_each(&self) {
+        self.one_request_each.store(true, Ordering::Relaxed);
+    }
+
+    /// A response came in this version of HTTP.
+    pub fn note_version(&self, version: http::Version) {
+        let place = VERSIONS.iter().position(|(known, _)| *known == version);
+        let bit = place.map_or(0, |place| 1 << place);
+        // All threads read this for each response; only the first of a version writes.
+        if self.versions.load(Ordering::Relaxed) & bit != bit {
+            self.versions.fetch_or(bit, Ordering::Relaxed);
+        }
+    }
+
+    /// Requests that were sent once more.
+    pub fn resent(&self) -> u64 {
+        self.resent.load(Ordering::Relaxed)
+    }
+
+    /// Responses that ended with `[DONE]`, since their body did not end in order.
+    pub fn ended_at_done(&self) -> u64 {
+        self.ended_at_done.load(Ordering::Relaxed)
+    }
+
+    /// Whether the server was found to close each connection behind its first answer.
+    pub fn has_one_request_each(&self) -> bool {
+        self.one_request_each.load(Ordering::Relaxed)
+    }
+
+    /// Whether any response came.
+    pub fn has_response(&self) -> bool {
+        self.versions.load(Ordering::Relaxed) != 0
+    }
+
+    /// The versions of HTTP in which responses came, the oldest first.
+    pub fn versions(&self) -> Vec<&'static str> {
+        let bits = self.versions.load(Ordering::Relaxed);
+        VERSIONS
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| bits & (1 << place) != 0)
+            .map(|(_, (_, name))| *name)
+            .collect()
+    }
+}
+
+/// Finds out whether a server ever lets a connection carry a second request.
+#[derive(Debug, Default)]
+pub(super) struct Reuse {
+    /// How often the server had closed a connection behind its first answer.
+    closed: std::cell::Cell<u32>,
+    /// Whether a kept connection has ever carried another request well.
+    works: std::cell::Cell<bool>,
+}
+
+impl Reuse {
+    /// So many connections that were closed, with none that could be used again, are no accident.
+    const ENOUGH: u32 = 3;
+
+    /// A kept connection has carried another request.
+    pub(super) fn note_works(&self) {
+        self.works.set(true);
+    }
+
+    /// The server had closed a kept connection.
+    pub(super) fn note_closed(&self, notes: &ConnectionNotes) {
+        self.closed.set(self.closed.get().saturating_add(1));
+        if self.is_useless() {
+            notes.note_one_request_each();
+        }
+    }
+
+    /// Whether connections are not to be kept, since the server closes each of them.
+    pub(super) fn is_useless(&self) -> bool {
+        !self.works.get() && self.closed.get() >= Self::ENOUGH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_is_learned_only_where_no_connection_was_ever_used_again() {
+        let notes = ConnectionNotes::default();
+        let (closing, mostly_closing) = (Reuse::default(), Reuse::default());
+        mostly_closing.note_works();
+        for _ in 0..2 {
+            closing.note_closed(&notes);
+        }
+        for _ in 0..100 {
+            mostly_closing.note_closed(&notes);
+        }
+        assert!(!closing.is_useless() && !mostly_closing.is_useless());
+        assert!(!notes.has_one_request_each());
+        closing.note_closed(&notes);
+        assert!(closing.is_useless() && notes.has_one_request_each());
+    }
+
+    #[test]
+    fn versions_are_told_once_each() {
+        let notes = ConnectionNotes::default();
+        assert!(!notes.has_response());
+        for version in [
+            http::Version::HTTP_2,
+            http::Version::HTTP_11,
+            http::Version::HTTP_2,
+        ] {
+            notes.note_version(version);
+        }
+        assert_eq!(notes.versions(), ["HTTP/1.1", "HTTP/2"]);
+    }
+}
