@@ -10,6 +10,7 @@ use crate::calibration::{self, Comparison, Level};
 use crate::client::capacity;
 use crate::plan::{Arrivals, Plan, PromptSource, Save};
 use crate::run::run;
+use crate::terminal;
 use clap::Args;
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
         let mut runs = Vec::new();
         for number in 1..=arguments.runs {
             let level = calibration::describe(&arrivals);
-            eprintln!("{level}: run {number} of {}", arguments.runs);
+            terminal::say(format!("{level}: run {number} of {}", arguments.runs));
             match measure(arguments, arrivals)? {
                 Some(comparison) => runs.push(comparison),
                 None => return Ok(Outcome::Failed),
@@ -104,9 +105,9 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
         measured.push(Level { arrivals, runs });
     }
     if arguments.json {
-        println!("{}", calibration::to_json(&measured));
+        terminal::print(format!("{}\n", calibration::to_json(&measured)));
     } else {
-        print!("{}", calibration::table(&measured));
+        terminal::print(calibration::table(&measured));
     }
     Ok(Outcome::Done)
 }

@@ -5,6 +5,7 @@ use super::values::percent;
 use crate::compare::{Bound, Results, compare, table, to_json};
 use crate::html::comparison_page;
 use crate::results::{NewFiles, Targets};
+use crate::terminal;
 use clap::Args;
 use std::path::PathBuf;
 
@@ -52,7 +53,7 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
     if !targets.take_stdout() {
-        print!("{}", table(&comparisons, &alone));
+        terminal::print(table(&comparisons, &alone));
     }
     if let Some(file) = files.json {
         file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
@@ -73,7 +74,7 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         broken.push("there is nothing to judge: no load is on both sides".to_owned());
     }
     for reason in &broken {
-        eprintln!("fails: {reason}");
+        terminal::say(format!("fails: {reason}"));
     }
     Ok(if broken.is_empty() {
         Outcome::Done

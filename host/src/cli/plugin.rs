@@ -11,6 +11,7 @@ use super::perf::parser;
 use crate::plan::ParserChoice;
 use crate::plugin::{Bounds, Parser, ParserInfo, builtin_names};
 use crate::run::load_parser;
+use crate::terminal::print;
 use clap::{Args, Subcommand};
 use std::fmt::Write;
 
@@ -46,10 +47,10 @@ struct InspectArguments {
 /// Runs `llmuses plugin`.
 pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
     match arguments.command {
-        PluginCommand::List => print!("{}", list()?),
+        PluginCommand::List => print(list()?),
         PluginCommand::Inspect(arguments) => {
             let parser = load(&arguments.parser, &arguments.bounds.into_bounds())?;
-            print!("{}", inspection(parser.info()));
+            print(inspection(parser.info()));
         }
         PluginCommand::Check(arguments) => return check::execute(*arguments),
         PluginCommand::New(arguments) => new::execute(&arguments).map(drop)?,

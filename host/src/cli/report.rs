@@ -3,6 +3,7 @@
 use super::Outcome;
 use crate::html::report_page;
 use crate::results::{CsvFile, NewFiles, ResultsDatabase, Targets, document};
+use crate::terminal::print;
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -40,11 +41,11 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     if targets.is_empty() {
         for run in &runs {
             if runs.len() > 1 {
-                println!("Run {} of {}:", run.id, runs.len());
+                print(format!("Run {} of {}:\n", run.id, runs.len()));
             }
             match &run.summary {
-                Some(summary) => print!("{summary}"),
-                None => println!("There is no summary: the run is {}.", run.state),
+                Some(summary) => print(summary),
+                None => print(format!("There is no summary: the run is {}.\n", run.state)),
             }
         }
     }

@@ -2,7 +2,7 @@
 //! Bodies and responses are not in it; the database has them.
 
 use super::error::ResultsError;
-use super::file::NewFile;
+use super::file::{NewFile, unless_closed};
 use crate::clock::Clock;
 use crate::exchange::Outcome;
 use crate::sink::unix_seconds;
@@ -113,8 +113,7 @@ impl CsvFile {
             .name("csv-writer".to_owned())
             .spawn(move || match file.into_file() {
                 Some((path, file)) => write_file(flag, path, file, &rows),
-                None => write_rows(std::io::stdout().lock(), &rows)
-                    .map_err(ResultsError::StandardOutput),
+                None => unless_closed(write_rows(std::io::stdout().lock(), &rows), 0),
             })?;
         Ok(Self {
             path,

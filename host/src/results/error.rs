@@ -88,11 +88,13 @@ pub enum ResultsError {
 impl ResultsError {
     /// Whether what was typed is at fault: a file that is not there, not ours, or in the way.
     pub fn is_usage(&self) -> bool {
+        if let Self::Write { reason, .. } = self {
+            return super::file::is_of_the_name(reason);
+        }
         matches!(
             self,
             Self::Exists { .. }
                 | Self::TwoOnStandardOutput
-                | Self::Write { .. }
                 | Self::Read { .. }
                 | Self::NotOurs { .. }
                 | Self::Version { .. }

@@ -11,5 +11,5 @@ mod rebuild;
 pub use csv::{CsvFile, CsvRow};
 pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
 pub use error::ResultsError;
-pub use file::{NewFile, NewFiles, Target, Targets};
+pub use file::{NewFile, NewFiles, Target, Targets, is_of_the_name};
 pub use reader::ResultsDatabase;
