@@ -197,6 +197,20 @@ pub struct Objectives {
 }
 
 impl Objectives {
+    /// The bounds of a plan as of [`Plan::to_json`]. `None` where it has none.
+    pub fn of_json(plan: &Value) -> Option<Self> {
+        let bounds = plan["objectives"].as_object()?;
+        let time = |name: &str| {
+            let seconds = bounds.get(name)?.as_f64()?;
+            Duration::try_from_secs_f64(seconds).ok()
+        };
+        Some(Self {
+            ttft: time("time_to_first_token_seconds"),
+            tpot: time("time_per_output_token_seconds"),
+            latency: time("latency_seconds"),
+        })
+    }
+
     /// The bounds as JSON, in seconds; null where there is none.
     pub fn to_json(&self) -> Value {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());

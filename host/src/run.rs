@@ -325,6 +325,9 @@ fn one<'a>(
             return Err(error);
         }
     };
+    if let Some(database) = &database {
+        database.begin(pipeline.started);
+    }
     let watched = plan.live_view.filter(|_| !plan.quiet);
     let board = onlookers
         .board

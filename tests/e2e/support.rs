@@ -208,9 +208,13 @@ impl Bench {
                             rusqlite::types::ValueRef::Null => Value::Null,
                             rusqlite::types::ValueRef::Integer(value) => value.into(),
                             rusqlite::types::ValueRef::Real(value) => value.into(),
-                            rusqlite::types::ValueRef::Text(text)
-                            | rusqlite::types::ValueRef::Blob(text) => {
+                            rusqlite::types::ValueRef::Text(text) => {
                                 String::from_utf8_lossy(text).into_owned().into()
+                            }
+                            // The only column of that kind holds text as a Zstandard frame.
+                            rusqlite::types::ValueRef::Blob(frame) => {
+                                let text = zstd::decode_all(frame).expect("a Zstandard frame");
+                                String::from_utf8(text).expect("text").into()
                             }
                         })
                     })

@@ -380,9 +380,9 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
 fn make_folder(plan: &Plan) -> Result<(), UsageError> {
     match plan.database.parent() {
         Some(folder) if plan.save != Save::Nothing && !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|source| UsageError::Folder {
+            std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {
                 path: plan.database.clone(),
-                source,
+                reason,
             })
         }
         _ => Ok(()),

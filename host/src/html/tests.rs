@@ -29,6 +29,7 @@ fn run(samples: impl IntoIterator<Item = Sample>) -> StoredRun {
         state: "finished".to_owned(),
         started: 1.8e9,
         finished: Some(1.8e9 + 60.25),
+        first_due: None,
         plan: json!({
             "model": "qwen", "url": "http://127.0.0.1:8000/v1", "arrivals": "closed", "parallel": 2,
             "seed": 7, "objectives": null

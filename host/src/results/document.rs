@@ -21,6 +21,8 @@ pub struct StoredRun {
     pub started: f64,
     /// The end in Unix seconds. `None`: the program was ended before it could say.
     pub finished: Option<f64>,
+    /// When requests began to be issued. `None`: they never did, or an older version did not note it.
+    pub first_due: Option<f64>,
     /// The plan, as of [`crate::plan::Plan::to_json`].
     pub plan: Value,
     /// The seed of the schedule.
@@ -58,6 +60,8 @@ impl StoredRun {
             state: finished.state.as_str().to_owned(),
             started: crate::sink::unix_seconds(&record.clock, record.started),
             finished: Some(crate::sink::unix_seconds(&record.clock, finished.finished)),
+            // Needed only where totals are made again.
+            first_due: None,
             plan: record.plan.clone(),
             schedule_seed: record.schedule_seed.to_string(),
             versions: [

@@ -53,10 +53,10 @@ pub enum ResultsError {
         /// What it is instead.
         reason: String,
     },
-    /// A database that another version of this program wrote.
+    /// A database that a newer version of this program wrote.
     #[error(
-        "the tables of {} are of version {found}, and this program reads version {known}: use the version of \
-         llmuses that wrote it",
+        "a newer llmuses wrote {}: its tables are of version {found}, and this one reads versions 1 to {known}. Use \
+         that llmuses, or update this one",
         path.display()
     )]
     Version {

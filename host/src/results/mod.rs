@@ -5,8 +5,13 @@ mod csv;
 mod document;
 mod error;
 mod file;
+mod guard;
 mod reader;
 mod rebuild;
+mod versions;
+
+#[cfg(test)]
+mod foreign_tests;
 
 pub use csv::{CsvFile, CsvRow};
 pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};

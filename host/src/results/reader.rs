@@ -3,9 +3,11 @@
 use super::csv::CsvRow;
 use super::document::{Rows, StoredRun};
 use super::error::ResultsError;
+use super::guard;
 use super::rebuild::rebuild;
-use crate::sink::{APPLICATION_ID, RunState, SCHEMA_VERSION};
-use rusqlite::{Connection, OpenFlags, Row};
+use super::versions::migrate;
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION};
+use rusqlite::{Connection, ErrorCode, Row};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -20,7 +22,7 @@ impl ResultsDatabase {
     /// Opens the database.
     ///
     /// # Errors
-    /// A file that is not there, that is no database of this program, or one of another version.
+    /// A file that is not there, that is no database of this program, or one of a newer version.
     pub fn open(path: &Path) -> Result<Self, ResultsError> {
         let mut file = std::fs::File::open(path).map_err(|reason| ResultsError::Read {
             path: path.to_owned(),
@@ -35,12 +37,9 @@ impl ResultsDatabase {
         if &magic[..read] != b"SQLite format 3\0" {
             return Err(not_ours("it is no SQLite database"));
         }
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let failed = |reason| ResultsError::Database {
-            path: path.to_owned(),
-            reason,
-        };
-        let connection = Connection::open_with_flags(path, flags).map_err(failed)?;
+        let bytes = file.metadata().map_or(0, |file| file.len());
+        let failed = |reason| failed(path, reason);
+        let connection = guard::open(path, bytes).map_err(failed)?;
         let pragma = |name: &str| -> Result<i32, ResultsError> {
             connection
                 .pragma_query_value(None, name, |row| row.get(0))
@@ -50,13 +49,26 @@ impl ResultsDatabase {
             return Err(not_ours("another program made this SQLite database"));
         }
         let found = pragma("user_version")?;
-        if found != SCHEMA_VERSION {
+        if found > SCHEMA_VERSION {
             return Err(ResultsError::Version {
                 path: path.to_owned(),
                 found,
                 known: SCHEMA_VERSION,
             });
         }
+        let damaged = |what: String| ResultsError::Damaged {
+            path: path.to_owned(),
+            what,
+        };
+        if found < 1 {
+            return Err(damaged(format!(
+                "version {found} of the tables does not exist"
+            )));
+        }
+        if let Some(odd) = guard::what_is_odd(&connection).map_err(failed)? {
+            return Err(damaged(odd));
+        }
+        migrate(&connection, found).map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
             connection,
@@ -69,7 +81,7 @@ impl ResultsDatabase {
     }
 
     /// All runs, in the order in which they were made. The totals of a run whose program was ended before
-    /// it could write them are made again from the rows.
+    /// it could write them, or of an older version that had others, are made again from the rows.
     ///
     /// # Errors
     /// Where SQLite cannot go on, or a column holds what this program does not write.
@@ -80,7 +92,7 @@ impl ResultsDatabase {
                     "SELECT id, state, started_time, finished_time, plan, schedule_seed, \
                      llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, \
                      plugin_sha256, plugin_source, totals, verdict, rows_kept, rows_not_kept, \
-                     write_error, summary FROM run ORDER BY id",
+                     write_error, summary, first_due_time FROM run ORDER BY id",
                 )?
                 .query_map([], stored_run)?
                 .collect()
@@ -90,7 +102,7 @@ impl ResultsDatabase {
             return Err(self.damaged("it has no run"));
         }
         for run in &mut runs {
-            if run.totals.is_none() && run.state == RunState::RUNNING {
+            if run.totals.is_none() {
                 rebuild(self, run)?;
             }
         }
@@ -127,10 +139,7 @@ impl ResultsDatabase {
     }
 
     pub(super) fn failed(&self, reason: rusqlite::Error) -> ResultsError {
-        ResultsError::Database {
-            path: self.path.clone(),
-            reason,
-        }
+        failed(&self.path, reason)
     }
 
     pub(super) fn damaged(&self, what: impl Into<String>) -> ResultsError {
@@ -141,23 +150,65 @@ impl ResultsDatabase {
     }
 }
 
+fn failed(path: &Path, reason: rusqlite::Error) -> ResultsError {
+    let path = path.to_owned();
+    match reason {
+        // Nobody else interrupts.
+        reason if reason.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => {
+            ResultsError::Damaged {
+                path,
+                what: "reading it takes far more work than its size can be worth".to_owned(),
+            }
+        }
+        rusqlite::Error::InvalidColumnType(_, column, found) => ResultsError::Damaged {
+            path,
+            what: format!("column `{column}` holds a value of type {found}"),
+        },
+        rusqlite::Error::FromSqlConversionFailure(_, _, reason) => ResultsError::Damaged {
+            path,
+            what: reason.to_string(),
+        },
+        reason => ResultsError::Database { path, reason },
+    }
+}
+
+/// The longest text of a run: its plan, totals and verdict are some hundred kilobytes.
+const RUN_TEXT_BYTES: usize = 64 << 20;
+
+/// A text of the row of a run.
+fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    let length = row.get_ref(column)?.as_str_or_null().ok().flatten();
+    if length.is_some_and(|text| text.len() > RUN_TEXT_BYTES) {
+        return Err(rusqlite::Error::FromSqlConversionFailure(
+            column,
+            rusqlite::types::Type::Text,
+            format!(
+                "a text of a run is longer than {} MiB",
+                RUN_TEXT_BYTES >> 20
+            )
+            .into(),
+        ));
+    }
+    row.get(column)
+}
+
 /// Unsigned numbers are kept as signed ones; nothing below zero is ever written.
 fn unsigned(number: Option<i64>) -> Option<u64> {
     number.map(|number| u64::try_from(number).unwrap_or_default())
 }
 
 fn json(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Value>> {
-    let text: Option<String> = row.get(column)?;
-    text.map(|text| {
-        serde_json::from_str(&text).map_err(|error| {
-            rusqlite::Error::FromSqlConversionFailure(
-                column,
-                rusqlite::types::Type::Text,
-                Box::new(error),
-            )
+    text(row, column)?
+        .map(|text| {
+            serde_json::from_str(&text).map_err(|error| {
+                rusqlite::Error::FromSqlConversionFailure(
+                    column,
+                    rusqlite::types::Type::Text,
+                    Box::new(error),
+                )
+            })
         })
-    })
-    .transpose()
+        .transpose()
 }
 
 fn stored_run(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
@@ -173,7 +224,8 @@ fn stored_run(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
         parser: [row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?],
         totals: json(row, 13)?,
         verdict: json(row, 14)?,
-        summary: row.get(18)?,
+        summary: text(row, 18)?,
+        first_due: row.get(19)?,
         rows: match kept {
             Some(kept) => Some(Rows {
                 kept,

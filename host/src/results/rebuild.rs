@@ -7,11 +7,12 @@ use super::error::ResultsError;
 use super::reader::ResultsDatabase;
 use crate::clock::Moment;
 use crate::exchange::{
-    ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead, ResponseLog,
+    ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use crate::plan::Arrivals;
+use crate::plan::{Arrivals, Objectives};
 use crate::report::summary;
+use crate::sink::{RunState, read_messages};
 use crate::stats::{Circumstances, Origin, RunStatistics, judge, totals_json, verdict_json};
 use rusqlite::Row;
 use std::time::Duration;
@@ -21,7 +22,13 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     let arrivals = Arrivals::of_json(&run.plan)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
-    let mut statistics = RunStatistics::new(origin);
+    let began = match run.first_due {
+        Some(at) => at,
+        None => first_intended(database, run.id)?.unwrap_or(run.started),
+    };
+    let mut statistics = RunStatistics::new(origin)
+        .starting_at(moment(began, run.started))
+        .with_objectives(Objectives::of_json(&run.plan));
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -51,9 +58,13 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
             .unwrap_or_default()
             .to_owned(),
         stop_reason: Some(
-            "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
-             that there are"
-                .to_owned(),
+            if run.state == RunState::RUNNING {
+                "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
+                 that there are"
+            } else {
+                "an older version of this program wrote the database; these totals are made of its rows"
+            }
+            .to_owned(),
         ),
         ..Circumstances::default()
     };
@@ -62,6 +73,18 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     run.verdict = Some(verdict_json(&doubts));
     run.summary = Some(summary(&statistics, &circumstances, &arrivals, &doubts));
     Ok(())
+}
+
+/// When the first request was due that has a row.
+fn first_intended(database: &ResultsDatabase, run: u32) -> Result<Option<f64>, ResultsError> {
+    database
+        .connection()
+        .query_row(
+            "SELECT min(intended_time) FROM result WHERE run = ?1",
+            [run],
+            |row| row.get(0),
+        )
+        .map_err(|reason| database.failed(reason))
 }
 
 /// The most requests that were in flight at once. SQLite sorts their beginnings and ends, on disk where they
@@ -88,12 +111,15 @@ fn peak_in_flight(database: &ResultsDatabase, run: u32) -> Result<u64, ResultsEr
     Ok(peak.unsigned_abs())
 }
 
+/// A time of day of a run that started at `started`.
+fn moment(unix: f64, started: f64) -> Moment {
+    // Whole microseconds again; a difference of two such times of day is exact to that.
+    let micros = ((unix - started) * 1e6).round().max(0.0);
+    Moment::from_nanos((micros as u64).saturating_mul(1000))
+}
+
 fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
-    let moment = |unix: f64| {
-        // Whole microseconds again; a difference of two such times of day is exact to that.
-        let micros = ((unix - started) * 1e6).round().max(0.0);
-        Moment::from_nanos(micros as u64 * 1000)
-    };
+    let moment = |unix| moment(unix, started);
     let optional = |column| -> rusqlite::Result<Option<Moment>> {
         Ok(row.get::<_, Option<f64>>(column)?.map(moment))
     };
@@ -102,12 +128,7 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
         Ok(seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()))
     };
     let arrivals: Vec<Moment> = list(row, 9)?.into_iter().map(moment).collect();
-    let messages: Vec<String> = list(row, 10)?;
-    let mut response = ResponseLog::default();
-    for (arrival, data) in arrivals.iter().zip(&messages) {
-        // What came from a log fits into one.
-        let _ = response.push(data.as_bytes(), *arrival);
-    }
+    let mut response = read_messages(10, row.get_ref(10)?, &arrivals)?;
     if row.get(18)? {
         response.set_streamed();
     }
@@ -211,11 +232,21 @@ mod tests {
     fn a_run_without_totals_gets_them_from_its_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
-        let record = tests_support::record();
+        let objectives = Objectives {
+            ttft: Some(Duration::from_millis(25)),
+            latency: Some(Duration::from_millis(80)),
+            ..Objectives::default()
+        };
+        let mut record = tests_support::record();
+        record.plan["objectives"] = objectives.to_json();
         let database = Database::create(&path, &record).unwrap();
-        let mut expected = RunStatistics::new(Origin::Sent);
+        // Long after the start of the program's work: a parser was compiled, connections were opened.
+        database.begin(crate::stats::samples::moment(4_000));
+        let mut expected = RunStatistics::new(Origin::Sent)
+            .starting_at(crate::stats::samples::moment(4_000))
+            .with_objectives(Some(objectives));
         for number in 0..50 {
-            let from = number * 10;
+            let from = 4_000 + number * 10;
             let outcome = Sample::at(from)
                 .number(number)
                 .sent(from + 1)
@@ -257,6 +288,7 @@ mod tests {
             "failures",
             "parser_metrics",
             "timeline",
+            "goodput",
         ] {
             assert_eq!(totals[part], expected[part], "{part}");
         }

@@ -117,12 +117,21 @@ pub struct SinkSummary {
     pub log_left: Option<String>,
 }
 
-/// An outcome on its way to the database.
+/// What is on its way to the database.
 #[derive(Debug)]
-pub(super) struct Row {
-    pub(super) outcome: Outcome,
-    /// Whether it is of the warm-up.
-    pub(super) warmup: bool,
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are rows, and a box for each would cost an allocation"
+)]
+pub(super) enum Entry {
+    /// Requests begin to be issued, at this Unix time.
+    Begin(f64),
+    /// One ended.
+    Row {
+        outcome: Outcome,
+        /// Whether it is of the warm-up.
+        warmup: bool,
+    },
 }
 
 /// The open database of a run.
@@ -132,7 +141,7 @@ pub(super) struct Row {
 pub struct Database {
     path: PathBuf,
     run: u32,
-    queue: Option<flume::Sender<Row>>,
+    queue: Option<flume::Sender<Entry>>,
     writer: Option<JoinHandle<Written>>,
     trouble: Arc<OnceLock<String>>,
     unix: UnixTime,
@@ -203,7 +212,16 @@ impl Database {
     pub fn send(&self, outcome: Outcome, warmup: bool) {
         if let Some(queue) = &self.queue {
             // Fails only when the writer is gone, which `finish` reports.
-            let _ = queue.send(Row { outcome, warmup });
+            let _ = queue.send(Entry::Row { outcome, warmup });
+        }
+    }
+
+    /// Notes that requests begin to be issued. It is written at once, for a program that is killed: the parts of
+    /// the timeline are counted from here.
+    pub fn begin(&self, at: Moment) {
+        if let Some(queue) = &self.queue {
+            // Fails only when the writer is gone, which `finish` reports.
+            let _ = queue.send(Entry::Begin(self.unix.seconds(at)));
         }
     }
 

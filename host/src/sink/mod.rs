@@ -5,6 +5,7 @@
 
 mod database;
 mod error;
+mod messages;
 mod rows;
 mod schema;
 mod text;
@@ -17,5 +18,6 @@ pub(crate) mod tests_support;
 
 pub use database::{Database, FinishedRun, RunRecord, RunState, SinkSummary};
 pub use error::SinkError;
+pub use messages::read_messages;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
 pub use text::unix_seconds;

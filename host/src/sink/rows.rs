@@ -1,9 +1,9 @@
 //! One outcome as one row of the table `result`.
 
-use super::text::{UnixTime, write_messages, write_times};
+use super::messages::Messages;
+use super::text::{UnixTime, write_times};
 use crate::exchange::{Outcome, TokenCount};
 use crate::stats::{Measurement, Origin};
-use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Statement, params};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ pub(super) struct RowWriter {
     run: u32,
     chunk_times: String,
     output_times: String,
-    messages: Vec<u8>,
+    messages: Messages,
 }
 
 impl RowWriter {
@@ -27,8 +27,13 @@ impl RowWriter {
             run,
             chunk_times: String::new(),
             output_times: String::new(),
-            messages: Vec::new(),
+            messages: Messages::default(),
         }
+    }
+
+    /// The id of the run.
+    pub(super) fn run(&self) -> u32 {
+        self.run
     }
 
     /// Writes the row of `outcome` with the prepared [`super::schema::INSERT_RESULT`].
@@ -52,7 +57,10 @@ impl RowWriter {
             write_times(&mut self.output_times, self.unix, moments);
             self.output_times.as_str()
         });
-        write_messages(&mut self.messages, response);
+        let messages = self
+            .messages
+            .of(response)
+            .map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
         let metrics = outcome
             .reading
             .as_ref()
@@ -65,7 +73,7 @@ impl RowWriter {
             seconds(exchange.sent.unwrap_or(exchange.intended)),
             self.chunk_times,
             outcome.succeeded(),
-            ToSqlOutput::Borrowed(ValueRef::Text(&self.messages)),
+            messages,
             seconds(exchange.end),
             measured.latency.as_secs_f64(),
             measured.first_package.map(as_seconds),

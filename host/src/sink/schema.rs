@@ -6,7 +6,7 @@
 pub const APPLICATION_ID: i32 = 0x6C6C_6D75;
 
 /// The version of the tables (`PRAGMA user_version`).
-pub const SCHEMA_VERSION: i32 = 2;
+pub const SCHEMA_VERSION: i32 = 3;
 
 /// Both tables.
 pub(super) const TABLES: &str = "
@@ -15,7 +15,8 @@ CREATE TABLE result (
     start_time REAL NOT NULL,           -- sent; for a request that was never sent: intended
     chunk_times TEXT NOT NULL,          -- JSON: the arrival of each event of the response
     success INTEGER NOT NULL,           -- 1 or 0
-    response_messages TEXT NOT NULL,    -- JSON: the data of each event as a string, invalid UTF-8 replaced
+    response_messages TEXT NOT NULL,    -- JSON: the data of each event as a string, invalid UTF-8 replaced;
+                                        -- a BLOB is such a text as a Zstandard frame
     completed_time REAL NOT NULL,       -- end of the response, or of the attempt
     latency REAL NOT NULL,              -- end - origin (run.totals tells the origin: intended or sent)
     first_chunk_latency REAL,           -- first event - origin
@@ -65,7 +66,8 @@ CREATE TABLE run (
     summary TEXT,                       -- the summary as it was printed
     rows_kept INTEGER,                  -- rows of result
     rows_not_kept INTEGER,              -- outcomes for which there is no row
-    write_error TEXT                    -- the first reason for that
+    write_error TEXT,                   -- the first reason for that
+    first_due_time REAL                 -- when requests began to be issued: the timeline begins here
 );
 ";
 
@@ -79,6 +81,9 @@ pub(super) const INSERT_RUN: &str = "INSERT INTO run (id, started_time, state, p
     llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, plugin_sha256, \
     plugin_source, transport, stamps) \
     VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
+
+/// Notes in the row of `run` that requests begin to be issued.
+pub(super) const BEGIN_RUN: &str = "UPDATE run SET first_due_time = ?1 WHERE id = ?2";
 
 /// Completes the row of `run`.
 pub(super) const FINISH_RUN: &str = "UPDATE run SET finished_time = ?1, state = ?2, totals = ?3, \

@@ -2,7 +2,6 @@
 //! 1,000 chunks has up to 2,000 numbers, and a tree of JSON values would be most of the writer's work.
 
 use crate::clock::{Clock, Moment};
-use crate::exchange::ResponseLog;
 use std::fmt::Write;
 
 /// Turns moments into Unix time with whole microseconds.
@@ -59,24 +58,6 @@ pub(super) fn write_times(
     list.push(']');
 }
 
-/// Replaces `list` by a JSON list of the data of all events, as strings: valid UTF-8.
-pub(super) fn write_messages(list: &mut Vec<u8>, response: &ResponseLog) {
-    list.clear();
-    list.push(b'[');
-    for (index, data) in response.iter().enumerate() {
-        if index > 0 {
-            list.push(b',');
-        }
-        // Writing to memory does not fail, and a string is always JSON.
-        let _ = match std::str::from_utf8(data) {
-            // Nearly always, and found out far faster than what would have to be replaced.
-            Ok(text) => serde_json::to_writer(&mut *list, text),
-            Err(_) => serde_json::to_writer(&mut *list, &String::from_utf8_lossy(data)),
-        };
-    }
-    list.push(b']');
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -96,17 +77,5 @@ mod tests {
         assert_eq!(unix.seconds(moments[3]), 1_714_274_557.000042);
         write_times(&mut list, unix, std::iter::empty());
         assert_eq!(list, "[]");
-    }
-
-    #[test]
-    fn messages_are_strings_whatever_their_bytes() {
-        let mut response = ResponseLog::default();
-        for data in [b"{\"a\":\"\\n\"}".as_slice(), b"", b"\xff\x00x"] {
-            assert!(response.push(data, Moment::default()));
-        }
-        let mut list = b"old".to_vec();
-        write_messages(&mut list, &response);
-        let read: Vec<String> = serde_json::from_slice(&list).unwrap();
-        assert_eq!(read, [r#"{"a":"\n"}"#, "", "\u{fffd}\0x"]);
     }
 }

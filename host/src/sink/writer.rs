@@ -1,10 +1,11 @@
 //! The thread that writes: it takes outcomes from the queue and commits them in batches.
 
-use super::database::Row;
+use super::database::Entry;
 use super::rows::RowWriter;
 use super::schema;
+use crate::exchange::Outcome;
 use flume::{Receiver, RecvTimeoutError};
-use rusqlite::{Connection, ErrorCode, Statement};
+use rusqlite::{Connection, ErrorCode, Statement, params};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -56,21 +57,24 @@ impl Writer {
     }
 
     /// Writes until the queue has no sender left.
-    pub(super) fn run(&mut self, queue: &Receiver<Row>) {
+    pub(super) fn run(&mut self, queue: &Receiver<Entry>) {
         if let Err(error) = self.write_all(queue) {
             note(&self.trouble, &error);
         }
         // After an error: nobody must wait for a disk that takes nothing.
-        self.not_kept += queue.iter().count() as u64;
+        self.not_kept += queue
+            .iter()
+            .filter(|entry| matches!(entry, Entry::Row { .. }))
+            .count() as u64;
     }
 
-    fn write_all(&mut self, queue: &Receiver<Row>) -> rusqlite::Result<()> {
+    fn write_all(&mut self, queue: &Receiver<Entry>) -> rusqlite::Result<()> {
         let mut statement = self.connection.prepare(schema::INSERT_RESULT)?;
         while let Ok(first) = queue.recv() {
             let mut batch = Batch::default();
             let result = batch.write(
-                &self.connection,
                 &mut Target {
+                    connection: &self.connection,
                     statement: &mut statement,
                     rows: &mut self.rows,
                     trouble: &self.trouble,
@@ -94,16 +98,24 @@ fn note(trouble: &OnceLock<String>, error: &rusqlite::Error) {
 
 /// Where rows go.
 struct Target<'a, 'c> {
+    connection: &'c Connection,
     statement: &'a mut Statement<'c>,
     rows: &'a mut RowWriter,
     trouble: &'a OnceLock<String>,
 }
 
 impl Target<'_, '_> {
+    /// Writes the beginning of the run.
+    fn begin(&self, at: f64) -> rusqlite::Result<()> {
+        self.connection
+            .execute(schema::BEGIN_RUN, params![at, self.rows.run()])
+            .map(drop)
+    }
+
     /// Inserts a row. Gives back whether it is in; an error that is of this row alone is noted, and the
     /// next row may do better.
-    fn insert(&mut self, row: &Row) -> rusqlite::Result<bool> {
-        match self.rows.insert(self.statement, &row.outcome, row.warmup) {
+    fn insert(&mut self, outcome: &Outcome, warmup: bool) -> rusqlite::Result<bool> {
+        match self.rows.insert(self.statement, outcome, warmup) {
             Ok(()) => Ok(true),
             Err(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation) => {
@@ -130,12 +142,11 @@ struct Batch {
 impl Batch {
     fn write(
         &mut self,
-        connection: &Connection,
         target: &mut Target<'_, '_>,
-        queue: &Receiver<Row>,
-        first: &Row,
+        queue: &Receiver<Entry>,
+        first: &Entry,
     ) -> rusqlite::Result<()> {
-        self.taken = 1;
+        let connection = target.connection;
         connection.execute_batch("BEGIN IMMEDIATE")?;
         let inserted = self.insert(target, queue, first);
         // Most errors undo only the row that met them, and the rows before it are worth a try. Where
@@ -153,20 +164,28 @@ impl Batch {
     fn insert(
         &mut self,
         target: &mut Target<'_, '_>,
-        queue: &Receiver<Row>,
-        first: &Row,
+        queue: &Receiver<Entry>,
+        first: &Entry,
     ) -> rusqlite::Result<()> {
         let deadline = Instant::now() + BATCH_TIME;
-        self.inserted += u64::from(target.insert(first)?);
+        self.add(target, first)?;
         while self.taken < BATCH_ROWS {
             match queue.recv_deadline(deadline) {
-                Ok(row) => {
-                    self.taken += 1;
-                    self.inserted += u64::from(target.insert(&row)?);
-                }
+                Ok(entry) => self.add(target, &entry)?,
                 Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
             }
         }
         Ok(())
+    }
+
+    fn add(&mut self, target: &mut Target<'_, '_>, entry: &Entry) -> rusqlite::Result<()> {
+        match entry {
+            Entry::Begin(at) => target.begin(*at),
+            Entry::Row { outcome, warmup } => {
+                self.taken += 1;
+                self.inserted += u64::from(target.insert(outcome, *warmup)?);
+                Ok(())
+            }
+        }
     }
 }

@@ -24,6 +24,8 @@ fn a_killed_run_has_a_report() {
             "1000000",
             "--parallel",
             "4",
+            "--goodput",
+            "latency:30s",
         ])
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -54,8 +56,32 @@ fn a_killed_run_has_a_report() {
     let rows = bench.value("SELECT count(*) FROM result");
     assert_eq!(found["totals"]["requests"]["completed"], rows);
     assert_eq!(found["verdict"]["trusted"], false);
+    let goodput = &found["totals"]["goodput"];
+    assert_eq!(goodput["requests_that_met_all"], rows, "{goodput}");
+    // Its timeline begins with the first request, however long the program took to get there.
+    let begun = bench.value("SELECT first_due_time >= started_time FROM run");
+    assert_eq!(begun, 1);
+    let first = &found["totals"]["timeline"]["requests_sent"][0];
+    assert!(first.as_u64() > Some(0), "{first}");
     let text = typed(&bench, &["report", "run.db"]);
     assert!(text.stdout.contains("made of the rows"), "{}", text.stdout);
+}
+
+#[test]
+fn a_database_is_hardly_larger_than_what_was_received() {
+    let (bench, mock) = (
+        Bench::new(),
+        Mock::start(&["--ttft", "1ms", "--itl", "0ms", "--tokens", "60"]),
+    );
+    good(&bench, &mock, &["--prompt", "x", "-n", "200"]);
+    let size = std::fs::metadata(bench.path("run.db"))
+        .expect("a database")
+        .len();
+    let received = &bench.value("SELECT totals FROM run");
+    let totals: Value = serde_json::from_str(received.as_str().expect("totals")).expect("JSON");
+    let received = totals["bytes_received"].as_u64().expect("a number");
+    // Totals and the tables themselves have their size too.
+    assert!(size * 10 < received * 12, "{size} bytes for {received}");
 }
 
 #[test]

@@ -149,12 +149,12 @@ pub enum UsageError {
         reason: String,
     },
     /// The folder of the database cannot be made.
-    #[error("the folder of {} cannot be made ({source}): give another --name", path.display())]
+    #[error("the folder of {} cannot be made ({reason}): give another --name", path.display())]
     Folder {
         /// The database.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        reason: std::io::Error,
     },
     /// The database is there already.
     #[error(
