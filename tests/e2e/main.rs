@@ -20,6 +20,8 @@ mod measures;
 mod metrics;
 mod misbehaving;
 mod odd_forms;
+#[cfg(unix)]
+mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;

@@ -2,7 +2,7 @@
 //! second ends the program at once.
 
 use llmuses_observe::terminal;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -37,12 +37,29 @@ pub fn outlive_full_files() {
     }
 }
 
+/// Whether this program was started to outlive its terminal, as `nohup` does.
+fn ignores_hang_up() -> bool {
+    // SAFETY: all bytes of the structure may be zero; the call writes it and takes nothing else of ours.
+    unsafe {
+        let mut known: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(SIGHUP, std::ptr::null(), &raw mut known) == 0
+            && known.sa_sigaction == libc::SIG_IGN
+    }
+}
+
 fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    if !ignores_hang_up() {
+        signals.add_signal(SIGHUP)?;
+    }
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
-            for _ in signals.forever() {
+            for signal in signals.forever() {
+                // The kernel and the shell may both tell of the same terminal that was closed.
+                if signal == SIGHUP && interrupted.load(Ordering::Relaxed) {
+                    continue;
+                }
                 if interrupted.swap(true, Ordering::Relaxed) {
                     terminal::leave("ended at once; what was stored so far is kept");
                     std::process::exit(EXIT_CODE_INTERRUPTED);

@@ -2,15 +2,18 @@
 
 use clap::Parser;
 use llmuses::cli::{Cli, Outcome, exit_code};
+use llmuses_observe::terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     llmuses::interrupt::outlive_full_files();
     match Cli::parse().execute() {
+        // What was to be printed is not there in full.
+        Ok(Outcome::Done) if terminal::print_failure() => ExitCode::FAILURE,
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            terminal::say(format!("error: {error:#}"));
             ExitCode::from(exit_code(&error))
         }
     }

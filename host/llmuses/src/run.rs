@@ -19,15 +19,13 @@ use llmuses_core::clock::Clock;
 use llmuses_core::plan::{Plan, Save};
 use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
-use llmuses_observe::terminal::{self, View};
+use llmuses_observe::terminal::View;
+use llmuses_observe::terminal;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::html::report_page;
-use llmuses_render::report;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets};
-use llmuses_stats::{
-    Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json,
-};
+use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, report};
+use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
 use llmuses_store::results::{StoredRun, document};
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;
@@ -95,13 +93,14 @@ impl RunError {
     /// Whether what was typed is at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) | Self::Output(_) => true,
+            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
+            Self::Output(error) => error.is_usage(),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
-            Self::Sink(error) => matches!(
-                error,
-                SinkError::Exists { .. } | SinkError::NoFolder { .. } | SinkError::Create { .. }
-            ),
+            Self::Sink(SinkError::Create { reason, .. }) => is_of_the_name(reason),
+            Self::Sink(error) => {
+                matches!(error, SinkError::Exists { .. } | SinkError::NoFolder { .. })
+            }
             _ => false,
         }
     }
@@ -226,20 +225,21 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     if plans.len() > 1 {
         tell_sweep(plans, &results);
     }
-    let write = || {
-        if let Some(csv) = onlookers.csv {
-            csv.finish()?;
-        }
-        let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
-        if let Some(json) = json {
-            json.write(&format!("{:#}\n", document(&runs)))?;
-        }
-        if let Some(html) = html {
-            html.write(&report_page(&runs))?;
-        }
-        Ok(())
+    let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
+    // All are written, whatever became of the others.
+    let written = [
+        onlookers.csv.map(|csv| csv.finish().map(drop)),
+        json.map(|json| json.write(&format!("{:#}\n", document(&runs)))),
+        html.map(|html| html.write(&report_page(&runs))),
+    ];
+    let mut failed = written.into_iter().flatten().filter_map(Result::err);
+    let written = match failed.next() {
+        Some(error) => Err(RunError::Results(error)),
+        None => Ok(()),
     };
-    let written = write().map_err(RunError::Results);
+    for further in failed {
+        terminal::say(format!("error: {further}"));
+    }
     if let Some(result) = results.last() {
         end_logging(last_logging, result);
     }
@@ -285,9 +285,9 @@ fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
         summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
     }
     if first.summary_to_stderr {
-        eprint!("{summary}");
+        terminal::say(summary);
     } else {
-        print!("{summary}");
+        terminal::print(summary);
     }
 }
 
@@ -395,12 +395,12 @@ fn finish(
     let stored = database.map(|database| database.finish(&finished));
     if !plan.quiet {
         if plan.summary_to_stderr {
-            eprint!("{}", finished.summary);
+            terminal::say(&finished.summary);
         } else {
-            print!("{}", finished.summary);
+            terminal::print(&finished.summary);
         }
         if let Some(line) = report::nothing_succeeded(&doubts) {
-            eprintln!("{line}");
+            terminal::say(line);
         }
     }
     let stored = stored.transpose()?;
@@ -409,7 +409,7 @@ fn finish(
         && !plan.quiet
         && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
     {
-        eprint!("{}", report::closing(stored));
+        terminal::say(report::closing(stored));
     }
     Ok(RunResult {
         record: StoredRun::of(&record, &finished, stored.as_ref()),

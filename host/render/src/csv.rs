@@ -4,6 +4,7 @@
 use crate::error::OutputError;
 use crate::file::NewFile;
 use llmuses_store::results::CsvRow;
+use super::file::unless_closed;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -33,9 +34,7 @@ impl CsvFile {
             .name("csv-writer".to_owned())
             .spawn(move || match file.into_file() {
                 Some((path, file)) => write_file(flag, path, file, &rows),
-                None => {
-                    write_rows(std::io::stdout().lock(), &rows).map_err(OutputError::StandardOutput)
-                }
+                None => unless_closed(write_rows(std::io::stdout().lock(), &rows), 0),
             })?;
         Ok(Self {
             path,

@@ -1,5 +1,6 @@
 //! What can go wrong with files that are written.
 
+use crate::file::is_of_the_name;
 use std::path::PathBuf;
 
 /// Results cannot be written.
@@ -39,9 +40,10 @@ pub enum OutputError {
 impl OutputError {
     /// Whether the arguments are at fault: a file that cannot be made, or is in the way.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
-            Self::Exists { .. } | Self::TwoOnStandardOutput | Self::Write { .. }
-        )
+        match self {
+            Self::Exists { .. } | Self::TwoOnStandardOutput => true,
+            Self::Write { reason, .. } => is_of_the_name(reason),
+            Self::StandardOutput(_) => false,
+        }
     }
 }

@@ -154,10 +154,11 @@ impl NewFile {
     /// Where it cannot be written; part of it may be in the file then.
     pub fn write(self, content: &str) -> Result<(), OutputError> {
         match self.place {
-            None => std::io::stdout()
-                .lock()
-                .write_all(content.as_bytes())
-                .map_err(OutputError::StandardOutput),
+            None => {
+                let mut out = std::io::stdout().lock();
+                let written = out.write_all(content.as_bytes()).and_then(|()| out.flush());
+                unless_closed(written, ())
+            }
             Some((path, mut file)) => {
                 file.write_all(content.as_bytes())
                     .map_err(|reason| OutputError::Write {
@@ -185,6 +186,27 @@ impl NewFile {
             // It is empty; one that cannot be removed does no harm.
             let _ = std::fs::remove_file(path);
         }
+    }
+}
+
+/// Whether an error of the system is about the place that the user named, rather than about a disk that is
+/// full or broken.
+pub fn is_of_the_name(error: &std::io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::Interrupted
+            | ErrorKind::OutOfMemory
+    ) && error.raw_os_error() != Some(libc::EIO)
+}
+
+/// A reader of standard output that closed its end had what it wanted.
+pub(super) fn unless_closed<T>(written: std::io::Result<T>, closed: T) -> Result<T, OutputError> {
+    match written {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(closed),
+        written => written.map_err(OutputError::StandardOutput),
     }
 }
 

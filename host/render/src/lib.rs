@@ -9,4 +9,4 @@ pub mod report;
 
 pub use csv::CsvFile;
 pub use error::OutputError;
-pub use file::{NewFile, NewFiles, Target, Targets};
+pub use file::{NewFile, NewFiles, Target, Targets, is_of_the_name};

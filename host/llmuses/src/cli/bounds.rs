@@ -6,16 +6,16 @@ use llmuses_core::bounds::{Bounds, Sandbox};
 use std::time::Duration;
 
 /// Bounds as they are typed.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Parser bounds")]
 pub(super) struct BoundsArguments {
     /// Memory of one instance of the parser, in MiB.
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = mebibytes())]
     plugin_memory_mib: u32,
 
-    /// Seconds that one call into the parser may take; time in the host's functions does not count, but
+    /// Time that one call into the parser may take; time in the host's functions does not count, but
     /// after 12 times as long a call is ended in any case.
-    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    #[arg(long, value_name = "TIME", default_value = "5", value_parser = seconds)]
     plugin_call_timeout: Duration,
 
     /// Data that one call may move from the parser to the host, in MiB.
@@ -34,8 +34,8 @@ pub(super) struct BoundsArguments {
     #[arg(long, value_name = "MIB", default_value_t = 128, value_parser = mebibytes())]
     plugin_file_mib: u32,
 
-    /// Seconds that compiling an unknown parser may take.
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    /// Time that compiling an unknown parser may take.
+    #[arg(long, value_name = "TIME", default_value = "60", value_parser = seconds)]
     plugin_compile_timeout: Duration,
 
     /// Memory that compiling an unknown parser may take, in MiB.

@@ -8,6 +8,7 @@ use super::server_process::ServerProcess;
 use super::values::{duration, rate};
 use crate::calibration::{self, Comparison, Level};
 use crate::run::run;
+use llmuses_observe::terminal;
 use clap::Args;
 use llmuses_core::plan::{Arrivals, Plan, PromptSource, Save};
 use llmuses_transport::capacity;
@@ -95,7 +96,7 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
         let mut runs = Vec::new();
         for number in 1..=arguments.runs {
             let level = calibration::describe(&arrivals);
-            eprintln!("{level}: run {number} of {}", arguments.runs);
+            terminal::say(format!("{level}: run {number} of {}", arguments.runs));
             match measure(arguments, arrivals)? {
                 Some(comparison) => runs.push(comparison),
                 None => return Ok(Outcome::Failed),
@@ -104,9 +105,9 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
         measured.push(Level { arrivals, runs });
     }
     if arguments.json {
-        println!("{}", calibration::to_json(&measured));
+        terminal::print(format!("{}\n", calibration::to_json(&measured)));
     } else {
-        print!("{}", calibration::table(&measured));
+        terminal::print(calibration::table(&measured));
     }
     Ok(Outcome::Done)
 }

@@ -2,6 +2,7 @@
 
 use super::Outcome;
 use super::values::percent;
+use llmuses_observe::terminal;
 use clap::Args;
 use llmuses_render::compare::{Bound, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
@@ -54,7 +55,7 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
     if !targets.take_stdout() {
-        print!("{}", table(&comparisons, &alone));
+        terminal::print(table(&comparisons, &alone));
     }
     if let Some(file) = files.json {
         file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
@@ -75,7 +76,7 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         broken.push("there is nothing to judge: no load is on both sides".to_owned());
     }
     for reason in &broken {
-        eprintln!("fails: {reason}");
+        terminal::say(format!("fails: {reason}"));
     }
     Ok(if broken.is_empty() {
         Outcome::Done

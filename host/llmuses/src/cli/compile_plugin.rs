@@ -20,7 +20,7 @@ pub(super) struct CompilePluginArguments {
 /// Runs `llmuses compile-plugin`.
 pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outcome> {
     if let Err(reason) = compile_as_child(arguments.memory_bytes, arguments.seconds) {
-        eprintln!("{reason}");
+        llmuses_observe::terminal::say(reason);
         std::process::exit(REFUSED_EXIT_CODE.into());
     }
     Ok(Outcome::Done)

@@ -59,11 +59,11 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
     let dataset = folder.path().join("open_qa.jsonl");
     std::fs::write(&dataset, SAMPLE).map_err(DemoError::Sample)?;
     let server = ServerProcess::start(&SERVER)?;
-    eprintln!(
+    terminal::say(format!(
         "A server of known timing listens at {}; {REQUESTS} questions of the sample data set go to it, \
          {PARALLEL} at a time.",
         server.address()
-    );
+    ));
     let mut plan = Plan::new("mock".to_owned(), server.at("/v1/chat/completions"));
     plan.parser = ParserChoice::Builtin("openai_openqa_qwen");
     plan.prompts = PromptSource::Dataset(dataset);
@@ -80,7 +80,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
     plan.live_view = terminal::live_view();
     let result = run(plan)?;
     let truth = server.truth()?;
-    print!("{}", comparison(&truth, &result.statistics));
+    terminal::print(comparison(&truth, &result.statistics));
     Ok(if result.is_good() {
         Outcome::Done
     } else {

@@ -4,7 +4,7 @@ use super::Outcome;
 use super::values::{duration, share};
 use clap::{Args, ValueEnum};
 use llmuses_mock::{MockConfig, UsageMode};
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -113,9 +113,7 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
     llmuses_transport::capacity::raise_open_file_limit()?;
     let scheme = if arguments.tls { "https" } else { "http" };
     llmuses_mock::serve(config, |address| {
-        println!("listening on {scheme}://{address}");
-        // Whoever started the server waits for this line. One that went away does not want it.
-        let _ = std::io::stdout().flush();
+        llmuses_observe::terminal::print(format!("listening on {scheme}://{address}\n"));
     })?;
     Ok(Outcome::Done)
 }

@@ -4,29 +4,32 @@ mod planning;
 mod usage;
 mod wandb;
 
-pub(super) use planning::{database, parser};
+pub(super) use planning::{database, parameters, parser};
 pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::values::{
-    Pair, Secret, count, count_of_slots, listen_address, objectives, pair, rate, seconds, secret,
-    warmup,
+    Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
 };
-use crate::run::{RunResult, run_all};
+use crate::run::{RunError, RunResult, run_all};
+use llmuses_core::plan::{Plan, Save};
+use llmuses_core::words::counted;
+use llmuses_observe::terminal;
+use llmuses_render::compare::Bound;
+use llmuses_store::sink::SinkError;
 use clap::{Args, ValueEnum};
 use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
 use llmuses_plugin_host::builtin_names;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Arguments of `llmuses perf`.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
     next_line_help = false,
     after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-                  where --require-valid asks for that; 2 what was typed cannot be done."
+                  where --require-valid asks for that, or a --fail-if holds; 2 what was typed cannot be done."
 )]
 pub(super) struct PerfArguments {
     /// Name of the model to ask for.
@@ -43,8 +46,17 @@ pub(super) struct PerfArguments {
     url: String,
 
     /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'.
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = pair, help_heading = "Endpoint")]
-    headers: Vec<Pair>,
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
+    headers: Vec<Secret>,
+
+    /// Extra HTTP header for every request, as curl takes it: 'NAME: VALUE'. May be given several times.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = secret, help_heading = "Endpoint")]
+    header: Vec<Secret>,
+
+    /// Environment variable that holds the API key, such as OPENAI_API_KEY: sent as
+    /// `Authorization: Bearer KEY`, and never on the command line.
+    #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
+    api_key_env: Option<String>,
 
     /// Extra members of every request body, such as max_tokens=100 temperature=0.7. Values: bool_true,
     /// bool_false, numbers, any JSON value, else a string; null removes a default of the parser.
@@ -99,7 +111,9 @@ pub(super) struct PerfArguments {
     #[arg(
         short = 'n',
         long = "number",
+        visible_alias = "num-prompts",
         value_name = "N",
+        allow_negative_numbers = true,
         value_parser = count,
         help_heading = "Load"
     )]
@@ -109,7 +123,9 @@ pub(super) struct PerfArguments {
     /// [default: 1]
     #[arg(
         long,
+        visible_aliases = ["concurrency", "max-concurrency"],
         value_name = "N[,N...]",
+        allow_negative_numbers = true,
         value_parser = count_of_slots,
         value_delimiter = ',',
         conflicts_with = "rate",
@@ -121,6 +137,7 @@ pub(super) struct PerfArguments {
     /// once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
+        visible_alias = "request-rate",
         value_name = "R[,R...]",
         allow_negative_numbers = true,
         value_parser = rate,
@@ -129,14 +146,15 @@ pub(super) struct PerfArguments {
     )]
     rate: Vec<f64>,
 
-    /// Seconds during which requests are issued; without -n, a data set is used again and again.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Load")]
+    /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
+    /// set is used again and again.
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
     duration: Option<Duration>,
 
-    /// Seconds that requests in flight have after --duration; what is not over then is cancelled.
+    /// Time that requests in flight have after --duration; what is not over then is cancelled.
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
         requires = "duration",
@@ -175,28 +193,28 @@ pub(super) struct PerfArguments {
     )]
     client_threads: Option<u16>,
 
-    /// Seconds to wait for a connection: name, TCP and TLS together.
+    /// Time to wait for a connection: name, TCP and TLS together.
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
         help_heading = "Time-outs"
     )]
     connect_timeout: Duration,
 
-    /// Seconds that the server may be silent, before its answer and within it.
+    /// Time that the server may be silent, before its answer and within it.
     #[arg(
         long,
-        value_name = "SECONDS",
+        value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
         help_heading = "Time-outs"
     )]
     read_timeout: Duration,
 
-    /// Seconds that a request may take as a whole [default: no limit]
-    #[arg(long, value_name = "SECONDS", value_parser = seconds, help_heading = "Time-outs")]
+    /// Time that a request may take as a whole [default: no limit]
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Time-outs")]
     total_timeout: Option<Duration>,
 
     /// Name of the run; results go to NAME.db [default: {model}_{time}]
@@ -228,6 +246,11 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Results")]
     require_valid: bool,
 
+    /// End with code 1 where a figure of any load passes this, such as ttft_p99>200ms, failed_share>1% or
+    /// qps<50. May be given several times; the figures are those of `llmuses compare`.
+    #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound), help_heading = "Results")]
+    fail_if: Vec<Bound>,
+
     /// A progress line on standard error after this many requests.
     #[arg(
         long,
@@ -244,8 +267,8 @@ pub(super) struct PerfArguments {
 
     /// Serve live figures for Prometheus at http://ADDR/metrics, such as 127.0.0.1:9464; port 0 is a free
     /// one.
-    #[arg(long, value_name = "ADDR", value_parser = listen_address, help_heading = "Results")]
-    metrics_listen: Option<SocketAddr>,
+    #[arg(long, value_name = "ADDR", help_heading = "Results")]
+    metrics_listen: Option<String>,
     /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
     #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
     wandb_api_key: Option<Secret>,
@@ -317,12 +340,56 @@ fn parser_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
-    let (plans, outputs) = arguments.into_plans()?;
-    let results = run_all(&plans, &outputs)?;
+    let (plans, results) = loop {
+        let (plans, outputs) = arguments.clone().into_plans()?;
+        make_folder(&plans[0])?;
+        match run_all(&plans, &outputs) {
+            // Another run took this name first, before anything was sent. The next name is free.
+            Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
+            results => break (plans, results?),
+        }
+    };
+    let mut reasons = Vec::new();
+    for result in &results {
+        let load = match results.len() {
+            1 => String::new(),
+            _ => format!(" (load {})", result.record.id),
+        };
+        if arguments.require_valid && !result.doubts.is_empty() {
+            let doubts = counted(result.doubts.len() as u64, "doubt");
+            reasons.push(format!(
+                "--require-valid: {doubts} about these numbers{load}, as the verdict of the summary says"
+            ));
+        }
+        let totals = result.record.totals.as_ref();
+        let broken = arguments
+            .fail_if
+            .iter()
+            .filter_map(|bound| bound.broken_by_run(totals));
+        reasons.extend(broken.map(|reason| format!("--fail-if {reason}{load}")));
+    }
+    for reason in &reasons {
+        terminal::say(format!("fails: {reason}"));
+    }
     let complete = results.len() == plans.len();
-    Ok(if complete && results.iter().all(RunResult::is_good) {
-        Outcome::Done
-    } else {
-        Outcome::Failed
-    })
+    Ok(
+        if complete && reasons.is_empty() && results.iter().all(RunResult::is_good) {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        },
+    )
+}
+
+/// Makes the folder that the name of the run asks for.
+fn make_folder(plan: &Plan) -> Result<(), UsageError> {
+    match plan.database.parent() {
+        Some(folder) if plan.save != Save::Nothing && !folder.as_os_str().is_empty() => {
+            std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {
+                path: plan.database.clone(),
+                reason,
+            })
+        }
+        _ => Ok(()),
+    }
 }

@@ -9,6 +9,7 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::perf::parser;
 use crate::run::load_parser;
+use llmuses_observe::terminal::print;
 use clap::{Args, Subcommand};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::plan::ParserChoice;
@@ -47,10 +48,10 @@ struct InspectArguments {
 /// Runs `llmuses plugin`.
 pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
     match arguments.command {
-        PluginCommand::List => print!("{}", list()?),
+        PluginCommand::List => print(list()?),
         PluginCommand::Inspect(arguments) => {
             let parser = load(&arguments.parser, &arguments.bounds.into_bounds())?;
-            print!("{}", inspection(parser.info()));
+            print(inspection(parser.info()));
         }
         PluginCommand::Check(arguments) => return check::execute(*arguments),
         PluginCommand::New(arguments) => new::execute(&arguments).map(drop)?,

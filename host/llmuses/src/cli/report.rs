@@ -1,6 +1,7 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
+use llmuses_observe::terminal::print;
 use anyhow::Context;
 use clap::Args;
 use llmuses_render::html::report_page;
@@ -42,11 +43,11 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     if targets.is_empty() {
         for run in &runs {
             if runs.len() > 1 {
-                println!("Run {} of {}:", run.id, runs.len());
+                print(format!("Run {} of {}:\n", run.id, runs.len()));
             }
             match stored_summary(run) {
-                Some(summary) => print!("{summary}"),
-                None => println!("There is no summary: the run is {}.", run.state),
+                Some(summary) => print(summary),
+                None => print(format!("There is no summary: the run is {}.\n", run.state)),
             }
         }
     }

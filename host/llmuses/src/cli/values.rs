@@ -37,6 +37,52 @@ pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
     Ok(Secret(text.to_owned()))
 }
 
+/// Reads a header as `NAME=VALUE` or, as curl takes it, `NAME: VALUE`. Errors hold nothing of the text: it
+/// may be a key.
+pub(super) fn header(text: &Secret) -> Result<Pair, &'static str> {
+    let text = text.reveal();
+    let wrong = "a header should be NAME=VALUE or 'NAME: VALUE', in quotes where it has spaces; what was \
+                 given is not shown, since it may be a key";
+    let at = text.find(['=', ':']).ok_or(wrong)?;
+    let (name, value) = (text[..at].trim(), &text[at + 1..]);
+    if name.is_empty() {
+        return Err(wrong);
+    }
+    let value = if text[at..].starts_with(':') {
+        let value = value.trim();
+        if value.is_empty() {
+            return Err(wrong);
+        }
+        value
+    } else {
+        value
+    };
+    Ok(Pair {
+        key: name.to_owned(),
+        value: value.to_owned(),
+    })
+}
+
+/// What may not have been meant in a parameter's value, for a warning.
+pub(super) fn parameter_warning(pair: &Pair) -> Option<String> {
+    let Pair { key, value } = pair;
+    let json = match value.as_str() {
+        "True" => "true",
+        "False" => "false",
+        "None" => "null",
+        _ if value.starts_with(['[', '{']) && parameter(value).is_string() => {
+            return Some(format!(
+                "--parameters {key}: the value looks like JSON but is none, and is sent as text"
+            ));
+        }
+        _ => return None,
+    };
+    Some(format!(
+        "--parameters {key}={value} is read as {json}: in JSON it is written {json} (or bool_true, \
+         bool_false); for the text, write {key}='\"{value}\"'"
+    ))
+}
+
 /// Reads a `K=V` pair.
 pub(super) fn pair(text: &str) -> Result<Pair, String> {
     match text.split_once('=') {
@@ -52,8 +98,9 @@ pub(super) fn pair(text: &str) -> Result<Pair, String> {
 /// value, else a string.
 pub(super) fn parameter(text: &str) -> Value {
     match text {
-        "bool_true" => return Value::Bool(true),
-        "bool_false" => return Value::Bool(false),
+        "bool_true" | "True" => return Value::Bool(true),
+        "bool_false" | "False" => return Value::Bool(false),
+        "None" => return Value::Null,
         _ => {}
     }
     if let Ok(integer) = text.parse::<i64>() {
@@ -82,10 +129,22 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(wrong)
 }
 
-/// Reads a positive number of seconds, fractions allowed.
+/// Reads a time with its unit, such as `500ms`, `1.5s`, `2m` or `1h30m`. `None`: it is none, is negative, or
+/// has no unit.
+fn with_unit(text: &str) -> Option<Duration> {
+    let time: jiff::SignedDuration = text.trim().parse().ok()?;
+    Duration::try_from(time).ok()
+}
+
+/// Reads a time above 0: with a unit, or a number of seconds.
 pub(super) fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || "it should be a number of seconds above 0, such as 120 or 0.5".to_owned();
-    let seconds: f64 = text.trim().parse().map_err(|_| wrong())?;
+    let wrong = || {
+        "it should be a time above 0, such as 500ms, 10s or 2m (without a unit: seconds)".to_owned()
+    };
+    let seconds = match text.trim().parse::<f64>() {
+        Ok(seconds) => seconds,
+        Err(_) => with_unit(text).ok_or_else(wrong)?.as_secs_f64(),
+    };
     if seconds.is_nan() || seconds <= 0.0 {
         return Err(wrong());
     }
@@ -97,17 +156,14 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
-/// Reads a duration for timing: a number with `us`, `ms` or `s`, or of seconds without a unit.
+/// Reads a duration for timing, 0 too: with a unit, or a number of seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let wrong =
         || "it should be a time such as 50ms, 1.5s or 200us (without a unit: seconds)".to_owned();
-    let text = text.trim();
-    let (number, unit) = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)]
-        .into_iter()
-        .find_map(|(suffix, unit)| Some((text.strip_suffix(suffix)?, unit)))
-        .unwrap_or((text, 1.0));
-    let number: f64 = number.trim().parse().map_err(|_| wrong())?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| wrong())
+    match text.trim().parse::<f64>() {
+        Ok(seconds) => Duration::try_from_secs_f64(seconds).map_err(|_| wrong()),
+        Err(_) => with_unit(text).ok_or_else(wrong),
+    }
 }
 
 /// Reads how much of a run is warm-up: a number of requests, or a time with its unit.
@@ -115,9 +171,8 @@ pub(super) fn warmup(text: &str) -> Result<Warmup, String> {
     if let Ok(requests) = count(text) {
         return Ok(Warmup::Requests(requests));
     }
-    let has_unit = text.trim().ends_with('s');
-    match duration(text) {
-        Ok(time) if has_unit && !time.is_zero() => Ok(Warmup::Time(time)),
+    match with_unit(text) {
+        Some(time) if !time.is_zero() => Ok(Warmup::Time(time)),
         _ => Err("it should be a number of requests such as 100, or a time such as 10s".to_owned()),
     }
 }
@@ -139,7 +194,18 @@ pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
                 ));
             }
         };
-        if place.replace(duration(bound)?).is_some() {
+        let time = with_unit(bound).ok_or_else(|| {
+            let bound = bound.trim();
+            match bound.parse::<f64>() {
+                Ok(_) => format!(
+                    "`{part}` has no unit: write {}:{bound}ms or {}:{bound}s",
+                    name.trim(),
+                    name.trim()
+                ),
+                Err(_) => format!("`{bound}` should be a time such as 500ms or 1.5s"),
+            }
+        })?;
+        if place.replace(time).is_some() {
             return Err(format!("`{}` is there twice", name.trim()));
         }
     }
@@ -179,9 +245,11 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 /// Reads a rate: requests per second above 0, or -1 for all at once.
 pub(super) fn rate(text: &str) -> Result<f64, String> {
     match text.trim().parse::<f64>() {
+        // As other load testers have it.
+        Ok(f64::INFINITY) => Ok(-1.0),
         Ok(rate) if rate.is_finite() && (rate > 0.0 || rate == -1.0) => Ok(rate),
         _ => Err(
-            "it should be a number of requests per second above 0, or -1 for all at once"
+            "it should be a number of requests per second above 0, or -1 (or inf) for all at once"
                 .to_owned(),
         ),
     }
@@ -199,6 +267,44 @@ mod tests {
         assert!(super::pair("stop").is_err());
         assert!(super::pair("=x").is_err());
         assert_eq!(super::pair("x=").unwrap().value, "");
+    }
+
+    #[test]
+    fn a_header_is_given_either_way_and_never_shown() {
+        let read = |text: &str| header(&secret(text).unwrap());
+        for text in ["Authorization=Bearer a=:b", "Authorization:  Bearer a=:b"] {
+            let pair = read(text).unwrap();
+            assert_eq!(pair.key, "Authorization");
+            assert_eq!(pair.value, "Bearer a=:b");
+        }
+        assert_eq!(read("X-Empty=").unwrap().value, "");
+        for text in [
+            "Authorization:",
+            "sk-secret",
+            ": sk-secret",
+            "=sk-secret",
+            "",
+        ] {
+            let error = read(text).unwrap_err();
+            assert!(error.contains("NAME=VALUE") && !error.contains("secret"));
+        }
+    }
+
+    #[test]
+    fn values_of_python_are_read_and_warned_of() {
+        let warning = |text: &str| parameter_warning(&pair(text).unwrap());
+        for (text, value) in [
+            ("a=True", json!(true)),
+            ("a=False", json!(false)),
+            ("a=None", json!(null)),
+        ] {
+            assert_eq!(parameter(&text[2..]), value);
+            assert!(warning(text).unwrap().contains("bool_true"), "{text}");
+        }
+        assert!(warning("a={'b': True}").unwrap().contains("sent as text"));
+        for text in ["a=true", "a=bool_true", "a=[1]", "a=\"True\"", "a=text"] {
+            assert_eq!(warning(text), None, "{text}");
+        }
     }
 
     #[test]
@@ -260,6 +366,8 @@ mod tests {
         assert_eq!(read.ttft, Some(Duration::from_millis(500)));
         assert_eq!(read.tpot, Some(Duration::from_millis(50)));
         assert_eq!(read.latency, None);
+        let error = objectives("ttft:500").unwrap_err();
+        assert!(error.contains("ttft:500ms"), "{error}");
         for text in ["", "ttft", "ttft:x", "ttft:1s,ttft:2s", "speed:1s"] {
             assert!(objectives(text).is_err(), "{text}");
         }
@@ -272,13 +380,29 @@ mod tests {
             assert!(seconds(text).is_err(), "{text}");
         }
         assert!(seconds("1e300").is_ok());
+        for (text, milliseconds) in [
+            ("10s", 10_000),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1m30s", 90_000),
+            ("1.5s", 1500),
+            ("1h", 3_600_000),
+        ] {
+            let time = Duration::from_millis(milliseconds);
+            assert_eq!(seconds(text).unwrap(), time, "{text}");
+            assert_eq!(duration(text).unwrap(), time, "{text}");
+        }
+        for text in ["0s", "-1s", "10x", "ms"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
         assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
         assert_eq!(duration("200us").unwrap(), Duration::from_micros(200));
         assert_eq!(duration("1.5").unwrap(), Duration::from_millis(1500));
         assert!(duration("-1s").is_err());
         assert_eq!(rate("-1").unwrap(), -1.0);
         assert_eq!(rate("0.5").unwrap(), 0.5);
-        for text in ["0", "-2", "inf", "nan"] {
+        assert_eq!(rate("inf").unwrap(), -1.0);
+        for text in ["0", "-2", "-inf", "nan"] {
             assert!(rate(text).is_err(), "{text}");
         }
     }

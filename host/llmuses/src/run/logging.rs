@@ -74,10 +74,10 @@ impl<'a> Logging<'a> {
         if !self.told_trouble
             && let Some(trouble) = &report.trouble
         {
-            eprintln!("warning: {trouble}");
+            terminal::say(format!("warning: {trouble}"));
         }
         self.failed.set(report.trouble.is_some());
-        eprintln!("{}", closing(&report));
+        terminal::say(closing(&report));
     }
 }
 

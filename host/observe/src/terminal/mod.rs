@@ -8,8 +8,10 @@
 //! terminal is ever changed, so that there is nothing to restore.
 
 mod screen;
+mod stdout;
 mod view;
 
+pub use stdout::{print, print_failure};
 pub use view::View;
 
 use llmuses_core::messages::Messages;

@@ -2,6 +2,7 @@
 
 use super::metric::{METRICS, Metric, Unit};
 use super::pairing::{Change, Comparison, Judgement};
+use serde_json::Value;
 use std::str::FromStr;
 
 /// A bound that a change, or a figure of the later run, must not pass.
@@ -85,6 +86,30 @@ impl FromStr for Bound {
 }
 
 impl Bound {
+    /// What was typed, where it is a bound of a change, which a single run cannot have.
+    pub fn of_a_change(&self) -> Option<&str> {
+        matches!(self.limit, Limit::Change(_)).then_some(self.text.as_str())
+    }
+
+    /// Why a run with these totals breaks this bound by itself; `None` where it keeps it. What cannot be judged
+    /// breaks it.
+    pub fn broken_by_run(&self, totals: Option<&Value>) -> Option<String> {
+        let text = &self.text;
+        let Limit::Value(limit) = self.limit else {
+            return Some(format!("{text}: a single run has no change"));
+        };
+        match totals.and_then(|totals| self.metric.of(totals)) {
+            None => Some(format!(
+                "{text}: cannot be judged, the run does not have the figure"
+            )),
+            Some(figure) if self.passes(figure.value, limit) => Some(format!(
+                "{text}: it is {}",
+                self.metric.unit.format(figure.value)
+            )),
+            Some(_) => None,
+        }
+    }
+
     /// Why a comparison breaks this bound; `None` where it keeps it. What cannot be judged breaks it: a
     /// build must not pass because a figure is missing.
     ///
@@ -217,6 +242,19 @@ mod tests {
             .different_work
             .push("--parallel: 1 and 2".to_owned());
         assert!(broken("ttft_p99>+50%", &other_work));
+    }
+
+    #[test]
+    fn a_single_run_has_values_and_no_changes() {
+        let totals =
+            serde_json::json!({"requests": {"failed": 2, "completed": 10, "succeeded": 8}});
+        let broken = |bound: &str| bound.parse::<Bound>().unwrap().broken_by_run(Some(&totals));
+        assert_eq!(broken("failed_share>25%"), None);
+        let reason = broken("failed_share>10%").unwrap();
+        assert!(reason.ends_with("it is 20.00 %"), "{reason}");
+        assert!(broken("ttft_p99>1s").unwrap().contains("cannot be judged"));
+        let change: Bound = "ttft_p99>+5%".parse().unwrap();
+        assert_eq!(change.of_a_change(), Some("ttft_p99>+5%"));
     }
 
     #[test]

@@ -3,9 +3,10 @@
 use super::usage::UsageError;
 use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument, Transport};
-use crate::cli::values::{Pair, parameter};
+use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
 use crate::run::Outputs;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use llmuses_render::compare::Bound;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
 };
@@ -30,7 +31,16 @@ impl PerfArguments {
                 self.csv.as_deref(),
                 self.html.as_deref(),
             )?,
-            metrics: self.metrics_listen,
+            metrics: self
+                .metrics_listen
+                .as_deref()
+                .map(|text| {
+                    listen_address(text).map_err(|reason| UsageError::MetricsListen {
+                        text: text.to_owned(),
+                        reason,
+                    })
+                })
+                .transpose()?,
         };
         let loads = self.loads();
         // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
@@ -96,10 +106,19 @@ impl PerfArguments {
         if self.duration.is_some() && self.number.is_none() && self.rate.contains(&-1.0) {
             return Err(UsageError::EndlessAtOnce);
         }
-        let url = endpoint(&self.url)?;
-        let headers = headers(&self.headers)?;
-        let parameters = parameters(&self.parameters)?;
+        if let Some(text) = self.fail_if.iter().find_map(Bound::of_a_change) {
+            return Err(UsageError::ChangeBound {
+                text: text.to_owned(),
+            });
+        }
         let parser = parser(&self.parser)?;
+        let url = with_path(endpoint(&self.url)?, &parser);
+        let mut headers = headers(self.headers.iter().chain(&self.header))?;
+        if let Some(name) = &self.api_key_env {
+            let key = std::env::var(name).unwrap_or_default();
+            add_api_key(&mut headers, name, &key)?;
+        }
+        let parameters = parameters(&self.parameters)?;
         let prompts = prompts(self.prompt, self.dataset)?;
         let lengths = LengthFilter {
             min: self.min_prompt_length,
@@ -199,11 +218,52 @@ fn endpoint(text: &str) -> Result<Url, UsageError> {
     Ok(url)
 }
 
-fn headers(pairs: &[Pair]) -> Result<HeaderMap, UsageError> {
+/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API.
+fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
+    const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
+    const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
+    let [base, rest] = match parser {
+        ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
+        ParserChoice::Builtin(_) => OPENAI,
+        // Only its author knows the path.
+        ParserChoice::File(_) => return url,
+    };
+    let path = url.path().trim_end_matches('/');
+    if path.is_empty() {
+        url.set_path(&format!("{base}{rest}"));
+    } else if path.ends_with(base) {
+        url.set_path(&format!("{path}{rest}"));
+    }
+    url
+}
+
+/// Adds the key that a variable holds.
+fn add_api_key(headers: &mut HeaderMap, name: &str, key: &str) -> Result<(), UsageError> {
+    let wrong = |reason| UsageError::ApiKeyEnv {
+        name: name.to_owned(),
+        reason,
+    };
+    let key = key.trim();
+    if key.is_empty() {
+        return Err(wrong("the variable is not set, or is empty"));
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+        .map_err(|_| wrong("its value has characters that no header may have"))?;
+    value.set_sensitive(true);
+    if headers.insert(http::header::AUTHORIZATION, value).is_some() {
+        return Err(wrong(
+            "an Authorization header is given too: give one of the two",
+        ));
+    }
+    Ok(())
+}
+
+fn headers<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<HeaderMap, UsageError> {
     /// The client sets these itself; another value would break the request.
     const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
     let mut headers = HeaderMap::new();
-    for pair in pairs {
+    for text in typed {
+        let pair = header(text).map_err(UsageError::HeaderForm)?;
         let wrong = |reason: &str| UsageError::Header {
             name: pair.key.clone(),
             reason: reason.to_owned(),
@@ -227,9 +287,12 @@ fn headers(pairs: &[Pair]) -> Result<HeaderMap, UsageError> {
     Ok(headers)
 }
 
-fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
+pub(in crate::cli) fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
     let mut parameters = Map::new();
     for pair in pairs {
+        if let Some(warning) = parameter_warning(pair) {
+            terminal::say(format!("warning: {warning}"));
+        }
         if parameters
             .insert(pair.key.clone(), parameter(&pair.value))
             .is_some()
@@ -261,7 +324,10 @@ fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSou
     match (prompt, dataset) {
         (Some(prompt), _) => match prompt.strip_prefix('@') {
             Some(path) => std::fs::read_to_string(path)
-                .map(PromptSource::Prompt)
+                .map(|text| {
+                    // The mark of a file is no part of its text.
+                    PromptSource::Prompt(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
+                })
                 .map_err(|source| UsageError::PromptFile {
                     path: PathBuf::from(path),
                     source,
@@ -278,6 +344,8 @@ fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSou
 
 /// `{model}_{time}`, with what a file name should not hold replaced.
 fn default_name(model: &str) -> String {
+    /// Bytes of the model in a name. File systems take 255 for a name in all.
+    const LONGEST_MODEL: usize = 150;
     let model: String = model
         .chars()
         .map(|character| match character {
@@ -285,12 +353,21 @@ fn default_name(model: &str) -> String {
             character if character.is_control() || character.is_whitespace() => '_',
             character => character,
         })
-        .take(100)
+        .scan(0, |bytes, character: char| {
+            *bytes += character.len_utf8();
+            (*bytes <= LONGEST_MODEL).then_some(character)
+        })
         .collect();
     // A name of dots would be hidden, or a folder.
     let model = model.trim_start_matches('.');
     let time = jiff::Zoned::now().strftime("%Y%m%d_%H%M%S");
-    format!("{}_{time}", if model.is_empty() { "model" } else { model })
+    let name = format!("{}_{time}", if model.is_empty() { "model" } else { model });
+    // Runs that begin within one second are told apart by a number.
+    let further = (2..).map(|number: u64| format!("{name}_{number}"));
+    std::iter::once(name.clone())
+        .chain(further)
+        .find(|name| database(name).symlink_metadata().is_err())
+        .unwrap_or(name)
 }
 
 /// The database of a run of this name.
@@ -412,6 +489,12 @@ mod tests {
                 "--warmup",
             ),
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
+            (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
+            (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
+            (
+                &["--prompt", "x", "--metrics-listen", "nowhere"],
+                "--metrics-listen nowhere: it should be",
+            ),
         ] {
             let error = plan(arguments).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
@@ -419,9 +502,58 @@ mod tests {
     }
 
     #[test]
+    fn a_base_url_gets_the_path_of_the_api() {
+        for (parser, url, whole) in [
+            (
+                "openai_prompt",
+                "http://h:1",
+                "http://h:1/v1/chat/completions",
+            ),
+            (
+                "openai_prompt",
+                "http://h:1/",
+                "http://h:1/v1/chat/completions",
+            ),
+            (
+                "openai_prompt",
+                "http://h/a/v1/",
+                "http://h/a/v1/chat/completions",
+            ),
+            ("openai_prompt", "http://h/v1/mine", "http://h/v1/mine"),
+            (
+                "dashscope_line_by_line",
+                "http://h/api/v1",
+                "http://h/api/v1/services/aigc/text-generation/generation",
+            ),
+        ] {
+            let plan = plan(&["--dataset", "/dev/null", "--parser", parser, "--url", url]).unwrap();
+            assert_eq!(plan.url.as_str(), whole);
+        }
+    }
+
+    #[test]
+    fn a_key_of_the_environment_is_sent_and_never_shown() {
+        let mut headers = HeaderMap::new();
+        add_api_key(&mut headers, "KEY", "sk-secret\n").unwrap();
+        assert_eq!(headers["authorization"], "Bearer sk-secret");
+        assert!(headers["authorization"].is_sensitive());
+        for (key, said) in [
+            ("", "not set"),
+            ("sk\u{7f}secret", "characters"),
+            ("sk-secret", "one of the two"),
+        ] {
+            let error = add_api_key(&mut headers, "KEY", key)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(said) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
     fn names_are_made_fit_for_files() {
         assert!(default_name("Qwen/Qwen2 7B:x").starts_with("Qwen_Qwen2_7B_x_"));
         assert!(default_name("..").starts_with("model_"));
+        assert!(default_name(&"\u{6a21}".repeat(90)).len() < 200);
         assert_eq!(database("run"), PathBuf::from("run.db"));
         assert_eq!(database("run.db"), PathBuf::from("run.db"));
     }

@@ -120,6 +120,42 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// A bound of a change, where there is one run.
+    #[error(
+        "--fail-if {text}: a single run has no change; give a value such as ttft_p99>200ms, or use \
+         `llmuses compare`"
+    )]
+    ChangeBound {
+        /// What was typed.
+        text: String,
+    },
+    /// A header that is none. It is not shown.
+    #[error("--headers: {0}")]
+    HeaderForm(&'static str),
+    /// The variable of `--api-key-env` is not set, is empty, or holds what no header can have.
+    #[error("--api-key-env {name}: {reason}")]
+    ApiKeyEnv {
+        /// The variable.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// The address of `--metrics-listen` is none.
+    #[error("--metrics-listen {text}: {reason}")]
+    MetricsListen {
+        /// What was typed.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The folder of the database cannot be made.
+    #[error("the folder of {} cannot be made ({reason}): give another --name", path.display())]
+    Folder {
+        /// The database.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
     /// The database is there already.
     #[error(
         "{} is there already, and results are never overwritten: give another --name, or move it away",

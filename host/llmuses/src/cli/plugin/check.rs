@@ -2,7 +2,7 @@
 //! bodies, and reads a response: a recorded one, or samples of the APIs that the built-in parsers know.
 
 use super::super::bounds::BoundsArguments;
-use super::super::perf::UsageError;
+use super::super::perf::{UsageError, parameters};
 use super::super::{Outcome, values};
 use clap::Args;
 use llmuses_core::clock::Moment;
@@ -10,8 +10,9 @@ use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
 use llmuses_plugin_host::{
     BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
 };
+use llmuses_observe::terminal::print;
 use llmuses_workload::{Dataset, HostTokenizer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -105,11 +106,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         }
         None => None,
     };
-    let parameters: Map<String, Value> = arguments
-        .parameters
-        .iter()
-        .map(|pair| (pair.key.clone(), values::parameter(&pair.value)))
-        .collect();
+    let parameters = parameters(&arguments.parameters)?;
     let responses = match &arguments.responses {
         Some(path) => vec![(path.display().to_string(), recorded(path)?)],
         None => SAMPLES
@@ -121,12 +118,12 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     let began = Instant::now();
     let parser = super::load(&arguments.parser, &arguments.bounds.into_bounds())?;
     let info = parser.info();
-    println!(
-        "loaded {} {} within its bounds in {}",
+    print(format!(
+        "loaded {} {} within its bounds in {}\n",
         info.name,
         info.version,
         shown(began.elapsed())
-    );
+    ));
     let check = Check {
         parser: &parser,
         context: InstanceContext {
@@ -148,11 +145,11 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         },
     };
     let (text, requests) = check.requests();
-    print!("{text}");
+    print(text);
     let bodies = match requests {
         Ok(bodies) => bodies,
         Err(error) => {
-            println!("FAILED: {error}");
+            print(format!("FAILED: {error}\n"));
             return Ok(Outcome::Failed);
         }
     };
@@ -162,7 +159,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     let mut broken = false;
     for (label, response) in &responses {
         let (text, reading) = check.response(label, response, request);
-        print!("{text}");
+        print(text);
         // A parser of another API may read a sample without making anything of it.
         readable += usize::from(
             reading
@@ -173,13 +170,13 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     }
     let works = readable > 0 && !broken && !bodies.is_empty();
     if works {
-        println!("it works");
+        print("it works\n");
     } else if bodies.is_empty() {
-        println!("FAILED: it made no request");
+        print("FAILED: it made no request\n");
     } else if broken {
-        println!("FAILED: it broke");
+        print("FAILED: it broke\n");
     } else {
-        println!("FAILED: it could read no response");
+        print("FAILED: it could read no response\n");
     }
     Ok(if works {
         Outcome::Done

@@ -158,7 +158,10 @@ pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewEr
         let _ = fs::remove_dir_all(&folder);
         return Err(error);
     }
-    println!("{}", next_steps(&folder, arguments.lang, &arguments.name));
+    llmuses_observe::terminal::print(format!(
+        "{}\n",
+        next_steps(&folder, arguments.lang, &arguments.name)
+    ));
     Ok(folder)
 }
 
