@@ -6,6 +6,7 @@
 
 #![deny(missing_docs)]
 
+pub mod answer;
 pub mod calibration;
 pub mod cli;
 pub mod client;
@@ -13,6 +14,7 @@ pub mod clock;
 pub mod compare;
 pub mod exchange;
 pub mod ground_truth;
+pub mod hints;
 pub mod html;
 pub mod interrupt;
 pub mod kernel_io;

@@ -67,6 +67,7 @@ impl Pipeline {
                     context: prepared.context.clone(),
                     parameters: Arc::clone(&prepared.parameters),
                     secrets: Arc::clone(&prepared.secrets),
+                    url: Arc::new(plan.url.clone()),
                     stop: Arc::clone(&stop),
                     gave_up: Arc::clone(&gave_up),
                 };
