@@ -2,6 +2,7 @@
 //! fixed port, and every child process ends with the test that started it.
 
 mod agreement;
+mod answers;
 mod calibrate;
 mod connections;
 mod datasets;

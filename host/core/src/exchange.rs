@@ -88,6 +88,30 @@ pub struct Job {
     pub body_wait: Duration,
 }
 
+impl Exchange {
+    /// Whether the request asks for a stream of events, as the APIs in use have it said in the body.
+    pub fn asked_to_stream(&self) -> bool {
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Body {
+            stream: serde_json::Value,
+            parameters: Option<Parameters>,
+        }
+
+        #[derive(Default, serde::Deserialize)]
+        #[serde(default)]
+        struct Parameters {
+            stream: serde_json::Value,
+        }
+
+        let body: Body = serde_json::from_str(&self.request).unwrap_or_default();
+        body.stream == true
+            || body
+                .parameters
+                .is_some_and(|parameters| parameters.stream == true)
+    }
+}
+
 /// How long the opening of a connection took. Each part is counted on its own.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ConnectionOpening {
@@ -106,6 +130,8 @@ pub struct ResponseHead {
     pub status: u16,
     /// When the head was complete.
     pub at: Moment,
+    /// Its `content-type`, where that is not the one of a stream of events.
+    pub content_type: Option<Box<str>>,
 }
 
 /// One response event: where its data lies, and when it was complete.
@@ -301,6 +327,8 @@ pub enum FailureKind {
     Truncated,
     /// The server reported an error inside a response that had begun well.
     StreamError,
+    /// The response came whole and holds nothing that the model produced.
+    NoOutput,
     /// The parser could not make sense of the response.
     Parse,
     /// It was in flight when the run was ended.
@@ -311,7 +339,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, in the order in which reports list them.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -323,6 +351,7 @@ impl FailureKind {
         Self::Protocol,
         Self::Truncated,
         Self::StreamError,
+        Self::NoOutput,
         Self::Parse,
         Self::Cancelled,
         Self::ClientResource,
@@ -342,6 +371,7 @@ impl FailureKind {
             Self::Protocol => "protocol",
             Self::Truncated => "truncated",
             Self::StreamError => "stream-error",
+            Self::NoOutput => "no-output",
             Self::Parse => "parse",
             Self::Cancelled => "cancelled",
             Self::ClientResource => "client-resource",
@@ -422,12 +452,25 @@ pub struct Reading {
     /// Tokens that the model produced. `None`: nobody could count them.
     pub completion: Option<TokenCount>,
     /// Indices of the response events that carried output, ascending and within range. Empty: the model
-    /// produced nothing.
+    /// produced nothing, which is a success where the server says that it is meant so.
     pub outputs: Vec<u32>,
     /// The parser's own figures, as many as a run keeps names.
     pub metrics: Vec<(String, f64)>,
     /// Further figures of the parser that were left out.
     pub metrics_cut: u64,
+}
+
+/// The figure under which a parser tells tokens of reasoning that the server counted and did not send.
+pub const HIDDEN_REASONING: &str = "hidden_reasoning_tokens";
+
+impl Reading {
+    /// Tokens among those that the model produced that did not come, so that no time between events holds them.
+    pub fn hidden_tokens(&self) -> u64 {
+        self.metrics
+            .iter()
+            .find(|(name, _)| name == HIDDEN_REASONING)
+            .map_or(0, |(_, tokens)| tokens.max(0.0) as u64)
+    }
 }
 
 /// An exchange and what the parser read out of it.

@@ -42,6 +42,7 @@ fn outcome(chunks: u64) -> Outcome {
             head: Some(ResponseHead {
                 status: 200,
                 at: millis(150),
+                content_type: None,
             }),
             response,
             end: millis(2000),

@@ -5,6 +5,7 @@
 //! bodies and readings. No socket and no clock of a run is ever within a parser's reach.
 
 mod account;
+mod answer;
 mod bindings;
 mod builtin;
 mod cache;
@@ -13,6 +14,7 @@ mod compile;
 mod engine;
 mod file;
 mod header;
+mod hints;
 mod instance;
 mod link;
 mod load;

@@ -1,21 +1,27 @@
 //! From finished exchanges to outcomes: threads with parser instances of their own, away from the
 //! threads that stamp.
 
-use crate::{CallError, InstanceContext, Parser, ParserInstance};
+use crate::answer::{Suspicion, server_error};
+use crate::hints::hint;
+use crate::{CallError, InstanceContext, Parser, ParserInstance, answer};
+use llmuses_core::backlog::Backlog;
 use llmuses_core::cost::ParserCost;
-use llmuses_core::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog};
+use llmuses_core::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog, TokenSource};
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::priority;
 use memchr::memmem;
-use serde::Deserialize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Instant;
+use url::Url;
 
 /// After this many responses in a row on which the parser broke, the run stops issuing: what is left
 /// of it would not tell anything.
 const BROKEN_IN_A_ROW: u64 = 20;
+
+/// How a parser begins the text of an error that is the server's own.
+const SERVER_ERROR: &str = "the server reported an error";
 
 /// What the threads share.
 #[derive(Clone)]
@@ -28,10 +34,12 @@ pub struct ParseSettings {
     pub parameters: Arc<str>,
     /// What must not be kept of a response.
     pub secrets: Arc<Secrets>,
+    /// The endpoint, for hints in messages.
+    pub url: Arc<Url>,
     /// Set when the run should stop issuing.
     pub stop: Arc<AtomicBool>,
     /// Where this thread tells that what is behind it takes nothing.
-    pub gauge: Arc<llmuses_transport::worker::InFlight>,
+    pub backlog: Arc<Backlog>,
     /// Set with `stop`, when the parser broke too often.
     pub gave_up: Arc<GaveUp>,
 }
@@ -86,7 +94,7 @@ pub fn spawn(
         settings,
         instance: Some(instance),
         cost: ParserCost::default(),
-        error_word: memmem::Finder::new(b"\"error\"").into_owned(),
+        error_word: memmem::Finder::new(b"\"error").into_owned(),
     };
     Ok(std::thread::Builder::new()
         .name(format!("parse-{index}"))
@@ -96,7 +104,7 @@ pub fn spawn(
                 let outcome = thread.outcome(exchange);
                 let sent = match outcomes.try_send(outcome) {
                     Err(flume::TrySendError::Full(outcome)) => {
-                        let backlog = thread.settings.gauge.backlog();
+                        let backlog = &thread.settings.backlog;
                         backlog.plugin_held_up(|| outcomes.send(outcome)).is_ok()
                     }
                     sent => sent.is_ok(),
@@ -146,6 +154,11 @@ struct ParseThread {
 impl ParseThread {
     fn outcome(&mut self, mut exchange: Exchange) -> Outcome {
         let reading = self.reading(&mut exchange);
+        if let Some(hint) = hint(&exchange, &self.settings.url)
+            && let Some(failure) = &mut exchange.failure
+        {
+            failure.message = format!("{} ({hint})", failure.message);
+        }
         self.settings.secrets.blank(&mut exchange);
         Outcome { exchange, reading }
     }
@@ -166,25 +179,46 @@ impl ParseThread {
             exchange.failure = Some(Failure::new(FailureKind::Parse, reason));
             return None;
         }
+        if exchange.response.is_empty() {
+            let message = "the response is empty";
+            exchange.failure = Some(Failure::new(FailureKind::NoOutput, message));
+            return None;
+        }
         match self.ask(exchange) {
             Ok(reading) => {
                 self.settings.gave_up.in_a_row.store(0, Ordering::Relaxed);
+                exchange.failure = without_an_answer(exchange, &reading);
+                // What was read of a response without output is in no figure, but in its row.
                 Some(reading)
             }
             Err(error) => {
                 if matches!(error, CallError::Broken { .. }) {
                     self.note_broken();
                 }
-                let message = match error {
-                    CallError::Refused(message) => {
-                        format!("parser `{}`: {message}", self.settings.parser.info().name)
-                    }
-                    broken => broken.to_string(),
-                };
-                exchange.failure = Some(Failure::new(FailureKind::Parse, message));
+                exchange.failure = Some(self.refusal(exchange, error));
                 None
             }
         }
+    }
+
+    /// The failure of a response that the parser did not read: the server's own error, where there is one.
+    fn refusal(&self, exchange: &Exchange, error: CallError) -> Failure {
+        let message = match error {
+            CallError::Refused(message) => message,
+            broken => return Failure::new(FailureKind::Parse, broken.to_string()),
+        };
+        if message.starts_with(SERVER_ERROR) {
+            return Failure::new(FailureKind::StreamError, message);
+        }
+        if let Some(message) = answer::error_beside(&exchange.response, &[]) {
+            return Failure::new(FailureKind::StreamError, message);
+        }
+        let message = format!(
+            "parser `{}`: {message}; {}",
+            self.settings.parser.info().name,
+            answer::excerpt(exchange)
+        );
+        Failure::new(FailureKind::Parse, message)
     }
 
     fn ask(&mut self, exchange: &Exchange) -> Result<Reading, CallError> {
@@ -221,56 +255,40 @@ impl ParseThread {
         }
     }
 
-    /// The error that the server reports within a response that began well: an event or body whose
-    /// JSON object has a member `error` that says something: some servers always send it, empty.
+    /// The error that the server reports within a response that began well, by the word for it.
     fn error_in(&self, response: &ResponseLog) -> Option<String> {
-        #[derive(Deserialize)]
-        struct MayHoldError<'a> {
-            #[serde(borrow)]
-            error: Option<&'a serde_json::value::RawValue>,
-        }
+        // Nearly no chunk holds the word; only one that does is worth a look at its structure.
         response.iter().find_map(|data| {
-            // Nearly no chunk holds the word; only one that does is worth a look at its structure.
             self.error_word.find(data)?;
-            let error = serde_json::from_slice::<MayHoldError<'_>>(data)
-                .ok()?
-                .error?;
-            says_something(error).then(|| {
-                format!(
-                    "the server reported an error in its response: {}",
-                    llmuses_core::words::excerpt(error.get().as_bytes())
-                )
-            })
+            server_error(data, Suspicion::Some)
         })
     }
 }
 
-/// Whether an `error` is one.
-fn says_something(error: &serde_json::value::RawValue) -> bool {
-    use serde_json::Value;
-    match serde_json::from_str(error.get()) {
-        Ok(Value::Null | Value::Bool(false)) => false,
-        Ok(Value::String(text)) => !text.is_empty(),
-        Ok(Value::Object(members)) => !members.is_empty(),
-        Ok(Value::Array(items)) => !items.is_empty(),
-        Ok(Value::Bool(true) | Value::Number(_)) | Err(_) => true,
+/// The failure that a response is which was read well and is no answer.
+fn without_an_answer(exchange: &Exchange, reading: &Reading) -> Option<Failure> {
+    let response = &exchange.response;
+    if let Some(message) = answer::error_beside(response, &reading.outputs) {
+        return Some(Failure::new(FailureKind::StreamError, message));
     }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_empty_error_says_nothing() {
-        let says = |text: &str| {
-            says_something(&serde_json::value::RawValue::from_string(text.to_owned()).unwrap())
-        };
-        for nothing in ["null", "false", "\"\"", "{}", "{ }", "[]"] {
-            assert!(!says(nothing), "{nothing}");
-        }
-        for something in ["true", "500", "\"no\"", "{\"a\":null}", "[1]"] {
-            assert!(says(something), "{something}");
-        }
+    if !reading.outputs.is_empty() {
+        return None;
     }
+    let counted = reading
+        .completion
+        .filter(|count| count.source == TokenSource::Server);
+    if counted.is_some_and(|count| count.tokens == 0) && answer::ended_well(response) {
+        return None;
+    }
+    let counted = match counted {
+        Some(count) if count.tokens > 0 => {
+            format!(", though the server counted {} tokens", count.tokens)
+        }
+        _ => String::new(),
+    };
+    let message = format!(
+        "nothing in the response is output of the model{counted}; {}",
+        answer::excerpt(exchange)
+    );
+    Some(Failure::new(FailureKind::NoOutput, message))
 }

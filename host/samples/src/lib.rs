@@ -85,7 +85,14 @@ impl Sample {
         exchange.head = arrivals.first().map(|at| ResponseHead {
             status: 200,
             at: moment(*at),
+            content_type: None,
         });
+        self
+    }
+
+    /// A stream, though it has one event.
+    pub fn streamed(mut self) -> Self {
+        self.0.exchange.response.set_streamed();
         self
     }
 
@@ -120,6 +127,7 @@ impl Sample {
         self.0.exchange.head = Some(ResponseHead {
             status,
             at: moment(at),
+            content_type: None,
         });
         self
     }

@@ -51,6 +51,14 @@ pub struct Counts {
     pub warm_connections: u64,
     /// Succeeded requests whose response was one body, not a stream.
     pub plain: u64,
+    /// Those of them whose request asked for a stream.
+    pub plain_though_asked: u64,
+    /// Succeeded requests to which the model answered nothing, as the server says.
+    pub empty_answers: u64,
+    /// Succeeded requests with tokens that the server counted and did not send.
+    pub with_hidden_tokens: u64,
+    /// Those tokens.
+    pub hidden_tokens: u64,
     /// Responses, whole or not, whose arrivals were stamped by the kernel.
     pub kernel_stamped: u64,
     /// Responses, whole or not, that were stamped when a read returned.
@@ -146,11 +154,13 @@ pub struct TokenSpreads {
     pub output: TokenSpread,
 }
 
-/// One kind of failure.
+/// One kind of failure, or one status of the kind that a refusal is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FailureCount {
     /// The kind.
     pub kind: FailureKind,
+    /// The HTTP status, of requests that were refused by it. `None` for all other kinds, and for a kind as a whole.
+    pub status: Option<u16>,
     /// How many requests failed that way.
     pub count: u64,
     /// The message of the first of them, cut after 300 characters.

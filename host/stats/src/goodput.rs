@@ -50,6 +50,7 @@ mod tests {
         let one_token = Sample::at(0)
             .sent(0)
             .events(&[50])
+            .streamed()
             .end(50)
             .outputs(&[0])
             .tokens(1, 1, TokenSource::Server)

@@ -26,7 +26,23 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
         .failures()
         .into_iter()
         .map(|failure| {
-            let entry = json!({ "requests": failure.count, "first_message": failure.example });
+            let by_status: Vec<Value> = statistics
+                .failures_by_status()
+                .into_iter()
+                .filter(|part| part.kind == failure.kind && part.status.is_some())
+                .map(|part| {
+                    json!({
+                        "status": part.status,
+                        "requests": part.count,
+                        "first_message": part.example,
+                    })
+                })
+                .collect();
+            let entry = json!({
+                "requests": failure.count,
+                "first_message": failure.example,
+                "by_status": by_status,
+            });
             (failure.kind.as_str().to_owned(), entry)
         })
         .collect();
@@ -40,7 +56,9 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
             "sent": counts.sent,
             "succeeded": counts.succeeded,
             "failed": counts.failed,
+            "empty_answers": counts.empty_answers,
             "not_streamed": counts.plain,
+            "not_streamed_though_asked": counts.plain_though_asked,
             "own_connection": counts.own_connections,
             "warm_connections": counts.warm_connections,
             "warmup": counts.warmup,
@@ -69,6 +87,7 @@ pub fn totals_json(statistics: &RunStatistics, circumstances: &Circumstances) ->
         "tokens": {
             "input": tokens(&counts.prompt, &statistics.lengths().input),
             "output": tokens(&counts.completion, &statistics.lengths().output),
+            "output_counted_but_not_sent": counts.hidden_tokens,
             "average_seconds_per_output_token": statistics.average_time_per_output_token(),
         },
         "packages": {

@@ -154,6 +154,8 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     }
     add(wall_clock(statistics, circumstances));
     add(coalesced(statistics));
+    add(not_streamed(statistics));
+    add(hidden_reasoning(statistics));
     add(few_samples(statistics));
     add(dataset_reused(statistics, circumstances));
     add(prompt_repeated(statistics, circumstances));
@@ -304,6 +306,22 @@ fn coalesced(statistics: &RunStatistics) -> Option<Doubt> {
     (statistics.coalesced_share()? > COALESCED_SHARE).then_some(Doubt::Coalesced {
         coalesced: counts.coalesced_gaps,
         gaps: counts.output_gaps,
+    })
+}
+
+fn not_streamed(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    (counts.plain_though_asked > 0).then_some(Doubt::NotStreamed {
+        plain: counts.plain_though_asked,
+        succeeded: counts.succeeded,
+    })
+}
+
+fn hidden_reasoning(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    (counts.hidden_tokens > 0).then_some(Doubt::HiddenReasoning {
+        requests: counts.with_hidden_tokens,
+        tokens: counts.hidden_tokens,
     })
 }
 

@@ -1,7 +1,7 @@
 //! What one request measures: the formulas, each in one place, as pure functions of an outcome.
 
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{Exchange, Outcome, TokenCount};
+use llmuses_core::exchange::{Exchange, Outcome, Reading, TokenCount};
 use llmuses_core::plan::Arrivals;
 use std::time::Duration;
 
@@ -54,10 +54,11 @@ pub struct Measurement {
     /// First package − origin. Many tools call this the time to first token.
     pub first_package: Option<Duration>,
     /// Time to first token (TTFT): the first event that carried output − origin. `None` where no parser
-    /// said which events carried output. For a plain response: its one body.
+    /// said which events carried output, and for a plain response: when it was made cannot be told.
     pub ttft: Option<Duration>,
     /// Time per output token (TPOT): (last output − first output) / (completion tokens − 1). Needs two
-    /// tokens, and two output events: all tokens in one event have no time between them to be measured.
+    /// tokens, and two output events: all tokens in one event have no time between them to be measured. Tokens
+    /// that were counted and did not come are not among them.
     pub tpot: Option<Duration>,
     /// Gaps between one output event and the next.
     pub output_gaps: u64,
@@ -122,12 +123,17 @@ impl Measurement {
         Self {
             latency: exchange.end.since(start),
             first_package: response.arrival(0).map(|first| first.since(start)),
-            ttft: first_output.map(|first| first.since(start)),
+            ttft: first_output
+                .filter(|_| response.is_streamed())
+                .map(|first| first.since(start)),
             tpot: first_output
                 .zip(last_output)
                 .filter(|_| outputs.len() >= 2)
                 .zip(completion_tokens)
-                .and_then(|((first, last), count)| per_token(last.since(first), count.tokens)),
+                .and_then(|((first, last), count)| {
+                    let hidden = reading.map_or(0, Reading::hidden_tokens);
+                    per_token(last.since(first), count.tokens.saturating_sub(hidden))
+                }),
             output_gaps: gaps,
             coalesced_gaps: coalesced,
             packages: n as u64,
@@ -256,13 +262,27 @@ mod tests {
             .build();
         let m = Measurement::of(&outcome, Origin::Sent);
         assert_eq!(m.packages, 1);
-        assert_eq!(m.ttft, Some(millis(40)));
+        assert_eq!(m.ttft, None);
         assert_eq!(m.first_package, Some(millis(40)));
         assert_eq!(m.latency, millis(41));
         // Nine tokens in one event: no time lies between them.
         assert_eq!(m.tpot, None);
         assert_eq!((m.package_span, m.package_gaps), (None, 0));
         assert_eq!(m.package_latency_seconds(), None);
+    }
+
+    #[test]
+    fn tokens_that_did_not_come_have_no_share_in_the_time_between() {
+        let hidden = |tokens: f64| {
+            let outcome = streamed()
+                .tokens(7, 504, TokenSource::Server)
+                .metric(llmuses_core::exchange::HIDDEN_REASONING, tokens)
+                .build();
+            Measurement::of(&outcome, Origin::Sent).tpot
+        };
+        assert_eq!(hidden(500.0), Some(Duration::from_nanos(3_333_333)));
+        assert_eq!(hidden(504.0), None);
+        assert_eq!(hidden(f64::NAN), hidden(0.0));
     }
 
     #[test]

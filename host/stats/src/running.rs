@@ -8,7 +8,7 @@ use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{ConnectionOpening, Outcome, StampQuality};
+use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -112,14 +112,20 @@ impl RunStatistics {
             None => self.record_success(outcome, &measured),
             Some(failure) => {
                 counts.failed += 1;
+                let status = exchange
+                    .head
+                    .as_ref()
+                    .filter(|_| failure.kind == FailureKind::HttpStatus)
+                    .map(|head| head.status);
                 match self
                     .failures
                     .iter_mut()
-                    .find(|seen| seen.kind == failure.kind)
+                    .find(|seen| seen.kind == failure.kind && seen.status == status)
                 {
                     Some(seen) => seen.count += 1,
                     None => self.failures.push(FailureCount {
                         kind: failure.kind,
+                        status,
                         count: 1,
                         example: failure.message.chars().take(MAX_EXAMPLE_CHARS).collect(),
                     }),
@@ -149,7 +155,16 @@ impl RunStatistics {
         counts.output_gaps += measured.output_gaps;
         counts.coalesced_gaps += measured.coalesced_gaps;
         counts.own_connections += u64::from(measured.connect.is_some());
-        counts.plain += u64::from(!outcome.exchange.response.is_streamed());
+        if !outcome.exchange.response.is_streamed() {
+            counts.plain += 1;
+            counts.plain_though_asked += u64::from(outcome.exchange.asked_to_stream());
+        }
+        if let Some(reading) = &outcome.reading {
+            counts.empty_answers += u64::from(reading.outputs.is_empty());
+            let hidden = reading.hidden_tokens();
+            counts.with_hidden_tokens += u64::from(hidden > 0);
+            counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
+        }
         self.slowest.record(&outcome.exchange, measured);
         for (spread, count) in [
             (&mut self.lengths.input, measured.prompt_tokens),
@@ -245,9 +260,23 @@ impl RunStatistics {
 
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.
     pub fn failures(&self) -> Vec<FailureCount> {
-        let mut failures = self.failures.clone();
-        failures.sort_by(|a, b| b.count.cmp(&a.count).then(a.kind.cmp(&b.kind)));
-        failures
+        let mut kinds: Vec<FailureCount> = Vec::new();
+        // In the order in which each first came, so that the first message is that of the kind.
+        for failure in &self.failures {
+            match kinds.iter_mut().find(|seen| seen.kind == failure.kind) {
+                Some(seen) => seen.count += failure.count,
+                None => kinds.push(FailureCount {
+                    status: None,
+                    ..failure.clone()
+                }),
+            }
+        }
+        sorted(kinds)
+    }
+
+    /// Failures by kind and status, the most frequent first.
+    pub fn failures_by_status(&self) -> Vec<FailureCount> {
+        sorted(self.failures.clone())
     }
 
     /// How long the run took: from the first request sent to the last end, over all requests, failed ones
@@ -348,6 +377,15 @@ impl RunStatistics {
         let completion = &self.counts.completion;
         (completion.requests() > 0).then_some(completion.tokens as f64)
     }
+}
+
+/// The most frequent first.
+fn sorted(mut failures: Vec<FailureCount>) -> Vec<FailureCount> {
+    failures.sort_by(|a, b| {
+        let order = (a.kind, a.status).cmp(&(b.kind, b.status));
+        b.count.cmp(&a.count).then(order)
+    });
+    failures
 }
 
 /// A ratio; `None` where there is nothing to divide by.

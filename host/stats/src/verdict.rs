@@ -178,6 +178,20 @@ pub enum Doubt {
         /// Succeeded requests.
         succeeded: u64,
     },
+    /// Streams were asked for, and plain answers came.
+    NotStreamed {
+        /// Succeeded requests to which that happened.
+        plain: u64,
+        /// Succeeded requests.
+        succeeded: u64,
+    },
+    /// The server counted tokens of reasoning that it did not send.
+    HiddenReasoning {
+        /// Succeeded requests with such tokens.
+        requests: u64,
+        /// Those tokens.
+        tokens: u64,
+    },
     /// Tokens of one side were counted in more than one way.
     TokensMixed {
         /// The side.
@@ -220,6 +234,8 @@ impl Doubt {
             Self::WithoutTokens { .. } => "no-output-tokens",
             Self::ChunksAreNotTokens { .. } => "chunks-are-not-tokens",
             Self::TokensUnknown { .. } => "tokens-unknown",
+            Self::NotStreamed { .. } => "not-streamed",
+            Self::HiddenReasoning { .. } => "hidden-reasoning",
             Self::TokensMixed { .. } => "tokens-mixed",
             Self::TokensPartlyKnown { .. } => "tokens-partly-known",
         }
@@ -376,6 +392,13 @@ impl Doubt {
                 "nobody counted the tokens of any of {}",
                 counted(*succeeded, "succeeded request")
             ),
+            Self::NotStreamed { plain, succeeded } => format!(
+                "{plain} of {succeeded} succeeded requests asked for a stream and got a plain answer, which has no time to first token"
+            ),
+            Self::HiddenReasoning { requests, tokens } => format!(
+                "{tokens} tokens of reasoning were counted and not sent, in {}; the time per output token is that of the others",
+                counted(*requests, "succeeded request")
+            ),
             Self::TokensMixed { side, sources } => {
                 let sources: Vec<String> = sources
                     .iter()
@@ -483,6 +506,12 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
             }
+            Self::NotStreamed { .. } => {
+                "the server, or a proxy before it, does not stream for this model or these parameters"
+            }
+            Self::HiddenReasoning { .. } => {
+                "the service keeps the reasoning of its models to itself; the time to first token has the time that it took"
+            }
             Self::TokensMixed { .. } => "only part of the responses carried a usage",
             Self::TokensPartlyKnown { .. } => {
                 "part of the responses carried no usage, and no tokenizer was given"
@@ -568,6 +597,12 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "use a larger data set, fewer requests, or turn the prefix cache of the server off"
             }
+            Self::NotStreamed { .. } => {
+                "check whether the server streams, or ask for plain answers with --parameters stream=false"
+            }
+            Self::HiddenReasoning { .. } => {
+                "compare output tokens per second with those of such services only, or turn reasoning off"
+            }
             Self::TokensMixed { .. } => {
                 "make the server report its usage for every request, or compare no token figures"
             }
@@ -640,6 +675,9 @@ fn kind_cause(kind: FailureKind) -> &'static str {
             "the server, or a proxy before it, dropped connections in the middle of answers"
         }
         FailureKind::StreamError => "the server gave up on answers that it had begun",
+        FailureKind::NoOutput => {
+            "the server answered with something else than what the model says: another API, a message, or nothing"
+        }
         FailureKind::Parse => "the parser is not made for the answers of this server",
         FailureKind::Cancelled => "requests were still in flight when the run ended",
         FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
@@ -661,6 +699,9 @@ fn kind_remedy(kind: FailureKind) -> &'static str {
         FailureKind::Protocol => "check the scheme and the port in --url",
         FailureKind::Truncated => "look at the logs of the server and of any proxy before it",
         FailureKind::StreamError => "look at the server's log, or lower the load",
+        FailureKind::NoOutput => {
+            "read the message; check --url and --model, and whether --parser is made for this API"
+        }
         FailureKind::Parse => "choose another --parser",
         FailureKind::Cancelled => "give the run more time at its end, or lower the load",
         FailureKind::ClientResource => "raise the limits of this machine, or lower the load",

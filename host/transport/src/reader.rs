@@ -14,6 +14,8 @@ pub struct BodyReader {
     is_labelled_stream: bool,
     log: ResponseLog,
     failure: Option<Failure>,
+    /// When the last line of an event under way came.
+    line_at: Moment,
 }
 
 #[derive(Debug)]
@@ -37,6 +39,7 @@ impl BodyReader {
             is_labelled_stream: is_stream,
             log: ResponseLog::default(),
             failure: None,
+            line_at: Moment::default(),
         }
     }
 
@@ -48,10 +51,16 @@ impl BodyReader {
         match &mut self.form {
             Form::Events(splitter) => {
                 let (log, failure) = (&mut self.log, &mut self.failure);
-                let mut fits = true;
+                let (mut fits, line_at) = (true, self.line_at);
                 splitter
-                    .push(bytes, |event| fits &= keep(log, failure, event, arrival))
+                    .push(bytes, |event| {
+                        let arrival = if event.was_complete { line_at } else { arrival };
+                        fits &= keep(log, failure, event, arrival);
+                    })
                     .map_err(|TooLong| too_large())?;
+                if splitter.holds_new_data() {
+                    self.line_at = arrival;
+                }
                 if fits { Ok(()) } else { Err(too_large()) }
             }
             Form::Plain(body) => {
@@ -211,6 +220,23 @@ mod tests {
             assert_eq!(log.arrivals().collect::<Vec<_>>(), [at(2), at(3)]);
             assert_eq!(log.done(), Some(at(3)));
         }
+    }
+
+    #[test]
+    fn an_event_that_ends_with_one_line_end_came_with_that() {
+        let mut reader = BodyReader::new(Some("text/event-stream"));
+        for (at_, line) in (1..).zip([
+            "data: {1}\n",
+            "data: {2}\n",
+            "data: {3}\n",
+            "data: [DONE]\n",
+        ]) {
+            reader.push(line.as_bytes(), at(at_)).unwrap();
+        }
+        reader.finish(at(9));
+        let (log, _) = reader.into_parts();
+        assert_eq!(log.arrivals().collect::<Vec<_>>(), [at(1), at(2), at(3)]);
+        assert_eq!(log.done(), Some(at(4)));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use super::transport::{Arrival, ResponseBody};
 use super::when_woken::WhenWoken;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
+use llmuses_core::words::one_line;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -111,6 +112,10 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             head: Some(ResponseHead {
                 status: response.status(),
                 at: head_at,
+                content_type: response
+                    .header("content-type")
+                    .filter(|kind| !kind.starts_with("text/event-stream"))
+                    .map(Into::into),
             }),
             reader: Some(reader),
             ended: end.as_ref().ok().map(|end| end.at),
@@ -218,6 +223,14 @@ fn refused(response: &impl ResponseBody) -> Option<Failure> {
     let mut message = format!("HTTP {status} {reason}").trim_end().to_owned();
     if let Some(after) = response.header("retry-after") {
         message.push_str(&format!(" (retry-after: {after})"));
+    }
+    if let Some(location) = response.header("location") {
+        message.push_str(&format!(" (location: {})", one_line(location, 200)));
+    }
+    if let Some(kind) = response.header("content-type")
+        && !kind.contains("json")
+    {
+        message.push_str(&format!(" ({})", one_line(kind, 80)));
     }
     Some(Failure::new(FailureKind::HttpStatus, message))
 }

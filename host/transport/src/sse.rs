@@ -2,6 +2,10 @@
 //! CR; a line, a line end, a character or the byte-order mark may be split across reads; several
 //! `data` lines make one event; comments and unknown fields are passed over.
 //!
+//! Servers take liberties. Some end an event with one line end in place of two: a `data` line with an object
+//! behind one with a whole object is the next event, since no JSON has one object right behind another. And
+//! some report an error outside of `data` lines: a line that is JSON or has the field `error` is an event too.
+//!
 //! The splitter works on bytes and never decodes them, so invalid UTF-8 reaches the parser as it came.
 //! It is handed the bytes of one read after the other, and an event comes out within the call that
 //! brought its last byte: that read's stamp is the event's.
@@ -17,6 +21,8 @@ pub struct Event<'a> {
     pub name: &'a [u8],
     /// Its `data` lines, joined by line feeds.
     pub data: &'a [u8],
+    /// It was complete before the read that showed it to be.
+    pub was_complete: bool,
 }
 
 /// A line or an event grew past the bound that the splitter was given.
@@ -34,6 +40,12 @@ pub struct EventSplitter {
     data: Vec<u8>,
     /// Whether the event under way has a data line, which may be an empty one.
     has_data: bool,
+    /// Its last data line ended within the bytes that were handed over last.
+    data_is_new: bool,
+    /// This server ends an event with one line end.
+    ends_with_line: bool,
+    /// Lines of JSON outside of any field.
+    stray: Vec<u8>,
     /// The name of the event under way.
     name: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to it.
@@ -50,6 +62,9 @@ impl EventSplitter {
             line: Vec::new(),
             data: Vec::new(),
             has_data: false,
+            data_is_new: false,
+            ends_with_line: false,
+            stray: Vec::new(),
             name: Vec::new(),
             after_carriage_return: false,
             at_start: true,
@@ -65,6 +80,7 @@ impl EventSplitter {
         mut bytes: &[u8],
         mut each: impl FnMut(Event<'_>),
     ) -> Result<(), TooLong> {
+        self.data_is_new = false;
         if self.after_carriage_return && !bytes.is_empty() {
             self.after_carriage_return = false;
             if bytes[0] == b'\n' {
@@ -79,6 +95,7 @@ impl EventSplitter {
                 each(Event {
                     name: &self.name,
                     data: value,
+                    was_complete: false,
                 });
                 self.name.clear();
                 bytes = &bytes[length..];
@@ -102,11 +119,11 @@ impl EventSplitter {
                     None => self.after_carriage_return = true,
                 }
             }
-            if self.data.len() > self.limit {
+            if self.data.len() + self.stray.len() > self.limit {
                 return Err(TooLong);
             }
         }
-        if self.line.len() + bytes.len() + self.data.len() > self.limit {
+        if self.line.len() + bytes.len() + self.data.len() + self.stray.len() > self.limit {
             return Err(TooLong);
         }
         self.line.extend_from_slice(bytes);
@@ -121,17 +138,25 @@ impl EventSplitter {
             self.take_line(&line, &mut each);
         }
         self.dispatch(&mut each);
+        self.dispatch_stray(&mut each);
+    }
+
+    /// Whether an event is under way whose last line so far ended within the bytes that were handed over last.
+    pub fn holds_new_data(&self) -> bool {
+        self.has_data && self.data_is_new
     }
 
     /// What has arrived of the event under way: its data so far, and the line that has no end yet as it
     /// came. For a stream that broke off.
     pub fn unfinished(&self) -> Vec<u8> {
         let mut rest = self.data.clone();
-        if !self.line.is_empty() {
-            if !rest.is_empty() {
-                rest.push(b'\n');
+        for part in [&self.stray, &self.line] {
+            if !part.is_empty() {
+                if !rest.is_empty() {
+                    rest.push(b'\n');
+                }
+                rest.extend_from_slice(part);
             }
-            rest.extend_from_slice(&self.line);
         }
         rest
     }
@@ -140,7 +165,7 @@ impl EventSplitter {
     /// line behind it. Gives back its data and how many bytes it takes. What lies in one piece need not be put together
     /// elsewhere first.
     fn whole_event<'a>(&self, bytes: &'a [u8], end: usize) -> Option<(&'a [u8], usize)> {
-        if self.at_start || self.has_data || !self.line.is_empty() {
+        if self.at_start || self.has_data || !self.line.is_empty() || !self.stray.is_empty() {
             return None;
         }
         let value = bytes[..end].strip_prefix(b"data:")?;
@@ -159,6 +184,10 @@ impl EventSplitter {
         }
         if line.is_empty() {
             self.dispatch(each);
+            self.dispatch_stray(each);
+            return;
+        }
+        if self.take_stray(line, each) {
             return;
         }
         let (field, value) = match memchr(b':', line) {
@@ -170,11 +199,29 @@ impl EventSplitter {
         };
         match field {
             b"data" => {
+                self.dispatch_stray(each);
                 if self.has_data {
-                    self.data.push(b'\n');
+                    if is_object(&self.data) && begins_event(value) {
+                        self.ends_with_line = true;
+                        self.dispatch(each);
+                    } else {
+                        self.data.push(b'\n');
+                    }
                 }
                 self.has_data = true;
+                self.data_is_new = true;
                 self.data.extend_from_slice(value);
+                if self.ends_with_line && (is_object(&self.data) || is_done(&self.data)) {
+                    self.dispatch(each);
+                }
+            }
+            b"error" if !value.trim_ascii().is_empty() => {
+                self.dispatch(each);
+                each(Event {
+                    name: b"error",
+                    data: value,
+                    was_complete: false,
+                });
             }
             b"event" => {
                 self.name.clear();
@@ -185,17 +232,66 @@ impl EventSplitter {
         }
     }
 
+    /// Takes a line of JSON outside of any field. Gives back whether it was one.
+    fn take_stray(&mut self, line: &[u8], each: &mut impl FnMut(Event<'_>)) -> bool {
+        let text = line.trim_ascii_start();
+        if self.stray.is_empty() {
+            if !text.starts_with(b"{") {
+                return false;
+            }
+        } else if text.starts_with(b"data:") || text.starts_with(b"event:") {
+            self.dispatch_stray(each);
+            return false;
+        } else {
+            self.stray.push(b'\n');
+        }
+        self.dispatch(each);
+        self.stray.extend_from_slice(line);
+        // One that is whole in a line need not wait for the next.
+        if !self.stray.contains(&b'\n') && is_object(&self.stray) {
+            self.dispatch_stray(each);
+        }
+        true
+    }
+
+    fn dispatch_stray(&mut self, each: &mut impl FnMut(Event<'_>)) {
+        if !self.stray.is_empty() {
+            each(Event {
+                name: b"",
+                data: &self.stray,
+                was_complete: false,
+            });
+            self.stray.clear();
+        }
+    }
+
     fn dispatch(&mut self, each: &mut impl FnMut(Event<'_>)) {
         if self.has_data {
             each(Event {
                 name: &self.name,
                 data: &self.data,
+                was_complete: !self.data_is_new && is_object(&self.data),
             });
         }
         self.has_data = false;
         self.data.clear();
         self.name.clear();
     }
+}
+
+/// Whether it looks like a whole object.
+fn is_object(data: &[u8]) -> bool {
+    let data = data.trim_ascii();
+    data.starts_with(b"{") && data.ends_with(b"}")
+}
+
+/// Whether it looks like the beginning of the data of an event.
+fn begins_event(data: &[u8]) -> bool {
+    data.trim_ascii_start().starts_with(b"{") || is_done(data)
+}
+
+fn is_done(data: &[u8]) -> bool {
+    data.trim_ascii() == b"[DONE]"
 }
 
 /// Whether a body that begins with `start` is a stream of events, for servers that label theirs
@@ -277,6 +373,48 @@ mod tests {
     }
 
     #[test]
+    fn one_line_end_ends_an_event_with_an_object() {
+        assert_eq!(
+            data(b"data: {\"a\":1}\ndata: {\"b\":2}\ndata: [DONE]\n"),
+            ["{\"a\":1}", "{\"b\":2}", "[DONE]"]
+        );
+        // An object over several lines stays one.
+        assert_eq!(
+            data(b"data: {\ndata: \"a\":{}\ndata: }\n\ndata: x\n\n"),
+            ["{\n\"a\":{}\n}", "x"]
+        );
+        let mut splitter = EventSplitter::new(100);
+        let mut events = Vec::new();
+        for line in ["data: {1}\n", "data: {2}\n", "data: {3}\n"] {
+            splitter
+                .push(line.as_bytes(), |event| {
+                    events.push((event.data.to_vec(), event.was_complete));
+                })
+                .unwrap();
+        }
+        let expected = [("{1}", true), ("{2}", false), ("{3}", false)];
+        assert_eq!(
+            events,
+            expected.map(|(data, was)| (data.as_bytes().to_vec(), was))
+        );
+    }
+
+    #[test]
+    fn what_a_server_says_outside_of_data_is_an_event() {
+        assert_eq!(
+            data(b"data: a\n\n{\"error\":1}\n\ndata: b\n\n"),
+            ["a", "{\"error\":1}", "b"]
+        );
+        assert_eq!(
+            data(b"data: {}\n{\n \"error\": 1\n}"),
+            ["{}", "{\n \"error\": 1\n}"]
+        );
+        let got = events(b"data: a\n\nerror: no more\n\nerror:\n\n", &[]);
+        assert_eq!(got[1], (b"error".to_vec(), b"no more".to_vec()));
+        assert_eq!(got.len(), 2);
+    }
+
+    #[test]
     fn names_belong_to_their_event_alone() {
         let got = events(
             b"event: error\ndata: a\n\ndata: b\n\nevent: x\n\ndata: c\n\n",
@@ -345,7 +483,7 @@ mod tests {
             pieces in prop::collection::vec(
                 prop::sample::select(vec![
                     "data: ", "data:", "event: error", "event", ": note", "id: 1", "\n", "\r", "\r\n",
-                    "\n\n", "[DONE]", "{\"a\":1}", "\u{feff}", "ö", "🙂", "data", " ", "x:y",
+                    "\n\n", "[DONE]", "{\"a\":1}", "{", "error: x", "\u{feff}", "ö", "🙂", "data", " ", "x:y",
                 ]),
                 0..60,
             ),

@@ -45,7 +45,7 @@ pub struct InFlight {
     begun: AtomicU64,
     now: AtomicU64,
     peak: AtomicU64,
-    backlog: Backlog,
+    backlog: Arc<Backlog>,
     panics: AtomicU64,
 }
 
@@ -86,7 +86,7 @@ impl InFlight {
     }
 
     /// Who holds up finished exchanges.
-    pub fn backlog(&self) -> &Backlog {
+    pub fn backlog(&self) -> &Arc<Backlog> {
         &self.backlog
     }
 

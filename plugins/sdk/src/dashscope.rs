@@ -1,6 +1,7 @@
 //! DashScope's own API for text generation.
 
 use crate::json::from_str;
+use crate::lenient::{List, Object};
 use crate::message::{Message, Text, Transcript, choice_number, read, readable};
 use crate::openai::{Asked, contents};
 use crate::usage::{Count, Reading, Usage};
@@ -65,19 +66,19 @@ fn read_all(
     let responses = &*readable(responses);
     let request = Request::read(request);
     let mut reading = Reading::default();
-    let (mut empty, mut size_before) = (true, 0);
+    let (mut size_before, mut has_reasoning) = (0, false);
     for (index, number) in (0..responses.len()).zip(0_u32..) {
         let Some(event) = read::<Event<'_>>(responses, index)? else {
             continue;
         };
-        empty = false;
         if let Some(error) = event.failure() {
             return Err(error);
         }
-        if let Some(usage) = event.usage {
+        if let Some(usage) = event.usage.get() {
             reading.report(usage);
         }
-        let size = event.output.as_ref().map_or(0, Output::size);
+        let size = event.size();
+        has_reasoning |= event.has_reasoning();
         if size > size_before {
             reading.outputs.push(number);
             if request.cumulative {
@@ -85,19 +86,19 @@ fn read_all(
             }
         }
     }
-    if empty {
-        return Err("the response was empty".to_owned());
-    }
     let outputs = reading.outputs.clone();
-    let texts = || output_texts(responses, &outputs, request.cumulative);
-    Ok(reading.finish(|| request.texts, texts, count))
+    let transcript = || transcript(responses, &outputs, request.cumulative);
+    let hidden = reading.hidden_reasoning(|| has_reasoning || transcript().has_tagged_reasoning());
+    let texts = || transcript().into_texts();
+    Ok(reading.finish(hidden, || request.texts, texts, count))
 }
 
 #[derive(serde::Deserialize)]
 struct Event<'a> {
-    #[serde(borrow)]
-    output: Option<Output<'a>>,
-    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    output: Object<Output<'a>>,
+    #[serde(default)]
+    usage: Object<Usage>,
     #[serde(borrow, default)]
     code: Text<'a>,
     #[serde(borrow, default)]
@@ -107,7 +108,12 @@ struct Event<'a> {
 impl Event<'_> {
     /// What went wrong. With output beside them, `code` and `message` are only a form of good news.
     fn failure(&self) -> Option<String> {
-        if self.output.is_some() || (self.code.is_empty() && self.message.is_empty()) {
+        let has_output = match self.output.get() {
+            // An error may come with an output that is empty.
+            Some(_) => self.code.is_empty() || self.size() > 0,
+            None => self.code.is_empty() && self.message.is_empty(),
+        };
+        if has_output {
             return None;
         }
         let (code, message) = (self.code.as_str(), self.message.as_str());
@@ -118,58 +124,67 @@ impl Event<'_> {
         };
         Some(format!("the server reported an error: {message}{details}"))
     }
+
+    /// All that the model produced, in bytes.
+    fn size(&self) -> usize {
+        self.output.get().map_or(0, Output::size)
+    }
+
+    fn has_reasoning(&self) -> bool {
+        let mut messages = self.output.get().into_iter().flat_map(Output::messages);
+        messages.any(|message| message.reasoning_size() > 0)
+    }
 }
 
 #[derive(serde::Deserialize)]
 struct Output<'a> {
     #[serde(borrow, default)]
     text: Text<'a>,
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
+    #[serde(borrow, default)]
+    choices: List<Choice<'a>>,
 }
 
 #[derive(serde::Deserialize)]
 struct Choice<'a> {
     #[serde(default)]
     index: Count,
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    message: Object<Message<'a>>,
 }
 
-impl Output<'_> {
+impl<'a> Output<'a> {
+    fn messages(&self) -> impl Iterator<Item = &Message<'a>> {
+        let choices = self.choices.as_slice().iter();
+        choices.filter_map(|choice| choice.message.get())
+    }
+
     /// All that the model produced, in bytes.
     fn size(&self) -> usize {
-        let messages = self
-            .choices
-            .iter()
-            .flatten()
-            .filter_map(|choice| choice.message.as_ref());
-        self.text.as_str().len() + messages.map(Message::size).sum::<usize>()
+        self.text.as_str().len() + self.messages().map(Message::size).sum::<usize>()
     }
 }
 
-/// The text of each choice, out of the events that carried output.
-fn output_texts(responses: &[Vec<u8>], outputs: &[u32], cumulative: bool) -> Vec<String> {
+/// What each choice says, out of the events that carried output.
+fn transcript(responses: &[Vec<u8>], outputs: &[u32], cumulative: bool) -> Transcript {
     let mut transcript = Transcript::new(cumulative);
     let nothing = Message::default();
     for &index in outputs {
         // These were read before, so that there is nothing new to report.
-        let Ok(Some(Event {
-            output: Some(output),
-            ..
-        })) = read::<Event<'_>>(responses, index as usize)
-        else {
+        let Ok(Some(event)) = read::<Event<'_>>(responses, index as usize) else {
+            continue;
+        };
+        let Some(output) = event.output.get() else {
             continue;
         };
         if !output.text.is_empty() {
             transcript.add(0, &nothing, output.text.as_str());
         }
-        for (place, choice) in output.choices.iter().flatten().enumerate() {
-            let message = choice.message.as_ref().unwrap_or(&nothing);
+        for (place, choice) in output.choices.as_slice().iter().enumerate() {
+            let message = choice.message.get().unwrap_or(&nothing);
             transcript.add(choice_number(choice.index, place), message, "");
         }
     }
-    transcript.into_texts()
+    transcript
 }
 
 /// What of the request matters for reading its response.

@@ -2,23 +2,57 @@
 //! read leniently: servers differ in what they leave out, send as `null`, or send in another shape.
 
 use crate::json::explain;
+use crate::lenient::{List, Object};
 use crate::usage::Count;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use std::borrow::Cow;
 use std::fmt;
 
-/// The responses with what is not UTF-8 in them replaced: a model that stops within a character makes
-/// servers send such bytes, and the rest of the answer is as good as any.
+/// The responses with what is not UTF-8 in them replaced, and escapes that are half a character: a model that
+/// stops within a character makes servers send either, and the rest of the answer is as good as any.
 pub(crate) fn readable(responses: &[Vec<u8>]) -> Cow<'_, [Vec<u8>]> {
-    if responses.iter().all(|data| str::from_utf8(data).is_ok()) {
+    let is_good = |data: &Vec<u8>| str::from_utf8(data).is_ok() && half_escapes(data).is_empty();
+    if responses.iter().all(is_good) {
         return Cow::Borrowed(responses);
     }
-    let replaced = |data: &Vec<u8>| String::from_utf8_lossy(data).into_owned().into_bytes();
+    let replaced = |data: &Vec<u8>| {
+        let mut data = String::from_utf8_lossy(data).into_owned().into_bytes();
+        for place in half_escapes(&data) {
+            data[place..place + 6].copy_from_slice(b"\\ufffd");
+        }
+        data
+    };
     Cow::Owned(responses.iter().map(replaced).collect())
 }
 
-/// Reads one response as JSON. `None` where it is blank, as an event that only keeps the stream alive.
+/// Where `data` has an escape of six bytes (`\ud83d`) for half of a surrogate pair whose other half is missing.
+fn half_escapes(data: &[u8]) -> Vec<usize> {
+    let unit = |place: usize| {
+        let digits = data.get(place..place + 6)?.strip_prefix(b"\\u")?;
+        u16::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let mut found = Vec::new();
+    let mut place = 0;
+    while let Some(step) = data[place..].iter().position(|&byte| byte == b'\\') {
+        place += step;
+        place += match unit(place) {
+            Some(0xD800..=0xDBFF) if matches!(unit(place + 6), Some(0xDC00..=0xDFFF)) => 12,
+            Some(0xD800..=0xDFFF) => {
+                found.push(place);
+                6
+            }
+            _ => 2,
+        };
+        if place >= data.len() {
+            break;
+        }
+    }
+    found
+}
+
+/// Reads one response as JSON. `None` where it is blank, as an event that only keeps the stream alive, or an
+/// empty value of another type than an object.
 ///
 /// Errors name the response by its number among all of them, from 1.
 pub(crate) fn read<'a, T: Deserialize<'a>>(
@@ -35,18 +69,34 @@ pub(crate) fn read<'a, T: Deserialize<'a>>(
         None => Ok(None),
         Some(b'{') => serde_json::from_slice(bytes).map(Some).map_err(explained),
         // An array would pass for an object whose fields come in order, so that it must not get as far.
-        Some(_) => match serde_json::from_slice::<IgnoredAny>(bytes) {
+        Some(_) => match serde_json::from_slice::<Value>(bytes) {
+            Ok(value) if says_nothing(&value) => Ok(None),
             Ok(_) => Err(format!("{} is not a JSON object", place())),
             Err(error) => Err(explained(error)),
         },
     }
 }
 
+/// Whether a value is one of those that stand for nothing, or is made of such.
+fn says_nothing(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::Bool(true) => false,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.iter().all(says_nothing),
+        Value::Object(fields) => fields.values().all(says_nothing),
+    }
+}
+
 /// What an `error` field says, or `None` where it says nothing: some servers always send it, empty.
 pub(crate) fn failure(error: &Value) -> Option<String> {
+    if says_nothing(error) {
+        return None;
+    }
     let message = match error {
-        Value::String(text) if !text.is_empty() => text.clone(),
-        Value::Object(fields) if !fields.is_empty() => {
+        Value::String(text) => text.clone(),
+        Value::Object(_) => {
             let mut message = match &error["message"] {
                 Value::String(text) => text.clone(),
                 _ => return Some(format!("the server reported an error: {error}")),
@@ -60,7 +110,7 @@ pub(crate) fn failure(error: &Value) -> Option<String> {
             }
             message
         }
-        _ => return None,
+        other => other.to_string(),
     };
     Some(format!("the server reported an error: {message}"))
 }
@@ -122,7 +172,10 @@ impl<'de> Visitor<'de> for TextVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut all = Cow::Borrowed("");
         while let Some(key) = map.next_key::<Cow<'de, str>>()? {
-            if matches!(&*key, "text" | "thinking" | "refusal") {
+            if matches!(
+                &*key,
+                "text" | "thinking" | "refusal" | "summary" | "content"
+            ) {
                 let Text(part) = map.next_value()?;
                 all += part;
             } else {
@@ -163,17 +216,21 @@ pub(crate) struct Message<'a> {
     #[serde(borrow, default)]
     reasoning: Text<'a>,
     #[serde(borrow, default)]
+    reasoning_details: Text<'a>,
+    #[serde(borrow, default)]
+    thinking: Text<'a>,
+    #[serde(borrow, default)]
     refusal: Text<'a>,
-    #[serde(borrow)]
-    tool_calls: Option<Vec<ToolCall<'a>>>,
-    #[serde(borrow)]
-    function_call: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    tool_calls: List<ToolCall<'a>>,
+    #[serde(borrow, default)]
+    function_call: Object<Function<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 struct ToolCall<'a> {
-    #[serde(borrow)]
-    function: Option<Function<'a>>,
+    #[serde(borrow, default)]
+    function: Object<Function<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
@@ -187,13 +244,16 @@ struct Function<'a> {
 impl Message<'_> {
     /// The text of it all in bytes, names of functions included. Not zero means that it is output.
     pub(crate) fn size(&self) -> usize {
-        let text = [&self.content, &self.refusal].map(|text| text.as_str().len());
-        let reasoning = self.reasoning_pieces().map(str::len);
         let calls: usize = self
             .functions()
             .map(|f| f.name.as_str().len() + f.arguments.as_str().len())
             .sum();
-        text.iter().sum::<usize>() + reasoning.iter().sum::<usize>() + calls
+        self.content.as_str().len() + self.refusal.as_str().len() + self.reasoning_size() + calls
+    }
+
+    /// The reasoning in bytes.
+    pub(crate) fn reasoning_size(&self) -> usize {
+        self.reasoning_pieces().map(str::len).iter().sum()
     }
 
     /// The one text in it. `None` where there are several, or none, or that of a call of a function.
@@ -203,6 +263,8 @@ impl Message<'_> {
             (Kind::Text, &self.refusal),
             (Kind::Reasoning, &self.reasoning_content),
             (Kind::Reasoning, &self.reasoning),
+            (Kind::Reasoning, &self.reasoning_details),
+            (Kind::Reasoning, &self.thinking),
         ];
         let mut texts = texts.iter().filter(|(_, text)| !text.is_empty());
         let (kind, text) = texts.next()?;
@@ -210,19 +272,35 @@ impl Message<'_> {
         alone.then_some((*kind, text.as_str()))
     }
 
-    /// The reasoning under both names; the second is empty where a server sends the same twice.
-    fn reasoning_pieces(&self) -> [&str; 2] {
-        let (first, second) = (self.reasoning_content.as_str(), self.reasoning.as_str());
-        [first, if first == second { "" } else { second }]
+    /// What it says beside reasoning, and the reasoning. `None` where it calls a function.
+    pub(crate) fn two_texts(&self) -> Option<[String; 2]> {
+        let text = format!("{}{}", self.content.as_str(), self.refusal.as_str());
+        let none = self.functions().next().is_none();
+        none.then(|| [text, self.reasoning_pieces().concat()])
+    }
+
+    /// The reasoning under all its names; where a server sends the same under two, only the first of them.
+    fn reasoning_pieces(&self) -> [&str; 4] {
+        let mut pieces = [
+            &self.reasoning_content,
+            &self.reasoning,
+            &self.reasoning_details,
+            &self.thinking,
+        ]
+        .map(Text::as_str);
+        for index in 1..pieces.len() {
+            if pieces[..index].contains(&pieces[index]) {
+                pieces[index] = "";
+            }
+        }
+        pieces
     }
 
     fn functions(&self) -> impl Iterator<Item = &Function<'_>> {
-        let calls = self
-            .tool_calls
-            .iter()
-            .flatten()
-            .filter_map(|call| call.function.as_ref());
-        calls.chain(&self.function_call)
+        let calls = self.tool_calls.as_slice().iter();
+        calls
+            .filter_map(|call| call.function.get())
+            .chain(self.function_call.get())
     }
 }
 
@@ -303,6 +381,26 @@ impl Transcript {
         &mut self.choices[place].1
     }
 
+    /// Whether this says for each of its choices what `other` says for it. It may leave out the reasoning.
+    pub(crate) fn says_again(&self, other: &Self) -> bool {
+        self.choices.iter().all(|(choice, parts)| {
+            let said = other.choices.iter().find(|(known, _)| known == choice);
+            said.is_some_and(|(_, said)| {
+                parts.text.trim() == said.text.trim()
+                    && parts.arguments == said.arguments
+                    && (parts.reasoning.is_empty()
+                        || parts.reasoning.trim() == said.reasoning.trim())
+            })
+        })
+    }
+
+    /// Whether what the model says begins with its reasoning, between tags.
+    pub(crate) fn has_tagged_reasoning(&self) -> bool {
+        self.choices
+            .iter()
+            .any(|(_, parts)| parts.text.contains("<think") || parts.text.contains("</think"))
+    }
+
     /// One text for each choice, or a single empty one where the model produced nothing.
     pub(crate) fn into_texts(self) -> Vec<String> {
         if self.choices.is_empty() {
@@ -359,7 +457,15 @@ mod tests {
 
     #[test]
     fn an_empty_error_is_none() {
-        for none in ["null", "false", "\"\"", "{}", "[]", "0"] {
+        for none in [
+            "null",
+            "false",
+            "\"\"",
+            "{}",
+            "[]",
+            "0",
+            r#"{"message":"","type":null,"code":0}"#,
+        ] {
             assert_eq!(
                 failure(&serde_json::from_str(none).expect("valid JSON")),
                 None,

@@ -1,11 +1,14 @@
 //! OpenAI's chat completions, and what other servers make of them.
 
 use crate::json::from_str;
+use crate::lenient::{List, Object};
 use crate::message::{Kind, Message, Text, Transcript, choice_number, failure, read, readable};
+use crate::repeats::Repeats;
 use crate::shape::Shapes;
 use crate::usage::{Count, Reading, Usage};
-use crate::{Options, Prompt, Summary, Value, json, merge};
+use crate::{Options, Prompt, Summary, Value, json, log, merge};
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The body of a request to a chat-completions API.
 ///
@@ -48,11 +51,15 @@ pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
 /// Output is text, reasoning, a refusal or a part of a tool call that is not empty. What the server reports
 /// as `usage` wins; a side of which it reports nothing is counted with `count`, which a parser gets from
 /// [`tokenizer_count`](crate::tokenizer_count). That text is put together only then. The summary also has
-/// the metrics `cached_tokens` and `reasoning_tokens` where the server reports them.
+/// the metrics `cached_tokens` and `reasoning_tokens` where the server reports them, and
+/// `hidden_reasoning_tokens` where reasoning was counted and did not come.
+///
+/// Where each chunk repeats the text before it, only one that adds to it is output, and the text is counted
+/// once. The whole message once more at the end of a stream is no output.
 ///
 /// # Errors
-/// Where there is no response at all, where one is not a JSON object (the text has its number, from 1, and
-/// the column), or where one reports an error.
+/// Where a response is not a JSON object (the text has its number, from 1, and the column), or where one reports
+/// an error. A response without output is no error here: the host says what becomes of it.
 pub fn parse(
     responses: &[Vec<u8>],
     request: &str,
@@ -85,51 +92,156 @@ fn read_chunks<'a>(
     mut shapes: Shapes<'a>,
 ) -> Result<Summary, String> {
     let mut reading = Reading::default();
-    let mut empty = true;
+    let mut seen = Seen::default();
     for ((index, response), number) in responses.iter().enumerate().zip(0_u32..) {
-        if shapes.recognize(response).is_some() {
-            empty = false;
+        if let Some(piece) = shapes.recognize(response) {
             reading.outputs.push(number);
+            seen.add(piece.kind, piece.text.len());
+            if seen.repeats.is_open() {
+                let text = Cow::Borrowed(piece.text);
+                seen.repeats.note(number, piece.choice, piece.kind, text);
+            }
             continue;
         }
         let Some(chunk) = read::<Chunk<'_>>(responses, index)? else {
             continue;
         };
-        empty = false;
         if let Some(error) = chunk.failure() {
             return Err(error);
         }
+        for usage in chunk.usages() {
+            reading.report(usage);
+        }
+        let choices = chunk.choices.as_slice();
+        let by_part = choices.iter().any(Choice::has_part);
+        // The whole message, behind the parts of it.
+        let is_once_more = seen.by_part && !by_part;
+        if is_once_more || !choices.iter().any(Choice::has_output) {
+            continue;
+        }
+        seen.by_part |= by_part;
+        reading.outputs.push(number);
+        seen.add_chunk(number, choices);
         if let Some((choice, kind, text)) = chunk.only_text() {
             shapes.learn(response, choice, kind, text);
         }
-        if let Some(usage) = chunk.usage {
-            reading.report(usage);
-        }
-        if chunk.choices.iter().flatten().any(Choice::has_output) {
-            reading.outputs.push(number);
-        }
     }
-    if empty {
-        return Err("the response was empty".to_owned());
+    let repeats = seen.repeats.found().map(<[u32]>::to_vec);
+    if let Some(idle) = &repeats {
+        say_that_it_repeats();
+        reading.outputs.retain(|index| !idle.contains(index));
+    } else if seen.may_end_with_all(reading.outputs.len())
+        && let Some((last, before)) = reading.outputs.split_last()
+    {
+        let all = transcript(responses, before, &mut shapes, false);
+        if transcript(responses, &[*last], &mut shapes, false).says_again(&all) {
+            reading.outputs.pop();
+        }
     }
     let outputs = reading.outputs.clone();
+    let is_repeating = repeats.is_some();
+    let hidden = reading.hidden_reasoning(|| {
+        seen.has_reasoning
+            || transcript(responses, &outputs, &mut shapes, is_repeating).has_tagged_reasoning()
+    });
     Ok(reading.finish(
+        hidden,
         || prompt_texts(request),
-        || output_texts(responses, &outputs, shapes),
+        || transcript(responses, &outputs, &mut shapes, is_repeating).into_texts(),
         count,
     ))
 }
 
+/// Says once that a server sends the text so far with each chunk.
+fn say_that_it_repeats() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        log::warn(
+            "each chunk of the server repeats the text before it; that text is counted once, and only a chunk \
+             that adds to it is output",
+        );
+    }
+}
+
+/// What the chunks with output have shown so far.
+#[derive(Default)]
+struct Seen<'a> {
+    repeats: Repeats<'a>,
+    /// A chunk has brought a part of a message, rather than a whole one.
+    by_part: bool,
+    has_reasoning: bool,
+    /// Bytes of reasoning and of all else, in all chunks and in the last one.
+    total: [usize; 2],
+    last: [usize; 2],
+}
+
+impl Seen<'_> {
+    fn add(&mut self, kind: Kind, size: usize) {
+        self.last = match kind {
+            Kind::Reasoning => [size, 0],
+            Kind::Text => [0, size],
+        };
+        self.has_reasoning |= kind == Kind::Reasoning;
+        self.total[0] += self.last[0];
+        self.total[1] += self.last[1];
+    }
+
+    fn add_chunk(&mut self, number: u32, choices: &[Choice<'_>]) {
+        self.last = [0, 0];
+        for (place, choice) in choices.iter().enumerate() {
+            let [reasoning, all] = choice.sizes();
+            self.last[0] += reasoning;
+            self.last[1] += all - reasoning;
+            if !self.repeats.is_open() {
+                continue;
+            }
+            let Some([text, reasoning]) = choice.two_texts() else {
+                self.repeats.disprove();
+                continue;
+            };
+            for (kind, text) in [(Kind::Text, text), (Kind::Reasoning, reasoning)] {
+                if !text.is_empty() && self.repeats.is_open() {
+                    let choice = choice_number(choice.index, place);
+                    let text = Cow::Owned(text.into_bytes());
+                    self.repeats.note(number, choice, kind, text);
+                }
+            }
+        }
+        self.has_reasoning |= self.last[0] > 0;
+        self.total[0] += self.last[0];
+        self.total[1] += self.last[1];
+    }
+
+    /// Whether the last of so many chunks is as long as all before it together, so that it may say all of it
+    /// again.
+    fn may_end_with_all(&self, outputs: usize) -> bool {
+        let [reasoning, text] = self.last;
+        let is_text_again = text > 0 && text * 2 >= self.total[1];
+        let is_reasoning_again = reasoning == 0 || reasoning * 2 >= self.total[0];
+        outputs >= 3 && is_text_again && is_reasoning_again
+    }
+}
+
 #[derive(serde::Deserialize)]
 struct Chunk<'a> {
-    #[serde(borrow)]
-    choices: Option<Vec<Choice<'a>>>,
-    usage: Option<Usage>,
+    #[serde(borrow, default)]
+    choices: List<Choice<'a>>,
+    #[serde(default)]
+    usage: Object<Usage>,
+    /// Where Groq reports.
+    #[serde(default)]
+    x_groq: Object<Report>,
     error: Option<Value>,
     #[serde(borrow, default)]
     object: Text<'a>,
     #[serde(borrow, default)]
     message: Text<'a>,
+}
+
+#[derive(serde::Deserialize)]
+struct Report {
+    #[serde(default)]
+    usage: Object<Usage>,
 }
 
 impl Chunk<'_> {
@@ -144,12 +256,23 @@ impl Chunk<'_> {
         self.error.as_ref().and_then(failure)
     }
 
+    /// The reports of tokens, wherever a server puts them; the usual place last, which so has the last word.
+    fn usages(&self) -> impl Iterator<Item = &Usage> {
+        let in_choices = self
+            .choices
+            .as_slice()
+            .iter()
+            .filter_map(|choice| choice.usage.get());
+        let of_groq = self.x_groq.get().and_then(|report| report.usage.get());
+        in_choices.chain(of_groq).chain(self.usage.get())
+    }
+
     /// The text that is all that the chunk brings, with its choice. `None` where it brings anything else.
     fn only_text(&self) -> Option<(u64, Kind, &str)> {
-        let [choice] = self.choices.as_deref()? else {
+        let [choice] = self.choices.as_slice() else {
             return None;
         };
-        if self.usage.is_some() {
+        if self.usages().next().is_some() {
             return None;
         }
         let in_message = choice.message().and_then(Message::only_text);
@@ -166,32 +289,58 @@ impl Chunk<'_> {
 struct Choice<'a> {
     #[serde(default)]
     index: Count,
-    #[serde(borrow)]
-    delta: Option<Message<'a>>,
-    #[serde(borrow)]
-    message: Option<Message<'a>>,
+    #[serde(borrow, default)]
+    delta: Object<Message<'a>>,
+    #[serde(borrow, default)]
+    message: Object<Message<'a>>,
     #[serde(borrow, default)]
     text: Text<'a>,
+    /// Where Moonshot reports.
+    #[serde(default)]
+    usage: Object<Usage>,
 }
 
 impl<'a> Choice<'a> {
     /// The part of a stream, or the whole of a plain response. A server that sends both repeats itself.
     fn message(&self) -> Option<&Message<'a>> {
-        self.delta.as_ref().or(self.message.as_ref())
+        let part = self.delta.get().filter(|part| part.size() > 0);
+        part.or(self.message.get())
+    }
+
+    /// Whether it has a part of a message, rather than a whole one.
+    fn has_part(&self) -> bool {
+        !self.text.is_empty() || self.delta.get().is_some_and(|part| part.size() > 0)
     }
 
     fn has_output(&self) -> bool {
         !self.text.is_empty() || self.message().is_some_and(|message| message.size() > 0)
     }
+
+    /// Bytes of reasoning, and of all of it.
+    fn sizes(&self) -> [usize; 2] {
+        let message = self.message();
+        let all = self.text.as_str().len() + message.map_or(0, Message::size);
+        [message.map_or(0, Message::reasoning_size), all]
+    }
+
+    /// What it says beside reasoning, and the reasoning. `None` where it calls a function.
+    fn two_texts(&self) -> Option<[String; 2]> {
+        let [mut text, reasoning] = self
+            .message()
+            .map_or_else(|| Some([String::new(), String::new()]), Message::two_texts)?;
+        text.push_str(self.text.as_str());
+        Some([text, reasoning])
+    }
 }
 
-/// The text of each choice, out of the responses that carried output.
-fn output_texts<'a>(
+/// What each choice says, out of the responses that carried output.
+fn transcript<'a>(
     responses: &'a [Vec<u8>],
     outputs: &[u32],
-    mut shapes: Shapes<'a>,
-) -> Vec<String> {
-    let mut transcript = Transcript::new(false);
+    shapes: &mut Shapes<'a>,
+    is_repeating: bool,
+) -> Transcript {
+    let mut transcript = Transcript::new(is_repeating);
     for &index in outputs {
         let index = index as usize;
         if let Some(piece) = shapes.recognize(&responses[index]) {
@@ -205,7 +354,7 @@ fn output_texts<'a>(
         if let Some((choice, kind, text)) = chunk.only_text() {
             shapes.learn(&responses[index], choice, kind, text);
         }
-        for (place, choice) in chunk.choices.iter().flatten().enumerate() {
+        for (place, choice) in chunk.choices.as_slice().iter().enumerate() {
             let nothing = Message::default();
             let message = choice.message().unwrap_or(&nothing);
             transcript.add(
@@ -215,7 +364,7 @@ fn output_texts<'a>(
             );
         }
     }
-    transcript.into_texts()
+    transcript
 }
 
 /// The content of each message of the request; `None` where it has no text that could be counted.

@@ -1,5 +1,6 @@
 //! Token counts: those that the server reports, and what takes their place where it does not.
 
+use crate::lenient::{List, Object};
 use crate::{Summary, Tokens};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::fmt;
@@ -68,10 +69,13 @@ pub(crate) struct Usage {
     input_tokens: Count,
     completion_tokens: Count,
     output_tokens: Count,
-    prompt_tokens_details: Option<PromptDetails>,
-    input_tokens_details: Option<PromptDetails>,
-    completion_tokens_details: Option<CompletionDetails>,
-    output_tokens_details: Option<CompletionDetails>,
+    total_tokens: Count,
+    prompt_tokens_details: Object<PromptDetails>,
+    input_tokens_details: Object<PromptDetails>,
+    completion_tokens_details: Object<CompletionDetails>,
+    output_tokens_details: Object<CompletionDetails>,
+    /// Some report for each of the models that had a part in the answer.
+    models: List<Usage>,
 }
 
 #[derive(Debug, Default, serde::Deserialize)]
@@ -86,6 +90,10 @@ struct CompletionDetails {
     reasoning_tokens: Count,
 }
 
+/// The name under which the host looks for tokens that were counted and did not come, so that no time between
+/// chunks holds them.
+pub(crate) const HIDDEN_REASONING: &str = "hidden_reasoning_tokens";
+
 /// What the responses of one request have told so far.
 #[derive(Debug, Default)]
 pub(crate) struct Reading {
@@ -93,37 +101,71 @@ pub(crate) struct Reading {
     pub(crate) outputs: Vec<u32>,
     prompt: Option<u64>,
     completion: Option<u64>,
+    total: Option<u64>,
     cached: Option<u64>,
     reasoning: Option<u64>,
 }
 
 impl Reading {
     /// Takes over a report of the server. A figure that it has replaces an earlier one: a server that
-    /// reports with every chunk reports running totals.
-    pub(crate) fn report(&mut self, usage: Usage) {
-        let cached = [usage.prompt_tokens_details, usage.input_tokens_details];
-        let reasoning = [usage.completion_tokens_details, usage.output_tokens_details];
+    /// reports with every chunk reports running totals. They do not fall to zero: where they seem to, the
+    /// server has filled in a form.
+    pub(crate) fn report(&mut self, usage: &Usage) {
+        if let Some(first) = usage.models.as_slice().first() {
+            self.report(first);
+        }
+        let cached = [&usage.prompt_tokens_details, &usage.input_tokens_details];
+        let reasoning = [
+            &usage.completion_tokens_details,
+            &usage.output_tokens_details,
+        ];
         let cached = cached
             .into_iter()
-            .flatten()
+            .filter_map(Object::get)
             .find_map(|details| details.cached_tokens.0);
         let reasoning = reasoning
             .into_iter()
-            .flatten()
+            .filter_map(Object::get)
             .find_map(|details| details.reasoning_tokens.0);
         // Gateways that send both families may fill in only the one of the API that they imitate.
-        let prompt = usage.prompt_tokens.0.or(usage.input_tokens.0);
-        let completion = usage.completion_tokens.0.or(usage.output_tokens.0);
-        self.prompt = prompt.or(self.prompt);
-        self.completion = completion.or(self.completion);
-        self.cached = cached.or(self.cached);
-        self.reasoning = reasoning.or(self.reasoning);
+        let either = |one: Count, other: Count| one.0.filter(|n| *n > 0).or(other.0).or(one.0);
+        let prompt = either(usage.prompt_tokens, usage.input_tokens);
+        let completion = either(usage.completion_tokens, usage.output_tokens);
+        for (known, told) in [
+            (&mut self.prompt, prompt),
+            (&mut self.completion, completion),
+            (&mut self.total, usage.total_tokens.0),
+            (&mut self.cached, cached),
+            (&mut self.reasoning, reasoning),
+        ] {
+            *known = told.filter(|n| *n > 0).or(*known).or(told);
+        }
     }
 
-    /// Ends the reading. The texts, one for each message, are only asked for, and counted with `count`, on a
+    /// The tokens of reasoning that the server counts among those of the answer, if it does. `None` where it
+    /// counts none, or counts them apart from the others.
+    pub(crate) fn reasoning_within(&self) -> Option<u64> {
+        let (reasoning, completion) = (self.reasoning?, self.completion?);
+        let parts = [self.prompt.unwrap_or(0), completion, reasoning];
+        let apart = self.total == parts.into_iter().try_fold(0_u64, u64::checked_add);
+        (reasoning > 0 && reasoning <= completion && !apart).then_some(reasoning)
+    }
+
+    /// Tokens of reasoning that were counted and did not come, where there were any. `streamed` tells whether
+    /// reasoning came.
+    pub(crate) fn hidden_reasoning(&self, streamed: impl FnOnce() -> bool) -> Option<u64> {
+        let reasoning = self.reasoning_within()?;
+        let others = self.completion?.saturating_sub(reasoning);
+        // A chunk holds a token at least, but for the one that a server may split.
+        let came = self.outputs.len() as u64 > others + 1;
+        (!self.outputs.is_empty() && !came && !streamed()).then_some(reasoning)
+    }
+
+    /// Ends the reading, `hidden` tokens of which did not come. The texts, one for each message, are only asked for, and counted with `count`, on a
     /// side of which the server said nothing.
     pub(crate) fn finish(
         self,
+        hidden: Option<u64>,
         prompt: impl FnOnce() -> Option<Vec<String>>,
         completion: impl FnOnce() -> Vec<String>,
         count: impl Fn(&str) -> Option<u64>,
@@ -146,6 +188,7 @@ impl Reading {
         let metrics = [
             ("cached_tokens", self.cached),
             ("reasoning_tokens", self.reasoning),
+            (HIDDEN_REASONING, hidden),
         ];
         let summary = Summary::new(prompt, completion).outputs(self.outputs);
         metrics

@@ -136,6 +136,136 @@ export function countTokens(text) {
   }
 }
 
+/**
+ * Reads a response of OpenAI's chat completions, as the servers in use write them: the chunks of a stream or one
+ * body. What is of another type than it should be says nothing. Counts are those of the server, or else of the
+ * tokenizer. Throws a `BadResponse` for an error of the server.
+ */
+export function readChat(responses, request) {
+  const counts = {};
+  const outputs = [];
+  const said = [];
+  let hasParts = false;
+  let hasReasoning = false;
+  responses.forEach((response, index) => {
+    const chunk = response.trim() === "" ? null : JSON.parse(response);
+    if (!isObject(chunk)) {
+      if (saysSomething(chunk)) throw new BadResponse(`chunk ${index + 1} is not a JSON object`);
+      return;
+    }
+    if (saysSomething(chunk.error)) {
+      throw new BadResponse(`the server reported an error: ${JSON.stringify(chunk.error)}`);
+    }
+    let text = "";
+    let isPart = false;
+    for (const choice of objects(chunk.choices)) {
+      const [part, whole] = [saidBy(choice.delta), saidBy(choice.message)];
+      const older = typeof choice.text === "string" ? choice.text : "";
+      isPart ||= part.text !== "" || older !== "";
+      const found = part.text !== "" ? part : whole;
+      text += found.text + older;
+      hasReasoning ||= found.reasons;
+    }
+    // The whole message once more, behind the parts of it, is no output.
+    if (text !== "" && (isPart || !hasParts)) {
+      hasParts ||= isPart;
+      outputs.push(index);
+      said.push(text);
+    }
+    for (const usage of usages(chunk)) {
+      tell(counts, "prompt", usage.prompt_tokens);
+      tell(counts, "completion", usage.completion_tokens);
+      tell(counts, "total", usage.total_tokens);
+      tell(counts, "reasoning", usage.completion_tokens_details?.reasoning_tokens);
+    }
+  });
+  const texts = once(outputs, said);
+  const { prompt, completion, total, reasoning = 0 } = counts;
+  const visible = (completion ?? 0) - reasoning;
+  const apart = total === (prompt ?? 0) + (completion ?? 0) + reasoning;
+  const came = hasReasoning || texts.some((text) => text.includes("<think")) || texts.length > visible + 1;
+  const metrics = {};
+  // Under this name the host looks for tokens that no time between chunks holds.
+  if (reasoning > 0 && texts.length > 0 && visible >= 0 && !apart && !came) {
+    metrics.hidden_reasoning_tokens = reasoning;
+  }
+  const asked = () => objects(JSON.parse(request).messages).map((message) => textOf(message.content));
+  return {
+    promptTokens: prompt ?? countTokens(asked().join("")),
+    completionTokens: completion ?? countTokens(texts.join("")),
+    outputs,
+    metrics,
+  };
+}
+
+let saidThatItRepeats = false;
+
+/** What was said, without what a server says again: in each chunk the text so far, or all of it at the end. */
+function once(outputs, said) {
+  const isNew = said.map((text, index) => index === 0 || text !== said[index - 1]);
+  const grows = said.every((text, index) => index === 0 || text.startsWith(said[index - 1]));
+  if (grows && isNew.filter(Boolean).length >= 3) {
+    if (!saidThatItRepeats) {
+      saidThatItRepeats = true;
+      log("each chunk of the server repeats the text before it; that text is counted once", "warn");
+    }
+    outputs.splice(0, outputs.length, ...outputs.filter((_, index) => isNew[index]));
+    return said.slice(-1);
+  }
+  if (said.length >= 3 && said.at(-1) === said.slice(0, -1).join("")) {
+    outputs.pop();
+    return said.slice(0, -1);
+  }
+  return said;
+}
+
+/** What a message or a part of one says, calls of functions included, and whether it reasons. */
+function saidBy(message) {
+  if (!isObject(message)) return { text: "", reasons: false };
+  const spellings = ["reasoning_content", "reasoning", "reasoning_details", "thinking"];
+  const reasoning = [...new Set(spellings.map((name) => textOf(message[name])))].join("");
+  const calls = [...objects(message.tool_calls).map((call) => call.function), message.function_call];
+  const called = calls
+    .filter(isObject)
+    .flatMap((call) => [call.name, call.arguments])
+    .filter((text) => typeof text === "string");
+  const text = reasoning + textOf(message.content) + textOf(message.refusal) + called.join("");
+  return { text, reasons: reasoning !== "" };
+}
+
+/** A text, or the texts of the parts of a content. */
+function textOf(value) {
+  if (Array.isArray(value)) return value.map(textOf).join("");
+  if (!isObject(value)) return typeof value === "string" ? value : "";
+  return ["text", "thinking", "refusal", "summary", "content"].map((name) => textOf(value[name])).join("");
+}
+
+/** The reports of tokens, wherever a server puts them; the usual place last. */
+function usages(chunk) {
+  const inChoices = objects(chunk.choices).map((choice) => choice.usage);
+  return [...inChoices, chunk.x_groq?.usage, chunk.usage]
+    .filter(isObject)
+    .flatMap((usage) => [...objects(usage.models).slice(0, 1), usage]);
+}
+
+/** A count replaces an earlier one, unless it is none, or has fallen to zero. */
+function tell(counts, name, told) {
+  if (Number.isSafeInteger(told) && told >= 0 && (told > 0 || counts[name] === undefined)) counts[name] = told;
+}
+
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function objects(value) {
+  return Array.isArray(value) ? value.filter(isObject) : [];
+}
+
+function saysSomething(value) {
+  if (typeof value !== "object" || value === null) return Boolean(value);
+  return Object.values(value).some(saysSomething);
+}
+
 /** Says something to the person who runs the test; `level` is debug, info, warn or error. */
 export function log(message, level = "info") {
   host.logging?.log(level, String(message));

@@ -1,6 +1,6 @@
 // A parser for OpenAI-compatible chat APIs. Its data set has JSON lines with the prompt in `question`.
 
-import { BadEntry, BadResponse, PerfPlugin, characters, countTokens, merge } from "./llmuses_plugin.js";
+import { BadEntry, PerfPlugin, characters, merge, readChat } from "./llmuses_plugin.js";
 
 export class Parser extends PerfPlugin {
   static pluginName = "my_parser";
@@ -34,32 +34,7 @@ export class Parser extends PerfPlugin {
   }
 
   parseResponses(responses, { request }) {
-    let promptTokens = null;
-    let completionTokens = null;
-    const outputs = [];
-    const text = [];
-    responses.forEach((response, index) => {
-      const chunk = JSON.parse(response);
-      if (chunk.error) {
-        throw new BadResponse(`the server reported an error: ${JSON.stringify(chunk.error)}`);
-      }
-      for (const choice of chunk.choices ?? []) {
-        const message = choice.delta ?? choice.message ?? {};
-        const said = (message.reasoning_content ?? "") + (message.content ?? "");
-        if (said !== "" || message.tool_calls?.length > 0) {
-          outputs.push(index);
-          text.push(said);
-        }
-      }
-      if (chunk.usage) {
-        promptTokens = chunk.usage.prompt_tokens ?? null;
-        completionTokens = chunk.usage.completion_tokens ?? null;
-      }
-    });
-    // Without a report of the server, the tokenizer counts, if there is one.
-    completionTokens ??= countTokens(text.join(""));
-    promptTokens ??= countTokens(JSON.parse(request).messages.map((message) => message.content).join(""));
-    return { promptTokens, completionTokens, outputs };
+    return readChat(responses, request);
   }
 }
 

@@ -65,6 +65,43 @@ test("an error of the server fails the request", () => {
   assert.throws(() => summaryOf(Parser, stream({ error: { message: "overloaded" } })), BadResponse);
 });
 
+const deltas = (...texts) => texts.map((content) => ({ choices: [{ delta: { content } }] }));
+
+test("what is of another type says nothing", () => {
+  for (const nothing of [null, [], {}, "", 0, false]) {
+    const odd = {
+      choices: [{ delta: nothing, message: nothing, usage: nothing }, nothing],
+      usage: nothing,
+      error: nothing,
+      x_groq: nothing,
+    };
+    const calls = { choices: [{ delta: { content: nothing, tool_calls: nothing, function_call: nothing } }] };
+    const usage = { x_groq: { usage: { prompt_tokens: 3, completion_tokens: 1 } } };
+    const zero = { usage: { prompt_tokens: 0, completion_tokens: 0 } };
+    const chunks = stream(...deltas("hi"), odd, calls, nothing, { choices: nothing }, usage, zero);
+    const { outputs, promptTokens } = summaryOf(Parser, chunks);
+    assert.deepEqual([outputs, promptTokens.tokens], [[0], 3]);
+  }
+});
+
+test("what a server says again is no output", () => {
+  const end = { usage: { prompt_tokens: 3, completion_tokens: 3 } };
+  const outputs = (...chunks) => summaryOf(Parser, stream(...chunks, end)).outputs;
+  assert.deepEqual(outputs(...deltas("a", "b", "c", "abc")), [0, 1, 2]);
+  assert.deepEqual(outputs(...deltas("a", "b"), { choices: [{ message: { content: "ab" } }] }), [0, 1]);
+  assert.deepEqual(outputs(...deltas("a", "ab", "ab", "abc")), [0, 1, 3]);
+});
+
+test("reasoning that is counted and does not come is told", () => {
+  const usage = (more) => ({
+    usage: { prompt_tokens: 1, completion_tokens: 102, completion_tokens_details: { reasoning_tokens: 100 }, ...more },
+  });
+  const metrics = (...chunks) => summaryOf(Parser, stream(...chunks)).metrics;
+  assert.deepEqual(metrics(...deltas("a", "b"), usage({})), [["hidden_reasoning_tokens", 100]]);
+  assert.deepEqual(metrics(...deltas("a", "b"), usage({ total_tokens: 203 })), []);
+  assert.deepEqual(metrics({ choices: [{ delta: { thinking: "a" } }] }, usage({})), []);
+});
+
 test("bytes are read as UTF-8", () => {
   assert.equal(decode(new TextEncoder().encode("问 😀 a")), "问 😀 a");
 });

@@ -184,6 +184,124 @@ def count_tokens(text: str) -> Optional[Tokens]:
         return None
 
 
+def read_chat(responses: List[bytes], request: str) -> Summary:
+    """Reads a response of OpenAI's chat completions, as the servers in use write them: the chunks of a stream or
+    one body. What is of another type than it should be says nothing. Counts are those of the server, or else of
+    the tokenizer. Raises a `BadResponse` for an error of the server."""
+    summary = Summary(outputs=[])
+    said: List[str] = []
+    has_parts = has_reasoning = False
+    reasoning_tokens = total_tokens = None
+    for index, response in enumerate(responses):
+        chunk = json.loads(response) if response.strip() else None
+        if not isinstance(chunk, dict):
+            if chunk:
+                raise BadResponse(f"chunk {index + 1} is not a JSON object")
+            continue
+        if _says_something(chunk.get("error")):
+            raise BadResponse(f"the server reported an error: {json.dumps(chunk['error'], ensure_ascii=False)}")
+        text, is_part = "", False
+        for choice in _objects(chunk.get("choices")):
+            found = [_said(choice.get(name)) for name in ("delta", "message")]
+            part = choice["text"] if isinstance(choice.get("text"), str) else ""
+            is_part = is_part or bool(found[0][0] or part)
+            words, reasons = found[0] if found[0][0] else found[1]
+            text += words + part
+            has_reasoning = has_reasoning or reasons
+        # The whole message once more, behind the parts of it, is no output.
+        if text and (is_part or not has_parts):
+            has_parts = has_parts or is_part
+            summary.outputs.append(index)
+            said.append(text)
+        for usage in _usages(chunk):
+            details = usage.get("completion_tokens_details")
+            details = details if isinstance(details, dict) else {}
+            summary.prompt_tokens = _told(usage.get("prompt_tokens"), summary.prompt_tokens)
+            summary.completion_tokens = _told(usage.get("completion_tokens"), summary.completion_tokens)
+            total_tokens = _told(usage.get("total_tokens"), total_tokens)
+            reasoning_tokens = _told(details.get("reasoning_tokens"), reasoning_tokens)
+    said = _once(summary.outputs, said)
+    visible = (summary.completion_tokens or 0) - (reasoning_tokens or 0)
+    apart = total_tokens == (summary.prompt_tokens or 0) + (summary.completion_tokens or 0) + (reasoning_tokens or 0)
+    came = has_reasoning or "<think" in "".join(said) or len(said) > visible + 1
+    if reasoning_tokens and said and visible >= 0 and not apart and not came:
+        # Under this name the host looks for tokens that no time between chunks holds.
+        summary.metrics["hidden_reasoning_tokens"] = reasoning_tokens
+    if summary.completion_tokens is None:
+        summary.completion_tokens = count_tokens("".join(said))
+    if summary.prompt_tokens is None:
+        messages = _objects(json.loads(request).get("messages"))
+        summary.prompt_tokens = count_tokens("".join(_text(message.get("content")) for message in messages))
+    return summary
+
+
+def _once(outputs: List[int], said: List[str]) -> List[str]:
+    """What was said, without what a server says again: in each chunk the text so far, or all of it at the end."""
+    pairs = list(zip(said, said[1:]))
+    if all(later.startswith(earlier) for earlier, later in pairs) and sum(a != b for a, b in pairs) >= 2:
+        if not getattr(_once, "warned", False):
+            _once.warned = True
+            log("each chunk of the server repeats the text before it; that text is counted once", "warn")
+        new = [True] + [earlier != later for earlier, later in pairs]
+        outputs[:] = [index for index, is_new in zip(outputs, new) if is_new]
+        return said[-1:]
+    if len(said) >= 3 and said[-1] == "".join(said[:-1]):
+        outputs.pop()
+        return said[:-1]
+    return said
+
+
+def _said(message: Any) -> Tuple[str, bool]:
+    """What a message or a part of one says, calls of functions included, and whether it reasons."""
+    if not isinstance(message, dict):
+        return "", False
+    spellings = ("reasoning_content", "reasoning", "reasoning_details", "thinking")
+    reasoning = "".join(dict.fromkeys(_text(message.get(name)) for name in spellings))
+    said = reasoning + _text(message.get("content")) + _text(message.get("refusal"))
+    calls = [call.get("function") for call in _objects(message.get("tool_calls"))] + [message.get("function_call")]
+    for call in calls:
+        if isinstance(call, dict):
+            said += "".join(call[name] for name in ("name", "arguments") if isinstance(call.get(name), str))
+    return said, bool(reasoning)
+
+
+def _text(value: Any) -> str:
+    """A text, or the texts of the parts of a content."""
+    if isinstance(value, list):
+        return "".join(_text(part) for part in value)
+    if isinstance(value, dict):
+        return "".join(_text(value.get(name)) for name in ("text", "thinking", "refusal", "summary", "content"))
+    return value if isinstance(value, str) else ""
+
+
+def _usages(chunk: Dict[str, Any]) -> List[Dict[str, Any]]:
+    """The reports of tokens, wherever a server puts them; the usual place last."""
+    groq = chunk.get("x_groq")
+    found = [choice.get("usage") for choice in _objects(chunk.get("choices"))]
+    found += [groq.get("usage") if isinstance(groq, dict) else None, chunk.get("usage")]
+    usages = []
+    for usage in found:
+        if isinstance(usage, dict):
+            usages += _objects(usage.get("models"))[:1] + [usage]
+    return usages
+
+
+def _told(told: Any, known: Count) -> Count:
+    """A count that replaces an earlier one, unless it is none, or has fallen to zero."""
+    is_count = isinstance(told, int) and not isinstance(told, bool) and told >= 0
+    return told if is_count and (told or known is None) else known
+
+
+def _objects(value: Any) -> List[Dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _says_something(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(_says_something(member) for member in value.values())
+    return bool(value)
+
+
 def log(message: str, level: str = "info") -> None:
     """Says something to the person who runs the test; `level` is debug, info, warn or error."""
     if logging is not None:

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from llmuses_plugin import BadEntry, BadResponse, PerfPluginBase, Summary, count_tokens, merge
+from llmuses_plugin import BadEntry, PerfPluginBase, merge, read_chat
 
 
 class PerfPlugin(PerfPluginBase):
@@ -29,29 +29,7 @@ class PerfPlugin(PerfPluginBase):
             raise BadEntry("--prompt or --dataset is needed")
 
     def parse_responses(self, responses, request, **kwargs):
-        summary = Summary(outputs=[])
-        text = []
-        for index, response in enumerate(responses):
-            chunk = json.loads(response)
-            if chunk.get("error"):
-                raise BadResponse(f"the server reported an error: {chunk['error']}")
-            for choice in chunk.get("choices") or []:
-                message = choice.get("delta") or choice.get("message") or {}
-                said = (message.get("reasoning_content") or "") + (message.get("content") or "")
-                if said or message.get("tool_calls"):
-                    summary.outputs.append(index)
-                    text.append(said)
-            usage = chunk.get("usage")
-            if usage:
-                summary.prompt_tokens = usage.get("prompt_tokens")
-                summary.completion_tokens = usage.get("completion_tokens")
-        # Without a report of the server, the tokenizer counts, if there is one.
-        if summary.completion_tokens is None:
-            summary.completion_tokens = count_tokens("".join(text))
-        if summary.prompt_tokens is None:
-            prompt = "".join(message["content"] for message in json.loads(request)["messages"])
-            summary.prompt_tokens = count_tokens(prompt)
-        return summary
+        return read_chat(responses, request)
 
 
 def body(model, prompt, parameters):

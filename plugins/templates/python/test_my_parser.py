@@ -11,6 +11,10 @@ def stream(*chunks):
     return [json.dumps(chunk).encode() for chunk in chunks]
 
 
+def deltas(*texts):
+    return [{"choices": [{"delta": {"content": text}}]} for text in texts]
+
+
 class Bodies(unittest.TestCase):
     def test_each_question_becomes_a_request(self):
         bodies = requests_from(PerfPlugin, lines=['{"question": "why?"}', '{"question": "how?"}'], top_k=1)
@@ -57,6 +61,36 @@ class Responses(unittest.TestCase):
     def test_an_error_of_the_server_fails_the_request(self):
         with self.assertRaises(BadResponse):
             summary_of(PerfPlugin, stream({"error": {"message": "overloaded"}}))
+
+    def test_what_is_of_another_type_says_nothing(self):
+        for nothing in (None, [], {}, "", 0, False):
+            odd = {"choices": [{"delta": nothing, "message": nothing, "usage": nothing}, nothing], "error": nothing}
+            calls = {"choices": [{"delta": {"content": nothing, "tool_calls": nothing, "function_call": nothing}}]}
+            empty = {"choices": nothing, "usage": nothing, "x_groq": nothing}
+            usage = {"x_groq": {"usage": {"prompt_tokens": 3, "completion_tokens": 1}}}
+            zero = {"usage": {"prompt_tokens": 0, "completion_tokens": 0}}
+            summary = summary_of(PerfPlugin, stream(*deltas("hi"), odd, calls, nothing, empty, usage, zero))
+            self.assertEqual((summary.outputs, summary.prompt_tokens), ([0], Tokens(3)), repr(nothing))
+
+    def test_what_a_server_says_again_is_no_output(self):
+        end = {"usage": {"prompt_tokens": 3, "completion_tokens": 3}}
+        whole = {"choices": [{"message": {"content": "ab"}}]}
+        for chunks, outputs in (
+            (deltas("a", "b", "c", "abc"), [0, 1, 2]),
+            (deltas("a", "b") + [whole], [0, 1]),
+            (deltas("a", "ab", "ab", "abc"), [0, 1, 3]),
+        ):
+            self.assertEqual(summary_of(PerfPlugin, stream(*chunks, end)).outputs, outputs)
+
+    def test_reasoning_that_is_counted_and_does_not_come_is_told(self):
+        def metrics(*chunks, **more):
+            details = {"reasoning_tokens": 100}
+            usage = {"prompt_tokens": 1, "completion_tokens": 102, "completion_tokens_details": details, **more}
+            return summary_of(PerfPlugin, stream(*chunks, {"usage": usage})).metrics
+
+        self.assertEqual(metrics(*deltas("a", "b")), {"hidden_reasoning_tokens": 100})
+        self.assertEqual(metrics(*deltas("a", "b"), total_tokens=203), {})
+        self.assertEqual(metrics({"choices": [{"delta": {"thinking": "a"}}]}), {})
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ impl Pipeline {
                     context: prepared.context.clone(),
                     parameters: Arc::clone(&prepared.parameters),
                     secrets: Arc::clone(&prepared.secrets),
+                    url: Arc::new(plan.url.clone()),
                     stop: Arc::clone(&stop),
-                    gauge: Arc::clone(&gauge),
+                    backlog: Arc::clone(gauge.backlog()),
                     gave_up: Arc::clone(&gave_up),
                 };
                 parse::spawn(index, settings, exchanges.clone(), parsed.clone())
@@ -88,7 +89,7 @@ impl Pipeline {
             cancelled,
             finished,
             notes: Arc::clone(&notes),
-            gauge: Arc::clone(&gauge),
+            backlog: Arc::clone(gauge.backlog()),
         };
         let (feeds, pacing) = feeds(plan, bodies);
         let count = feeds.len();

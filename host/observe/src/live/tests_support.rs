@@ -47,6 +47,7 @@ pub(crate) fn snapshot() -> Snapshot {
 pub(crate) fn failing() -> Snapshot {
     let failure = |kind, count| FailureCount {
         kind,
+        status: None,
         count,
         example: "what the server said".to_owned(),
     };

@@ -140,7 +140,7 @@ pub(super) fn circumstances(totals: &Part<'_>) -> Table {
             "Not streamed",
             Cell::of([
                 whole("not_streamed"),
-                " responses came in one piece, first token and end together".into(),
+                " responses came in one piece, without a time to first token".into(),
             ]),
         );
     }

@@ -69,6 +69,13 @@ pub(super) fn details(
     if let Some(text) = parser_cost(statistics, circumstances) {
         line(out, "Parser", &text);
     }
+    if counts.empty_answers > 0 {
+        let text = format!(
+            "{} of {} succeeded requests: the model said nothing and the server counted 0 tokens",
+            counts.empty_answers, counts.succeeded
+        );
+        line(out, "Empty answers", &text);
+    }
     failures(out, statistics);
     spreads::metrics(out, statistics);
 }
@@ -109,7 +116,7 @@ fn origin(statistics: &RunStatistics) -> String {
     if counts.plain > 0 {
         let plain = counted(counts.plain, "response");
         text.push_str(&format!(
-            "; {plain} came in one piece, first token and end together"
+            "; {plain} came in one piece, without a time to first token"
         ));
     }
     text
@@ -326,7 +333,7 @@ fn parser_cost(statistics: &RunStatistics, circumstances: &Circumstances) -> Opt
 }
 
 fn failures(out: &mut String, statistics: &RunStatistics) {
-    let failures = statistics.failures();
+    let failures = statistics.failures_by_status();
     if failures.is_empty() {
         line(out, "Failures", "none");
         return;
@@ -337,7 +344,7 @@ fn failures(out: &mut String, statistics: &RunStatistics) {
         out,
         "Failures",
         &format!(
-            "{} of {} requests ({}); the first message of each kind:",
+            "{} of {} requests ({}); the first message of each kind and status:",
             counts.failed,
             counts.completed,
             percent(share)

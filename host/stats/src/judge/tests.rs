@@ -157,6 +157,7 @@ fn lateness_counts_above_its_limit_and_without_connections() {
         let outcome = Sample::at(0)
             .sent(sent)
             .events(&[sent + 1000])
+            .streamed()
             .end(sent + 1000)
             .outputs(&[0])
             .tokens(5, 3, TokenSource::Server)

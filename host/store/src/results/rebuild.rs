@@ -45,7 +45,7 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
             "SELECT number, warmup, intended_time, sent_time, completed_time, connect_time, dns_time, \
              tls_time, status, chunk_times, response_messages, output_times, prompt_tokens, \
              prompt_tokens_by, completion_tokens, completion_tokens_by, error_kind, error, streamed, \
-             stamped_by, metrics FROM result WHERE run = ?1 ORDER BY number",
+             stamped_by, metrics, CASE WHEN streamed THEN '' ELSE request END FROM result WHERE run = ?1 ORDER BY number",
         )
         .map_err(failed)?;
     let mut rows = statement.query([run.id]).map_err(failed)?;
@@ -172,7 +172,7 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
-        request: "".into(),
+        request: row.get::<_, String>(21)?.into(),
         intended: moment(row.get(2)?),
         // No row has it.
         body_wait: Duration::ZERO,
@@ -185,9 +185,11 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
             }),
             None => None,
         },
-        head: row
-            .get::<_, Option<u16>>(8)?
-            .map(|status| ResponseHead { status, at: end }),
+        head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
+            status,
+            at: end,
+            content_type: None,
+        }),
         response,
         end,
         stamps: StampQuality::of_key(&stamped_by).unwrap_or(StampQuality::Read),

@@ -50,7 +50,8 @@ fn the_usage_of_the_last_event_counts() {
     let expected = Summary::new(Tokens::Usage(1), Tokens::Usage(3))
         .outputs([1, 2])
         .metric("cached_tokens", 1.0)
-        .metric("reasoning_tokens", 2.0);
+        .metric("reasoning_tokens", 2.0)
+        .metric("hidden_reasoning_tokens", 2.0);
     assert_eq!(parsed(INCREMENTAL, &events), (Ok(expected), vec![]));
 }
 
@@ -120,9 +121,10 @@ fn an_error_fails_the_request() {
         "chunk 2, column 1: not valid JSON: EOF while parsing an object"
     );
     assert_eq!(
-        parsed(INCREMENTAL, &[]).0,
-        Err("the response was empty".to_owned())
+        error(r#"{"code":"InternalError","message":"m","output":{"text":""}}"#),
+        "the server reported an error: m (InternalError)"
     );
+    assert!(parsed(INCREMENTAL, &[]).0.is_ok());
     assert!(
         parsed(INCREMENTAL, &[good, r#"{"request_id":"r"}"#])
             .0

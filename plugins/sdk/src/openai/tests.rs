@@ -281,6 +281,132 @@ fn details_become_metrics() {
 }
 
 #[test]
+fn values_of_other_types_say_nothing() {
+    for nothing in ["null", "[]", "{}", "\"\"", "0", "false"] {
+        for chunk in [
+            format!(r#"{{"choices":[{{"index":0,"delta":{nothing},"finish_reason":"stop"}}]}}"#),
+            format!(r#"{{"choices":{nothing}}}"#),
+            format!(r#"{{"choices":[],"usage":{nothing},"error":{nothing},"x_groq":{nothing}}}"#),
+            format!(
+                r#"{{"choices":[{{"delta":{{"content":{nothing},"tool_calls":{nothing},"function_call":{nothing}}},"message":{nothing},"usage":{nothing}}}]}}"#
+            ),
+            format!(r#"{{"usage":{{"prompt_tokens_details":{nothing},"models":{nothing}}}}}"#),
+        ] {
+            let text = delta(r#"{"content":"a"}"#);
+            let usage = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+            let summary = parsed(&[&text, &chunk, usage]);
+            assert_eq!(summary, Ok(self::usage().outputs([0])), "{chunk}");
+        }
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_loses_only_itself() {
+    let chunks = [
+        delta(r#"{"content":"a\ud83d"}"#),
+        delta(r#"{"content":"\ude00b\\\ud83d\ude00"}"#),
+    ];
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    assert_eq!(counted(&chunks), ["a\u{fffd}\u{fffd}b\\\u{1f600}"]);
+}
+
+#[test]
+fn usage_is_read_wherever_it_stands() {
+    let last = |chunk: &str| parsed(&[&delta(r#"{"content":"a"}"#), chunk]);
+    for chunk in [
+        r#"{"choices":[{"delta":{},"usage":{"prompt_tokens":1,"completion_tokens":2}}]}"#,
+        r#"{"choices":[],"x_groq":{"usage":{"prompt_tokens":1,"completion_tokens":2}}}"#,
+        r#"{"usage":{"models":[{"input_tokens":1,"output_tokens":2}]}}"#,
+        r#"{"usage":{"prompt_tokens":0,"input_tokens":1,"output_tokens":2}}"#,
+    ] {
+        assert_eq!(last(chunk), Ok(usage().output(0)), "{chunk}");
+    }
+    let zero =
+        r#"{"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}"#;
+    let real = r#"{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
+    let text = delta(r#"{"content":"a"}"#);
+    assert_eq!(parsed(&[&text, real, zero]), Ok(usage().output(0)));
+    let none = Summary::new(Tokens::Usage(0), Tokens::Usage(0));
+    assert_eq!(parsed(&[zero]), Ok(none.outputs([])));
+}
+
+#[test]
+fn reasoning_is_read_under_all_its_names() {
+    let deltas = [
+        r#"{"reasoning":"a ","reasoning_details":[{"type":"reasoning.text","text":"a "}]}"#,
+        r#"{"reasoning_details":[{"type":"reasoning.summary","summary":"b "}]}"#,
+        r#"{"thinking":"c "}"#,
+        r#"{"reasoning_content":"d ","thinking":"d "}"#,
+        r#"{"content":"e"}"#,
+    ];
+    assert_eq!(outputs_of(&deltas), Ok(usage().outputs(0..5)));
+    let chunks: Vec<String> = deltas.iter().map(|d| delta(d)).collect();
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    assert_eq!(counted(&chunks), ["a b c d e"]);
+}
+
+#[test]
+fn the_whole_message_once_more_is_no_output() {
+    let parts = ["one", " two", " three"].map(|text| delta(&format!(r#"{{"content":"{text}"}}"#)));
+    for tail in [
+        r#"{"choices":[{"message":{"role":"assistant","content":"one two three"}}]}"#,
+        r#"{"choices":[{"delta":{},"message":{"content":"one two three"},"finish_reason":"stop"}]}"#,
+        r#"{"choices":[{"delta":{"content":"one two three"},"finish_reason":"stop"}]}"#,
+    ] {
+        let mut chunks: Vec<&str> = parts.iter().map(String::as_str).collect();
+        chunks.push(tail);
+        assert_eq!(counted(&chunks), ["one two three"], "{tail}");
+        chunks.push(r#"{"usage":{"prompt_tokens":1,"completion_tokens":2}}"#);
+        assert_eq!(parsed(&chunks), Ok(usage().outputs(0..3)), "{tail}");
+    }
+    let shape = delta(r#"{"content":"one two three"}"#);
+    let mut chunks: Vec<&str> = parts.iter().map(String::as_str).collect();
+    chunks.push(&shape);
+    assert_eq!(counted(&chunks), ["one two three"]);
+    let longer = delta(r#"{"content":" one two fours"}"#);
+    chunks[3] = &longer;
+    assert_eq!(counted(&chunks), ["one two three one two fours"]);
+    let whole = [r#"{"choices":[{"message":{"content":"a"}}]}"#; 2];
+    assert_eq!(counted(&whole), ["aa"]);
+}
+
+#[test]
+fn text_that_is_repeated_in_each_chunk_is_counted_once() {
+    let texts = ["a", "a b", "a b", "a b c", "a b c"];
+    let chunks: Vec<String> = texts
+        .iter()
+        .map(|text| delta(&format!(r#"{{"content":"{text}"}}"#)))
+        .collect();
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    assert_eq!(counted(&chunks), ["a b c"]);
+    let expected = Summary::new(Tokens::Tokenizer(3), Tokens::Tokenizer(3));
+    assert_eq!(parsed(&chunks), Ok(expected.outputs([0, 1, 3])));
+}
+
+#[test]
+fn reasoning_that_is_counted_and_does_not_come_is_told() {
+    let hidden = |delta_: &str, usage: &str| {
+        let usage = format!(r#"{{"choices":[],"usage":{usage}}}"#);
+        let summary = parsed(&[&delta(delta_), &delta(r#"{"content":" b"}"#), &usage]).unwrap();
+        format!("{summary:?}").contains(crate::usage::HIDDEN_REASONING)
+    };
+    let counted = r#"{"prompt_tokens":1,"completion_tokens":102,"completion_tokens_details":{"reasoning_tokens":100}}"#;
+    assert!(hidden(r#"{"content":"a"}"#, counted));
+    for came in [
+        r#"{"reasoning":"a"}"#,
+        r#"{"reasoning_details":[{"text":"a"}]}"#,
+        r#"{"thinking":"a"}"#,
+        r#"{"content":"<think>a"}"#,
+    ] {
+        assert!(!hidden(came, counted), "{came}");
+    }
+    let apart = r#"{"prompt_tokens":1,"completion_tokens":200,"total_tokens":301,"completion_tokens_details":{"reasoning_tokens":100}}"#;
+    assert!(!hidden(r#"{"content":"a"}"#, apart));
+    let none = r#"{"prompt_tokens":1,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":0}}"#;
+    assert!(!hidden(r#"{"content":"a"}"#, none));
+}
+
+#[test]
 fn an_error_in_the_stream_fails_the_request() {
     let error = |chunk: &str| {
         parsed(&[&delta(r#"{"content":"a"}"#), chunk])
@@ -312,8 +438,10 @@ fn what_cannot_be_read_is_named() {
         error("<html>"),
         "chunk 2, column 1: not valid JSON: expected value"
     );
-    assert_eq!(error(r#"[{"choices":[]}]"#), "chunk 2 is not a JSON object");
-    assert!(error(r#"{"choices":7}"#).starts_with("chunk 2, column 12: invalid type: integer `7`"));
+    assert_eq!(
+        error(r#"[{"choices":[1]}]"#),
+        "chunk 2 is not a JSON object"
+    );
     assert_eq!(
         parsed(&["x"]),
         Err("the response, column 1: not valid JSON: expected value".to_owned())
@@ -324,9 +452,14 @@ fn what_cannot_be_read_is_named() {
 }
 
 #[test]
-fn no_response_is_an_error_and_a_blank_event_is_nothing() {
-    assert_eq!(parsed(&[]), Err("the response was empty".to_owned()));
-    assert_eq!(parsed(&["", " "]), Err("the response was empty".to_owned()));
+fn what_says_nothing_is_no_output() {
+    let nothing = |chunks: &[&str]| {
+        let counted = Summary::new(Tokens::Tokenizer(3), Tokens::Tokenizer(0));
+        assert_eq!(parsed(chunks), Ok(counted.outputs([])), "{chunks:?}");
+    };
+    nothing(&[]);
+    nothing(&["", " ", "null", "[]", "0", "\"\""]);
+    nothing(&["{}", r#"{"choices":7}"#, r#"{"choices":[null,0,"",[]]}"#]);
     let last = r#"{"choices":[{"text":"a"}],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#;
     assert_eq!(parsed(&["", last]), Ok(usage().output(1)));
 }

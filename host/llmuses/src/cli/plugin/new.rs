@@ -61,9 +61,9 @@ const RUST: &[&[File]] = &[
     files!("" => "vendor/llmuses-plugin/": "LICENSE"),
     files!("plugins/sdk/" => "vendor/llmuses-plugin/":
         "README.md" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
-        "src/dataset/tests.rs" "src/export.rs" "src/host.rs" "src/json.rs" "src/lib.rs" "src/message.rs"
+        "src/dataset/tests.rs" "src/export.rs" "src/host.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs"
         "src/openai.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
-        "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
+        "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
     ),
 ];
 

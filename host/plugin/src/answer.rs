@@ -1,0 +1,433 @@
+//! What a response that came whole is worth: whether the server reports an error in it, and whether nothing in
+//! it is meant so. Knows no API: errors look much the same wherever they come from.
+
+use llmuses_core::exchange::{Exchange, ResponseLog};
+use llmuses_core::words::one_line;
+use serde_json::{Map, Value};
+
+/// How much of a response a message shows, in characters.
+const EXCERPT: usize = 80;
+
+/// How an answer ends that is over as it should be.
+const ENDED_WELL: [&str; 5] = ["stop", "end_turn", "stop_sequence", "eos", "eos_token"];
+
+/// How an answer ends that the server gave up.
+const GIVEN_UP: [&str; 8] = [
+    "error",
+    "abort",
+    "aborted",
+    "failed",
+    "network_error",
+    "server_error",
+    "internal_error",
+    "insufficient_system_resource",
+];
+
+/// Members that hold what a model says, or a part of a protocol that brings it. An object with one of them is
+/// not an error as a whole.
+const OF_ANSWERS: [&str; 10] = [
+    "choices",
+    "output",
+    "candidates",
+    "content",
+    "delta",
+    "response",
+    "generated_text",
+    "token",
+    "text",
+    "usage",
+];
+
+/// How much has to speak for an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// Other events of the response bring output, or may: an object that has a `message` and nothing else can be
+    /// a part of the protocol.
+    Some,
+    /// The response has no output at all.
+    Strong,
+}
+
+/// The error that an event or body reports, with its code. `None`: it reports none.
+pub fn server_error(data: &[u8], suspicion: Suspicion) -> Option<String> {
+    let told = match serde_json::from_slice(data).ok()? {
+        Value::Object(members) => in_object(&members, suspicion),
+        // Google's errors come in a list of one.
+        Value::Array(items) => items
+            .iter()
+            .filter_map(Value::as_object)
+            .find_map(|members| in_object(members, suspicion)),
+        _ => None,
+    }?;
+    Some(format!(
+        "the server reported an error in its response: {told}"
+    ))
+}
+
+/// The same of a whole response, of which these events carry output. They are not looked at, but for the last.
+pub fn error_beside(response: &ResponseLog, outputs: &[u32]) -> Option<String> {
+    let suspicion = match outputs {
+        [] => Suspicion::Strong,
+        _ => Suspicion::Some,
+    };
+    let last = response.len().checked_sub(1);
+    let mut outputs = outputs.iter().copied().peekable();
+    response.iter().enumerate().find_map(|(index, data)| {
+        let is_output = outputs
+            .next_if(|output| *output as usize == index)
+            .is_some();
+        (!is_output || Some(index) == last)
+            .then(|| server_error(data, suspicion))
+            .flatten()
+    })
+}
+
+fn in_object(members: &Map<String, Value>, suspicion: Suspicion) -> Option<String> {
+    let named = ["error", "errors"]
+        .into_iter()
+        .filter_map(|name| members.get(name))
+        .find(|error| says_something(error));
+    if let Some(error) = named {
+        return Some(told(error, members));
+    }
+    let kind = |name| members.get(name).and_then(Value::as_str);
+    if kind("object") == Some("error") || kind("type") == Some("error") {
+        return Some(message_of(members));
+    }
+    if let Some(reason) = in_choices(members) {
+        return Some(reason);
+    }
+    let brings_an_answer = OF_ANSWERS
+        .iter()
+        .filter_map(|name| members.get(*name))
+        .any(says_something);
+    if brings_an_answer {
+        return None;
+    }
+    let base = members.get("base_resp").and_then(Value::as_object);
+    if let Some(base) = base
+        && base.get("status_code").is_some_and(is_bad_code)
+    {
+        return Some(message_of(base));
+    }
+    const CODES: [&str; 6] = [
+        "code",
+        "error_code",
+        "err_code",
+        "errcode",
+        "status_code",
+        "statusCode",
+    ];
+    let is_told = CODES
+        .iter()
+        .filter_map(|name| members.get(*name))
+        .any(is_bad_code)
+        || members.get("detail").is_some_and(says_something)
+        || members.get("success") == Some(&Value::Bool(false));
+    let is_message = suspicion == Suspicion::Strong
+        && ["message", "msg"].iter().any(|name| {
+            members
+                .get(*name)
+                .is_some_and(|text| text.is_string() && says_something(text))
+        });
+    (is_told || is_message).then(|| message_of(members))
+}
+
+/// What is wrong with one of the choices: an error of its own, or an end that is none.
+fn in_choices(members: &Map<String, Value>) -> Option<String> {
+    let output = members.get("output").and_then(Value::as_object);
+    let choices = [Some(members), output]
+        .into_iter()
+        .flatten()
+        .filter_map(|holder| holder.get("choices")?.as_array())
+        .flatten()
+        .filter_map(Value::as_object);
+    for choice in choices.chain(output) {
+        if let Some(error) = choice.get("error")
+            && says_something(error)
+        {
+            return Some(told(error, choice));
+        }
+        let reason = choice.get("finish_reason").and_then(Value::as_str);
+        if let Some(reason) = reason.filter(|reason| GIVEN_UP.contains(reason)) {
+            return Some(format!("the answer ended with finish_reason `{reason}`"));
+        }
+    }
+    None
+}
+
+/// An error as it was given, and the code beside it.
+fn told(error: &Value, beside: &Map<String, Value>) -> String {
+    let shown = match error {
+        Value::String(text) => text.clone(),
+        Value::Object(members) if members.get("message").is_some_and(Value::is_string) => {
+            return message_of(members);
+        }
+        other => other.to_string(),
+    };
+    match beside.get("code").filter(|code| says_something(code)) {
+        Some(code) => with_code(&shown, &plain(code)),
+        None => one_line(&shown, 300),
+    }
+}
+
+/// The message in an object that is an error, with its type and code; the whole object where it has none.
+fn message_of(members: &Map<String, Value>) -> String {
+    const MESSAGES: [&str; 7] = [
+        "message",
+        "msg",
+        "detail",
+        "status_msg",
+        "error_msg",
+        "errmsg",
+        "error_message",
+    ];
+    const CODES: [&str; 7] = [
+        "type",
+        "code",
+        "error_code",
+        "err_code",
+        "errcode",
+        "status_code",
+        "statusCode",
+    ];
+    let message = MESSAGES
+        .iter()
+        .filter_map(|name| members.get(*name))
+        .find(|message| says_something(message));
+    let Some(message) = message else {
+        return one_line(&Value::Object(members.clone()).to_string(), 300);
+    };
+    let codes: Vec<String> = CODES
+        .iter()
+        .filter_map(|name| members.get(*name))
+        .filter(|code| says_something(code) && **code != Value::from("error"))
+        .map(plain)
+        .collect();
+    with_code(&plain(message), &codes.join(", "))
+}
+
+fn with_code(message: &str, code: &str) -> String {
+    let message = one_line(message, 300);
+    if code.is_empty() {
+        return message;
+    }
+    format!("{message} ({})", one_line(code, 60))
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// Whether a code is one of an error: not zero, and no status of success.
+fn is_bad_code(code: &Value) -> bool {
+    let number = match code {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => return false,
+    };
+    match number {
+        Some(number) => number != 0.0 && !(100.0..300.0).contains(&number),
+        None => {
+            const GOOD: [&str; 4] = ["", "ok", "success", "null"];
+            !GOOD.contains(&plain(code).trim().to_ascii_lowercase().as_str())
+        }
+    }
+}
+
+/// Whether a value says anything: servers write `null`, `[]`, `{}`, `""` or 0 where they have nothing to say.
+fn says_something(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(value) => *value,
+        Value::Number(number) => number.as_f64() != Some(0.0),
+        Value::String(text) => !text.is_empty(),
+        Value::Array(items) => items.iter().any(says_something),
+        Value::Object(members) => members.values().any(says_something),
+    }
+}
+
+/// Whether a response without output says that its answer is over as it should be.
+pub fn ended_well(response: &ResponseLog) -> bool {
+    response
+        .iter()
+        .any(|data| serde_json::from_slice(data).is_ok_and(|value: Value| has_good_end(&value)))
+}
+
+fn has_good_end(value: &Value) -> bool {
+    match value {
+        Value::Array(items) => items.iter().any(has_good_end),
+        Value::Object(members) => members.iter().any(|(name, value)| {
+            let is_end = matches!(name.as_str(), "finish_reason" | "stop_reason");
+            match value {
+                Value::String(reason) => {
+                    is_end && ENDED_WELL.contains(&reason.to_ascii_lowercase().as_str())
+                }
+                other => has_good_end(other),
+            }
+        }),
+        _ => false,
+    }
+}
+
+/// What came, for a message: the type of the response and its beginning.
+pub fn excerpt(exchange: &Exchange) -> String {
+    let kind = exchange
+        .head
+        .as_ref()
+        .and_then(|head| head.content_type.as_deref());
+    let kind = match (kind, exchange.response.is_streamed()) {
+        (_, true) => "an event stream".to_owned(),
+        (Some(kind), false) => format!("a body of {}", one_line(kind, EXCERPT)),
+        (None, false) => "a body".to_owned(),
+    };
+    // What is no JSON is why a parser gives up.
+    let told = exchange
+        .response
+        .iter()
+        .find(|data| serde_json::from_slice::<serde::de::IgnoredAny>(data).is_err())
+        .or_else(|| exchange.response.iter().next())
+        .unwrap_or_default();
+    let start = &told[..told.len().min(8 * EXCERPT)];
+    let beginning = one_line(&String::from_utf8_lossy(start), EXCERPT);
+    if beginning.is_empty() {
+        return format!("what came is {kind} without any text");
+    }
+    format!("what came is {kind} with: {beginning}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::clock::Moment;
+
+    fn error(data: &str) -> Option<String> {
+        server_error(data.as_bytes(), Suspicion::Strong)
+    }
+
+    #[test]
+    fn an_empty_error_says_nothing() {
+        for nothing in [
+            "null",
+            "false",
+            "\"\"",
+            "{}",
+            "{ }",
+            "[]",
+            "0",
+            r#"{"message":null,"code":0}"#,
+        ] {
+            assert_eq!(
+                error(&format!(r#"{{"error":{nothing},"choices":[]}}"#)),
+                None,
+                "{nothing}"
+            );
+        }
+        for something in ["true", "500", "\"no\"", "{\"a\":1}", "[1]"] {
+            assert!(
+                error(&format!(r#"{{"error":{something}}}"#)).is_some(),
+                "{something}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_code_however_it_is_written() {
+        for (data, told) in [
+            (
+                r#"{"error":{"message":"busy","type":"overloaded","code":503}}"#,
+                "busy (overloaded, 503)",
+            ),
+            (r#"{"errors":[{"status":500}]}"#, r#"[{"status":500}]"#),
+            (
+                r#"{"object":"error","message":"no model","code":404}"#,
+                "no model (404)",
+            ),
+            (
+                r#"{"type":"error","code":"server_error","message":"m"}"#,
+                "m (server_error)",
+            ),
+            (
+                r#"{"code":401,"msg":"expired","success":false}"#,
+                "expired (401)",
+            ),
+            (
+                r#"{"code":"Throttling","message":"slow"}"#,
+                "slow (Throttling)",
+            ),
+            (r#"{"code":500}"#, r#"{"code":500}"#),
+            (r#"{"detail":"Not authenticated"}"#, "Not authenticated"),
+            (
+                r#"{"detail":[{"msg":"field required"}]}"#,
+                r#"[{"msg":"field required"}]"#,
+            ),
+            (
+                r#"{"base_resp":{"status_code":1004,"status_msg":"login"}}"#,
+                "login (1004)",
+            ),
+            (r#"[{"error":{"code":400,"message":"bad"}}]"#, "bad (400)"),
+            (
+                r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
+                "the answer ended with finish_reason `error`",
+            ),
+            (
+                r#"{"output":{"text":"a","finish_reason":"abort"}}"#,
+                "the answer ended with finish_reason `abort`",
+            ),
+            (
+                r#"{"choices":[{"error":{"code":502,"message":"bad gateway"}}]}"#,
+                "bad gateway (502)",
+            ),
+            (r#"{"message":"no Route matched"}"#, "no Route matched"),
+        ] {
+            let expected = format!("the server reported an error in its response: {told}");
+            assert_eq!(error(data), Some(expected), "{data}");
+        }
+    }
+
+    #[test]
+    fn what_belongs_to_an_answer_is_no_error() {
+        for data in [
+            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}],"code":0,"message":"x"}"#,
+            r#"{"choices":[],"usage":{"prompt_tokens":1},"code":200}"#,
+            r#"{"output":{"text":"a"},"code":"","message":""}"#,
+            r#"{"type":"message_start","message":{"role":"assistant"}}"#,
+            r#"{"code":200,"msg":""}"#,
+            r#"{"code":"0"}"#,
+            "[DONE]",
+            "7",
+        ] {
+            assert_eq!(error(data), None, "{data}");
+        }
+        let note = br#"{"message":"thinking"}"#;
+        assert_eq!(server_error(note, Suspicion::Some), None);
+    }
+
+    #[test]
+    fn an_answer_may_be_empty_where_it_ended_well() {
+        let ended = |data: &str| {
+            let mut log = ResponseLog::default();
+            assert!(log.push(data.as_bytes(), Moment::default()));
+            ended_well(&log)
+        };
+        assert!(ended(
+            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#
+        ));
+        assert!(ended(r#"{"output":{"finish_reason":"stop"}}"#));
+        assert!(ended(
+            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#
+        ));
+        for other in [
+            r#"{"choices":[]}"#,
+            r#"{"choices":[{"finish_reason":null}]}"#,
+            r#"{"choices":[{"finish_reason":"length"}]}"#,
+            r#"{"stop":"stop"}"#,
+            "x",
+        ] {
+            assert!(!ended(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! What counts as an answer: a response of status 200 without output is a failure, with the server's own words
+//! where it has some, and a response that repeats itself or hides something is counted for what it is.
+
+use crate::misbehaving::{
+    LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, response, streamed, text,
+    usage,
+};
+use serde_json::{Value, json};
+
+fn answered(script: Vec<u8>, arguments: &[&str]) -> Run {
+    let server = Misbehaving::start(vec![Step::Request, Step::Write(script), Step::Close]);
+    Run::of(&server.chat(), arguments)
+}
+
+fn stream(events: &[String]) -> Vec<u8> {
+    let body: String = events.iter().map(event).collect();
+    streamed(body + &event("[DONE]"), 100)
+}
+
+#[test]
+fn a_response_without_output_is_no_success() {
+    let role = json!({"choices": [{"index": 0, "delta": {"role": "assistant", "content": ""}}]});
+    let ended = |reason: &str| {
+        json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}).to_string()
+    };
+    let plain = |body: Value| response("200 OK", "application/json", body.to_string());
+    let cases = [
+        ("no-output", "{}", plain(json!({}))),
+        ("no-output", "choices", plain(json!({"choices": null}))),
+        ("no-output", "role", stream(&[role.to_string()])),
+        ("no-output", "event stream", stream(&[role.to_string(), ended("stop"), usage(3, 2)])),
+        ("no-output", "empty", stream(&[])),
+        ("no-output", "Anthropic", stream(&[
+            json!({"type": "message_start", "message": {"role": "assistant", "content": []}}).to_string(),
+            json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}}).to_string(),
+        ])),
+        ("no-output", "OpenAI's responses", stream(&[
+            json!({"type": "response.output_text.delta", "delta": "a"}).to_string(),
+        ])),
+        ("stream-error", "expired (401)", plain(json!({"code": 401, "msg": "expired"}))),
+        ("stream-error", "Not authenticated", plain(json!({"detail": "Not authenticated"}))),
+        ("stream-error", "full", plain(json!({"errors": [{"message": "full"}]}))),
+        ("stream-error", "`error`", stream(&[delta("a"), ended("error")])),
+        ("stream-error", "`abort`", stream(&[delta("a"), ended("abort")])),
+        ("stream-error", "502", stream(&[delta("a"), json!({"code": 502}).to_string()])),
+        ("stream-error", "full", streamed(event(delta("a")) + "{\"error\":\"full\"}\n\n", 100)),
+        ("stream-error", "full", streamed(event(delta("a")) + "error: full\n\n", 100)),
+        ("parse", "Sign in", response("200 OK", "text/html", "<!DOCTYPE html><title>Sign in</title>")),
+    ];
+    for transport in TRANSPORTS {
+        for (kind, says, script) in &cases {
+            let run = answered(script.clone(), &["--transport", transport]);
+            let rows = run.rows();
+            assert_eq!(rows[0].kind, *kind, "{says}: {}", rows[0].error);
+            assert!(rows[0].error.contains(says), "{says}: {}", rows[0].error);
+            assert!(!rows[0].success && run.ended.code == Some(1), "{says}");
+        }
+    }
+}
+
+#[test]
+fn an_answer_that_is_empty_on_purpose_is_counted_apart() {
+    let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).to_string();
+    let run = answered(stream(&[end, usage(3, 0)]), &[]);
+    assert!(run.rows()[0].success, "{}", run.rows()[0].error);
+    assert!(
+        run.ended.stdout.contains("Empty answers"),
+        "{}",
+        run.ended.stdout
+    );
+}
+
+#[test]
+fn reasoning_that_is_counted_and_not_sent_is_in_no_time_per_token() {
+    let usage = json!({"choices": [], "usage": {
+        "prompt_tokens": 3, "completion_tokens": 503,
+        "completion_tokens_details": {"reasoning_tokens": 500},
+    }});
+    // The end of the HTTP chunks comes with the rest.
+    let first = streamed(event(delta("a")), 100);
+    let head_and_first = first[..first.len() - LAST_CHUNK.len()].to_vec();
+    let rest =
+        event(delta("b")) + &event(delta("c")) + &event(usage.to_string()) + &event("[DONE]");
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(head_and_first),
+        Step::Pause(std::time::Duration::from_millis(200)),
+        Step::Write(chunk(rest)),
+        text(LAST_CHUNK),
+        Step::Close,
+    ]);
+    let run = Run::of(&server.chat(), &[]);
+    let tpot = run.bench.rows("select tpot from result")[0][0].as_f64();
+    assert!(tpot.expect("a time") > 0.05, "{tpot:?}");
+    assert!(
+        run.ended.stdout.contains("500 tokens of reasoning"),
+        "{}",
+        run.ended.stdout
+    );
+}
+
+#[test]
+fn a_plain_answer_to_a_request_for_a_stream_is_told_and_has_no_first_token() {
+    let body = json!({"choices": [{"message": {"content": "a"}}], "usage": {"prompt_tokens": 1, "completion_tokens": 1}});
+    let plain = || response("200 OK", "application/json", body.to_string());
+    let run = answered(plain(), &[]);
+    assert!(run.rows()[0].success);
+    assert!(run.bench.rows("select ttft from result")[0][0].is_null());
+    assert!(
+        run.ended.stdout.contains("got a plain answer"),
+        "{}",
+        run.ended.stdout
+    );
+    let run = answered(plain(), &["--parameters", "stream=false"]);
+    assert!(
+        !run.ended.stdout.contains("got a plain answer"),
+        "{}",
+        run.ended.stdout
+    );
+}
+
+#[test]
+fn refusals_are_listed_by_status() {
+    let server = Misbehaving::with(|number| {
+        let status = ["429 Too Many Requests", "503 Service Unavailable"][number % 2];
+        let refusal = response(status, "application/json", "{}");
+        vec![Step::Request, Step::Write(refusal), Step::Close]
+    });
+    let run = Run::of(&server.chat(), &["-n", "4", "--json", "o.json"]);
+    assert!(run.tells(2, "http-status"), "{}", run.ended.stdout);
+    for status in ["HTTP 429", "HTTP 503"] {
+        assert!(run.ended.stdout.contains(status), "{}", run.ended.stdout);
+    }
+    let told = std::fs::read_to_string(run.bench.path("o.json")).expect("there is a document");
+    let document: Value = serde_json::from_str(&told).expect("it is JSON");
+    let parts = document
+        .pointer("/runs/0/totals/failures/http-status/by_status")
+        .and_then(Value::as_array)
+        .map(Vec::len);
+    assert_eq!(parts, Some(2), "{told}");
+}
