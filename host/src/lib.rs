@@ -24,6 +24,7 @@ pub mod plan;
 pub mod plugin;
 pub mod priority;
 pub mod redact;
+pub mod regular_file;
 pub mod report;
 pub mod results;
 pub mod run;

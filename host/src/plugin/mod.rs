@@ -19,6 +19,7 @@ mod instance;
 mod link;
 mod load;
 mod log;
+mod private_folder;
 mod state;
 mod text;
 

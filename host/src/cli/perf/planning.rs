@@ -8,6 +8,7 @@ use crate::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
 };
 use crate::plugin::{builtin, builtin_names};
+use crate::regular_file::read_regular_text;
 use crate::report::load_name;
 use crate::results::{Target, Targets};
 use crate::run::Outputs;
@@ -256,10 +257,13 @@ pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     })
 }
 
+/// The largest file of `--prompt @FILE`.
+const MOST_PROMPT_BYTES: u64 = 64 << 20;
+
 fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSource, UsageError> {
     match (prompt, dataset) {
         (Some(prompt), _) => match prompt.strip_prefix('@') {
-            Some(path) => std::fs::read_to_string(path)
+            Some(path) => read_regular_text(Path::new(path), MOST_PROMPT_BYTES)
                 .map(PromptSource::Prompt)
                 .map_err(|source| UsageError::PromptFile {
                     path: PathBuf::from(path),
