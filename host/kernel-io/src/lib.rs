@@ -24,6 +24,7 @@
 mod kernel;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 pub mod priority;
+pub mod regular_file;
 #[cfg(test)]
 mod tests;
 mod times;

@@ -9,7 +9,7 @@ mod running;
 
 use logging::Logging;
 use pipeline::Pipeline;
-use preparation::Preparation;
+use preparation::{Loaded, Preparation};
 use running::{Collected, Destinations};
 
 pub use preparation::load_parser;
@@ -162,7 +162,7 @@ impl RunResult {
 /// Why there could be no run. A run that began always gives a result, whatever became of it.
 pub fn run(plan: Plan) -> Result<RunResult, RunError> {
     let logging_failed = Cell::new(false);
-    let (result, logging) = one(&plan, &Onlookers::default(), &logging_failed)?;
+    let (result, logging) = one(&plan, &mut None, &Onlookers::default(), &logging_failed)?;
     end_logging(logging, &result);
     Ok(result)
 }
@@ -195,12 +195,13 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     let mut results: Vec<RunResult> = Vec::new();
     let mut failure = None;
     let mut last_logging = None;
+    let mut loaded = None;
     for plan in plans {
         // The next load waits for what is still to be logged of this one; what follows the last load does not.
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        match one(plan, &onlookers, &logging_failed) {
+        match one(plan, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
@@ -294,10 +295,11 @@ fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
 /// Carries out one plan. What is logged of it is still to be ended.
 fn one<'a>(
     plan: &Plan,
+    loaded: &mut Option<Loaded>,
     onlookers: &Onlookers,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let (prepared, source) = Preparation::of(plan)?;
+    let (prepared, source) = Preparation::of(plan, loaded)?;
     let clock = Clock::start();
     let origin = Origin::of(&plan.arrivals);
     let interrupted = interrupt::flag()?;

@@ -97,7 +97,8 @@ fn compile_in_child(
         .arg("compile-plugin")
         .args(["--memory-bytes", &bounds.compile_memory_bytes.to_string()])
         .args(["--seconds", &processor_seconds(bounds).to_string()])
-        // It reads what somebody else wrote, and has no use for keys.
+        .args(["--parent", &std::process::id().to_string()])
+        // It reads what somebody else wrote, and has no use for a key.
         .env_clear()
         .env("RAYON_NUM_THREADS", THREADS.to_string())
         .stdin(Stdio::piped())
@@ -189,7 +190,8 @@ fn out_of_memory(words: &str) -> bool {
 ///
 /// # Errors
 /// A text for the parent, where the component is refused or a pipe breaks.
-pub fn compile_as_child(memory_bytes: u64, seconds: u64) -> Result<(), String> {
+pub fn compile_as_child(parent: u32, memory_bytes: u64, seconds: u64) -> Result<(), String> {
+    end_with(parent)?;
     limit(Resource::DATA, memory_bytes)?;
     limit(Resource::CPU, seconds)?;
     // A crash of the compiler should not leave a core file of a gigabyte in the user's folder.
@@ -206,6 +208,27 @@ pub fn compile_as_child(memory_bytes: u64, seconds: u64) -> Result<(), String> {
         .lock()
         .write_all(&compiled)
         .map_err(|error| error.to_string())
+}
+
+/// Has the system end this process with the one that started it. That one waits for the compiled form in the thread
+/// that started this process, so that the thread lives as long as the process does.
+#[cfg(target_os = "linux")]
+fn end_with(parent: u32) -> Result<(), String> {
+    use rustix::process::{Signal, getppid, set_parent_process_death_signal};
+    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| error.to_string())?;
+    // It may have ended before.
+    let now = getppid().map(|pid| pid.as_raw_nonzero().get().unsigned_abs());
+    if now == Some(parent) {
+        Ok(())
+    } else {
+        Err("the program that wanted this compiled has ended".to_owned())
+    }
+}
+
+/// Elsewhere the limit of processor time ends it.
+#[cfg(not(target_os = "linux"))]
+fn end_with(_: u32) -> Result<(), String> {
+    Ok(())
 }
 
 fn limit(resource: Resource, value: u64) -> Result<(), String> {

@@ -20,6 +20,7 @@ mod link;
 mod load;
 mod log;
 pub mod parse;
+mod private_folder;
 mod state;
 mod text;
 

@@ -277,6 +277,14 @@ impl Parser {
         }
     }
 
+    /// The same parser, with what it may log counted from the beginning.
+    pub fn for_another_run(&self) -> Self {
+        Self {
+            log: PluginLog::new(&self.info.name, &self.bounds),
+            ..self.clone()
+        }
+    }
+
     /// What is known of the parser.
     pub fn info(&self) -> &ParserInfo {
         &self.info
@@ -305,8 +313,12 @@ fn component(
     compiler: &Compiler,
 ) -> Result<Component, LoadError> {
     let engine = loading.engine.engine();
-    if let Some(component) = loading.cache.and_then(|cache| cache.load(engine, digest)) {
-        return Ok(component);
+    if let Some(cache) = loading.cache {
+        match cache.load(engine, digest) {
+            Ok(Some(component)) => return Ok(component),
+            Ok(None) => {}
+            Err(error) => (loading.cache_trouble)(error),
+        }
     }
     let compiled = compile(compiler, bytes, &loading.bounds).map_err(|error| match error {
         CompileError::Refused(_) => LoadError::NotAParser {

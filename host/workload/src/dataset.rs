@@ -2,8 +2,10 @@
 
 use super::items::ItemReader;
 use super::lines::LineReader;
+use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,12 +47,12 @@ impl Dataset {
             path: path.to_owned(),
             source,
         };
-        let file = File::open(path).map_err(failed)?;
-        if file.metadata().map_err(failed)?.is_dir() {
-            return Err(DatasetError::Folder {
+        open_regular(path).map_err(|error| match error.kind() {
+            ErrorKind::IsADirectory => DatasetError::Folder {
                 path: path.to_owned(),
-            });
-        }
+            },
+            _ => failed(error),
+        })?;
         Ok(Self {
             path: path.to_owned(),
             entries: Arc::default(),
@@ -68,7 +70,7 @@ impl Dataset {
     }
 
     fn file(&self) -> Result<File, String> {
-        File::open(&self.path).map_err(|error| format!("it cannot be opened again: {error}"))
+        open_regular(&self.path).map_err(|error| format!("it cannot be opened again: {error}"))
     }
 }
 

@@ -15,6 +15,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 /// Items that are read ahead.
 const AHEAD: usize = 32;
 
+/// The most bytes that are handed over at once, so that a batch of long items stays small. A single item may be
+/// longer.
+const BATCH_BYTES: usize = 1 << 20;
+
 type Item = Result<String, String>;
 
 /// Reads items, and counts them.
@@ -53,8 +57,9 @@ impl EntryReader for ItemReader {
         if let Some(error) = self.pending.take() {
             return Err(error);
         }
-        let mut items = Vec::new();
-        while items.len() < max as usize {
+        let mut items: Vec<String> = Vec::new();
+        let mut bytes = 0;
+        while items.len() < max as usize && bytes < BATCH_BYTES {
             // The first one is worth waiting for; what is not there after it can come next time.
             let item = if items.is_empty() {
                 self.items.recv().ok()
@@ -64,7 +69,10 @@ impl EntryReader for ItemReader {
             let Some(item) = item else { break };
             self.entries.fetch_add(1, Ordering::Relaxed);
             match item {
-                Ok(item) => items.push(item),
+                Ok(item) => {
+                    bytes += item.len();
+                    items.push(item);
+                }
                 Err(error) if items.is_empty() => return Err(error),
                 Err(error) => {
                     self.pending = Some(error);
@@ -184,6 +192,23 @@ mod tests {
             error.starts_with("line 1, column 0: not one valid JSON array: EOF"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn long_items_come_in_small_batches() {
+        let item = format!("\"{}\"", "a".repeat(BATCH_BYTES * 2 / 3));
+        let text = format!("[{}]", vec![item.as_str(); 5].join(","));
+        let mut reader = ItemReader::new(std::io::Cursor::new(text), Arc::default()).unwrap();
+        let mut count = 0;
+        loop {
+            let items = reader.next(9).unwrap();
+            assert!(items.len() <= 2);
+            if items.is_empty() {
+                break;
+            }
+            count += items.len();
+        }
+        assert_eq!(count, 5);
     }
 
     #[test]

@@ -14,8 +14,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-/// Bodies that are asked for at once. Batches make a call across the boundary cheap.
+/// Bodies that are asked for at once at most. Batches make a call across the boundary cheap.
 const BATCH: u32 = 64;
+
+/// Bytes that a batch should have at most, judged by the largest body of the one before: a parser may hand over so
+/// much in one call, and no more.
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Bad entries that are shown one by one where they are passed over; the others are counted.
 const SHOWN_BAD_ENTRIES: u64 = 5;
@@ -37,6 +41,9 @@ pub struct SourceSettings {
     pub skip_bad_lines: bool,
     /// Takes warnings of entries that were passed over.
     pub messages: Messages,
+    /// Whether every pass gives the bodies of the first one, so that the parser need not be asked again. Known of
+    /// built-in parsers with a prompt; any other may make each pass another.
+    pub passes_are_alike: bool,
 }
 
 /// No further requests can be made.
@@ -130,6 +137,10 @@ pub struct RequestSource {
     errors_in_a_row: u64,
     entries_at_last_error: u64,
     buffer: VecDeque<Arc<str>>,
+    /// Bodies to ask for at once.
+    batch: u32,
+    /// The bodies of a pass, where all passes are alike.
+    pass: Vec<Arc<str>>,
     waiting: Waiting,
     pass_is_over: bool,
     made: u64,
@@ -154,6 +165,8 @@ impl RequestSource {
             errors_in_a_row: 0,
             entries_at_last_error: 0,
             buffer: VecDeque::new(),
+            batch: 1,
+            pass: Vec::new(),
             waiting: Waiting::default(),
             pass_is_over: false,
             made: 0,
@@ -266,24 +279,44 @@ impl RequestSource {
         if wanted == 0 || (self.pass_is_over && self.settings.requests.is_none()) {
             return Ok(false);
         }
+        if self.settings.passes_are_alike && self.report.passes > 0 {
+            self.repeat_pass(wanted);
+            return Ok(true);
+        }
         let iterator = match self.iterator {
             Some(iterator) => iterator,
             None => self.begin_pass()?,
         };
-        let max = u32::try_from(wanted).unwrap_or(u32::MAX).min(BATCH);
+        let max = u32::try_from(wanted).unwrap_or(u32::MAX).min(self.batch);
         match self.instance.next(iterator, max) {
             Ok(bodies) if bodies.is_empty() => self.end_pass(iterator)?,
             Ok(bodies) => {
                 self.errors_in_a_row = 0;
                 self.of_this_pass += bodies.len() as u64;
                 self.made += bodies.len() as u64;
+                let largest = bodies.iter().map(String::len).max().unwrap_or_default();
+                let fitting = u32::try_from(BATCH_BYTES / largest.max(1)).unwrap_or(u32::MAX);
+                self.batch = fitting.clamp(1, BATCH);
+                let before = self.buffer.len();
                 self.buffer.extend(bodies.into_iter().map(Arc::from));
+                if self.settings.passes_are_alike {
+                    self.pass.extend(self.buffer.range(before..).cloned());
+                }
                 self.ensure_it_ends()?;
             }
             Err(CallError::Refused(message)) => self.bad_entry(message)?,
             Err(broken) => return Err(broken.into()),
         }
         Ok(true)
+    }
+
+    /// One more pass, or as much of it as is wanted, without the parser.
+    fn repeat_pass(&mut self, wanted: u64) {
+        let before = self.buffer.len();
+        let most = usize::try_from(wanted).unwrap_or(usize::MAX);
+        self.buffer.extend(self.pass.iter().take(most).cloned());
+        self.made += (self.buffer.len() - before) as u64;
+        self.report.passes += 1;
     }
 
     /// Without a number of requests, the end of the pass is the end of the run: it has to come.

@@ -1,8 +1,12 @@
 //! The tokenizer of `--tokenizer-path`, run by the host for the parsers.
 
+use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
+
+/// The largest `tokenizer.json` that is read: large ones have tens of megabytes.
+const MOST_BYTES: u64 = 256 << 20;
 
 /// The tokenizer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -69,7 +73,7 @@ impl HostTokenizer {
     /// # Errors
     /// Where it cannot be read or is no tokenizer.
     pub fn load(file: &Path) -> Result<Self, TokenizerError> {
-        let json = std::fs::read(file).map_err(|source| TokenizerError::Read {
+        let json = read_regular(file, MOST_BYTES).map_err(|source| TokenizerError::Read {
             path: file.to_owned(),
             source,
         })?;

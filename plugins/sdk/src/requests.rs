@@ -117,6 +117,9 @@ impl<P: Parser> Requests for FromEntries<P> {
     }
 }
 
+/// A batch is no longer filled beyond this many bytes: long prompts would not fit into what one call may hand over.
+const BATCH_BYTES: usize = 1 << 20;
+
 /// Requests in batches, as the contract wants them: what is good comes first, and an error waits for the
 /// call after, so that it always stands alone.
 pub(crate) struct Batches {
@@ -141,8 +144,9 @@ impl Batches {
         }
         let max = max as usize;
         // Not reserved at once: `max` may be far more than there is.
-        let mut bodies = Vec::new();
-        while bodies.len() < max && !self.ended {
+        let mut bodies: Vec<String> = Vec::new();
+        let mut bytes = 0;
+        while bodies.len() < max && bytes < BATCH_BYTES && !self.ended {
             let body = match self.requests.next_body() {
                 None => {
                     self.ended = true;
@@ -153,7 +157,10 @@ impl Batches {
                 }
             };
             match body {
-                Ok(body) => bodies.push(body),
+                Ok(body) => {
+                    bytes += body.len();
+                    bodies.push(body);
+                }
                 Err(error) if bodies.is_empty() => return Err(error),
                 Err(error) => {
                     self.waiting = Some(error);

@@ -85,6 +85,32 @@ fn a_database_is_hardly_larger_than_what_was_received() {
 }
 
 #[test]
+fn a_device_where_a_file_is_needed_is_refused_at_once() {
+    let bench = Bench::new();
+    let perf = ["perf", "--model", "m", "--url", "http://127.0.0.1:9/"];
+    for arguments in [
+        [&perf[..], &["--prompt", "@/dev/zero"]].concat(),
+        [&perf[..], &["--dataset", "/dev/zero"]].concat(),
+        [
+            &perf[..],
+            &["--prompt", "x", "--tokenizer-path", "/dev/zero"],
+        ]
+        .concat(),
+        vec!["compare", "/dev/zero", "/dev/zero"],
+        vec!["report", "/dev/zero"],
+    ] {
+        let ended = typed(&bench, &arguments);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("/dev/zero"), "{}", ended.stderr);
+        assert!(
+            ended.stderr.contains("pipe or a device"),
+            "{}",
+            ended.stderr
+        );
+    }
+}
+
+#[test]
 fn a_report_is_the_summary_again() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let first = good(&bench, &mock, &["--prompt", "x", "-n", "5"]);

@@ -8,6 +8,10 @@ use llmuses_plugin_host::{REFUSED_EXIT_CODE, compile_as_child};
 /// Arguments of `llmuses compile-plugin`.
 #[derive(Debug, Args)]
 pub(super) struct CompilePluginArguments {
+    /// The process that started this one, and with which it ends.
+    #[arg(long)]
+    parent: u32,
+
     /// Memory that may be taken, in bytes.
     #[arg(long)]
     memory_bytes: u64,
@@ -19,7 +23,9 @@ pub(super) struct CompilePluginArguments {
 
 /// Runs `llmuses compile-plugin`.
 pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outcome> {
-    if let Err(reason) = compile_as_child(arguments.memory_bytes, arguments.seconds) {
+    if let Err(reason) =
+        compile_as_child(arguments.parent, arguments.memory_bytes, arguments.seconds)
+    {
         llmuses_observe::terminal::say(reason);
         std::process::exit(REFUSED_EXIT_CODE.into());
     }

@@ -89,7 +89,7 @@ impl Pipeline {
             cancelled,
             finished,
             notes: Arc::clone(&notes),
-            backlog: Arc::clone(gauge.backlog()),
+            gauge: Arc::clone(&gauge),
         };
         let (feeds, pacing) = feeds(plan, bodies);
         let count = feeds.len();

@@ -2,6 +2,7 @@
 
 use super::RunError;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
+use llmuses_plugin_host::{CacheError, Source};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::clock::Clock;
@@ -22,6 +23,23 @@ use std::sync::Arc;
 /// Bodies that are made ahead of the clients.
 pub(super) const PREPARED_AHEAD: usize = 256;
 
+/// What all loads of a command share, loaded once: a later load begins as the first one does.
+pub(super) struct Loaded {
+    parser: Parser,
+    tokenizer: Option<Arc<dyn TokenCounter>>,
+}
+
+impl Loaded {
+    pub(super) fn of(plan: &Plan) -> Result<Self, RunError> {
+        let parser = load_parser(&plan.parser, &plan.bounds, plan.compile_cache)?;
+        let tokenizer = match &plan.tokenizer {
+            Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
+            None => None,
+        };
+        Ok(Self { parser, tokenizer })
+    }
+}
+
 /// Everything that can go wrong before the first request, done.
 pub(super) struct Preparation {
     pub(super) parser: Parser,
@@ -32,20 +50,24 @@ pub(super) struct Preparation {
 }
 
 impl Preparation {
-    pub(super) fn of(plan: &Plan) -> Result<(Self, RequestSource), RunError> {
+    /// Of one load; what all loads share is loaded with the first.
+    pub(super) fn of(
+        plan: &Plan,
+        loaded: &mut Option<Loaded>,
+    ) -> Result<(Self, RequestSource), RunError> {
         ensure_capacity(plan)?;
-        let parser = load_parser(&plan.parser, &plan.bounds, plan.compile_cache)?;
+        let loaded = match loaded {
+            Some(loaded) => loaded,
+            none => none.insert(Loaded::of(plan)?),
+        };
+        let parser = loaded.parser.for_another_run();
         let dataset = match &plan.prompts {
             PromptSource::Dataset(path) => Some(Arc::new(Dataset::open(path)?)),
             PromptSource::Prompt(_) => None,
         };
-        let tokenizer = match &plan.tokenizer {
-            Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
-            None => None,
-        };
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer,
+            tokenizer: loaded.tokenizer.clone(),
             debug: plan.debug,
             seed: plan.seed,
         };
@@ -66,6 +88,10 @@ impl Preparation {
                 },
                 skip_bad_lines: plan.skip_bad_lines,
                 messages: terminal::messages(),
+                passes_are_alike: matches!(
+                    (&plan.prompts, &parser.info().source),
+                    (PromptSource::Prompt(_), Source::Builtin)
+                ),
             },
         );
         source.prepare(PREPARED_AHEAD)?;
@@ -172,9 +198,10 @@ pub fn load_parser(
 ) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
-        terminal::say(format!(
-            "warning: compiled parsers are not kept for the next run: {error}"
-        ));
+        terminal::say(match error {
+            CacheError::Entry { .. } => format!("warning: {error}"),
+            _ => format!("warning: compiled parsers are not kept for the next run: {error}"),
+        });
     };
     let cache = if compile_cache {
         CompileCache::open().map_err(trouble).ok()

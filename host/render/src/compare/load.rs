@@ -1,8 +1,12 @@
 //! The runs to be compared, out of a database or a JSON document.
 
+use llmuses_kernel_io::regular_file::{open_regular, read_regular_text};
 use llmuses_store::results::{FORMAT, FORMAT_VERSION, ResultsDatabase, ResultsError, StoredRun};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
+
+/// The largest document that is read: that of a run has some hundred kilobytes.
+const MOST_DOCUMENT_BYTES: u64 = 32 << 20;
 
 /// Results cannot be compared.
 #[derive(Debug, thiserror::Error)]
@@ -50,7 +54,7 @@ impl Results {
     /// A file that is not there, or neither of both.
     pub fn load(path: &Path) -> Result<Self, CompareError> {
         let name = path.display().to_string();
-        let content = std::fs::File::open(path)
+        let content = open_regular(path)
             .and_then(|mut file| {
                 let mut first = [0; 6];
                 let read = std::io::Read::read(&mut file, &mut first)?;
@@ -78,7 +82,7 @@ fn runs_of_document(path: &Path) -> Result<Vec<Value>, CompareError> {
         path: path.to_owned(),
         reason,
     };
-    let text = std::fs::read_to_string(path)
+    let text = read_regular_text(path, MOST_DOCUMENT_BYTES)
         .map_err(|error| not_ours(format!("it cannot be read as text ({error})")))?;
     let document: Value = serde_json::from_str(&text).map_err(|error| {
         not_ours(format!(

@@ -4,6 +4,7 @@ use super::document::{Rows, StoredRun};
 use super::error::ResultsError;
 use super::guard;
 use super::rebuild::rebuild;
+use llmuses_kernel_io::regular_file::open_regular;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION};
 use rusqlite::{Connection, ErrorCode, Row};
 use super::row::CsvRow;
@@ -24,7 +25,7 @@ impl ResultsDatabase {
     /// # Errors
     /// A file that is not there, that is no database of this program, or one of a newer version.
     pub fn open(path: &Path) -> Result<Self, ResultsError> {
-        let mut file = std::fs::File::open(path).map_err(|reason| ResultsError::Read {
+        let mut file = open_regular(path).map_err(|reason| ResultsError::Read {
             path: path.to_owned(),
             reason,
         })?;

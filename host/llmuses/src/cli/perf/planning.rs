@@ -10,6 +10,7 @@ use llmuses_render::compare::Bound;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
 };
+use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin, builtin_names};
 use llmuses_render::{Target, Targets};
@@ -320,10 +321,13 @@ pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     })
 }
 
+/// The largest file of `--prompt @FILE`.
+const MOST_PROMPT_BYTES: u64 = 64 << 20;
+
 fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSource, UsageError> {
     match (prompt, dataset) {
         (Some(prompt), _) => match prompt.strip_prefix('@') {
-            Some(path) => std::fs::read_to_string(path)
+            Some(path) => read_regular_text(Path::new(path), MOST_PROMPT_BYTES)
                 .map(|text| {
                     // The mark of a file is no part of its text.
                     PromptSource::Prompt(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())

@@ -10,6 +10,7 @@ use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
 use llmuses_plugin_host::{
     BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
 };
+use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal::print;
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::Value;
@@ -285,9 +286,11 @@ fn describe(text: &mut String, reading: &Reading, events: usize) {
 
 /// A recorded response: where every line is a JSON value of its own, an event each; else one body.
 fn recorded(path: &Path) -> Result<ResponseLog, UsageError> {
-    let text = std::fs::read_to_string(path).map_err(|source| UsageError::Responses {
-        path: path.to_owned(),
-        source,
+    let text = read_regular_text(path, ResponseLog::LIMIT_BYTES as u64).map_err(|source| {
+        UsageError::Responses {
+            path: path.to_owned(),
+            source,
+        }
     })?;
     let lines = || text.lines().filter(|line| !line.trim().is_empty());
     let is_json = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
