@@ -15,8 +15,9 @@ const LONGEST_RUN: Duration = Duration::from_secs(120);
 /// The repository.
 pub fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
-        .expect("the crate lies in the repository")
+        .ancestors()
+        .nth(2)
+        .expect("the crate lies two folders deep in the repository")
         .to_owned()
 }
 

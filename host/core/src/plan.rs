@@ -4,7 +4,7 @@
 mod threads;
 
 use crate::bounds::Bounds;
-use llmuses_observe::wandb::WandbSettings;
+use crate::wandb::WandbSettings;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Duration;

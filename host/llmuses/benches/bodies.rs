@@ -52,7 +52,7 @@ fn main() {
         messages: llmuses_core::messages::Messages::new(|_| {}),
         cache_trouble: &|error| eprintln!("{error}"),
     };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../datasets");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
     let mut group = criterion.benchmark_group("bodies");
     for (name, dataset) in [
         ("openai_line_by_line", "lines.txt"),

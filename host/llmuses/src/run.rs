@@ -19,13 +19,15 @@ use llmuses_core::clock::Clock;
 use llmuses_core::plan::{Plan, Save};
 use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
-use llmuses_observe::terminal::View;
 use llmuses_observe::terminal;
+use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::html::report_page;
 use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
+use llmuses_stats::{
+    Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json,
+};
 use llmuses_store::results::{StoredRun, document};
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;

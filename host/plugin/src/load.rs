@@ -280,7 +280,7 @@ impl Parser {
     /// The same parser, with what it may log counted from the beginning.
     pub fn for_another_run(&self) -> Self {
         Self {
-            log: PluginLog::new(&self.info.name, &self.bounds),
+            log: self.log.anew(&self.info.name, &self.bounds),
             ..self.clone()
         }
     }

@@ -54,6 +54,11 @@ impl PluginLog {
         })
     }
 
+    /// A log with nothing in it that goes where this one goes.
+    pub(super) fn anew(&self, label: &str, bounds: &Bounds) -> Arc<Self> {
+        Self::new(label, bounds, &self.messages)
+    }
+
     /// Gives the parser the name that it told.
     pub(super) fn set_parser(&self, name: &str) {
         name.clone_into(&mut self.said().parser);

@@ -6,7 +6,9 @@ use crate::hints::hint;
 use crate::{CallError, InstanceContext, Parser, ParserInstance, answer};
 use llmuses_core::backlog::Backlog;
 use llmuses_core::cost::ParserCost;
-use llmuses_core::exchange::{Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog, TokenSource};
+use llmuses_core::exchange::{
+    Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog, TokenSource,
+};
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::priority;
 use memchr::memmem;

@@ -1,10 +1,10 @@
 //! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
 //! Bodies and responses are not in it; the database has them.
 
+use super::file::unless_closed;
 use crate::error::OutputError;
 use crate::file::NewFile;
 use llmuses_store::results::CsvRow;
-use super::file::unless_closed;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;

@@ -31,7 +31,7 @@ pub use running::RunStatistics;
 pub use saturation::{Saturation, Slope};
 pub use slowest::{SlowRequest, Slowest};
 pub use spread::{Interval, LONGEST, Spread};
-pub(crate) use student::student;
+pub use student::student;
 pub use timeline::{Slot, Timeline};
 pub use tokens::{Bar, TokenSpread};
 pub use verdict::{Doubt, TokenSide};

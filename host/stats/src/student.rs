@@ -2,7 +2,7 @@
 
 /// The 97.5 % quantile of Student's t: Cornish and Fisher's expansion, within 0.5 % for four degrees of
 /// freedom and more (Abramowitz and Stegun, 26.7.5); below from the table.
-pub(crate) fn student(degrees: u64) -> f64 {
+pub fn student(degrees: u64) -> f64 {
     /// The quantile of the normal distribution.
     const Z: f64 = 1.959_963_984_540_054;
     match degrees {

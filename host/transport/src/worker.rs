@@ -3,11 +3,11 @@
 
 use super::attempt::attempt;
 use super::transport::Transport;
+use super::{ClientBuildError, ConnectionNotes};
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::plan::Timeouts;
-use super::{ClientBuildError, ConnectionNotes};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

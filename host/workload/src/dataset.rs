@@ -9,6 +9,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use tempfile::NamedTempFile;
 
 /// The data set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -33,30 +34,62 @@ pub enum DatasetError {
 #[derive(Debug)]
 pub struct Dataset {
     path: PathBuf,
+    /// What a pipe brought: it can be read once only, and a run may need several passes.
+    copy: Option<Arc<NamedTempFile>>,
     /// Entries that the readers have handed over, of all passes.
     entries: Arc<AtomicU64>,
 }
 
 impl Dataset {
-    /// A data set in the file `path`.
+    /// Looks whether `path` is a file or a pipe that can be read. Reads nothing.
     ///
     /// # Errors
-    /// Where it is not a file that can be read. What is in it shows only as it is read.
-    pub fn open(path: &Path) -> Result<Self, DatasetError> {
-        let failed = |source| DatasetError::Open {
-            path: path.to_owned(),
-            source,
-        };
-        open_regular(path).map_err(|error| match error.kind() {
-            ErrorKind::IsADirectory => DatasetError::Folder {
+    /// Where it is not. What is in it shows only as it is read.
+    pub fn check(path: &Path) -> Result<(), DatasetError> {
+        if is_pipe(path) {
+            return Ok(());
+        }
+        match open_regular(path) {
+            Ok(_) => Ok(()),
+            Err(error) if error.kind() == ErrorKind::IsADirectory => Err(DatasetError::Folder {
                 path: path.to_owned(),
-            },
-            _ => failed(error),
-        })?;
+            }),
+            Err(source) => Err(DatasetError::Open {
+                path: path.to_owned(),
+                source,
+            }),
+        }
+    }
+
+    /// A data set in the file `path`. A pipe is read to its end, into a temporary file.
+    ///
+    /// # Errors
+    /// As [`Self::check`], or where the pipe cannot be read or copied.
+    pub fn open(path: &Path) -> Result<Self, DatasetError> {
+        Self::check(path)?;
+        let copy = if is_pipe(path) {
+            let copied = copy_of(path).map_err(|source| DatasetError::Open {
+                path: path.to_owned(),
+                source,
+            })?;
+            Some(Arc::new(copied))
+        } else {
+            None
+        };
         Ok(Self {
             path: path.to_owned(),
+            copy,
             entries: Arc::default(),
         })
+    }
+
+    /// The same data set, with what was read of it counted from the beginning.
+    pub fn for_another_run(&self) -> Self {
+        Self {
+            path: self.path.clone(),
+            copy: self.copy.clone(),
+            entries: Arc::default(),
+        }
     }
 
     /// The file.
@@ -69,9 +102,28 @@ impl Dataset {
         self.entries.load(Ordering::Relaxed)
     }
 
-    fn file(&self) -> Result<File, String> {
-        open_regular(&self.path).map_err(|error| format!("it cannot be opened again: {error}"))
+    /// The file to read, from its beginning.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn file(&self) -> Result<File, String> {
+        let path = self
+            .copy
+            .as_ref()
+            .map_or(self.path.as_path(), |copy| copy.path());
+        open_regular(path).map_err(|error| format!("it cannot be opened again: {error}"))
     }
+}
+
+fn is_pipe(path: &Path) -> bool {
+    use std::os::unix::fs::FileTypeExt;
+    std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
+}
+
+fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
+    let mut copy = NamedTempFile::new()?;
+    std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+    Ok(copy)
 }
 
 impl DatasetAccess for Dataset {

@@ -8,9 +8,9 @@ use super::server_process::ServerProcess;
 use super::values::{duration, rate};
 use crate::calibration::{self, Comparison, Level};
 use crate::run::run;
-use llmuses_observe::terminal;
 use clap::Args;
 use llmuses_core::plan::{Arrivals, Plan, PromptSource, Save};
+use llmuses_observe::terminal;
 use llmuses_transport::capacity;
 use std::time::Duration;
 

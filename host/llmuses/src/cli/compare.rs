@@ -2,8 +2,8 @@
 
 use super::Outcome;
 use super::values::percent;
-use llmuses_observe::terminal;
 use clap::Args;
+use llmuses_observe::terminal;
 use llmuses_render::compare::{Bound, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
 use llmuses_render::{NewFiles, Targets};

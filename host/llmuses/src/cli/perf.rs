@@ -13,14 +13,14 @@ use super::values::{
     Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
 };
 use crate::run::{RunError, RunResult, run_all};
+use clap::{Args, ValueEnum};
+use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
 use llmuses_core::plan::{Plan, Save};
 use llmuses_core::words::counted;
 use llmuses_observe::terminal;
+use llmuses_plugin_host::builtin_names;
 use llmuses_render::compare::Bound;
 use llmuses_store::sink::SinkError;
-use clap::{Args, ValueEnum};
-use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
-use llmuses_plugin_host::builtin_names;
 use std::path::PathBuf;
 use std::time::Duration;
 

@@ -9,10 +9,10 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::perf::parser;
 use crate::run::load_parser;
-use llmuses_observe::terminal::print;
 use clap::{Args, Subcommand};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::plan::ParserChoice;
+use llmuses_observe::terminal::print;
 use llmuses_plugin_host::{Parser, ParserInfo, builtin_names};
 use std::fmt::Write;
 

@@ -1,9 +1,9 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
-use llmuses_observe::terminal::print;
 use anyhow::Context;
 use clap::Args;
+use llmuses_observe::terminal::print;
 use llmuses_render::html::report_page;
 use llmuses_render::report::stored_summary;
 use llmuses_render::{CsvFile, NewFiles, Targets};

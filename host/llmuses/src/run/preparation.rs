@@ -2,7 +2,6 @@
 
 use super::RunError;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
-use llmuses_plugin_host::{CacheError, Source};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::clock::Clock;
@@ -10,11 +9,15 @@ use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading, Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin};
+use llmuses_plugin_host::{
+    BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading,
+    Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
+};
+use llmuses_plugin_host::{CacheError, Source};
 use llmuses_stats::Origin;
 use llmuses_store::sink::RunRecord;
-use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::capacity;
+use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -27,6 +30,8 @@ pub(super) const PREPARED_AHEAD: usize = 256;
 pub(super) struct Loaded {
     parser: Parser,
     tokenizer: Option<Arc<dyn TokenCounter>>,
+    dataset: Option<Dataset>,
+    dataset_sha256: Option<String>,
 }
 
 impl Loaded {
@@ -36,7 +41,16 @@ impl Loaded {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
             None => None,
         };
-        Ok(Self { parser, tokenizer })
+        let dataset = match &plan.prompts {
+            PromptSource::Dataset(path) => Some(Dataset::open(path)?),
+            PromptSource::Prompt(_) => None,
+        };
+        Ok(Self {
+            parser,
+            tokenizer,
+            dataset_sha256: dataset.as_ref().and_then(digest_of),
+            dataset,
+        })
     }
 }
 
@@ -47,6 +61,8 @@ pub(super) struct Preparation {
     pub(super) parameters: Arc<str>,
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
+    /// By what content two runs have the same data set.
+    dataset_sha256: Option<String>,
 }
 
 impl Preparation {
@@ -61,10 +77,11 @@ impl Preparation {
             none => none.insert(Loaded::of(plan)?),
         };
         let parser = loaded.parser.for_another_run();
-        let dataset = match &plan.prompts {
-            PromptSource::Dataset(path) => Some(Arc::new(Dataset::open(path)?)),
-            PromptSource::Prompt(_) => None,
-        };
+        let dataset = loaded
+            .dataset
+            .as_ref()
+            .map(Dataset::for_another_run)
+            .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer: loaded.tokenizer.clone(),
@@ -101,18 +118,15 @@ impl Preparation {
             parser,
             context,
             parameters,
+            dataset_sha256: loaded.dataset_sha256.clone(),
         };
         Ok((prepared, source))
     }
 
-    /// The plan, and by what content two runs have the same data set.
+    /// The plan, with the digest of the data set.
     fn plan_of(&self, plan: &Plan) -> serde_json::Value {
         let mut json = plan.to_json();
-        let digest = match &plan.prompts {
-            PromptSource::Dataset(path) => digest_of(path),
-            PromptSource::Prompt(_) => None,
-        };
-        json["dataset_sha256"] = serde_json::json!(digest);
+        json["dataset_sha256"] = serde_json::json!(self.dataset_sha256);
         json
     }
 
@@ -141,12 +155,9 @@ impl Preparation {
     }
 }
 
-/// The digest of a file. `None`: it is none that can be read twice.
-fn digest_of(path: &std::path::Path) -> Option<String> {
-    let mut file = std::fs::File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+/// The digest of a data set. `None`: it cannot be read, which the run then says.
+fn digest_of(dataset: &Dataset) -> Option<String> {
+    let mut file = dataset.file().ok()?;
     let mut digest = Sha256::new();
     let mut piece = vec![0; 64 << 10];
     loop {

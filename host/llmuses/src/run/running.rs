@@ -12,7 +12,9 @@ use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
 use llmuses_render::report::Progress;
 use llmuses_render::{CsvFile, report};
-use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens};
+use llmuses_stats::{
+    Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
+};
 use llmuses_store::results::CsvRow;
 use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};

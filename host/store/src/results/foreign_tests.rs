@@ -42,7 +42,6 @@ fn older_versions_are_read_and_stay_as_they_are() {
         database
             .each_row(|row| {
                 numbers.push((row.run, row.number, row.success));
-                Ok(())
             })
             .unwrap();
         assert_eq!(numbers, [(1, 0, true), (1, 1, false)]);
@@ -162,7 +161,6 @@ fn pages_that_name_each_other_do_not_keep_a_reader_for_ever() {
     let read = ResultsDatabase::open(&path).and_then(|database| {
         database.each_row(|_| {
             rows += 1;
-            Ok(())
         })
     });
     // As SQLite finds it: damage, or more work than the file can be worth. What matters is that it ends.

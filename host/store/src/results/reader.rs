@@ -4,11 +4,11 @@ use super::document::{Rows, StoredRun};
 use super::error::ResultsError;
 use super::guard;
 use super::rebuild::rebuild;
-use llmuses_kernel_io::regular_file::open_regular;
-use crate::sink::{APPLICATION_ID, SCHEMA_VERSION};
-use rusqlite::{Connection, ErrorCode, Row};
 use super::row::CsvRow;
 use super::versions::migrate;
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION};
+use llmuses_kernel_io::regular_file::open_regular;
+use rusqlite::{Connection, ErrorCode, Row};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 

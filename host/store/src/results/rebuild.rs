@@ -5,14 +5,17 @@
 use super::document::StoredRun;
 use super::error::ResultsError;
 use super::reader::ResultsDatabase;
+use crate::sink::{RunState, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use crate::sink::{RunState, read_messages};
 use llmuses_core::plan::{Arrivals, Objectives};
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, asked_output_tokens, judge, totals_json, verdict_json};
+use llmuses_stats::{
+    Circumstances, Doubt, Origin, RunStatistics, asked_output_tokens, judge, totals_json,
+    verdict_json,
+};
 use rusqlite::Row;
 use std::sync::Arc;
 use std::time::Duration;

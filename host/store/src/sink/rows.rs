@@ -1,9 +1,9 @@
 //! One outcome as one row of the table `result`.
 
-use llmuses_core::exchange::{Outcome, TokenCount};
-use llmuses_stats::{Measurement, Origin};
 use super::messages::Messages;
 use super::text::{UnixTime, write_times};
+use llmuses_core::exchange::{Outcome, TokenCount};
+use llmuses_stats::{Measurement, Origin};
 use rusqlite::{Statement, params};
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 use super::database::Entry;
 use super::rows::RowWriter;
 use super::schema;
-use llmuses_core::exchange::Outcome;
 use flume::{Receiver, RecvTimeoutError};
+use llmuses_core::exchange::Outcome;
 use rusqlite::{Connection, ErrorCode, Statement, params};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};

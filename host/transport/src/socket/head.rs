@@ -123,16 +123,16 @@ impl Head {
 
 /// How long a server keeps a connection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(in crate) struct KeepAlive {
+pub(crate) struct KeepAlive {
     /// How long it may be idle.
-    pub(in crate) timeout: Option<Duration>,
+    pub(crate) timeout: Option<Duration>,
     /// How many requests it carries.
-    pub(in crate) max: Option<u32>,
+    pub(crate) max: Option<u32>,
 }
 
 impl KeepAlive {
     /// Reads the value of a `Keep-Alive` header. What it does not know says nothing.
-    pub(in crate) fn parse(value: &str) -> Self {
+    pub(crate) fn parse(value: &str) -> Self {
         let mut found = Self::default();
         for (name, number) in value.split(',').filter_map(|part| part.split_once('=')) {
             let Ok(number) = number.trim().trim_matches('"').parse::<u32>() else {
@@ -149,7 +149,7 @@ impl KeepAlive {
 
     /// How long a connection may have been idle to be used again: somewhat shorter than the server waits, since the
     /// request is on its way for a while, and the server's clock began to run earlier.
-    pub(in crate) fn longest_idle(self) -> Option<Duration> {
+    pub(crate) fn longest_idle(self) -> Option<Duration> {
         const AHEAD: Duration = Duration::from_secs(1);
         self.timeout.map(|timeout| timeout - AHEAD.min(timeout / 2))
     }

@@ -6,13 +6,13 @@ use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
 use crate::run::Outputs;
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llmuses_render::compare::Bound;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
 };
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin, builtin_names};
+use llmuses_render::compare::Bound;
 use llmuses_render::{Target, Targets};
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::{Map, Value};
@@ -339,7 +339,7 @@ fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSou
             None => Ok(PromptSource::Prompt(prompt)),
         },
         (None, Some(path)) => {
-            Dataset::open(&path)?;
+            Dataset::check(&path)?;
             Ok(PromptSource::Dataset(path))
         }
         (None, None) => Err(UsageError::NoPrompts),
@@ -530,7 +530,7 @@ mod tests {
                 "http://h/api/v1/services/aigc/text-generation/generation",
             ),
         ] {
-            let plan = plan(&["--dataset", "/dev/null", "--parser", parser, "--url", url]).unwrap();
+            let plan = plan(&["--prompt", "hi", "--parser", parser, "--url", url]).unwrap();
             assert_eq!(plan.url.as_str(), whole);
         }
     }

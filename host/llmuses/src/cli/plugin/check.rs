@@ -7,11 +7,11 @@ use super::super::{Outcome, values};
 use clap::Args;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
+use llmuses_kernel_io::regular_file::read_regular_text;
+use llmuses_observe::terminal::print;
 use llmuses_plugin_host::{
     BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
 };
-use llmuses_kernel_io::regular_file::read_regular_text;
-use llmuses_observe::terminal::print;
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::Value;
 use std::fmt::Write;

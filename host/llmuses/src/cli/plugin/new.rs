@@ -256,7 +256,7 @@ mod tests {
     const LANGUAGES: [Language; 3] = [Language::Rust, Language::Python, Language::Js];
 
     fn repository() -> PathBuf {
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
     }
 
     fn make(into: &Path, lang: Language, name: &str) -> Result<PathBuf, NewError> {
