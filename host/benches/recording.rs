@@ -2,13 +2,13 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses::clock::{Clock, Moment};
+use llmuses::document::{PlanRecord, RunState, Totals, Verdict};
 use llmuses::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
 };
-use llmuses::sink::{Database, FinishedRun, RunRecord, RunState};
+use llmuses::sink::{Database, FinishedRun, RunRecord};
 use llmuses::stats::{Origin, RunStatistics};
-use serde_json::json;
 use std::time::Duration;
 
 fn millis(count: u64) -> Moment {
@@ -63,7 +63,10 @@ fn record() -> RunRecord {
         clock: Clock::start(),
         origin: Origin::Sent,
         started: millis(0),
-        plan: json!({"model": "qwen"}),
+        plan: PlanRecord {
+            model: "qwen".to_owned(),
+            ..PlanRecord::default()
+        },
         schedule_seed: 0,
         llmuses_version: String::new(),
         contract_version: String::new(),
@@ -115,8 +118,11 @@ fn main() {
             .finish(&FinishedRun {
                 finished: millis(9000),
                 state: RunState::Finished,
-                totals: json!({}),
-                verdict: json!({}),
+                totals: Totals::default(),
+                verdict: Verdict {
+                    trusted: true,
+                    doubts: Vec::new(),
+                },
                 summary: String::new(),
             })
             .expect("it is completed");

@@ -1,5 +1,6 @@
 //! What the mock server says it did, fetched from it and put beside what was measured.
 
+use crate::metric;
 use crate::stats::{Percentile, RunStatistics, Spread};
 use serde::Deserialize;
 use std::fmt::Write;
@@ -80,10 +81,17 @@ pub fn comparison(truth: &GroundTruth, statistics: &RunStatistics) -> String {
         " {:<24}{:>12}{:>12}{:>12}",
         "", "server", "measured", "difference"
     );
-    let times = statistics.times();
     for (label, said, measured) in [
-        ("time to first token", &truth.ttft_seconds, &times.ttft),
-        ("inter-token latency", &truth.itl_seconds, &times.itl),
+        (
+            "time to first token",
+            &truth.ttft_seconds,
+            statistics.time(metric::TTFT),
+        ),
+        (
+            "inter-token latency",
+            &truth.itl_seconds,
+            statistics.time(metric::ITL),
+        ),
     ] {
         for (name, server, client) in rows(said, measured) {
             if let (Some(server), Some(client)) = (server, client) {

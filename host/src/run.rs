@@ -17,6 +17,7 @@ use crate::client::capacity::CapacityError;
 use crate::client::socket::TlsError;
 use crate::client::worker::WorkerError;
 use crate::clock::Clock;
+use crate::document::{Document, Run, RunState};
 use crate::html::report_page;
 use crate::interrupt;
 use crate::live::Board;
@@ -25,12 +26,11 @@ use crate::parse::ParseError;
 use crate::plan::{Plan, Save};
 use crate::plugin::{CallError, LoadError};
 use crate::report;
-use crate::results::{CsvFile, NewFile, NewFiles, ResultsError, StoredRun, Targets, document};
-use crate::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
-use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json};
+use crate::results::{CsvFile, NewFile, NewFiles, ResultsError, Targets, run_of};
+use crate::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
+use crate::stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
 use crate::terminal::{self, View};
 use crate::workload::{DatasetError, SourceError, TokenizerError};
-use serde_json::Value;
 use std::cell::Cell;
 use std::net::SocketAddr;
 
@@ -117,7 +117,7 @@ pub struct RunResult {
     /// What became of the rows. `None` where none were to be kept.
     pub stored: Option<SinkSummary>,
     /// The run as it stands in a database, or would stand there.
-    pub record: StoredRun,
+    pub record: Run,
 }
 
 /// Where results and live figures go beside the database and the summary.
@@ -219,16 +219,16 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         onlookers.csv.into_iter().for_each(CsvFile::discard);
         return Err(error);
     }
+    let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if plans.len() > 1 {
-        tell_sweep(plans, &results);
+        tell_sweep(plans, &runs);
     }
     let write = || {
         if let Some(csv) = onlookers.csv {
             csv.finish()?;
         }
-        let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
         if let Some(json) = json {
-            json.write(&format!("{:#}\n", document(&runs)))?;
+            json.write(&Document::of(runs.clone()).to_json())?;
         }
         if let Some(html) = html {
             html.write(&report_page(&runs))?;
@@ -248,8 +248,8 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
 /// Ends what is logged of a run. Last of all, when everything else is stored and said: this may wait for
 /// somebody else's service.
 fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
-    if let (Some(logging), Some(totals)) = (logging, &result.record.totals) {
-        logging.end(totals, result.is_good());
+    if let Some(logging) = logging {
+        logging.end(result.record.totals.as_ref(), result.is_good());
     }
 }
 
@@ -263,18 +263,13 @@ fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, Me
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
+fn tell_sweep(plans: &[Plan], runs: &[Run]) {
     let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
         return;
     };
-    let loads: Vec<_> = plans
-        .iter()
-        .zip(results)
-        .map(|(plan, result)| (plan.arrivals, &result.statistics, result.doubts.len()))
-        .collect();
-    let mut summary = format!("\n{}", report::sweep_summary(&loads));
-    if results.len() < plans.len() {
-        let missing: Vec<String> = plans[results.len()..]
+    let mut summary = format!("\n{}", report::sweep_summary(runs));
+    if runs.len() < plans.len() {
+        let missing: Vec<String> = plans[runs.len()..]
             .iter()
             .map(|plan| report::load_name(&plan.arrivals))
             .collect();
@@ -354,7 +349,7 @@ fn one<'a>(
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
-                logging.end(&Value::Null, false);
+                logging.end(None, false);
             }
             Err(error)
         }
@@ -380,13 +375,15 @@ fn finish(
     } else {
         RunState::Finished
     };
-    let finished = FinishedRun {
+    let mut finished = FinishedRun {
         finished: record.clock.now(),
         state,
-        totals: totals_json(&statistics, &circumstances),
-        verdict: verdict_json(&doubts),
-        summary: report::summary(&statistics, &circumstances, &plan.arrivals, &doubts),
+        totals: totals(&statistics, &circumstances),
+        verdict: verdict(&doubts),
+        summary: String::new(),
     };
+    let mut run = run_of(&record, &finished);
+    finished.summary = report::summary(&run);
     let stored = database.map(|database| database.finish(&finished));
     if !plan.quiet {
         if plan.summary_to_stderr {
@@ -406,8 +403,9 @@ fn finish(
     {
         eprint!("{}", report::closing(stored));
     }
+    run.rows = stored.as_ref().map(SinkSummary::rows);
     Ok(RunResult {
-        record: StoredRun::of(&record, &finished, stored.as_ref()),
+        record: run,
         statistics,
         circumstances,
         doubts,

@@ -1,8 +1,10 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
+use crate::document::Document;
 use crate::html::report_page;
-use crate::results::{CsvFile, NewFiles, ResultsDatabase, Targets, document};
+use crate::report::summary;
+use crate::results::{CsvFile, NewFiles, ResultsDatabase, Targets};
 use anyhow::Context;
 use clap::Args;
 use std::path::PathBuf;
@@ -42,14 +44,11 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
             if runs.len() > 1 {
                 println!("Run {} of {}:", run.id, runs.len());
             }
-            match &run.summary {
-                Some(summary) => print!("{summary}"),
-                None => println!("There is no summary: the run is {}.", run.state),
-            }
+            print!("{}", summary(run));
         }
     }
     if let Some(file) = files.json {
-        file.write(&format!("{:#}\n", document(&runs)))?;
+        file.write(&Document::of(runs.clone()).to_json())?;
     }
     if let Some(file) = files.html {
         file.write(&report_page(&runs))?;

@@ -36,7 +36,7 @@ pub enum BoundError {
 }
 
 fn names() -> String {
-    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name.as_str()).collect();
     names.join(", ")
 }
 

@@ -3,6 +3,7 @@
 use super::interval::Estimate;
 use super::load::Results;
 use super::metric::{Better, METRICS, Metric};
+use crate::document::Run;
 use crate::plan::Arrivals;
 use crate::report::load_name;
 use serde_json::Value;
@@ -164,21 +165,23 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
     (comparisons, alone)
 }
 
-fn load_of(run: &Value) -> String {
-    Arrivals::of_json(&run["plan"]).map_or_else(
+fn load_of(run: &Run) -> String {
+    Arrivals::of_record(&run.plan).map_or_else(
         || "unknown load".to_owned(),
         |arrivals| load_name(&arrivals),
     )
 }
 
-fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f64) -> Comparison {
+fn pair(before: (&str, &Run), after: (&str, &Run), places: Places, margin: f64) -> Comparison {
     let ((before_name, before), (after_name, after)) = (before, after);
+    let plan = |run: &Run| serde_json::to_value(&run.plan).unwrap_or_default();
+    let (plan_before, plan_after) = (plan(before), plan(after));
     let differing = |names: &[(&str, &str)]| {
         let mut found: Vec<String> = names
             .iter()
-            .filter(|(key, _)| before["plan"][key] != after["plan"][key])
+            .filter(|(key, _)| plan_before[key] != plan_after[key])
             .map(|(key, flag)| {
-                let (a, b) = (&before["plan"][key], &after["plan"][key]);
+                let (a, b) = (&plan_before[key], &plan_after[key]);
                 format!("{flag}: {} and {}", short(a), short(b))
             })
             .collect();
@@ -186,29 +189,37 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         found
     };
     let mut different_work = differing(&WORK);
-    let sha = |run: &Value| run["parser"]["sha256"].clone();
-    if sha(before) != sha(after) && before["plan"]["parser"] == after["plan"]["parser"] {
+    let sha = |run: &Run| run.parser.sha256.clone();
+    if sha(before) != sha(after) && before.plan.parser == after.plan.parser {
         different_work.push(format!(
             "the parser is not the same component: {} and {}",
-            short(&sha(before)),
-            short(&sha(after))
+            cut(&sha(before)),
+            cut(&sha(after))
         ));
     }
     let mut different_circumstances = differing(&CIRCUMSTANCES);
-    for key in ["llmuses", "wasmtime"] {
-        let of = |run: &Value| run["versions"][key].clone();
+    for (name, of) in [
+        (
+            "llmuses",
+            (|run| &run.versions.llmuses) as fn(&Run) -> &String,
+        ),
+        ("wasmtime", |run| &run.versions.wasmtime),
+    ] {
         if of(before) != of(after) {
             different_circumstances.push(format!(
-                "version of {key}: {} and {}",
-                short(&of(before)),
-                short(&of(after))
+                "version of {name}: {} and {}",
+                cut(of(before)),
+                cut(of(after))
             ));
         }
     }
     let doubted = [(before_name, before), (after_name, after)]
         .into_iter()
         .filter_map(|(name, run)| {
-            let doubts = run["verdict"]["doubts"].as_array().map_or(0, Vec::len);
+            let doubts = run
+                .verdict
+                .as_ref()
+                .map_or(0, |verdict| verdict.doubts.len());
             (doubts > 0).then(|| (name.to_owned(), doubts))
         })
         .collect();
@@ -216,7 +227,8 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
     let changes = METRICS
         .iter()
         .map(|metric| {
-            let (a, b) = (metric.of(&before["totals"]), metric.of(&after["totals"]));
+            let of = |run: &Run| metric.of(run.totals.as_ref()?);
+            let (a, b) = (of(before), of(after));
             let change = a.zip(b).and_then(|(a, b)| a.change_to(&b));
             Change {
                 metric,
@@ -285,37 +297,52 @@ fn direction(metric: &Metric, change: f64) -> Judgement {
 
 /// A value in a few characters.
 fn short(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+        Value::String(text) => cut(text),
+        other => cut(&other.to_string()),
+    }
+}
+
+fn cut(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::document::{ByPercentile, PlanRecord, Totals, Verdict};
+    use crate::metric::TTFT;
+    use crate::sink::tests_support;
 
     fn results(name: &str, parallel: u64, median: f64, half: f64) -> Results {
-        let interval = json!([median - half, median + half]);
+        let mut totals = Totals::default();
+        totals.requests.completed = 1000;
+        totals.requests.succeeded = 1000;
+        let ttft = &mut totals.times.0[TTFT];
+        ttft.figures.percentiles.0[0] = Some(median);
+        let mut intervals = ByPercentile::default();
+        intervals.0[0] = [Some(median - half), Some(median + half)];
+        ttft.intervals_of_95_percent = Some(intervals);
         Results {
             name: name.to_owned(),
-            runs: vec![json!({
-                "plan": { "arrivals": "closed", "parallel": parallel, "url": name },
-                "verdict": { "trusted": true, "doubts": [] },
-                "totals": {
-                    "requests": { "failed": 0, "completed": 1000, "succeeded": 1000 },
-                    "time_to_first_token": {
-                        "p50_seconds": median,
-                        "intervals_of_95_percent": { "p50_seconds": interval },
-                    },
+            runs: vec![Run {
+                plan: PlanRecord {
+                    arrivals: "closed".to_owned(),
+                    parallel: Some(parallel),
+                    url: name.to_owned(),
+                    ..PlanRecord::default()
                 },
-            })],
+                verdict: Some(Verdict {
+                    trusted: true,
+                    doubts: Vec::new(),
+                }),
+                totals: Some(totals),
+                ..tests_support::run()
+            }],
         }
     }
 

@@ -2,16 +2,14 @@
 
 use super::figure::Part;
 use super::table::{Cell, Piece, Table};
+use crate::document::Percentile;
+use crate::metric::{CLIENT_LAG, Time};
 use crate::report::time_decimals;
-use crate::stats::Percentile;
 
-/// The times of a run that have a curve: names, and where they stand in its totals.
-pub(super) const CURVES: [(&str, &str); 4] = [
-    ("Request latency", "latency"),
-    ("Time to first token", "time_to_first_token"),
-    ("Time per output token", "time_per_output_token"),
-    ("Inter-token latency", "inter_token_latency"),
-];
+/// The times of a run that have a curve on the page: those that are compared.
+pub(super) fn drawn_times() -> impl Iterator<Item = Time> {
+    Time::all().filter(|time| time.short.is_some())
+}
 
 /// The percentiles of the table of times.
 const COLUMNS: [Percentile; 4] = [
@@ -52,28 +50,18 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
         ],
     );
     let opened = totals.at("requests/own_connection").count();
-    for (name, key, always) in [
-        ("Time to first token", "time_to_first_token", true),
-        ("Time to first package", "time_to_first_package", true),
-        ("Time per output token", "time_per_output_token", true),
-        ("Inter-token latency", "inter_token_latency", true),
-        ("Request latency", "latency", true),
-        ("Time to connect", "connect", true),
-        ("name resolution", "dns", false),
-        ("TLS handshake", "tls", false),
-        ("Dispatch lag", "dispatch_lag", true),
-        (
-            "dispatch lag without connecting",
-            "dispatch_lag_without_connect",
-            false,
-        ),
-    ] {
-        let spread = totals.at(key);
+    for time in Time::all() {
+        let spread = totals.at(time.key);
         let samples = spread.at("samples");
-        let same = key == "dispatch_lag_without_connect" && opened == 0;
-        if (samples.count() == 0 && !always) || same {
+        // Where no request opened a connection, both lags are the same.
+        let same = time == CLIENT_LAG && opened == 0;
+        if (samples.count() == 0 && time.needs_samples()) || same {
             continue;
         }
+        let name = match time {
+            CLIENT_LAG => "dispatch lag without connecting",
+            time => time.title,
+        };
         let mut row = vec![Cell::name(name)];
         if samples.count() == 0 {
             row.extend((0..8).map(|_| Cell::number("-")));
@@ -113,9 +101,8 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_>) -> Option<Table> {
-    let known: Vec<(&str, Part<'_>)> = CURVES
-        .into_iter()
-        .map(|(name, key)| (name, totals.at(key)))
+    let known: Vec<(&str, Part<'_>)> = drawn_times()
+        .map(|time| (time.title, totals.at(time.key)))
         .filter(|(_, spread)| spread.at("samples").count() > 0)
         .collect();
     if known.is_empty() {

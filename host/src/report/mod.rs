@@ -20,7 +20,7 @@ pub use frame::{closing, nothing_succeeded, opening};
 pub use live::{LiveLine, LiveText, live_text};
 pub use progress::{Progress, progress_line};
 pub use summary::summary;
-pub use sweep::{load_name, sweep_summary};
+pub use sweep::{load_name, load_of, sweep_summary};
 
 // The words and digits of the text report, for the HTML of the same figures.
 pub(crate) use text::{UNKNOWN, counted, fixed, percent, sentence, short_figure, time_decimals};

@@ -1,11 +1,13 @@
 //! Whole summaries, of runs whose figures are made up and can be worked out by hand.
 
 use super::summary;
+use crate::document::{PlanRecord, Run};
 use crate::exchange::{FailureKind, TokenSource};
 use crate::plan::Arrivals;
 use crate::plugin::{CallCost, ParserCost};
+use crate::sink::tests_support;
 use crate::stats::samples::Sample;
-use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge};
+use crate::stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge, totals, verdict};
 use std::time::Duration;
 
 const CLOSED: Arrivals = Arrivals::Closed { parallel: 2 };
@@ -51,8 +53,22 @@ fn report(
     circumstances: &Circumstances,
     arrivals: &Arrivals,
 ) -> String {
-    let doubts = judge(statistics, circumstances);
-    let text = summary(statistics, circumstances, arrivals, &doubts);
+    let (arrivals, parallel, rate) = match arrivals {
+        Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
+        Arrivals::Poisson { rate } => ("poisson", None, Some(*rate)),
+        Arrivals::AllAtOnce => ("all-at-once", None, None),
+    };
+    let text = summary(&Run {
+        plan: PlanRecord {
+            arrivals: arrivals.to_owned(),
+            parallel,
+            rate,
+            ..PlanRecord::default()
+        },
+        totals: Some(totals(statistics, circumstances)),
+        verdict: Some(verdict(&judge(statistics, circumstances))),
+        ..tests_support::run()
+    });
     for line in text.lines() {
         assert!(line.chars().count() <= 100, "too wide: {line}");
     }

@@ -5,7 +5,8 @@ use super::error::ResultsError;
 use super::file::NewFile;
 use crate::clock::Clock;
 use crate::exchange::Outcome;
-use crate::sink::unix_seconds;
+use crate::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
+use crate::sink::{added_columns, unix_seconds};
 use crate::stats::{Measurement, Origin};
 use serde::Serialize;
 use std::fs::File;
@@ -58,6 +59,8 @@ pub struct CsvRow {
     pub error_kind: Option<String>,
     /// Its message.
     pub error: Option<String>,
+    /// The times that were added to the table of metrics later, in its order.
+    pub added: Vec<Option<f64>>,
 }
 
 impl CsvRow {
@@ -76,18 +79,21 @@ impl CsvRow {
             intended_unix_seconds: unix(exchange.intended),
             sent_unix_seconds: exchange.sent.map(unix),
             completed_unix_seconds: unix(exchange.end),
-            latency_seconds: measured.latency.as_secs_f64(),
-            time_to_first_token_seconds: seconds(measured.ttft),
-            time_to_first_package_seconds: seconds(measured.first_package),
-            time_per_output_token_seconds: seconds(measured.tpot),
+            latency_seconds: seconds(measured.times[LATENCY]).unwrap_or_default(),
+            time_to_first_token_seconds: seconds(measured.times[TTFT]),
+            time_to_first_package_seconds: seconds(measured.times[FIRST_PACKAGE]),
+            time_per_output_token_seconds: seconds(measured.times[TPOT]),
             package_latency_seconds: measured.package_latency_seconds(),
             packages: measured.packages,
-            connect_seconds: seconds(measured.connect),
+            connect_seconds: seconds(measured.times[CONNECT]),
             input_tokens: measured.prompt_tokens.map(|count| count.tokens),
             output_tokens: measured.completion_tokens.map(|count| count.tokens),
             status: exchange.head.as_ref().map(|head| head.status),
             error_kind: failure.map(|failure| failure.kind.as_str().to_owned()),
             error: failure.map(|failure| failure.message.clone()),
+            added: added_columns()
+                .map(|(time, _)| seconds(measured.times[time]))
+                .collect(),
         }
     }
 }
@@ -176,7 +182,10 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(out);
-    table.write_record(COLUMNS)?;
+    let added: Vec<String> = added_columns()
+        .map(|(time, _)| time.seconds_key())
+        .collect();
+    table.write_record(COLUMNS.into_iter().chain(added.iter().map(String::as_str)))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -186,7 +195,7 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
     Ok(count)
 }
 
-/// The header: the names of the fields of [`CsvRow`]. Written by itself, so that a run without a request
+/// The header but for the added times: the names of the fields of [`CsvRow`]. Written by itself, so that a run without a request
 /// has it too.
 const COLUMNS: [&str; 19] = [
     "run",
@@ -244,7 +253,12 @@ mod tests {
         let header = table.headers().unwrap().clone();
         let serialized =
             serde_json::to_value(CsvRow::of(&success, &clock, Origin::Sent, 1, false)).unwrap();
-        let names: Vec<&String> = serialized.as_object().unwrap().keys().collect();
+        let fields = serialized.as_object().unwrap().keys();
+        let names: Vec<&str> = fields
+            .map(String::as_str)
+            .filter(|name| *name != "added")
+            .chain(["time_to_response_head_seconds"])
+            .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
         assert_eq!(&rows[0][7], "0.04");
@@ -253,6 +267,7 @@ mod tests {
             (&rows[1][2], &rows[1][3], &rows[1][5]),
             ("true", "false", "")
         );
+        assert_eq!((&rows[0][19], &rows[1][19]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
     }
 }

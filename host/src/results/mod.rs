@@ -14,7 +14,7 @@ mod versions;
 mod foreign_tests;
 
 pub use csv::{CsvFile, CsvRow};
-pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
+pub use document::run_of;
 pub use error::ResultsError;
 pub use file::{NewFile, NewFiles, Target, Targets};
 pub use reader::ResultsDatabase;

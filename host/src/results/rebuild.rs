@@ -2,46 +2,51 @@
 //! rows are rounded to microseconds, and so are these totals; what no row holds (connections opened
 //! beforehand, how busy the client was) is absent.
 
-use super::document::StoredRun;
 use super::error::ResultsError;
 use super::reader::ResultsDatabase;
 use crate::clock::Moment;
+use crate::document::{Run, RunState};
 use crate::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
+use crate::metric::RESPONSE_HEAD;
 use crate::plan::{Arrivals, Objectives};
-use crate::report::summary;
-use crate::sink::{RunState, read_messages};
-use crate::stats::{Circumstances, Origin, RunStatistics, judge, totals_json, verdict_json};
+use crate::sink::{added_columns, read_messages};
+use crate::stats::{Circumstances, Origin, RunStatistics, judge, totals, verdict};
 use rusqlite::Row;
 use std::time::Duration;
 
-/// Gives `run` its totals, its verdict and its summary.
-pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result<(), ResultsError> {
-    let arrivals = Arrivals::of_json(&run.plan)
+/// Gives `run` its totals and its verdict.
+pub(super) fn rebuild(
+    database: &ResultsDatabase,
+    run: &mut Run,
+    first_due: Option<f64>,
+) -> Result<(), ResultsError> {
+    let arrivals = Arrivals::of_record(&run.plan)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
-    let began = match run.first_due {
+    let began = match first_due {
         Some(at) => at,
-        None => first_intended(database, run.id)?.unwrap_or(run.started),
+        None => first_intended(database, run.id)?.unwrap_or(run.started_unix_seconds),
     };
     let mut statistics = RunStatistics::new(origin)
-        .starting_at(moment(began, run.started))
-        .with_objectives(Objectives::of_json(&run.plan));
+        .starting_at(moment(began, run.started_unix_seconds))
+        .with_objectives(Objectives::of_record(&run.plan));
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
-        .prepare(
+        .prepare(&format!(
             "SELECT number, warmup, intended_time, sent_time, completed_time, connect_time, dns_time, \
              tls_time, status, chunk_times, response_messages, output_times, prompt_tokens, \
              prompt_tokens_by, completion_tokens, completion_tokens_by, error_kind, error, streamed, \
-             stamped_by, metrics FROM result WHERE run = ?1 ORDER BY number",
-        )
+             stamped_by, metrics{} FROM result WHERE run = ?1 ORDER BY number",
+            database.added_columns().map_err(failed)?
+        ))
         .map_err(failed)?;
     let mut rows = statement.query([run.id]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let outcome = outcome(row, run.started).map_err(failed)?;
+        let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
         if row.get(1).map_err(failed)? {
             statistics.record_warmup(&outcome);
         } else {
@@ -50,15 +55,12 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
-        asked: run.plan["number"].as_u64(),
+        asked: run.plan.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
-        transport: run.plan["transport"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
+        transport: run.plan.transport.clone(),
         stop_reason: Some(
-            if run.state == RunState::RUNNING {
+            if run.state == RunState::Running {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
                  that there are"
             } else {
@@ -69,9 +71,8 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
         ..Circumstances::default()
     };
     let doubts = judge(&statistics, &circumstances);
-    run.totals = Some(totals_json(&statistics, &circumstances));
-    run.verdict = Some(verdict_json(&doubts));
-    run.summary = Some(summary(&statistics, &circumstances, &arrivals, &doubts));
+    run.totals = Some(totals(&statistics, &circumstances));
+    run.verdict = Some(verdict(&doubts));
     Ok(())
 }
 
@@ -118,7 +119,7 @@ fn moment(unix: f64, started: f64) -> Moment {
     Moment::from_nanos((micros as u64).saturating_mul(1000))
 }
 
-fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
+fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outcome> {
     let moment = |unix| moment(unix, started);
     let optional = |column| -> rusqlite::Result<Option<Moment>> {
         Ok(row.get::<_, Option<f64>>(column)?.map(moment))
@@ -149,12 +150,24 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
     let kind: Option<String> = row.get(16)?;
     let message: Option<String> = row.get(17)?;
     let end = moment(row.get(4)?);
+    let (intended, sent) = (moment(row.get(2)?), optional(3)?);
+    let counted_from = match origin {
+        Origin::Intended => intended,
+        Origin::Sent => sent.unwrap_or(intended),
+    };
+    let head = (21..)
+        .zip(added_columns())
+        .find(|(_, (time, _))| *time == RESPONSE_HEAD);
+    let head_after = match head {
+        Some((column, _)) => span(column)?,
+        None => None,
+    };
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
         request: "".into(),
-        intended: moment(row.get(2)?),
-        sent: optional(3)?,
+        intended,
+        sent,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {
                 dns: span(6)?,
@@ -163,9 +176,10 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
             }),
             None => None,
         },
-        head: row
-            .get::<_, Option<u16>>(8)?
-            .map(|status| ResponseHead { status, at: end }),
+        head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
+            status,
+            at: head_after.map_or(end, |after| counted_from.after(after)),
+        }),
         response,
         end,
         stamps: StampQuality::of_key(&stamped_by).unwrap_or(StampQuality::Read),
@@ -224,6 +238,8 @@ fn indices(outputs: impl Iterator<Item = Moment>, arrivals: &[Moment]) -> Vec<u3
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::document::Totals;
+    use crate::metric::{LATENCY, TTFT};
     use crate::results::ResultsDatabase;
     use crate::sink::{Database, tests_support};
     use crate::stats::samples::Sample;
@@ -232,13 +248,12 @@ mod tests {
     fn a_run_without_totals_gets_them_from_its_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
-        let objectives = Objectives {
-            ttft: Some(Duration::from_millis(25)),
-            latency: Some(Duration::from_millis(80)),
-            ..Objectives::default()
-        };
+        let objectives = Objectives::of([
+            (TTFT, Duration::from_millis(25)),
+            (LATENCY, Duration::from_millis(80)),
+        ]);
         let mut record = tests_support::record();
-        record.plan["objectives"] = objectives.to_json();
+        record.plan.objectives = Some(objectives.to_record());
         let database = Database::create(&path, &record).unwrap();
         // Long after the start of the program's work: a parser was compiled, connections were opened.
         database.begin(crate::stats::samples::moment(4_000));
@@ -272,29 +287,19 @@ mod tests {
         // Without `finish`: as after a kill.
         drop(database);
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();
-        assert_eq!(runs[0].state, "running");
-        let totals = runs[0].totals.as_ref().unwrap();
-        let expected = totals_json(&expected, &Circumstances::default());
-        for part in [
-            "wall_seconds",
-            "rates",
-            "tokens",
-            "packages",
-            "bytes_received",
-            "latency",
-            "time_to_first_token",
-            "inter_token_latency",
-            "connect",
-            "failures",
-            "parser_metrics",
-            "timeline",
-            "goodput",
-        ] {
-            assert_eq!(totals[part], expected[part], "{part}");
-        }
-        assert_eq!(totals["requests"]["warmup"], 1);
-        assert_eq!(totals["requests"]["peak_in_flight"], 9);
-        let verdict = runs[0].verdict.as_ref().unwrap();
-        assert_eq!(verdict["trusted"], false);
+        assert_eq!(runs[0].state, RunState::Running);
+        let found = runs[0].totals.clone().unwrap();
+        let expected = totals(&expected, &Circumstances::default());
+        assert_eq!(found.requests.warmup, 1);
+        assert_eq!(found.requests.peak_in_flight, 9);
+        // All but the requests and what no row holds.
+        let known = Totals {
+            requests: expected.requests.clone(),
+            client: expected.client.clone(),
+            slowest_requests: expected.slowest_requests.clone(),
+            ..found
+        };
+        assert_eq!(known, expected);
+        assert!(!runs[0].verdict.as_ref().unwrap().trusted);
     }
 }

@@ -85,7 +85,7 @@ impl Preparation {
             clock,
             origin,
             started: clock.now(),
-            plan: plan.to_json(),
+            plan: plan.to_record(),
             schedule_seed: plan.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
             contract_version: CONTRACT_VERSION.to_owned(),

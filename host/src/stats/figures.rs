@@ -1,7 +1,7 @@
 //! The figures that a parser reports beside tokens: their names are its own, their units unknown, and
 //! their number not to be trusted.
 
-use super::percentile::Percentile;
+use crate::document::Percentile;
 use std::collections::BTreeMap;
 
 /// How many names are kept. More would let a parser that makes up names fill the memory.

@@ -1,10 +1,11 @@
 //! The judgement: from totals and circumstances to the list of doubts.
 
 use super::counts::TokenTotals;
-use super::percentile::Percentile;
 use super::running::RunStatistics;
 use super::verdict::{Doubt, TokenSide};
+use crate::document::Percentile;
 use crate::exchange::FailureKind;
+use crate::metric;
 use crate::plugin::ParserCost;
 use std::time::Duration;
 
@@ -155,9 +156,13 @@ fn client_busy(circumstances: &Circumstances) -> Option<Doubt> {
 }
 
 fn dispatch_lag(statistics: &RunStatistics) -> Option<Doubt> {
-    let times = statistics.times();
-    let p99 = times.client_lag.percentile(Percentile::P99)?;
-    let median = times.ttft.percentile(Percentile::P50).unwrap_or_default();
+    let p99 = statistics
+        .time(metric::CLIENT_LAG)
+        .percentile(Percentile::P99)?;
+    let median = statistics
+        .time(metric::TTFT)
+        .percentile(Percentile::P50)
+        .unwrap_or_default();
     let limit = LEAST_LAG.max(median.mul_f64(LAG_OF_TTFT));
     (p99 > limit).then_some(Doubt::DispatchLag { p99, limit })
 }

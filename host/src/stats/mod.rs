@@ -11,7 +11,6 @@ mod goodput;
 mod json;
 mod judge;
 mod measure;
-mod percentile;
 mod running;
 mod slowest;
 mod spread;
@@ -22,12 +21,12 @@ mod verdict;
 #[cfg(test)]
 pub(crate) mod samples;
 
-pub use counts::{Counts, FailureCount, TimeSpreads, TokenSpreads, TokenTotals};
+pub use crate::document::Percentile;
+pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use figures::{Figures, MAX_METRIC_NAMES, Metrics};
-pub use json::{totals_json, verdict_json};
+pub use json::{totals, verdict};
 pub use judge::{Circumstances, DatasetUse, judge};
 pub use measure::{Measurement, Origin, output_gaps};
-pub use percentile::Percentile;
 pub use running::RunStatistics;
 pub use slowest::{SlowRequest, Slowest};
 pub use spread::{Interval, LONGEST, Spread};

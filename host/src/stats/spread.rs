@@ -1,7 +1,7 @@
 //! How a time is spread over many requests: exact count, sum and extremes, and for the percentiles the
 //! samples themselves while they are few, then a histogram.
 
-use super::percentile::Percentile;
+use crate::document::Percentile;
 use hdrhistogram::Histogram;
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! How the lengths of prompts and completions are spread, in tokens.
 
-use super::percentile::Percentile;
+use crate::document::Percentile;
 use hdrhistogram::Histogram;
 
 /// Significant decimal digits: lengths are exact below 2,000 tokens, and within 1 in 1,000 above.

@@ -130,3 +130,59 @@ fn all_files_of_a_report_are_written_or_none() {
         }
     }
 }
+
+#[test]
+fn the_time_to_response_head_is_in_every_output() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = [
+        "--prompt",
+        "x",
+        "-n",
+        "20",
+        "--goodput",
+        "head:30s",
+        "--json",
+        "a.json",
+        "--csv",
+        "a.csv",
+        "--html",
+        "a.html",
+    ];
+    let ended = good(&bench, &mock, &arguments);
+    assert!(
+        ended.stdout.contains("Time to response head"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("met head up to 30s: 20 of 20"),
+        "{}",
+        ended.stdout
+    );
+    let text = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it is there");
+    let document: Value = serde_json::from_str(&text("a.json")).expect("JSON");
+    let head = &runs(&document)[0]["totals"]["time_to_response_head"];
+    assert_eq!(head["samples"], 20);
+    let mean = head["mean_seconds"].as_f64().expect("a number");
+    let latency = &runs(&document)[0]["totals"]["latency"]["mean_seconds"];
+    assert!(
+        0.0 < mean && mean < latency.as_f64().expect("a number"),
+        "{mean}"
+    );
+    assert!(text("a.html").contains("/runs/0/totals/time_to_response_head/p50_seconds"));
+    let header = text("a.csv").lines().next().map(ToOwned::to_owned);
+    assert!(header.is_some_and(|header| header.ends_with(",time_to_response_head_seconds")));
+    let stored = bench
+        .value("SELECT count(*) FROM result WHERE head_latency > 0 AND head_latency < latency");
+    assert_eq!(stored, 20);
+    let compared = typed(
+        &bench,
+        &["compare", "a.json", "run.db", "--fail-if", "head_p50>1us"],
+    );
+    assert_eq!(compared.code, Some(1), "{}", compared.stdout);
+    assert!(
+        compared.stdout.contains("Time to response head p50"),
+        "{}",
+        compared.stdout
+    );
+}

@@ -4,7 +4,7 @@ use super::*;
 use crate::exchange::{Outcome, TokenSource};
 use crate::stats::measure::Origin;
 use crate::stats::samples::Sample;
-use crate::stats::verdict_json;
+use crate::stats::verdict;
 
 fn success() -> Sample {
     Sample::at(0)
@@ -221,9 +221,9 @@ fn tokens_counted_in_two_ways_or_for_some_only() {
 #[test]
 fn a_verdict_is_stored_with_its_words() {
     let doubts = judge(&statistics(50, []), &circumstances());
-    let json = verdict_json(&doubts);
-    assert_eq!(json["trusted"], false);
-    assert_eq!(json["doubts"][0]["reason"], "few-samples");
-    assert_eq!(json["doubts"][0]["figure"], doubts[0].figure());
-    assert_eq!(verdict_json(&[])["trusted"], true);
+    let stored = verdict(&doubts);
+    assert!(!stored.trusted);
+    assert_eq!(stored.doubts[0].reason, "few-samples");
+    assert_eq!(stored.doubts[0].figure, doubts[0].figure());
+    assert!(verdict(&[]).trusted);
 }
