@@ -26,6 +26,7 @@ pub mod plan;
 pub mod plugin;
 pub mod priority;
 pub mod redact;
+pub mod render;
 pub mod report;
 pub mod results;
 pub mod run;

@@ -18,13 +18,13 @@ use crate::client::socket::TlsError;
 use crate::client::worker::WorkerError;
 use crate::clock::Clock;
 use crate::document::{Document, Run, RunState};
-use crate::html::report_page;
 use crate::interrupt;
 use crate::live::Board;
 use crate::metrics::{About, Exporter, MetricsError};
 use crate::parse::ParseError;
 use crate::plan::{Plan, Save};
 use crate::plugin::{CallError, LoadError};
+use crate::render::render;
 use crate::report;
 use crate::results::{CsvFile, NewFile, NewFiles, ResultsError, Targets, run_of};
 use crate::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
@@ -178,11 +178,11 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         _ => None,
     };
     let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
-    let (json, html) = (files.json, files.html);
+    let documents = files.documents;
     let csv = match files.csv.map(CsvFile::start).transpose() {
         Ok(csv) => csv,
         Err(error) => {
-            json.into_iter().chain(html).for_each(NewFile::discard);
+            documents.into_iter().for_each(NewFile::discard);
             return Err(error.into());
         }
     };
@@ -202,6 +202,9 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
                 last_logging = logging;
+                if results.len() < plans.len() {
+                    write_so_far(&documents, &results);
+                }
                 if interrupted {
                     break;
                 }
@@ -215,7 +218,7 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     if results.is_empty()
         && let Some(error) = failure
     {
-        json.into_iter().chain(html).for_each(NewFile::discard);
+        documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
         return Err(error);
     }
@@ -227,11 +230,11 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         if let Some(csv) = onlookers.csv {
             csv.finish()?;
         }
-        if let Some(json) = json {
-            json.write(&Document::of(runs.clone()).to_json())?;
-        }
-        if let Some(html) = html {
-            html.write(&report_page(&runs))?;
+        let document = Document::of(runs);
+        for file in documents {
+            if let Some(content) = render(file.flag(), &document) {
+                file.write(&content)?;
+            }
         }
         Ok(())
     };
@@ -242,6 +245,18 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     match failure {
         Some(error) => Err(error),
         None => written.map(|()| results),
+    }
+}
+
+/// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
+fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
+    let runs = results.iter().map(|run| run.record.clone()).collect();
+    let document = Document::of(runs);
+    for file in documents.iter().filter(|file| file.path().is_some()) {
+        let content = render(file.flag(), &document).unwrap_or_default();
+        if let Err(error) = file.replace(&content) {
+            terminal::say(format!("warning: {error}"));
+        }
     }
 }
 

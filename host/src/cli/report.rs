@@ -1,8 +1,9 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
+use super::documents::DocumentArguments;
 use crate::document::Document;
-use crate::html::report_page;
+use crate::render::render;
 use crate::report::summary;
 use crate::results::{CsvFile, NewFiles, ResultsDatabase, Targets};
 use anyhow::Context;
@@ -16,28 +17,19 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "DB")]
     database: PathBuf,
 
-    /// Write everything of the summary as JSON to a new file; - for standard output.
-    #[arg(long, value_name = "FILE")]
-    json: Option<String>,
+    #[command(flatten)]
+    documents: DocumentArguments,
 
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE")]
     csv: Option<String>,
-
-    /// Write the results as a page that needs no network to a new file; - for standard output.
-    #[arg(long, value_name = "FILE")]
-    html: Option<String>,
 }
 
 /// Runs `llmuses report`.
 pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
-    let targets = Targets::of(
-        arguments.json.as_deref(),
-        arguments.csv.as_deref(),
-        arguments.html.as_deref(),
-    )?;
+    let targets = Targets::of(arguments.csv.as_deref(), arguments.documents.files())?;
     let files = NewFiles::make(&targets)?;
     if targets.is_empty() {
         for run in &runs {
@@ -47,11 +39,11 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
             print!("{}", summary(run));
         }
     }
-    if let Some(file) = files.json {
-        file.write(&Document::of(runs.clone()).to_json())?;
-    }
-    if let Some(file) = files.html {
-        file.write(&report_page(&runs))?;
+    let document = Document::of(runs);
+    for file in files.documents {
+        if let Some(content) = render(file.flag(), &document) {
+            file.write(&content)?;
+        }
     }
     if let Some(file) = files.csv {
         let csv = CsvFile::start(file).context("no thread could be started")?;

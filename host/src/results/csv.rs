@@ -230,7 +230,7 @@ mod tests {
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = Targets::of(None, path.to_str(), None).unwrap();
+        let targets = Targets::of(path.to_str(), []).unwrap();
         let file = NewFiles::make(&targets).unwrap().csv.unwrap();
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();

@@ -18,7 +18,7 @@ pub enum ResultsError {
     },
     /// Two outputs for standard output.
     #[error(
-        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
+        "only one of --json -, --csv -, --html - and --markdown - can have standard output: give the others a file"
     )]
     TwoOnStandardOutput,
     /// A file cannot be made or written.

@@ -186,3 +186,63 @@ fn the_time_to_response_head_is_in_every_output() {
         compared.stdout
     );
 }
+
+#[test]
+fn markdown_is_the_same_from_a_run_and_from_its_database() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = [
+        "--prompt",
+        "x",
+        "-n",
+        "20",
+        "--parallel",
+        "1,2",
+        "--markdown",
+        "a.md",
+    ];
+    good(&bench, &mock, &arguments);
+    let written = std::fs::read_to_string(bench.path("a.md")).expect("it is there");
+    let reported = typed(&bench, &["report", "run.db", "--markdown", "-"]);
+    assert_eq!(reported.stdout, written);
+    for line in [
+        "| Load | verdict | requests/s |",
+        "| parallel 2 | ",
+        "- 20 succeeded requests, but",
+        "| Time to response head |",
+    ] {
+        assert!(written.contains(line), "`{line}` is not in {written}");
+    }
+}
+
+#[test]
+fn documents_of_a_sweep_are_there_after_each_load() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let url = mock.chat();
+    let mut child = bench
+        .perf(&[
+            "--url",
+            &url,
+            "--prompt",
+            "x",
+            "--duration",
+            "1.5",
+            "--parallel",
+            "1,2,4",
+        ])
+        .args(["--json", "a.json", "--html", "a.html"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let text = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap_or_default();
+    while text("a.html").is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it has ended");
+    let document: Value = serde_json::from_str(&text("a.json")).expect("whole JSON");
+    assert_eq!(runs(&document).len(), 1);
+    assert_eq!(runs(&document)[0]["state"], "finished");
+    assert!(text("a.html").ends_with("</html>"), "a whole page");
+}
