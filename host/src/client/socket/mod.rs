@@ -14,7 +14,7 @@ mod io;
 mod tls;
 
 use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
-use crate::clock::Clock;
+use crate::clock::{Clock, Moment};
 use crate::exchange::{ConnectionOpening, Failure};
 use crate::kernel_io::{self, Stamp};
 use crate::plan::Plan;
@@ -203,6 +203,10 @@ impl ResponseBody for SocketResponse {
 
     fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
+    }
+
+    fn head_arrival(&self) -> Option<Moment> {
+        Some(self.clock.at(self.connection.last_arrival().at))
     }
 
     fn poll_read(
