@@ -257,7 +257,7 @@ fn a_comparison_has_a_page() {
     assert_eq!(carried(&page)["comparisons"], document["comparisons"]);
     has(&page, "b.db (after) against a.db (before)");
     has(&page, "class=\"worse\">worse");
-    assert_eq!(charts(&page), 8);
+    assert_eq!(charts(&page), 10);
     // What the terminal shows, the page shows.
     for line in ended.stdout.lines().filter(|line| line.contains(" ms ")) {
         let before = line.split_whitespace().find(|word| word.contains('.'));

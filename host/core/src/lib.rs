@@ -1,12 +1,15 @@
-//! What the other crates share: the clock, the facts of a request and its response, and the plan of a run.
+//! What the other crates share: the clock, the facts of a request and its response, the plan of a run, the table of
+//! what is measured, and the document that holds results.
 //! Nothing here reads or writes, and nothing knows a flag.
 
 pub mod backlog;
 pub mod bounds;
 pub mod clock;
 pub mod cost;
+pub mod document;
 pub mod exchange;
 pub mod messages;
+pub mod metric;
 pub mod plan;
 pub mod redact;
 pub mod wandb;

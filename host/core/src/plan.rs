@@ -4,8 +4,10 @@
 mod threads;
 
 use crate::bounds::Bounds;
+use crate::document::{GoodputBounds, PlanRecord};
+use crate::metric::{ByTime, Time};
 use crate::wandb::WandbSettings;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
@@ -144,15 +146,13 @@ pub enum Arrivals {
 }
 
 impl Arrivals {
-    /// The arrivals of a plan as of [`Plan::to_json`]. `None` where it does not say.
-    pub fn of_json(plan: &Value) -> Option<Self> {
-        Some(match plan["arrivals"].as_str()? {
+    /// The arrivals of a plan as it stands in a document. `None` where it does not say.
+    pub fn of_record(plan: &PlanRecord) -> Option<Self> {
+        Some(match plan.arrivals.as_str() {
             "closed" => Self::Closed {
-                parallel: usize::try_from(plan["parallel"].as_u64()?).ok()?,
+                parallel: usize::try_from(plan.parallel?).ok()?,
             },
-            "poisson" => Self::Poisson {
-                rate: plan["rate"].as_f64()?,
-            },
+            "poisson" => Self::Poisson { rate: plan.rate? },
             "all-at-once" => Self::AllAtOnce,
             _ => return None,
         })
@@ -196,40 +196,39 @@ impl Warmup {
     }
 }
 
-/// Bounds that each request should keep. One at least is there.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Objectives {
-    /// Of the time to first token.
-    pub ttft: Option<Duration>,
-    /// Of the time per output token.
-    pub tpot: Option<Duration>,
-    /// Of the latency.
-    pub latency: Option<Duration>,
-}
+/// Bounds that each request should keep, of times of the table of metrics. One at least is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Objectives(ByTime<Option<Duration>>);
 
 impl Objectives {
-    /// The bounds of a plan as of [`Plan::to_json`]. `None` where it has none.
-    pub fn of_json(plan: &Value) -> Option<Self> {
-        let bounds = plan["objectives"].as_object()?;
-        let time = |name: &str| {
-            let seconds = bounds.get(name)?.as_f64()?;
-            Duration::try_from_secs_f64(seconds).ok()
-        };
-        Some(Self {
-            ttft: time("time_to_first_token_seconds"),
-            tpot: time("time_per_output_token_seconds"),
-            latency: time("latency_seconds"),
-        })
+    /// These bounds.
+    pub fn of(bounds: impl IntoIterator<Item = (Time, Duration)>) -> Self {
+        let mut objectives = Self::default();
+        for (time, bound) in bounds {
+            objectives.0[time] = Some(bound);
+        }
+        objectives
     }
 
-    /// The bounds as JSON, in seconds; null where there is none.
-    pub fn to_json(&self) -> Value {
-        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
-        json!({
-            "time_to_first_token_seconds": seconds(self.ttft),
-            "time_per_output_token_seconds": seconds(self.tpot),
-            "latency_seconds": seconds(self.latency),
-        })
+    /// The bounds of a plan as they stand in a document. `None` where it has none.
+    pub fn of_record(plan: &PlanRecord) -> Option<Self> {
+        let bounds = plan.objectives.as_ref()?;
+        let duration = |seconds: f64| Duration::try_from_secs_f64(seconds).ok();
+        Some(Self(ByTime::of(|time| bounds.0[time].and_then(duration))))
+    }
+
+    /// The times that have a bound, and the bound.
+    pub fn bounds(&self) -> impl Iterator<Item = (Time, Duration)> {
+        self.0
+            .iter()
+            .filter_map(|(time, bound)| Some((time, (*bound)?)))
+    }
+
+    /// The bounds as they stand in a document.
+    pub fn to_record(&self) -> GoodputBounds {
+        GoodputBounds(ByTime::of(|time| {
+            self.0[time].map(|bound| bound.as_secs_f64())
+        }))
     }
 }
 
@@ -351,62 +350,68 @@ impl Plan {
         }
     }
 
-    /// The plan as JSON for the database. Values of headers, user information and query of the URL are
-    /// left out: any of them may be a credential.
-    pub fn to_json(&self) -> Value {
-        let header_names: Vec<&str> = self.headers.keys().map(|name| name.as_str()).collect();
+    /// The plan as it stands in a document. Values of headers, user information and query of the URL are left out: any of
+    /// them may be a credential.
+    pub fn to_record(&self) -> PlanRecord {
+        let seconds = |time: Duration| time.as_secs_f64();
+        let path = |path: &PathBuf| path.display().to_string();
         let (prompt, dataset) = match &self.prompts {
-            PromptSource::Prompt(text) => (Some(text.as_str()), None),
-            PromptSource::Dataset(path) => (None, Some(path.display().to_string())),
+            PromptSource::Prompt(text) => (Some(text.clone()), None),
+            PromptSource::Dataset(file) => (None, Some(path(file))),
         };
-        let (mode, parallel, rate) = match self.arrivals {
-            Arrivals::Closed { parallel } => ("closed", Some(parallel), None),
+        let (arrivals, parallel, rate) = match self.arrivals {
+            Arrivals::Closed { parallel } => ("closed", Some(parallel as u64), None),
             Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
             Arrivals::AllAtOnce => ("all-at-once", None, Some(-1.0)),
         };
-        json!({
-            "model": self.model,
-            "url": public_url(&self.url),
-            "header_names": header_names,
-            "parser": self.parser.label(),
-            "prompt": prompt,
-            "dataset": dataset,
-            "min_prompt_length": self.lengths.min,
-            "max_prompt_length": (self.lengths.max != u64::MAX).then_some(self.lengths.max),
-            "parameters": self.parameters,
-            "number": self.requests,
-            "duration_seconds": self.duration.map(|time| time.as_secs_f64()),
-            "drain_seconds": self.duration.map(|_| self.drain.as_secs_f64()),
-            "warmup_requests": match self.warmup {
-                Warmup::Requests(requests) => Some(requests),
-                _ => None,
-            },
-            "warmup_seconds": match self.warmup {
-                Warmup::Time(time) => Some(time.as_secs_f64()),
-                _ => None,
-            },
-            "objectives": self.objectives.map(|objectives| objectives.to_json()),
-            "arrivals": mode,
-            "parallel": parallel,
-            "rate": rate,
-            "seed": self.seed,
-            "prompt_order": "as in the data set",
-            "connect_timeout_seconds": self.timeouts.connect.as_secs_f64(),
-            "read_timeout_seconds": self.timeouts.read.as_secs_f64(),
-            "total_timeout_seconds": self.timeouts.total.map(|time| time.as_secs_f64()),
-            "log_every_n_query": self.log_every,
-            "name": self.name,
-            "tokenizer": self.tokenizer.as_ref().map(|path| path.display().to_string()),
-            "skip_bad_lines": self.skip_bad_lines,
-            "insecure": self.insecure,
-            "transport": self.transport.as_str(),
-            "warm_connections": self.warm_connections,
-            "keep_alive": self.keep_alive,
-            "client_threads": self.threads(),
-            "require_valid": self.require_valid,
-            "parser_bounds": self.bounds.to_json(),
-            "wandb": self.wandb.as_ref().map(WandbSettings::to_json),
-        })
+        let (warmup_requests, warmup_seconds) = match self.warmup {
+            Warmup::Nothing => (None, None),
+            Warmup::Requests(requests) => (Some(requests), None),
+            Warmup::Time(time) => (None, Some(seconds(time))),
+        };
+        PlanRecord {
+            model: self.model.clone(),
+            url: public_url(&self.url),
+            header_names: self.headers.keys().map(ToString::to_string).collect(),
+            parser: Some(self.parser.label()),
+            prompt,
+            dataset,
+            // The file has not been read.
+            dataset_sha256: None,
+            min_prompt_length: Some(self.lengths.min),
+            max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
+            parameters: self.parameters.clone(),
+            number: self.requests,
+            duration_seconds: self.duration.map(seconds),
+            drain_seconds: self.duration.map(|_| seconds(self.drain)),
+            warmup_requests,
+            warmup_seconds,
+            objectives: self.objectives.map(|objectives| objectives.to_record()),
+            arrivals: arrivals.to_owned(),
+            parallel,
+            rate,
+            seed: self.seed,
+            prompt_order: Some("as in the data set".to_owned()),
+            connect_timeout_seconds: Some(seconds(self.timeouts.connect)),
+            read_timeout_seconds: Some(seconds(self.timeouts.read)),
+            total_timeout_seconds: self.timeouts.total.map(seconds),
+            log_every_n_query: Some(self.log_every),
+            name: Some(self.name.clone()),
+            tokenizer: self.tokenizer.as_ref().map(path),
+            skip_bad_lines: self.skip_bad_lines,
+            insecure: self.insecure,
+            transport: self.transport.as_str().to_owned(),
+            warm_connections: self.warm_connections,
+            keep_alive: self.keep_alive,
+            client_threads: Some(self.threads() as u64),
+            require_valid: self.require_valid,
+            parser_bounds: self.bounds.to_json(),
+            wandb: self
+                .wandb
+                .as_ref()
+                .map_or(Value::Null, WandbSettings::to_json),
+            others: Map::new(),
+        }
     }
 }
 

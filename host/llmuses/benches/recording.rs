@@ -2,13 +2,13 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{PlanRecord, RunState, Totals, Verdict};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
 };
 use llmuses_stats::{Origin, RunStatistics};
-use llmuses_store::sink::{Database, FinishedRun, RunRecord, RunState};
-use serde_json::json;
+use llmuses_store::sink::{Database, FinishedRun, RunRecord};
 use std::time::Duration;
 
 fn millis(count: u64) -> Moment {
@@ -64,7 +64,10 @@ fn record() -> RunRecord {
         clock: Clock::start(),
         origin: Origin::Sent,
         started: millis(0),
-        plan: json!({"model": "qwen"}),
+        plan: PlanRecord {
+            model: "qwen".to_owned(),
+            ..PlanRecord::default()
+        },
         schedule_seed: 0,
         llmuses_version: String::new(),
         contract_version: String::new(),
@@ -116,8 +119,11 @@ fn main() {
             .finish(&FinishedRun {
                 finished: millis(9000),
                 state: RunState::Finished,
-                totals: json!({}),
-                verdict: json!({}),
+                totals: Totals::default(),
+                verdict: Verdict {
+                    trusted: true,
+                    doubts: Vec::new(),
+                },
                 summary: String::new(),
             })
             .expect("it is completed");

@@ -3,8 +3,10 @@
 
 use crate::ground_truth::{GroundTruth, TrueSpread};
 use crate::run::RunResult;
+use llmuses_core::document::Percentile;
+use llmuses_core::metric;
 use llmuses_core::plan::Arrivals;
-use llmuses_stats::{Percentile, Spread};
+use llmuses_stats::Spread;
 use serde_json::{Value, json};
 use std::fmt::Write;
 use std::time::Duration;
@@ -59,11 +61,10 @@ pub struct Comparison {
 impl Comparison {
     /// Holds a run against what the server says it did.
     pub fn of(truth: &GroundTruth, result: &RunResult) -> Self {
-        let times = result.statistics.times();
         let counts = result.statistics.counts();
         Self {
-            ttft: SpreadError::of(&truth.ttft_seconds, &times.ttft),
-            itl: SpreadError::of(&truth.itl_seconds, &times.itl),
+            ttft: SpreadError::of(&truth.ttft_seconds, result.statistics.time(metric::TTFT)),
+            itl: SpreadError::of(&truth.itl_seconds, result.statistics.time(metric::ITL)),
             true_ttft_p50: truth.ttft_seconds.p50,
             true_itl_p99: truth.itl_seconds.p99,
             client_cpu: result.circumstances.client_busy.iter().sum(),

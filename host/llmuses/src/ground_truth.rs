@@ -1,6 +1,8 @@
 //! What the mock server says it did, fetched from it and put beside what was measured.
 
-use llmuses_stats::{Percentile, RunStatistics, Spread};
+use llmuses_core::document::Percentile;
+use llmuses_core::metric;
+use llmuses_stats::{RunStatistics, Spread};
 use serde::Deserialize;
 use std::fmt::Write;
 use std::time::Duration;
@@ -80,10 +82,17 @@ pub fn comparison(truth: &GroundTruth, statistics: &RunStatistics) -> String {
         " {:<24}{:>12}{:>12}{:>12}",
         "", "server", "measured", "difference"
     );
-    let times = statistics.times();
     for (label, said, measured) in [
-        ("time to first token", &truth.ttft_seconds, &times.ttft),
-        ("inter-token latency", &truth.itl_seconds, &times.itl),
+        (
+            "time to first token",
+            &truth.ttft_seconds,
+            statistics.time(metric::TTFT),
+        ),
+        (
+            "inter-token latency",
+            &truth.itl_seconds,
+            statistics.time(metric::ITL),
+        ),
     ] {
         for (name, server, client) in rows(said, measured) {
             if let (Some(server), Some(client)) = (server, client) {

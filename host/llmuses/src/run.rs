@@ -16,6 +16,7 @@ pub use preparation::load_parser;
 
 use crate::interrupt;
 use llmuses_core::clock::Clock;
+use llmuses_core::document::{Document, Run, RunState};
 use llmuses_core::plan::{Plan, Save};
 use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
@@ -23,18 +24,15 @@ use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
-use llmuses_render::html::report_page;
+use llmuses_render::forms::render;
 use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
-use llmuses_stats::{
-    Circumstances, Doubt, Origin, RunStatistics, judge, totals_json, verdict_json,
-};
-use llmuses_store::results::{StoredRun, document};
-use llmuses_store::sink::{Database, FinishedRun, RunRecord, RunState, SinkError, SinkSummary};
+use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
+use llmuses_store::results::run_of;
+use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
-use serde_json::Value;
 use std::cell::Cell;
 use std::net::SocketAddr;
 
@@ -122,7 +120,7 @@ pub struct RunResult {
     /// What became of the rows. `None` where none were to be kept.
     pub stored: Option<SinkSummary>,
     /// The run as it stands in a database, or would stand there.
-    pub record: StoredRun,
+    pub record: Run,
 }
 
 /// Where results and live figures go beside the database and the summary.
@@ -183,11 +181,11 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         _ => None,
     };
     let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
-    let (json, html) = (files.json, files.html);
+    let documents = files.documents;
     let csv = match files.csv.map(CsvFile::start).transpose() {
         Ok(csv) => csv,
         Err(error) => {
-            json.into_iter().chain(html).for_each(NewFile::discard);
+            documents.into_iter().for_each(NewFile::discard);
             return Err(error.into());
         }
     };
@@ -208,6 +206,9 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
                 last_logging = logging;
+                if results.len() < plans.len() {
+                    write_so_far(&documents, &results);
+                }
                 if interrupted {
                     break;
                 }
@@ -221,21 +222,23 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     if results.is_empty()
         && let Some(error) = failure
     {
-        json.into_iter().chain(html).for_each(NewFile::discard);
+        documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
         return Err(error);
     }
+    let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if plans.len() > 1 {
-        tell_sweep(plans, &results);
+        tell_sweep(plans, &runs);
     }
-    let runs: Vec<StoredRun> = results.iter().map(|run| run.record.clone()).collect();
     // All are written, whatever became of the others.
-    let written = [
-        onlookers.csv.map(|csv| csv.finish().map(drop)),
-        json.map(|json| json.write(&format!("{:#}\n", document(&runs)))),
-        html.map(|html| html.write(&report_page(&runs))),
-    ];
-    let mut failed = written.into_iter().flatten().filter_map(Result::err);
+    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
+    let document = Document::of(runs);
+    for file in documents {
+        if let Some(content) = render(file.flag(), &document) {
+            written.push(file.write(&content));
+        }
+    }
+    let mut failed = written.into_iter().filter_map(Result::err);
     let written = match failed.next() {
         Some(error) => Err(RunError::Results(error)),
         None => Ok(()),
@@ -252,11 +255,23 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     }
 }
 
+/// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
+fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
+    let runs = results.iter().map(|run| run.record.clone()).collect();
+    let document = Document::of(runs);
+    for file in documents.iter().filter(|file| file.path().is_some()) {
+        let content = render(file.flag(), &document).unwrap_or_default();
+        if let Err(error) = file.replace(&content) {
+            terminal::say(format!("warning: {error}"));
+        }
+    }
+}
+
 /// Ends what is logged of a run. Last of all, when everything else is stored and said: this may wait for
 /// somebody else's service.
 fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
-    if let (Some(logging), Some(totals)) = (logging, &result.record.totals) {
-        logging.end(totals, result.is_good());
+    if let Some(logging) = logging {
+        logging.end(result.record.totals.as_ref(), result.is_good());
     }
 }
 
@@ -270,18 +285,13 @@ fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, Me
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], results: &[RunResult]) {
+fn tell_sweep(plans: &[Plan], runs: &[Run]) {
     let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
         return;
     };
-    let loads: Vec<_> = plans
-        .iter()
-        .zip(results)
-        .map(|(plan, result)| (plan.arrivals, &result.statistics, result.doubts.len()))
-        .collect();
-    let mut summary = format!("\n{}", report::sweep_summary(&loads));
-    if results.len() < plans.len() {
-        let missing: Vec<String> = plans[results.len()..]
+    let mut summary = format!("\n{}", report::sweep_summary(runs));
+    if runs.len() < plans.len() {
+        let missing: Vec<String> = plans[runs.len()..]
             .iter()
             .map(|plan| plan.arrivals.name())
             .collect();
@@ -363,7 +373,7 @@ fn one<'a>(
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
-                logging.end(&Value::Null, false);
+                logging.end(None, false);
             }
             Err(error)
         }
@@ -389,13 +399,15 @@ fn finish(
     } else {
         RunState::Finished
     };
-    let finished = FinishedRun {
+    let mut finished = FinishedRun {
         finished: record.clock.now(),
         state,
-        totals: totals_json(&statistics, &circumstances),
-        verdict: verdict_json(&doubts),
-        summary: report::summary(&statistics, &circumstances, &plan.arrivals, &doubts),
+        totals: totals(&statistics, &circumstances),
+        verdict: verdict(&doubts),
+        summary: String::new(),
     };
+    let mut run = run_of(&record, &finished);
+    finished.summary = report::summary(&run);
     let stored = database.map(|database| database.finish(&finished));
     if !plan.quiet {
         if plan.summary_to_stderr {
@@ -415,8 +427,9 @@ fn finish(
     {
         terminal::say(report::closing(stored));
     }
+    run.rows = stored.as_ref().map(SinkSummary::rows);
     Ok(RunResult {
-        record: StoredRun::of(&record, &finished, stored.as_ref()),
+        record: run,
         statistics,
         circumstances,
         doubts,

@@ -1,9 +1,9 @@
 //! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
 //! Bodies and responses are not in it; the database has them.
 
-use super::file::unless_closed;
 use crate::error::OutputError;
-use crate::file::NewFile;
+use crate::file::{NewFile, unless_closed};
+use llmuses_core::metric::Time;
 use llmuses_store::results::CsvRow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -96,7 +96,11 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(out);
-    table.write_record(COLUMNS)?;
+    let added: Vec<String> = Time::added()
+        .filter(|time| time.column.is_some())
+        .map(Time::seconds_key)
+        .collect();
+    table.write_record(COLUMNS.into_iter().chain(added.iter().map(String::as_str)))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -106,8 +110,8 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
     Ok(count)
 }
 
-/// The header: the names of the fields of [`CsvRow`]. Written by itself, so that a run without a request
-/// has it too.
+/// The header but for the added times: the names of the fields of [`CsvRow`]. Written by itself, so that a run without
+/// a request has it too.
 const COLUMNS: [&str; 19] = [
     "run",
     "number",
@@ -143,7 +147,7 @@ mod tests {
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = Targets::of(None, path.to_str(), None).unwrap();
+        let targets = Targets::of(path.to_str(), []).unwrap();
         let file = NewFiles::make(&targets).unwrap().csv.unwrap();
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
@@ -166,7 +170,12 @@ mod tests {
         let header = table.headers().unwrap().clone();
         let serialized =
             serde_json::to_value(CsvRow::of(&success, &clock, Origin::Sent, 1, false)).unwrap();
-        let names: Vec<&String> = serialized.as_object().unwrap().keys().collect();
+        let fields = serialized.as_object().unwrap().keys();
+        let names: Vec<&str> = fields
+            .map(String::as_str)
+            .filter(|name| *name != "added")
+            .chain(["time_to_response_head_seconds"])
+            .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
         assert_eq!(&rows[0][7], "0.04");
@@ -175,6 +184,7 @@ mod tests {
             (&rows[1][2], &rows[1][3], &rows[1][5]),
             ("true", "false", "")
         );
+        assert_eq!((&rows[0][19], &rows[1][19]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
     }
 }

@@ -19,7 +19,7 @@ pub enum OutputError {
     },
     /// Two outputs for standard output.
     #[error(
-        "only one of --json -, --csv - and --html - can have standard output: give the others a file"
+        "only one of --json -, --csv -, --html - and --markdown - can have standard output: give the others a file"
     )]
     TwoOnStandardOutput,
     /// A file cannot be made or written.

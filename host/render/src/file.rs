@@ -28,28 +28,27 @@ impl Target {
 /// Where a command was told to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Targets {
-    /// The JSON document.
-    pub json: Option<Target>,
     /// The table of requests.
     pub csv: Option<Target>,
-    /// The page.
-    pub html: Option<Target>,
+    /// The documents, each with the flag that asked for it.
+    pub documents: Vec<(&'static str, Target)>,
 }
 
 impl Targets {
-    /// What was typed for `--json`, `--csv` and `--html`.
+    /// What was given for `--csv`, and for the flags of documents.
     ///
     /// # Errors
     /// Where two of them would share standard output.
     pub fn of(
-        json: Option<&str>,
         csv: Option<&str>,
-        html: Option<&str>,
+        documents: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> Result<Self, OutputError> {
         let targets = Self {
-            json: json.map(Target::of),
             csv: csv.map(Target::of),
-            html: html.map(Target::of),
+            documents: documents
+                .into_iter()
+                .filter_map(|(flag, file)| Some((flag, Target::of(&file?))))
+                .collect(),
         };
         let on_stdout = targets
             .all()
@@ -71,19 +70,18 @@ impl Targets {
     }
 
     fn all(&self) -> impl Iterator<Item = &Target> {
-        [&self.json, &self.csv, &self.html].into_iter().flatten()
+        let documents = self.documents.iter().map(|(_, target)| target);
+        self.csv.iter().chain(documents)
     }
 }
 
 /// The files of [`Targets`], made and still empty.
 #[derive(Debug, Default)]
 pub struct NewFiles {
-    /// For the JSON document.
-    pub json: Option<NewFile>,
     /// For the table of requests.
     pub csv: Option<NewFile>,
-    /// For the page.
-    pub html: Option<NewFile>,
+    /// For the documents.
+    pub documents: Vec<NewFile>,
 }
 
 impl NewFiles {
@@ -103,23 +101,21 @@ impl NewFiles {
     }
 
     fn fill(&mut self, targets: &Targets) -> Result<(), OutputError> {
-        let make = |flag, target: &Option<Target>| {
-            target
-                .as_ref()
-                .map(|target| NewFile::make(flag, target))
-                .transpose()
-        };
-        self.json = make("--json", &targets.json)?;
-        self.csv = make("--csv", &targets.csv)?;
-        self.html = make("--html", &targets.html)?;
+        for (flag, target) in &targets.documents {
+            self.documents.push(NewFile::make(flag, target)?);
+        }
+        if let Some(target) = &targets.csv {
+            self.csv = Some(NewFile::make("--csv", target)?);
+        }
         Ok(())
     }
 
     /// Takes them away again: there is nothing to write.
     pub fn discard(self) {
-        for file in [self.json, self.csv, self.html].into_iter().flatten() {
-            file.discard();
-        }
+        self.csv
+            .into_iter()
+            .chain(self.documents)
+            .for_each(NewFile::discard);
     }
 }
 
@@ -144,14 +140,14 @@ impl NewFile {
     }
 
     /// The flag that named it.
-    pub(super) fn flag(&self) -> &'static str {
+    pub fn flag(&self) -> &'static str {
         self.flag
     }
 
     /// Writes the whole content.
     ///
     /// # Errors
-    /// Where it cannot be written; part of it may be in the file then.
+    /// Where it cannot be written. A reader of standard output that closed its end is no error.
     pub fn write(self, content: &str) -> Result<(), OutputError> {
         match self.place {
             None => {
@@ -159,15 +155,32 @@ impl NewFile {
                 let written = out.write_all(content.as_bytes()).and_then(|()| out.flush());
                 unless_closed(written, ())
             }
-            Some((path, mut file)) => {
-                file.write_all(content.as_bytes())
-                    .map_err(|reason| OutputError::Write {
-                        flag: self.flag,
-                        path,
-                        reason,
-                    })
-            }
+            Some(_) => self.replace(content),
         }
+    }
+
+    /// Gives a file this content, all at once: whoever reads it finds the content from before or this one. Standard output
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// Where it cannot be written; the file has the content from before then.
+    pub fn replace(&self, content: &str) -> Result<(), OutputError> {
+        let Some((path, _)) = &self.place else {
+            return Ok(());
+        };
+        let mut beside = path.clone().into_os_string();
+        beside.push(".part");
+        std::fs::write(&beside, content)
+            .and_then(|()| std::fs::rename(&beside, path))
+            .map_err(|reason| {
+                // It is of no use to anyone.
+                let _ = std::fs::remove_file(&beside);
+                OutputError::Write {
+                    flag: self.flag,
+                    path: path.clone(),
+                    reason,
+                }
+            })
     }
 
     /// The name of the file. `None`: standard output.
@@ -232,15 +245,21 @@ fn create(flag: &'static str, path: &Path) -> Result<File, OutputError> {
 mod tests {
     use super::*;
 
+    fn name(path: &Path) -> Option<String> {
+        path.to_str().map(ToOwned::to_owned)
+    }
+
     #[test]
     fn a_file_is_made_beforehand_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.json");
-        let targets = Targets::of(path.to_str(), None, None).unwrap();
+        let targets = Targets::of(None, [("--json", name(&path))]).unwrap();
         let files = NewFiles::make(&targets).unwrap();
         let second = NewFiles::make(&targets).unwrap_err();
         assert!(second.to_string().contains("--json"), "{second}");
-        files.json.unwrap().write("{}").unwrap();
+        let file = files.documents.into_iter().next().unwrap();
+        file.replace("{").unwrap();
+        file.write("{}").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}");
         std::fs::remove_file(&path).unwrap();
         NewFiles::make(&targets).unwrap().discard();
@@ -252,7 +271,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (new, there) = (folder.path().join("new"), folder.path().join("there"));
         std::fs::write(&there, "mine").unwrap();
-        let targets = Targets::of(new.to_str(), None, there.to_str()).unwrap();
+        let documents = [("--json", name(&new)), ("--html", name(&there))];
+        let targets = Targets::of(None, documents).unwrap();
         let error = NewFiles::make(&targets).unwrap_err();
         assert!(error.to_string().contains("--html"), "{error}");
         assert!(!new.exists());
@@ -261,10 +281,11 @@ mod tests {
 
     #[test]
     fn standard_output_is_for_one() {
-        let one = Targets::of(Some("-"), Some("x.csv"), None).unwrap();
-        assert_eq!(one.json, Some(Target::StandardOutput));
+        let dash = || Some("-".to_owned());
+        let one = Targets::of(Some("x.csv"), [("--json", dash())]).unwrap();
+        assert_eq!(one.documents, [("--json", Target::StandardOutput)]);
         assert!(one.take_stdout() && !one.is_empty());
-        assert!(Targets::of(Some("-"), None, Some("-")).is_err());
-        assert!(Targets::of(None, None, None).unwrap().is_empty());
+        assert!(Targets::of(None, [("--json", dash()), ("--html", dash())]).is_err());
+        assert!(Targets::of(None, []).unwrap().is_empty());
     }
 }

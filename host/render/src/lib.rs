@@ -4,8 +4,12 @@ pub mod compare;
 mod csv;
 mod error;
 mod file;
+pub mod forms;
 pub mod html;
 pub mod report;
+
+#[cfg(test)]
+mod tests_support;
 
 pub use csv::CsvFile;
 pub use error::OutputError;

@@ -1,6 +1,5 @@
 //! What the totals of a run are made of: counts, tokens, spreads of times and lengths, failures by kind.
 
-use super::spread::Spread;
 use super::tokens::TokenSpread;
 use llmuses_core::exchange::{FailureKind, TokenCount, TokenSource};
 
@@ -115,34 +114,6 @@ impl TokenTotals {
             TokenSource::Parser => self.by_parser += 1,
         }
     }
-}
-
-/// The times, each one with its spread. Of succeeded requests, where nothing else is said.
-#[derive(Debug, Clone, Default)]
-pub struct TimeSpreads {
-    /// End − origin.
-    pub latency: Spread,
-    /// Time to first token.
-    pub ttft: Spread,
-    /// Time to first package.
-    pub first_package: Spread,
-    /// Time per output token.
-    pub tpot: Spread,
-    /// Inter-token latency: one sample for each gap between two output events.
-    pub itl: Spread,
-    /// The opening of connections: beforehand, and by the requests that opened one.
-    pub connect: Spread,
-    /// Name resolution, where it could be told apart.
-    pub dns: Spread,
-    /// TLS handshakes, where they could be told apart.
-    pub tls: Spread,
-    /// Sent − intended, of every request that was sent: it is about the client, and a request that fails
-    /// later was just as late.
-    pub dispatch_lag: Spread,
-    /// The same without the opening of a connection, and without the wait for a body.
-    pub client_lag: Spread,
-    /// How long requests waited for their bodies, of every request: most of them not at all.
-    pub body_wait: Spread,
 }
 
 /// How the lengths of succeeded requests are spread, as far as they are known.

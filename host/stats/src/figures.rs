@@ -1,7 +1,7 @@
 //! The figures that a parser reports beside tokens: their names are its own, their units unknown, and
 //! their number not to be trusted.
 
-use super::percentile::Percentile;
+use llmuses_core::document::Percentile;
 use llmuses_core::exchange::MAX_METRIC_NAMES;
 use std::collections::BTreeMap;
 

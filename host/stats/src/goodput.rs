@@ -1,26 +1,24 @@
 //! Goodput: the requests that met every objective (Zhong et al., *DistServe*, OSDI 2024).
 
-use super::measure::Measurement;
+use llmuses_core::metric::{ByTime, Objective};
 use llmuses_core::plan::Objectives;
+use std::time::Duration;
 
-/// Whether a succeeded request met its objectives. A time to first token that nobody knows is not met;
-/// a time per output token that the request cannot have (one token has no gaps) is.
-pub fn is_met(objectives: &Objectives, measured: &Measurement) -> bool {
-    let within = |bound: Option<_>, time: Option<_>, absent: bool| match (bound, time) {
-        (None, _) => true,
-        (Some(bound), Some(time)) => time <= bound,
-        (Some(_), None) => absent,
-    };
-    within(objectives.ttft, measured.ttft, false)
-        && within(objectives.tpot, measured.tpot, true)
-        && within(objectives.latency, Some(measured.latency), false)
+/// Whether a succeeded request with these times met its objectives. A time to first token that nobody knows is not met; a
+/// time per output token that the request cannot have (one token has no gaps) is.
+pub fn is_met(objectives: &Objectives, times: &ByTime<Option<Duration>>) -> bool {
+    objectives.bounds().all(|(time, bound)| match times[time] {
+        Some(found) => found <= bound,
+        None => time.objective == Objective::Met,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Origin;
+    use crate::measure::{Measurement, Origin};
     use llmuses_core::exchange::TokenSource;
+    use llmuses_core::metric::{LATENCY, TPOT, TTFT};
     use llmuses_samples::{Sample, millis};
 
     #[test]
@@ -34,15 +32,17 @@ mod tests {
             .tokens(1, 3, TokenSource::Server)
             .build();
         let measured = Measurement::of(&outcome, Origin::Sent);
-        let objectives = |ttft: u64, tpot: u64, latency: u64| Objectives {
-            ttft: Some(millis(ttft)),
-            tpot: Some(millis(tpot)),
-            latency: Some(millis(latency)),
+        let objectives = |ttft: u64, tpot: u64, latency: u64| {
+            Objectives::of([
+                (TTFT, millis(ttft)),
+                (TPOT, millis(tpot)),
+                (LATENCY, millis(latency)),
+            ])
         };
-        assert!(is_met(&objectives(50, 10, 80), &measured));
-        assert!(!is_met(&objectives(49, 10, 80), &measured));
-        assert!(!is_met(&objectives(50, 9, 80), &measured));
-        assert!(!is_met(&objectives(50, 10, 79), &measured));
+        assert!(is_met(&objectives(50, 10, 80), &measured.times));
+        assert!(!is_met(&objectives(49, 10, 80), &measured.times));
+        assert!(!is_met(&objectives(50, 9, 80), &measured.times));
+        assert!(!is_met(&objectives(50, 10, 79), &measured.times));
     }
 
     #[test]
@@ -56,16 +56,11 @@ mod tests {
             .tokens(1, 1, TokenSource::Server)
             .build();
         let unknown = Sample::at(0).sent(0).events(&[50]).end(50).build();
-        let bound = Some(millis(60));
-        let tpot = Objectives {
-            tpot: bound,
-            ..Objectives::default()
-        };
-        let ttft = Objectives {
-            ttft: bound,
-            ..Objectives::default()
-        };
-        let met = |objectives, outcome| is_met(objectives, &Measurement::of(outcome, Origin::Sent));
+        let bound = millis(60);
+        let tpot = Objectives::of([(TPOT, bound)]);
+        let ttft = Objectives::of([(TTFT, bound)]);
+        let met =
+            |objectives, outcome| is_met(objectives, &Measurement::of(outcome, Origin::Sent).times);
         assert!(met(&tpot, &one_token));
         assert!(met(&ttft, &one_token));
         assert!(!met(&ttft, &unknown));

@@ -2,13 +2,14 @@
 
 use super::counts::TokenTotals;
 use super::measure::Origin;
-use super::percentile::Percentile;
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
+use llmuses_core::document::Percentile;
 use llmuses_core::exchange::FailureKind;
+use llmuses_core::metric;
 use llmuses_core::plan::TransportChoice;
 use std::time::Duration;
 
@@ -251,12 +252,14 @@ fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Optio
 
 /// How late a request may be sent.
 fn lag_limit(statistics: &RunStatistics) -> Duration {
-    let shortest = statistics.times().ttft.min().unwrap_or_default();
+    let shortest = statistics.time(metric::TTFT).min().unwrap_or_default();
     LEAST_LAG.max(shortest.mul_f64(LAG_OF_TTFT))
 }
 
 fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
-    let p99 = statistics.times().client_lag.percentile(Percentile::P99)?;
+    let p99 = statistics
+        .time(metric::CLIENT_LAG)
+        .percentile(Percentile::P99)?;
     let limit = lag_limit(statistics);
     (p99 > limit).then_some(Doubt::DispatchLag {
         p99,
@@ -266,7 +269,9 @@ fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Op
 }
 
 fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
-    let p99 = statistics.times().body_wait.percentile(Percentile::P99)?;
+    let p99 = statistics
+        .time(metric::BODY_WAIT)
+        .percentile(Percentile::P99)?;
     let limit = lag_limit(statistics);
     let counts = statistics.counts();
     (p99 > limit).then_some(Doubt::BodiesLate {

@@ -2,6 +2,10 @@
 
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Exchange, Outcome, Reading, TokenCount};
+use llmuses_core::metric::{
+    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, LATENCY,
+    RESPONSE_HEAD, TLS, TPOT, TTFT,
+};
 use llmuses_core::plan::Arrivals;
 use std::time::Duration;
 
@@ -49,17 +53,11 @@ impl Origin {
 /// leave their times out.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Measurement {
-    /// End of the response − origin.
-    pub latency: Duration,
-    /// First package − origin. Many tools call this the time to first token.
-    pub first_package: Option<Duration>,
-    /// Time to first token (TTFT): the first event that carried output − origin. `None` where no parser
-    /// said which events carried output, and for a plain response: when it was made cannot be told.
-    pub ttft: Option<Duration>,
-    /// Time per output token (TPOT): (last output − first output) / (completion tokens − 1). Needs two
-    /// tokens, and two output events: all tokens in one event have no time between them to be measured. Tokens
-    /// that were counted and did not come are not among them.
-    pub tpot: Option<Duration>,
+    /// Its times, by the table of metrics. The gaps between output events are several (see [`output_gaps`]); a time per
+    /// output token needs two tokens, and two output events: all tokens in one event have no time between them to be
+    /// measured. Tokens that were counted and did not come are not among them. Without a parser that says which events
+    /// carried output, there is no first one; nor is there of a plain response, for when it was made cannot be told.
+    pub times: ByTime<Option<Duration>>,
     /// Gaps between one output event and the next.
     pub output_gaps: u64,
     /// How many of these gaps are zero: both events came in one read and share its instant.
@@ -71,18 +69,6 @@ pub struct Measurement {
     pub package_span: Option<Duration>,
     /// The gaps within [`Self::package_span`]: n − 2, or 0 where there is none.
     pub package_gaps: u64,
-    /// The opening of a connection of its own: name resolution, TCP and TLS. `None` on a kept one.
-    pub connect: Option<Duration>,
-    /// Name resolution alone, where the transport could tell.
-    pub dns: Option<Duration>,
-    /// The TLS handshake, as far as the transport could tell it apart.
-    pub tls: Option<Duration>,
-    /// Sent − intended. Holds the opening of a connection, where there was one.
-    pub dispatch_lag: Option<Duration>,
-    /// The part of [`Self::dispatch_lag`] that is this client's own doing: without the opening of a
-    /// connection, which takes as long as the network and the server want, and without the wait for a body,
-    /// which takes as long as the plugin and the data set want.
-    pub client_lag: Option<Duration>,
     /// Tokens of the prompt.
     pub prompt_tokens: Option<TokenCount>,
     /// Tokens that the model produced.
@@ -120,33 +106,40 @@ impl Measurement {
         let connect = exchange.connection.map(|opening| opening.total);
         let dispatch_lag = exchange.sent.map(|sent| sent.since(exchange.intended));
 
+        let mut times = ByTime::default();
+        times[LATENCY] = Some(exchange.end.since(start));
+        times[RESPONSE_HEAD] = exchange.head.as_ref().map(|head| head.at.since(start));
+        times[FIRST_PACKAGE] = response.arrival(0).map(|first| first.since(start));
+        times[TTFT] = first_output
+            .filter(|_| response.is_streamed())
+            .map(|first| first.since(start));
+        times[TPOT] = first_output
+            .zip(last_output)
+            .filter(|_| outputs.len() >= 2)
+            .zip(completion_tokens)
+            .and_then(|((first, last), count)| {
+                let hidden = reading.map_or(0, Reading::hidden_tokens);
+                per_token(last.since(first), count.tokens.saturating_sub(hidden))
+            });
+        times[CONNECT] = connect;
+        times[DNS] = exchange.connection.and_then(|opening| opening.dns);
+        times[TLS] = exchange.connection.and_then(|opening| opening.tls);
+        times[DISPATCH_LAG] = dispatch_lag;
+        // This client's own doing: a connection takes as long to open as the network and the server want, and a body as
+        // long to come as the plugin and the data set want.
+        times[CLIENT_LAG] = dispatch_lag.map(|lag| {
+            lag.saturating_sub(connect.unwrap_or_default())
+                .saturating_sub(exchange.body_wait)
+        });
+        times[BODY_WAIT] = Some(exchange.body_wait);
+
         Self {
-            latency: exchange.end.since(start),
-            first_package: response.arrival(0).map(|first| first.since(start)),
-            ttft: first_output
-                .filter(|_| response.is_streamed())
-                .map(|first| first.since(start)),
-            tpot: first_output
-                .zip(last_output)
-                .filter(|_| outputs.len() >= 2)
-                .zip(completion_tokens)
-                .and_then(|((first, last), count)| {
-                    let hidden = reading.map_or(0, Reading::hidden_tokens);
-                    per_token(last.since(first), count.tokens.saturating_sub(hidden))
-                }),
+            times,
             output_gaps: gaps,
             coalesced_gaps: coalesced,
             packages: n as u64,
             package_span: span,
             package_gaps: if span.is_some() { n as u64 - 2 } else { 0 },
-            connect,
-            dns: exchange.connection.and_then(|opening| opening.dns),
-            tls: exchange.connection.and_then(|opening| opening.tls),
-            dispatch_lag,
-            client_lag: dispatch_lag.map(|lag| {
-                lag.saturating_sub(connect.unwrap_or_default())
-                    .saturating_sub(exchange.body_wait)
-            }),
             prompt_tokens: reading.and_then(|reading| reading.prompt),
             completion_tokens,
         }
@@ -205,13 +198,13 @@ mod tests {
     fn times_are_counted_from_the_origin() {
         let outcome = streamed().build();
         let closed = Measurement::of(&outcome, Origin::Sent);
-        assert_eq!(closed.latency, millis(95));
-        assert_eq!(closed.first_package, Some(millis(40)));
-        assert_eq!(closed.ttft, Some(millis(50)));
+        assert_eq!(closed.times[LATENCY], Some(millis(95)));
+        assert_eq!(closed.times[FIRST_PACKAGE], Some(millis(40)));
+        assert_eq!(closed.times[TTFT], Some(millis(50)));
         let open = Measurement::of(&outcome, Origin::Intended);
-        assert_eq!(open.latency, millis(105));
-        assert_eq!(open.first_package, Some(millis(50)));
-        assert_eq!(open.ttft, Some(millis(60)));
+        assert_eq!(open.times[LATENCY], Some(millis(105)));
+        assert_eq!(open.times[FIRST_PACKAGE], Some(millis(50)));
+        assert_eq!(open.times[TTFT], Some(millis(60)));
     }
 
     #[test]
@@ -220,15 +213,15 @@ mod tests {
         for origin in [Origin::Sent, Origin::Intended] {
             let m = Measurement::of(&outcome, origin);
             // (170 − 160) / (4 − 1)
-            assert_eq!(m.tpot, Some(Duration::from_nanos(3_333_333)));
+            assert_eq!(m.times[TPOT], Some(Duration::from_nanos(3_333_333)));
             assert_eq!((m.output_gaps, m.coalesced_gaps), (2, 1));
             // chunk[3] − chunk[0] over three gaps
             assert_eq!(m.package_span, Some(millis(20)));
             assert_eq!((m.packages, m.package_gaps), (5, 3));
             assert!((m.package_latency_seconds().unwrap() - 0.020 / 3.0).abs() < 1e-12);
-            assert_eq!(m.dispatch_lag, Some(millis(10)));
-            assert_eq!(m.client_lag, Some(millis(10)));
-            assert_eq!(m.connect, None);
+            assert_eq!(m.times[DISPATCH_LAG], Some(millis(10)));
+            assert_eq!(m.times[CLIENT_LAG], Some(millis(10)));
+            assert_eq!(m.times[CONNECT], None);
             assert_eq!(m.prompt_tokens.unwrap().tokens, 7);
             assert_eq!(m.completion_tokens.unwrap().tokens, 4);
         }
@@ -245,10 +238,10 @@ mod tests {
             total: millis(8),
         });
         let m = Measurement::of(&outcome, Origin::Sent);
-        assert_eq!(m.connect, Some(millis(8)));
-        assert_eq!(m.dns, Some(millis(2)));
-        assert_eq!(m.dispatch_lag, Some(millis(10)));
-        assert_eq!(m.client_lag, Some(millis(2)));
+        assert_eq!(m.times[CONNECT], Some(millis(8)));
+        assert_eq!(m.times[DNS], Some(millis(2)));
+        assert_eq!(m.times[DISPATCH_LAG], Some(millis(10)));
+        assert_eq!(m.times[CLIENT_LAG], Some(millis(2)));
     }
 
     #[test]
@@ -262,11 +255,11 @@ mod tests {
             .build();
         let m = Measurement::of(&outcome, Origin::Sent);
         assert_eq!(m.packages, 1);
-        assert_eq!(m.ttft, None);
-        assert_eq!(m.first_package, Some(millis(40)));
-        assert_eq!(m.latency, millis(41));
+        assert_eq!(m.times[TTFT], None);
+        assert_eq!(m.times[FIRST_PACKAGE], Some(millis(40)));
+        assert_eq!(m.times[LATENCY], Some(millis(41)));
         // Nine tokens in one event: no time lies between them.
-        assert_eq!(m.tpot, None);
+        assert_eq!(m.times[TPOT], None);
         assert_eq!((m.package_span, m.package_gaps), (None, 0));
         assert_eq!(m.package_latency_seconds(), None);
     }
@@ -278,7 +271,7 @@ mod tests {
                 .tokens(7, 504, TokenSource::Server)
                 .metric(llmuses_core::exchange::HIDDEN_REASONING, tokens)
                 .build();
-            Measurement::of(&outcome, Origin::Sent).tpot
+            Measurement::of(&outcome, Origin::Sent).times[TPOT]
         };
         assert_eq!(hidden(500.0), Some(Duration::from_nanos(3_333_333)));
         assert_eq!(hidden(504.0), None);
@@ -296,7 +289,7 @@ mod tests {
             .build();
         let m = Measurement::of(&outcome, Origin::Sent);
         assert_eq!((m.packages, m.package_span), (2, None));
-        assert_eq!(m.tpot, None);
+        assert_eq!(m.times[TPOT], None);
     }
 
     #[test]
@@ -306,9 +299,9 @@ mod tests {
             .fails(llmuses_core::exchange::FailureKind::Connect, "refused")
             .build();
         let m = Measurement::of(&outcome, Origin::Sent);
-        assert_eq!(m.latency, millis(60));
-        assert_eq!((m.ttft, m.first_package), (None, None));
-        assert_eq!((m.dispatch_lag, m.client_lag), (None, None));
+        assert_eq!(m.times[LATENCY], Some(millis(60)));
+        assert_eq!((m.times[TTFT], m.times[FIRST_PACKAGE]), (None, None));
+        assert_eq!((m.times[DISPATCH_LAG], m.times[CLIENT_LAG]), (None, None));
         assert_eq!(m.packages, 0);
     }
 
@@ -317,7 +310,10 @@ mod tests {
         let mut outcome = streamed().build();
         outcome.reading = None;
         let m = Measurement::of(&outcome, Origin::Sent);
-        assert_eq!(m.first_package, Some(millis(40)));
-        assert_eq!((m.ttft, m.tpot, m.output_gaps), (None, None, 0));
+        assert_eq!(m.times[FIRST_PACKAGE], Some(millis(40)));
+        assert_eq!(
+            (m.times[TTFT], m.times[TPOT], m.output_gaps),
+            (None, None, 0)
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The running totals of a run: outcomes go in one by one, figures come out at any time.
 
-use super::counts::{Counts, FailureCount, TimeSpreads, TokenSpreads};
+use super::counts::{Counts, FailureCount, TokenSpreads};
 use super::figures::Metrics;
 use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
@@ -9,6 +9,7 @@ use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
+use llmuses_core::metric::{ByTime, CONNECT, DNS, ITL, TLS, TTFT, Time};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ const MAX_EXAMPLE_CHARS: usize = 300;
 pub struct RunStatistics {
     origin: Origin,
     counts: Counts,
-    times: TimeSpreads,
+    times: ByTime<Spread>,
     lengths: TokenSpreads,
     timeline: Timeline,
     slowest: Slowest,
@@ -40,7 +41,7 @@ impl RunStatistics {
         Self {
             origin,
             counts: Counts::default(),
-            times: TimeSpreads::default(),
+            times: ByTime::default(),
             lengths: TokenSpreads::default(),
             timeline: Timeline::new(Moment::default()),
             slowest: Slowest::default(),
@@ -81,9 +82,9 @@ impl RunStatistics {
         let good = outcome.succeeded()
             && self
                 .objectives
-                .is_some_and(|objectives| is_met(&objectives, &measured));
+                .is_some_and(|objectives| is_met(&objectives, &measured.times));
         self.counts.met_objectives += u64::from(good);
-        self.timeline.record(outcome, measured.ttft, good);
+        self.timeline.record(outcome, measured.times[TTFT], good);
 
         earliest(&mut self.first_intended, exchange.intended);
         latest(&mut self.last_intended, exchange.intended);
@@ -93,9 +94,9 @@ impl RunStatistics {
             self.counts.sent += 1;
         }
         latest(&mut self.last_end, exchange.end);
-        record(&mut self.times.dispatch_lag, measured.dispatch_lag);
-        record(&mut self.times.client_lag, measured.client_lag);
-        self.times.body_wait.record(exchange.body_wait);
+        for time in Time::all().filter(|time| outcome.succeeded() || time.is_of_the_client()) {
+            record(&mut self.times[time], measured.times[time]);
+        }
         self.counts.waited_for_body += u64::from(!exchange.body_wait.is_zero());
 
         let counts = &mut self.counts;
@@ -154,7 +155,7 @@ impl RunStatistics {
         }
         counts.output_gaps += measured.output_gaps;
         counts.coalesced_gaps += measured.coalesced_gaps;
-        counts.own_connections += u64::from(measured.connect.is_some());
+        counts.own_connections += u64::from(measured.times[CONNECT].is_some());
         if !outcome.exchange.response.is_streamed() {
             counts.plain += 1;
             counts.plain_though_asked += u64::from(outcome.exchange.asked_to_stream());
@@ -175,16 +176,8 @@ impl RunStatistics {
             }
         }
 
-        let times = &mut self.times;
-        times.latency.record(measured.latency);
-        record(&mut times.ttft, measured.ttft);
-        record(&mut times.first_package, measured.first_package);
-        record(&mut times.tpot, measured.tpot);
-        record(&mut times.connect, measured.connect);
-        record(&mut times.dns, measured.dns);
-        record(&mut times.tls, measured.tls);
         for gap in output_gaps(outcome) {
-            times.itl.record(gap);
+            self.times[ITL].record(gap);
         }
         if let Some(reading) = &outcome.reading {
             for (name, value) in &reading.metrics {
@@ -197,9 +190,9 @@ impl RunStatistics {
     /// Adds a connection that was opened before the run began.
     pub fn record_warm_connection(&mut self, opening: ConnectionOpening) {
         self.counts.warm_connections += 1;
-        self.times.connect.record(opening.total);
-        record(&mut self.times.dns, opening.dns);
-        record(&mut self.times.tls, opening.tls);
+        self.times[CONNECT].record(opening.total);
+        record(&mut self.times[DNS], opening.dns);
+        record(&mut self.times[TLS], opening.tls);
     }
 
     /// From where the times of each request are counted.
@@ -212,9 +205,10 @@ impl RunStatistics {
         &self.counts
     }
 
-    /// The times.
-    pub fn times(&self) -> &TimeSpreads {
-        &self.times
+    /// How a time is spread: of succeeded requests; the dispatch lags of every request that was sent, for they are about
+    /// the client, and a request that fails later was just as late; the wait for bodies of every request.
+    pub fn time(&self, time: Time) -> &Spread {
+        &self.times[time]
     }
 
     /// The lengths of prompts and completions.

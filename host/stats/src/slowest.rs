@@ -3,6 +3,7 @@
 use super::measure::Measurement;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::Exchange;
+use llmuses_core::metric::{LATENCY, TPOT, TTFT};
 use std::time::Duration;
 
 /// How many are kept.
@@ -35,7 +36,10 @@ impl Slowest {
     /// Looks at a succeeded request.
     pub fn record(&mut self, exchange: &Exchange, measured: &Measurement) {
         let key = |latency: Duration, number: u64| (std::cmp::Reverse(latency), number);
-        let this = key(measured.latency, exchange.number);
+        let Some(latency) = measured.times[LATENCY] else {
+            return;
+        };
+        let this = key(latency, exchange.number);
         let place = self
             .0
             .partition_point(|kept| key(kept.latency, kept.number) < this);
@@ -46,9 +50,9 @@ impl Slowest {
         let request = SlowRequest {
             number: exchange.number,
             sent: exchange.sent,
-            latency: measured.latency,
-            ttft: measured.ttft,
-            tpot: measured.tpot,
+            latency,
+            ttft: measured.times[TTFT],
+            tpot: measured.times[TPOT],
             prompt_tokens: measured.prompt_tokens.map(|count| count.tokens),
             completion_tokens: measured.completion_tokens.map(|count| count.tokens),
         };

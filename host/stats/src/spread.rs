@@ -1,8 +1,8 @@
 //! How a time is spread over many requests: exact count, sum and extremes, and for the percentiles the
 //! samples themselves while they are few, then a histogram.
 
-use super::percentile::Percentile;
 use hdrhistogram::Histogram;
+use llmuses_core::document::Percentile;
 use std::time::Duration;
 
 /// The longest time that a histogram tells apart from longer ones: one day.

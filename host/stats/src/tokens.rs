@@ -1,7 +1,7 @@
 //! How the lengths of prompts and completions are spread, in tokens.
 
-use super::percentile::Percentile;
 use hdrhistogram::Histogram;
+use llmuses_core::document::Percentile;
 
 /// Significant decimal digits: lengths are exact below 2,000 tokens, and within 1 in 1,000 above.
 const DIGITS: u8 = 3;

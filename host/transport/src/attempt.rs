@@ -47,7 +47,7 @@ pub async fn attempt<T: Transport>(
         match answered {
             Err(failure) => (Recording::default(), Err(failure)),
             Ok(response) => {
-                let head_at = clock.now();
+                let head_at = response.head_arrival().unwrap_or_else(|| clock.now());
                 notes.note_version(response.version());
                 let last_arrival = Cell::new(head_at);
                 let limits = pin!(unconstrained(async {

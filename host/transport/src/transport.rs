@@ -46,6 +46,11 @@ pub trait ResponseBody: Unpin {
     /// The value of a header as text; `None` where it is absent or not text.
     fn header(&self, name: &str) -> Option<&str>;
 
+    /// When the bytes that completed the head arrived, asked before the body is read. `None`: the transport cannot tell.
+    fn head_arrival(&self) -> Option<Moment> {
+        None
+    }
+
     /// Reads on, and hands what comes of the body to `take`, transfer coding undone, with the arrival of the read
     /// that brought it. Ready once all of it has come: with the arrival of the end itself, which may be later than the
     /// last bytes, for the end of a body in chunks is a chunk of its own. Not to be called after that.

@@ -156,3 +156,118 @@ fn all_files_of_a_report_are_written_or_none() {
         }
     }
 }
+
+#[test]
+fn the_time_to_response_head_is_in_every_output() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = [
+        "--prompt",
+        "x",
+        "-n",
+        "20",
+        "--goodput",
+        "head:30s",
+        "--json",
+        "a.json",
+        "--csv",
+        "a.csv",
+        "--html",
+        "a.html",
+    ];
+    let ended = good(&bench, &mock, &arguments);
+    assert!(
+        ended.stdout.contains("Time to response head"),
+        "{}",
+        ended.stdout
+    );
+    assert!(
+        ended.stdout.contains("met head up to 30s: 20 of 20"),
+        "{}",
+        ended.stdout
+    );
+    let text = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it is there");
+    let document: Value = serde_json::from_str(&text("a.json")).expect("JSON");
+    let head = &runs(&document)[0]["totals"]["time_to_response_head"];
+    assert_eq!(head["samples"], 20);
+    let mean = head["mean_seconds"].as_f64().expect("a number");
+    // The first chunk comes with the head or after it, and both have the kernel's time.
+    let ttft = &runs(&document)[0]["totals"]["time_to_first_token"]["mean_seconds"];
+    let ttft = ttft.as_f64().expect("a number");
+    assert!(0.0 < mean && mean <= ttft, "{mean} and {ttft}");
+    assert!(text("a.html").contains("/runs/0/totals/time_to_response_head/p50_seconds"));
+    let header = text("a.csv").lines().next().map(ToOwned::to_owned);
+    assert!(header.is_some_and(|header| header.ends_with(",time_to_response_head_seconds")));
+    let stored = bench
+        .value("SELECT count(*) FROM result WHERE head_latency > 0 AND head_latency < latency");
+    assert_eq!(stored, 20);
+    let compared = typed(
+        &bench,
+        &["compare", "a.json", "run.db", "--fail-if", "head_p50>1us"],
+    );
+    assert_eq!(compared.code, Some(1), "{}", compared.stdout);
+    assert!(
+        compared.stdout.contains("Time to response head p50"),
+        "{}",
+        compared.stdout
+    );
+}
+
+#[test]
+fn markdown_is_the_same_from_a_run_and_from_its_database() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = [
+        "--prompt",
+        "x",
+        "-n",
+        "20",
+        "--parallel",
+        "1,2",
+        "--markdown",
+        "a.md",
+    ];
+    good(&bench, &mock, &arguments);
+    let written = std::fs::read_to_string(bench.path("a.md")).expect("it is there");
+    let reported = typed(&bench, &["report", "run.db", "--markdown", "-"]);
+    assert_eq!(reported.stdout, written);
+    for line in [
+        "| Load | verdict | requests/s |",
+        "| parallel 2 | ",
+        "- 20 succeeded requests, but",
+        "| Time to response head |",
+    ] {
+        assert!(written.contains(line), "`{line}` is not in {written}");
+    }
+}
+
+#[test]
+fn documents_of_a_sweep_are_there_after_each_load() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let url = mock.chat();
+    let mut child = bench
+        .perf(&[
+            "--url",
+            &url,
+            "--prompt",
+            "x",
+            "--duration",
+            "1.5",
+            "--parallel",
+            "1,2,4",
+        ])
+        .args(["--json", "a.json", "--html", "a.html"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the program starts");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let text = |name: &str| std::fs::read_to_string(bench.path(name)).unwrap_or_default();
+    while text("a.html").is_empty() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().expect("it can be killed");
+    child.wait().expect("it has ended");
+    let document: Value = serde_json::from_str(&text("a.json")).expect("whole JSON");
+    assert_eq!(runs(&document).len(), 1);
+    assert_eq!(runs(&document)[0]["state"], "finished");
+    assert!(text("a.html").ends_with("</html>"), "a whole page");
+}

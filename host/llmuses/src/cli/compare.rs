@@ -49,7 +49,11 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         .iter()
         .map(|file| Results::load(file))
         .collect::<Result<Vec<_>, _>>()?;
-    let targets = Targets::of(arguments.json.as_deref(), None, arguments.html.as_deref())?;
+    let documents = [
+        ("--json", arguments.json.clone()),
+        ("--html", arguments.html.clone()),
+    ];
+    let targets = Targets::of(None, documents)?;
     let files = NewFiles::make(&targets)?;
     // At least two were typed.
     let (base, others) = results.split_at(1);
@@ -57,11 +61,12 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
     if !targets.take_stdout() {
         terminal::print(table(&comparisons, &alone));
     }
-    if let Some(file) = files.json {
-        file.write(&format!("{:#}\n", to_json(&comparisons, &alone)))?;
-    }
-    if let Some(file) = files.html {
-        file.write(&comparison_page(&results, &comparisons, &alone))?;
+    for file in files.documents {
+        let content = match file.flag() {
+            "--json" => format!("{:#}\n", to_json(&comparisons, &alone)),
+            _ => comparison_page(&results, &comparisons, &alone),
+        };
+        file.write(&content)?;
     }
     let mut broken: Vec<String> = arguments
         .fail_if

@@ -5,6 +5,7 @@ mod calibrate;
 mod compare;
 mod compile_plugin;
 mod demo;
+mod documents;
 mod mock_server;
 mod perf;
 mod plugin;

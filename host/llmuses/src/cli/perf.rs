@@ -9,6 +9,7 @@ pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
+use super::documents::DocumentArguments;
 use super::values::{
     Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
 };
@@ -225,17 +226,12 @@ pub(super) struct PerfArguments {
     #[arg(long, value_enum, default_value = "full", help_heading = "Results")]
     save: SaveArgument,
 
-    /// Write everything of the summary as JSON to a new file; - for standard output.
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    json: Option<String>,
+    #[command(flatten)]
+    documents: DocumentArguments,
 
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     csv: Option<String>,
-
-    /// Write the results as a page that needs no network to a new file; - for standard output.
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    html: Option<String>,
 
     /// Objectives of each request; reported is the share and the rate of those that met all, such as
     /// ttft:500ms,tpot:50ms,latency:10s.

@@ -1,13 +1,15 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
 use super::Outcome;
+use super::documents::DocumentArguments;
 use anyhow::Context;
 use clap::Args;
+use llmuses_core::document::Document;
 use llmuses_observe::terminal::print;
-use llmuses_render::html::report_page;
-use llmuses_render::report::stored_summary;
+use llmuses_render::forms::render;
+use llmuses_render::report::summary;
 use llmuses_render::{CsvFile, NewFiles, Targets};
-use llmuses_store::results::{ResultsDatabase, document};
+use llmuses_store::results::ResultsDatabase;
 use std::path::PathBuf;
 
 /// Arguments of `llmuses report`.
@@ -17,45 +19,33 @@ pub(super) struct ReportArguments {
     #[arg(value_name = "DB")]
     database: PathBuf,
 
-    /// Write everything of the summary as JSON to a new file; - for standard output.
-    #[arg(long, value_name = "FILE")]
-    json: Option<String>,
+    #[command(flatten)]
+    documents: DocumentArguments,
 
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE")]
     csv: Option<String>,
-
-    /// Write the results as a page that needs no network to a new file; - for standard output.
-    #[arg(long, value_name = "FILE")]
-    html: Option<String>,
 }
 
 /// Runs `llmuses report`.
 pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
-    let targets = Targets::of(
-        arguments.json.as_deref(),
-        arguments.csv.as_deref(),
-        arguments.html.as_deref(),
-    )?;
+    let targets = Targets::of(arguments.csv.as_deref(), arguments.documents.files())?;
     let files = NewFiles::make(&targets)?;
     if targets.is_empty() {
         for run in &runs {
             if runs.len() > 1 {
                 print(format!("Run {} of {}:\n", run.id, runs.len()));
             }
-            match stored_summary(run) {
-                Some(summary) => print(summary),
-                None => print(format!("There is no summary: the run is {}.\n", run.state)),
-            }
+            print(summary(run));
         }
     }
-    if let Some(file) = files.json {
-        file.write(&format!("{:#}\n", document(&runs)))?;
-    }
-    if let Some(file) = files.html {
-        file.write(&report_page(&runs))?;
+    let document = Document::of(runs);
+    for file in files.documents {
+        if let Some(content) = render(file.flag(), &document) {
+            file.write(&content)?;
+        }
     }
     if let Some(file) = files.csv {
         let csv = CsvFile::start(file).context("no thread could be started")?;

@@ -1,5 +1,6 @@
 //! The forms of single values on the command line: `K=V` pairs, seconds, rates.
 
+use llmuses_core::metric::Time;
 use llmuses_core::plan::{Objectives, Warmup};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -179,37 +180,36 @@ pub(super) fn warmup(text: &str) -> Result<Warmup, String> {
 
 /// Reads objectives: `ttft:500ms,tpot:50ms,latency:10s`, each at most once.
 pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
-    let mut objectives = Objectives::default();
+    let mut bounds: Vec<(Time, Duration)> = Vec::new();
     for part in text.split(',') {
         let (name, bound) = part
             .split_once(':')
             .ok_or_else(|| format!("`{part}` should be NAME:TIME, such as ttft:500ms"))?;
-        let place = match name.trim() {
-            "ttft" => &mut objectives.ttft,
-            "tpot" => &mut objectives.tpot,
-            "latency" => &mut objectives.latency,
-            other => {
-                return Err(format!(
-                    "there is no objective `{other}`: they are ttft, tpot and latency"
-                ));
-            }
-        };
-        let time = with_unit(bound).ok_or_else(|| {
+        let name = name.trim();
+        let time = Time::objectives()
+            .find(|time| time.short == Some(name))
+            .ok_or_else(|| {
+                let names: Vec<&str> = Time::objectives().filter_map(|time| time.short).collect();
+                format!(
+                    "there is no objective `{name}`: they are {}",
+                    names.join(", ")
+                )
+            })?;
+        if bounds.iter().any(|(known, _)| *known == time) {
+            return Err(format!("`{name}` is there twice"));
+        }
+        let bound = with_unit(bound).ok_or_else(|| {
             let bound = bound.trim();
             match bound.parse::<f64>() {
-                Ok(_) => format!(
-                    "`{part}` has no unit: write {}:{bound}ms or {}:{bound}s",
-                    name.trim(),
-                    name.trim()
-                ),
+                Ok(_) => {
+                    format!("`{part}` has no unit: write {name}:{bound}ms or {name}:{bound}s")
+                }
                 Err(_) => format!("`{bound}` should be a time such as 500ms or 1.5s"),
             }
         })?;
-        if place.replace(time).is_some() {
-            return Err(format!("`{}` is there twice", name.trim()));
-        }
+        bounds.push((time, bound));
     }
-    Ok(objectives)
+    Ok(Objectives::of(bounds))
 }
 
 /// Reads a whole number above 0.
@@ -258,6 +258,7 @@ pub(super) fn rate(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::metric::{TPOT, TTFT};
     use serde_json::json;
 
     #[test]
@@ -363,9 +364,11 @@ mod tests {
     #[test]
     fn objectives_have_names() {
         let read = objectives("ttft:500ms,tpot:50ms").unwrap();
-        assert_eq!(read.ttft, Some(Duration::from_millis(500)));
-        assert_eq!(read.tpot, Some(Duration::from_millis(50)));
-        assert_eq!(read.latency, None);
+        let millis = Duration::from_millis;
+        assert_eq!(
+            read,
+            Objectives::of([(TTFT, millis(500)), (TPOT, millis(50))])
+        );
         let error = objectives("ttft:500").unwrap_err();
         assert!(error.contains("ttft:500ms"), "{error}");
         for text in ["", "ttft", "ttft:x", "ttft:1s,ttft:2s", "speed:1s"] {

@@ -1,5 +1,6 @@
 //! What of a run goes to Weights & Biases: a row each second, configuration and summary.
 
+use llmuses_core::document::Totals;
 use llmuses_core::plan::Plan;
 use llmuses_core::words::counted;
 use llmuses_observe::terminal;
@@ -67,9 +68,10 @@ impl<'a> Logging<'a> {
     }
 
     /// Ends it, with the totals as the summary.
-    pub(super) fn end(self, totals: &Value, is_good: bool) {
+    pub(super) fn end(self, totals: Option<&Totals>, is_good: bool) {
         let mut summary = Map::new();
-        flatten("", totals, &mut summary);
+        let totals = serde_json::to_value(totals).unwrap_or_default();
+        flatten("", &totals, &mut summary);
         let report = self.wandb.finish(summary, i32::from(!is_good));
         if !self.told_trouble
             && let Some(trouble) = &report.trouble
@@ -132,7 +134,7 @@ fn row(figures: &Progress) -> Map<String, Value> {
 
 /// The plan, and what it was carried out with.
 fn config(record: &RunRecord) -> Value {
-    let mut config = record.plan.clone();
+    let mut config = serde_json::to_value(&record.plan).unwrap_or_default();
     let known = [
         ("schedule_seed", json!(record.schedule_seed)),
         ("llmuses_version", json!(record.llmuses_version)),

@@ -5,6 +5,7 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::bounds::Bounds;
 use llmuses_core::clock::Clock;
+use llmuses_core::document::PlanRecord;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
 use llmuses_core::redact::Secrets;
@@ -124,10 +125,11 @@ impl Preparation {
     }
 
     /// The plan, with the digest of the data set.
-    fn plan_of(&self, plan: &Plan) -> serde_json::Value {
-        let mut json = plan.to_json();
-        json["dataset_sha256"] = serde_json::json!(self.dataset_sha256);
-        json
+    fn plan_of(&self, plan: &Plan) -> PlanRecord {
+        PlanRecord {
+            dataset_sha256: self.dataset_sha256.clone(),
+            ..plan.to_record()
+        }
     }
 
     pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {

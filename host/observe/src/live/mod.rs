@@ -16,6 +16,7 @@ pub use buckets::{BOUNDS_SECONDS, Buckets};
 pub use recent::{Recent, RecentFigures};
 pub use recorder::{Recorder, Surroundings};
 
+use llmuses_core::metric::ByTime;
 use llmuses_core::plan::Arrivals;
 use llmuses_stats::FailureCount;
 use std::time::Duration;
@@ -70,12 +71,8 @@ pub struct Snapshot {
     pub bytes_received: u64,
     /// The figures of the last seconds.
     pub recent: RecentFigures,
-    /// Times to first token since the start.
-    pub ttft: Buckets,
-    /// Times per output token since the start.
-    pub tpot: Buckets,
-    /// Latencies since the start.
-    pub latency: Buckets,
+    /// The times of succeeded requests that are told live.
+    pub times: ByTime<Buckets>,
 }
 
 impl Snapshot {

@@ -1,7 +1,7 @@
 //! The last seconds of a run: what a person wants to see while it goes on.
 
 use hdrhistogram::Histogram;
-use llmuses_stats::Percentile;
+use llmuses_core::document::Percentile;
 use std::collections::VecDeque;
 use std::time::Duration;
 

@@ -3,6 +3,7 @@
 use super::{Board, Buckets, Phase, Recent, Snapshot};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::Outcome;
+use llmuses_core::metric::{ByTime, TPOT, TTFT, Time};
 use llmuses_core::plan::{Arrivals, Plan, Warmup};
 use llmuses_stats::{Measurement, RunStatistics};
 use std::time::Duration;
@@ -34,9 +35,7 @@ pub struct Recorder {
     duration: Option<Duration>,
     warms_up: bool,
     recent: Recent,
-    ttft: Buckets,
-    tpot: Buckets,
-    latency: Buckets,
+    times: ByTime<Buckets>,
     next: Moment,
 }
 
@@ -54,9 +53,7 @@ impl Recorder {
             duration: plan.duration,
             warms_up: plan.warmup != Warmup::Nothing,
             recent: Recent::default(),
-            ttft: Buckets::default(),
-            tpot: Buckets::default(),
-            latency: Buckets::default(),
+            times: ByTime::default(),
             next: start,
         }
     }
@@ -74,18 +71,15 @@ impl Recorder {
         let elapsed = self.clock.now().since(self.start);
         let (ttft, tpot, tokens) = if outcome.succeeded() {
             let tokens = measured.completion_tokens.map_or(0, |count| count.tokens);
-            (measured.ttft, measured.tpot, tokens)
+            (measured.times[TTFT], measured.times[TPOT], tokens)
         } else {
             (None, None, 0)
         };
-        let latency = outcome.succeeded().then_some(measured.latency);
-        for (buckets, time) in [
-            (&mut self.ttft, ttft),
-            (&mut self.tpot, tpot),
-            (&mut self.latency, latency),
-        ] {
-            if let Some(time) = time.filter(|_| !warmup) {
-                buckets.record(time);
+        if outcome.succeeded() && !warmup {
+            for time in Time::all().filter(|time| time.live.is_some()) {
+                if let Some(found) = measured.times[time] {
+                    self.times[time].record(found);
+                }
             }
         }
         self.recent.record(elapsed, begun, tokens, ttft, tpot);
@@ -134,9 +128,7 @@ impl Recorder {
             output_tokens: counts.completion.tokens,
             bytes_received: counts.bytes_received,
             recent: self.recent.figures(elapsed, around.begun),
-            ttft: self.ttft.clone(),
-            tpot: self.tpot.clone(),
-            latency: self.latency.clone(),
+            times: self.times.clone(),
         });
     }
 }

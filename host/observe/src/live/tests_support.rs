@@ -2,6 +2,7 @@
 
 use super::{Buckets, Phase, RecentFigures, Snapshot};
 use llmuses_core::exchange::FailureKind;
+use llmuses_core::metric::{ByTime, TTFT};
 use llmuses_core::plan::Arrivals;
 use llmuses_stats::FailureCount;
 use std::time::Duration;
@@ -9,9 +10,9 @@ use std::time::Duration;
 /// A closed loop of eight that is a bit more than a third done, and all is well.
 pub(crate) fn snapshot() -> Snapshot {
     let millis = Duration::from_millis;
-    let mut ttft = Buckets::default();
-    ttft.record(millis(51));
-    ttft.record(millis(102));
+    let mut times = ByTime::<Buckets>::default();
+    times[TTFT].record(millis(51));
+    times[TTFT].record(millis(102));
     Snapshot {
         run: 1,
         of: 1,
@@ -37,9 +38,7 @@ pub(crate) fn snapshot() -> Snapshot {
             ttft: Some([millis(51), millis(102)]),
             tpot: Some([Duration::from_micros(10_110), Duration::from_micros(11_900)]),
         },
-        ttft,
-        tpot: Buckets::default(),
-        latency: Buckets::default(),
+        times,
     }
 }
 

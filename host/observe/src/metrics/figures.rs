@@ -2,8 +2,9 @@
 //! next one begins; what is only true of a moment is there for the run under way.
 
 use super::text::{Exposition, Family, Kind, Labels};
-use crate::live::{Buckets, Phase, Snapshot};
+use crate::live::{Phase, Snapshot};
 use llmuses_core::exchange::FailureKind;
+use llmuses_core::metric::Time;
 use llmuses_core::plan::{Arrivals, Plan, public_url};
 use std::sync::Arc;
 use std::time::Duration;
@@ -230,26 +231,11 @@ fn counters(text: &mut Exposition, runs: &[Run<'_>]) {
 }
 
 fn times(text: &mut Exposition, runs: &[Run<'_>]) {
-    for (name, help, of) in [
-        (
-            "llmuses_time_to_first_token_seconds",
-            "Time to first token of succeeded requests.",
-            (|run| &run.ttft) as fn(&Snapshot) -> &Buckets,
-        ),
-        (
-            "llmuses_time_per_output_token_seconds",
-            "Time per output token of succeeded requests, after the first one.",
-            |run| &run.tpot,
-        ),
-        (
-            "llmuses_request_latency_seconds",
-            "Latency of succeeded requests.",
-            |run| &run.latency,
-        ),
-    ] {
-        let mut family = text.family(name, Kind::Histogram, help);
+    for time in Time::all() {
+        let Some(live) = &time.live else { continue };
+        let mut family = text.family(live.name, Kind::Histogram, live.help);
         for run in runs {
-            family.histogram(&run.label(), of(run.snapshot));
+            family.histogram(&run.label(), &run.snapshot.times[time]);
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::metric::{METRICS, Metric, Unit};
 use super::pairing::{Change, Comparison, Judgement};
-use serde_json::Value;
+use llmuses_core::document::Totals;
 use std::str::FromStr;
 
 /// A bound that a change, or a figure of the later run, must not pass.
@@ -37,7 +37,7 @@ pub enum BoundError {
 }
 
 fn names() -> String {
-    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name).collect();
+    let names: Vec<&str> = METRICS.iter().map(|metric| metric.name.as_str()).collect();
     names.join(", ")
 }
 
@@ -93,7 +93,7 @@ impl Bound {
 
     /// Why a run with these totals breaks this bound by itself; `None` where it keeps it. What cannot be judged
     /// breaks it.
-    pub fn broken_by_run(&self, totals: Option<&Value>) -> Option<String> {
+    pub fn broken_by_run(&self, totals: Option<&Totals>) -> Option<String> {
         let text = &self.text;
         let Limit::Value(limit) = self.limit else {
             return Some(format!("{text}: a single run has no change"));
@@ -246,8 +246,10 @@ mod tests {
 
     #[test]
     fn a_single_run_has_values_and_no_changes() {
-        let totals =
-            serde_json::json!({"requests": {"failed": 2, "completed": 10, "succeeded": 8}});
+        let mut totals = Totals::default();
+        totals.requests.completed = 10;
+        totals.requests.succeeded = 8;
+        totals.requests.failed = 2;
         let broken = |bound: &str| bound.parse::<Bound>().unwrap().broken_by_run(Some(&totals));
         assert_eq!(broken("failed_share>25%"), None);
         let reason = broken("failed_share>10%").unwrap();

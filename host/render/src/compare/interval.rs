@@ -1,7 +1,7 @@
 //! How certain a figure is, and how certain the difference of two figures is.
 
+use llmuses_core::document::{Distribution, Percentile};
 use llmuses_stats::student;
-use serde_json::Value;
 
 /// A figure with its 95 % confidence interval. A bound is `None` where there were too few samples for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,14 +89,13 @@ impl Estimate {
         Self::of_mean(rate, Some(deviation), n as u64)
     }
 
-    /// A percentile and its interval out of a document's spread: `label` is `p50` and so on.
-    pub fn of_percentile(spread: &Value, label: &str) -> Option<Self> {
-        let key = format!("{label}_seconds");
-        let interval = &spread["intervals_of_95_percent"][&key];
+    /// A percentile and its interval.
+    pub fn of_percentile(spread: &Distribution, percentile: Percentile) -> Option<Self> {
+        let [low, high] = spread.interval(percentile);
         Some(Self {
-            value: spread[&key].as_f64()?,
-            low: interval[0].as_f64(),
-            high: interval[1].as_f64(),
+            value: spread.percentile(percentile)?,
+            low,
+            high,
         })
     }
 

@@ -1,8 +1,9 @@
 //! The runs to be compared, out of a database or a JSON document.
 
+use llmuses_core::document::{Document, FORMAT, FORMAT_VERSION, Run};
 use llmuses_kernel_io::regular_file::{open_regular, read_regular_text};
-use llmuses_store::results::{FORMAT, FORMAT_VERSION, ResultsDatabase, ResultsError, StoredRun};
-use serde_json::Value;
+use llmuses_store::results::{ResultsDatabase, ResultsError};
+use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
 /// The largest document that is read: that of a run has some hundred kilobytes.
@@ -43,8 +44,8 @@ pub enum CompareError {
 pub struct Results {
     /// The file, as it was typed.
     pub name: String,
-    /// Its runs as they stand in the document.
-    pub runs: Vec<Value>,
+    /// Its runs.
+    pub runs: Vec<Run>,
 }
 
 impl Results {
@@ -65,11 +66,7 @@ impl Results {
                 reason,
             })?;
         let runs = if content == b"SQLite" {
-            ResultsDatabase::open(path)?
-                .runs()?
-                .iter()
-                .map(StoredRun::to_json)
-                .collect()
+            ResultsDatabase::open(path)?.runs()?
         } else {
             runs_of_document(path)?
         };
@@ -77,32 +74,38 @@ impl Results {
     }
 }
 
-fn runs_of_document(path: &Path) -> Result<Vec<Value>, CompareError> {
+/// What every version of the document says of itself.
+#[derive(Deserialize)]
+struct Header {
+    format: Option<String>,
+    format_version: Option<u64>,
+}
+
+fn runs_of_document(path: &Path) -> Result<Vec<Run>, CompareError> {
     let not_ours = |reason: String| CompareError::NotOurs {
         path: path.to_owned(),
         reason,
     };
     let text = read_regular_text(path, MOST_DOCUMENT_BYTES)
         .map_err(|error| not_ours(format!("it cannot be read as text ({error})")))?;
-    let document: Value = serde_json::from_str(&text).map_err(|error| {
+    let header: Header = serde_json::from_str(&text).map_err(|error| {
         not_ours(format!(
-            "it is neither an SQLite database nor JSON ({error})"
+            "it is neither an SQLite database nor JSON of this program ({error})"
         ))
     })?;
-    if document["format"] != FORMAT {
+    if header.format.as_deref() != Some(FORMAT) {
         return Err(not_ours(format!("its `format` is not `{FORMAT}`")));
     }
-    match document["format_version"].as_u64() {
-        Some(version) if version == u64::from(FORMAT_VERSION) => {}
-        found => {
-            return Err(CompareError::Version {
-                path: path.to_owned(),
-                found: found.unwrap_or_default(),
-            });
-        }
+    if header.format_version != Some(u64::from(FORMAT_VERSION)) {
+        return Err(CompareError::Version {
+            path: path.to_owned(),
+            found: header.format_version.unwrap_or_default(),
+        });
     }
-    match document["runs"].as_array() {
-        Some(runs) if !runs.is_empty() => Ok(runs.clone()),
-        _ => Err(not_ours("it has no runs".to_owned())),
+    let document: Document = serde_json::from_str(&text)
+        .map_err(|error| not_ours(format!("it is damaged ({error})")))?;
+    if document.runs.is_empty() {
+        return Err(not_ours("it has no runs".to_owned()));
     }
+    Ok(document.runs)
 }

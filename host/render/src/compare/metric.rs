@@ -1,15 +1,17 @@
-//! The figures that are compared: their names, where they stand in a document, and which way is better.
+//! The figures that are compared: of a run as a whole, and of each time of the table of metrics.
 
 use super::interval::Estimate;
-use serde_json::Value;
+use llmuses_core::document::{Percentile, TimeSeries, Totals};
+use llmuses_core::metric::{LATENCY, Time};
+use std::sync::LazyLock;
 
 /// A figure of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Metric {
     /// The name, as `--fail-if` takes it.
-    pub name: &'static str,
+    pub name: String,
     /// The name in a table.
-    pub title: &'static str,
+    pub title: String,
     /// What it counts.
     pub unit: Unit,
     /// Which way is better.
@@ -53,160 +55,120 @@ pub enum Better {
     Neither,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a figure is read from the totals of a run.
+#[derive(Debug, Clone, Copy)]
 enum Source {
-    /// A rate of `rates` (or `goodput`), and the column of the timeline that it counts.
-    Rate(&'static str, &'static str),
-    /// The mean of a spread.
-    Mean(&'static str),
-    /// A percentile of a spread.
-    Percentile(&'static str, &'static str),
-    /// Failed of completed requests.
-    FailedShare,
-    /// Requests that met all objectives, of completed ones.
-    GoodShare,
-    /// Tokens per request, of `input` or `output`.
-    TokensPerRequest(&'static str),
+    /// A rate, and the slots of the timeline that it counts.
+    Rate(
+        fn(&Totals) -> Option<f64>,
+        fn(&TimeSeries) -> Option<Vec<f64>>,
+    ),
+    /// So many of all completed requests.
+    ShareOfCompleted(fn(&Totals) -> Option<u64>),
+    /// A number that is counted, not estimated.
+    Counted(fn(&Totals) -> Option<f64>),
+    /// The mean of a time.
+    Mean(Time),
+    /// A percentile of a time.
+    Percentile(Time, Percentile),
 }
 
-/// The keys of the spreads in a document.
-const TTFT: &str = "time_to_first_token";
-const TPOT: &str = "time_per_output_token";
-const ITL: &str = "inter_token_latency";
-const LATENCY: &str = "latency";
-
 /// All figures, in the order of the table.
-pub const METRICS: [Metric; 23] = [
-    Metric {
-        name: "qps",
-        title: "Requests per second",
-        unit: Unit::PerSecond,
-        better: Better::Higher,
-        source: Source::Rate("/rates/succeeded_per_second", "requests_succeeded"),
-    },
-    Metric {
-        name: "throughput",
-        title: "Output tokens per second",
-        unit: Unit::PerSecond,
-        better: Better::Higher,
-        source: Source::Rate("/rates/output_tokens_per_second", "output_tokens"),
-    },
-    Metric {
-        name: "goodput",
-        title: "Goodput",
-        unit: Unit::PerSecond,
-        better: Better::Higher,
-        source: Source::Rate("/goodput/per_second", "requests_that_met_all"),
-    },
-    Metric {
-        name: "goodput_share",
-        title: "Met all objectives",
-        unit: Unit::Share,
-        better: Better::Higher,
-        source: Source::GoodShare,
-    },
-    Metric {
-        name: "failed_share",
-        title: "Failed",
-        unit: Unit::Share,
-        better: Better::Lower,
-        source: Source::FailedShare,
-    },
-    time("ttft_mean", "Time to first token mean", Source::Mean(TTFT)),
-    time(
-        "ttft_p50",
-        "Time to first token p50",
-        Source::Percentile(TTFT, "p50"),
-    ),
-    time(
-        "ttft_p90",
-        "Time to first token p90",
-        Source::Percentile(TTFT, "p90"),
-    ),
-    time(
-        "ttft_p99",
-        "Time to first token p99",
-        Source::Percentile(TTFT, "p99"),
-    ),
-    time(
-        "tpot_mean",
-        "Time per output token mean",
-        Source::Mean(TPOT),
-    ),
-    time(
-        "tpot_p50",
-        "Time per output token p50",
-        Source::Percentile(TPOT, "p50"),
-    ),
-    time(
-        "tpot_p90",
-        "Time per output token p90",
-        Source::Percentile(TPOT, "p90"),
-    ),
-    time(
-        "tpot_p99",
-        "Time per output token p99",
-        Source::Percentile(TPOT, "p99"),
-    ),
-    time("itl_mean", "Inter-token latency mean", Source::Mean(ITL)),
-    time(
-        "itl_p50",
-        "Inter-token latency p50",
-        Source::Percentile(ITL, "p50"),
-    ),
-    time(
-        "itl_p90",
-        "Inter-token latency p90",
-        Source::Percentile(ITL, "p90"),
-    ),
-    time(
-        "itl_p99",
-        "Inter-token latency p99",
-        Source::Percentile(ITL, "p99"),
-    ),
-    time(
-        "latency_mean",
-        "Request latency mean",
-        Source::Mean(LATENCY),
-    ),
-    time(
-        "latency_p50",
-        "Request latency p50",
-        Source::Percentile(LATENCY, "p50"),
-    ),
-    time(
-        "latency_p90",
-        "Request latency p90",
-        Source::Percentile(LATENCY, "p90"),
-    ),
-    time(
-        "latency_p99",
-        "Request latency p99",
-        Source::Percentile(LATENCY, "p99"),
-    ),
-    Metric {
-        name: "input_tokens",
-        title: "Input tokens per request",
-        unit: Unit::Tokens,
-        better: Better::Neither,
-        source: Source::TokensPerRequest("input"),
-    },
-    Metric {
-        name: "output_tokens",
-        title: "Output tokens per request",
-        unit: Unit::Tokens,
-        better: Better::Neither,
-        source: Source::TokensPerRequest("output"),
-    },
-];
-
-const fn time(name: &'static str, title: &'static str, source: Source) -> Metric {
-    Metric {
-        name,
-        title,
-        unit: Unit::Seconds,
-        better: Better::Lower,
+pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let metric = |name: &str, title: &str, unit, better, source| Metric {
+        name: name.to_owned(),
+        title: title.to_owned(),
+        unit,
+        better,
         source,
+    };
+    let mut metrics = vec![
+        metric(
+            "qps",
+            "Requests per second",
+            Unit::PerSecond,
+            Better::Higher,
+            Source::Rate(
+                |totals| totals.rates.succeeded_per_second,
+                |slots| counts(&slots.requests_succeeded),
+            ),
+        ),
+        metric(
+            "throughput",
+            "Output tokens per second",
+            Unit::PerSecond,
+            Better::Higher,
+            Source::Rate(
+                |totals| totals.rates.output_tokens_per_second,
+                |slots| Some(slots.output_tokens.clone()),
+            ),
+        ),
+        metric(
+            "goodput",
+            "Goodput",
+            Unit::PerSecond,
+            Better::Higher,
+            Source::Rate(
+                |totals| totals.goodput.as_ref()?.per_second,
+                |slots| counts(slots.requests_that_met_all.as_ref()?),
+            ),
+        ),
+        metric(
+            "goodput_share",
+            "Met all objectives",
+            Unit::Share,
+            Better::Higher,
+            Source::ShareOfCompleted(|totals| Some(totals.goodput.as_ref()?.requests_that_met_all)),
+        ),
+        metric(
+            "failed_share",
+            "Failed",
+            Unit::Share,
+            Better::Lower,
+            Source::ShareOfCompleted(|totals| Some(totals.requests.failed)),
+        ),
+    ];
+    for time in Time::all() {
+        let Some(short) = time.short else { continue };
+        let figures = [("mean".to_owned(), Source::Mean(time))].into_iter().chain(
+            [Percentile::P50, Percentile::P90, Percentile::P99]
+                .map(|percentile| (percentile.label(), Source::Percentile(time, percentile))),
+        );
+        for (of_it, source) in figures {
+            metrics.push(metric(
+                &format!("{short}_{of_it}"),
+                &format!("{} {of_it}", time.title),
+                Unit::Seconds,
+                Better::Lower,
+                source,
+            ));
+        }
+    }
+    metrics.push(metric(
+        "input_tokens",
+        "Input tokens per request",
+        Unit::Tokens,
+        Better::Neither,
+        Source::Counted(|totals| totals.tokens.input.per_request),
+    ));
+    metrics.push(metric(
+        "output_tokens",
+        "Output tokens per request",
+        Unit::Tokens,
+        Better::Neither,
+        Source::Counted(|totals| totals.tokens.output.per_request),
+    ));
+    metrics
+});
+
+/// The slots of a column.
+fn counts(slots: &[u64]) -> Option<Vec<f64>> {
+    Some(slots.iter().map(|count| *count as f64).collect())
+}
+
+impl PartialEq for Metric {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
     }
 }
 
@@ -217,43 +179,40 @@ impl Metric {
     }
 
     /// The figure in the totals of a run. `None` where the run does not have it.
-    pub fn of(&self, totals: &Value) -> Option<Estimate> {
+    pub fn of(&self, totals: &Totals) -> Option<Estimate> {
         match self.source {
-            Source::Rate(pointer, column) => {
-                let rate = totals.pointer(pointer)?.as_f64()?;
-                let timeline = &totals["timeline"];
-                let slots: Vec<f64> = timeline[column]
-                    .as_array()
-                    .map(|slots| slots.iter().filter_map(Value::as_f64).collect())
-                    .unwrap_or_default();
-                let seconds = timeline["slot_seconds"].as_f64().unwrap_or(1.0);
-                let latency = totals[LATENCY]["mean_seconds"].as_f64().unwrap_or(0.0);
-                Some(Estimate::of_rate(rate, &slots, seconds, latency))
-            }
-            Source::Mean(key) => {
-                let spread = &totals[key];
-                // The gaps of one stream are alike; only requests are independent of one another.
-                let requests = totals["requests"]["succeeded"].as_u64()?;
-                Some(Estimate::of_mean(
-                    spread["mean_seconds"].as_f64()?,
-                    spread["standard_deviation_seconds"].as_f64(),
-                    spread["samples"].as_u64()?.min(requests),
+            Source::Rate(rate, slots) => {
+                let timeline = &totals.timeline;
+                let latency = totals.times[LATENCY].mean_seconds.unwrap_or(0.0);
+                let slots = slots(timeline).unwrap_or_default();
+                let rate = rate(totals)?;
+                Some(Estimate::of_rate(
+                    rate,
+                    &slots,
+                    timeline.slot_seconds,
+                    latency,
                 ))
             }
-            Source::Percentile(key, label) => Estimate::of_percentile(&totals[key], label),
-            Source::FailedShare => Estimate::of_share(
-                totals["requests"]["failed"].as_f64()?,
-                totals["requests"]["completed"].as_f64()?,
-            ),
-            Source::GoodShare => Estimate::of_share(
-                totals["goodput"]["requests_that_met_all"].as_f64()?,
-                totals["requests"]["completed"].as_f64()?,
-            ),
-            Source::TokensPerRequest(side) => Some(Estimate {
-                value: totals["tokens"][side]["per_request"].as_f64()?,
+            Source::ShareOfCompleted(part) => {
+                Estimate::of_share(part(totals)? as f64, totals.requests.completed as f64)
+            }
+            Source::Counted(value) => Some(Estimate {
+                value: value(totals)?,
                 low: None,
                 high: None,
             }),
+            Source::Mean(time) => {
+                let spread = &totals.times[time];
+                // The gaps of one stream are alike; only requests are independent of one another.
+                Some(Estimate::of_mean(
+                    spread.mean_seconds?,
+                    spread.standard_deviation_seconds,
+                    spread.samples.min(totals.requests.succeeded),
+                ))
+            }
+            Source::Percentile(time, percentile) => {
+                Estimate::of_percentile(&totals.times[time], percentile)
+            }
         }
     }
 }
@@ -265,7 +224,7 @@ mod tests {
     #[test]
     fn names_are_unique_and_found() {
         let names: std::collections::HashSet<_> =
-            METRICS.iter().map(|metric| metric.name).collect();
+            METRICS.iter().map(|metric| &metric.name).collect();
         assert_eq!(names.len(), METRICS.len());
         assert_eq!(
             Metric::of_name("ttft_p99").unwrap().title,

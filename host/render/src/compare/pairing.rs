@@ -3,7 +3,8 @@
 use super::interval::Estimate;
 use super::load::Results;
 use super::metric::{Better, METRICS, Metric};
-use llmuses_core::plan::Arrivals;
+use crate::report::load_of;
+use llmuses_core::document::Run;
 use serde_json::Value;
 
 /// What differs in the work makes runs not comparable: the names in the plan, and the same for a person.
@@ -149,7 +150,7 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
         let mut met = vec![false; other.runs.len()];
         for (place, before) in base.runs.iter().enumerate() {
             let load = load_of(before);
-            let free = |(after, run): (usize, &Value)| {
+            let free = |(after, run): (usize, &Run)| {
                 (!met[after] && load_of(run) == load).then_some(after)
             };
             match other.runs.iter().enumerate().find_map(free) {
@@ -176,19 +177,16 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
     (comparisons, alone)
 }
 
-fn load_of(run: &Value) -> String {
-    Arrivals::of_json(&run["plan"])
-        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
-}
-
-fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f64) -> Comparison {
+fn pair(before: (&str, &Run), after: (&str, &Run), places: Places, margin: f64) -> Comparison {
     let ((before_name, before), (after_name, after)) = (before, after);
+    let plan = |run: &Run| serde_json::to_value(&run.plan).unwrap_or_default();
+    let (plan_before, plan_after) = (plan(before), plan(after));
     let differing = |names: &[(&str, &str)]| {
         let mut found: Vec<String> = names
             .iter()
-            .filter(|(key, _)| before["plan"][key] != after["plan"][key])
+            .filter(|(key, _)| plan_before[key] != plan_after[key])
             .map(|(key, flag)| {
-                let (a, b) = (&before["plan"][key], &after["plan"][key]);
+                let (a, b) = (&plan_before[key], &plan_after[key]);
                 format!("{flag}: {} and {}", short(a), short(b))
             })
             .collect();
@@ -196,30 +194,38 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         found
     };
     let mut different_work = differing(&WORK);
-    different_work.extend(other_dataset(&before["plan"], &after["plan"]));
-    let sha = |run: &Value| run["parser"]["sha256"].clone();
-    if sha(before) != sha(after) && before["plan"]["parser"] == after["plan"]["parser"] {
+    different_work.extend(other_dataset(&plan_before, &plan_after));
+    let sha = |run: &Run| run.parser.sha256.clone();
+    if sha(before) != sha(after) && before.plan.parser == after.plan.parser {
         different_work.push(format!(
             "the parser is not the same component: {} and {}",
-            short(&sha(before)),
-            short(&sha(after))
+            cut(&sha(before)),
+            cut(&sha(after))
         ));
     }
     let mut different_circumstances = differing(&CIRCUMSTANCES);
-    for key in ["llmuses", "wasmtime"] {
-        let of = |run: &Value| run["versions"][key].clone();
+    for (name, of) in [
+        (
+            "llmuses",
+            (|run| &run.versions.llmuses) as fn(&Run) -> &String,
+        ),
+        ("wasmtime", |run| &run.versions.wasmtime),
+    ] {
         if of(before) != of(after) {
             different_circumstances.push(format!(
-                "version of {key}: {} and {}",
-                short(&of(before)),
-                short(&of(after))
+                "version of {name}: {} and {}",
+                cut(of(before)),
+                cut(of(after))
             ));
         }
     }
     let doubted = [(before_name, before), (after_name, after)]
         .into_iter()
         .filter_map(|(name, run)| {
-            let doubts = run["verdict"]["doubts"].as_array().map_or(0, Vec::len);
+            let doubts = run
+                .verdict
+                .as_ref()
+                .map_or(0, |verdict| verdict.doubts.len());
             (doubts > 0).then(|| (name.to_owned(), doubts))
         })
         .collect();
@@ -227,7 +233,8 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
     let mut changes: Vec<Change> = METRICS
         .iter()
         .map(|metric| {
-            let (a, b) = (metric.of(&before["totals"]), metric.of(&after["totals"]));
+            let of = |run: &Run| metric.of(run.totals.as_ref()?);
+            let (a, b) = (of(before), of(after));
             let change = a.zip(b).and_then(|(a, b)| a.change_to(&b));
             Change {
                 metric,
@@ -239,7 +246,7 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
         })
         .filter(|change| change.before.is_some() || change.after.is_some())
         .collect();
-    let tokens = |run: &Value| run["totals"]["tokens"]["output"]["per_request"].as_f64();
+    let tokens = |run: &Run| run.totals.as_ref()?.tokens.output.per_request;
     let same_tokens = tokens(before)
         .zip(tokens(after))
         .is_some_and(|(a, b)| (a - b).abs() <= SAME_TOKENS * a);
@@ -263,7 +270,7 @@ fn pair(before: (&str, &Value), after: (&str, &Value), places: Places, margin: f
 /// Whether the data sets differ, by what is in them: the same content under another path is the same work.
 fn other_dataset(before: &Value, after: &Value) -> Option<String> {
     let (a, b) = (&before["dataset"], &after["dataset"]);
-    let digest = |plan: &'_ Value| plan["dataset_sha256"].as_str().map(ToOwned::to_owned);
+    let digest = |plan: &Value| plan["dataset_sha256"].as_str().map(ToOwned::to_owned);
     match (digest(before), digest(after)) {
         (Some(one), Some(other)) => (one != other).then(|| {
             format!(
@@ -386,37 +393,53 @@ fn direction(metric: &Metric, change: f64) -> Judgement {
 
 /// A value in a few characters.
 fn short(value: &Value) -> String {
-    let text = match value {
+    match value {
         Value::Null => "none".to_owned(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
+        Value::Array(items) if items.is_empty() => "none".to_owned(),
+        Value::String(text) => cut(text),
+        other => cut(&other.to_string()),
+    }
+}
+
+fn cut(text: &str) -> String {
     match text.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
+        None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use crate::tests_support;
+    use llmuses_core::document::{ByPercentile, PlanRecord, Totals, Verdict};
+    use llmuses_core::metric::TTFT;
 
     fn results(name: &str, parallel: u64, median: f64, half: f64) -> Results {
-        let interval = json!([median - half, median + half]);
+        let mut totals = Totals::default();
+        totals.requests.completed = 1000;
+        totals.requests.succeeded = 1000;
+        let ttft = &mut totals.times.0[TTFT];
+        ttft.figures.percentiles.0[0] = Some(median);
+        let mut intervals = ByPercentile::default();
+        intervals.0[0] = [Some(median - half), Some(median + half)];
+        ttft.intervals_of_95_percent = Some(intervals);
         Results {
             name: name.to_owned(),
-            runs: vec![json!({
-                "plan": { "arrivals": "closed", "parallel": parallel, "url": name },
-                "verdict": { "trusted": true, "doubts": [] },
-                "totals": {
-                    "requests": { "failed": 0, "completed": 1000, "succeeded": 1000 },
-                    "time_to_first_token": {
-                        "p50_seconds": median,
-                        "intervals_of_95_percent": { "p50_seconds": interval },
-                    },
+            runs: vec![Run {
+                plan: PlanRecord {
+                    arrivals: "closed".to_owned(),
+                    parallel: Some(parallel),
+                    url: name.to_owned(),
+                    ..PlanRecord::default()
                 },
-            })],
+                verdict: Some(Verdict {
+                    trusted: true,
+                    doubts: Vec::new(),
+                }),
+                totals: Some(totals),
+                ..tests_support::run()
+            }],
         }
     }
 
@@ -476,8 +499,9 @@ mod tests {
     fn the_same_content_is_the_same_work_wherever_it_lies() {
         let with = |name: &str, path: &str, digest: Option<&str>| {
             let mut results = results(name, 8, 0.050, 0.0001);
-            results.runs[0]["plan"]["dataset"] = json!(path);
-            results.runs[0]["plan"]["dataset_sha256"] = json!(digest);
+            let plan = &mut results.runs[0].plan;
+            plan.dataset = Some(path.to_owned());
+            plan.dataset_sha256 = digest.map(ToOwned::to_owned);
             results
         };
         let work = |a: &Results, b: &Results| {
@@ -500,8 +524,8 @@ mod tests {
     fn limits_and_headers_that_differ_are_told() {
         let base = results("a", 8, 0.050, 0.0001);
         let mut other = results("a", 8, 0.050, 0.0001);
-        other.runs[0]["plan"]["read_timeout_seconds"] = json!(5.0);
-        other.runs[0]["plan"]["header_names"] = json!(["x-pool"]);
+        other.runs[0].plan.read_timeout_seconds = Some(5.0);
+        other.runs[0].plan.header_names = vec!["x-pool".to_owned()];
         let (comparisons, _) = compare(&base, &[other], 0.01);
         assert!(comparisons[0].is_comparable());
         assert_eq!(
@@ -538,7 +562,7 @@ mod tests {
     fn runs_of_one_server_are_rarely_called_better_or_worse() {
         use llmuses_core::exchange::TokenSource;
         use llmuses_samples::Sample;
-        use llmuses_stats::{Circumstances, Origin, RunStatistics, totals_json};
+        use llmuses_stats::{Circumstances, Origin, RunStatistics, totals};
         let mut state = 0x9E37_79B9_7F4A_7C15_u64;
         let mut random = |most: u64| {
             state = state
@@ -563,7 +587,7 @@ mod tests {
                 *slot = third;
             }
             let mut results = results(name, 8, 0.0, 0.0);
-            results.runs[0]["totals"] = totals_json(&statistics, &Circumstances::default());
+            results.runs[0].totals = Some(totals(&statistics, &Circumstances::default()));
             results
         };
         let (mut rows, mut called) = (0, 0);

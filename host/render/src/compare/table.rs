@@ -123,7 +123,7 @@ pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
                 .iter()
                 .map(|change| {
                     json!({
-                        "metric": change.metric.name,
+                        "metric": &change.metric.name,
                         "before": estimate(change.before),
                         "after": estimate(change.after),
                         "change": estimate(change.change),

@@ -3,11 +3,11 @@
 use super::chart::Chart;
 use super::drawn::{Drawn, curves};
 use super::figure::Part;
-use super::page::page;
-use super::run::{date, endpoint, load};
+use super::page::{json, page};
+use super::run::{date, endpoint};
 use super::table::{Cell, Markup, Piece, Table};
 use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
-use crate::report::{UNKNOWN, counted};
+use crate::report::{UNKNOWN, counted, load_of};
 use askama::Template;
 use llmuses_core::words::one_line;
 use serde_json::Value;
@@ -46,7 +46,10 @@ struct Pair {
 pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
     let mut document = to_json(comparisons, alone);
     // The script draws from here, as it does on the page of a database.
-    let runs: Vec<Value> = files.iter().flat_map(|file| file.runs.clone()).collect();
+    let runs: Vec<Value> = files
+        .iter()
+        .flat_map(|file| file.runs.iter().map(json))
+        .collect();
     document["runs"] = Value::Array(runs);
     let root = Part::root(&document);
     let runs = root.at("runs").items();
@@ -102,14 +105,16 @@ fn table_of_files(files: &[Results], runs: &[Part<'_>]) -> Table {
         "Files",
         &["File", "load", "model and endpoint", "began", "verdict"],
     );
-    let names = files
-        .iter()
-        .flat_map(|file| file.runs.iter().map(|_| file.name.as_str()));
-    for (name, run) in names.zip(runs) {
+    let names = files.iter().flat_map(|file| {
+        file.runs
+            .iter()
+            .map(|run| (file.name.as_str(), load_of(run)))
+    });
+    for ((name, load), run) in names.zip(runs) {
         let doubts = run.at("verdict/doubts").items().len() as u64;
         table.rows.push(vec![
             Cell::name(one_line(name, 100)),
-            Cell::name(load(run)),
+            Cell::name(load),
             Cell::long(endpoint(run)),
             Cell::name(date(&run.at("started_unix_seconds")).unwrap_or_default()),
             Cell::name(match doubts {
@@ -196,7 +201,7 @@ fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
         let found = part.at("change/value");
         let text = change_text(found.number());
         table.rows.push(vec![
-            Cell::name(change.metric.title),
+            Cell::name(change.metric.title.as_str()),
             // Where a narrow screen shows it too.
             Cell::name(change.judgement.as_str()).class(class(change.judgement)),
             figure("before"),

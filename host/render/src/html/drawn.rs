@@ -3,7 +3,7 @@
 
 use super::chart::Chart;
 use super::figure::Part;
-use super::spreads::{CURVES, decimals};
+use super::spreads::{decimals, drawn_times};
 use super::table::{Cell, Piece, Table};
 use crate::report::{UNKNOWN, counted};
 use llmuses_core::words::one_line;
@@ -21,9 +21,9 @@ pub(super) struct Drawn<'a> {
 
 /// The curves of percentiles of the runs, those of one time in one chart.
 pub(super) fn curves(runs: &[Drawn<'_>]) -> Vec<Chart> {
-    CURVES
-        .into_iter()
-        .map(|(title, key)| {
+    drawn_times()
+        .map(|time| {
+            let (title, key) = (time.title, time.key);
             let (with, without): (Vec<&Drawn<'_>>, Vec<_>) = runs.iter().partition(|run| {
                 let spread = run.totals.at(key);
                 spread.at("samples").count() > 1 && spread.at("max_seconds").number() > Some(0.0)

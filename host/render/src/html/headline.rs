@@ -1,16 +1,17 @@
 //! The headline figures of a run, each with its formula.
 
 use super::figure::{Figure, Part};
-use super::spreads::decimals;
+use super::spreads::{decimals, drawn_times, independent};
 use super::table::Piece;
 use crate::report::percent;
-use llmuses_stats::Percentile;
+use llmuses_core::document::Percentile;
+use llmuses_core::metric::Time;
 
 /// A headline figure.
 #[derive(Debug, Clone)]
 pub(super) struct Card {
     /// What it is.
-    pub(super) title: &'static str,
+    pub(super) title: String,
     /// The figure itself.
     pub(super) figure: Figure,
     /// Its unit.
@@ -29,29 +30,8 @@ pub(super) fn cards(totals: &Part<'_>) -> Vec<Card> {
     if !totals.at("goodput").value().is_null() {
         cards.push(goodput(totals));
     }
-    for (title, key, formula) in [
-        (
-            "Time to first token, median",
-            "time_to_first_token",
-            "first chunk that carries output − origin",
-        ),
-        (
-            "Time per output token, median",
-            "time_per_output_token",
-            "(last output − first output) / (output tokens − 1), of each request with two or more",
-        ),
-        (
-            "Inter-token latency, median",
-            "inter_token_latency",
-            "gap between one output chunk and the next",
-        ),
-        (
-            "Request latency, median",
-            "latency",
-            "end of the body − origin",
-        ),
-    ] {
-        cards.push(median(title, &totals.at(key), formula));
+    for time in drawn_times() {
+        cards.push(median(time, totals));
     }
     cards.push(failed(totals));
     cards
@@ -75,7 +55,7 @@ fn throughput(totals: &Part<'_>) -> Card {
         ]]
     };
     Card {
-        title: "Output tokens per second",
+        title: "Output tokens per second".to_owned(),
         figure: totals.at("rates/output_tokens_per_second").fixed(3),
         unit: "/s",
         lines,
@@ -89,7 +69,7 @@ fn qps(totals: &Part<'_>) -> Card {
     // As the text report: a run without a request took no time.
     let taken = wall.shown(format!("{:.3}", wall.number().unwrap_or_default()));
     Card {
-        title: "Requests per second",
+        title: "Requests per second".to_owned(),
         figure: totals.at("rates/succeeded_per_second").fixed(3),
         unit: "/s",
         lines: vec![vec![
@@ -106,12 +86,9 @@ fn qps(totals: &Part<'_>) -> Card {
 fn goodput(totals: &Part<'_>) -> Card {
     let goodput = totals.at("goodput");
     let mut bounds: Vec<Piece> = Vec::new();
-    for (name, key) in [
-        ("TTFT", "time_to_first_token_seconds"),
-        ("TPOT", "time_per_output_token_seconds"),
-        ("latency", "latency_seconds"),
-    ] {
-        let bound = goodput.at("objectives").at(key);
+    for time in Time::objectives() {
+        let (name, key) = (time.in_short(), time.seconds_key());
+        let bound = goodput.at("objectives").at(&key);
         if let Some(seconds) = bound.number() {
             let and = if bounds.is_empty() { "" } else { " and " };
             bounds.push(format!("{and}{name} up to ").into());
@@ -123,7 +100,7 @@ fn goodput(totals: &Part<'_>) -> Card {
     let share = goodput.at("share_of_completed");
     let share = share.shown(share.number().map_or_else(|| "n/a".to_owned(), percent));
     Card {
-        title: "Goodput",
+        title: "Goodput".to_owned(),
         figure: goodput.at("per_second").fixed(3),
         unit: "/s",
         lines: vec![
@@ -148,14 +125,16 @@ fn milliseconds(seconds: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn median(title: &'static str, spread: &Part<'_>, formula: &'static str) -> Card {
+fn median(time: Time, totals: &Part<'_>) -> Card {
+    let spread = totals.at(time.key);
     let samples = spread.at("samples").count();
-    let decimals = decimals(spread);
+    let independent = samples.min(independent(totals, time));
+    let decimals = decimals(&spread);
     let figure = |percentile: Percentile| {
         spread
             .at(&format!("{}_seconds", percentile.label()))
             .millis(decimals)
-            .marked(percentile.is_short(samples))
+            .marked(percentile.is_short(independent))
     };
     let mut lines = Vec::new();
     if samples > 0 {
@@ -181,14 +160,14 @@ fn median(title: &'static str, spread: &Part<'_>, formula: &'static str) -> Card
         lines.push(vec!["no succeeded request has one".into()]);
     }
     Card {
-        title,
+        title: format!("{}, median", time.title),
         figure: match samples {
             0 => spread.at("p50_seconds").whole(),
             _ => figure(Percentile::P50),
         },
         unit: "ms",
         lines,
-        formula,
+        formula: time.formula,
         bad: false,
     }
 }
@@ -208,7 +187,7 @@ fn failed(totals: &Part<'_>) -> Card {
         line.push(format!(", {}", percent(failed as f64 / completed as f64)).into());
     }
     Card {
-        title: "Failed requests",
+        title: "Failed requests".to_owned(),
         figure: requests.at("failed").whole(),
         unit: "",
         lines: vec![line],

@@ -38,6 +38,11 @@ pub(super) fn page(title: &str, heading: &str, body: &impl Template, document: &
     rendered(&page)
 }
 
+/// A part of the document as JSON: its types have no value that JSON cannot have.
+pub(super) fn json(part: &impl serde::Serialize) -> Value {
+    serde_json::to_value(part).unwrap_or_default()
+}
+
 /// A template fails only where a value in it fails to print, and none of this room's does.
 fn rendered(template: &impl Template) -> String {
     template.render().unwrap_or_default()

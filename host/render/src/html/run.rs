@@ -7,10 +7,10 @@ use super::figure::Part;
 use super::headline::{Card, cards};
 use super::spreads;
 use super::table::{Piece, Table};
-use crate::report::{counted, sentence};
+use crate::report::{self, counted, load_of, sentence};
 use askama::Template;
 use jiff::Timestamp;
-use llmuses_core::plan::Arrivals;
+use llmuses_core::document::Run;
 use llmuses_core::words::one_line;
 use serde_json::Value;
 
@@ -77,38 +77,32 @@ pub(super) struct Measured {
 }
 
 impl RunView {
-    /// The run at `place` of a document of several or of one, with the text of its summary.
-    pub(super) fn of(run: &Part<'_>, place: usize, summary: Option<&str>, several: bool) -> Self {
-        let load = load(run);
+    /// The run at `place` of a document of several or of one.
+    pub(super) fn of(run: &Part<'_>, place: usize, of: &Run, several: bool) -> Self {
+        let load = load_of(of);
         let number = place + 1;
         Self {
             anchor: format!("run-{number}"),
             title: several.then(|| format!("Run {number}: {load}")),
             level: if several { 3 } else { 2 },
-            subject: subject(run, several),
+            subject: subject(run, &load, several),
             verdict: VerdictView::of(&run.at("verdict")),
             measured: Measured::of(&run.at("totals"), place, &load),
             state: run.at("state").text().to_owned(),
             plan: facts::plan(run),
             identity: facts::identity(run),
-            summary: summary.map(ToOwned::to_owned),
+            summary: of.totals.is_some().then(|| report::summary(of)),
         }
     }
 }
 
-/// The load of a run in a few words.
-pub(super) fn load(run: &Part<'_>) -> String {
-    Arrivals::of_json(run.at("plan").value())
-        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
-}
-
 /// What was asked, where and when; for one of several runs, what the page has not said yet.
-fn subject(run: &Part<'_>, several: bool) -> Vec<String> {
+fn subject(run: &Part<'_>, load: &str, several: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = state(run.at("state").text()).to_owned();
     if !several {
         lines.push(one_line(run.at("plan/url").text(), 400));
-        line = format!("{}; {line}", load(run));
+        line = format!("{load}; {line}");
     }
     if let Some(started) = date(&run.at("started_unix_seconds")) {
         line.push_str(&format!("; began {started}"));

@@ -3,15 +3,13 @@
 use super::figure::Part;
 use super::table::{Cell, Piece, Table};
 use crate::report::time_decimals;
-use llmuses_stats::Percentile;
+use llmuses_core::document::Percentile;
+use llmuses_core::metric::{CLIENT_LAG, ITL, Time};
 
-/// The times of a run that have a curve: names, and where they stand in its totals.
-pub(super) const CURVES: [(&str, &str); 4] = [
-    ("Request latency", "latency"),
-    ("Time to first token", "time_to_first_token"),
-    ("Time per output token", "time_per_output_token"),
-    ("Inter-token latency", "inter_token_latency"),
-];
+/// The times of a run that have a curve on the page: those that are compared.
+pub(super) fn drawn_times() -> impl Iterator<Item = Time> {
+    Time::all().filter(|time| time.short.is_some())
+}
 
 /// The percentiles of the table of times.
 const COLUMNS: [Percentile; 4] = [
@@ -27,9 +25,9 @@ pub(super) fn decimals(spread: &Part<'_>) -> usize {
 }
 
 /// How many samples of a spread are independent of one another at most: the gaps of one stream are alike.
-fn independent(totals: &Part<'_>, key: &str) -> u64 {
-    match key {
-        "inter_token_latency" => totals.at("requests/succeeded").count(),
+pub(super) fn independent(totals: &Part<'_>, time: Time) -> u64 {
+    match time {
+        ITL => totals.at("requests/succeeded").count(),
         _ => u64::MAX,
     }
 }
@@ -60,28 +58,18 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
         ],
     );
     let opened = totals.at("requests/own_connection").count();
-    for (name, key, always) in [
-        ("Time to first token", "time_to_first_token", true),
-        ("Time to first package", "time_to_first_package", true),
-        ("Time per output token", "time_per_output_token", true),
-        ("Inter-token latency", "inter_token_latency", true),
-        ("Request latency", "latency", true),
-        ("Time to connect", "connect", true),
-        ("name resolution", "dns", false),
-        ("TLS handshake", "tls", false),
-        ("Dispatch lag", "dispatch_lag", true),
-        (
-            "dispatch lag without connecting",
-            "dispatch_lag_without_connect",
-            false,
-        ),
-    ] {
-        let spread = totals.at(key);
+    for time in Time::tabled() {
+        let spread = totals.at(time.key);
         let samples = spread.at("samples");
-        let same = key == "dispatch_lag_without_connect" && opened == 0;
-        if (samples.count() == 0 && !always) || same {
+        // Where no request opened a connection, both lags are the same.
+        let same = time == CLIENT_LAG && opened == 0;
+        if (samples.count() == 0 && time.needs_samples()) || same {
             continue;
         }
+        let name = match time {
+            CLIENT_LAG => "dispatch lag without connecting",
+            time => time.title,
+        };
         let mut row = vec![Cell::name(name)];
         if samples.count() == 0 {
             row.extend((0..8).map(|_| Cell::number("-")));
@@ -91,7 +79,7 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
             row.push(plain("mean_seconds"));
             row.push(plain("standard_deviation_seconds"));
             row.push(plain("min_seconds"));
-            let independent = independent(totals, key);
+            let independent = independent(totals, time);
             row.extend(
                 COLUMNS.map(|column| Cell::number(percentile(&spread, column, independent))),
             );
@@ -124,9 +112,8 @@ pub(super) fn times(totals: &Part<'_>) -> Table {
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_>) -> Option<Table> {
-    let known: Vec<(&str, Part<'_>, u64)> = CURVES
-        .into_iter()
-        .map(|(name, key)| (name, totals.at(key), independent(totals, key)))
+    let known: Vec<(&str, Part<'_>, u64)> = drawn_times()
+        .map(|time| (time.title, totals.at(time.key), independent(totals, time)))
         .filter(|(_, spread, _)| spread.at("samples").count() > 0)
         .collect();
     if known.is_empty() {

@@ -3,14 +3,13 @@
 use super::chart::Chart;
 use super::drawn::{Drawn, curves};
 use super::figure::Part;
-use super::page::page;
-use super::run::{RunView, load};
+use super::page::{json, page};
+use super::run::RunView;
 use super::table::{Cell, Markup, Piece, Table};
-use crate::report::{UNKNOWN, counted};
+use crate::report::{UNKNOWN, counted, load_of};
 use askama::Template;
+use llmuses_core::document::{Document, Percentile, Run};
 use llmuses_core::words::one_line;
-use llmuses_stats::Percentile;
-use llmuses_store::results::{StoredRun, document};
 
 /// What stands on the page of a database.
 #[derive(Debug, Template)]
@@ -34,23 +33,23 @@ struct Overview {
 }
 
 /// The page of the runs of a database, or of runs that have just ended: one file, complete in itself.
-pub fn report_page(runs: &[StoredRun]) -> String {
-    let document = document(runs);
+pub fn report_page(runs: &[Run]) -> String {
+    let document = json(&Document::of(runs.to_vec()));
     let parts = Part::root(&document).at("runs").items();
     let several = parts.len() > 1;
     let report = Report {
-        overview: several.then(|| Overview::of(&parts)),
+        overview: several.then(|| Overview::of(&parts, runs)),
         runs: parts
             .iter()
             .zip(runs)
             .enumerate()
-            .map(|(place, (part, run))| RunView::of(part, place, run.summary.as_deref(), several))
+            .map(|(place, (part, run))| RunView::of(part, place, run, several))
             .collect(),
     };
     let model = parts.first().map_or("", |run| run.at("plan/model").text());
     let model = one_line(model, 100);
-    let what = match parts.as_slice() {
-        [run] => load(run),
+    let what = match runs {
+        [run] => load_of(run),
         several => format!("sweep of {} loads", several.len()),
     };
     page(
@@ -62,8 +61,8 @@ pub fn report_page(runs: &[StoredRun]) -> String {
 }
 
 impl Overview {
-    fn of(runs: &[Part<'_>]) -> Self {
-        let loads: Vec<String> = runs.iter().map(load).collect();
+    fn of(runs: &[Part<'_>], of: &[Run]) -> Self {
+        let loads: Vec<String> = of.iter().map(load_of).collect();
         let doubted: Vec<(String, String, Vec<String>)> = runs
             .iter()
             .zip(&loads)

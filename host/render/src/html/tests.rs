@@ -2,16 +2,19 @@
 
 use super::{comparison_page, report_page};
 use crate::compare::{Results, compare};
+use llmuses_core::document::{
+    Document, ParserIdentity, PlanRecord, Reason, Run, RunState, Verdict, Versions,
+};
 use llmuses_core::exchange::{FailureKind, TokenSource};
+use llmuses_core::metric::{ITL, LATENCY, TTFT};
 use llmuses_samples::Sample;
-use llmuses_stats::{Circumstances, Origin, RunStatistics, judge, totals_json, verdict_json};
-use llmuses_store::results::{StoredRun, document};
+use llmuses_stats::{Circumstances, Origin, RunStatistics, judge, totals, verdict};
 use serde_json::{Value, json};
 
 /// Text that would be markup, or would end the script that holds the document.
 const HOSTILE: &str = "</script><script>alert(1)</script><!--<img onload='alert(2)'>\"&lt;]]>";
 
-fn run(samples: impl IntoIterator<Item = Sample>) -> StoredRun {
+fn run(samples: impl IntoIterator<Item = Sample>) -> Run {
     let mut statistics = RunStatistics::new(Origin::Sent);
     for sample in samples {
         statistics.record(&sample.build());
@@ -24,24 +27,38 @@ fn run(samples: impl IntoIterator<Item = Sample>) -> StoredRun {
         transport: "socket".to_owned(),
         ..Circumstances::default()
     };
-    StoredRun {
-        rebuilt: None,
+    Run {
         id: 1,
-        state: "finished".to_owned(),
-        started: 1.8e9,
-        finished: Some(1.8e9 + 60.25),
-        first_due: None,
-        plan: json!({
-            "model": "qwen", "url": "http://127.0.0.1:8000/v1", "arrivals": "closed", "parallel": 2,
-            "seed": 7, "objectives": null
-        }),
+        state: RunState::Finished,
+        started_unix_seconds: 1.8e9,
+        finished_unix_seconds: Some(1.8e9 + 60.25),
+        plan: PlanRecord {
+            model: "qwen".to_owned(),
+            url: "http://127.0.0.1:8000/v1".to_owned(),
+            arrivals: "closed".to_owned(),
+            parallel: Some(2),
+            seed: 7,
+            ..PlanRecord::default()
+        },
         schedule_seed: "18446744073709551615".to_owned(),
-        versions: ["0.1.0", "0.1.0", "48.0.8"].map(ToOwned::to_owned),
-        parser: ["openai", "1.0.0", "00ff", "built in"].map(ToOwned::to_owned),
-        totals: Some(totals_json(&statistics, &circumstances)),
-        verdict: Some(verdict_json(&judge(&statistics, &circumstances))),
-        summary: Some("Benchmarking summary: \n".to_owned()),
+        versions: Versions {
+            llmuses: "0.1.0".to_owned(),
+            contract: "0.1.0".to_owned(),
+            wasmtime: "48.0.8".to_owned(),
+        },
+        parser: parser(["openai", "1.0.0", "00ff", "built in"]),
+        totals: Some(totals(&statistics, &circumstances)),
+        verdict: Some(verdict(&judge(&statistics, &circumstances))),
         rows: None,
+    }
+}
+
+fn parser([name, version, sha256, source]: [&str; 4]) -> ParserIdentity {
+    ParserIdentity {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        sha256: sha256.to_owned(),
+        source: source.to_owned(),
     }
 }
 
@@ -146,8 +163,9 @@ fn a_run_has_every_number_of_its_document() {
     let runs = [run(streams(500).into_iter().chain(refused(3)))];
     let page = report_page(&runs);
     is_sound(&page);
-    assert_eq!(carried(&page), document(&runs));
-    assert_eq!(charts(&page), 4 + 4 + 1);
+    let document = serde_json::to_value(Document::of(runs.to_vec())).unwrap();
+    assert_eq!(carried(&page), document);
+    assert_eq!(charts(&page), 5 + 4 + 1);
     has(&page, "all 500 requests had 3 tokens");
     let numbers = numbers(&page);
     let text = |pointer: &str| {
@@ -167,8 +185,8 @@ fn a_run_has_every_number_of_its_document() {
     );
     assert_eq!(text("/runs/0/totals/failures/connect/requests"), "3");
     // What the document has of figures stands in a table.
-    let totals = runs[0].totals.as_ref().unwrap();
-    for part in ["latency", "time_to_first_token", "inter_token_latency"] {
+    let totals = &document["runs"][0]["totals"];
+    for part in [LATENCY, TTFT, ITL].map(|time| time.key) {
         for (key, value) in totals[part].as_object().unwrap() {
             if value.is_number() {
                 text(&format!("/runs/0/totals/{part}/{key}"));
@@ -199,23 +217,27 @@ fn nothing_from_outside_is_markup() {
         .into_iter()
         .chain([failed])
         .map(|sample| sample.metric(HOSTILE, 1.0)));
-    hostile.plan["model"] = json!(HOSTILE);
-    hostile.plan["url"] = json!(HOSTILE);
-    hostile.plan["prompt"] = json!(HOSTILE);
-    hostile.plan[HOSTILE] = json!({ HOSTILE: HOSTILE });
-    hostile.parser = [HOSTILE; 4].map(ToOwned::to_owned);
-    hostile.state = HOSTILE.to_owned();
-    hostile.summary = Some(HOSTILE.to_owned());
-    hostile.verdict = Some(json!({
-        "trusted": false,
-        "doubts": [{ "reason": "x", "figure": HOSTILE, "likely_cause": HOSTILE, "what_to_do": HOSTILE }]
-    }));
+    hostile.plan.model = HOSTILE.to_owned();
+    hostile.plan.url = HOSTILE.to_owned();
+    hostile.plan.prompt = Some(HOSTILE.to_owned());
+    let another = (HOSTILE.to_owned(), json!({ HOSTILE: HOSTILE }));
+    hostile.plan.others.extend([another]);
+    hostile.parser = parser([HOSTILE; 4]);
+    hostile.verdict = Some(Verdict {
+        trusted: false,
+        doubts: vec![Reason {
+            reason: "x".to_owned(),
+            figure: HOSTILE.to_owned(),
+            likely_cause: HOSTILE.to_owned(),
+            what_to_do: HOSTILE.to_owned(),
+        }],
+    });
     let page = report_page(&[hostile.clone(), hostile.clone()]);
     is_sound(&page);
     has(&page, "&#60;/script&#62;&#60;script&#62;alert(1)");
     let results = |name: &str| Results {
         name: name.to_owned(),
-        runs: vec![hostile.to_json()],
+        runs: vec![hostile.clone()],
     };
     let files = [results(HOSTILE), results("b.db")];
     let (comparisons, alone) = compare(&files[0], &files[1..], 0.01);
@@ -258,12 +280,11 @@ fn where_there_is_nothing_to_draw_the_page_says_why() {
 
 #[test]
 fn a_run_without_totals_says_so() {
-    let killed = StoredRun {
-        state: "running".to_owned(),
-        finished: None,
+    let killed = Run {
+        state: RunState::Running,
+        finished_unix_seconds: None,
         totals: None,
         verdict: None,
-        summary: None,
         ..run([])
     };
     let page = report_page(&[killed]);
@@ -277,12 +298,12 @@ fn a_sweep_begins_with_all_its_loads() {
     let load = |parallel: u32, count: u64| {
         let mut run = run(streams(count));
         run.id = parallel;
-        run.plan["parallel"] = json!(parallel);
+        run.plan.parallel = Some(parallel.into());
         run
     };
     let page = report_page(&[load(1, 30), load(2, 60), load(4, 90)]);
     is_sound(&page);
-    assert_eq!(charts(&page), 2 + 4 + 3 * (4 + 3 + 1));
+    assert_eq!(charts(&page), 2 + 5 + 3 * (5 + 3 + 1));
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
     assert!(at("All loads") < at("data-kind=\"sweep\""));
     assert!(at("data-kind=\"sweep\"") < at("Run 1: parallel 1"));
@@ -294,13 +315,13 @@ fn a_sweep_begins_with_all_its_loads() {
 fn a_comparison_points_into_its_own_document() {
     let file = |name: &str, count: u64| Results {
         name: name.to_owned(),
-        runs: vec![run(streams(count)).to_json()],
+        runs: vec![run(streams(count))],
     };
     let files = [file("a.db", 600), file("b.db", 700), file("c.db", 800)];
     let (comparisons, alone) = compare(&files[0], &files[1..], 0.01);
     let page = comparison_page(&files, &comparisons, &alone);
     is_sound(&page);
-    assert_eq!(charts(&page), 2 * 4);
+    assert_eq!(charts(&page), 2 * 5);
     has(&page, "c.db (after) against a.db (before), parallel 2");
     has(&page, "data-runs=\"0,2\"");
     let numbers = numbers(&page);

@@ -3,30 +3,23 @@
 
 use super::spreads;
 use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentence};
-use llmuses_core::cost::CallCost;
+use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals, Verdict};
+use llmuses_core::exchange::TokenSource;
 use llmuses_core::plan::Arrivals;
 use llmuses_core::words::one_line;
-use llmuses_stats::{Circumstances, ConnectionUse, Doubt, Origin, RunStatistics, TokenTotals};
+use std::cmp::Reverse;
+use std::time::Duration;
 
 /// The width of the labels before a line of text.
 const LABEL: usize = 16;
 
 /// Appends the block.
-pub(super) fn details(
-    out: &mut String,
-    statistics: &RunStatistics,
-    circumstances: &Circumstances,
-    arrivals: &Arrivals,
-) {
-    spreads::spreads(out, statistics);
-    line(out, "Counted from", &origin(statistics));
-    line(
-        out,
-        "Connections",
-        &connections(statistics, &circumstances.connections),
-    );
-    line(out, "Chunks", &chunks(statistics));
-    if let Some(text) = rates(statistics, circumstances, arrivals) {
+pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
+    spreads::spreads(out, totals);
+    line(out, "Counted from", &origin(totals));
+    line(out, "Connections", &connections(totals));
+    line(out, "Chunks", &chunks(totals));
+    if let Some(text) = rates(run, totals) {
         line(out, "Rate", &text);
     }
     line(
@@ -34,10 +27,10 @@ pub(super) fn details(
         "In flight",
         &format!(
             "{} at the peak",
-            counted(circumstances.peak_in_flight, "request")
+            counted(totals.requests.peak_in_flight, "request")
         ),
     );
-    let counts = statistics.counts();
+    let counts = &totals.requests;
     if counts.warmup > 0 {
         line(
             out,
@@ -49,24 +42,24 @@ pub(super) fn details(
             ),
         );
     }
-    if let Some(text) = goodput(statistics) {
+    if let Some(text) = goodput(totals) {
         line(out, "Goodput", &text);
     }
-    if let Some(text) = dataset(circumstances) {
+    if let Some(text) = dataset(totals) {
         line(out, "Data set", &text);
     }
     line(
         out,
         "Input tokens",
-        &tokens(&counts.prompt, counts.succeeded),
+        &tokens(&totals.tokens.input, counts.succeeded),
     );
     line(
         out,
         "Output tokens",
-        &tokens(&counts.completion, counts.succeeded),
+        &tokens(&totals.tokens.output, counts.succeeded),
     );
-    line(out, "Arrival times", &stamps(statistics, circumstances));
-    if let Some(text) = parser_cost(statistics, circumstances) {
+    line(out, "Arrival times", &stamps(totals));
+    if let Some(text) = parser_cost(totals) {
         line(out, "Parser", &text);
     }
     if counts.empty_answers > 0 {
@@ -76,12 +69,13 @@ pub(super) fn details(
         );
         line(out, "Empty answers", &text);
     }
-    failures(out, statistics);
-    spreads::metrics(out, statistics);
+    failures(out, totals);
+    spreads::metrics(out, totals);
 }
 
 /// Appends the verdict.
-pub(super) fn verdict(out: &mut String, doubts: &[Doubt]) {
+pub(super) fn verdict(out: &mut String, verdict: &Verdict) {
+    let doubts = &verdict.doubts;
     if doubts.is_empty() {
         out.push_str("Verdict: nothing speaks against these numbers.\n");
         return;
@@ -91,14 +85,18 @@ pub(super) fn verdict(out: &mut String, doubts: &[Doubt]) {
         "Verdict: {reasons} to read these numbers with care.\n"
     ));
     for (index, doubt) in doubts.iter().enumerate() {
-        let figure = sentence(&one_line(&doubt.figure(), 5 * WIDTH));
+        let figure = sentence(&one_line(&doubt.figure, 5 * WIDTH));
         push_wrapped(out, &format!("{:>3}. ", index + 1), &figure);
         push_wrapped(
             out,
             "     Likely cause: ",
-            &format!("{}.", doubt.likely_cause()),
+            &format!("{}.", doubt.likely_cause),
         );
-        push_wrapped(out, "     What to do:   ", &format!("{}.", doubt.remedy()));
+        push_wrapped(
+            out,
+            "     What to do:   ",
+            &format!("{}.", doubt.what_to_do),
+        );
     }
 }
 
@@ -106,15 +104,14 @@ fn line(out: &mut String, label: &str, text: &str) {
     push_wrapped(out, &format!(" {label:<LABEL$}"), text);
 }
 
-fn origin(statistics: &RunStatistics) -> String {
-    let counts = statistics.counts();
-    let mut text = match statistics.origin() {
-        Origin::Sent => "the instant at which a request was sent (closed loop)",
-        Origin::Intended => "the instant at which the schedule wanted a request sent (open loop)",
+fn origin(totals: &Totals) -> String {
+    let mut text = match totals.origin.as_str() {
+        "sent" => "the instant at which a request was sent (closed loop)",
+        _ => "the instant at which the schedule wanted a request sent (open loop)",
     }
     .to_owned();
-    if counts.plain > 0 {
-        let plain = counted(counts.plain, "response");
+    if totals.requests.not_streamed > 0 {
+        let plain = counted(totals.requests.not_streamed, "response");
         text.push_str(&format!(
             "; {plain} came in one piece, without a time to first token"
         ));
@@ -122,15 +119,16 @@ fn origin(statistics: &RunStatistics) -> String {
     text
 }
 
-fn connections(statistics: &RunStatistics, used: &ConnectionUse) -> String {
-    let mut text = opened(statistics);
+fn connections(totals: &Totals) -> String {
+    let used = &totals.connections;
+    let mut text = opened(totals);
     if !used.http_versions.is_empty() {
         text = format!("{}; {text}", used.http_versions.join(" and "));
     }
-    if used.resent > 0 {
+    if used.requests_sent_again > 0 {
         text.push_str(&format!(
             "; {} sent once more on a new one, since the server had closed the kept one without a byte of an answer",
-            counted(used.resent, "request")
+            counted(used.requests_sent_again, "request")
         ));
     }
     if used.one_request_each {
@@ -138,18 +136,18 @@ fn connections(statistics: &RunStatistics, used: &ConnectionUse) -> String {
             "; the server closes each behind its first answer, so each request had its own",
         );
     }
-    if used.ended_at_done > 0 {
+    if used.streams_ended_at_done > 0 {
         text.push_str(&format!(
             "; {} said [DONE] and then left the response open or broke it off: they end with [DONE], and their connections were closed",
-            counted(used.ended_at_done, "stream")
+            counted(used.streams_ended_at_done, "stream")
         ));
     }
     text
 }
 
-fn opened(statistics: &RunStatistics) -> String {
-    let counts = statistics.counts();
-    let (own, all) = (counts.own_connections, counts.succeeded);
+fn opened(totals: &Totals) -> String {
+    let counts = &totals.requests;
+    let (own, all) = (counts.own_connection, counts.succeeded);
     let warm = match counts.warm_connections {
         0 => String::new(),
         1 => "1 was opened before the first request; ".to_owned(),
@@ -161,80 +159,79 @@ fn opened(statistics: &RunStatistics) -> String {
     if own == 0 {
         return format!("{warm}every succeeded request used one that was open already");
     }
-    let included = match statistics.origin() {
-        Origin::Sent => "that time is taken out of their time to first token",
-        Origin::Intended => "that time is part of their time to first token",
+    let included = match totals.origin.as_str() {
+        "sent" => "that time is taken out of their time to first token",
+        _ => "that time is part of their time to first token",
     };
     format!("{warm}{own} of {all} succeeded requests opened one; {included}")
 }
 
-fn chunks(statistics: &RunStatistics) -> String {
-    let counts = statistics.counts();
-    let bytes = counted(counts.bytes_received, "byte");
-    let Some(share) = statistics.coalesced_share() else {
+fn chunks(totals: &Totals) -> String {
+    let bytes = counted(totals.bytes_received, "byte");
+    let (gaps, coalesced) = (
+        totals.packages.output_gaps,
+        totals.packages.coalesced_output_gaps,
+    );
+    if gaps == 0 {
         return format!("no response had two chunks of output; {bytes} of data received");
-    };
-    let gaps = counts.output_gaps;
-    if counts.coalesced_gaps == 0 {
+    }
+    if coalesced == 0 {
         return format!(
             "none of {gaps} gaps between output chunks is zero; {bytes} of data received"
         );
     }
     format!(
-        "{} of the gaps between output chunks are zero ({} of {gaps}): those came in one read; {bytes} of data received",
-        percent(share),
-        counts.coalesced_gaps,
+        "{} of the gaps between output chunks are zero ({coalesced} of {gaps}): those came in one read; {bytes} of data received",
+        percent(coalesced as f64 / gaps as f64),
     )
 }
 
-fn rates(
-    statistics: &RunStatistics,
-    circumstances: &Circumstances,
-    arrivals: &Arrivals,
-) -> Option<String> {
-    match arrivals {
+fn rates(run: &Run, totals: &Totals) -> Option<String> {
+    let rates = &totals.rates;
+    match Arrivals::of_record(&run.plan)? {
         Arrivals::Closed { .. } => None,
         Arrivals::AllAtOnce => {
-            let sent = match statistics.sent_rate() {
+            let sent = match rates.sent_per_second {
                 Some(rate) => format!("sent at {rate:.3} per second"),
-                None => format!("{} of them sent", statistics.counts().sent),
+                None => format!("{} of them sent", totals.requests.sent),
             };
-            let issued = circumstances.issued;
+            let issued = totals.requests.issued;
             Some(format!("all {issued} requests at time zero; {sent}"))
         }
         Arrivals::Poisson { rate } => Some(format!(
             "{} requests per second asked for, {} drawn by the schedule, {} sent",
-            fixed(Some(*rate), 3),
-            fixed(statistics.scheduled_rate(), 3),
-            fixed(statistics.sent_rate(), 3),
+            fixed(Some(rate), 3),
+            fixed(rates.scheduled_per_second, 3),
+            fixed(rates.sent_per_second, 3),
         )),
     }
 }
 
-fn goodput(statistics: &RunStatistics) -> Option<String> {
-    let objectives = statistics.objectives()?;
-    let bounds: Vec<String> = [
-        ("TTFT", objectives.ttft),
-        ("TPOT", objectives.tpot),
-        ("latency", objectives.latency),
-    ]
-    .into_iter()
-    .filter_map(|(name, bound)| Some(format!("{name} up to {:?}", bound?)))
-    .collect();
+fn goodput(totals: &Totals) -> Option<String> {
+    let goodput = totals.goodput.as_ref()?;
+    let bounds: Vec<String> = goodput
+        .objectives
+        .0
+        .iter()
+        .filter_map(|(time, bound)| {
+            let bound = Duration::try_from_secs_f64((*bound)?).ok()?;
+            Some(format!("{} up to {bound:?}", time.in_short()))
+        })
+        .collect();
     Some(format!(
         "{} requests per second met {}: {} of {} completed ({})",
-        fixed(statistics.goodput(), 3),
+        fixed(goodput.per_second, 3),
         bounds.join(" and "),
-        statistics.counts().met_objectives,
-        statistics.counts().completed,
-        statistics
-            .good_share()
+        goodput.requests_that_met_all,
+        totals.requests.completed,
+        goodput
+            .share_of_completed
             .map_or_else(|| UNKNOWN.to_owned(), percent),
     ))
 }
 
-fn dataset(circumstances: &Circumstances) -> Option<String> {
-    let dataset = circumstances.dataset.as_ref()?;
+fn dataset(totals: &Totals) -> Option<String> {
+    let dataset = totals.data_set.as_ref()?;
     let read = match dataset.entries_read {
         1 => "1 entry read".to_owned(),
         entries => format!("{entries} entries read"),
@@ -244,7 +241,7 @@ fn dataset(circumstances: &Circumstances) -> Option<String> {
     } else {
         format!("{read} (entries are read ahead), no prompt used twice")
     };
-    for (reason, entries) in &dataset.skipped {
+    for (reason, entries) in dataset.entries_skipped.iter() {
         text.push_str(&format!("; {entries} skipped: {}", one_line(reason, 60)));
     }
     if dataset.bad_entries > 0 {
@@ -256,45 +253,52 @@ fn dataset(circumstances: &Circumstances) -> Option<String> {
     Some(text)
 }
 
-fn tokens(totals: &TokenTotals, succeeded: u64) -> String {
+fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
     if succeeded == 0 {
         return format!("{UNKNOWN}: no request succeeded");
     }
-    if totals.requests() == 0 {
+    if totals.requests_known == 0 {
         return format!(
             "{UNKNOWN}: neither the server nor a tokenizer counted them (see --tokenizer-path)"
         );
     }
-    let mut parts: Vec<String> = totals
-        .sources()
-        .into_iter()
-        .map(|(source, requests)| {
-            format!("{} for {}", source.as_str(), counted(requests, "request"))
-        })
-        .collect();
-    let unknown = succeeded.saturating_sub(totals.requests());
+    let by = &totals.requests_by_source;
+    let mut parts: Vec<String> = [
+        (TokenSource::Server, by.server),
+        (TokenSource::Tokenizer, by.tokenizer),
+        (TokenSource::Parser, by.parser),
+    ]
+    .into_iter()
+    .filter(|(_, requests)| *requests > 0)
+    .map(|(source, requests)| format!("{} for {}", source.as_str(), counted(requests, "request")))
+    .collect();
+    let unknown = succeeded.saturating_sub(totals.requests_known);
     if unknown > 0 {
         parts.push(format!(
             "unknown for {}, which no average includes",
             counted(unknown, "request")
         ));
     }
-    format!("{} in all; counted by {}", totals.tokens, parts.join(", "))
+    format!(
+        "{} in all; counted by {}",
+        totals.tokens.unwrap_or_default(),
+        parts.join(", ")
+    )
 }
 
-fn stamps(statistics: &RunStatistics, circumstances: &Circumstances) -> String {
-    let counts = statistics.counts();
+fn stamps(totals: &Totals) -> String {
+    let client = &totals.client;
     let mut sources = Vec::new();
-    if counts.kernel_stamped > 0 {
+    if client.kernel_stamped_responses > 0 {
         sources.push(format!(
             "the kernel for {}",
-            counted(counts.kernel_stamped, "response")
+            counted(client.kernel_stamped_responses, "response")
         ));
     }
-    if counts.read_stamped > 0 {
+    if client.read_stamped_responses > 0 {
         sources.push(format!(
             "the return of the read for {} (late when this machine is busy)",
-            counted(counts.read_stamped, "response")
+            counted(client.read_stamped_responses, "response")
         ));
     }
     let from = if sources.is_empty() {
@@ -302,29 +306,27 @@ fn stamps(statistics: &RunStatistics, circumstances: &Circumstances) -> String {
     } else {
         format!("from {}", sources.join(" and "))
     };
-    let transport = one_line(&circumstances.transport, 60);
-    match circumstances.transport_reason {
+    let transport = one_line(&client.transport, 60);
+    match &client.transport_reason {
         Some(reason) => format!("{from}; transport: {transport} (auto: {reason})"),
         None => format!("{from}; transport: {transport}"),
     }
 }
 
-fn parser_cost(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<String> {
-    let cost = &circumstances.parser_cost;
-    let wall = statistics.wall().unwrap_or_default().as_secs_f64();
-    let part = |what: &str, calls: &CallCost| {
-        let mean = calls.mean()?.as_secs_f64() * 1e6;
+fn parser_cost(totals: &Totals) -> Option<String> {
+    let cost = &totals.parser_cost;
+    let part = |what: &str, calls: &ParserCalls| {
+        let mean = calls.seconds_per_call? * 1e6;
         let mut text = format!("{what}: {} of {mean:.1} µs", counted(calls.calls, "call"));
-        if wall > 0.0 {
-            let share = percent(calls.time.as_secs_f64() / wall);
-            text.push_str(&format!(", {share} of the run"));
+        if let Some(share) = calls.share_of_run {
+            text.push_str(&format!(", {} of the run", percent(share)));
         }
         Some(text)
     };
     let parts: Vec<String> = [
         part("requests", &cost.requests),
         part("responses", &cost.responses),
-        part("new instances after it broke", &cost.replacements),
+        part("new instances after it broke", &cost.replaced_instances),
     ]
     .into_iter()
     .flatten()
@@ -332,14 +334,14 @@ fn parser_cost(statistics: &RunStatistics, circumstances: &Circumstances) -> Opt
     (!parts.is_empty()).then(|| parts.join("; "))
 }
 
-fn failures(out: &mut String, statistics: &RunStatistics) {
-    let failures = statistics.failures_by_status();
+fn failures(out: &mut String, totals: &Totals) {
+    let failures = failures_by_status(totals);
     if failures.is_empty() {
         line(out, "Failures", "none");
         return;
     }
-    let counts = statistics.counts();
-    let share = statistics.failed_share().unwrap_or_default();
+    let counts = &totals.requests;
+    let share = counts.failed as f64 / counts.completed.max(1) as f64;
     line(
         out,
         "Failures",
@@ -352,15 +354,26 @@ fn failures(out: &mut String, statistics: &RunStatistics) {
     );
     let width = failures
         .iter()
-        .map(|failure| failure.count.to_string().len())
+        .map(|(_, requests, _)| requests.to_string().len())
         .max()
         .unwrap_or(0);
-    for failure in &failures {
-        let first = format!(
-            "   {:>width$}  {:<LABEL$}",
-            failure.count,
-            failure.kind.as_str()
-        );
-        push_wrapped(out, &first, &one_line(&failure.example, 2 * WIDTH));
+    for (kind, requests, message) in failures {
+        let first = format!("   {requests:>width$}  {kind:<LABEL$}");
+        push_wrapped(out, &first, &one_line(message, 2 * WIDTH));
     }
+}
+
+/// Failures by kind and status, the most frequent first: kind, requests, the first message.
+fn failures_by_status(totals: &Totals) -> Vec<(&str, u64, &str)> {
+    let mut found = Vec::new();
+    for (kind, failure) in totals.failures.iter() {
+        if failure.by_status.is_empty() {
+            found.push((kind, failure.requests, failure.first_message.as_str()));
+        }
+        for part in &failure.by_status {
+            found.push((kind, part.requests, part.first_message.as_str()));
+        }
+    }
+    found.sort_by_key(|(_, requests, _)| Reverse(*requests));
+    found
 }

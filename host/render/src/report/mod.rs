@@ -17,8 +17,9 @@ mod tests;
 
 pub use frame::{closing, nothing_succeeded, opening};
 pub use progress::{Progress, progress_line};
-pub use summary::{stored_summary, summary};
-pub use sweep::sweep_summary;
+pub use summary::summary;
+pub use sweep::{load_of, sweep_summary};
 
-// The words and digits of the text report, for the HTML of the same figures.
+// The words and digits of the text report, and which times it tells, for the other forms of the same figures.
+pub(crate) use spreads::{independent_samples, is_told};
 pub(crate) use text::{UNKNOWN, counted, fixed, percent, sentence, short_figure, time_decimals};

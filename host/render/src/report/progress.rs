@@ -2,6 +2,7 @@
 
 use super::text::rounded;
 use jiff::Zoned;
+use llmuses_core::metric;
 use llmuses_stats::RunStatistics;
 
 /// What a progress line says; `None` is printed as `n/a`.
@@ -43,7 +44,6 @@ impl Progress {
     /// Cheap: no percentile is in it.
     pub fn of(statistics: &RunStatistics, concurrency: u64) -> Self {
         let counts = statistics.counts();
-        let times = statistics.times();
         Self {
             time: statistics.wall().map(|wall| wall.as_secs_f64()),
             concurrency,
@@ -51,8 +51,8 @@ impl Progress {
             succeeded: counts.succeeded,
             failed: counts.failed,
             qps: statistics.qps(),
-            latency: times.latency.mean_seconds(),
-            ttft: times.ttft.mean_seconds(),
+            latency: statistics.time(metric::LATENCY).mean_seconds(),
+            ttft: statistics.time(metric::TTFT).mean_seconds(),
             throughput: statistics.throughput(),
             time_per_output_token: statistics.average_time_per_output_token(),
             packages_per_request: statistics.packages_per_request(),

@@ -2,9 +2,9 @@
 
 use super::table::{Cell, Table};
 use super::text::{counted, push_wrapped, short_figure, time_decimals};
+use llmuses_core::document::{Distribution, ParserFigures, Percentile, Totals};
+use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, Place, TTFT, Time};
 use llmuses_core::words::one_line;
-use llmuses_stats::{Figures, Percentile, RunStatistics, Spread};
-use std::time::Duration;
 
 /// The percentiles of the table.
 const COLUMNS: [Percentile; 4] = [
@@ -15,9 +15,9 @@ const COLUMNS: [Percentile; 4] = [
 ];
 
 /// Appends the table of times, with an empty line behind it; nothing where no request was sent.
-pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
-    let times = statistics.times();
-    if times.latency.samples() == 0 && times.dispatch_lag.samples() == 0 {
+pub(super) fn spreads(out: &mut String, totals: &Totals) {
+    let times = &totals.times;
+    if times[LATENCY].samples == 0 && times[DISPATCH_LAG].samples == 0 {
         return;
     }
     let mut table = Table::default();
@@ -36,45 +36,25 @@ pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
         .map(Cell::new)
         .collect(),
     );
-    // The gaps of one stream are alike: requests are what is independent of one another.
-    let requests = statistics.counts().succeeded;
-    for (name, spread) in [
-        ("Time to first token", &times.ttft),
-        ("Time to first package", &times.first_package),
-        ("Time per output token", &times.tpot),
-        ("Inter-token latency", &times.itl),
-        ("Request latency", &times.latency),
-        ("Time to connect", &times.connect),
-    ] {
-        let independent = match name {
-            "Inter-token latency" => requests,
-            _ => u64::MAX,
-        };
-        table.row(spread_row(name, spread, independent));
-    }
-    for (name, spread) in [
-        ("  name resolution", &times.dns),
-        ("  TLS handshake", &times.tls),
-    ] {
-        if spread.samples() > 0 {
-            table.row(spread_row(name, spread, u64::MAX));
+    for time in Time::all() {
+        if !is_told(totals, time) {
+            continue;
         }
-    }
-    table.row(spread_row("Dispatch lag", &times.dispatch_lag, u64::MAX));
-    if statistics.counts().own_connections > 0 {
+        let indent = if time.place == Place::Part { "  " } else { "" };
+        let name = format!("{indent}{}", time.title);
         table.row(spread_row(
-            "  without connecting",
-            &times.client_lag,
-            u64::MAX,
+            &name,
+            &times[time],
+            independent_samples(totals, time),
         ));
     }
     table.push_to(out);
     if table.has_marks() {
-        push_wrapped(out, " * ", &footnote(statistics));
+        push_wrapped(out, " * ", &footnote(totals));
     }
-    let beyond: u64 = [&times.latency, &times.ttft, &times.dispatch_lag]
+    let beyond: u64 = [LATENCY, TTFT, DISPATCH_LAG]
         .into_iter()
-        .map(Spread::beyond)
+        .map(|time| times[time].samples_beyond_the_scale)
         .sum();
     if beyond > 0 {
         let text = format!(
@@ -87,7 +67,7 @@ pub(super) fn spreads(out: &mut String, statistics: &RunStatistics) {
 }
 
 /// What a mark means, and which percentiles of the first block would carry one.
-fn footnote(statistics: &RunStatistics) -> String {
+fn footnote(totals: &Totals) -> String {
     let needs: Vec<String> = COLUMNS
         .into_iter()
         .map(|percentile| format!("{} {}", percentile.label(), percentile.needs()))
@@ -96,8 +76,9 @@ fn footnote(statistics: &RunStatistics) -> String {
         "fewer samples than this percentile needs ({})",
         needs.join(", ")
     );
-    let times = statistics.times();
-    let samples = times.ttft.samples().min(times.latency.samples());
+    let samples = totals.times[TTFT]
+        .samples
+        .min(totals.times[LATENCY].samples);
     let short: Vec<String> = Percentile::LISTED
         .into_iter()
         .filter(|percentile| percentile.is_short(samples))
@@ -109,34 +90,50 @@ fn footnote(statistics: &RunStatistics) -> String {
     text
 }
 
-/// `independent`: how many samples are independent of one another at most.
-fn spread_row(name: &str, spread: &Spread, independent: u64) -> Vec<Cell> {
+/// Whether a table of times has a row of this one.
+pub(crate) fn is_told(totals: &Totals, time: Time) -> bool {
+    let spread = &totals.times[time];
+    match time {
+        // Where no request opened a connection, both lags are the same.
+        CLIENT_LAG if totals.requests.own_connection == 0 => false,
+        _ => time.place != Place::Nowhere && (spread.samples > 0 || !time.needs_samples()),
+    }
+}
+
+/// How many samples of a time are independent of one another at most: the gaps of one stream are alike, and requests are
+/// what is independent.
+pub(crate) fn independent_samples(totals: &Totals, time: Time) -> u64 {
+    let samples = totals.times[time].samples;
+    match time {
+        ITL => samples.min(totals.requests.succeeded),
+        _ => samples,
+    }
+}
+
+/// `independent`: how many of the samples are independent of one another.
+fn spread_row(name: &str, spread: &Distribution, independent: u64) -> Vec<Cell> {
     let mut row = vec![Cell::new(name)];
-    let figures = spread
-        .mean_seconds()
-        .zip(spread.percentiles(COLUMNS))
-        .zip(spread.max());
-    match figures {
+    match spread.mean_seconds.zip(spread.max_seconds) {
         None => row.extend((0..6).map(|_| Cell::new("-"))),
-        Some(((mean, percentiles), max)) => {
-            let millis = |time: Duration| time.as_secs_f64() * 1e3;
-            let decimals = time_decimals(millis(max));
-            let figure = |figure: f64| format!("{figure:.decimals$}");
-            row.push(Cell::new(figure(mean * 1e3)));
-            for (percentile, time) in COLUMNS.into_iter().zip(percentiles) {
-                let short = percentile.is_short(spread.samples().min(independent));
-                row.push(Cell::marked(figure(millis(time)), short));
+        Some((mean, max)) => {
+            let decimals = time_decimals(max * 1e3);
+            let figure = |seconds: f64| format!("{:.decimals$}", seconds * 1e3);
+            row.push(Cell::new(figure(mean)));
+            for percentile in COLUMNS {
+                let short = percentile.is_short(independent);
+                let time = spread.percentile(percentile).unwrap_or_default();
+                row.push(Cell::marked(figure(time), short));
             }
-            row.push(Cell::new(figure(millis(max))));
+            row.push(Cell::new(figure(max)));
         }
     }
-    row.push(Cell::new(spread.samples().to_string()));
+    row.push(Cell::new(spread.samples.to_string()));
     row
 }
 
 /// Appends the parser's own figures, after an empty line; nothing where there are none.
-pub(super) fn metrics(out: &mut String, statistics: &RunStatistics) {
-    let metrics = statistics.metrics();
+pub(super) fn metrics(out: &mut String, totals: &Totals) {
+    let metrics = &totals.parser_metrics;
     let mut table = Table::default();
     table.row(
         [
@@ -152,36 +149,40 @@ pub(super) fn metrics(out: &mut String, statistics: &RunStatistics) {
         .map(Cell::new)
         .collect(),
     );
-    for (name, figures) in metrics.named() {
+    for (name, figures) in metrics.named.iter() {
         table.row(figures_row(&one_line(name, 30), figures));
     }
     if table.has_rows() {
         out.push('\n');
         table.push_to(out);
     }
-    if metrics.unnamed() > 0 {
+    if metrics.values_beyond_the_limit_of_names > 0 {
         let text = format!(
             "{} under more names than are kept",
-            counted(metrics.unnamed(), "value")
+            counted(metrics.values_beyond_the_limit_of_names, "value")
         );
         push_wrapped(out, " ! ", &text);
     }
-    if metrics.not_finite() > 0 {
+    if metrics.values_not_finite > 0 {
         let text = format!(
             "{} left out: infinite or not a number",
-            counted(metrics.not_finite(), "value")
+            counted(metrics.values_not_finite, "value")
         );
         push_wrapped(out, " ! ", &text);
     }
 }
 
-fn figures_row(name: &str, figures: &Figures) -> Vec<Cell> {
-    let mut row = vec![Cell::new(name), Cell::new(short_figure(figures.mean()))];
-    for percentile in [Percentile::P50, Percentile::P90, Percentile::P99] {
-        let text = short_figure(figures.percentile(percentile));
-        row.push(Cell::marked(text, percentile.is_short(figures.samples())));
+fn figures_row(name: &str, figures: &ParserFigures) -> Vec<Cell> {
+    let mut row = vec![Cell::new(name), Cell::new(short_figure(figures.mean))];
+    for (percentile, value) in [
+        (Percentile::P50, figures.p50),
+        (Percentile::P90, figures.p90),
+        (Percentile::P99, figures.p99),
+    ] {
+        let text = short_figure(value);
+        row.push(Cell::marked(text, percentile.is_short(figures.samples)));
     }
-    row.push(Cell::new(short_figure(figures.max())));
-    row.push(Cell::new(figures.samples().to_string()));
+    row.push(Cell::new(short_figure(figures.max)));
+    row.push(Cell::new(figures.samples.to_string()));
     row
 }

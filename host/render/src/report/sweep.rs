@@ -2,16 +2,23 @@
 
 use super::table::{Cell, Table};
 use super::text::{UNKNOWN, fixed};
+use llmuses_core::document::{Distribution, Percentile, Run, Totals};
+use llmuses_core::metric::{LATENCY, TPOT, TTFT};
 use llmuses_core::plan::Arrivals;
-use llmuses_stats::{Percentile, RunStatistics, Spread};
 
 /// The size of the chart, in characters.
 const CHART_WIDTH: usize = 64;
 const CHART_HEIGHT: usize = 14;
 
-/// The table and the chart of the loads, in the order in which they were run. `doubts`: how many reasons
-/// the verdict of each has.
-pub fn sweep_summary(loads: &[(Arrivals, &RunStatistics, usize)]) -> String {
+/// A load in a few words, as a document says it.
+pub fn load_of(run: &Run) -> String {
+    Arrivals::of_record(&run.plan)
+        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
+}
+
+/// The table and the chart of the loads, in the order in which they were run.
+pub fn sweep_summary(runs: &[Run]) -> String {
+    let loads: Vec<Load<'_>> = runs.iter().filter_map(Load::of).collect();
     let mut out = format!("Sweep of {} loads:\n", loads.len());
     let mut table = Table::default();
     table.row(
@@ -32,18 +39,22 @@ pub fn sweep_summary(loads: &[(Arrivals, &RunStatistics, usize)]) -> String {
         .map(Cell::new)
         .collect(),
     );
-    let goodput = loads.iter().any(|(_, run, _)| run.objectives().is_some());
-    for (arrivals, run, doubts) in loads {
-        let times = run.times();
+    for Load {
+        name,
+        totals,
+        doubts,
+    } in &loads
+    {
         let mut row = vec![
-            Cell::new(arrivals.name()),
-            Cell::new(fixed(run.qps(), 2)),
-            Cell::new(fixed(run.throughput(), 1)),
+            Cell::new(name),
+            Cell::new(fixed(totals.rates.succeeded_per_second, 2)),
+            Cell::new(fixed(totals.rates.output_tokens_per_second, 1)),
         ];
-        for spread in [&times.ttft, &times.tpot, &times.latency] {
+        for time in [TTFT, TPOT, LATENCY] {
+            let spread = &totals.times[time];
             row.extend([Percentile::P50, Percentile::P99].map(|p| millis(spread, p)));
         }
-        row.push(Cell::new(run.counts().failed.to_string()));
+        row.push(Cell::new(totals.requests.failed.to_string()));
         row.push(Cell::new(match doubts {
             0 => "good".to_owned(),
             1 => "1 doubt".to_owned(),
@@ -53,42 +64,61 @@ pub fn sweep_summary(loads: &[(Arrivals, &RunStatistics, usize)]) -> String {
     }
     table.push_to(&mut out);
     out.push_str(" Times in milliseconds. * fewer samples than this percentile needs.\n");
-    if goodput {
-        out.push_str(" Goodput:");
-        for (index, (arrivals, run, _)) in loads.iter().enumerate() {
-            let end = if index == 0 { " " } else { ", " };
-            out.push_str(&format!(
-                "{end}{} {}/s",
-                arrivals.name(),
-                fixed(run.goodput(), 2)
-            ));
-        }
-        out.push('\n');
+    let goodput: Vec<String> = loads
+        .iter()
+        .filter_map(|load| {
+            let goodput = load.totals.goodput.as_ref()?;
+            Some(format!("{} {}/s", load.name, fixed(goodput.per_second, 2)))
+        })
+        .collect();
+    if !goodput.is_empty() {
+        out.push_str(&format!(" Goodput: {}\n", goodput.join(", ")));
     }
-    chart(&mut out, loads);
+    chart(&mut out, &loads);
     out
 }
 
-fn millis(spread: &Spread, percentile: Percentile) -> Cell {
+/// A load of the sweep.
+struct Load<'a> {
+    name: String,
+    totals: &'a Totals,
+    doubts: usize,
+}
+
+impl<'a> Load<'a> {
+    fn of(run: &'a Run) -> Option<Self> {
+        let doubts = run.verdict.as_ref().map(|verdict| verdict.doubts.len());
+        Some(Self {
+            name: load_of(run),
+            totals: run.totals.as_ref()?,
+            doubts: doubts.unwrap_or_default(),
+        })
+    }
+}
+
+fn millis(spread: &Distribution, percentile: Percentile) -> Cell {
     match spread.percentile(percentile) {
         None => Cell::new(UNKNOWN),
         Some(time) => Cell::marked(
-            format!("{:.2}", time.as_secs_f64() * 1e3),
-            percentile.is_short(spread.samples()),
+            format!("{:.2}", time * 1e3),
+            percentile.is_short(spread.samples),
         ),
     }
 }
 
 /// Throughput against the median latency, a digit or letter for each load; nothing where fewer than two
 /// loads have both.
-fn chart(out: &mut String, loads: &[(Arrivals, &RunStatistics, usize)]) {
+fn chart(out: &mut String, loads: &[Load<'_>]) {
     let points: Vec<(char, f64, f64)> = "123456789abcdefghijklmnopqrstuvwxyz"
         .chars()
         .zip(loads)
-        .filter_map(|(mark, (_, run, _))| {
-            let latency = run.times().latency.percentile(Percentile::P50)?;
-            let throughput = run.throughput().or(run.qps())?;
-            Some((mark, throughput, latency.as_secs_f64() * 1e3))
+        .filter_map(|(mark, load)| {
+            let latency = load.totals.times[LATENCY].percentile(Percentile::P50)?;
+            let rates = &load.totals.rates;
+            let throughput = rates
+                .output_tokens_per_second
+                .or(rates.succeeded_per_second)?;
+            Some((mark, throughput, latency * 1e3))
         })
         .collect();
     if points.len() < 2 {
@@ -107,7 +137,10 @@ fn chart(out: &mut String, loads: &[(Arrivals, &RunStatistics, usize)]) {
         // Two loads at one place: the later one is not hidden by the earlier one, and says so.
         *cell = if *cell == ' ' { *mark } else { '+' };
     }
-    let unit = if loads.iter().all(|(_, run, _)| run.throughput().is_some()) {
+    let unit = if loads
+        .iter()
+        .all(|load| load.totals.rates.output_tokens_per_second.is_some())
+    {
         "output tokens per second"
     } else {
         "requests per second"
@@ -136,7 +169,7 @@ fn chart(out: &mut String, loads: &[(Arrivals, &RunStatistics, usize)]) {
         .chars()
         .zip(loads)
         .filter(|(mark, _)| points.iter().any(|point| point.0 == *mark))
-        .map(|(mark, (arrivals, _, _))| format!("{mark} {}", arrivals.name()))
+        .map(|(mark, load)| format!("{mark} {}", load.name))
         .collect();
     out.push_str(&legend.join(", "));
     out.push('\n');

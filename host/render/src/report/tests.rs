@@ -1,12 +1,14 @@
 //! Whole summaries, of runs whose figures are made up and can be worked out by hand.
 
 use super::summary;
+use crate::tests_support;
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
+use llmuses_core::document::{PlanRecord, Run};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
 use llmuses_samples::Sample;
-use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge};
+use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge, totals, verdict};
 use std::time::Duration;
 
 const CLOSED: Arrivals = Arrivals::Closed { parallel: 2 };
@@ -52,8 +54,22 @@ fn report(
     circumstances: &Circumstances,
     arrivals: &Arrivals,
 ) -> String {
-    let doubts = judge(statistics, circumstances);
-    let text = summary(statistics, circumstances, arrivals, &doubts);
+    let (arrivals, parallel, rate) = match arrivals {
+        Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
+        Arrivals::Poisson { rate } => ("poisson", None, Some(*rate)),
+        Arrivals::AllAtOnce => ("all-at-once", None, None),
+    };
+    let text = summary(&Run {
+        plan: PlanRecord {
+            arrivals: arrivals.to_owned(),
+            parallel,
+            rate,
+            ..PlanRecord::default()
+        },
+        totals: Some(totals(statistics, circumstances)),
+        verdict: Some(verdict(&judge(statistics, circumstances))),
+        ..tests_support::run()
+    });
     for line in text.lines() {
         assert!(line.chars().count() <= 100, "too wide: {line}");
     }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::measure::Origin;
-use crate::verdict_json;
+use crate::verdict;
 use llmuses_core::exchange::{Outcome, TokenSource};
 use llmuses_samples::Sample;
 
@@ -393,9 +393,9 @@ fn tokens_counted_in_two_ways_or_for_some_only() {
 #[test]
 fn a_verdict_is_stored_with_its_words() {
     let doubts = judge(&statistics(50, []), &circumstances());
-    let json = verdict_json(&doubts);
-    assert_eq!(json["trusted"], false);
-    assert_eq!(json["doubts"][0]["reason"], "few-samples");
-    assert_eq!(json["doubts"][0]["figure"], doubts[0].figure());
-    assert_eq!(verdict_json(&[])["trusted"], true);
+    let stored = verdict(&doubts);
+    assert!(!stored.trusted);
+    assert_eq!(stored.doubts[0].reason, "few-samples");
+    assert_eq!(stored.doubts[0].figure, doubts[0].figure());
+    assert!(verdict(&[]).trusted);
 }

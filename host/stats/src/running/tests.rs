@@ -1,8 +1,9 @@
 //! Totals against figures worked out by hand.
 
 use super::*;
-use crate::percentile::Percentile;
+use llmuses_core::document::Percentile;
 use llmuses_core::exchange::{FailureKind, TokenSource};
+use llmuses_core::metric;
 use llmuses_samples::{Sample, millis};
 
 /// Two successes and a failure:
@@ -80,21 +81,34 @@ fn totals_follow_their_formulas() {
 #[test]
 fn times_are_those_of_succeeded_requests() {
     let statistics = run(Origin::Sent);
-    let times = statistics.times();
-    assert_eq!(times.latency.samples(), 2);
-    close(times.latency.mean_seconds(), 0.375);
-    assert_eq!(times.latency.max(), Some(millis(400)));
-    close(times.ttft.mean_seconds(), (0.2 + 0.05) / 2.0);
-    close(times.first_package.mean_seconds(), (0.1 + 0.05) / 2.0);
+    assert_eq!(statistics.time(metric::LATENCY).samples(), 2);
+    close(statistics.time(metric::LATENCY).mean_seconds(), 0.375);
+    assert_eq!(statistics.time(metric::LATENCY).max(), Some(millis(400)));
+    close(
+        statistics.time(metric::TTFT).mean_seconds(),
+        (0.2 + 0.05) / 2.0,
+    );
+    close(
+        statistics.time(metric::FIRST_PACKAGE).mean_seconds(),
+        (0.1 + 0.05) / 2.0,
+    );
     // A: 100 ms over 4; B: 200 ms over 8.
-    close(times.tpot.mean_seconds(), 0.025);
-    assert_eq!(times.itl.samples(), 4);
-    close(times.itl.mean_seconds(), 0.3 / 4.0);
-    assert_eq!(times.connect.samples(), 1);
+    close(statistics.time(metric::TPOT).mean_seconds(), 0.025);
+    assert_eq!(statistics.time(metric::ITL).samples(), 4);
+    close(statistics.time(metric::ITL).mean_seconds(), 0.3 / 4.0);
+    assert_eq!(statistics.time(metric::CONNECT).samples(), 1);
     // The lag is of everything that was sent: 10, 0 and 100 ms, of which 8 ms went into a connection.
-    close(times.dispatch_lag.mean_seconds(), 0.11 / 3.0);
-    close(times.client_lag.mean_seconds(), 0.102 / 3.0);
-    let median = times.client_lag.percentile(Percentile::P50);
+    close(
+        statistics.time(metric::DISPATCH_LAG).mean_seconds(),
+        0.11 / 3.0,
+    );
+    close(
+        statistics.time(metric::CLIENT_LAG).mean_seconds(),
+        0.102 / 3.0,
+    );
+    let median = statistics
+        .time(metric::CLIENT_LAG)
+        .percentile(Percentile::P50);
     assert_eq!(median, Some(millis(2)));
     let cached = &statistics.metrics().named()[0];
     assert_eq!((cached.0.as_str(), cached.1.mean()), ("cached", 6.0));
@@ -103,10 +117,15 @@ fn times_are_those_of_succeeded_requests() {
 #[test]
 fn an_open_loop_counts_from_the_intention() {
     let statistics = run(Origin::Intended);
-    let times = statistics.times();
-    close(times.latency.mean_seconds(), (0.41 + 0.35) / 2.0);
-    close(times.ttft.mean_seconds(), (0.21 + 0.05) / 2.0);
-    close(times.tpot.mean_seconds(), 0.025);
+    close(
+        statistics.time(metric::LATENCY).mean_seconds(),
+        (0.41 + 0.35) / 2.0,
+    );
+    close(
+        statistics.time(metric::TTFT).mean_seconds(),
+        (0.21 + 0.05) / 2.0,
+    );
+    close(statistics.time(metric::TPOT).mean_seconds(), 0.025);
 }
 
 #[test]
@@ -121,7 +140,7 @@ fn unknown_tokens_are_absent_and_partly_known_ones_are_counted() {
     assert_eq!(statistics.throughput(), None);
     assert_eq!(statistics.average_time_per_output_token(), None);
     assert_eq!(statistics.counts().prompt.mean(), None);
-    assert_eq!(statistics.times().tpot.samples(), 0);
+    assert_eq!(statistics.time(metric::TPOT).samples(), 0);
 
     statistics.record(&unknown.tokens(3, 6, TokenSource::Parser).build());
     assert_eq!(statistics.counts().completion.requests(), 1);
@@ -145,7 +164,7 @@ fn a_run_that_never_sent_has_a_wall_but_no_rates() {
     assert_eq!(statistics.qps(), Some(0.0));
     assert_eq!(statistics.sent_rate(), None);
     assert_eq!(statistics.average_package_latency(), None);
-    assert_eq!(statistics.times().latency.samples(), 0);
+    assert_eq!(statistics.time(metric::LATENCY).samples(), 0);
 }
 
 #[test]

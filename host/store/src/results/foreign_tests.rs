@@ -1,6 +1,8 @@
 //! Databases of other versions, and databases that nobody honest made.
 
-use super::{ResultsDatabase, ResultsError, StoredRun};
+use super::{ResultsDatabase, ResultsError};
+use llmuses_core::document::{Percentile, Run};
+use llmuses_core::metric::TTFT;
 use rusqlite::Connection;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -20,7 +22,7 @@ fn database(script: &str) -> (TempDir, PathBuf) {
     (folder, path)
 }
 
-fn runs(path: &Path) -> Result<Vec<StoredRun>, ResultsError> {
+fn runs(path: &Path) -> Result<Vec<Run>, ResultsError> {
     ResultsDatabase::open(path)?.runs()
 }
 
@@ -33,11 +35,10 @@ fn older_versions_are_read_and_stay_as_they_are() {
         let runs = database.runs().unwrap();
         let totals = runs[0].totals.as_ref().unwrap();
         assert_eq!(runs[0].id, 1);
-        assert_eq!(totals["requests"]["succeeded"], 1);
-        assert_eq!(totals["requests"]["failed"], 1);
-        assert_eq!(totals["time_to_first_token"]["p50_seconds"], 0.25);
-        assert_eq!(totals["tokens"]["output"]["tokens"], 4);
-        assert!(runs[0].summary.is_some());
+        assert_eq!(totals.requests.succeeded, 1);
+        assert_eq!(totals.requests.failed, 1);
+        assert_eq!(totals.times[TTFT].percentile(Percentile::P50), Some(0.25));
+        assert_eq!(totals.tokens.output.tokens, Some(4));
         let mut numbers = Vec::new();
         database
             .each_row(|row| {

@@ -12,8 +12,7 @@ mod versions;
 #[cfg(test)]
 mod foreign_tests;
 
-pub use document::{FORMAT, FORMAT_VERSION, StoredRun, document};
+pub use document::run_of;
 pub use error::ResultsError;
 pub use reader::ResultsDatabase;
-pub use rebuild::Rebuilt;
 pub use row::CsvRow;

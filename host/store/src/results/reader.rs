@@ -1,15 +1,15 @@
 //! Reads a database that a run left.
 
-use super::document::{Rows, StoredRun};
 use super::error::ResultsError;
 use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, SCHEMA_VERSION};
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
+use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
-use serde_json::Value;
+use serde::de::DeserializeOwned;
 use std::path::{Path, PathBuf};
 
 /// An open database of results. Nothing is ever written to it.
@@ -86,28 +86,28 @@ impl ResultsDatabase {
     ///
     /// # Errors
     /// Where SQLite cannot go on, or a column holds what this program does not write.
-    pub fn runs(&self) -> Result<Vec<StoredRun>, ResultsError> {
-        let read = || -> rusqlite::Result<Vec<StoredRun>> {
+    pub fn runs(&self) -> Result<Vec<Run>, ResultsError> {
+        let read = || -> rusqlite::Result<Vec<(Run, Option<f64>)>> {
             self.connection
                 .prepare(
                     "SELECT id, state, started_time, finished_time, plan, schedule_seed, \
                      llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, \
                      plugin_sha256, plugin_source, totals, verdict, rows_kept, rows_not_kept, \
-                     write_error, summary, first_due_time FROM run ORDER BY id",
+                     write_error, first_due_time FROM run ORDER BY id",
                 )?
-                .query_map([], stored_run)?
+                .query_map([], |row| Ok((run(row)?, row.get(18)?)))?
                 .collect()
         };
         let mut runs = read().map_err(|reason| self.failed(reason))?;
         if runs.is_empty() {
             return Err(self.damaged("it has no run"));
         }
-        for run in &mut runs {
+        for (run, first_due) in &mut runs {
             if run.totals.is_none() {
-                rebuild(self, run)?;
+                rebuild(self, run, *first_due)?;
             }
         }
-        Ok(runs)
+        Ok(runs.into_iter().map(|(run, _)| run).collect())
     }
 
     /// Hands over the requests of all runs as rows of the table, in the order in which they were written:
@@ -119,17 +119,31 @@ impl ResultsDatabase {
         let failed = |reason| self.failed(reason);
         let mut statement = self
             .connection
-            .prepare(
+            .prepare(&format!(
                 "SELECT run, number, warmup, success, intended_time, sent_time, completed_time, latency, \
                  ttft, first_chunk_latency, tpot, chunk_time, n_chunks, connect_time, prompt_tokens, \
-                 completion_tokens, status, error_kind, error FROM result ORDER BY rowid",
-            )
+                 completion_tokens, status, error_kind, error{} FROM result ORDER BY rowid",
+                self.added_columns().map_err(failed)?
+            ))
             .map_err(failed)?;
         let rows = statement.query_map([], csv_row).map_err(failed)?;
         for row in rows {
             take(row.map_err(failed)?);
         }
         Ok(())
+    }
+
+    /// The columns of times that were added later, each after a comma; null where this database is older.
+    pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
+        let known: Vec<String> = self
+            .connection
+            .prepare("SELECT name FROM pragma_table_info('result')")?
+            .query_map([], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        let has = |column: &str| known.iter().any(|name| name == column);
+        Ok(added_columns()
+            .map(|(_, column)| format!(", {}", if has(column) { column } else { "NULL" }))
+            .collect())
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -195,37 +209,44 @@ fn unsigned(number: Option<i64>) -> Option<u64> {
     number.map(|number| u64::try_from(number).unwrap_or_default())
 }
 
-fn json(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Value>> {
+/// A value that stands in a column as JSON.
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
     text(row, column)?
-        .map(|text| {
-            serde_json::from_str(&text).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(
-                    column,
-                    rusqlite::types::Type::Text,
-                    Box::new(error),
-                )
-            })
-        })
+        .map(|text| serde_json::from_str(&text).map_err(|error| not_ours(column, error)))
         .transpose()
 }
 
-fn stored_run(row: &Row<'_>) -> rusqlite::Result<StoredRun> {
-    let kept = unsigned(row.get(15)?);
-    Ok(StoredRun {
+fn not_ours(
+    column: usize,
+    error: impl std::error::Error + Send + Sync + 'static,
+) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
+    let state: String = row.get(1)?;
+    let unknown = || std::io::Error::other(format!("`{state}` is no state of a run"));
+    Ok(Run {
         id: row.get(0)?,
-        state: row.get(1)?,
-        started: row.get(2)?,
-        finished: row.get(3)?,
-        plan: json(row, 4)?.unwrap_or_default(),
+        state: RunState::of_name(&state).ok_or_else(|| not_ours(1, unknown()))?,
+        started_unix_seconds: row.get(2)?,
+        finished_unix_seconds: row.get(3)?,
+        plan: json(row, 4)?.ok_or_else(|| not_ours(4, std::io::Error::other("it is null")))?,
         schedule_seed: row.get(5)?,
-        versions: [row.get(6)?, row.get(7)?, row.get(8)?],
-        parser: [row.get(9)?, row.get(10)?, row.get(11)?, row.get(12)?],
+        versions: Versions {
+            llmuses: row.get(6)?,
+            contract: row.get(7)?,
+            wasmtime: row.get(8)?,
+        },
+        parser: ParserIdentity {
+            name: row.get(9)?,
+            version: row.get(10)?,
+            sha256: row.get(11)?,
+            source: row.get(12)?,
+        },
         totals: json(row, 13)?,
         verdict: json(row, 14)?,
-        summary: text(row, 18)?,
-        first_due: row.get(19)?,
-        rebuilt: None,
-        rows: match kept {
+        rows: match unsigned(row.get(15)?) {
             Some(kept) => Some(Rows {
                 kept,
                 not_kept: unsigned(row.get(16)?).unwrap_or_default(),
@@ -257,5 +278,9 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         status: row.get(16)?,
         error_kind: row.get(17)?,
         error: row.get(18)?,
+        added: (19..)
+            .zip(added_columns())
+            .map(|(column, _)| row.get(column))
+            .collect::<rusqlite::Result<_>>()?,
     })
 }

@@ -2,58 +2,54 @@
 //! rows are rounded to microseconds, and so are these totals; what no row holds (connections opened
 //! beforehand, how busy the client was) is absent.
 
-use super::document::StoredRun;
 use super::error::ResultsError;
 use super::reader::ResultsDatabase;
-use crate::sink::{RunState, read_messages};
+use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
+use llmuses_core::document::{Run, RunState};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
+use llmuses_core::metric::RESPONSE_HEAD;
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
-    Circumstances, Doubt, Origin, RunStatistics, asked_output_tokens, judge, totals_json,
-    verdict_json,
+    Circumstances, Origin, RunStatistics, asked_output_tokens, judge, totals, verdict,
 };
 use rusqlite::Row;
-use std::sync::Arc;
 use std::time::Duration;
 
-/// The figures of a run, made again from its rows.
-#[derive(Debug)]
-pub struct Rebuilt {
-    pub statistics: RunStatistics,
-    pub circumstances: Circumstances,
-    pub arrivals: Arrivals,
-    pub doubts: Vec<Doubt>,
-}
-
-/// Gives `run` its totals, its verdict, and what its summary is made of.
-pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result<(), ResultsError> {
-    let arrivals = Arrivals::of_json(&run.plan)
+/// Gives `run` its totals and its verdict.
+pub(super) fn rebuild(
+    database: &ResultsDatabase,
+    run: &mut Run,
+    first_due: Option<f64>,
+) -> Result<(), ResultsError> {
+    let arrivals = Arrivals::of_record(&run.plan)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
-    let began = match run.first_due {
+    let began = match first_due {
         Some(at) => at,
-        None => first_intended(database, run.id)?.unwrap_or(run.started),
+        None => first_intended(database, run.id)?.unwrap_or(run.started_unix_seconds),
     };
     let mut statistics = RunStatistics::new(origin)
-        .starting_at(moment(began, run.started))
-        .with_objectives(Objectives::of_json(&run.plan));
+        .starting_at(moment(began, run.started_unix_seconds))
+        .with_objectives(Objectives::of_record(&run.plan));
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
-        .prepare(
+        .prepare(&format!(
             "SELECT number, warmup, intended_time, sent_time, completed_time, connect_time, dns_time, \
              tls_time, status, chunk_times, response_messages, output_times, prompt_tokens, \
              prompt_tokens_by, completion_tokens, completion_tokens_by, error_kind, error, streamed, \
-             stamped_by, metrics, CASE WHEN streamed THEN '' ELSE request END FROM result WHERE run = ?1 ORDER BY number",
-        )
+             stamped_by, metrics, CASE WHEN streamed THEN '' ELSE request END{} FROM result WHERE run = ?1 \
+             ORDER BY number",
+            database.added_columns().map_err(failed)?
+        ))
         .map_err(failed)?;
     let mut rows = statement.query([run.id]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
-        let outcome = outcome(row, run.started).map_err(failed)?;
+        let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
         if row.get(1).map_err(failed)? {
             statistics.record_warmup(&outcome);
         } else {
@@ -62,21 +58,18 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
-        asked: run.plan["number"].as_u64(),
+        asked: run.plan.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
-        transport: run.plan["transport"]
-            .as_str()
-            .unwrap_or_default()
-            .to_owned(),
-        one_prompt: run.plan["prompt"]
-            .as_str()
+        transport: run.plan.transport.clone(),
+        one_prompt: run
+            .plan
+            .prompt
+            .as_ref()
             .map(|text| text.chars().count() as u64),
-        asked_output: run.plan["parameters"]
-            .as_object()
-            .and_then(asked_output_tokens),
+        asked_output: asked_output_tokens(&run.plan.parameters),
         stop_reason: Some(
-            if run.state == RunState::RUNNING {
+            if run.state == RunState::Running {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
                  that there are"
             } else {
@@ -87,14 +80,8 @@ pub(super) fn rebuild(database: &ResultsDatabase, run: &mut StoredRun) -> Result
         ..Circumstances::default()
     };
     let doubts = judge(&statistics, &circumstances);
-    run.totals = Some(totals_json(&statistics, &circumstances));
-    run.verdict = Some(verdict_json(&doubts));
-    run.rebuilt = Some(Arc::new(Rebuilt {
-        statistics,
-        circumstances,
-        arrivals,
-        doubts,
-    }));
+    run.totals = Some(totals(&statistics, &circumstances));
+    run.verdict = Some(verdict(&doubts));
     Ok(())
 }
 
@@ -141,7 +128,7 @@ fn moment(unix: f64, started: f64) -> Moment {
     Moment::from_nanos((micros as u64).saturating_mul(1000))
 }
 
-fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
+fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outcome> {
     let moment = |unix| moment(unix, started);
     let optional = |column| -> rusqlite::Result<Option<Moment>> {
         Ok(row.get::<_, Option<f64>>(column)?.map(moment))
@@ -172,14 +159,26 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
     let kind: Option<String> = row.get(16)?;
     let message: Option<String> = row.get(17)?;
     let end = moment(row.get(4)?);
+    let (intended, sent) = (moment(row.get(2)?), optional(3)?);
+    let counted_from = match origin {
+        Origin::Intended => intended,
+        Origin::Sent => sent.unwrap_or(intended),
+    };
+    let head = (22..)
+        .zip(added_columns())
+        .find(|(_, (time, _))| *time == RESPONSE_HEAD);
+    let head_after = match head {
+        Some((column, _)) => span(column)?,
+        None => None,
+    };
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
         request: row.get::<_, String>(21)?.into(),
-        intended: moment(row.get(2)?),
+        intended,
         // No row has it.
         body_wait: Duration::ZERO,
-        sent: optional(3)?,
+        sent,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {
                 dns: span(6)?,
@@ -190,7 +189,7 @@ fn outcome(row: &Row<'_>, started: f64) -> rusqlite::Result<Outcome> {
         },
         head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
             status,
-            at: end,
+            at: head_after.map_or(end, |after| counted_from.after(after)),
             content_type: None,
         }),
         response,
@@ -253,19 +252,20 @@ mod tests {
     use super::*;
     use crate::results::ResultsDatabase;
     use crate::sink::{Database, tests_support};
+    use llmuses_core::document::Totals;
+    use llmuses_core::metric::{LATENCY, TTFT};
     use llmuses_samples::Sample;
 
     #[test]
     fn a_run_without_totals_gets_them_from_its_rows() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("run.db");
-        let objectives = Objectives {
-            ttft: Some(Duration::from_millis(25)),
-            latency: Some(Duration::from_millis(80)),
-            ..Objectives::default()
-        };
+        let objectives = Objectives::of([
+            (TTFT, Duration::from_millis(25)),
+            (LATENCY, Duration::from_millis(80)),
+        ]);
         let mut record = tests_support::record();
-        record.plan["objectives"] = objectives.to_json();
+        record.plan.objectives = Some(objectives.to_record());
         let database = Database::create(&path, &record).unwrap();
         // Long after the start of the program's work: a parser was compiled, connections were opened.
         database.begin(llmuses_samples::moment(4_000));
@@ -299,29 +299,19 @@ mod tests {
         // Without `finish`: as after a kill.
         drop(database);
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();
-        assert_eq!(runs[0].state, "running");
-        let totals = runs[0].totals.as_ref().unwrap();
-        let expected = totals_json(&expected, &Circumstances::default());
-        for part in [
-            "wall_seconds",
-            "rates",
-            "tokens",
-            "packages",
-            "bytes_received",
-            "latency",
-            "time_to_first_token",
-            "inter_token_latency",
-            "connect",
-            "failures",
-            "parser_metrics",
-            "timeline",
-            "goodput",
-        ] {
-            assert_eq!(totals[part], expected[part], "{part}");
-        }
-        assert_eq!(totals["requests"]["warmup"], 1);
-        assert_eq!(totals["requests"]["peak_in_flight"], 9);
-        let verdict = runs[0].verdict.as_ref().unwrap();
-        assert_eq!(verdict["trusted"], false);
+        assert_eq!(runs[0].state, RunState::Running);
+        let found = runs[0].totals.clone().unwrap();
+        let expected = totals(&expected, &Circumstances::default());
+        assert_eq!(found.requests.warmup, 1);
+        assert_eq!(found.requests.peak_in_flight, 9);
+        // All but the requests and what no row holds.
+        let known = Totals {
+            requests: expected.requests.clone(),
+            client: expected.client.clone(),
+            slowest_requests: expected.slowest_requests.clone(),
+            ..found
+        };
+        assert_eq!(known, expected);
+        assert!(!runs[0].verdict.as_ref().unwrap().trusted);
     }
 }

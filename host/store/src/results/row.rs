@@ -1,8 +1,9 @@
 //! A request as a row of the table.
 
-use crate::sink::unix_seconds;
+use crate::sink::{added_columns, unix_seconds};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::Outcome;
+use llmuses_core::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
 use llmuses_stats::{Measurement, Origin};
 use serde::Serialize;
 
@@ -48,6 +49,8 @@ pub struct CsvRow {
     pub error_kind: Option<String>,
     /// Its message.
     pub error: Option<String>,
+    /// The times that were added to the table of metrics later, in its order.
+    pub added: Vec<Option<f64>>,
 }
 
 impl CsvRow {
@@ -66,18 +69,21 @@ impl CsvRow {
             intended_unix_seconds: unix(exchange.intended),
             sent_unix_seconds: exchange.sent.map(unix),
             completed_unix_seconds: unix(exchange.end),
-            latency_seconds: measured.latency.as_secs_f64(),
-            time_to_first_token_seconds: seconds(measured.ttft),
-            time_to_first_package_seconds: seconds(measured.first_package),
-            time_per_output_token_seconds: seconds(measured.tpot),
+            latency_seconds: seconds(measured.times[LATENCY]).unwrap_or_default(),
+            time_to_first_token_seconds: seconds(measured.times[TTFT]),
+            time_to_first_package_seconds: seconds(measured.times[FIRST_PACKAGE]),
+            time_per_output_token_seconds: seconds(measured.times[TPOT]),
             package_latency_seconds: measured.package_latency_seconds(),
             packages: measured.packages,
-            connect_seconds: seconds(measured.connect),
+            connect_seconds: seconds(measured.times[CONNECT]),
             input_tokens: measured.prompt_tokens.map(|count| count.tokens),
             output_tokens: measured.completion_tokens.map(|count| count.tokens),
             status: exchange.head.as_ref().map(|head| head.status),
             error_kind: failure.map(|failure| failure.kind.as_str().to_owned()),
             error: failure.map(|failure| failure.message.clone()),
+            added: added_columns()
+                .map(|(time, _)| seconds(measured.times[time]))
+                .collect(),
         }
     }
 }

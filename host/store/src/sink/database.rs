@@ -6,10 +6,10 @@ use super::schema;
 use super::text::UnixTime;
 use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{PlanRecord, Rows, RunState, Totals, Verdict};
 use llmuses_core::exchange::{Outcome, StampQuality};
 use llmuses_stats::Origin;
 use rusqlite::{Connection, OpenFlags, params};
-use serde_json::Value;
 use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -37,8 +37,8 @@ pub struct RunRecord {
     pub origin: Origin,
     /// The start of the run.
     pub started: Moment,
-    /// The plan, as of [`llmuses_core::plan::Plan::to_json`]: without credentials.
-    pub plan: Value,
+    /// The plan, without credentials.
+    pub plan: PlanRecord,
     /// The seed of the schedule.
     pub schedule_seed: u64,
     /// The version of this program.
@@ -61,31 +61,6 @@ pub struct RunRecord {
     pub stamps: StampQuality,
 }
 
-/// How a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RunState {
-    /// By itself.
-    Finished,
-    /// Someone ended it.
-    Interrupted,
-    /// By a fault that left it without a result.
-    Failed,
-}
-
-impl RunState {
-    /// The state of a run that has not ended yet, or whose program was ended before it could say how.
-    pub const RUNNING: &'static str = "running";
-
-    /// The value of the column `state`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Finished => "finished",
-            Self::Interrupted => "interrupted",
-            Self::Failed => "failed",
-        }
-    }
-}
-
 /// What is known of a run when it is over.
 #[derive(Debug, Clone)]
 pub struct FinishedRun {
@@ -93,10 +68,10 @@ pub struct FinishedRun {
     pub finished: Moment,
     /// How it ended.
     pub state: RunState,
-    /// The totals, as of [`llmuses_stats::totals_json`].
-    pub totals: Value,
-    /// The verdict, as of [`llmuses_stats::verdict_json`].
-    pub verdict: Value,
+    /// The totals.
+    pub totals: Totals,
+    /// The verdict.
+    pub verdict: Verdict,
     /// The summary as it is printed.
     pub summary: String,
 }
@@ -115,6 +90,17 @@ pub struct SinkSummary {
     /// Why the write-ahead log was left beside the file, in the words of SQLite: for want of space, most
     /// likely. Nothing is lost as long as the two stay together. `None` where the file is all there is.
     pub log_left: Option<String>,
+}
+
+impl SinkSummary {
+    /// The same as it stands in a document.
+    pub fn rows(&self) -> Rows {
+        Rows {
+            kept: self.rows,
+            not_kept: self.not_kept,
+            write_error: self.first_error.clone(),
+        }
+    }
 }
 
 /// What is on its way to the database.
@@ -279,14 +265,14 @@ impl Database {
             not_kept,
         } = written;
         let first_error = self.trouble.get().cloned();
-        let completed = connection
-            .execute(
+        let complete = || {
+            connection.execute(
                 schema::FINISH_RUN,
                 params![
                     self.unix.seconds(run.finished),
                     run.state.as_str(),
-                    run.totals.to_string(),
-                    run.verdict.to_string(),
+                    json(&run.totals)?,
+                    json(&run.verdict)?,
                     run.summary,
                     rows as i64,
                     not_kept as i64,
@@ -294,7 +280,8 @@ impl Database {
                     self.run,
                 ],
             )
-            .map(drop);
+        };
+        let completed = complete();
         let closed = close(connection);
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
@@ -318,6 +305,12 @@ impl Drop for Database {
             let _ = writer.join();
         }
     }
+}
+
+/// A part of the document for a column.
+fn json(part: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(part)
+        .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
 }
 
 /// Makes the empty file, and refuses one that is there: SQLite itself would open it.
@@ -358,14 +351,14 @@ fn prepare(
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / PAGE_BYTES)?;
         if new {
-            connection.execute_batch(schema::TABLES)?;
+            connection.execute_batch(&schema::tables())?;
         }
         connection.execute(
             schema::INSERT_RUN,
             params![
                 record.id,
                 unix.seconds(record.started),
-                record.plan.to_string(),
+                json(&record.plan)?,
                 record.schedule_seed.to_string(),
                 record.llmuses_version,
                 record.contract_version,

@@ -16,8 +16,8 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod tests_support;
 
-pub use database::{Database, FinishedRun, RunRecord, RunState, SinkSummary};
+pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
-pub use schema::{APPLICATION_ID, SCHEMA_VERSION};
+pub use schema::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
 pub use text::unix_seconds;

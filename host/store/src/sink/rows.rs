@@ -1,8 +1,10 @@
 //! One outcome as one row of the table `result`.
 
 use super::messages::Messages;
+use super::schema::added_columns;
 use super::text::{UnixTime, write_times};
 use llmuses_core::exchange::{Outcome, TokenCount};
+use llmuses_core::metric::{CONNECT, DNS, FIRST_PACKAGE, LATENCY, TLS, TPOT, TTFT};
 use llmuses_stats::{Measurement, Origin};
 use rusqlite::{Statement, params};
 use std::time::Duration;
@@ -36,7 +38,7 @@ impl RowWriter {
         self.run
     }
 
-    /// Writes the row of `outcome` with the prepared [`super::schema::INSERT_RESULT`].
+    /// Writes the row of `outcome` with the prepared [`super::schema::insert_result`].
     pub(super) fn insert(
         &mut self,
         statement: &mut Statement<'_>,
@@ -68,24 +70,24 @@ impl RowWriter {
             // Names and numbers are always JSON.
             .and_then(|reading| serde_json::to_string(&reading.metrics).ok());
 
-        statement.execute(params![
+        let columns = params![
             &*exchange.request,
             seconds(exchange.sent.unwrap_or(exchange.intended)),
             self.chunk_times,
             outcome.succeeded(),
             messages,
             seconds(exchange.end),
-            measured.latency.as_secs_f64(),
-            measured.first_package.map(as_seconds),
+            measured.times[LATENCY].map(as_seconds),
+            measured.times[FIRST_PACKAGE].map(as_seconds),
             integer(measured.packages),
             measured.package_latency_seconds(),
             tokens(measured.prompt_tokens),
             tokens(measured.completion_tokens),
             seconds(exchange.intended),
             exchange.sent.map(seconds),
-            measured.connect.map(as_seconds),
-            measured.ttft.map(as_seconds),
-            measured.tpot.map(as_seconds),
+            measured.times[CONNECT].map(as_seconds),
+            measured.times[TTFT].map(as_seconds),
+            measured.times[TPOT].map(as_seconds),
             outputs,
             exchange.head.as_ref().map(|head| head.status),
             exchange
@@ -101,12 +103,19 @@ impl RowWriter {
             warmup,
             counted_by(measured.prompt_tokens),
             counted_by(measured.completion_tokens),
-            measured.dns.map(as_seconds),
-            measured.tls.map(as_seconds),
+            measured.times[DNS].map(as_seconds),
+            measured.times[TLS].map(as_seconds),
             response.is_streamed(),
             exchange.stamps.key(),
             metrics,
-        ])?;
+        ];
+        for (place, value) in (1..).zip(columns) {
+            statement.raw_bind_parameter(place, value)?;
+        }
+        for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
+            statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
+        }
+        statement.raw_execute()?;
         Ok(())
     }
 }

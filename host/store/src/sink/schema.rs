@@ -2,14 +2,16 @@
 //!
 //! Times of day are Unix seconds, spans of time are seconds; what a request does not have is NULL.
 
+use llmuses_core::metric::Time;
+
 /// Marks a database of this program (`PRAGMA application_id`): the letters `llmu`.
 pub const APPLICATION_ID: i32 = 0x6C6C_6D75;
 
 /// The version of the tables (`PRAGMA user_version`).
 pub const SCHEMA_VERSION: i32 = 3;
 
-/// Both tables.
-pub(super) const TABLES: &str = "
+/// The tables, but for the columns of times that were added later.
+const TABLES: &str = "
 CREATE TABLE result (
     request TEXT NOT NULL,              -- the body that was sent, or was to be sent
     start_time REAL NOT NULL,           -- sent; for a request that was never sent: intended
@@ -71,10 +73,30 @@ CREATE TABLE run (
 );
 ";
 
+/// The columns of times that were added later: at the end, in the order of the table of metrics. A reader of this program
+/// does without them, so that they need no other version of the tables.
+pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
+    Time::added().filter_map(|time| Some((time, time.column?)))
+}
+
+/// Both tables.
+pub(super) fn tables() -> String {
+    let added: String = added_columns()
+        .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
+        .collect();
+    let unique = "    UNIQUE (run, number)";
+    TABLES.replace(unique, &format!("{added}{unique}"))
+}
+
+/// Columns of `result` that are there in every version.
+const COLUMNS: usize = 31;
+
 /// Adds a row to `result`, with its columns in the order of the table.
-pub(super) const INSERT_RESULT: &str = "INSERT INTO result VALUES \
-    (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15,?16,?17,?18,?19,?20,?21,?22,?23,?24,?25,?26,?27,\
-    ?28,?29,?30,?31)";
+pub(super) fn insert_result() -> String {
+    let columns = COLUMNS + added_columns().count();
+    let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
+    format!("INSERT INTO result VALUES ({})", places.join(","))
+}
 
 /// Adds the row of `run`.
 pub(super) const INSERT_RUN: &str = "INSERT INTO run (id, started_time, state, plan, schedule_seed, \

@@ -1,9 +1,10 @@
 //! The database as others find it: its columns, its rows, and what is left of it after trouble.
 
-use super::database::{Database, FinishedRun, RunRecord, RunState};
+use super::database::{Database, FinishedRun, RunRecord};
 use super::tests_support::record;
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
+use llmuses_core::document::{RunState, Totals, Verdict};
 use llmuses_core::exchange::{FailureKind, Outcome, TokenSource};
 use llmuses_samples::{Sample, moment};
 use rusqlite::Connection;
@@ -16,8 +17,14 @@ fn finished() -> FinishedRun {
     FinishedRun {
         finished: moment(9000),
         state: RunState::Finished,
-        totals: json!({ "completed": 2 }),
-        verdict: json!({ "trusted": true }),
+        totals: Totals {
+            origin: "sent".to_owned(),
+            ..Totals::default()
+        },
+        verdict: Verdict {
+            trusted: true,
+            doubts: Vec::new(),
+        },
         summary: "Benchmarking summary".to_owned(),
     }
 }
@@ -110,7 +117,7 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
         .unwrap();
     assert_eq!(run.0, "finished");
     assert_eq!(run.1, u64::MAX.to_string());
-    assert_eq!(run.2, r#"{"completed":2}"#);
+    assert_eq!(run.2, serde_json::to_string(&finished().totals).unwrap());
     assert_eq!(run.3, "kernel receive time");
     assert_eq!((run.4, run.5), (2, 0));
 }
@@ -144,10 +151,10 @@ fn rows_hold_their_columns_in_order() {
         "request,start_time,chunk_times,success,response_messages,completed_time,latency,\
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
-         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics"
+         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,head_latency"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..31).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..32).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -194,6 +201,7 @@ fn rows_hold_their_columns_in_order() {
         Value::Integer(1),
         text("kernel"),
         Value::Null,
+        Value::Real(0.040),
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.

@@ -2,10 +2,10 @@
 
 use super::RunRecord;
 use llmuses_core::clock::Clock;
+use llmuses_core::document::PlanRecord;
 use llmuses_core::exchange::StampQuality;
 use llmuses_samples::moment;
 use llmuses_stats::Origin;
-use serde_json::json;
 
 /// A run of a closed loop that started at moment zero.
 pub(crate) fn record() -> RunRecord {
@@ -14,7 +14,12 @@ pub(crate) fn record() -> RunRecord {
         clock: Clock::start(),
         origin: Origin::Sent,
         started: moment(0),
-        plan: json!({ "model": "qwen", "arrivals": "closed", "parallel": 1 }),
+        plan: PlanRecord {
+            model: "qwen".to_owned(),
+            arrivals: "closed".to_owned(),
+            parallel: Some(1),
+            ..PlanRecord::default()
+        },
         schedule_seed: u64::MAX,
         llmuses_version: "0.1.0".to_owned(),
         contract_version: "1.0.0".to_owned(),

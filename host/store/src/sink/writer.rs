@@ -69,7 +69,7 @@ impl Writer {
     }
 
     fn write_all(&mut self, queue: &Receiver<Entry>) -> rusqlite::Result<()> {
-        let mut statement = self.connection.prepare(schema::INSERT_RESULT)?;
+        let mut statement = self.connection.prepare(&schema::insert_result())?;
         while let Ok(first) = queue.recv() {
             let mut batch = Batch::default();
             let result = batch.write(

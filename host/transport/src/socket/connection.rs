@@ -337,7 +337,7 @@ impl Connection {
     }
 
     /// The stamp of the last read.
-    fn last_arrival(&self) -> Stamp {
+    pub(super) fn last_arrival(&self) -> Stamp {
         self.stream.stamped().last_read().unwrap_or_else(|| Stamp {
             at: Instant::now(),
             quality: StampQuality::Read,

@@ -21,6 +21,7 @@ use head::{Head, RequestHead};
 use http::header::{AUTHORIZATION, HOST};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::clock::Clock;
+use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, Failure};
 use llmuses_core::plan::Plan;
 use llmuses_core::redact::basic_credentials;
@@ -242,6 +243,10 @@ impl ResponseBody for SocketResponse {
 
     fn header(&self, name: &str) -> Option<&str> {
         self.head.header(name)
+    }
+
+    fn head_arrival(&self) -> Option<Moment> {
+        Some(self.clock.at(self.connection.last_arrival().at))
     }
 
     fn poll_read(

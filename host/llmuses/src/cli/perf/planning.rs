@@ -27,11 +27,7 @@ impl PerfArguments {
     /// What of it cannot be done.
     pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
         let outputs = Outputs {
-            targets: Targets::of(
-                self.json.as_deref(),
-                self.csv.as_deref(),
-                self.html.as_deref(),
-            )?,
+            targets: Targets::of(self.csv.as_deref(), self.documents.files())?,
             metrics: self
                 .metrics_listen
                 .as_deref()
@@ -429,7 +425,10 @@ mod tests {
         assert_eq!((plans[1].run, plans[1].runs), (2, 2));
         assert_eq!(plans[0].database, plans[1].database);
         assert!(plans[0].summary_to_stderr);
-        assert_eq!(outputs.targets.json, Some(Target::StandardOutput));
+        assert_eq!(
+            outputs.targets.documents,
+            [("--json", Target::StandardOutput)]
+        );
         let (plans, _) = self::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(plans[0].arrivals, Arrivals::Poisson { rate: 0.5 });
         assert_eq!(plans[1].arrivals, Arrivals::AllAtOnce);

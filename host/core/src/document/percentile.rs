@@ -1,6 +1,13 @@
 //! Percentiles: which ones are reported, how they are ranked, and how many samples each one needs
 //! before it says something.
 
+use super::named::Named;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Map;
+use std::borrow::Cow;
+
 /// A percentile, kept as a whole number of thousandths so that its rank is exact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Percentile(u16);
@@ -113,6 +120,63 @@ fn samples_in_tail(n: u64, p: f64) -> u64 {
         k += 1;
     }
     k
+}
+
+/// A value for each of [`Percentile::ALL`], in JSON under names such as `p50_seconds`.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct ByPercentile<T>(pub [T; Percentile::ALL.len()]);
+
+impl<T> ByPercentile<T> {
+    /// The value of one of [`Percentile::ALL`].
+    pub fn get(&self, percentile: Percentile) -> Option<&T> {
+        let place = Percentile::ALL.iter().position(|one| *one == percentile)?;
+        self.0.get(place)
+    }
+}
+
+impl Percentile {
+    /// The name in a document, for a time: `p50_seconds`.
+    pub fn key(self) -> String {
+        format!("{}_seconds", self.label())
+    }
+}
+
+impl<T: Serialize> Serialize for ByPercentile<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Percentile::ALL.map(Percentile::key).iter().zip(&self.0))
+    }
+}
+
+impl<'de, T: DeserializeOwned + Default + Copy> Deserialize<'de> for ByPercentile<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Named::<serde_json::Value>::deserialize(deserializer)?;
+        let mut values = [T::default(); Percentile::ALL.len()];
+        for (value, percentile) in values.iter_mut().zip(Percentile::ALL) {
+            if let Some(found) = members.get(&percentile.key()) {
+                *value = T::deserialize(found.clone()).map_err(serde::de::Error::custom)?;
+            }
+        }
+        Ok(Self(values))
+    }
+}
+
+impl<T: JsonSchema> JsonSchema for ByPercentile<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        format!("by_percentile_{}", T::schema_name()).into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let keys = Percentile::ALL.map(Percentile::key);
+        let properties: Map<String, serde_json::Value> = keys
+            .iter()
+            .map(|key| (key.clone(), generator.subschema_for::<T>().into()))
+            .collect();
+        json_schema!({ "type": "object", "properties": properties, "required": keys })
+    }
 }
 
 #[cfg(test)]

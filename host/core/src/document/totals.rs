@@ -1,0 +1,390 @@
+//! The figures of a run.
+
+use super::named::Named;
+use super::plan::GoodputBounds;
+use super::spread::Times;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The figures of a run.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Totals {
+    /// From where the times of a request are counted: when the schedule wanted it sent (`intended`, open loop), or when it
+    /// was sent (`sent`, closed loop).
+    #[schemars(extend("enum" = ["intended", "sent"]))]
+    pub origin: String,
+    /// First request sent to last end.
+    pub wall_seconds: Option<f64>,
+    /// Requests, counted.
+    pub requests: RequestCounts,
+    /// How connections were used.
+    #[serde(default)]
+    pub connections: ConnectionFigures,
+    /// By kind, the most frequent first.
+    pub failures: Named<FailureFigures>,
+    /// Rates.
+    pub rates: Rates,
+    /// Null without objectives.
+    pub goodput: Option<Goodput>,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Events of streams.
+    pub packages: Packages,
+    /// Bytes of the data of all events; framing and headers are not in it.
+    pub bytes_received: u64,
+    /// The times.
+    #[serde(flatten)]
+    pub times: Times,
+    /// The parser's own figures.
+    pub parser_metrics: ParserMetrics,
+    /// What the parser cost.
+    pub parser_cost: ParserCosts,
+    /// How the client measured.
+    pub client: ClientUse,
+    /// Null without a data set.
+    pub data_set: Option<DatasetFigures>,
+    /// The run in slots of equal length from its start, 240 at most: columns.
+    pub timeline: TimeSeries,
+    /// The 20 succeeded requests with the longest latency, longest first.
+    pub slowest_requests: Vec<SlowestRequest>,
+}
+
+/// Requests, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestCounts {
+    /// Null: as many as the data set gives, or as the time allows.
+    pub asked: Option<u64>,
+    /// Issued.
+    pub issued: u64,
+    /// Over, well or badly.
+    pub completed: u64,
+    /// Sent, whatever became of them.
+    pub sent: u64,
+    /// Whose response arrived whole.
+    pub succeeded: u64,
+    /// That failed, cancelled ones among them.
+    pub failed: u64,
+    /// Succeeded ones to which the model answered nothing, as the server says.
+    #[serde(default)]
+    pub empty_answers: u64,
+    /// Succeeded ones whose response came in one piece.
+    pub not_streamed: u64,
+    /// Of these, those that asked for a stream.
+    #[serde(default)]
+    pub not_streamed_though_asked: u64,
+    /// Succeeded ones that opened a connection.
+    pub own_connection: u64,
+    /// Connections that were opened before the first request.
+    pub warm_connections: u64,
+    /// Requests of the warm-up; no other figure has them, but issued.
+    pub warmup: u64,
+    /// Of these, failed ones.
+    pub warmup_failed: u64,
+    /// The most in flight at once.
+    pub peak_in_flight: u64,
+}
+
+/// How connections were used.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ConnectionFigures {
+    /// The versions of HTTP in which responses came.
+    pub http_versions: Vec<String>,
+    /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte of an
+    /// answer.
+    pub requests_sent_again: u64,
+    /// Whether the server was found to close each connection behind its first answer.
+    pub one_request_each: bool,
+    /// Streams that ended with `[DONE]`, since their body did not end in order behind that.
+    pub streams_ended_at_done: u64,
+}
+
+/// A kind of failure.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FailureFigures {
+    /// How many.
+    pub requests: u64,
+    /// The message of the first.
+    pub first_message: String,
+    /// Refused requests by their HTTP status, the most frequent first; empty for other kinds.
+    #[serde(default)]
+    pub by_status: Vec<StatusFigures>,
+}
+
+/// Requests that were refused with one HTTP status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct StatusFigures {
+    /// The status.
+    pub status: Option<u16>,
+    /// How many.
+    pub requests: u64,
+    /// The message of the first.
+    pub first_message: String,
+}
+
+/// Rates.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Rates {
+    /// Succeeded requests / wall.
+    pub succeeded_per_second: Option<f64>,
+    /// As the schedule drew them.
+    pub scheduled_per_second: Option<f64>,
+    /// As they were sent.
+    pub sent_per_second: Option<f64>,
+    /// Output tokens of succeeded requests / wall.
+    pub output_tokens_per_second: Option<f64>,
+}
+
+/// Requests that met every objective.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Goodput {
+    /// The objectives.
+    pub objectives: GoodputBounds,
+    /// How many met all.
+    pub requests_that_met_all: u64,
+    /// Their share of the completed ones.
+    pub share_of_completed: Option<f64>,
+    /// Their rate.
+    pub per_second: Option<f64>,
+}
+
+/// Tokens.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Tokens {
+    /// Of prompts.
+    pub input: TokenFigures,
+    /// Of answers.
+    pub output: TokenFigures,
+    /// Reasoning that the server counted and did not send; in no time per output token.
+    #[serde(default)]
+    pub output_counted_but_not_sent: u64,
+    /// Wall / output tokens.
+    pub average_seconds_per_output_token: Option<f64>,
+}
+
+/// The tokens of one side.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TokenFigures {
+    /// In all.
+    pub tokens: Option<u64>,
+    /// The mean.
+    pub per_request: Option<f64>,
+    /// Requests whose tokens are known.
+    pub requests_known: u64,
+    /// Who counted, for how many requests.
+    pub requests_by_source: TokensBySource,
+    /// The fewest.
+    pub min: Option<u64>,
+    /// The most.
+    pub max: Option<u64>,
+    /// The median.
+    pub p50: Option<u64>,
+    /// The 90th percentile.
+    pub p90: Option<u64>,
+    /// The 99th percentile.
+    pub p99: Option<u64>,
+    /// Bars of equal width.
+    pub bars: Vec<LengthBar>,
+}
+
+/// Who counted tokens, for how many requests; absent: for none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct TokensBySource {
+    /// The server.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub server: u64,
+    /// The tokenizer.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tokenizer: u64,
+    /// The parser.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parser: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// How many requests had `from` to `to` tokens, both included.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LengthBar {
+    /// The fewest tokens.
+    pub from: u64,
+    /// The most tokens.
+    pub to: u64,
+    /// Requests.
+    pub requests: u64,
+}
+
+/// Events of streams.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Packages {
+    /// In all.
+    pub count: u64,
+    /// The mean.
+    pub per_request: Option<f64>,
+    /// (Event n - 2 - event 0) / (n - 2), summed over requests before dividing.
+    pub average_latency_seconds: Option<f64>,
+    /// Gaps between one event with output and the next.
+    pub output_gaps: u64,
+    /// Gaps of zero: both events came in one read.
+    pub coalesced_output_gaps: u64,
+}
+
+/// The parser's own figures.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParserMetrics {
+    /// By name.
+    pub named: Named<ParserFigures>,
+    /// Values left out: infinite or not a number.
+    pub values_not_finite: u64,
+    /// Values under more names than are kept.
+    pub values_beyond_the_limit_of_names: u64,
+}
+
+/// A figure of the parser's own.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParserFigures {
+    /// How many values.
+    pub samples: u64,
+    /// The mean.
+    pub mean: f64,
+    /// The smallest.
+    pub min: f64,
+    /// The largest.
+    pub max: f64,
+    /// The median.
+    pub p50: f64,
+    /// The 90th percentile.
+    pub p90: f64,
+    /// The 99th percentile.
+    pub p99: f64,
+}
+
+/// What the parser cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParserCosts {
+    /// Making requests.
+    pub requests: ParserCalls,
+    /// Reading responses.
+    pub responses: ParserCalls,
+    /// New instances after it broke.
+    pub replaced_instances: ParserCalls,
+}
+
+/// Calls into the parser.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ParserCalls {
+    /// How many.
+    pub calls: u64,
+    /// How long in all.
+    pub seconds: f64,
+    /// The mean.
+    pub seconds_per_call: Option<f64>,
+    /// Of one processor; parsers run on several threads.
+    pub share_of_run: Option<f64>,
+}
+
+/// How the client measured.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ClientUse {
+    /// What carried requests.
+    pub transport: String,
+    /// Why this program chose it; absent where the user did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String")]
+    pub transport_reason: Option<String>,
+    /// Responses whose arrivals the kernel stamped.
+    pub kernel_stamped_responses: u64,
+    /// Responses that were stamped when a read returned.
+    pub read_stamped_responses: u64,
+    /// Of each client thread, the share of the run during which it was busy.
+    pub busy_shares: Vec<f64>,
+    /// How often a client thread had to wait until the parser took a response.
+    pub parser_backlog_waits: u64,
+    /// How often one had to wait for something behind the parser.
+    #[serde(default)]
+    pub other_backlog_waits: BacklogWaits,
+    /// Requests that had to wait for their body.
+    #[serde(default)]
+    pub requests_that_waited_for_their_body: u64,
+    /// For how long this program stood still.
+    #[serde(default)]
+    pub stood_still_seconds: f64,
+    /// For how long its control group had used up its share of processor time; null where the system does not tell.
+    #[serde(default)]
+    pub throttled_seconds: Option<f64>,
+    /// By how much the wall clock moved against the monotonic one.
+    pub wall_clock_step_seconds: f64,
+    /// Whether someone ended the run.
+    pub interrupted: bool,
+    /// Why issuing stopped early.
+    pub stop_reason: Option<String>,
+}
+
+/// How often a client thread had to wait until a response was taken, by what took none.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BacklogWaits {
+    /// The totals.
+    pub totals: u64,
+    /// The database.
+    pub database: u64,
+    /// The CSV file, or the reader of standard output.
+    pub csv: u64,
+    /// Standard error.
+    pub terminal: u64,
+}
+
+/// How a data set was used.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct DatasetFigures {
+    /// Above 1: entries were used again.
+    pub passes: f64,
+    /// Read in the first pass.
+    pub entries_read: u64,
+    /// Read but not wanted, by reason.
+    pub entries_skipped: Named<u64>,
+    /// From which no request could be made.
+    pub bad_entries: u64,
+}
+
+/// The run over time: columns, one value for each slot.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TimeSeries {
+    /// The length of a slot.
+    pub slot_seconds: f64,
+    /// Requests that were sent.
+    pub requests_sent: Vec<u64>,
+    /// Requests that were over and had succeeded.
+    pub requests_succeeded: Vec<u64>,
+    /// Null without objectives.
+    pub requests_that_met_all: Option<Vec<u64>>,
+    /// Requests that were over and had failed.
+    pub requests_failed: Vec<u64>,
+    /// Requests in flight at the end of the slot.
+    pub requests_in_flight_at_the_end: Vec<u64>,
+    /// Of succeeded requests, shared evenly over the arrivals of their output events.
+    pub output_tokens: Vec<f64>,
+    /// Of requests sent in the slot.
+    pub time_to_first_token_mean_seconds: Vec<Option<f64>>,
+    /// Of requests sent in the slot.
+    pub time_to_first_token_max_seconds: Vec<Option<f64>>,
+}
+
+/// A slow request.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SlowestRequest {
+    /// The place in the order of issue, from 0.
+    pub number: u64,
+    /// When it was sent, from the start of the run.
+    pub sent_seconds_after_start: Option<f64>,
+    /// Its latency.
+    pub latency_seconds: f64,
+    /// Its time to first token.
+    pub time_to_first_token_seconds: Option<f64>,
+    /// Its time per output token.
+    pub time_per_output_token_seconds: Option<f64>,
+    /// Tokens of its prompt.
+    pub input_tokens: Option<u64>,
+    /// Tokens of its answer.
+    pub output_tokens: Option<u64>,
+}

@@ -1,0 +1,333 @@
+//! The table of what is measured of each request: one row for each figure. Totals, documents and their schema, reports,
+//! comparisons, objectives and live figures all read it.
+
+/// A row of the table: a time that a request may have.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TimeRow {
+    /// The name in a document; with the unit behind it, also that of its column in CSV.
+    pub key: &'static str,
+    /// The name in flags: `ttft_p99` in `--fail-if`. One that has it is compared, and has a chart.
+    pub short: Option<&'static str>,
+    /// The name in a table.
+    pub title: &'static str,
+    /// How it is measured.
+    pub formula: &'static str,
+    /// Its column in a database.
+    pub column: Option<&'static str>,
+    /// Whether it may be an objective, and what a request is that has none.
+    pub objective: Objective,
+    /// Its histogram for Prometheus.
+    pub live: Option<Live>,
+    /// Where it stands in a table of times.
+    pub place: Place,
+    /// Whether documents tell its confidence intervals and the curve of its percentiles.
+    pub curve: bool,
+    /// Whether it came after the first version of documents, tables and columns: older ones lack it.
+    pub added: bool,
+}
+
+/// Whether a time may be an objective.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Objective {
+    /// It may not.
+    Never,
+    /// It may, and a request without it has not met it.
+    Missed,
+    /// It may, and a request that cannot have it has met it.
+    Met,
+}
+
+/// A histogram of live figures.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its name for Prometheus.
+    pub name: &'static str,
+    /// What it says of itself.
+    pub help: &'static str,
+}
+
+/// Where a time stands in a table of times.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In a row of its own, whether a request has it or not.
+    Always,
+    /// Under the row before it, whose part it is, where a request has it.
+    Part,
+    /// In none: documents tell it, and a doubt where it was long.
+    Nowhere,
+}
+
+/// A time of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Time(usize);
+
+impl Time {
+    /// All times, in the order of the table.
+    pub fn all() -> impl ExactSizeIterator<Item = Self> {
+        (0..TIMES.len()).map(Self)
+    }
+
+    /// The times that came after the first version of documents, tables and columns.
+    pub fn added() -> impl Iterator<Item = Self> {
+        Self::all().filter(|time| time.added)
+    }
+
+    /// Whether a table has no row of it where no request has it: it is a part of another time, or came later.
+    pub fn needs_samples(self) -> bool {
+        self.place == Place::Part || self.added
+    }
+
+    /// The times that a table of times has, in its order.
+    pub fn tabled() -> impl Iterator<Item = Self> {
+        Self::all().filter(|time| time.place != Place::Nowhere)
+    }
+
+    /// Whether it is about the client: every request that was sent has it, for one that fails later was just as late.
+    pub fn is_of_the_client(self) -> bool {
+        self == DISPATCH_LAG || self == CLIENT_LAG || self == BODY_WAIT
+    }
+
+    /// The times that may be an objective.
+    pub fn objectives() -> impl Iterator<Item = Self> {
+        Self::all().filter(|time| time.objective != Objective::Never)
+    }
+
+    /// The name in a line of text: an abbreviation, or a word.
+    pub fn in_short(self) -> String {
+        match self.short {
+            Some(short @ ("ttft" | "tpot" | "itl")) => short.to_uppercase(),
+            Some(short) => short.to_owned(),
+            None => self.title.to_owned(),
+        }
+    }
+
+    /// The name in a document, with the unit.
+    pub fn seconds_key(self) -> String {
+        format!("{}_seconds", self.key)
+    }
+
+    /// The time of that name in a document.
+    pub fn of_key(key: &str) -> Option<Self> {
+        Self::all().find(|time| time.key == key)
+    }
+}
+
+impl std::ops::Deref for Time {
+    type Target = TimeRow;
+
+    fn deref(&self) -> &TimeRow {
+        &TIMES[self.0]
+    }
+}
+
+/// Makes the table, and a name for each of its rows.
+macro_rules! times {
+    ($($name:ident $row:expr;)*) => {
+        static TIMES: [TimeRow; [$(stringify!($name)),*].len()] = [$($row),*];
+        times!(@ 0; $($name)*);
+    };
+    (@ $place:expr; $name:ident $($rest:ident)*) => {
+        #[doc = concat!("The row `", stringify!($name), "` of the table.")]
+        pub const $name: Time = Time($place);
+        times!(@ $place + 1; $($rest)*);
+    };
+    (@ $place:expr;) => {};
+}
+
+times! {
+    TTFT TimeRow {
+        key: "time_to_first_token",
+        short: Some("ttft"),
+        title: "Time to first token",
+        formula: "first chunk that carries output − origin",
+        column: Some("ttft"),
+        objective: Objective::Missed,
+        live: Some(Live { name: "llmuses_time_to_first_token_seconds", help: "Time to first token of succeeded requests." }),
+        place: Place::Always,
+        curve: true,
+        added: false,
+    };
+    FIRST_PACKAGE TimeRow {
+        key: "time_to_first_package",
+        short: None,
+        title: "Time to first package",
+        formula: "first chunk − origin",
+        column: Some("first_chunk_latency"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
+        curve: true,
+        added: false,
+    };
+    TPOT TimeRow {
+        key: "time_per_output_token",
+        short: Some("tpot"),
+        title: "Time per output token",
+        formula: "(last output − first output) / (output tokens − 1), of each request with two or more",
+        column: Some("tpot"),
+        objective: Objective::Met,
+        live: Some(Live { name: "llmuses_time_per_output_token_seconds", help: "Time per output token of succeeded requests, after the first one." }),
+        place: Place::Always,
+        curve: true,
+        added: false,
+    };
+    ITL TimeRow {
+        key: "inter_token_latency",
+        short: Some("itl"),
+        title: "Inter-token latency",
+        formula: "gap between one output chunk and the next",
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
+        curve: true,
+        added: false,
+    };
+    LATENCY TimeRow {
+        key: "latency",
+        short: Some("latency"),
+        title: "Request latency",
+        formula: "end of the body − origin",
+        column: Some("latency"),
+        objective: Objective::Missed,
+        live: Some(Live { name: "llmuses_request_latency_seconds", help: "Latency of succeeded requests." }),
+        place: Place::Always,
+        curve: true,
+        added: false,
+    };
+    RESPONSE_HEAD TimeRow {
+        key: "time_to_response_head",
+        short: Some("head"),
+        title: "Time to response head",
+        formula: "response head complete − origin",
+        column: Some("head_latency"),
+        objective: Objective::Missed,
+        live: Some(Live { name: "llmuses_time_to_response_head_seconds", help: "Time to response head of succeeded requests." }),
+        place: Place::Always,
+        curve: true,
+        added: true,
+    };
+    CONNECT TimeRow {
+        key: "connect",
+        short: None,
+        title: "Time to connect",
+        formula: "opening of a connection: name, TCP and TLS",
+        column: Some("connect_time"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
+        curve: false,
+        added: false,
+    };
+    DNS TimeRow {
+        key: "dns",
+        short: None,
+        title: "name resolution",
+        formula: "where the transport could tell",
+        column: Some("dns_time"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Part,
+        curve: false,
+        added: false,
+    };
+    TLS TimeRow {
+        key: "tls",
+        short: None,
+        title: "TLS handshake",
+        formula: "as far as the transport could tell it apart",
+        column: Some("tls_time"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Part,
+        curve: false,
+        added: false,
+    };
+    DISPATCH_LAG TimeRow {
+        key: "dispatch_lag",
+        short: None,
+        title: "Dispatch lag",
+        formula: "sent − intended",
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
+        curve: false,
+        added: false,
+    };
+    CLIENT_LAG TimeRow {
+        key: "dispatch_lag_without_connect",
+        short: None,
+        title: "without connecting",
+        formula: "sent − intended, without the opening of a connection",
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: Place::Part,
+        curve: false,
+        added: false,
+    };
+    BODY_WAIT TimeRow {
+        key: "body_wait",
+        short: None,
+        title: "Wait for bodies",
+        formula: "how long requests waited for their bodies",
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: Place::Nowhere,
+        curve: false,
+        added: true,
+    };
+}
+
+/// A value for each time of the table.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ByTime<T>([T; TIMES.len()]);
+
+impl<T> ByTime<T> {
+    /// Makes each value.
+    pub fn of(make: impl FnMut(Time) -> T) -> Self {
+        let mut make = make;
+        Self(std::array::from_fn(|place| make(Time(place))))
+    }
+
+    /// Each time with its value, in the order of the table.
+    pub fn iter(&self) -> impl Iterator<Item = (Time, &T)> {
+        Time::all().zip(&self.0)
+    }
+}
+
+impl<T: Default> Default for ByTime<T> {
+    fn default() -> Self {
+        Self::of(|_| T::default())
+    }
+}
+
+impl<T> std::ops::Index<Time> for ByTime<T> {
+    type Output = T;
+
+    fn index(&self, time: Time) -> &T {
+        &self.0[time.0]
+    }
+}
+
+impl<T> std::ops::IndexMut<Time> for ByTime<T> {
+    fn index_mut(&mut self, time: Time) -> &mut T {
+        &mut self.0[time.0]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_key() {
+        for time in Time::all() {
+            assert_eq!(Time::of_key(time.key), Some(time));
+        }
+        assert_eq!(CLIENT_LAG.key, "dispatch_lag_without_connect");
+        assert_eq!(Time::of_key("ttft"), None);
+    }
+}

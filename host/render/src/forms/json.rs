@@ -1,0 +1,20 @@
+//! The document itself.
+
+use super::Renderer;
+use llmuses_core::document::Document;
+
+pub(super) struct Json;
+
+impl Renderer for Json {
+    fn flag(&self) -> &'static str {
+        "--json"
+    }
+
+    fn help(&self) -> &'static str {
+        "Write everything of the summary as JSON to a new file; - for standard output"
+    }
+
+    fn render(&self, document: &Document) -> String {
+        document.to_json()
+    }
+}

@@ -1,0 +1,34 @@
+//! A made-up run, for the tests of everything that is drawn from runs.
+
+use llmuses_core::document::{ParserIdentity, PlanRecord, Run, RunState, Versions};
+
+/// A run of a closed loop as it stands in a document before it has ended.
+pub(crate) fn run() -> Run {
+    Run {
+        id: 1,
+        state: RunState::Running,
+        started_unix_seconds: 1.8e9,
+        finished_unix_seconds: None,
+        schedule_seed: u64::MAX.to_string(),
+        versions: Versions {
+            llmuses: "0.1.0".to_owned(),
+            contract: "1.0.0".to_owned(),
+            wasmtime: "48.0.0".to_owned(),
+        },
+        parser: ParserIdentity {
+            name: "openai".to_owned(),
+            version: "2.0.0".to_owned(),
+            sha256: "00ff".to_owned(),
+            source: "built in".to_owned(),
+        },
+        plan: PlanRecord {
+            model: "qwen".to_owned(),
+            arrivals: "closed".to_owned(),
+            parallel: Some(1),
+            ..PlanRecord::default()
+        },
+        verdict: None,
+        totals: None,
+        rows: None,
+    }
+}
