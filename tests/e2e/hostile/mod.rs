@@ -256,7 +256,10 @@ fn said(code: Option<i32>, stdout: &str, stderr: &str, bench: &Bench) -> String 
             said.push_str(&format!("|{}\n", brief(&without_ids(line))));
         }
     }
-    for line in stdout.lines().filter(|line| line.contains("stopped")) {
+    for line in stdout
+        .lines()
+        .filter(|line| line.contains("Issuing stopped"))
+    {
         said.push_str(&format!("|{}\n", brief(line)));
     }
     if bench.path("run.db").exists() {
