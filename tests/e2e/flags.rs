@@ -563,7 +563,7 @@ fn debug() {
     assert!(!quiet.contains("a word"), "{quiet}");
 }
 
-/// What the cache of compiled parsers holds: each file, and what tells one writing of it from another.
+/// The compiled parsers that the cache holds: each file, and what tells one writing of it from another.
 fn cached(home: &Path) -> Vec<(PathBuf, u64)> {
     use std::os::unix::fs::MetadataExt;
     let Ok(entries) = std::fs::read_dir(home.join("llmuses/components")) else {
@@ -575,6 +575,7 @@ fn cached(home: &Path) -> Vec<(PathBuf, u64)> {
             let metadata = entry.metadata().expect("the file is there");
             (entry.path(), metadata.ino())
         })
+        .filter(|(path, _)| path.extension().is_some_and(|end| end == "code"))
         .collect()
 }
 

@@ -334,12 +334,6 @@ fn events_with_unusual_content() {
             3,
             None,
         ),
-        events(
-            "nothing but empty choices",
-            &[json!({"choices": []}).to_string()],
-            0,
-            None,
-        ),
         events("an empty event", &[String::new(), delta("x")], 1, None),
         one(
             "a plain body",

@@ -34,6 +34,7 @@ fn outcome(chunks: u64) -> Outcome {
             number: 0,
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),
+            body_wait: Duration::ZERO,
             sent: Some(millis(110)),
             connection: Some(ConnectionOpening {
                 total: Duration::from_millis(8),

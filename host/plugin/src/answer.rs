@@ -201,7 +201,7 @@ fn message_of(members: &Map<String, Value>) -> String {
     let codes: Vec<String> = CODES
         .iter()
         .filter_map(|name| members.get(*name))
-        .filter(|code| says_something(code) && **code != Value::from("error"))
+        .filter(|code| says_something(code) && code.as_str() != Some("error"))
         .map(plain)
         .collect();
     with_code(&plain(message), &codes.join(", "))

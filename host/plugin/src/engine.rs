@@ -53,6 +53,8 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
         .max_wasm_stack(STACK_BYTES)
         // A trap is told to the user with its reason; frames of somebody's binary say nothing to them.
         .wasm_backtrace_max_frames(None)
+        // An image of a memory would be a file to the system, under the limit of file sizes (`ulimit -f`).
+        .memory_init_cow(false)
         // What the contract does not use is not there to be attacked. (Garbage collection, exceptions and
         // threads of core WebAssembly are not even compiled in. They and what else is off by default is
         // named all the same, so that no later default brings it back.)

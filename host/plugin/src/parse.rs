@@ -107,7 +107,7 @@ pub fn spawn(
                 let sent = match outcomes.try_send(outcome) {
                     Err(flume::TrySendError::Full(outcome)) => {
                         let backlog = &thread.settings.backlog;
-                        backlog.plugin_held_up(|| outcomes.send(outcome)).is_ok()
+                        backlog.plugin_held_up(|| outcomes.send(outcome).is_ok())
                     }
                     sent => sent.is_ok(),
                 };

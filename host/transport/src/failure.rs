@@ -50,6 +50,12 @@ fn is_of_tcp(chain: &[&(dyn Error + 'static)]) -> bool {
         .any(|error| error.to_string().starts_with("tcp "))
 }
 
+/// Whether the server ended this request alone, and told so: an answer, if none that anybody wants.
+pub fn is_stream_reset(error: &reqwest::Error) -> bool {
+    let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
+    find::<h2::Error>(&chain).is_some_and(h2::Error::is_reset)
+}
+
 /// The failure of a request that the connection had not taken whole when it ended.
 pub fn not_taken(mut failure: Failure) -> Failure {
     if failure.kind == FailureKind::Truncated {

@@ -5,7 +5,7 @@
 //! which the connection asks the body for its bytes, to write them.
 
 use super::connection_notes::{ConnectionNotes, Reuse};
-use super::failure::{ResolveError, Stage, classify, not_taken};
+use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
 use super::socket::KeepAlive;
 use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
 use bytes::Bytes;
@@ -119,7 +119,7 @@ impl ReqwestTransport {
         client: &reqwest::Client,
         body: RequestBody,
         marks: &Arc<Marks>,
-    ) -> Result<reqwest::Response, Failure> {
+    ) -> Result<reqwest::Response, Unanswered> {
         let body = reqwest::Body::wrap(StampedBody {
             rest: body.into_bytes(),
             marks: Arc::clone(marks),
@@ -132,10 +132,14 @@ impl ReqwestTransport {
             .scope(Arc::clone(marks), request.send())
             .await
             .map_err(|error| {
+                let is_stream_reset = is_stream_reset(&error);
                 let failure = classify(&error.without_url(), Stage::Head);
-                match marks.sent() {
-                    Some(_) => failure,
-                    None => not_taken(failure),
+                Unanswered {
+                    failure: match marks.sent() {
+                        Some(_) => failure,
+                        None => not_taken(failure),
+                    },
+                    is_stream_reset,
                 }
             })
     }
@@ -155,6 +159,20 @@ impl ReqwestTransport {
         if let Ok(client) = self.settings.client(true, told) {
             self.client.replace(client);
         }
+    }
+}
+
+/// A request for which no head of a response came.
+struct Unanswered {
+    failure: Failure,
+    is_stream_reset: bool,
+}
+
+impl Unanswered {
+    /// Whether it was the end of the connection.
+    fn is_closed(&self) -> bool {
+        let kind = self.failure.kind;
+        matches!(kind, FailureKind::Truncated | FailureKind::Send) && !self.is_stream_reset
     }
 }
 
@@ -185,16 +203,15 @@ impl Transport for ReqwestTransport {
             }
             // The server closed a kept connection between two requests, and has most likely not seen this one.
             // Whether a part of a head had come is not told.
-            Err(failure)
-                if matches!(failure.kind, FailureKind::Truncated | FailureKind::Send)
-                    && marks.connection().is_none() =>
-            {
+            Err(unanswered) if unanswered.is_closed() && marks.connection().is_none() => {
                 marks.forget_sent();
                 self.notes.note_resent();
                 self.reuse.note_closed(&self.notes);
-                self.send_by(&self.unpooled, body, &marks).await?
+                self.send_by(&self.unpooled, body, &marks)
+                    .await
+                    .map_err(|unanswered| unanswered.failure)?
             }
-            Err(failure) => return Err(failure),
+            Err(unanswered) => return Err(unanswered.failure),
         };
         self.heed(&response);
         Ok(ReqwestResponse {

@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn long_items_come_in_small_batches() {
         let item = format!("\"{}\"", "a".repeat(BATCH_BYTES * 2 / 3));
-        let text = format!("[{}]", vec![item.as_str(); 5].join(","));
+        let text = format!("[{}]", [item.as_str(); 5].join(","));
         let mut reader = ItemReader::new(std::io::Cursor::new(text), Arc::default()).unwrap();
         let mut count = 0;
         loop {

@@ -93,6 +93,13 @@ fn answers_that_the_parser_cannot_read() {
         ]
     };
     let parser = "parser `openai_prompt`";
+    let nothing = |status| Failing {
+        kind: "no-output",
+        says: vec!["the response is empty"],
+        status: Some(status),
+        messages: Vec::new(),
+        at_least: 0.0,
+    };
     let one = delta("one");
     check(vec![
         case(
@@ -113,22 +120,35 @@ fn answers_that_the_parser_cannot_read() {
         case(
             "an empty body",
             whole("200 OK", "application/json", ""),
-            unread(vec![parser, "empty"], 200, &[]),
+            nothing(200),
         ),
         case(
             "no content",
             vec![Step::Request, text(head("204 No Content", &[])), Step::Hang],
-            unread(vec![parser, "empty"], 204, &[]),
+            nothing(204),
         ),
         case(
             "only [DONE]",
             whole("200 OK", "text/event-stream", "data: [DONE]\n\n"),
-            unread(vec![parser, "empty"], 200, &[]),
+            nothing(200),
         ),
         case(
             "only comments",
             whole("200 OK", "text/event-stream", ": hello\n\n"),
-            unread(vec![parser, "empty"], 200, &[]),
+            nothing(200),
+        ),
+        case(
+            "nothing but empty choices",
+            whole(
+                "200 OK",
+                "text/event-stream",
+                &format!("{}data: [DONE]\n\n", event(r#"{"choices":[]}"#)),
+            ),
+            Failing {
+                says: vec!["nothing in the response is output of the model"],
+                messages: vec![r#"{"choices":[]}"#.to_owned()],
+                ..nothing(200)
+            },
         ),
         case(
             "an event that is no JSON",

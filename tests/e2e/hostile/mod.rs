@@ -15,6 +15,7 @@ mod words;
 use crate::support::{Bench, Mock, peak_memory};
 use guest::Guest;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Stdio};
@@ -240,7 +241,7 @@ fn said(code: Option<i32>, stdout: &str, stderr: &str, bench: &Bench) -> String 
             }
             None => line.to_owned(),
         };
-        said.push_str(&format!("! {}\n", brief(&line)));
+        said.push_str(&format!("! {}\n", brief(&without_ids(&line))));
     }
     if logged > 2 {
         said.push_str(&format!("({logged} lines of the log in all)\n"));
@@ -252,25 +253,30 @@ fn said(code: Option<i32>, stdout: &str, stderr: &str, bench: &Bench) -> String 
             break;
         }
         if told || line.starts_with(" Output tokens") || line.starts_with(" Data set") {
-            said.push_str(&format!("|{}\n", brief(line)));
+            said.push_str(&format!("|{}\n", brief(&without_ids(line))));
         }
     }
-    for line in stdout.lines().filter(|line| line.contains("stopped")) {
+    for line in stdout
+        .lines()
+        .filter(|line| line.contains("Issuing stopped"))
+    {
         said.push_str(&format!("|{}\n", brief(line)));
     }
     if bench.path("run.db").exists() {
-        let rows = bench.rows(
-            "select count(*), sum(success), error_kind, error from result \
-             group by error_kind, error order by error_kind, error",
-        );
+        let rows =
+            bench.rows("select success, error_kind, error from result order by error_kind, error");
+        let mut alike: BTreeMap<_, (u64, u64)> = BTreeMap::new();
         for row in rows {
-            let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
+            let text = |value: &Value| value.as_str().map(without_ids);
+            let counts = alike.entry((text(&row[1]), text(&row[2]))).or_default();
+            counts.0 += 1;
+            counts.1 += row[0].as_u64().expect("0 or 1");
+        }
+        for ((kind, error), (count, succeeded)) in alike {
             said.push_str(&format!(
-                "rows: {} ({} succeeded) {}: {}\n",
-                row[0],
-                row[1],
-                text(&row[2]),
-                brief(&text(&row[3]))
+                "rows: {count} ({succeeded} succeeded) {}: {}\n",
+                kind.as_deref().unwrap_or("-"),
+                brief(error.as_deref().unwrap_or("-"))
             ));
         }
         let run = &bench
@@ -284,6 +290,19 @@ fn said(code: Option<i32>, stdout: &str, stderr: &str, bench: &Bench) -> String 
         ));
     }
     said
+}
+
+/// A text with one word for each identifier that the server makes up.
+fn without_ids(text: &str) -> String {
+    let mut parts = text.split("chatcmpl-");
+    let mut stable = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        stable.push_str("chatcmpl-[ID]");
+        stable.push_str(
+            part.trim_start_matches(|letter: char| letter.is_ascii_hexdigit() || letter == '-'),
+        );
+    }
+    stable
 }
 
 /// A line, cut where it is longer than anybody reads.
