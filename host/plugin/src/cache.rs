@@ -12,7 +12,7 @@ use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::Sha256;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -210,7 +210,7 @@ mod tests {
     }
 
     /// A cache with the compiled form of the smallest component, and the path of its entry.
-    fn filled(home: &Path) -> (CompileCache, Engine, PathBuf) {
+    fn filled(home: &Path) -> (CompileCache, Engine, std::path::PathBuf) {
         let engine = engine();
         let cache = CompileCache::open_in(&home.join("llmuses/components"), 2).unwrap();
         let code = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();

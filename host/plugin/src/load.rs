@@ -3,7 +3,8 @@
 
 use super::bindings::PluginPre;
 use super::builtin::BuiltinComponent;
-use super::cache::{CacheError, CompileCache};
+use super::cache::CompileCache;
+use super::cache_error::CacheError;
 use super::compile::{CompileError, Compiler, compile};
 use super::engine::PluginEngine;
 use super::file::{read, sniff};
