@@ -3,13 +3,11 @@
 
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Plan;
+pub use crate::words::BLANK;
 use http::HeaderName;
 use memchr::memmem;
 use percent_encoding::percent_decode_str;
 use url::Url;
-
-/// What stands where a credential stood.
-pub const BLANK: &str = "***";
 
 /// Shorter values are left alone: blanking every `1` of a text would hide nothing and spoil all.
 const SHORTEST_SECRET: usize = 6;

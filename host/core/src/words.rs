@@ -1,6 +1,9 @@
 //! Words for a line of ours: counts with their nouns, and what comes from outside (a server, a data set, a
 //! parser).
 
+/// What stands where a credential stood.
+pub const BLANK: &str = "***";
+
 /// What is printed where a run does not know a figure.
 pub const UNKNOWN: &str = "n/a";
 

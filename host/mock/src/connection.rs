@@ -14,18 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use llmuses_kernel_io::{Write, WriteHook};
 
-use super::truth::Exchange;
-
-/// What a frame is to the client that measures.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// The first token of a stream.
-    FirstToken,
-    /// Any later token.
-    Token,
-    /// Anything else: a role, an end, a whole body.
-    Other,
-}
+use super::truth::{Exchange, Kind};
 
 /// One frame that is on its way to the client.
 #[derive(Debug)]

@@ -13,13 +13,13 @@ use hyper::body::Incoming;
 
 use llmuses_kernel_io::{Stamp, StampHandle, StampQuality};
 
-use super::connection::{Kind, Label, Outbox};
+use super::connection::{Label, Outbox};
 use super::openai::{Facts, Interface};
 use super::pace::{Dice, Schedule};
 use super::report::Report;
 use super::seen::Seen;
 use super::stream::{Parts, Reply, Shape, Timer, TokenStream, Words};
-use super::truth::{Pending, Truth};
+use super::truth::{Kind, Pending, Truth};
 use super::{MockConfig, dashscope, openai};
 
 /// The longest body that is read.

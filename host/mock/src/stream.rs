@@ -11,9 +11,9 @@ use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Sleep;
 
-use super::connection::{Kind, Label, Outbox};
+use super::connection::{Label, Outbox};
 use super::pace::Schedule;
-use super::truth::Pending;
+use super::truth::{Kind, Pending};
 use super::{dashscope, openai};
 
 /// What the answers are made of, one word to a token. None of it needs escapes in JSON. Some words are not

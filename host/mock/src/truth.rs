@@ -9,7 +9,16 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use llmuses_kernel_io::{Stamp, StampQuality, Write};
 
-use super::connection::Kind;
+/// What a frame is to the client that measures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The first token of a stream.
+    FirstToken,
+    /// Any later token.
+    Token,
+    /// Anything else: a role, an end, a whole body.
+    Other,
+}
 
 /// The most gaps between tokens that are kept.
 const GAPS: usize = 8_000_000;

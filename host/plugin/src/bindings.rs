@@ -8,8 +8,8 @@ wasmtime::component::bindgen!({
     world: "plugin",
     imports: { default: trappable },
     with: {
-        "llmuses:perf/datasets.line-reader": super::state::LineReader,
-        "llmuses:perf/datasets.item-reader": super::state::ItemReader,
+        "llmuses:perf/datasets.line-reader": super::readers::LineReader,
+        "llmuses:perf/datasets.item-reader": super::readers::ItemReader,
     },
     ownership: Borrowing { duplicate_if_necessary: true },
 });

@@ -5,13 +5,14 @@
 //! only with a key which nobody else can read. The name of an entry is made of the component's bytes and of everything
 //! in the engine that shapes the code.
 
+use super::cache_error::CacheError;
 use super::private_folder::{NotRead, PrivateFolder};
 use hmac::{Hmac, KeyInit, Mac};
 use rand::TryRng;
 use rand::rngs::SysRng;
 use sha2::Sha256;
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use wasmtime::Engine;
 use wasmtime::component::Component;
@@ -36,54 +37,6 @@ const MOST_BYTES: u64 = 512 << 20;
 
 /// An entry that was not used for so long goes.
 const MOST_AGE: Duration = Duration::from_secs(30 * 24 * 3600);
-
-/// Something is wrong with the cache. The parser works without; only time is lost.
-#[derive(Debug, thiserror::Error)]
-pub enum CacheError {
-    /// There is no place for it.
-    #[error("there is no home directory to keep compiled parsers in (set XDG_CACHE_HOME or HOME)")]
-    NoHome,
-    /// The folder or a file in it could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The folder or file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// Somebody else could put code into the folder, or has done so.
-    #[error(
-        "{} belongs to another user, or other users have rights to it: what lies in it may not be this program's. \
-         Remove it with all that is in it; it is made anew",
-        path.display()
-    )]
-    Shared {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// Somebody else could put another folder in its place.
-    #[error(
-        "other users may rename what is in {}, and so put code of theirs in the place of the cache: set \
-         XDG_CACHE_HOME to a folder that only you may write to, and whose parents only you or root may",
-        path.display()
-    )]
-    Parent {
-        /// The folder above that of the cache.
-        path: PathBuf,
-    },
-    /// An entry is not what this program wrote. It was removed, and the parser compiled anew.
-    #[error(
-        "the compiled parser {} was damaged or not written by this program ({reason}): it was removed, and the \
-         parser is compiled anew",
-        path.display()
-    )]
-    Entry {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-}
 
 /// The folder of compiled parsers.
 #[derive(Debug)]
@@ -257,7 +210,7 @@ mod tests {
     }
 
     /// A cache with the compiled form of the smallest component, and the path of its entry.
-    fn filled(home: &Path) -> (CompileCache, Engine, PathBuf) {
+    fn filled(home: &Path) -> (CompileCache, Engine, std::path::PathBuf) {
         let engine = engine();
         let cache = CompileCache::open_in(&home.join("llmuses/components"), 2).unwrap();
         let code = engine.precompile_component(b"\0asm\x0d\0\x01\0").unwrap();

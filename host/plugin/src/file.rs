@@ -1,6 +1,6 @@
 //! From a path to the bytes of something that may be a component.
 
-use super::load::LoadError;
+use super::load_error::LoadError;
 use llmuses_core::bounds::Bounds;
 use std::io::Read;
 use std::path::Path;

@@ -9,6 +9,7 @@ mod answer;
 mod bindings;
 mod builtin;
 mod cache;
+mod cache_error;
 mod clock;
 mod compile;
 mod engine;
@@ -18,19 +19,24 @@ mod hints;
 mod instance;
 mod link;
 mod load;
+mod load_error;
 mod log;
 pub mod parse;
 mod private_folder;
+mod readers;
 mod state;
 mod text;
 
 pub use builtin::{BuiltinComponent, builtin, builtin_names};
-pub use cache::{CacheError, CompileCache};
+pub use cache::CompileCache;
+pub use cache_error::CacheError;
 pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
 pub use engine::PluginEngine;
 pub use instance::{BuildOptions, CallError, ParserInstance, RequestIterator};
-pub use load::{LoadError, Loading, Parser, ParserInfo, Source};
-pub use state::{DatasetAccess, EntryReader, InstanceContext, TokenCounter};
+pub use load::{Loading, Parser, ParserInfo, Source};
+pub use load_error::LoadError;
+pub use readers::EntryReader;
+pub use state::{DatasetAccess, InstanceContext, TokenCounter};
 
 /// The version of the contract that this host speaks.
 pub const CONTRACT_VERSION: &str = "llmuses:perf@0.1.0";

@@ -2,7 +2,7 @@
 
 use super::bindings::Plugin;
 use super::clock::HasVirtualClock;
-use super::load::LoadError;
+use super::load_error::LoadError;
 use super::state::State;
 use super::text::shown_name;
 use llmuses_core::bounds::Sandbox;

@@ -3,13 +3,15 @@
 
 use super::bindings::PluginPre;
 use super::builtin::BuiltinComponent;
-use super::cache::{CacheError, CompileCache};
+use super::cache::CompileCache;
+use super::cache_error::CacheError;
 use super::compile::{CompileError, Compiler, compile};
 use super::engine::PluginEngine;
 use super::file::{read, sniff};
 use super::header::headers;
 use super::instance::{CallError, ParserInstance};
 use super::link;
+use super::load_error::LoadError;
 use super::log::PluginLog;
 use super::state::{InstanceContext, State};
 use super::text::{shown, shown_name};
@@ -24,57 +26,6 @@ use wasmtime::component::Component;
 /// The most handles to resources that a parser may hold at once, its own and the host's. A run needs
 /// one for its requests, and one for each reader and stream.
 const MOST_HANDLES: usize = 1024;
-
-/// A parser could not be loaded.
-#[derive(Debug, thiserror::Error)]
-pub enum LoadError {
-    /// The file could not be read.
-    #[error("the parser {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The file is not a component, or not one of a parser.
-    #[error("{label} is not a parser: {reason}")]
-    NotAParser {
-        /// The file or name.
-        label: String,
-        /// What is wrong with it, and what to do.
-        reason: String,
-    },
-    /// It could not be compiled within the bounds.
-    #[error("{label} cannot be used: {reason}")]
-    Compile {
-        /// The file or name.
-        label: String,
-        /// Why not.
-        reason: String,
-    },
-    /// It asks for more than parsers get.
-    #[error("{label} cannot be run: {reason}")]
-    Imports {
-        /// The file or name.
-        label: String,
-        /// What it asks for.
-        reason: String,
-    },
-    /// It has a wish that is not granted.
-    #[error("parser `{parser}` wants a header that parsers may not set: {reason}")]
-    Header {
-        /// The name of the parser.
-        parser: String,
-        /// Which, and why not.
-        reason: String,
-    },
-    /// It broke while it was asked who it is.
-    #[error(transparent)]
-    Call(#[from] CallError),
-    /// The linker refused the host's own functions.
-    #[error("the plugin host could not be set up: {0}")]
-    Host(String),
-}
 
 /// Where a parser came from.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! A folder that nobody but its owner can change, held open: what is done in it is done through its handle, so that
 //! no path can be made to lead elsewhere meanwhile.
 
-use super::cache::CacheError;
+use super::cache_error::CacheError;
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, Timespec, Timestamps};
 use rustix::io::Errno;

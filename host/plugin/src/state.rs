@@ -5,6 +5,7 @@ use super::account::{CallAccount, Exceeded, MemoryAccount};
 use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
+use super::readers::{EntryReader, ItemReader, LineReader};
 use llmuses_core::bounds::Bounds;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -29,15 +30,6 @@ pub trait DatasetAccess: Send + Sync {
     fn items(&self) -> Result<Box<dyn EntryReader>, String>;
 }
 
-/// Reads a data set entry by entry.
-pub trait EntryReader: Send {
-    /// At most `max` further entries; an empty list is the end.
-    ///
-    /// # Errors
-    /// A text for the user. It stands for one entry; reading may go on behind it.
-    fn next(&mut self, max: u32) -> Result<Vec<String>, String>;
-}
-
 /// Counts tokens.
 pub trait TokenCounter: Send + Sync {
     /// The tokens of `text`, special tokens not added.
@@ -60,12 +52,6 @@ pub struct InstanceContext {
     /// matter which of them makes a request or reads a response.
     pub seed: u64,
 }
-
-/// A line reader that a parser holds.
-pub struct LineReader(Box<dyn EntryReader>);
-
-/// An item reader that a parser holds.
-pub struct ItemReader(Box<dyn EntryReader>);
 
 /// The most resources that a parser may hold at once: a few readers, and the streams and pollables of
 /// its standard library.
