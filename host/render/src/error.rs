@@ -1,6 +1,6 @@
 //! What can go wrong with files that are written.
 
-use crate::file::is_of_the_name;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// Results cannot be written.
@@ -46,4 +46,17 @@ impl OutputError {
             Self::StandardOutput(_) => false,
         }
     }
+}
+
+/// Whether an error of the system is about the place that the user named, rather than about a disk that is
+/// full or broken.
+pub fn is_of_the_name(error: &std::io::Error) -> bool {
+    !matches!(
+        error.kind(),
+        ErrorKind::StorageFull
+            | ErrorKind::QuotaExceeded
+            | ErrorKind::FileTooLarge
+            | ErrorKind::Interrupted
+            | ErrorKind::OutOfMemory
+    ) && error.raw_os_error() != Some(libc::EIO)
 }

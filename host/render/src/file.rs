@@ -202,19 +202,6 @@ impl NewFile {
     }
 }
 
-/// Whether an error of the system is about the place that the user named, rather than about a disk that is
-/// full or broken.
-pub fn is_of_the_name(error: &std::io::Error) -> bool {
-    !matches!(
-        error.kind(),
-        ErrorKind::StorageFull
-            | ErrorKind::QuotaExceeded
-            | ErrorKind::FileTooLarge
-            | ErrorKind::Interrupted
-            | ErrorKind::OutOfMemory
-    ) && error.raw_os_error() != Some(libc::EIO)
-}
-
 /// A reader of standard output that closed its end had what it wanted.
 pub(super) fn unless_closed<T>(written: std::io::Result<T>, closed: T) -> Result<T, OutputError> {
     match written {

@@ -12,5 +12,5 @@ pub mod report;
 mod tests_support;
 
 pub use csv::CsvFile;
-pub use error::OutputError;
-pub use file::{NewFile, NewFiles, Target, Targets, is_of_the_name};
+pub use error::{OutputError, is_of_the_name};
+pub use file::{NewFile, NewFiles, Target, Targets};

@@ -2,6 +2,7 @@
 
 use super::counts::TokenTotals;
 use super::measure::Origin;
+use super::pauses::Pauses;
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
@@ -75,18 +76,6 @@ pub struct Circumstances {
     pub parser_cost: ParserCost,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
-}
-
-/// The time in which this program stood still, as a thread saw that did nothing but look.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Pauses {
-    /// All of it.
-    pub total: Duration,
-    /// The longest pause.
-    pub longest: Duration,
-    /// For how long its control group had used up its share of processor time. `None`: the system does not
-    /// tell.
-    pub throttled: Option<Duration>,
 }
 
 /// The output tokens that `--parameters` ask each response to have at least: `min_tokens`, or the maximum

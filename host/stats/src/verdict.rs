@@ -1,7 +1,7 @@
 //! The reasons for which figures of a run are not to be trusted. Each one knows its figure, what most
 //! likely caused it, and what to do about it.
 
-use super::judge::Pauses;
+use super::pauses::Pauses;
 use super::saturation::{Saturation, Slope};
 use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::{FailureKind, TokenSource};

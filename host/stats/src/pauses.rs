@@ -1,0 +1,15 @@
+//! Time in which the program itself did not run.
+
+use std::time::Duration;
+
+/// The time in which this program stood still, as a thread saw that did nothing but look.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Pauses {
+    /// All of it.
+    pub total: Duration,
+    /// The longest pause.
+    pub longest: Duration,
+    /// For how long its control group had used up its share of processor time. `None`: the system does not
+    /// tell.
+    pub throttled: Option<Duration>,
+}
