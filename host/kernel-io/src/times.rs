@@ -42,7 +42,7 @@ impl Times {
     }
 }
 
-/// Tells the times of a [`StampedStream`] after that has been moved into a connection.
+/// Tells the times of a [`StampedStream`](super::StampedStream) after that has been moved into a connection.
 ///
 /// Clones tell the same. Reading costs an atomic load. It is exact for whoever runs in the
 /// same task as the stream; another thread may see one of the values before the next.
