@@ -13,4 +13,4 @@ pub mod metric;
 pub mod plan;
 pub mod redact;
 pub mod wandb;
-pub mod words;
+pub mod wording;

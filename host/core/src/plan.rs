@@ -250,7 +250,7 @@ impl TransportChoice {
         }
     }
 
-    /// What speaks for it, where nobody asked for another.
+    /// The reason for it, where nobody asked for another.
     pub const fn reason(self) -> &'static str {
         match self {
             Self::Socket if cfg!(target_os = "linux") => "HTTP/1.1, stamped by the kernel",

@@ -3,7 +3,7 @@
 
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Plan;
-pub use crate::words::BLANK;
+pub use crate::wording::BLANK;
 use http::HeaderName;
 use memchr::memmem;
 use percent_encoding::percent_decode_str;

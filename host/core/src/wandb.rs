@@ -1,6 +1,6 @@
 //! Where a run goes and under which name, and the key.
 
-use crate::words::BLANK;
+use crate::wording::BLANK;
 use base64::Engine;
 use http::HeaderValue;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! How right the measurements of this machine are: what was measured held against what the mock server
+//! How right the measurements of this machine are: what was measured beside what the mock server
 //! did, level by level, as a table and as JSON.
 
 use crate::ground_truth::{GroundTruth, TrueSpread};
@@ -37,7 +37,7 @@ impl SpreadError {
     }
 }
 
-/// One run held against the truth.
+/// One run beside the truth.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// Of the time to first token.

@@ -90,7 +90,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether what was typed is at fault, rather than the run.
+    /// Whether the arguments are at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
             Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,

@@ -6,7 +6,7 @@
 //! kernel when the bytes left.
 //!
 //! On HTTP/1 this is exact: frames leave in the order of their labels, and a write offers all that is there. A
-//! write that was taken in part only is held against the sizes of the frames. On HTTP/2 a label gets the time of
+//! write that was taken in part only is compared with the sizes of the frames. On HTTP/2 a label gets the time of
 //! the connection's next write, which is too early where the client's window is shut.
 
 use std::collections::VecDeque;

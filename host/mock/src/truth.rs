@@ -210,7 +210,7 @@ impl Exchange {
     /// A write carried a frame of the answer.
     ///
     /// Gaps are from the moment before one write to that before the next: the way through the kernel is the same for
-    /// both. What comes first is held against an arrival that the kernel stamped, so it is taken to have left by the
+    /// both. What comes first is compared with an arrival that the kernel stamped, so it is taken to have left by the
     /// kernel's clock too, where that was asked for: after a pause the way to there takes tens of microseconds.
     pub(super) fn written(&self, kind: Kind, write: Write) {
         let since = nanos(self.arrival, write.at);

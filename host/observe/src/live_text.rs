@@ -5,7 +5,7 @@
 
 use crate::live::{Phase, Snapshot};
 use llmuses_core::plan::Arrivals;
-use llmuses_core::words::UNKNOWN;
+use llmuses_core::wording::UNKNOWN;
 use std::time::Duration;
 
 /// From this many columns on, figures have labels before them.

@@ -2,7 +2,7 @@
 //! it is meant so. Knows no API: errors look much the same wherever they come from.
 
 use llmuses_core::exchange::{Exchange, ResponseLog};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use serde_json::{Map, Value};
 
 /// How much of a response a message shows, in characters.

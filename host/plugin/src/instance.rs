@@ -1,12 +1,12 @@
 //! A running parser: the calls of the contract with their bounds, and the checks of what comes back.
 
-use super::account::Exceeded;
 use super::bindings::exports::llmuses::perf::perf_plugin as contract;
 use super::bindings::llmuses::perf::types::{self, Prompt};
 use super::bindings::{Plugin, PluginPre};
 use super::engine::ticks;
 use super::state::State;
 use super::text::{shown, shown_name};
+use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount, TokenSource};

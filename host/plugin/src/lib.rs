@@ -4,7 +4,6 @@
 //! What enters this room is bytes of a component and values of the contract; what leaves it is request
 //! bodies and readings. No socket and no clock of a run is ever within a parser's reach.
 
-mod account;
 mod answer;
 mod bindings;
 mod builtin;
@@ -26,6 +25,7 @@ mod private_folder;
 mod readers;
 mod state;
 mod text;
+mod usage;
 
 pub use builtin::{BuiltinComponent, builtin, builtin_names};
 pub use cache::CompileCache;

@@ -1,11 +1,11 @@
 //! What an instance has beside its own memory: the data set, the token counter and the log behind the
 //! imports of the contract, a WASI with nothing behind it, and the account of what it takes.
 
-use super::account::{CallAccount, Exceeded, MemoryAccount};
 use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
 use super::readers::{EntryReader, ItemReader, LineReader};
+use super::usage::{CallUsage, Exceeded, MemoryUsage};
 use llmuses_core::bounds::Bounds;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -74,8 +74,8 @@ pub(super) struct State {
     table: ResourceTable,
     wasi: WasiCtx,
     time: VirtualTime,
-    memory: MemoryAccount,
-    call: CallAccount,
+    memory: MemoryUsage,
+    call: CallUsage,
     log: Arc<PluginLog>,
 }
 
@@ -100,8 +100,8 @@ impl State {
             table,
             wasi,
             time: VirtualTime::default(),
-            memory: MemoryAccount::new(bounds),
-            call: CallAccount::begin(),
+            memory: MemoryUsage::new(bounds),
+            call: CallUsage::begin(),
             log: Arc::clone(log),
         }
     }
@@ -112,11 +112,11 @@ impl State {
 
     /// Begins the account of a new call.
     pub(super) fn begin_call(&mut self) {
-        self.call = CallAccount::begin();
+        self.call = CallUsage::begin();
     }
 
     /// The account of the call under way.
-    pub(super) fn call(&self) -> &CallAccount {
+    pub(super) fn call(&self) -> &CallUsage {
         &self.call
     }
 

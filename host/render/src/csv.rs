@@ -73,7 +73,7 @@ impl CsvFile {
         match self.writer.take().map(JoinHandle::join) {
             Some(Ok(written)) => written,
             _ => Err(OutputError::StandardOutput(std::io::Error::other(
-                "the thread that writes CSV broke off",
+                "the thread that writes CSV failed",
             ))),
         }
     }

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// Client threads busier than this stamp late.
 const BUSY_SHARE: f64 = 0.70;
-/// The least dispatch lag that is held against a client.
+/// The least dispatch lag that counts as a fault of the client.
 const LEAST_LAG: Duration = Duration::from_millis(5);
 /// The share of the shortest time to first token that a dispatch lag may reach. Not of the median: that of an
 /// overloaded server is long, and would excuse any client.

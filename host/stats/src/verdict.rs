@@ -5,7 +5,7 @@ use super::pauses::Pauses;
 use super::saturation::{Saturation, Slope};
 use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::{FailureKind, TokenSource};
-use llmuses_core::words::counted;
+use llmuses_core::wording::counted;
 use std::time::Duration;
 
 /// One side of an exchange, where tokens are counted.

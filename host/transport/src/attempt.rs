@@ -8,7 +8,7 @@ use super::transport::{Marks, RequestBody, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
 use llmuses_core::plan::Timeouts;
-use llmuses_core::words::excerpt;
+use llmuses_core::wording::excerpt;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};

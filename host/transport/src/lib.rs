@@ -8,13 +8,13 @@ pub mod attempt;
 pub mod capacity;
 mod connection_notes;
 mod failure;
+mod polled_on_wake;
 pub mod reader;
 mod reading;
 mod reqwest_transport;
 pub mod socket;
 pub mod sse;
 pub mod transport;
-mod when_woken;
 pub mod worker;
 
 pub use connection_notes::ConnectionNotes;

@@ -4,7 +4,7 @@
 use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Failure, FailureKind, ResponseLog};
-use llmuses_core::words::excerpt;
+use llmuses_core::wording::excerpt;
 
 /// Reads one response body, piece by piece.
 #[derive(Debug)]

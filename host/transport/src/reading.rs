@@ -1,12 +1,12 @@
 //! The response to one request, from its head to its end or to a limit.
 
 use super::failure::truncated;
+use super::polled_on_wake::PolledOnWake;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
-use super::when_woken::WhenWoken;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -39,7 +39,7 @@ pub(super) struct Reading<'a, B, F> {
     last_arrival: &'a Cell<Moment>,
     /// See [`Recording::stamped_by`].
     stamped_by: Option<StampQuality>,
-    limits: WhenWoken<'a, F>,
+    limits: PolledOnWake<'a, F>,
     /// Behind `[DONE]`: how long the body may take to end.
     grace: Option<Pin<Box<Sleep>>>,
 }
@@ -60,7 +60,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             response,
             last_arrival,
             stamped_by: None,
-            limits: WhenWoken::new(limits),
+            limits: PolledOnWake::new(limits),
             grace: None,
         }
     }

@@ -147,7 +147,7 @@ impl EventSplitter {
     }
 
     /// What has arrived of the event under way: its data so far, and the line that has no end yet as it
-    /// came. For a stream that broke off.
+    /// came. For a stream that was cut short.
     pub fn unfinished(&self) -> Vec<u8> {
         let mut rest = self.data.clone();
         for part in [&self.stray, &self.line] {

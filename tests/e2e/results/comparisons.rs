@@ -1,4 +1,4 @@
-//! Runs held against one another.
+//! Runs compared with one another.
 
 use super::json;
 use crate::helpers::{mock, typed};

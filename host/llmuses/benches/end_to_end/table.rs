@@ -33,7 +33,7 @@ impl Readings {
     }
 }
 
-/// What a figure is held against.
+/// What a figure is compared with.
 #[derive(Debug, Clone, Copy)]
 pub enum Target {
     /// No target.
@@ -58,7 +58,7 @@ pub struct Row {
     /// The program's over the raw client's of each pair that was taken one right after the other: a machine
     /// that is shared may be half as fast again a minute later.
     pub ratios: Readings,
-    /// What it is held against.
+    /// What it is compared with.
     pub target: Target,
 }
 

@@ -5,7 +5,7 @@ use clap::Args;
 use llmuses_core::bounds::{Bounds, Sandbox};
 use std::time::Duration;
 
-/// Bounds as they are typed.
+/// The flags of the bounds.
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Parser bounds")]
 pub(super) struct BoundsArguments {

@@ -1,6 +1,6 @@
 //! `llmuses calibrate`: shows on the user's own machine how right the measurements are. At each level of
 //! load the mock server runs as a process of its own, a real run measures it, and what was measured is
-//! held against what the server did.
+//! compared with what the server did.
 
 use super::Outcome;
 use super::perf::Transport;

@@ -1,4 +1,4 @@
-//! `llmuses compare`: runs held against one another.
+//! `llmuses compare`: runs compared with one another.
 
 use super::Outcome;
 use super::values::percent;
@@ -16,11 +16,11 @@ use std::path::PathBuf;
                   where the 95 % confidence interval of its change lies within the margin, and else unclear. \
                   Certain means: among all figures of a comparison, the chance that any of them is called \
                   better or worse and is not is 5 % at most (Holm's correction).\n\
-                  Exit codes: 0 compared; 1 a --fail-if holds, or cannot be judged; 2 what was typed \
-                  cannot be done."
+                  Exit codes: 0 compared; 1 a --fail-if holds, or cannot be judged; 2 the arguments \
+                  are wrong."
 )]
 pub(super) struct CompareArguments {
-    /// Databases of runs, or what --json wrote; all others are held against the first.
+    /// Databases of runs, or what --json wrote; all others are compared with the first.
     #[arg(value_name = "FILE", num_args = 2.., required = true)]
     files: Vec<PathBuf>,
 

@@ -71,7 +71,7 @@ enum Command {
 }
 
 impl Cli {
-    /// Carries out what was typed.
+    /// Carries out the command.
     ///
     /// # Errors
     /// An error that `main` shows; [`exit_code`] says with which code it ends the program.
@@ -89,7 +89,7 @@ impl Cli {
     }
 }
 
-/// The exit code of an error: 2 where what was typed cannot be done, 1 for everything else.
+/// The exit code of an error: 2 where the arguments are wrong, 1 for everything else.
 pub fn exit_code(error: &anyhow::Error) -> u8 {
     let is_usage = error.chain().any(|cause| {
         cause.is::<UsageError>()

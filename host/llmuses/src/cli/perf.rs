@@ -17,7 +17,7 @@ use crate::run::{RunError, RunResult, run_all};
 use clap::{Args, ValueEnum};
 use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
 use llmuses_core::plan::{Plan, Save};
-use llmuses_core::words::counted;
+use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::builtin_names;
 use llmuses_render::compare::Bound;
@@ -30,7 +30,7 @@ use std::time::Duration;
 #[command(
     next_line_help = false,
     after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-                  where --require-valid asks for that, or a --fail-if holds; 2 what was typed cannot be done."
+                  where --require-valid asks for that, or a --fail-if holds; 2 the arguments are wrong."
 )]
 pub(super) struct PerfArguments {
     /// Name of the model to ask for.

@@ -59,7 +59,7 @@ pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Loads what was typed: a name or a path.
+/// Loads a plugin by its name or path.
 fn load(text: &str, bounds: &Bounds) -> anyhow::Result<Parser> {
     Ok(load_parser(&parser(text)?, bounds, true)?)
 }

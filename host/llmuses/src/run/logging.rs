@@ -2,7 +2,7 @@
 
 use llmuses_core::document::Totals;
 use llmuses_core::plan::Plan;
-use llmuses_core::words::counted;
+use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_observe::wandb::{Wandb, WandbReport};
 use llmuses_render::report::Progress;

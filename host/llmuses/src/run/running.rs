@@ -176,7 +176,7 @@ impl Running {
         for worker in self.pipeline.workers {
             match worker.join() {
                 Ok(report) => client_busy.push(report.busy),
-                Err(_) => troubles.push("a client thread broke off".to_owned()),
+                Err(_) => troubles.push("a client thread failed".to_owned()),
             }
         }
         match self.pipeline.gauge.panics() {
@@ -188,17 +188,17 @@ impl Running {
         if let Some(pacer) = self.pacer
             && pacer.join().is_err()
         {
-            troubles.push("the thread that keeps the schedule broke off".to_owned());
+            troubles.push("the thread that keeps the schedule failed".to_owned());
         }
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
             match parser.join() {
                 Ok(cost) => parser_cost += cost,
-                Err(_) => troubles.push("a parser thread broke off".to_owned()),
+                Err(_) => troubles.push("a parser thread failed".to_owned()),
             }
         }
         let (report, end) = self.source.join().unwrap_or_else(|_| {
-            troubles.push("the thread that makes requests broke off".to_owned());
+            troubles.push("the thread that makes requests failed".to_owned());
             (SourceReport::default(), SourceEnd::Stopped)
         });
         parser_cost.requests += report.cost;

@@ -30,7 +30,7 @@ impl Board {
         self.snapshots().clone()
     }
 
-    /// A viewer that broke off left the list whole: it only ever clones it.
+    /// A viewer that panicked left the list whole: it only ever clones it.
     fn snapshots(&self) -> MutexGuard<'_, Vec<Arc<Snapshot>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -56,7 +56,7 @@ impl Drop for View {
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // A view that broke off has said so by its panic.
+            // A view that panicked has said so by its panic.
             let _ = thread.join();
         }
         if let Some(mut on) = lock_soon() {
@@ -197,7 +197,7 @@ impl Painter {
 
 impl Drop for Painter {
     fn drop(&mut self) {
-        // A bar that broke off while it was drawn would break off again. One that was not is drawn for a
+        // A bar that panicked while it was drawn would do so again. One that was not is drawn for a
         // last time when it is dropped, and that is to be nothing.
         if !std::thread::panicking() {
             let _on = lock();

@@ -5,7 +5,7 @@ use super::trouble::{LONGEST_WORDS, Trouble};
 use http::HeaderValue;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use llmuses_core::wandb::ApiKey;
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use llmuses_transport::provide_cryptography;
 use serde_json::Value;
 use std::error::Error;

@@ -12,7 +12,7 @@ pub(super) enum Trouble {
     /// The HTTP client cannot be set up.
     #[error("the HTTP client could not be set up: {0}")]
     Client(String),
-    /// No answer came: no connection, a time-out, an answer that broke off.
+    /// No answer came: no connection, a time-out, an answer that was cut short.
     #[error("{0}")]
     NoAnswer(String),
     /// The key is not accepted, or not for this entity.
@@ -52,7 +52,7 @@ pub(super) enum Trouble {
     #[error("it did not take everything within {} s after the end of the run", .0.as_secs())]
     Late(Duration),
     /// The thread that logs ended before its work did.
-    #[error("the thread that logs broke off")]
+    #[error("the thread that logs failed")]
     BrokeOff,
     /// There is no thread to log on.
     #[error("a thread could not be started: {0}")]

@@ -171,7 +171,7 @@ impl<'a> Sending<'a> {
                     Ok(Message::Row(row)) => self.take(row),
                     Ok(Message::Finish(ending)) => return self.finish(&ending),
                     Err(RecvTimeoutError::Timeout) => {}
-                    // The run broke off. That nothing comes any more, the service finds out by itself.
+                    // The run failed. That nothing comes any more, the service finds out by itself.
                     Err(RecvTimeoutError::Disconnected) => return Ok(()),
                 }
             }

@@ -1,4 +1,4 @@
-//! Runs held against one another: which differ, by how much, and whether that is more than chance.
+//! Runs compared with one another: which differ, by how much, and whether that is more than chance.
 //!
 //! Everything comes from the documents of the runs (see [`llmuses_store::results`]), so that a database and the
 //! JSON of the same run compare alike. Nothing here prints or writes.

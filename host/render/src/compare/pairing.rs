@@ -1,4 +1,4 @@
-//! Which run is held against which, whether that makes sense, and what comes out.
+//! Which run is compared with which, whether that makes sense, and what comes out.
 
 use super::interval::Estimate;
 use super::load::Results;
@@ -100,7 +100,7 @@ pub struct Places {
     pub after: usize,
 }
 
-/// Two runs held against one another.
+/// Two runs compared with one another.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Comparison {
     /// The file of the first run.

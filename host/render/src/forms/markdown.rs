@@ -6,7 +6,7 @@ use crate::report::{
 };
 use llmuses_core::document::{Document, Percentile, Run, Totals};
 use llmuses_core::metric::{LATENCY, TPOT, TTFT, Time};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 
 /// Characters of a text from outside.
 const LONGEST: usize = 300;

@@ -9,7 +9,7 @@ use super::table::{Cell, Markup, Piece, Table};
 use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
 use crate::report::{UNKNOWN, counted, load_of};
 use askama::Template;
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use serde_json::Value;
 
 /// The size of the picture of a change.
@@ -27,7 +27,7 @@ struct ComparisonView {
     alone: Vec<String>,
 }
 
-/// Two runs held against one another.
+/// Two runs compared with one another.
 #[derive(Debug)]
 struct Pair {
     anchor: String,
@@ -41,7 +41,7 @@ struct Pair {
     curves: Vec<Chart>,
 }
 
-/// The page of a comparison of the runs of `files`, the first of which the others are held against;
+/// The page of a comparison of the runs of `files`, with the first of which the others are compared;
 /// `alone`: loads that one side alone has. One file, complete in itself.
 pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
     let mut document = to_json(comparisons, alone);

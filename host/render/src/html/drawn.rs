@@ -6,7 +6,7 @@ use super::figure::Part;
 use super::spreads::{decimals, drawn_times};
 use super::table::{Cell, Piece, Table};
 use crate::report::{UNKNOWN, counted};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 
 /// A run that is drawn: its totals, its place in the document, and its name in a chart.
 #[derive(Debug, Clone)]

@@ -4,7 +4,7 @@
 use super::figure::{Figure, Part};
 use super::table::{Cell, Piece, Table};
 use crate::report::{UNKNOWN, percent};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use serde_json::Value;
 
 /// Characters of a value from outside that are shown; the document in the page has all of it.

@@ -11,7 +11,7 @@ use crate::report::{self, counted, load_of, sentence};
 use askama::Template;
 use jiff::Timestamp;
 use llmuses_core::document::Run;
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use serde_json::Value;
 
 /// Characters of the figure of a doubt, which may hold a message of the server.

@@ -9,7 +9,7 @@ use super::table::{Cell, Markup, Piece, Table};
 use crate::report::{UNKNOWN, counted, load_of};
 use askama::Template;
 use llmuses_core::document::{Document, Percentile, Run};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 
 /// What stands on the page of a database.
 #[derive(Debug, Template)]

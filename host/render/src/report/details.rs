@@ -6,7 +6,7 @@ use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentenc
 use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals, Verdict};
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::plan::Arrivals;
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use std::cmp::Reverse;
 use std::time::Duration;
 

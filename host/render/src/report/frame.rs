@@ -2,7 +2,7 @@
 
 use super::text::{WIDTH, counted};
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 use llmuses_stats::Doubt;
 use llmuses_store::sink::SinkSummary;
 

@@ -4,7 +4,7 @@ use super::table::{Cell, Table};
 use super::text::{counted, push_wrapped, short_figure, time_decimals};
 use llmuses_core::document::{Distribution, ParserFigures, Percentile, Totals};
 use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, Place, TTFT, Time};
-use llmuses_core::words::one_line;
+use llmuses_core::wording::one_line;
 
 /// The percentiles of the table.
 const COLUMNS: [Percentile; 4] = [

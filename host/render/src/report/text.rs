@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-pub(crate) use llmuses_core::words::{UNKNOWN, counted};
+pub(crate) use llmuses_core::wording::{UNKNOWN, counted};
 
 /// The width of a report in columns.
 pub(super) const WIDTH: usize = 100;

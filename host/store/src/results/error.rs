@@ -57,7 +57,7 @@ pub enum ResultsError {
 }
 
 impl ResultsError {
-    /// Whether what was typed is at fault: a file that is not there, or not ours.
+    /// Whether the arguments are at fault: a file that is not there, or not ours.
     pub fn is_usage(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! From what was typed for `llmuses perf` to a plan that cannot be wrong.
+//! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
 use super::wandb::{self, Typed};

@@ -1,4 +1,4 @@
-//! What can be wrong with what was typed.
+//! What can be wrong with the arguments.
 
 use llmuses_core::wandb::ApiKeyError;
 use llmuses_render::OutputError;

@@ -136,7 +136,7 @@ pub enum NewError {
 }
 
 impl NewError {
-    /// Whether what was typed is at fault.
+    /// Whether the arguments are at fault.
     pub fn is_usage(&self) -> bool {
         matches!(self, Self::Name { .. } | Self::Exists(_))
     }

@@ -51,14 +51,14 @@ fn seconds(time: Duration) -> String {
 
 /// The call under way.
 #[derive(Debug)]
-pub(super) struct CallAccount {
+pub(super) struct CallUsage {
     began: Instant,
     in_host: Duration,
     moved: usize,
     opened: u32,
 }
 
-impl CallAccount {
+impl CallUsage {
     pub(super) fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -128,12 +128,12 @@ impl CallAccount {
 
 /// Counts what all memories and tables of an instance take together.
 #[derive(Debug)]
-pub(super) struct MemoryAccount {
+pub(super) struct MemoryUsage {
     bytes: usize,
     limit: usize,
 }
 
-impl MemoryAccount {
+impl MemoryUsage {
     pub(super) fn new(bounds: &Bounds) -> Self {
         Self {
             bytes: 0,
@@ -154,7 +154,7 @@ impl MemoryAccount {
     }
 }
 
-impl ResourceLimiter for MemoryAccount {
+impl ResourceLimiter for MemoryUsage {
     fn memory_growing(
         &mut self,
         current: usize,
@@ -199,7 +199,7 @@ mod tests {
 
     #[test]
     fn time_in_the_host_is_not_the_parsers() {
-        let mut call = CallAccount::begin();
+        let mut call = CallUsage::begin();
         let since = Instant::now();
         std::thread::sleep(Duration::from_millis(30));
         call.add_host_time(since, &bounds(20)).unwrap();
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_call_that_only_waits_ends_too() {
-        let mut call = CallAccount::begin();
+        let mut call = CallUsage::begin();
         let since = Instant::now();
         std::thread::sleep(Duration::from_millis(30));
         let error = call.add_host_time(since, &bounds(2)).unwrap_err();
@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn all_memories_and_tables_count_together() {
-        let mut memory = MemoryAccount::new(&Bounds {
+        let mut memory = MemoryUsage::new(&Bounds {
             memory_bytes: 1 << 20,
             ..Bounds::default()
         });

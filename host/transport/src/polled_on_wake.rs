@@ -17,7 +17,7 @@ static CALLS: AtomicU64 = AtomicU64::new(0);
 
 /// See the top of this file.
 #[derive(Debug)]
-pub(super) struct WhenWoken<'a, F> {
+pub(super) struct PolledOnWake<'a, F> {
     future: Pin<&'a mut F>,
     calls: &'static AtomicU64,
     /// The count at the last poll of the future; `None` before the first.
@@ -44,7 +44,7 @@ impl Wake for Task {
     }
 }
 
-impl<'a, F: Future> WhenWoken<'a, F> {
+impl<'a, F: Future> PolledOnWake<'a, F> {
     /// Polls `future` the first time that it is asked to, and from then on when `future` has woken it.
     pub(super) fn new(future: Pin<&'a mut F>) -> Self {
         Self::counted(future, &CALLS)
@@ -118,7 +118,7 @@ mod tests {
                 _ => Poll::Pending,
             }
         }));
-        let mut beside = WhenWoken::counted(future, count());
+        let mut beside = PolledOnWake::counted(future, count());
         let (woken, waker) = task();
         for times in 1..4 {
             // The second time in vain.
@@ -149,8 +149,8 @@ mod tests {
             Poll::<()>::Pending
         }));
         let count = count();
-        let mut first = WhenWoken::counted(first, count);
-        let mut second = WhenWoken::counted(second, count);
+        let mut first = PolledOnWake::counted(first, count);
+        let mut second = PolledOnWake::counted(second, count);
         let [one, other] = [task(), task()];
         let mut poll = || {
             assert!(first.poll(&Context::from_waker(&one.1)).is_pending());
@@ -174,7 +174,7 @@ mod tests {
             context.waker().wake_by_ref();
             Poll::<()>::Pending
         }));
-        let mut beside = WhenWoken::counted(future, count());
+        let mut beside = PolledOnWake::counted(future, count());
         let (woken, waker) = task();
         for times in 1..4 {
             assert!(beside.poll(&Context::from_waker(&waker)).is_pending());
