@@ -7,7 +7,7 @@
 
 // The file alone, not the program around it: a WebAssembly engine would take long to build with the
 // fuzzer's instruments, and find nothing here.
-#[path = "../../src/client/sse.rs"]
+#[path = "../../src/sse.rs"]
 #[expect(dead_code, reason = "the program uses more of it than is compared here")]
 mod sse;
 
