@@ -30,6 +30,7 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shell;
 mod slow;
 mod stall;
 mod support;
