@@ -39,4 +39,5 @@ mod text;
 mod tls;
 mod tls_server;
 mod verdict;
+#[cfg(feature = "wandb")]
 mod wandb;
