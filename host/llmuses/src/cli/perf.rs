@@ -1,10 +1,12 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod help;
 mod planning;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
 
+pub(super) use help::{with_help, with_short_help};
 pub(super) use planning::{database, parameters, parser};
 pub use usage::UsageError;
 
@@ -28,11 +30,7 @@ use std::time::Duration;
 
 /// Arguments of `llmuses perf`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    next_line_help = false,
-    after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-                  where --require-valid asks for that, or a --fail-if holds; 2 the arguments are wrong."
-)]
+#[command(next_line_help = false)]
 pub(super) struct PerfArguments {
     /// Name of the model to ask for.
     #[arg(long, help_heading = "Endpoint")]
@@ -94,7 +92,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Prompts")]
     skip_bad_lines: bool,
 
-    /// Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.
+    /// Parser that makes requests and reads responses: the name of a built-in one (`llmuses plugin list`), or a
+    /// .wasm file.
     #[arg(
         long,
         value_name = "NAME|FILE",
