@@ -29,7 +29,9 @@ use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
+use llmuses_render::{
+    CsvFile, NewFile, NewFiles, OutputError, ResponseFile, Targets, is_of_the_name, report,
+};
 use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
@@ -39,6 +41,7 @@ use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -132,6 +135,8 @@ pub struct RunResult {
 pub struct Outputs {
     /// Files, or standard output.
     pub targets: Targets,
+    /// The file for the first response.
+    pub record: Option<PathBuf>,
     /// The address at which Prometheus gets live figures.
     pub metrics: Option<SocketAddr>,
 }
@@ -140,6 +145,7 @@ pub struct Outputs {
 #[derive(Debug, Default)]
 struct Onlookers {
     csv: Option<CsvFile>,
+    recording: Option<ResponseFile>,
     board: Option<Board>,
 }
 
@@ -193,7 +199,24 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
             return Err(error.into());
         }
     };
-    let onlookers = Onlookers { csv, board };
+    let recording = match outputs
+        .record
+        .as_deref()
+        .map(ResponseFile::make)
+        .transpose()
+    {
+        Ok(recording) => recording,
+        Err(error) => {
+            documents.into_iter().for_each(NewFile::discard);
+            csv.into_iter().for_each(CsvFile::discard);
+            return Err(RunError::Output(error));
+        }
+    };
+    let onlookers = Onlookers {
+        csv,
+        recording,
+        board,
+    };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
     let mut results: Vec<RunResult> = Vec::new();
@@ -228,6 +251,10 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     {
         documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
+        onlookers
+            .recording
+            .into_iter()
+            .for_each(ResponseFile::discard);
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
@@ -235,7 +262,10 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         tell_sweep(plans, &runs);
     }
     // All are written, whatever became of the others.
-    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
+    let mut written = vec![
+        onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop)),
+        onlookers.recording.map_or(Ok(()), write_recording),
+    ];
     let document = Document::of(runs);
     for file in documents {
         if let Some(content) = render(file.flag(), &document) {
@@ -257,6 +287,14 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         Some(error) => Err(error),
         None => written.map(|()| results),
     }
+}
+
+/// Writes the first response, and says where there was none.
+fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
+    if !file.finish()? {
+        terminal::say("warning: no response came, so the file of --record is not written");
+    }
+    Ok(())
 }
 
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
@@ -359,6 +397,7 @@ fn one<'a>(
     let destinations = Destinations {
         rows: database.as_ref().filter(|_| plan.save == Save::Full),
         csv: onlookers.csv.as_ref(),
+        recording: onlookers.recording.as_ref(),
         board,
         progress_lines: !plan.quiet && view.is_none(),
     };

@@ -131,7 +131,7 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    fn make(flag: &'static str, target: &Target) -> Result<Self, OutputError> {
+    pub(super) fn make(flag: &'static str, target: &Target) -> Result<Self, OutputError> {
         let place = match target {
             Target::StandardOutput => None,
             Target::File(path) => Some((path.clone(), create(flag, path)?)),

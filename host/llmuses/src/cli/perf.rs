@@ -1,6 +1,7 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
 mod help;
+mod model;
 mod planning;
 mod usage;
 #[cfg(feature = "wandb")]
@@ -14,7 +15,7 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
+    Pair, Secret, count, count_of_slots, file_name, objectives, pair, rate, seconds, secret, warmup,
 };
 use crate::run::{RunError, RunResult, run_all};
 use clap::{Args, ValueEnum};
@@ -32,9 +33,9 @@ use std::time::Duration;
 #[derive(Debug, Clone, Args)]
 #[command(next_line_help = false)]
 pub(super) struct PerfArguments {
-    /// Name of the model to ask for.
-    #[arg(long, help_heading = "Endpoint")]
-    model: String,
+    /// Name of the model to ask for [default: the one that the server lists at /v1/models, if it is the only one]
+    #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
+    model: Option<String>,
 
     /// Endpoint that the requests go to.
     #[arg(
@@ -67,7 +68,7 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Endpoint")]
     insecure: bool,
 
-    /// Data set to take prompts from; the parser says in which format.
+    /// Data set to take prompts from; the parser says in which format. - reads it from standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -103,7 +104,8 @@ pub(super) struct PerfArguments {
     )]
     parser: String,
 
-    /// Folder with tokenizer.json, or that file, to count tokens with where the server does not.
+    /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
+    /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
@@ -232,6 +234,10 @@ pub(super) struct PerfArguments {
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     csv: Option<String>,
+
+    /// Write the first response, head and body, to a new file, for `llmuses plugin check --responses`.
+    #[arg(long, value_name = "FILE", value_parser = file_name, help_heading = "Results")]
+    record: Option<PathBuf>,
 
     /// Objectives of each request; reported is the share and the rate of those that met all, such as
     /// ttft:500ms,tpot:50ms,latency:10s.

@@ -11,7 +11,7 @@ use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
 use llmuses_render::report::Progress;
-use llmuses_render::{CsvFile, report};
+use llmuses_render::{CsvFile, ResponseFile, report};
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
 };
@@ -41,6 +41,7 @@ pub(super) struct Running {
 pub(super) struct Destinations<'a> {
     pub(super) rows: Option<&'a Database>,
     pub(super) csv: Option<&'a CsvFile>,
+    pub(super) recording: Option<&'a ResponseFile>,
     pub(super) board: Option<Board>,
     /// Whether progress is told line by line.
     pub(super) progress_lines: bool,
@@ -60,6 +61,7 @@ impl Running {
         let Destinations {
             rows,
             csv,
+            recording,
             board,
             progress_lines,
         } = destinations;
@@ -88,6 +90,9 @@ impl Running {
                     if let Some(live) = &mut live {
                         let begun = self.pipeline.gauge.begun();
                         live.record(&outcome, &statistics, begun, warmup);
+                    }
+                    if let Some(recording) = recording {
+                        recording.offer(exchange);
                     }
                     if plan.debug {
                         let text = trace::exchange(&outcome, &head);

@@ -1,5 +1,6 @@
 //! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
+use super::model;
 use super::usage::UsageError;
 #[cfg(feature = "wandb")]
 use super::wandb;
@@ -29,6 +30,7 @@ impl PerfArguments {
     pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
         let outputs = Outputs {
             targets: Targets::of(self.csv.as_deref(), self.documents.files())?,
+            record: self.record.clone(),
             metrics: self
                 .metrics_listen
                 .as_deref()
@@ -135,7 +137,17 @@ impl PerfArguments {
             .as_deref()
             .map(HostTokenizer::find)
             .transpose()?;
-        let name = self.name.unwrap_or_else(|| default_name(&self.model));
+        if let Some(folder) = tokenizer.as_deref().filter(|path| path.is_dir()) {
+            terminal::say(format!(
+                "The tokenizer is made of vocab.json and merges.txt in {}",
+                folder.display()
+            ));
+        }
+        let model = match self.model {
+            Some(model) => model,
+            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+        };
+        let name = self.name.unwrap_or_else(|| default_name(&model));
         let database = database(&name);
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
@@ -145,7 +157,7 @@ impl PerfArguments {
         #[cfg(not(feature = "wandb"))]
         let wandb = None;
         Ok(Plan {
-            model: self.model,
+            model,
             url,
             headers,
             parser,
