@@ -1,7 +1,7 @@
 //! One response as a file: head and body in the form in which `curl -i` writes them, for `llmuses plugin check`.
 
 use crate::error::OutputError;
-use crate::file::{NewFile, Target};
+use crate::file::{NewFile, OutputFile};
 use llmuses_core::exchange::Exchange;
 use std::cell::RefCell;
 use std::path::Path;
@@ -27,7 +27,7 @@ impl ResponseFile {
     /// Where there is such a file already, or it cannot be made.
     pub fn make(path: &Path) -> Result<Self, OutputError> {
         Ok(Self {
-            file: NewFile::make("--record", &Target::File(path.to_owned()))?,
+            file: NewFile::make("--record", &OutputFile::File(path.to_owned()))?,
             kept: RefCell::new(Kept::Nothing),
         })
     }
