@@ -35,6 +35,7 @@ mod stall;
 mod support;
 mod templates;
 mod text;
+mod timing;
 mod tls;
 mod tls_server;
 mod verdict;
