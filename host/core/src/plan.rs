@@ -41,8 +41,12 @@ pub struct Plan {
     pub objectives: Option<Objectives>,
     /// When requests go.
     pub arrivals: Arrivals,
+    /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
+    pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
     pub seed: u64,
+    /// Whether requests are sent on and on though every one of the first failed.
+    pub keep_going: bool,
     /// How long to wait for what.
     pub timeouts: Timeouts,
     /// A progress line is printed after this many completed requests.
@@ -311,7 +315,9 @@ impl Plan {
             warmup: Warmup::Nothing,
             objectives: None,
             arrivals: Arrivals::Closed { parallel: 1 },
+            max_in_flight: None,
             seed: 42,
+            keep_going: false,
             timeouts: Timeouts {
                 connect: PATIENCE,
                 read: PATIENCE,
@@ -390,11 +396,13 @@ impl Plan {
             arrivals: arrivals.to_owned(),
             parallel,
             rate,
+            max_in_flight: self.max_in_flight,
             seed: self.seed,
             prompt_order: Some("as in the data set".to_owned()),
             connect_timeout_seconds: Some(seconds(self.timeouts.connect)),
             read_timeout_seconds: Some(seconds(self.timeouts.read)),
             total_timeout_seconds: self.timeouts.total.map(seconds),
+            keep_going: self.keep_going,
             log_every_n_query: Some(self.log_every),
             name: Some(self.name.clone()),
             tokenizer: self.tokenizer.as_ref().map(path),

@@ -2,6 +2,7 @@
 //! statistics, database and report wired together; result out.
 
 mod logging;
+mod other_runs;
 mod pauses;
 mod pipeline;
 mod preparation;
@@ -168,7 +169,7 @@ pub fn run(plan: Plan) -> Result<RunResult, RunError> {
 }
 
 /// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
-/// interrupted: nobody who ends one run wants the next.
+/// interrupted, for nobody who ends one run wants the next, and where a run was stopped since every request failed.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
@@ -203,13 +204,13 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         }
         match one(plan, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
-                let interrupted = result.circumstances.interrupted;
+                let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
                 results.push(result);
                 last_logging = logging;
                 if results.len() < plans.len() {
                     write_so_far(&documents, &results);
                 }
-                if interrupted {
+                if is_last {
                     break;
                 }
             }
@@ -228,7 +229,8 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if plans.len() > 1 {
-        tell_sweep(plans, &runs);
+        let all_failed = results.iter().any(|result| result.circumstances.all_failed);
+        tell_sweep(plans, &runs, all_failed);
     }
     // All are written, whatever became of the others.
     let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
@@ -285,7 +287,7 @@ fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, Me
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], runs: &[Run]) {
+fn tell_sweep(plans: &[Plan], runs: &[Run], all_failed: bool) {
     let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
         return;
     };
@@ -295,7 +297,12 @@ fn tell_sweep(plans: &[Plan], runs: &[Run]) {
             .iter()
             .map(|plan| plan.arrivals.name())
             .collect();
-        summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
+        let why = if all_failed {
+            ", since every request before failed (--keep-going runs them all the same)"
+        } else {
+            ""
+        };
+        summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
     }
     if first.summary_to_stderr {
         terminal::say(summary);
@@ -329,7 +336,7 @@ fn one<'a>(
         terminal::say(report::opening(plan, [&parser.name, &parser.version]));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.url));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {

@@ -67,6 +67,9 @@ pub struct PlanRecord {
     /// The requests per second of an open loop.
     #[serde(default)]
     pub rate: Option<f64>,
+    /// The most requests of an open loop that may be in flight. `None`: as many as the machine holds.
+    #[serde(default)]
+    pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
     #[serde(default)]
     pub seed: u64,
@@ -82,6 +85,9 @@ pub struct PlanRecord {
     /// How long a request may take.
     #[serde(default)]
     pub total_timeout_seconds: Option<f64>,
+    /// Whether requests are sent on and on though every one of the first failed.
+    #[serde(default)]
+    pub keep_going: bool,
     /// A progress line after this many requests.
     #[serde(default)]
     pub log_every_n_query: Option<u64>,
@@ -151,11 +157,13 @@ impl Default for PlanRecord {
             arrivals: String::new(),
             parallel: None,
             rate: None,
+            max_in_flight: None,
             seed: 0,
             prompt_order: None,
             connect_timeout_seconds: None,
             read_timeout_seconds: None,
             total_timeout_seconds: None,
+            keep_going: false,
             log_every_n_query: None,
             name: None,
             tokenizer: None,

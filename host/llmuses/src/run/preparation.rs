@@ -62,6 +62,8 @@ pub(super) struct Preparation {
     pub(super) parameters: Arc<str>,
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
+    /// The most requests that may be in flight in an open loop.
+    pub(super) max_in_flight: Option<u64>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
 }
@@ -73,6 +75,11 @@ impl Preparation {
         loaded: &mut Option<Loaded>,
     ) -> Result<(Self, RequestSource), RunError> {
         ensure_capacity(plan)?;
+        let max_in_flight = if plan.arrivals.is_open() {
+            Some(plan.max_in_flight.map_or_else(capacity::most, Ok)?)
+        } else {
+            None
+        };
         let loaded = match loaded {
             Some(loaded) => loaded,
             none => none.insert(Loaded::of(plan)?),
@@ -119,6 +126,7 @@ impl Preparation {
             parser,
             context,
             parameters,
+            max_in_flight,
             dataset_sha256: loaded.dataset_sha256.clone(),
         };
         Ok((prepared, source))
@@ -178,16 +186,17 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
 }
 
 pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
-    let at_once = match plan.arrivals {
-        Arrivals::Closed { parallel } => slots(plan, parallel) as u64,
-        Arrivals::AllAtOnce => match (&plan.prompts, plan.requests) {
-            (_, Some(requests)) => requests,
-            (PromptSource::Prompt(_), None) => 1,
-            // As many as the data set has; nobody knows before it was read.
-            (PromptSource::Dataset(_), None) => 0,
-        },
+    let requests = match (&plan.prompts, plan.requests, plan.duration) {
+        (PromptSource::Prompt(_), None, None) => Some(1),
+        // As many as the data set has; nobody knows before it was read.
+        (_, requests, _) => requests,
+    };
+    let at_once = match (plan.arrivals, plan.max_in_flight) {
+        (Arrivals::Closed { parallel }, _) => slots(plan, parallel) as u64,
+        (_, Some(most)) => most.min(requests.unwrap_or(most)),
+        (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        Arrivals::Poisson { .. } => 0,
+        (Arrivals::Poisson { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }

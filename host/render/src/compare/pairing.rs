@@ -8,10 +8,11 @@ use llmuses_core::document::Run;
 use serde_json::Value;
 
 /// What differs in the work makes runs not comparable: the names in the plan, and the same for a person.
-const WORK: [(&str, &str); 13] = [
+const WORK: [(&str, &str); 14] = [
     ("arrivals", "arrivals"),
     ("parallel", "--parallel"),
     ("rate", "--rate"),
+    ("max_in_flight", "--max-in-flight"),
     ("prompt", "--prompt"),
     ("min_prompt_length", "--min-prompt-length"),
     ("max_prompt_length", "--max-prompt-length"),

@@ -29,13 +29,16 @@ pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
         1 => String::new(),
         runs => format!("Load {} of {runs}: ", plan.run),
     };
-    let load = match plan.arrivals {
+    let mut load = match plan.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Poisson { rate } => {
             format!("open loop, {rate} requests/s, seed {}", plan.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
+    if let Some(most) = plan.max_in_flight {
+        load.push_str(&format!(", {most} in flight at most"));
+    }
     let source = match &plan.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),

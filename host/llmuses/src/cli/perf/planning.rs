@@ -159,7 +159,9 @@ impl PerfArguments {
             warmup: self.warmup.unwrap_or_default(),
             objectives: self.goodput,
             arrivals,
+            max_in_flight: self.max_in_flight.map(u64::from),
             seed: self.seed,
+            keep_going: self.keep_going,
             timeouts: Timeouts {
                 connect: self.connect_timeout,
                 read: self.read_timeout,
