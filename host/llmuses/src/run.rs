@@ -3,6 +3,7 @@
 
 mod logging;
 mod other_runs;
+mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
@@ -13,12 +14,13 @@ use pipeline::Pipeline;
 use preparation::{Loaded, Preparation};
 use running::{Collected, Destinations};
 
+pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
 
 use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
-use llmuses_core::plan::{Plan, Save};
+use llmuses_core::plan::{Plan, Sweep};
 use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
@@ -26,7 +28,7 @@ use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
+use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
@@ -35,7 +37,6 @@ use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
-use std::net::SocketAddr;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -124,15 +125,6 @@ pub struct RunResult {
     pub record: Run,
 }
 
-/// Where results and live figures go beside the database and the summary.
-#[derive(Debug, Clone, Default)]
-pub struct Outputs {
-    /// Files, or standard output.
-    pub targets: Targets,
-    /// The address at which Prometheus gets live figures.
-    pub metrics: Option<SocketAddr>,
-}
-
 /// Those who look on while a run goes on.
 #[derive(Debug, Default)]
 struct Onlookers {
@@ -157,31 +149,21 @@ impl RunResult {
     }
 }
 
-/// Carries out a plan: progress goes to standard error, the summary to standard output.
-///
-/// # Errors
-/// Why there could be no run. A run that began always gives a result, whatever became of it.
-pub fn run(plan: Plan) -> Result<RunResult, RunError> {
-    let logging_failed = Cell::new(false);
-    let (result, logging) = one(&plan, &mut None, &Onlookers::default(), &logging_failed)?;
-    end_logging(logging, &result);
-    Ok(result)
-}
-
-/// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
-/// interrupted, for nobody who ends one run wants the next, and where a run was stopped since every request failed.
+/// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
+/// summary to standard output. Ends early where a run is interrupted, for nobody who ends one run wants the next, and
+/// where a run was stopped since every request failed.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
-pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
     let board = outputs.metrics.map(|_| Board::default());
     // Before anything else is made, and until all is over.
-    let _exporter = match (plans.first(), outputs.metrics, &board) {
-        (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
-        _ => None,
+    let _exporter = match &board {
+        Some(board) => serve(sweep, outputs, board)?,
+        None => None,
     };
-    let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
+    let files = NewFiles::make(&outputs.files).map_err(RunError::Output)?;
     let documents = files.documents;
     let csv = match files.csv.map(CsvFile::start).transpose() {
         Ok(csv) => csv,
@@ -197,17 +179,18 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     let mut failure = None;
     let mut last_logging = None;
     let mut loaded = None;
-    for plan in plans {
+    let loads = sweep.loads.len();
+    for plan in sweep.plans() {
         // The next load waits for what is still to be logged of this one; what follows the last load does not.
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        match one(plan, &mut loaded, &onlookers, &logging_failed) {
+        match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
                 results.push(result);
                 last_logging = logging;
-                if results.len() < plans.len() {
+                if results.len() < loads {
                     write_so_far(&documents, &results);
                 }
                 if is_last {
@@ -228,9 +211,9 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
-    if plans.len() > 1 {
+    if loads > 1 && !outputs.quiet {
         let all_failed = results.iter().any(|result| result.circumstances.all_failed);
-        tell_sweep(plans, &runs, all_failed);
+        tell_sweep(sweep, outputs, &runs, all_failed);
     }
     // All are written, whatever became of the others.
     let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
@@ -278,24 +261,29 @@ fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
 }
 
 /// Serves live figures, and says where.
-fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, MetricsError> {
-    let exporter = Exporter::start(address, About::of(plan), board.clone())?;
-    if !plan.quiet {
+fn serve(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    board: &Board,
+) -> Result<Option<Exporter>, MetricsError> {
+    let Some(address) = outputs.metrics else {
+        return Ok(None);
+    };
+    let about = About::of(&sweep.target, &sweep.work.parser);
+    let exporter = Exporter::start(address, about, board.clone())?;
+    if !outputs.quiet {
         terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
     }
-    Ok(exporter)
+    Ok(Some(exporter))
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], runs: &[Run], all_failed: bool) {
-    let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
-        return;
-    };
+fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) {
     let mut summary = format!("\n{}", report::sweep_summary(runs));
-    if runs.len() < plans.len() {
-        let missing: Vec<String> = plans[runs.len()..]
+    if runs.len() < sweep.loads.len() {
+        let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
-            .map(|plan| plan.arrivals.name())
+            .map(|load| load.arrivals.name())
             .collect();
         let why = if all_failed {
             ", since every request before failed (--keep-going runs them all the same)"
@@ -304,7 +292,7 @@ fn tell_sweep(plans: &[Plan], runs: &[Run], all_failed: bool) {
         };
         summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
     }
-    if first.summary_to_stderr {
+    if outputs.summary_to_stderr() {
         terminal::say(summary);
     } else {
         terminal::print(summary);
@@ -314,29 +302,30 @@ fn tell_sweep(plans: &[Plan], runs: &[Run], all_failed: bool) {
 /// Carries out one plan. What is logged of it is still to be ended.
 fn one<'a>(
     plan: &Plan,
+    outputs: &Outputs,
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let (prepared, source) = Preparation::of(plan, loaded)?;
+    let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
     let clock = Clock::start();
-    let origin = Origin::of(&plan.arrivals);
+    let origin = Origin::of(&plan.load.arrivals);
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, clock, origin);
+    let record = prepared.record(plan, outputs, clock, origin);
     // Before connections are opened: that it cannot be written must not be found out later.
-    let database = match plan.save {
+    let database = match outputs.save {
         Save::Nothing => None,
-        Save::Summary | Save::Full if plan.run == 1 => {
-            Some(Database::create(&plan.database, &record)?)
+        Save::Summary | Save::Full if plan.place.run == 1 => {
+            Some(Database::create(&outputs.database, &record)?)
         }
-        Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
+        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
     };
-    if !plan.quiet {
+    if !outputs.quiet {
         let parser = prepared.parser.info();
         terminal::say(report::opening(plan, [&parser.name, &parser.version]));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.url));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {
@@ -350,7 +339,7 @@ fn one<'a>(
     if let Some(database) = &database {
         database.begin(pipeline.started);
     }
-    let watched = plan.live_view.filter(|_| !plan.quiet);
+    let watched = outputs.live_view.filter(|_| !outputs.quiet);
     let board = onlookers
         .board
         .clone()
@@ -360,14 +349,15 @@ fn one<'a>(
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
     let destinations = Destinations {
-        rows: database.as_ref().filter(|_| plan.save == Save::Full),
+        rows: database.as_ref().filter(|_| outputs.save == Save::Full),
         csv: onlookers.csv.as_ref(),
         board,
-        progress_lines: !plan.quiet && view.is_none(),
+        progress_lines: !outputs.quiet && view.is_none(),
     };
-    let mut logging = Logging::begin(plan, &record, logging_failed);
+    let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
     let collected = pipeline.collect(
         plan,
+        outputs,
         &prepared,
         destinations,
         origin,
@@ -376,7 +366,7 @@ fn one<'a>(
     );
     // What follows is for the place where it stood.
     drop(view);
-    match finish(plan, record, database, collected) {
+    match finish(plan, outputs, record, database, collected) {
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
@@ -390,6 +380,7 @@ fn one<'a>(
 /// Judges, stores the end, and prints the summary.
 fn finish(
     plan: &Plan,
+    outputs: &Outputs,
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
@@ -416,8 +407,8 @@ fn finish(
     let mut run = run_of(&record, &finished);
     finished.summary = report::summary(&run);
     let stored = database.map(|database| database.finish(&finished));
-    if !plan.quiet {
-        if plan.summary_to_stderr {
+    if !outputs.quiet {
+        if outputs.summary_to_stderr() {
             terminal::say(&finished.summary);
         } else {
             terminal::print(&finished.summary);
@@ -429,8 +420,8 @@ fn finish(
     let stored = stored.transpose()?;
     // Of a sweep, the last run says where the results of all are.
     if let Some(stored) = &stored
-        && !plan.quiet
-        && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
+        && !outputs.quiet
+        && (plan.place.run == plan.place.runs || circumstances.interrupted || stored.not_kept > 0)
     {
         terminal::say(report::closing(stored));
     }
@@ -440,7 +431,7 @@ fn finish(
         statistics,
         circumstances,
         doubts,
-        valid_required: plan.require_valid,
+        valid_required: outputs.require_valid,
         stored,
     })
 }

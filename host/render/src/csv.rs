@@ -137,7 +137,7 @@ const COLUMNS: [&str; 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewFiles, Targets};
+    use crate::{NewFiles, OutputFiles};
     use llmuses_core::clock::Clock;
     use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::Sample;
@@ -147,7 +147,7 @@ mod tests {
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = Targets::of(path.to_str(), []).unwrap();
+        let targets = OutputFiles::of(path.to_str(), []).unwrap();
         let file = NewFiles::make(&targets).unwrap().csv.unwrap();
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();

@@ -13,4 +13,4 @@ mod tests_support;
 
 pub use csv::CsvFile;
 pub use error::{OutputError, is_of_the_name};
-pub use file::{NewFile, NewFiles, Target, Targets};
+pub use file::{NewFile, NewFiles, OutputFile, OutputFiles};
