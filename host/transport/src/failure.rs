@@ -327,7 +327,7 @@ mod tests {
         assert_eq!(failure.kind, FailureKind::Tls);
         assert_eq!(
             failure.message,
-            "the TLS handshake failed: invalid peer certificate: certificate expired"
+            "the TLS handshake failed: invalid peer certificate: Expired"
         );
         let error = ResolveError {
             name: "nowhere".to_owned(),

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(
             all("{\"a\": 1}")[0],
             said(
-                "line 1, column 0",
+                "line 1, column 1",
                 "invalid type: map, expected one JSON array of items"
             )
         );

@@ -86,9 +86,7 @@ impl Running {
                 Ok(outcome) => {
                     if !plan.load.keep_going
                         && let Some(reason) = first_requests.note(&outcome)
-                        && plan
-                            .expected_requests()
-                            .is_none_or(|all| self.pipeline.gauge.begun() < all)
+                        && self.has_more(plan)
                     {
                         if !outputs.quiet {
                             terminal::say(format!("error: the run is stopped: {reason}"));
@@ -159,6 +157,13 @@ impl Running {
             end,
             interrupted.load(Ordering::Relaxed),
         )
+    }
+
+    /// Whether further requests are to be sent, as far as is known.
+    fn has_more(&self, plan: &Plan) -> bool {
+        let begun = self.pipeline.gauge.begun();
+        !self.pipeline.stop.load(Ordering::Relaxed)
+            && plan.expected_requests().is_none_or(|all| begun < all)
     }
 
     fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
@@ -281,8 +286,8 @@ impl Running {
     }
 }
 
-/// The end of a run: by an interrupt, because its time is up, or because every request fails. First nothing more is issued, then what is
-/// in flight is given up, and last the parsers are left to themselves.
+/// The end of a run: by an interrupt, because its time is up, or because every request fails. First nothing more is
+/// issued, then what is in flight is given up, and last the parsers are left to themselves.
 struct Ending {
     clock: Clock,
     /// When the time for issuing is up.
