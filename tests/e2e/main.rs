@@ -31,6 +31,7 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shell;
 mod slow;
 mod stall;
 mod support;
@@ -40,4 +41,5 @@ mod timing;
 mod tls;
 mod tls_server;
 mod verdict;
+#[cfg(feature = "wandb")]
 mod wandb;
