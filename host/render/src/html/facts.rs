@@ -124,7 +124,7 @@ pub(super) fn circumstances(totals: &Part<'_>) -> Table {
             ]),
         );
     }
-    table.pair("In flight at the peak", Cell::of([whole("peak_in_flight")]));
+    in_flight(&mut table, totals);
     rates(&mut table, totals);
     table.pair(
         "Connections",
@@ -149,6 +149,28 @@ pub(super) fn circumstances(totals: &Part<'_>) -> Table {
     parser(&mut table, totals);
     dataset(&mut table, totals);
     table
+}
+
+fn in_flight(table: &mut Table, totals: &Part<'_>) {
+    let requests = totals.at("requests");
+    let mut pieces: Vec<Piece> = vec![requests.at("peak_in_flight").whole().into()];
+    let held_up = totals.at("held_up");
+    if held_up.at("samples").count() > 0 {
+        pieces.push(" of ".into());
+        pieces.push(requests.at("max_in_flight").whole().into());
+        pieces.push(" that may be; ".into());
+        pieces.push(held_up.at("samples").whole().into());
+        pieces.push(" requests held up by that, ".into());
+        pieces.push(held_up.at("max_seconds").fixed(3).into());
+        pieces.push(" s at the longest".into());
+    }
+    let unsent = requests.at("due_and_not_sent");
+    if unsent.count() > 0 {
+        pieces.push("; ".into());
+        pieces.push(unsent.whole().into());
+        pieces.push(" due and not sent when the run ended".into());
+    }
+    table.pair("In flight at the peak", Cell::of(pieces));
 }
 
 fn rates(table: &mut Table, totals: &Part<'_>) {

@@ -5,6 +5,7 @@ use super::spreads;
 use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentence};
 use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals, Verdict};
 use llmuses_core::exchange::TokenSource;
+use llmuses_core::metric::HELD_UP;
 use llmuses_core::plan::Arrivals;
 use llmuses_core::wording::one_line;
 use std::cmp::Reverse;
@@ -22,14 +23,7 @@ pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
     if let Some(text) = rates(run, totals) {
         line(out, "Rate", &text);
     }
-    line(
-        out,
-        "In flight",
-        &format!(
-            "{} at the peak",
-            counted(totals.requests.peak_in_flight, "request")
-        ),
-    );
+    line(out, "In flight", &in_flight(totals));
     let counts = &totals.requests;
     if counts.warmup > 0 {
         line(
@@ -205,6 +199,29 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
             fixed(rates.sent_per_second, 3),
         )),
     }
+}
+
+fn in_flight(totals: &Totals) -> String {
+    let counts = &totals.requests;
+    let mut text = format!("{} at the peak", counted(counts.peak_in_flight, "request"));
+    let held_up = &totals.times[HELD_UP];
+    if held_up.samples > 0 {
+        text.push_str(&format!(
+            " of {} that may be; {} held up by that, {} s at the longest",
+            counts
+                .max_in_flight
+                .map_or_else(|| UNKNOWN.to_owned(), |most| most.to_string()),
+            counted(held_up.samples, "request"),
+            fixed(held_up.max_seconds, 3),
+        ));
+    }
+    if counts.due_and_not_sent > 0 {
+        text.push_str(&format!(
+            "; {} due and not sent when the run ended",
+            counted(counts.due_and_not_sent, "request")
+        ));
+    }
+    text
 }
 
 fn goodput(totals: &Totals) -> Option<String> {
