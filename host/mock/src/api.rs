@@ -3,7 +3,17 @@
 //! An API is a file of `api/` with an implementation of [`Api`], and its line in [`APIS`].
 
 mod dashscope;
+mod embeddings;
+mod gemini;
+mod messages;
+mod ollama;
 mod openai;
+mod rerank;
+mod responses;
+mod sglang;
+mod tgi;
+mod transcriptions;
+mod triton;
 
 use std::fmt;
 use std::time::Instant;
@@ -19,7 +29,22 @@ use crate::words::Words;
 pub(super) use openai::{error, models};
 
 /// All of them. Where a path is that of several, the first that takes the call has it.
-const APIS: &[&dyn Api] = &[&openai::Chat, &openai::Completions, &dashscope::DashScope];
+const APIS: &[&dyn Api] = &[
+    &openai::Chat,
+    &openai::Completions,
+    &responses::Responses,
+    &embeddings::Embeddings,
+    &transcriptions::Transcriptions,
+    &rerank::Rerank,
+    &messages::Messages,
+    &gemini::Gemini,
+    &ollama::Chat,
+    &ollama::Generate,
+    &sglang::SgLang,
+    &tgi::Tgi,
+    &triton::Triton,
+    &dashscope::DashScope,
+];
 
 /// What the server sends as events unless an API says otherwise.
 const EVENTS: &str = "text/event-stream; charset=utf-8";
@@ -298,6 +323,11 @@ pub(super) trait Form: fmt::Debug + Send + Sync {
         Ok(())
     }
 
+    /// The content type of an answer that is no stream.
+    fn plain_type(&self) -> &'static str {
+        "application/json"
+    }
+
     /// The whole answer to a request that wants no stream.
     fn plain(&mut self, facts: &Facts) -> String;
 }
@@ -311,11 +341,35 @@ mod tests {
         for path in [
             "/v1/chat/completions",
             "/v1/completions",
+            "/v1/responses",
+            "/v1/embeddings",
+            "/v1/audio/transcriptions",
+            "/v1/rerank",
+            "/rerank",
+            "/v1/messages",
+            "/v1beta/models/gemini-pro:generateContent",
+            "/v1beta/models/gemini-pro:streamGenerateContent",
+            "/v1/projects/p/locations/l/publishers/google/models/g:streamGenerateContent",
+            "/api/chat",
+            "/api/generate",
+            "/generate",
+            "/generate_stream",
+            "/v2/models/m/generate",
+            "/v2/models/m/versions/1/generate_stream",
             "/api/v1/services/aigc/text-generation/generation",
         ] {
             assert!(with_path(path).is_some(), "{path}");
         }
-        for path in ["/", "/v1", "/v1/models", "/v1/chat/completions/x"] {
+        for path in [
+            "/",
+            "/v1",
+            "/v1/models",
+            "/v1/chat/completions/x",
+            "/v1beta/models/m:countTokens",
+            "/v1beta/models/m",
+            "/v2/models//generate",
+            "/v2/models/m/infer",
+        ] {
             assert!(with_path(path).is_none(), "{path}");
         }
     }

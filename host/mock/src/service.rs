@@ -30,8 +30,6 @@ use super::work::{Cached, Work};
 /// The longest body that is read.
 const MAX_BODY: usize = 64 << 20;
 
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
-
 /// What all connections share.
 #[derive(Debug)]
 pub(super) struct Server {
@@ -314,7 +312,7 @@ impl Server {
             let answer = form.plain(&facts);
             label(&turn.outbox, &work.pending, answer.len());
             work.complete(&facts, facts.all_tokens());
-            return json(StatusCode::OK, answer);
+            return whole(StatusCode::OK, form.plain_type(), answer);
         }
         let content_type = form.content_type();
         let opens_early = self.config.role_chunk && form.opens_early();
@@ -430,9 +428,18 @@ fn refuse(endpoint: Option<Endpoint>, method: &Method) -> Response<Reply> {
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Reply> {
+    whole(status, "application/json", body)
+}
+
+fn whole(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Reply> {
     let mut response = Response::new(Reply::Whole(Some(body.into())));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 

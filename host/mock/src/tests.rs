@@ -2,6 +2,7 @@
 //!
 //! Here are the client, and the tests of what the truth says; `shapes` holds those of what is answered.
 
+mod apis;
 mod load;
 mod shapes;
 

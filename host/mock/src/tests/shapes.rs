@@ -250,9 +250,7 @@ fn reasoning_comes_first_and_is_counted() {
     body["stream_options"] = json!({"include_usage": true});
     let events = post(&mock, CHAT, &body).events();
     assert_eq!(
-        text(&events[..3], "/choices/0/delta/reasoning_content")
-            .split(' ')
-            .count(),
+        crate::tokens::count(&text(&events[..3], "/choices/0/delta/reasoning_content")),
         3
     );
     assert_eq!(events[0]["choices"][0]["delta"]["role"], "assistant");
