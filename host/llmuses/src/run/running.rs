@@ -7,6 +7,7 @@ use super::preparation::Preparation;
 use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
+use llmuses_core::metric::{LATENCY, TTFT};
 use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
@@ -156,7 +157,13 @@ impl Running {
             Arrivals::Closed { parallel } => parallel as u64,
             _ => self.pipeline.gauge.now(),
         };
-        Progress::of(statistics, concurrency)
+        Progress {
+            sums: statistics.sums(),
+            concurrency,
+            latency: statistics.time(LATENCY).mean_seconds(),
+            ttft: statistics.time(TTFT).mean_seconds(),
+            time_per_package: statistics.average_package_latency(),
+        }
     }
 
     fn progress(&self, plan: &Plan, statistics: &RunStatistics) {

@@ -5,6 +5,7 @@ use super::spreads;
 use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentence};
 use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals, Verdict};
 use llmuses_core::exchange::TokenSource;
+use llmuses_core::metric::Figure;
 use llmuses_core::plan::Arrivals;
 use llmuses_core::wording::one_line;
 use std::cmp::Reverse;
@@ -58,6 +59,9 @@ pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
         "Output tokens",
         &tokens(&totals.tokens.output, counts.succeeded),
     );
+    if let Some(text) = further(totals) {
+        line(out, "Further figures", &text);
+    }
     line(out, "Arrival times", &stamps(totals));
     if let Some(text) = parser_cost(totals) {
         line(out, "Parser", &text);
@@ -284,6 +288,19 @@ fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
         totals.tokens.unwrap_or_default(),
         parts.join(", ")
     )
+}
+
+/// The figures of the table of metrics that stand nowhere else.
+fn further(totals: &Totals) -> Option<String> {
+    let sums = totals.sums();
+    let known: Vec<String> = Figure::all()
+        .filter(|figure| figure.further)
+        .filter_map(|figure| {
+            let value = figure.unit.format(figure.of(&sums)?);
+            Some(format!("{} {value}", figure.title.to_lowercase()))
+        })
+        .collect();
+    (!known.is_empty()).then(|| known.join("; "))
 }
 
 fn stamps(totals: &Totals) -> String {

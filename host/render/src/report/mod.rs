@@ -16,7 +16,7 @@ mod text;
 mod tests;
 
 pub use frame::{closing, nothing_succeeded, opening};
-pub use progress::{Progress, progress_line};
+pub use progress::{Number, Progress, progress_line};
 pub use summary::summary;
 pub use sweep::{load_of, sweep_summary};
 
