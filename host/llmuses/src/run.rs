@@ -24,8 +24,8 @@ use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
-use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
+use llmuses_render::forms::{CsvFile, Files};
+use llmuses_render::{OutputError, Targets, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
@@ -134,8 +134,8 @@ pub struct Outputs {
 
 /// Those who look on while a run goes on.
 #[derive(Debug, Default)]
-struct Onlookers {
-    csv: Option<CsvFile>,
+struct Onlookers<'a> {
+    csv: Option<&'a CsvFile>,
     board: Option<Board>,
 }
 
@@ -180,16 +180,11 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
         _ => None,
     };
-    let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
-    let documents = files.documents;
-    let csv = match files.csv.map(CsvFile::start).transpose() {
-        Ok(csv) => csv,
-        Err(error) => {
-            documents.into_iter().for_each(NewFile::discard);
-            return Err(error.into());
-        }
+    let files = Files::begin(&outputs.targets).map_err(RunError::Output)?;
+    let onlookers = Onlookers {
+        csv: files.rows(),
+        board,
     };
-    let onlookers = Onlookers { csv, board };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
     let mut results: Vec<RunResult> = Vec::new();
@@ -207,7 +202,7 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
                 results.push(result);
                 last_logging = logging;
                 if results.len() < plans.len() {
-                    write_so_far(&documents, &results);
+                    write_so_far(&files, &results);
                 }
                 if interrupted {
                     break;
@@ -222,23 +217,14 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     if results.is_empty()
         && let Some(error) = failure
     {
-        documents.into_iter().for_each(NewFile::discard);
-        onlookers.csv.into_iter().for_each(CsvFile::discard);
+        files.discard();
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if plans.len() > 1 {
         tell_sweep(plans, &runs);
     }
-    // All are written, whatever became of the others.
-    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
-    let document = Document::of(runs);
-    for file in documents {
-        if let Some(content) = render(file.flag(), &document) {
-            written.push(file.write(&content));
-        }
-    }
-    let mut failed = written.into_iter().filter_map(Result::err);
+    let mut failed = files.finish(&Document::of(runs)).into_iter();
     let written = match failed.next() {
         Some(error) => Err(RunError::Results(error)),
         None => Ok(()),
@@ -256,14 +242,10 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
 }
 
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
-fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
+fn write_so_far(files: &Files, results: &[RunResult]) {
     let runs = results.iter().map(|run| run.record.clone()).collect();
-    let document = Document::of(runs);
-    for file in documents.iter().filter(|file| file.path().is_some()) {
-        let content = render(file.flag(), &document).unwrap_or_default();
-        if let Err(error) = file.replace(&content) {
-            terminal::say(format!("warning: {error}"));
-        }
+    for error in files.write_so_far(&Document::of(runs)) {
+        terminal::say(format!("warning: {error}"));
     }
 }
 
@@ -308,7 +290,7 @@ fn tell_sweep(plans: &[Plan], runs: &[Run]) {
 fn one<'a>(
     plan: &Plan,
     loaded: &mut Option<Loaded>,
-    onlookers: &Onlookers,
+    onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let (prepared, source) = Preparation::of(plan, loaded)?;
@@ -354,7 +336,7 @@ fn one<'a>(
         .and_then(|(look, board)| View::start(board, look).ok());
     let destinations = Destinations {
         rows: database.as_ref().filter(|_| plan.save == Save::Full),
-        csv: onlookers.csv.as_ref(),
+        csv: onlookers.csv,
         board,
         progress_lines: !plan.quiet && view.is_none(),
     };
@@ -415,19 +397,24 @@ fn finish(
         } else {
             terminal::print(&finished.summary);
         }
-        if let Some(line) = report::nothing_succeeded(&doubts) {
+        if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);
         }
     }
     let stored = stored.transpose()?;
-    // Of a sweep, the last run says where the results of all are.
-    if let Some(stored) = &stored
-        && !plan.quiet
-        && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
-    {
-        terminal::say(report::closing(stored));
-    }
     run.rows = stored.as_ref().map(SinkSummary::rows);
+    // Of a sweep, the last run says where the results of all are.
+    if let Some(rows) = &run.rows
+        && !plan.quiet
+        && (plan.run == plan.runs || circumstances.interrupted || rows.not_kept > 0)
+    {
+        terminal::say(report::closing(rows, &plan.database));
+    }
+    if let Some(stored) = &stored
+        && let Some(warning) = stored.warning()
+    {
+        terminal::say(format!("warning: {warning}"));
+    }
     Ok(RunResult {
         record: run,
         statistics,

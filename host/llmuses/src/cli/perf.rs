@@ -229,10 +229,6 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     documents: DocumentArguments,
 
-    /// Write a row for each request as CSV to a new file; - for standard output.
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    csv: Option<String>,
-
     /// Objectives of each request; reported is the share and the rate of those that met all, such as
     /// ttft:500ms,tpot:50ms,latency:10s.
     #[arg(long, value_name = "NAME:TIME,...", value_parser = objectives, help_heading = "Results")]

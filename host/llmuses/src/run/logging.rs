@@ -6,7 +6,7 @@ use llmuses_core::plan::Plan;
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_observe::wandb::{Wandb, WandbReport};
-use llmuses_render::report::{Number, Progress};
+use llmuses_render::report::{Progress, ProgressNumber};
 use llmuses_store::sink::RunRecord;
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -111,8 +111,8 @@ fn row(progress: &Progress) -> Map<String, Value> {
         .numbers()
         .into_iter()
         .map(|(name, number)| match number {
-            Number::Count(count) => (name, json!(count)),
-            Number::Figure(figure, _) => (name, json!(figure)),
+            ProgressNumber::Count(count) => (name, json!(count)),
+            ProgressNumber::Figure(figure, _) => (name, json!(figure)),
         })
         .chain(further)
         // A figure that is not known, or not finite, is null in JSON, and no figure.

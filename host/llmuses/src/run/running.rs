@@ -11,8 +11,9 @@ use llmuses_core::metric::{LATENCY, TTFT};
 use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
+use llmuses_render::forms::CsvFile;
+use llmuses_render::report;
 use llmuses_render::report::Progress;
-use llmuses_render::{CsvFile, report};
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
 };

@@ -1,6 +1,6 @@
 //! The progress line.
 
-use super::text::rounded;
+use crate::digits::rounded;
 use jiff::Zoned;
 use llmuses_core::metric::{
     Figure, INPUT_TOKENS, OUTPUT_TOKENS, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN,
@@ -23,7 +23,7 @@ pub struct Progress {
 
 /// A number of a progress line.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Number {
+pub enum ProgressNumber {
     /// A count.
     Count(u64),
     /// A figure, and its decimals in a line.
@@ -32,8 +32,9 @@ pub enum Number {
 
 impl Progress {
     /// The numbers of a line with their names, which other programs read.
-    pub fn numbers(&self) -> [(&'static str, Number); 14] {
-        let figure = |figure: Figure, decimals| Number::Figure(figure.of(&self.sums), decimals);
+    pub fn numbers(&self) -> [(&'static str, ProgressNumber); 14] {
+        let figure =
+            |figure: Figure, decimals| ProgressNumber::Figure(figure.of(&self.sums), decimals);
         let Sums {
             wall_seconds,
             completed,
@@ -42,21 +43,24 @@ impl Progress {
             ..
         } = self.sums;
         [
-            ("Time", Number::Figure(wall_seconds, 3)),
-            ("concurrency", Number::Count(self.concurrency)),
-            ("completed", Number::Count(completed)),
-            ("succeed", Number::Count(succeeded)),
-            ("failed", Number::Count(failed)),
+            ("Time", ProgressNumber::Figure(wall_seconds, 3)),
+            ("concurrency", ProgressNumber::Count(self.concurrency)),
+            ("completed", ProgressNumber::Count(completed)),
+            ("succeed", ProgressNumber::Count(succeeded)),
+            ("failed", ProgressNumber::Count(failed)),
             ("qps", figure(QPS, 3)),
-            ("latency", Number::Figure(self.latency, 3)),
-            ("time to first token", Number::Figure(self.ttft, 3)),
+            ("latency", ProgressNumber::Figure(self.latency, 3)),
+            ("time to first token", ProgressNumber::Figure(self.ttft, 3)),
             (
                 "throughput(output tokens per second)",
                 figure(THROUGHPUT, 3),
             ),
             ("time per output token", figure(TIME_PER_TOKEN, 5)),
             ("package per request", figure(PACKAGES, 3)),
-            ("time per package", Number::Figure(self.time_per_package, 3)),
+            (
+                "time per package",
+                ProgressNumber::Figure(self.time_per_package, 3),
+            ),
             ("input tokens per request", figure(INPUT_TOKENS, 3)),
             ("output tokens per request", figure(OUTPUT_TOKENS, 3)),
         ]
@@ -67,8 +71,10 @@ impl Progress {
 pub fn progress_line(progress: &Progress, now: &Zoned) -> String {
     let at = now.strftime("%Y-%m-%d %H:%M:%S,%3f");
     let numbers = progress.numbers().map(|(name, number)| match number {
-        Number::Count(count) => format!("{name}: {count}"),
-        Number::Figure(figure, decimals) => format!("{name}: {}", rounded(figure, decimals)),
+        ProgressNumber::Count(count) => format!("{name}: {count}"),
+        ProgressNumber::Figure(figure, decimals) => {
+            format!("{name}: {}", rounded(figure, decimals))
+        }
     });
     format!("{at} - perf - INFO - {}", numbers.join(", "))
 }

@@ -12,8 +12,9 @@ use llmuses_core::plan::{
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin, builtin_names};
+use llmuses_render::Targets;
 use llmuses_render::compare::Bound;
-use llmuses_render::{Target, Targets};
+use llmuses_render::forms::rows_take_stdout;
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::{Map, Value};
 use std::io::IsTerminal;
@@ -27,7 +28,7 @@ impl PerfArguments {
     /// What of it cannot be done.
     pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
         let outputs = Outputs {
-            targets: Targets::of(self.csv.as_deref(), self.documents.files())?,
+            targets: Targets::of(self.documents.files())?,
             metrics: self
                 .metrics_listen
                 .as_deref()
@@ -43,8 +44,7 @@ impl PerfArguments {
         // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
         let plain = self.no_progress
             || self.debug
-            || (outputs.targets.csv == Some(Target::StandardOutput)
-                && std::io::stdout().is_terminal());
+            || (rows_take_stdout(&outputs.targets) && std::io::stdout().is_terminal());
         let live_view = if plain { None } else { terminal::live_view() };
         let mut plan = self.into_plan(loads[0])?;
         plan.summary_to_stderr = outputs.targets.take_stdout();
@@ -383,6 +383,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser;
+    use llmuses_render::Target;
     use std::time::Duration;
 
     fn plan(arguments: &[&str]) -> Result<Plan, UsageError> {
@@ -425,10 +426,7 @@ mod tests {
         assert_eq!((plans[1].run, plans[1].runs), (2, 2));
         assert_eq!(plans[0].database, plans[1].database);
         assert!(plans[0].summary_to_stderr);
-        assert_eq!(
-            outputs.targets.documents,
-            [("--json", Target::StandardOutput)]
-        );
+        assert_eq!(outputs.targets.files, [("--json", Target::StandardOutput)]);
         let (plans, _) = self::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(plans[0].arrivals, Arrivals::Poisson { rate: 0.5 });
         assert_eq!(plans[1].arrivals, Arrivals::AllAtOnce);
