@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, RunState, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, RunState, TargetRecord, Totals, Verdict};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
@@ -66,7 +66,10 @@ fn record() -> RunRecord {
         origin: Origin::Sent,
         started: millis(0),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: 0,

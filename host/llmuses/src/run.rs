@@ -2,6 +2,7 @@
 //! statistics, database and report wired together; result out.
 
 mod logging;
+mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
@@ -12,12 +13,13 @@ use pipeline::Pipeline;
 use preparation::{Loaded, Preparation};
 use running::{Collected, Destinations};
 
+pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
 
 use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
-use llmuses_core::plan::{Plan, Save};
+use llmuses_core::plan::{Plan, Sweep};
 use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
@@ -25,7 +27,7 @@ use llmuses_observe::terminal::View;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::{CsvFile, Files};
-use llmuses_render::{OutputError, Targets, is_of_the_name, report};
+use llmuses_render::{OutputError, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
@@ -34,7 +36,6 @@ use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
-use std::net::SocketAddr;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -123,15 +124,6 @@ pub struct RunResult {
     pub record: Run,
 }
 
-/// Where results and live figures go beside the database and the summary.
-#[derive(Debug, Clone, Default)]
-pub struct Outputs {
-    /// Files, or standard output.
-    pub targets: Targets,
-    /// The address at which Prometheus gets live figures.
-    pub metrics: Option<SocketAddr>,
-}
-
 /// Those who look on while a run goes on.
 #[derive(Debug, Default)]
 struct Onlookers<'a> {
@@ -156,31 +148,20 @@ impl RunResult {
     }
 }
 
-/// Carries out a plan: progress goes to standard error, the summary to standard output.
-///
-/// # Errors
-/// Why there could be no run. A run that began always gives a result, whatever became of it.
-pub fn run(plan: Plan) -> Result<RunResult, RunError> {
-    let logging_failed = Cell::new(false);
-    let (result, logging) = one(&plan, &mut None, &Onlookers::default(), &logging_failed)?;
-    end_logging(logging, &result);
-    Ok(result)
-}
-
-/// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
-/// interrupted: nobody who ends one run wants the next.
+/// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
+/// summary to standard output. Ends early where a run is interrupted: nobody who ends one run wants the next.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
-pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
     let board = outputs.metrics.map(|_| Board::default());
     // Before anything else is made, and until all is over.
-    let _exporter = match (plans.first(), outputs.metrics, &board) {
-        (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
-        _ => None,
+    let _exporter = match &board {
+        Some(board) => serve(sweep, outputs, board)?,
+        None => None,
     };
-    let files = Files::begin(&outputs.targets).map_err(RunError::Output)?;
+    let files = Files::begin(&outputs.files).map_err(RunError::Output)?;
     let onlookers = Onlookers {
         csv: files.rows(),
         board,
@@ -191,17 +172,18 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     let mut failure = None;
     let mut last_logging = None;
     let mut loaded = None;
-    for plan in plans {
+    let loads = sweep.loads.len();
+    for plan in sweep.plans() {
         // The next load waits for what is still to be logged of this one; what follows the last load does not.
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        match one(plan, &mut loaded, &onlookers, &logging_failed) {
+        match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
                 last_logging = logging;
-                if results.len() < plans.len() {
+                if results.len() < loads {
                     write_so_far(&files, &results);
                 }
                 if interrupted {
@@ -221,8 +203,8 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
-    if plans.len() > 1 {
-        tell_sweep(plans, &runs);
+    if loads > 1 && !outputs.quiet {
+        tell_sweep(sweep, outputs, &runs);
     }
     let mut failed = files.finish(&Document::of(runs)).into_iter();
     let written = match failed.next() {
@@ -258,28 +240,33 @@ fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
 }
 
 /// Serves live figures, and says where.
-fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, MetricsError> {
-    let exporter = Exporter::start(address, About::of(plan), board.clone())?;
-    if !plan.quiet {
+fn serve(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    board: &Board,
+) -> Result<Option<Exporter>, MetricsError> {
+    let Some(address) = outputs.metrics else {
+        return Ok(None);
+    };
+    let about = About::of(&sweep.target, &sweep.work.parser);
+    let exporter = Exporter::start(address, about, board.clone())?;
+    if !outputs.quiet {
         terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
     }
-    Ok(exporter)
+    Ok(Some(exporter))
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], runs: &[Run]) {
-    let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
-        return;
-    };
+fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run]) {
     let mut summary = format!("\n{}", report::sweep_summary(runs));
-    if runs.len() < plans.len() {
-        let missing: Vec<String> = plans[runs.len()..]
+    if runs.len() < sweep.loads.len() {
+        let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
-            .map(|plan| plan.arrivals.name())
+            .map(|load| load.arrivals.name())
             .collect();
         summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
     }
-    if first.summary_to_stderr {
+    if outputs.summary_to_stderr() {
         terminal::say(summary);
     } else {
         terminal::print(summary);
@@ -289,24 +276,25 @@ fn tell_sweep(plans: &[Plan], runs: &[Run]) {
 /// Carries out one plan. What is logged of it is still to be ended.
 fn one<'a>(
     plan: &Plan,
+    outputs: &Outputs,
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let (prepared, source) = Preparation::of(plan, loaded)?;
+    let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
     let clock = Clock::start();
-    let origin = Origin::of(&plan.arrivals);
+    let origin = Origin::of(&plan.load.arrivals);
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, clock, origin);
+    let record = prepared.record(plan, outputs, clock, origin);
     // Before connections are opened: that it cannot be written must not be found out later.
-    let database = match plan.save {
+    let database = match outputs.save {
         Save::Nothing => None,
-        Save::Summary | Save::Full if plan.run == 1 => {
-            Some(Database::create(&plan.database, &record)?)
+        Save::Summary | Save::Full if plan.place.run == 1 => {
+            Some(Database::create(&outputs.database, &record)?)
         }
-        Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
+        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
     };
-    if !plan.quiet {
+    if !outputs.quiet {
         let parser = prepared.parser.info();
         terminal::say(report::opening(plan, [&parser.name, &parser.version]));
     }
@@ -325,7 +313,7 @@ fn one<'a>(
     if let Some(database) = &database {
         database.begin(pipeline.started);
     }
-    let watched = plan.live_view.filter(|_| !plan.quiet);
+    let watched = outputs.live_view.filter(|_| !outputs.quiet);
     let board = onlookers
         .board
         .clone()
@@ -335,14 +323,15 @@ fn one<'a>(
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
     let destinations = Destinations {
-        rows: database.as_ref().filter(|_| plan.save == Save::Full),
+        rows: database.as_ref().filter(|_| outputs.save == Save::Full),
         csv: onlookers.csv,
         board,
-        progress_lines: !plan.quiet && view.is_none(),
+        progress_lines: !outputs.quiet && view.is_none(),
     };
-    let mut logging = Logging::begin(plan, &record, logging_failed);
+    let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
     let collected = pipeline.collect(
         plan,
+        outputs,
         &prepared,
         destinations,
         origin,
@@ -351,7 +340,7 @@ fn one<'a>(
     );
     // What follows is for the place where it stood.
     drop(view);
-    match finish(plan, record, database, collected) {
+    match finish(plan, outputs, record, database, collected) {
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
@@ -365,6 +354,7 @@ fn one<'a>(
 /// Judges, stores the end, and prints the summary.
 fn finish(
     plan: &Plan,
+    outputs: &Outputs,
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
@@ -391,8 +381,8 @@ fn finish(
     let mut run = run_of(&record, &finished);
     finished.summary = report::summary(&run);
     let stored = database.map(|database| database.finish(&finished));
-    if !plan.quiet {
-        if plan.summary_to_stderr {
+    if !outputs.quiet {
+        if outputs.summary_to_stderr() {
             terminal::say(&finished.summary);
         } else {
             terminal::print(&finished.summary);
@@ -405,10 +395,10 @@ fn finish(
     run.rows = stored.as_ref().map(SinkSummary::rows);
     // Of a sweep, the last run says where the results of all are.
     if let Some(rows) = &run.rows
-        && !plan.quiet
-        && (plan.run == plan.runs || circumstances.interrupted || rows.not_kept > 0)
+        && !outputs.quiet
+        && (plan.place.run == plan.place.runs || circumstances.interrupted || rows.not_kept > 0)
     {
-        terminal::say(report::closing(rows, &plan.database));
+        terminal::say(report::closing(rows, &outputs.database));
     }
     if let Some(stored) = &stored
         && let Some(warning) = stored.warning()
@@ -420,7 +410,7 @@ fn finish(
         statistics,
         circumstances,
         doubts,
-        valid_required: plan.require_valid,
+        valid_required: outputs.require_valid,
         stored,
     })
 }

@@ -3,13 +3,13 @@
 
 use http::HeaderMap;
 use llmuses_core::exchange::Outcome;
-use llmuses_core::plan::{Plan, public_url};
+use llmuses_core::plan::{Target, public_url};
 use llmuses_core::redact::{BLANK, is_credential};
 use std::fmt::Write;
 
 /// The head of every request of a run, as it is shown.
-pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
-    let mut text = format!("POST {}\n", public_url(&plan.url));
+pub fn request_head(target: &Target, headers: &HeaderMap) -> String {
+    let mut text = format!("POST {}\n", public_url(&target.url));
     for (name, value) in headers {
         let value = value.to_str().unwrap_or("(not text)");
         let shown = if is_credential(name, value) {

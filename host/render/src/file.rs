@@ -8,14 +8,14 @@ use std::path::{Path, PathBuf};
 
 /// Where output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum OutputFile {
     /// Standard output: `-` on the command line.
     StandardOutput,
     /// A new file.
     File(PathBuf),
 }
 
-impl Target {
+impl OutputFile {
     /// What was typed: `-`, or the name of a file.
     pub fn of(text: &str) -> Self {
         match text {
@@ -27,12 +27,12 @@ impl Target {
 
 /// Where a command was told to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Targets {
+pub struct OutputFiles {
     /// The files, each with the flag that asked for it.
-    pub files: Vec<(&'static str, Target)>,
+    pub files: Vec<(&'static str, OutputFile)>,
 }
 
-impl Targets {
+impl OutputFiles {
     /// What was given for the flags of files.
     ///
     /// # Errors
@@ -41,7 +41,7 @@ impl Targets {
         files: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> Result<Self, OutputError> {
         let files = files.into_iter();
-        let files = files.filter_map(|(flag, file)| Some((flag, Target::of(&file?))));
+        let files = files.filter_map(|(flag, file)| Some((flag, OutputFile::of(&file?))));
         let targets = Self {
             files: files.collect(),
         };
@@ -65,7 +65,7 @@ impl Targets {
 
     fn on_stdout(&self) -> impl Iterator<Item = &'static str> + '_ {
         let files = self.files.iter();
-        files.filter_map(|(flag, target)| (*target == Target::StandardOutput).then_some(*flag))
+        files.filter_map(|(flag, target)| (*target == OutputFile::StandardOutput).then_some(*flag))
     }
 }
 
@@ -81,7 +81,7 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or one cannot be made.
-    pub fn make_all(targets: &Targets) -> Result<Vec<Self>, OutputError> {
+    pub fn make_all(targets: &OutputFiles) -> Result<Vec<Self>, OutputError> {
         let mut files = Vec::new();
         for (flag, target) in &targets.files {
             match Self::make(flag, target) {
@@ -99,10 +99,10 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    fn make(flag: &'static str, target: &Target) -> Result<Self, OutputError> {
+    fn make(flag: &'static str, target: &OutputFile) -> Result<Self, OutputError> {
         let place = match target {
-            Target::StandardOutput => None,
-            Target::File(path) => Some((path.clone(), create(flag, path)?)),
+            OutputFile::StandardOutput => None,
+            OutputFile::File(path) => Some((path.clone(), create(flag, path)?)),
         };
         Ok(Self { flag, place })
     }
@@ -208,7 +208,7 @@ mod tests {
     fn a_file_is_made_beforehand_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.json");
-        let targets = Targets::of([("--json", name(&path))]).unwrap();
+        let targets = OutputFiles::of([("--json", name(&path))]).unwrap();
         let mut files = NewFile::make_all(&targets).unwrap();
         let second = NewFile::make_all(&targets).unwrap_err();
         assert!(second.to_string().contains("--json"), "{second}");
@@ -227,7 +227,7 @@ mod tests {
         let (new, there) = (folder.path().join("new"), folder.path().join("there"));
         std::fs::write(&there, "mine").unwrap();
         let documents = [("--json", name(&new)), ("--html", name(&there))];
-        let targets = Targets::of(documents).unwrap();
+        let targets = OutputFiles::of(documents).unwrap();
         let error = NewFile::make_all(&targets).unwrap_err();
         assert!(error.to_string().contains("--html"), "{error}");
         assert!(!new.exists());
@@ -238,11 +238,11 @@ mod tests {
     fn standard_output_is_for_one() {
         let dash = || Some("-".to_owned());
         let csv = ("--csv", Some("x.csv".to_owned()));
-        let one = Targets::of([("--json", dash()), csv]).unwrap();
-        assert_eq!(one.files[0], ("--json", Target::StandardOutput));
+        let one = OutputFiles::of([("--json", dash()), csv]).unwrap();
+        assert_eq!(one.files[0], ("--json", OutputFile::StandardOutput));
         assert!(one.take_stdout() && !one.is_empty());
-        let both = Targets::of([("--json", dash()), ("--html", dash())]).unwrap_err();
+        let both = OutputFiles::of([("--json", dash()), ("--html", dash())]).unwrap_err();
         assert!(both.to_string().contains("--json - and --html -"), "{both}");
-        assert!(Targets::default().is_empty());
+        assert!(OutputFiles::default().is_empty());
     }
 }

@@ -13,4 +13,4 @@ mod sections;
 mod tests_support;
 
 pub use error::{OutputError, is_of_the_name};
-pub use file::{NewFile, Target, Targets};
+pub use file::{NewFile, OutputFile, OutputFiles};

@@ -13,10 +13,9 @@ use super::documents::DocumentArguments;
 use super::values::{
     Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
 };
-use crate::run::{RunError, RunResult, run_all};
+use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
-use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
-use llmuses_core::plan::{Plan, Save};
+use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::builtin_names;
@@ -145,7 +144,7 @@ pub(super) struct PerfArguments {
         value_delimiter = ',',
         help_heading = "Load"
     )]
-    rate: Vec<f64>,
+    rate: Vec<Arrivals>,
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
@@ -332,13 +331,13 @@ fn parser_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
-    let (plans, results) = loop {
-        let (plans, outputs) = arguments.clone().into_plans()?;
-        make_folder(&plans[0])?;
-        match run_all(&plans, &outputs) {
+    let (loads, results) = loop {
+        let (sweep, outputs) = arguments.clone().into_sweep()?;
+        make_folder(&outputs)?;
+        match run(&sweep, &outputs) {
             // Another run took this name first, before anything was sent. The next name is free.
             Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
-            results => break (plans, results?),
+            results => break (sweep.loads.len(), results?),
         }
     };
     let mut reasons = Vec::new();
@@ -363,7 +362,7 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
     for reason in &reasons {
         terminal::say(format!("fails: {reason}"));
     }
-    let complete = results.len() == plans.len();
+    let complete = results.len() == loads;
     Ok(
         if complete && reasons.is_empty() && results.iter().all(RunResult::is_good) {
             Outcome::Done
@@ -374,11 +373,11 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Makes the folder that the name of the run asks for.
-fn make_folder(plan: &Plan) -> Result<(), UsageError> {
-    match plan.database.parent() {
-        Some(folder) if plan.save != Save::Nothing && !folder.as_os_str().is_empty() => {
+fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
+    match outputs.database.parent() {
+        Some(folder) if outputs.save != Save::Nothing && !folder.as_os_str().is_empty() => {
             std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {
-                path: plan.database.clone(),
+                path: outputs.database.clone(),
                 reason,
             })
         }

@@ -5,7 +5,7 @@ use super::documents::DocumentArguments;
 use clap::Args;
 use llmuses_core::document::Document;
 use llmuses_observe::terminal::print;
-use llmuses_render::Targets;
+use llmuses_render::OutputFiles;
 use llmuses_render::forms::Files;
 use llmuses_render::report::summary;
 use llmuses_store::results::ResultsDatabase;
@@ -26,7 +26,7 @@ pub(super) struct ReportArguments {
 pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
-    let targets = Targets::of(arguments.documents.files())?;
+    let targets = OutputFiles::of(arguments.documents.files())?;
     let files = Files::begin(&targets)?;
     if targets.is_empty() {
         for run in &runs {

@@ -1,5 +1,6 @@
 //! What of a run goes to Weights & Biases: a row each second, configuration and summary.
 
+use super::outputs::Outputs;
 use llmuses_core::document::Totals;
 use llmuses_core::metric::Figure;
 use llmuses_core::plan::Plan;
@@ -28,10 +29,19 @@ pub(super) struct Logging<'a> {
 }
 
 impl<'a> Logging<'a> {
-    /// Begins, where the plan wants it and it has not failed before: one warning and one wait at the end
+    /// Begins, where that is wanted and it has not failed before: one warning and one wait at the end
     /// are enough for a sweep. `record`: what is known of the run.
-    pub(super) fn begin(plan: &Plan, record: &RunRecord, failed: &'a Cell<bool>) -> Option<Self> {
-        let settings = plan.wandb.clone().filter(|_| !failed.get())?;
+    pub(super) fn begin(
+        plan: &Plan,
+        outputs: &Outputs,
+        record: &RunRecord,
+        failed: &'a Cell<bool>,
+    ) -> Option<Self> {
+        let mut settings = outputs.wandb.clone().filter(|_| !failed.get())?;
+        if plan.place.runs > 1 {
+            // Each load of a sweep is a run of its own there.
+            settings.run_name = format!("{} {}", outputs.name, plan.load.arrivals.name());
+        }
         Some(Self {
             wandb: Wandb::start(settings, config(record)),
             failed,

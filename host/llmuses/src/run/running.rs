@@ -1,6 +1,7 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::logging::Logging;
+use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
@@ -8,7 +9,7 @@ use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::metric::{LATENCY, TTFT};
-use llmuses_core::plan::{Arrivals, Plan, PromptSource};
+use llmuses_core::plan::{Arrivals, Load, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
 use llmuses_render::forms::CsvFile;
@@ -53,6 +54,7 @@ impl Running {
     pub(super) fn collect(
         self,
         plan: &Plan,
+        outputs: &Outputs,
         prepared: &Preparation,
         destinations: Destinations<'_>,
         origin: Origin,
@@ -67,21 +69,21 @@ impl Running {
         } = destinations;
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
-            .with_objectives(plan.objectives);
+            .with_objectives(plan.load.objectives);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
         let mut live = board.map(|board| self.recorder(board, plan));
-        let head = trace::request_head(plan, &prepared.headers);
+        let head = trace::request_head(&plan.target, &prepared.headers);
         let backlog = self.pipeline.gauge.backlog();
         let mut told_of_trouble = false;
-        let mut end = Ending::new(plan, self.pipeline.clock, self.started);
+        let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
                 Ok(outcome) => {
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
-                    let warmup = plan.warmup.covers(exchange.number, intended);
+                    let warmup = plan.load.warmup.covers(exchange.number, intended);
                     if warmup {
                         statistics.record_warmup(&outcome);
                     } else {
@@ -91,13 +93,13 @@ impl Running {
                         let begun = self.pipeline.gauge.begun();
                         live.record(&outcome, &statistics, begun, warmup);
                     }
-                    if plan.debug {
+                    if outputs.debug {
                         let text = trace::exchange(&outcome, &head);
                         backlog.during(Stage::Terminal, || terminal::say(text));
                     }
                     if let Some(csv) = csv {
                         let clock = &self.pipeline.clock;
-                        let row = CsvRow::of(&outcome, clock, origin, plan.run, warmup);
+                        let row = CsvRow::of(&outcome, clock, origin, plan.place.run, warmup);
                         backlog.during(Stage::Csv, || csv.send(row));
                     }
                     if let Some(rows) = rows {
@@ -111,7 +113,10 @@ impl Running {
                     }
                     if progress_lines
                         && !warmup
-                        && statistics.counts().completed.is_multiple_of(plan.log_every)
+                        && statistics
+                            .counts()
+                            .completed
+                            .is_multiple_of(outputs.log_every)
                     {
                         backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
                     }
@@ -154,7 +159,7 @@ impl Running {
     }
 
     fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
-        let concurrency = match plan.arrivals {
+        let concurrency = match plan.load.arrivals {
             Arrivals::Closed { parallel } => parallel as u64,
             _ => self.pipeline.gauge.now(),
         };
@@ -215,7 +220,7 @@ impl Running {
         }
         troubles.extend(self.pipeline.gave_up.reason());
         let issued = statistics.counts().completed + statistics.counts().warmup;
-        let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
+        let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
@@ -223,15 +228,18 @@ impl Running {
         });
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
-            asked: plan.requests.filter(|_| !by_time),
+            asked: plan.load.requests.filter(|_| !by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
-            transport: plan.transport.as_str().to_owned(),
-            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            transport: plan.transport.choice.as_str().to_owned(),
+            transport_reason: plan
+                .transport
+                .by_auto
+                .then(|| plan.transport.choice.reason()),
             connections: ConnectionUse {
                 resent: self.pipeline.notes.resent(),
                 ended_at_done: self.pipeline.notes.ended_at_done(),
@@ -239,11 +247,11 @@ impl Running {
                 http_versions: self.pipeline.notes.versions(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
-            one_prompt: match &plan.prompts {
+            one_prompt: match &plan.work.prompts {
                 PromptSource::Prompt(text) => Some(text.chars().count() as u64),
                 PromptSource::Dataset(_) => None,
             },
-            asked_output: asked_output_tokens(&plan.parameters),
+            asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
@@ -268,11 +276,11 @@ struct Ending {
 }
 
 impl Ending {
-    fn new(plan: &Plan, clock: Clock, started: Moment) -> Self {
+    fn new(load: &Load, clock: Clock, started: Moment) -> Self {
         Self {
             clock,
-            time_is_up: plan.duration.map(|duration| started.after(duration)),
-            drain: plan.drain,
+            time_is_up: load.duration.map(|duration| started.after(duration)),
+            drain: load.drain,
             give_up_at: None,
             by_time: false,
         }

@@ -4,7 +4,7 @@ use super::{Board, Buckets, Phase, Recent, Snapshot};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::{ByTime, TPOT, TTFT, Time};
-use llmuses_core::plan::{Arrivals, Plan, Warmup};
+use llmuses_core::plan::{Arrivals, Place, Plan, Warmup};
 use llmuses_stats::{Measurement, RunStatistics};
 use std::time::Duration;
 
@@ -28,8 +28,7 @@ pub struct Recorder {
     board: Board,
     clock: Clock,
     start: Moment,
-    run: u32,
-    of: u32,
+    place: Place,
     arrivals: Arrivals,
     asked: Option<u64>,
     duration: Option<Duration>,
@@ -46,12 +45,11 @@ impl Recorder {
             board,
             clock,
             start,
-            run: plan.run,
-            of: plan.runs,
-            arrivals: plan.arrivals,
+            place: plan.place,
+            arrivals: plan.load.arrivals,
             asked: plan.expected_requests(),
-            duration: plan.duration,
-            warms_up: plan.warmup != Warmup::Nothing,
+            duration: plan.load.duration,
+            warms_up: plan.load.warmup != Warmup::Nothing,
             recent: Recent::default(),
             times: ByTime::default(),
             next: start,
@@ -111,8 +109,8 @@ impl Recorder {
         let elapsed = now.since(self.start);
         let counts = statistics.counts();
         self.board.publish(Snapshot {
-            run: self.run,
-            of: self.of,
+            run: self.place.run,
+            of: self.place.runs,
             arrivals: self.arrivals,
             phase,
             elapsed,

@@ -5,7 +5,7 @@ use super::text::{Exposition, Family, Kind, Labels};
 use crate::live::{Phase, Snapshot};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric::{Figure, Time};
-use llmuses_core::plan::{Arrivals, Plan, public_url};
+use llmuses_core::plan::{Arrivals, ParserChoice, Target, public_url};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ pub struct About {
 }
 
 impl About {
-    /// What is said of this plan.
-    pub fn of(plan: &Plan) -> Self {
+    /// What is said of this target and this parser.
+    pub fn of(target: &Target, parser: &ParserChoice) -> Self {
         Self {
-            model: plan.model.clone(),
-            url: public_url(&plan.url),
-            parser: plan.parser.label(),
+            model: target.model.clone(),
+            url: public_url(&target.url),
+            parser: parser.label(),
         }
     }
 }

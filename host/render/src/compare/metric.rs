@@ -3,7 +3,7 @@
 use super::interval::Estimate;
 use llmuses_core::document::{Percentile, Totals};
 pub(super) use llmuses_core::metric::{Better, Unit};
-use llmuses_core::metric::{Figure, LATENCY, Sum, Time};
+use llmuses_core::metric::{Figure, LATENCY, QPS, Sum, Time};
 use std::sync::LazyLock;
 
 /// A figure of a run, or of how one of its times is spread.
@@ -91,6 +91,17 @@ impl Metric {
                 Estimate::of_percentile(&totals.times[time], percentile)
             }
         }
+    }
+
+    /// How much of what a rate counts came with a succeeded request. `None`: it is no rate, or that of requests itself.
+    pub(super) fn per_request(&self, totals: &Totals) -> Option<f64> {
+        let Source::Figure(figure) = self.source else {
+            return None;
+        };
+        let sums = totals.sums();
+        let is_other_rate = figure != QPS && matches!(figure.sum, Sum::Rate(_));
+        let part = figure.part(&sums).filter(|_| is_other_rate)?;
+        (sums.succeeded > 0).then(|| part / sums.succeeded as f64)
     }
 }
 

@@ -154,7 +154,7 @@ const COLUMNS: [&str; 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewFile, Targets};
+    use crate::{NewFile, OutputFiles};
     use llmuses_core::clock::Clock;
     use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::Sample;
@@ -165,7 +165,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
         let name = path.to_str().map(ToOwned::to_owned);
-        let targets = Targets::of([("--csv", name)]).unwrap();
+        let targets = OutputFiles::of([("--csv", name)]).unwrap();
         let file = NewFile::make_all(&targets).unwrap().remove(0);
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();

@@ -3,7 +3,7 @@
 use super::csv::CsvFile;
 use super::{Source, source_of};
 use crate::error::OutputError;
-use crate::file::{NewFile, Targets};
+use crate::file::{NewFile, OutputFiles};
 use llmuses_core::document::Document;
 
 /// Files of results in the making.
@@ -18,7 +18,7 @@ impl Files {
     ///
     /// # Errors
     /// Where there is such a file already, or one cannot be made.
-    pub fn begin(targets: &Targets) -> Result<Self, OutputError> {
+    pub fn begin(targets: &OutputFiles) -> Result<Self, OutputError> {
         let mut files = Self::default();
         for file in NewFile::make_all(targets)? {
             match source_of(file.flag()) {

@@ -10,7 +10,7 @@ mod markdown;
 pub use csv::CsvFile;
 pub use files::Files;
 
-use crate::file::{Target, Targets};
+use crate::file::{OutputFile, OutputFiles};
 use llmuses_core::document::Document;
 
 /// A form of results.
@@ -45,8 +45,8 @@ fn source_of(flag: &str) -> Option<Source> {
 }
 
 /// Whether rows come on standard output while a run goes on.
-pub fn rows_take_stdout(targets: &Targets) -> bool {
+pub fn rows_take_stdout(targets: &OutputFiles) -> bool {
     targets.files.iter().any(|(flag, target)| {
-        *target == Target::StandardOutput && matches!(source_of(flag), Some(Source::Requests))
+        *target == OutputFile::StandardOutput && matches!(source_of(flag), Some(Source::Requests))
     })
 }

@@ -107,7 +107,7 @@ fn subject(run: &Run, load: &str, several: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = state(run.state).to_owned();
     if !several {
-        lines.push(one_line(&run.plan.url, 400));
+        lines.push(one_line(&run.plan.target.url, 400));
         line = format!("{load}; {line}");
     }
     if let Some(started) = date(run.started_unix_seconds) {
@@ -124,8 +124,8 @@ fn subject(run: &Run, load: &str, several: bool) -> Vec<String> {
 pub(super) fn endpoint(run: &Run) -> String {
     format!(
         "{} at {}",
-        one_line(&run.plan.model, 200),
-        one_line(&run.plan.url, 400)
+        one_line(&run.plan.target.model, 200),
+        one_line(&run.plan.target.url, 400)
     )
 }
 

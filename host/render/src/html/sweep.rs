@@ -44,7 +44,10 @@ pub fn report_page(document: &Document) -> String {
             .map(|(place, run)| RunView::of(run, place, several))
             .collect(),
     };
-    let model = document.runs.first().map_or("", |run| &run.plan.model);
+    let model = document
+        .runs
+        .first()
+        .map_or("", |run| &run.plan.target.model);
     let model = one_line(model, 100);
     let what = match document.runs.as_slice() {
         [run] => load_of(run),
@@ -81,9 +84,9 @@ impl Overview {
             })
             .collect();
         Self {
-            subject: runs
-                .first()
-                .map_or_else(String::new, |run| one_line(&run.value().plan.url, 400)),
+            subject: runs.first().map_or_else(String::new, |run| {
+                one_line(&run.value().plan.target.url, 400)
+            }),
             trusted: doubted.is_empty(),
             sentence: match doubted.len() {
                 0 => "Nothing speaks against the numbers of any run.".to_owned(),

@@ -10,7 +10,7 @@ use llmuses_core::plan::Arrivals;
 
 /// A load in a few words, as a document says it.
 pub fn load_of(run: &Run) -> String {
-    Arrivals::of_record(&run.plan)
+    Arrivals::of_record(&run.plan.load)
         .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
 }
 

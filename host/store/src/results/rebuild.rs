@@ -25,7 +25,7 @@ pub(super) fn rebuild(
     run: &mut Run,
     first_due: Option<f64>,
 ) -> Result<(), ResultsError> {
-    let arrivals = Arrivals::of_record(&run.plan)
+    let arrivals = Arrivals::of_record(&run.plan.load)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
     let began = match first_due {
@@ -34,7 +34,7 @@ pub(super) fn rebuild(
     };
     let mut statistics = RunStatistics::new(origin)
         .starting_at(moment(began, run.started_unix_seconds))
-        .with_objectives(Objectives::of_record(&run.plan));
+        .with_objectives(Objectives::of_record(&run.plan.load));
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -58,16 +58,17 @@ pub(super) fn rebuild(
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
-        asked: run.plan.number,
+        asked: run.plan.load.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
-        transport: run.plan.transport.clone(),
+        transport: run.plan.transport.choice.clone(),
         one_prompt: run
             .plan
+            .work
             .prompt
             .as_ref()
             .map(|text| text.chars().count() as u64),
-        asked_output: asked_output_tokens(&run.plan.parameters),
+        asked_output: asked_output_tokens(&run.plan.work.parameters),
         stop_reason: Some(
             if run.state == RunState::Running {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
@@ -265,7 +266,7 @@ mod tests {
             (LATENCY, Duration::from_millis(80)),
         ]);
         let mut record = tests_support::record();
-        record.plan.objectives = Some(objectives.to_record());
+        record.plan.load.objectives = Some(objectives.to_record());
         let database = Database::create(&path, &record).unwrap();
         // Long after the start of the program's work: a parser was compiled, connections were opened.
         database.begin(llmuses_samples::moment(4_000));

@@ -2,7 +2,7 @@
 
 use super::RunRecord;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::PlanRecord;
+use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord};
 use llmuses_core::exchange::StampQuality;
 use llmuses_samples::moment;
 use llmuses_stats::Origin;
@@ -15,9 +15,15 @@ pub(crate) fn record() -> RunRecord {
         origin: Origin::Sent,
         started: moment(0),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
-            arrivals: "closed".to_owned(),
-            parallel: Some(1),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
+            load: LoadRecord {
+                arrivals: "closed".to_owned(),
+                parallel: Some(1),
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: u64::MAX,

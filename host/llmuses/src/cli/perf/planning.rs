@@ -4,92 +4,64 @@ use super::usage::UsageError;
 use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
-use crate::run::Outputs;
+use crate::run::{Outputs, Save};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
+    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
+    TransportSettings, Warmup, Work, public_url,
 };
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin, builtin_names};
-use llmuses_render::Targets;
+use llmuses_render::OutputFiles;
 use llmuses_render::compare::Bound;
 use llmuses_render::forms::rows_take_stdout;
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::{Map, Value};
 use std::io::IsTerminal;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use url::Url;
 
 impl PerfArguments {
-    /// The plans that were meant, one for each load, and where their results go beside the database.
+    /// The runs that were asked for, and where their results go.
     ///
     /// # Errors
     /// What of it cannot be done.
-    pub(in crate::cli) fn into_plans(self) -> Result<(Vec<Plan>, Outputs), UsageError> {
-        let outputs = Outputs {
-            targets: Targets::of(self.documents.files())?,
-            metrics: self
-                .metrics_listen
-                .as_deref()
-                .map(|text| {
-                    listen_address(text).map_err(|reason| UsageError::MetricsListen {
-                        text: text.to_owned(),
-                        reason,
-                    })
-                })
-                .transpose()?,
-        };
-        let loads = self.loads();
-        // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
-        let plain = self.no_progress
-            || self.debug
-            || (rows_take_stdout(&outputs.targets) && std::io::stdout().is_terminal());
-        let live_view = if plain { None } else { terminal::live_view() };
-        let mut plan = self.into_plan(loads[0])?;
-        plan.summary_to_stderr = outputs.targets.take_stdout();
-        plan.live_view = live_view;
-        plan.runs = u32::try_from(loads.len()).unwrap_or(u32::MAX);
-        let plans = (1..)
-            .zip(loads)
-            .map(|(run, arrivals)| {
-                let mut plan = Plan {
-                    run,
-                    arrivals,
-                    ..plan.clone()
-                };
-                // Each load of a sweep is a run of its own there.
-                if let Some(wandb) = plan.wandb.as_mut().filter(|_| plan.runs > 1) {
-                    wandb.run_name = format!("{} {}", plan.name, arrivals.name());
-                }
-                plan
-            })
-            .collect();
-        Ok((plans, outputs))
-    }
-
-    /// The loads to be run, in the order in which they were typed; one at least.
-    fn loads(&self) -> Vec<Arrivals> {
-        let closed = |parallel: u32| Arrivals::Closed {
-            parallel: parallel as usize,
-        };
-        let rates = self.rate.iter().map(|rate| {
-            if *rate < 0.0 {
-                Arrivals::AllAtOnce
-            } else {
-                Arrivals::Poisson { rate: *rate }
-            }
-        });
-        let mut loads: Vec<Arrivals> = rates
-            .chain(self.parallel.iter().copied().map(closed))
-            .collect();
-        if loads.is_empty() {
-            loads.push(closed(1));
+    pub(in crate::cli) fn into_sweep(self) -> Result<(Sweep, Outputs), UsageError> {
+        self.check_load()?;
+        if let Some(text) = self.fail_if.iter().find_map(Bound::of_a_change) {
+            return Err(UsageError::ChangeBound {
+                text: text.to_owned(),
+            });
         }
-        loads
+        let files = OutputFiles::of(self.documents.files())?;
+        let metrics = self
+            .metrics_listen
+            .as_deref()
+            .map(|text| {
+                listen_address(text).map_err(|reason| UsageError::MetricsListen {
+                    text: text.to_owned(),
+                    reason,
+                })
+            })
+            .transpose()?;
+        let work = self.work()?;
+        let sweep = Sweep {
+            target: self.target(&work.parser)?,
+            work,
+            transport: self.transport(),
+            loads: self.loads(),
+            limits: Limits {
+                parser: self.bounds.clone().into_bounds(),
+                compile_cache: !self.no_compile_cache,
+            },
+        };
+        Ok((sweep, self.outputs(files, metrics)?))
     }
 
-    fn into_plan(self, arrivals: Arrivals) -> Result<Plan, UsageError> {
+    /// What of the load contradicts itself.
+    fn check_load(&self) -> Result<(), UsageError> {
         if let (Some(Warmup::Requests(warmup)), Some(requests)) = (self.warmup, self.number)
             && warmup >= requests
         {
@@ -100,23 +72,55 @@ impl PerfArguments {
         {
             return Err(UsageError::LongWarmup { warmup, duration });
         }
-        if self.duration.is_some() && self.number.is_none() && self.rate.contains(&-1.0) {
+        if self.duration.is_some()
+            && self.number.is_none()
+            && self.rate.contains(&Arrivals::AllAtOnce)
+        {
             return Err(UsageError::EndlessAtOnce);
         }
-        if let Some(text) = self.fail_if.iter().find_map(Bound::of_a_change) {
-            return Err(UsageError::ChangeBound {
-                text: text.to_owned(),
-            });
+        Ok(())
+    }
+
+    /// The loads to be run, in the order in which they were given; one at least.
+    fn loads(&self) -> Vec<Load> {
+        let closed = |parallel: u32| Arrivals::Closed {
+            parallel: parallel as usize,
+        };
+        let mut arrivals: Vec<Arrivals> = self.rate.clone();
+        arrivals.extend(self.parallel.iter().copied().map(closed));
+        if arrivals.is_empty() {
+            arrivals.push(closed(1));
         }
-        let parser = parser(&self.parser)?;
-        let url = with_path(endpoint(&self.url)?, &parser);
+        arrivals
+            .into_iter()
+            .map(|arrivals| Load {
+                arrivals,
+                seed: self.seed,
+                requests: self.number,
+                duration: self.duration,
+                drain: self.drain_timeout,
+                warmup: self.warmup.unwrap_or_default(),
+                objectives: self.goodput,
+            })
+            .collect()
+    }
+
+    fn target(&self, parser: &ParserChoice) -> Result<Target, UsageError> {
         let mut headers = headers(self.headers.iter().chain(&self.header))?;
         if let Some(name) = &self.api_key_env {
             let key = std::env::var(name).unwrap_or_default();
             add_api_key(&mut headers, name, &key)?;
         }
-        let parameters = parameters(&self.parameters)?;
-        let prompts = prompts(self.prompt, self.dataset)?;
+        Ok(Target {
+            model: self.model.clone(),
+            url: with_path(endpoint(&self.url)?, parser),
+            headers,
+            insecure: self.insecure,
+        })
+    }
+
+    fn work(&self) -> Result<Work, UsageError> {
+        let prompts = prompts(self.prompt.clone(), self.dataset.clone())?;
         let lengths = LengthFilter {
             min: self.min_prompt_length,
             max: self.max_prompt_length.unwrap_or(u64::MAX),
@@ -129,11 +133,40 @@ impl PerfArguments {
                 max: lengths.max,
             });
         }
-        let tokenizer = self
-            .tokenizer_path
-            .as_deref()
-            .map(HostTokenizer::find)
-            .transpose()?;
+        Ok(Work {
+            parser: parser(&self.parser)?,
+            prompts,
+            lengths,
+            parameters: parameters(&self.parameters)?,
+            tokenizer: self
+                .tokenizer_path
+                .as_deref()
+                .map(HostTokenizer::find)
+                .transpose()?,
+            skip_bad_lines: self.skip_bad_lines,
+        })
+    }
+
+    fn transport(&self) -> TransportSettings {
+        TransportSettings {
+            choice: self.transport.choice(),
+            by_auto: self.transport == Transport::Auto,
+            warm_connections: !self.no_warm_connections,
+            keep_alive: !self.no_keep_alive,
+            client_threads: self.client_threads.map(usize::from),
+            timeouts: Timeouts {
+                connect: self.connect_timeout,
+                read: self.read_timeout,
+                total: self.total_timeout,
+            },
+        }
+    }
+
+    fn outputs(
+        self,
+        files: OutputFiles,
+        metrics: Option<SocketAddr>,
+    ) -> Result<Outputs, UsageError> {
         let name = self.name.unwrap_or_else(|| default_name(&self.model));
         let database = database(&name);
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
@@ -145,51 +178,25 @@ impl PerfArguments {
             none: self.no_wandb,
         };
         let wandb = wandb::settings(wandb, &name, |name| std::env::var(name).ok())?;
-        Ok(Plan {
-            model: self.model,
-            url,
-            headers,
-            parser,
-            prompts,
-            lengths,
-            parameters,
-            requests: self.number,
-            duration: self.duration,
-            drain: self.drain_timeout,
-            warmup: self.warmup.unwrap_or_default(),
-            objectives: self.goodput,
-            arrivals,
-            seed: self.seed,
-            timeouts: Timeouts {
-                connect: self.connect_timeout,
-                read: self.read_timeout,
-                total: self.total_timeout,
-            },
-            log_every: self.log_every_n_query,
+        // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
+        let plain = self.no_progress
+            || self.debug
+            || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
+        Ok(Outputs {
             name,
-            run: 1,
-            runs: 1,
             database,
-            tokenizer,
-            skip_bad_lines: self.skip_bad_lines,
-            insecure: self.insecure,
-            debug: self.debug,
-            transport: self.transport.choice(),
-            transport_by_auto: self.transport == Transport::Auto,
-            warm_connections: !self.no_warm_connections,
-            keep_alive: !self.no_keep_alive,
-            client_threads: self.client_threads.map(usize::from),
-            compile_cache: !self.no_compile_cache,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
                 SaveArgument::Summary => Save::Summary,
                 SaveArgument::Full => Save::Full,
             },
+            files,
             require_valid: self.require_valid,
             quiet: false,
-            live_view: None,
-            summary_to_stderr: false,
-            bounds: self.bounds.into_bounds(),
+            log_every: self.log_every_n_query,
+            live_view: if plain { None } else { terminal::live_view() },
+            debug: self.debug,
+            metrics,
             wandb,
         })
     }
@@ -383,58 +390,72 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser;
-    use llmuses_render::Target;
+    use llmuses_core::plan::Place;
+    use llmuses_render::OutputFile;
     use std::time::Duration;
 
-    fn plan(arguments: &[&str]) -> Result<Plan, UsageError> {
-        Ok(plans(arguments)?.0.remove(0))
-    }
-
-    fn plans(arguments: &[&str]) -> Result<(Vec<Plan>, Outputs), UsageError> {
+    fn sweep(arguments: &[&str]) -> Result<(Sweep, Outputs), UsageError> {
         let all = ["llmuses", "perf", "--model", "m"];
         let cli = Cli::try_parse_from(all.iter().chain(arguments)).unwrap();
         match cli.command {
-            Command::Perf(arguments) => arguments.into_plans(),
+            Command::Perf(arguments) => arguments.into_sweep(),
             _ => unreachable!("perf was typed"),
         }
     }
 
     #[test]
     fn defaults_are_those_of_the_specification() {
-        let plan = plan(&["--prompt", "hi"]).unwrap();
+        let (sweep, outputs) = sweep(&["--prompt", "hi"]).unwrap();
         assert_eq!(
-            plan.url.as_str(),
+            sweep.target.url.as_str(),
             "http://127.0.0.1:8000/v1/chat/completions"
         );
-        assert_eq!(plan.parser, ParserChoice::Builtin("openai_prompt"));
-        assert_eq!(plan.arrivals, Arrivals::Closed { parallel: 1 });
-        assert_eq!(plan.timeouts.read, Duration::from_secs(120));
-        assert_eq!(plan.timeouts.total, None);
-        assert_eq!(plan.log_every, 10);
-        assert_eq!(plan.requests, None);
-        assert!(plan.name.starts_with("m_20"), "{}", plan.name);
-        assert_eq!(plan.database, PathBuf::from(format!("{}.db", plan.name)));
+        assert_eq!(sweep.work.parser, ParserChoice::Builtin("openai_prompt"));
+        // What the flags say where they are not given is what the groups have where nobody sets them.
+        assert_eq!(sweep.loads, [Load::default()]);
+        assert_eq!(sweep.transport, TransportSettings::default());
+        assert_eq!(sweep.limits, Limits::default());
+        assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
+        assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
+        assert_eq!(sweep.transport.timeouts.total, None);
+        assert_eq!(outputs.log_every, 10);
+        assert_eq!(sweep.loads[0].requests, None);
+        let name = &outputs.name;
+        assert!(name.starts_with("m_20"), "{name}");
+        assert_eq!(outputs.database, PathBuf::from(format!("{name}.db")));
     }
 
     #[test]
-    fn several_loads_are_several_plans() {
-        let (plans, outputs) =
-            plans(&["--prompt", "x", "--parallel", "1,8", "--json", "-"]).unwrap();
-        let parallel: Vec<Arrivals> = plans.iter().map(|plan| plan.arrivals).collect();
-        let closed = |parallel| Arrivals::Closed { parallel };
-        assert_eq!(parallel, [closed(1), closed(8)]);
-        assert_eq!((plans[1].run, plans[1].runs), (2, 2));
-        assert_eq!(plans[0].database, plans[1].database);
-        assert!(plans[0].summary_to_stderr);
-        assert_eq!(outputs.targets.files, [("--json", Target::StandardOutput)]);
-        let (plans, _) = self::plans(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
-        assert_eq!(plans[0].arrivals, Arrivals::Poisson { rate: 0.5 });
-        assert_eq!(plans[1].arrivals, Arrivals::AllAtOnce);
+    fn several_loads_are_one_sweep() {
+        let arrivals = |sweep: &Sweep| -> Vec<Arrivals> {
+            sweep.plans().map(|plan| plan.load.arrivals).collect()
+        };
+        let (closed, outputs) =
+            sweep(&["--prompt", "x", "--parallel", "1,8", "--json", "-"]).unwrap();
+        assert_eq!(
+            arrivals(&closed),
+            [1, 8].map(|parallel| Arrivals::Closed { parallel })
+        );
+        let places: Vec<Place> = closed.plans().map(|plan| plan.place).collect();
+        assert_eq!(
+            places,
+            [Place { run: 1, runs: 2 }, Place { run: 2, runs: 2 }]
+        );
+        assert!(outputs.summary_to_stderr());
+        assert_eq!(
+            outputs.files.files,
+            [("--json", OutputFile::StandardOutput)]
+        );
+        let (open, _) = sweep(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
+        assert_eq!(
+            arrivals(&open),
+            [Arrivals::Poisson { rate: 0.5 }, Arrivals::AllAtOnce]
+        );
     }
 
     #[test]
     fn pairs_may_share_a_flag_or_repeat_it() {
-        let plan = plan(&[
+        let (sweep, _) = sweep(&[
             "--prompt",
             "hi",
             "--parameters",
@@ -448,10 +469,10 @@ mod tests {
         ])
         .unwrap();
         assert_eq!(
-            Value::Object(plan.parameters),
+            Value::Object(sweep.work.parameters),
             serde_json::json!({"a": 1, "b": "x=y", "c": null})
         );
-        assert_eq!(plan.headers["authorization"], "Bearer k=");
+        assert_eq!(sweep.target.headers["authorization"], "Bearer k=");
     }
 
     #[test]
@@ -497,7 +518,7 @@ mod tests {
                 "--metrics-listen nowhere: it should be",
             ),
         ] {
-            let error = plan(arguments).unwrap_err().to_string();
+            let error = sweep(arguments).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
     }
@@ -527,8 +548,8 @@ mod tests {
                 "http://h/api/v1/services/aigc/text-generation/generation",
             ),
         ] {
-            let plan = plan(&["--prompt", "hi", "--parser", parser, "--url", url]).unwrap();
-            assert_eq!(plan.url.as_str(), whole);
+            let (sweep, _) = sweep(&["--prompt", "hi", "--parser", parser, "--url", url]).unwrap();
+            assert_eq!(sweep.target.url.as_str(), whole);
         }
     }
 

@@ -171,7 +171,7 @@ mod tests {
     #[test]
     fn nothing_shows_the_key() {
         let settings = chosen(Some(KEY), false, false, &[]).unwrap().unwrap();
-        assert!(!format!("{settings:?} {}", settings.to_json()).contains(KEY));
+        assert!(!format!("{settings:?} {:?}", settings.to_record()).contains(KEY));
         assert!(!format!("{:?}", secret(KEY).unwrap()).contains(KEY));
     }
 }
