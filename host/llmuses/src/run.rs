@@ -1,6 +1,10 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+#[cfg(feature = "wandb")]
+mod logging;
+#[cfg(not(feature = "wandb"))]
+#[path = "run/no_logging.rs"]
 mod logging;
 mod outputs;
 mod pauses;
