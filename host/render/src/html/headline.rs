@@ -2,7 +2,7 @@
 
 use crate::digits::{UNKNOWN, percent};
 use crate::sections::{Number, Part, Piece, at, decimals, drawn_times, independent_samples};
-use llmuses_core::document::{Percentile, Totals};
+use llmuses_core::document::{Goodput, Percentile, Totals};
 use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT, QPS, THROUGHPUT, Time, Unit};
 
 /// A headline figure.
@@ -57,19 +57,32 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
 
 /// The card of a figure of the run as a whole. `None`: there is nothing to say of it.
 fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
-    let lines = match figure {
-        QPS => qps(totals),
-        THROUGHPUT => throughput(totals),
-        GOODPUT => goodput(totals)?,
+    // Where a document has always had a figure, there the page points.
+    let (number, lines) = match figure {
+        QPS => (
+            at!(totals, rates.succeeded_per_second).fixed(3),
+            qps(totals),
+        ),
+        THROUGHPUT => (
+            at!(totals, rates.output_tokens_per_second).fixed(3),
+            throughput(totals),
+        ),
+        GOODPUT => {
+            let found = at!(totals, goodput).known()?;
+            (at!(found, per_second).fixed(3), goodput(totals, &found))
+        }
         _ => {
             totals.value().figures.get(figure)?;
-            Vec::new()
+            let number = match figure.unit {
+                Unit::Share => totals.share(figure),
+                _ => totals.figure(figure, 3),
+            };
+            (number, Vec::new())
         }
     };
-    let (number, unit) = match figure.unit {
-        Unit::Share => (totals.share(figure), ""),
-        Unit::PerSecond => (totals.figure(figure, 3), "/s"),
-        _ => (totals.figure(figure, 3), ""),
+    let unit = match figure.unit {
+        Unit::PerSecond => "/s",
+        _ => "",
     };
     Some(Card::new(figure.title, number, unit, figure.formula).lines(lines))
 }
@@ -104,8 +117,7 @@ fn qps(totals: &Part<'_, Totals>) -> Vec<Vec<Piece>> {
     ]]
 }
 
-fn goodput(totals: &Part<'_, Totals>) -> Option<Vec<Vec<Piece>>> {
-    let goodput = at!(totals, goodput).known()?;
+fn goodput(totals: &Part<'_, Totals>, goodput: &Part<'_, Goodput>) -> Vec<Vec<Piece>> {
     let objectives = at!(goodput, objectives);
     let mut bounds: Vec<Piece> = Vec::new();
     for (time, bound) in objectives.value().0.iter() {
@@ -120,7 +132,7 @@ fn goodput(totals: &Part<'_, Totals>) -> Option<Vec<Vec<Piece>>> {
     }
     let share = at!(goodput, share_of_completed);
     let share = share.shown(share.number().map_or_else(|| UNKNOWN.to_owned(), percent));
-    Some(vec![
+    vec![
         vec![
             at!(goodput, requests_that_met_all).whole().into(),
             " of ".into(),
@@ -130,7 +142,7 @@ fn goodput(totals: &Part<'_, Totals>) -> Option<Vec<Vec<Piece>>> {
             ") met".into(),
         ],
         bounds,
-    ])
+    ]
 }
 
 /// Seconds that a person gave, as milliseconds without zeros at their end.

@@ -185,7 +185,10 @@ fn a_run_has_every_number_of_its_document() {
     };
     // From the first request sent at 1 ms to the last end, at 499 × 40 + 60 + 499 % 13 = 20025 ms.
     assert_eq!(text("/runs/0/totals/wall_seconds"), "20.024");
-    assert_eq!(text("/runs/0/totals/figures/throughput"), "74.910");
+    assert_eq!(
+        text("/runs/0/totals/rates/output_tokens_per_second"),
+        "74.910"
+    );
     // 500 prompts of 5 to 13 tokens: 4,490 in all.
     assert_eq!(
         text("/runs/0/totals/figures/input_throughput"),
