@@ -7,7 +7,7 @@ mod html;
 mod json;
 mod markdown;
 
-pub use csv::CsvFile;
+pub use csv::{CsvFile, CsvSink};
 pub use files::Files;
 
 use crate::file::{OutputFile, OutputFiles};
