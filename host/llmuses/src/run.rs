@@ -36,7 +36,7 @@ use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::{CsvFile, Files};
-use llmuses_render::{OutputError, is_of_the_name, report};
+use llmuses_render::{OutputError, ResponseFile, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
@@ -138,6 +138,7 @@ pub struct RunResult {
 #[derive(Debug, Default)]
 struct Onlookers<'a> {
     csv: Option<&'a CsvFile>,
+    recording: Option<ResponseFile>,
     board: Option<Board>,
 }
 
@@ -172,8 +173,17 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         None => None,
     };
     let files = Files::begin(&outputs.files).map_err(RunError::Output)?;
+    let record = outputs.record.as_deref();
+    let recording = match record.map(ResponseFile::make).transpose() {
+        Ok(recording) => recording,
+        Err(error) => {
+            files.discard();
+            return Err(RunError::Output(error));
+        }
+    };
     let onlookers = Onlookers {
         csv: files.rows(),
+        recording,
         board,
     };
     // Whether Weights & Biases has failed one of the runs.
@@ -210,13 +220,22 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         && let Some(error) = failure
     {
         files.discard();
+        onlookers
+            .recording
+            .into_iter()
+            .for_each(ResponseFile::discard);
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if loads > 1 && !outputs.quiet {
         tell_sweep(sweep, outputs, &runs);
     }
-    let mut failed = files.finish(&Document::of(runs)).into_iter();
+    // All are written, whatever became of the others.
+    let recording = onlookers
+        .recording
+        .and_then(|file| write_recording(file).err());
+    let failed = files.finish(&Document::of(runs)).into_iter();
+    let mut failed = failed.chain(recording);
     let written = match failed.next() {
         Some(error) => Err(RunError::Results(error)),
         None => Ok(()),
@@ -231,6 +250,14 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         Some(error) => Err(error),
         None => written.map(|()| results),
     }
+}
+
+/// Writes the first response, and says where there was none.
+fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
+    if !file.finish()? {
+        terminal::say("warning: no response came, so the file of --record is not written");
+    }
+    Ok(())
 }
 
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
@@ -341,6 +368,9 @@ fn one<'a>(
     }
     if let Some(csv) = onlookers.csv {
         sinks.add(csv.sink(clock, plan.place.run));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
     }
     if !outputs.quiet && view.is_none() {
         sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));

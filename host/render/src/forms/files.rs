@@ -6,10 +6,13 @@ use crate::error::OutputError;
 use crate::file::{NewFile, OutputFiles};
 use llmuses_core::document::Document;
 
+/// How a document becomes the content of a file.
+type Render = fn(&Document) -> String;
+
 /// Files of results in the making.
 #[derive(Debug, Default)]
 pub struct Files {
-    documents: Vec<(NewFile, fn(&Document) -> String)>,
+    documents: Vec<(NewFile, Render)>,
     rows: Option<CsvFile>,
 }
 
