@@ -55,6 +55,7 @@ pub fn pace(
         let job = Job {
             number: prepared.number,
             body: prepared.body,
+            own_head: prepared.own_head,
             intended,
             body_wait,
         };

@@ -100,7 +100,8 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .filter(|time| time.column.is_some())
         .map(Time::seconds_key)
         .collect();
-    table.write_record(COLUMNS.into_iter().chain(added.iter().map(String::as_str)))?;
+    let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
+    table.write_record(columns.chain(["finish_reason"]))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;

@@ -45,6 +45,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         },
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
+        finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: statistics.qps(),
             scheduled_per_second: statistics.scheduled_rate(),

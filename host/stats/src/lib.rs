@@ -7,6 +7,7 @@
 
 mod counts;
 mod figures;
+mod finish_reasons;
 mod goodput;
 mod json;
 mod judge;

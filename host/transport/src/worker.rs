@@ -6,7 +6,7 @@ use super::transport::Transport;
 use super::{ClientBuildError, ConnectionNotes};
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
+use llmuses_core::exchange::{ConnectionOpening, Exchange, Framing, Job, Prepared};
 use llmuses_core::plan::Timeouts;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// How responses are split into events.
+    pub framing: Framing,
     /// Turns into the beginning of the run once every worker is ready.
     pub start: watch::Receiver<Option<Moment>>,
     /// How long after the start requests are issued.
@@ -247,6 +249,7 @@ impl<T: Transport + 'static> Worker<T> {
                         .carry(Job {
                             number: prepared.number,
                             body: prepared.body,
+                            own_head: prepared.own_head,
                             intended: free,
                             body_wait,
                         })
@@ -296,6 +299,7 @@ impl<T: Transport + 'static> Worker<T> {
             &self.transport,
             &shared.clock,
             &shared.timeouts,
+            shared.framing,
             &shared.notes,
             &mut cancelled,
             job,
@@ -332,7 +336,7 @@ fn thread_cpu_time() -> Duration {
 mod tests {
     use super::*;
     use crate::reqwest_transport::ReqwestResponse;
-    use crate::transport::{Marks, RequestBody};
+    use crate::transport::{Marks, Outgoing};
     use llmuses_core::exchange::Failure;
 
     struct Panicking;
@@ -345,7 +349,7 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
             panic!("a fault of this program");
         }
     }
@@ -360,6 +364,7 @@ mod tests {
                 read: second,
                 total: None,
             },
+            framing: Framing::default(),
             start,
             until: None,
             stop: Arc::default(),
@@ -376,8 +381,12 @@ mod tests {
         let (shared, begin) = shared();
         let (bodies, queue) = flume::unbounded();
         for number in 0..10 {
-            let body = "{}".into();
-            bodies.send(Prepared { number, body }).unwrap();
+            let prepared = Prepared {
+                number,
+                body: "{}".into(),
+                own_head: None,
+            };
+            bodies.send(prepared).unwrap();
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();

@@ -22,6 +22,10 @@ pub struct Totals {
     pub connections: ConnectionFigures,
     /// By kind, the most frequent first.
     pub failures: Named<FailureFigures>,
+    /// Why the answers of succeeded requests ended, in the words of the API, the most frequent first; empty where no
+    /// plugin tells.
+    #[serde(default)]
+    pub finish_reasons: Named<u64>,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.

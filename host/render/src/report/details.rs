@@ -58,6 +58,9 @@ pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
         "Output tokens",
         &tokens(&totals.tokens.output, counts.succeeded),
     );
+    if let Some(text) = finish_reasons(totals) {
+        line(out, "Finish reasons", &text);
+    }
     line(out, "Arrival times", &stamps(totals));
     if let Some(text) = parser_cost(totals) {
         line(out, "Parser", &text);
@@ -284,6 +287,24 @@ fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
         totals.tokens.unwrap_or_default(),
         parts.join(", ")
     )
+}
+
+/// Why answers ended, and of how many succeeded requests that is not told.
+fn finish_reasons(totals: &Totals) -> Option<String> {
+    let told: u64 = totals.finish_reasons.iter().map(|(_, count)| *count).sum();
+    let mut parts: Vec<String> = totals
+        .finish_reasons
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", one_line(reason, 40)))
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let unknown = totals.requests.succeeded.saturating_sub(told);
+    if unknown > 0 {
+        parts.push(format!("not told for {}", counted(unknown, "request")));
+    }
+    Some(parts.join(", "))
 }
 
 fn stamps(totals: &Totals) -> String {

@@ -11,7 +11,7 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::RESPONSE_HEAD;
+use llmuses_core::metric::{ANSWER, RESPONSE_HEAD, Time};
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
     Circumstances, Origin, RunStatistics, asked_output_tokens, judge, totals, verdict,
@@ -143,6 +143,20 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     if row.get(18)? {
         response.set_streamed();
     }
+    let counted_from = match origin {
+        Origin::Intended => moment(row.get(2)?),
+        Origin::Sent => optional(3)?.unwrap_or(moment(row.get(2)?)),
+    };
+    let added = |wanted: Time| -> rusqlite::Result<Option<Moment>> {
+        let found = (22..)
+            .zip(added_columns())
+            .find(|(_, (time, _))| *time == wanted);
+        let after = match found {
+            Some((column, _)) => span(column)?,
+            None => None,
+        };
+        Ok(after.map(|after| counted_from.after(after)))
+    };
     let has_outputs: Option<String> = row.get(11)?;
     let reading = match has_outputs {
         None => None,
@@ -152,8 +166,10 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 prompt: tokens(row, 12)?,
                 completion: tokens(row, 14)?,
                 outputs: indices(outputs, &arrivals),
+                answers: added(ANSWER)?.map(|first| indices([first].into_iter(), &arrivals)),
+                finish_reason: row.get(22 + added_columns().count())?,
                 metrics: list(row, 20)?,
-                metrics_cut: 0,
+                ..Reading::default()
             })
         }
     };
@@ -161,17 +177,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let message: Option<String> = row.get(17)?;
     let end = moment(row.get(4)?);
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
-    let counted_from = match origin {
-        Origin::Intended => intended,
-        Origin::Sent => sent.unwrap_or(intended),
-    };
-    let head = (22..)
-        .zip(added_columns())
-        .find(|(_, (time, _))| *time == RESPONSE_HEAD);
-    let head_after = match head {
-        Some((column, _)) => span(column)?,
-        None => None,
-    };
+    let head_at = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -190,7 +196,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         },
         head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
             status,
-            at: head_after.map_or(end, |after| counted_from.after(after)),
+            at: head_at.unwrap_or(end),
             content_type: None,
         }),
         response,

@@ -19,5 +19,5 @@ pub(crate) mod tests_support;
 pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
-pub use schema::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
+pub use schema::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
 pub use text::unix_seconds;

@@ -12,7 +12,7 @@ use llmuses_core::plan::{
 };
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin, builtin_names};
+use llmuses_plugin_host::{Offers, builtin, builtin_formats, builtin_names};
 use llmuses_render::compare::Bound;
 use llmuses_render::{OutputFile, OutputFiles};
 use llmuses_workload::{Dataset, HostTokenizer};
@@ -112,7 +112,11 @@ impl PerfArguments {
         }
         Ok(Target {
             model: self.model.clone(),
-            url: with_path(endpoint(&self.url)?, parser),
+            url: with_path(
+                endpoint(self.url.as_deref().unwrap_or(DEFAULT_URL))?,
+                parser,
+            ),
+            url_is_default: self.url.is_none(),
             headers,
             insecure: self.insecure,
         })
@@ -134,6 +138,7 @@ impl PerfArguments {
         }
         Ok(Work {
             parser: parser(&self.parser)?,
+            dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -201,6 +206,9 @@ impl PerfArguments {
     }
 }
 
+/// Where requests go if nothing else is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
+
 fn endpoint(text: &str) -> Result<Url, UsageError> {
     // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
     let wrong = |reason: String| UsageError::Url {
@@ -221,12 +229,14 @@ fn endpoint(text: &str) -> Result<Url, UsageError> {
     Ok(url)
 }
 
-/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API.
+/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API. A parser that
+/// tells its path is asked for it once it is loaded.
 fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
     const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
     const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
     let [base, rest] = match parser {
         ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
+        ParserChoice::Builtin(name) if tells_its_path(name) => return url,
         ParserChoice::Builtin(_) => OPENAI,
         // Only its author knows the path.
         ParserChoice::File(_) => return url,
@@ -238,6 +248,10 @@ fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
         url.set_path(&format!("{path}{rest}"));
     }
     url
+}
+
+fn tells_its_path(name: &str) -> bool {
+    builtin(name).is_some_and(|component| component.offers != Offers::OwnRequests)
 }
 
 /// Adds the key that a variable holds.
@@ -320,6 +334,20 @@ pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     Err(UsageError::Parser {
         name: text.to_owned(),
         known: builtin_names().collect(),
+    })
+}
+
+fn format(text: &str) -> Result<ParserChoice, UsageError> {
+    if let Some(component) = builtin_formats().find(|component| component.name == text) {
+        return Ok(ParserChoice::Builtin(component.name));
+    }
+    let path = Path::new(text);
+    if path.exists() {
+        return Ok(ParserChoice::File(path.to_owned()));
+    }
+    Err(UsageError::DatasetParser {
+        name: text.to_owned(),
+        known: builtin_formats().map(|component| component.name).collect(),
     })
 }
 
@@ -484,6 +512,10 @@ mod tests {
             (
                 &["--prompt", "x", "--parser", "nope"],
                 "openai_longalpaca_12k_llama3",
+            ),
+            (
+                &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
+                "json_lines, lines",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],
