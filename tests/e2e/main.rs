@@ -31,6 +31,7 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shell;
 mod slow;
 mod stall;
 mod support;
@@ -39,4 +40,5 @@ mod text;
 mod tls;
 mod tls_server;
 mod verdict;
+#[cfg(feature = "wandb")]
 mod wandb;

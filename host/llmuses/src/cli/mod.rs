@@ -4,8 +4,10 @@ mod bounds;
 mod calibrate;
 mod compare;
 mod compile_plugin;
+mod completions;
 mod demo;
 mod documents;
+mod man;
 mod mock_server;
 mod perf;
 mod plugin;
@@ -19,7 +21,7 @@ pub use plugin::NewError;
 pub use server_process::ServerError;
 
 use crate::run::RunError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::results::ResultsError;
@@ -65,6 +67,10 @@ enum Command {
     MockServer(mock_server::MockServerArguments),
     /// List parsers, look into one, or check that one works.
     Plugin(plugin::PluginArguments),
+    /// Print what a shell needs to complete commands, flags and their values.
+    Completions(completions::CompletionsArguments),
+    /// Write the man pages of all commands to a folder.
+    Man(man::ManArguments),
     /// Compile a component on standard input; this program calls itself so.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePluginArguments),
@@ -84,9 +90,25 @@ impl Cli {
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
+            Command::Completions(arguments) => Ok(completions::execute(&arguments)),
+            Command::Man(arguments) => man::execute(&arguments),
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
+}
+
+/// The commands that a person uses, for completions and man pages.
+fn public_commands() -> clap::Command {
+    let all = Cli::command();
+    let public = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    clap::Command::new("llmuses")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .long_about(all.get_long_about().cloned().unwrap_or_default())
+        .subcommands(public.cloned())
+        .disable_help_subcommand(true)
 }
 
 /// The exit code of an error: 2 where the arguments are wrong, 1 for everything else.

@@ -2,6 +2,7 @@
 
 mod planning;
 mod usage;
+#[cfg(feature = "wandb")]
 mod wandb;
 
 pub(super) use planning::{database, parameters, parser};
@@ -271,21 +272,10 @@ pub(super) struct PerfArguments {
     /// one.
     #[arg(long, value_name = "ADDR", help_heading = "Results")]
     metrics_listen: Option<String>,
-    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
-    #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
-    wandb_api_key: Option<Secret>,
 
-    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
-    #[arg(long, help_heading = "Results")]
-    wandb_offline: bool,
-
-    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
-    #[arg(
-        long,
-        conflicts_with_all = ["wandb_api_key", "wandb_offline"],
-        help_heading = "Results"
-    )]
-    no_wandb: bool,
+    #[cfg(feature = "wandb")]
+    #[command(flatten)]
+    wandb: wandb::WandbArguments,
 
     /// Show requests and responses on standard error, credentials blanked.
     #[arg(long, help_heading = "Results")]

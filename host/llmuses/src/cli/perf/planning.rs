@@ -1,7 +1,8 @@
 //! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
 use super::usage::UsageError;
-use super::wandb::{self, Typed};
+#[cfg(feature = "wandb")]
+use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
 use crate::run::{Outputs, Save};
@@ -176,12 +177,10 @@ impl PerfArguments {
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
-        let wandb = Typed {
-            api_key: self.wandb_api_key,
-            offline: self.wandb_offline,
-            none: self.no_wandb,
-        };
-        let wandb = wandb::settings(wandb, &name, |name| std::env::var(name).ok())?;
+        #[cfg(feature = "wandb")]
+        let wandb = wandb::settings(self.wandb, &name, |name| std::env::var(name).ok())?;
+        #[cfg(not(feature = "wandb"))]
+        let wandb = None;
         // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
         let plain = self.no_progress
             || self.debug
