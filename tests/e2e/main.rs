@@ -16,6 +16,7 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;

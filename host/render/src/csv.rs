@@ -204,8 +204,12 @@ mod tests {
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
-            .filter(|name| *name != "added")
-            .chain(["time_to_response_head_seconds"])
+            .filter(|name| !["added", "finish_reason"].contains(name))
+            .chain([
+                "time_to_first_answer_token_seconds",
+                "time_to_response_head_seconds",
+                "finish_reason",
+            ])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();

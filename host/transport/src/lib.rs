@@ -10,6 +10,7 @@ mod connection_notes;
 mod failure;
 mod json_stream;
 mod polled_on_wake;
+pub mod question;
 pub mod reader;
 mod reading;
 mod reqwest_transport;

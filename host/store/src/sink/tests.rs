@@ -147,10 +147,11 @@ fn rows_hold_their_columns_in_order() {
         "request,start_time,chunk_times,success,response_messages,completed_time,latency,\
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
-         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,head_latency"
+         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
+         head_latency,finish_reason"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..32).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..34).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -197,7 +198,9 @@ fn rows_hold_their_columns_in_order() {
         Value::Integer(1),
         text("kernel"),
         Value::Null,
+        Value::Null,
         Value::Real(0.040),
+        Value::Null,
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
