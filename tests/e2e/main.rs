@@ -3,6 +3,7 @@
 
 mod agreement;
 mod answers;
+mod apis;
 mod architecture;
 mod calibrate;
 mod connections;

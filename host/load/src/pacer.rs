@@ -109,6 +109,7 @@ impl Pacing {
             let job = Job {
                 number: prepared.number,
                 body: prepared.body,
+                own_head: prepared.own_head,
                 intended,
                 body_wait,
                 held_up,
@@ -172,7 +173,13 @@ mod tests {
         let (source, bodies) = flume::unbounded();
         for number in 0..requests {
             let body = "{}".into();
-            source.send(Prepared { number, body }).unwrap();
+            source
+                .send(Prepared {
+                    number,
+                    body,
+                    own_head: None,
+                })
+                .unwrap();
         }
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());

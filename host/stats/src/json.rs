@@ -52,6 +52,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
         figures: RunFigures::default(),
+        finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),
             scheduled_per_second: statistics.scheduled_rate(),

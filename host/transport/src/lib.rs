@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod capacity;
 mod connection_notes;
 mod failure;
+mod json_stream;
 mod polled_on_wake;
 pub mod question;
 pub mod reader;

@@ -7,7 +7,7 @@
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
 use super::socket::KeepAlive;
-use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
@@ -133,7 +133,7 @@ impl ReqwestTransport {
     async fn send_by(
         &self,
         client: &reqwest::Client,
-        body: RequestBody,
+        request: Outgoing,
         marks: &Arc<Marks>,
     ) -> Result<ReqwestResponse, Unanswered> {
         let on_its_way = Arc::new(OnItsWay {
@@ -141,14 +141,20 @@ impl ReqwestTransport {
             notes: Arc::clone(&self.notes),
         });
         let body = reqwest::Body::wrap(StampedBody {
-            rest: body.into_bytes(),
+            rest: request.body,
             marks: Arc::clone(marks),
             on_its_way: Arc::clone(&on_its_way),
         });
-        let request = client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .body(body);
+        let own_head = request.own_head.as_deref();
+        let mut url = self.url.clone();
+        if let Some(path) = own_head.and_then(|own| own.path.as_deref()) {
+            set_path_and_query(&mut url, path);
+        }
+        let mut headers = self.headers.clone();
+        if let Some(content_type) = own_head.and_then(|own| own.content_type.as_ref()) {
+            headers.insert(http::header::CONTENT_TYPE, content_type.clone());
+        }
+        let request = client.post(url).headers(headers).body(body);
         MARKS
             .scope(Arc::clone(marks), request.send())
             .await
@@ -188,6 +194,16 @@ impl ReqwestTransport {
     }
 }
 
+/// Puts a path, and a query where it has one, into a URL.
+fn set_path_and_query(url: &mut url::Url, text: &str) {
+    let (path, query) = match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    };
+    url.set_path(path);
+    url.set_query(query);
+}
+
 /// A request for which no head of a response came.
 struct Unanswered {
     failure: Failure,
@@ -214,13 +230,13 @@ impl Transport for ReqwestTransport {
         Vec::new()
     }
 
-    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+    async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
         let client = if self.reuse.is_useless() {
             self.unpooled.clone()
         } else {
             self.client.borrow().clone()
         };
-        let response = match self.send_by(&client, body.clone(), &marks).await {
+        let response = match self.send_by(&client, request.clone(), &marks).await {
             Ok(response) => {
                 if marks.connection().is_none() {
                     self.reuse.note_works();
@@ -233,7 +249,7 @@ impl Transport for ReqwestTransport {
                 marks.forget_sent();
                 self.notes.note_resent();
                 self.reuse.note_closed(&self.notes);
-                self.send_by(&self.unpooled, body, &marks)
+                self.send_by(&self.unpooled, request, &marks)
                     .await
                     .map_err(|unanswered| unanswered.failure)?
             }

@@ -5,7 +5,7 @@ use super::attempt::attempt;
 use super::transport::Transport;
 use super::{ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
+use llmuses_core::exchange::{ConnectionOpening, Exchange, Framing, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::Timeouts;
 use std::rc::Rc;
@@ -23,6 +23,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// How responses are split into events.
+    pub framing: Framing,
     /// Turns into the beginning of the run once every worker is ready.
     pub start: watch::Receiver<Option<Moment>>,
     /// How long after the start requests are issued.
@@ -216,6 +218,7 @@ impl<T: Transport + 'static> Worker<T> {
                         .carry(Job {
                             number: prepared.number,
                             body: prepared.body,
+                            own_head: prepared.own_head,
                             intended: free,
                             body_wait,
                             held_up: Duration::ZERO,
@@ -266,6 +269,7 @@ impl<T: Transport + 'static> Worker<T> {
             &self.transport,
             &shared.clock,
             &shared.timeouts,
+            shared.framing,
             &shared.notes,
             &mut cancelled,
             job,
@@ -302,7 +306,7 @@ fn thread_cpu_time() -> Duration {
 mod tests {
     use super::*;
     use crate::reqwest_transport::ReqwestResponse;
-    use crate::transport::{Marks, RequestBody};
+    use crate::transport::{Marks, Outgoing};
     use llmuses_core::exchange::Failure;
 
     struct Panicking;
@@ -315,7 +319,7 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
             panic!("a fault of this program");
         }
     }
@@ -330,6 +334,7 @@ mod tests {
                 read: second,
                 total: None,
             },
+            framing: Framing::default(),
             start,
             until: None,
             stop: Arc::default(),
@@ -346,8 +351,12 @@ mod tests {
         let (shared, begin) = shared();
         let (bodies, queue) = flume::unbounded();
         for number in 0..10 {
-            let body = "{}".into();
-            bodies.send(Prepared { number, body }).unwrap();
+            let prepared = Prepared {
+                number,
+                body: "{}".into(),
+                own_head: None,
+            };
+            bodies.send(prepared).unwrap();
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();

@@ -26,6 +26,10 @@ pub struct Totals {
     /// The figures of the run as a whole, under the names that `--fail-if` takes.
     #[serde(default)]
     pub figures: RunFigures,
+    /// Why the answers of succeeded requests ended, in the words of the API, the most frequent first; empty where no
+    /// plugin tells.
+    #[serde(default)]
+    pub finish_reasons: Named<u64>,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.

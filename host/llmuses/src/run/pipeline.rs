@@ -86,6 +86,7 @@ impl Pipeline {
         let shared = Shared {
             clock,
             timeouts: plan.transport.timeouts,
+            framing: prepared.parser.info().framing,
             start: begun,
             until: plan.load.duration,
             stop: Arc::clone(&stop),

@@ -4,10 +4,15 @@ use super::super::usage::UsageError;
 use crate::cli::values::{Secret, header};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llmuses_core::plan::{ParserChoice, public_url};
+use llmuses_plugin_host::{Offers, builtin};
 use url::Url;
 
+/// Where requests go if nothing else is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
+
 /// The URL of `--url`.
-pub(super) fn endpoint(text: &str) -> Result<Url, UsageError> {
+pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
+    let text = text.unwrap_or(DEFAULT_URL);
     // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
     let wrong = |reason: String| UsageError::Url {
         text: Url::parse(text).map_or_else(|_| text.to_owned(), |url| public_url(&url)),
@@ -27,12 +32,14 @@ pub(super) fn endpoint(text: &str) -> Result<Url, UsageError> {
     Ok(url)
 }
 
-/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API.
+/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API. A parser that
+/// tells its path is asked for it once it is loaded.
 pub(super) fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
     const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
     const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
     let [base, rest] = match parser {
         ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
+        ParserChoice::Builtin(name) if tells_its_path(name) => return url,
         ParserChoice::Builtin(_) => OPENAI,
         // Only its author knows the path.
         ParserChoice::File(_) => return url,
@@ -44,6 +51,10 @@ pub(super) fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
         url.set_path(&format!("{path}{rest}"));
     }
     url
+}
+
+fn tells_its_path(name: &str) -> bool {
+    builtin(name).is_some_and(|component| component.offers != Offers::OwnRequests)
 }
 
 /// Adds the key that a variable holds.
@@ -133,7 +144,7 @@ mod tests {
                 "http://h/api/v1/services/aigc/text-generation/generation",
             ),
         ] {
-            let url = with_path(endpoint(url).unwrap(), &parser(name).unwrap());
+            let url = with_path(endpoint(Some(url)).unwrap(), &parser(name).unwrap());
             assert_eq!(url.as_str(), whole);
         }
     }
