@@ -223,3 +223,18 @@ pub enum MockError {
     #[error("cannot start the mock server")]
     Start(#[source] io::Error),
 }
+
+impl MockError {
+    /// Whether the configuration itself is wrong.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Time
+            | Self::Tokens(_)
+            | Self::Share(..)
+            | Self::Slowdown(_)
+            | Self::Number { .. }
+            | Self::QueueWithoutSlots => true,
+            Self::Listen { .. } | Self::Log { .. } | Self::Certificate(_) | Self::Start(_) => false,
+        }
+    }
+}
