@@ -6,6 +6,7 @@ mod logging;
 #[cfg(not(feature = "wandb"))]
 #[path = "run/no_logging.rs"]
 mod logging;
+mod other_runs;
 mod outputs;
 mod pauses;
 mod pipeline;
@@ -160,7 +161,8 @@ impl RunResult {
 }
 
 /// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
-/// summary to standard output. Ends early where a run is interrupted: nobody who ends one run wants the next.
+/// summary to standard output. Ends early where a run is interrupted, for nobody who ends one run wants the next, and
+/// where a run was stopped since every request failed.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
@@ -200,13 +202,13 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         }
         match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
-                let interrupted = result.circumstances.interrupted;
+                let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
                 results.push(result);
                 last_logging = logging;
                 if results.len() < loads {
                     write_so_far(&files, &results);
                 }
-                if interrupted {
+                if is_last {
                     break;
                 }
             }
@@ -228,7 +230,8 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if loads > 1 && !outputs.quiet {
-        tell_sweep(sweep, outputs, &runs);
+        let all_failed = results.iter().any(|result| result.circumstances.all_failed);
+        tell_sweep(sweep, outputs, &runs, all_failed);
     }
     // All are written, whatever became of the others.
     let recording = onlookers
@@ -294,14 +297,19 @@ fn serve(
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run]) {
+fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) {
     let mut summary = format!("\n{}", report::sweep_summary(runs));
     if runs.len() < sweep.loads.len() {
         let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
             .map(|load| load.arrivals.name())
             .collect();
-        summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
+        let why = if all_failed {
+            ", since every request before failed (--keep-going runs them all the same)"
+        } else {
+            ""
+        };
+        summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
     }
     if outputs.summary_to_stderr() {
         terminal::say(summary);
@@ -335,7 +343,7 @@ fn one<'a>(
         terminal::say(report::opening(plan, [&parser.name, &parser.version]));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {
@@ -382,7 +390,7 @@ fn one<'a>(
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = pipeline.collect(plan, sinks, &interrupted);
+    let collected = pipeline.collect(plan, outputs, prepared.max_in_flight, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {

@@ -46,6 +46,8 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             warmup: counts.warmup,
             warmup_failed: counts.warmup_failed,
             peak_in_flight: circumstances.peak_in_flight,
+            max_in_flight: circumstances.max_in_flight,
+            due_and_not_sent: circumstances.due_and_not_sent,
         },
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
@@ -101,6 +103,10 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             parser_backlog_waits: circumstances.backlog_waits.of(Stage::Plugin),
             other_backlog_waits: other_waits(circumstances.backlog_waits),
             requests_that_waited_for_their_body: counts.waited_for_body,
+            other_runs: circumstances.other_runs.map(|others| others.runs),
+            other_runs_against_the_same_server: circumstances
+                .other_runs
+                .map(|others| others.same_server),
             stood_still_seconds: seconds(circumstances.pauses.total),
             throttled_seconds: circumstances.pauses.throttled.map(seconds),
             wall_clock_step_seconds: circumstances.wall_clock_step_seconds,
@@ -132,6 +138,7 @@ fn connections(used: &ConnectionUse) -> ConnectionFigures {
     let versions = used.http_versions.iter();
     ConnectionFigures {
         http_versions: versions.map(|version| (*version).to_owned()).collect(),
+        most_requests_taken_at_once: used.most_on_their_way,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,
         streams_ended_at_done: used.ended_at_done,

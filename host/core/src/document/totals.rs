@@ -86,6 +86,12 @@ pub struct RequestCounts {
     pub warmup_failed: u64,
     /// The most in flight at once.
     pub peak_in_flight: u64,
+    /// The most that might be; null in a closed loop.
+    #[serde(default)]
+    pub max_in_flight: Option<u64>,
+    /// Due and not sent when the run ended.
+    #[serde(default)]
+    pub due_and_not_sent: u64,
 }
 
 /// How connections were used.
@@ -93,6 +99,10 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
+    /// The most requests that connections had taken and not finished at once; null where each request had a connection to
+    /// itself. Fewer than were in flight: the others waited, as for a stream of HTTP/2.
+    #[serde(default)]
+    pub most_requests_taken_at_once: Option<u64>,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte of an
     /// answer.
     pub requests_sent_again: u64,
@@ -311,6 +321,12 @@ pub struct ClientUse {
     /// Requests that had to wait for their body.
     #[serde(default)]
     pub requests_that_waited_for_their_body: u64,
+    /// Other runs of this program on the machine when this one began or ended; null where the system does not tell.
+    #[serde(default)]
+    pub other_runs: Option<u64>,
+    /// Of these, those that asked the same server.
+    #[serde(default)]
+    pub other_runs_against_the_same_server: Option<u64>,
     /// For how long this program stood still.
     #[serde(default)]
     pub stood_still_seconds: f64,

@@ -75,7 +75,7 @@ impl Time {
 
     /// Whether it is about the client: every request that was sent has it, for one that fails later was just as late.
     pub fn is_of_the_client(self) -> bool {
-        self == DISPATCH_LAG || self == CLIENT_LAG || self == BODY_WAIT
+        [DISPATCH_LAG, CLIENT_LAG, BODY_WAIT, HELD_UP].contains(&self)
     }
 
     /// The times that may be an objective.
@@ -269,6 +269,18 @@ super::rows! { TIMES: TimeRow, Time;
         objective: Objective::Never,
         live: None,
         place: Place::Nowhere,
+        curve: false,
+        added: true,
+    };
+    HELD_UP TimeRow {
+        key: "held_up",
+        short: None,
+        title: "Held up",
+        formula: "wait of those that were due while as many as may be were in flight",
+        column: Some("held_up_time"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
         curve: false,
         added: true,
     };

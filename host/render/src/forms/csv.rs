@@ -222,7 +222,7 @@ mod tests {
         let names: Vec<&str> = fields
             .map(String::as_str)
             .filter(|name| *name != "added")
-            .chain(["time_to_response_head_seconds"])
+            .chain(["time_to_response_head_seconds", "held_up_seconds"])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();

@@ -31,13 +31,16 @@ pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
         1 => String::new(),
         runs => format!("Load {} of {runs}: ", plan.place.run),
     };
-    let arrivals = match load.arrivals {
+    let mut arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Poisson { rate } => {
             format!("open loop, {rate} requests/s, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
+    if let Some(most) = load.max_in_flight {
+        arrivals.push_str(&format!(", {most} in flight at most"));
+    }
     let source = match &plan.work.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),

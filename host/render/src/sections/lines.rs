@@ -3,7 +3,7 @@
 use crate::digits::{UNKNOWN, counted, fixed, percent};
 use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals};
 use llmuses_core::exchange::TokenSource;
-use llmuses_core::metric::Figure;
+use llmuses_core::metric::{Figure, HELD_UP};
 use llmuses_core::plan::Arrivals;
 use llmuses_core::wording::one_line;
 use std::time::Duration;
@@ -17,13 +17,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Connections", Some(connections(totals))),
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
-        (
-            "In flight",
-            Some(format!(
-                "{} at the peak",
-                counted(counts.peak_in_flight, "request")
-            )),
-        ),
+        ("In flight", Some(in_flight(totals))),
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),
         ("Data set", dataset(totals)),
@@ -43,6 +37,29 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
     .into_iter()
     .filter_map(|(label, text)| Some((label, text?)))
     .collect()
+}
+
+fn in_flight(totals: &Totals) -> String {
+    let counts = &totals.requests;
+    let mut text = format!("{} at the peak", counted(counts.peak_in_flight, "request"));
+    let held_up = &totals.times[HELD_UP];
+    if held_up.samples > 0 {
+        text.push_str(&format!(
+            " of {} that may be; {} held up by that, {} s at the longest",
+            counts
+                .max_in_flight
+                .map_or_else(|| UNKNOWN.to_owned(), |most| most.to_string()),
+            counted(held_up.samples, "request"),
+            fixed(held_up.max_seconds, 3),
+        ));
+    }
+    if counts.due_and_not_sent > 0 {
+        text.push_str(&format!(
+            "; {} due and not sent when the run ended",
+            counted(counts.due_and_not_sent, "request")
+        ));
+    }
+    text
 }
 
 fn warmup(totals: &Totals) -> Option<String> {

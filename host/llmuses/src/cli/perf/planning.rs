@@ -102,10 +102,12 @@ impl PerfArguments {
             .into_iter()
             .map(|arrivals| Load {
                 arrivals,
+                max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
                 duration: self.duration,
                 drain: self.drain_timeout,
+                keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
             })
