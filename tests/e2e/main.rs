@@ -15,6 +15,7 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;

@@ -36,7 +36,9 @@ use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, is_of_the_name, report};
+use llmuses_render::{
+    CsvFile, NewFile, NewFiles, OutputError, ResponseFile, is_of_the_name, report,
+};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
@@ -138,6 +140,7 @@ pub struct RunResult {
 #[derive(Debug, Default)]
 struct Onlookers {
     csv: Option<CsvFile>,
+    recording: Option<ResponseFile>,
     board: Option<Board>,
 }
 
@@ -180,7 +183,24 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
             return Err(error.into());
         }
     };
-    let onlookers = Onlookers { csv, board };
+    let recording = match outputs
+        .record
+        .as_deref()
+        .map(ResponseFile::make)
+        .transpose()
+    {
+        Ok(recording) => recording,
+        Err(error) => {
+            documents.into_iter().for_each(NewFile::discard);
+            csv.into_iter().for_each(CsvFile::discard);
+            return Err(RunError::Output(error));
+        }
+    };
+    let onlookers = Onlookers {
+        csv,
+        recording,
+        board,
+    };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
     let mut results: Vec<RunResult> = Vec::new();
@@ -216,6 +236,10 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     {
         documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
+        onlookers
+            .recording
+            .into_iter()
+            .for_each(ResponseFile::discard);
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
@@ -223,7 +247,10 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         tell_sweep(sweep, outputs, &runs);
     }
     // All are written, whatever became of the others.
-    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
+    let mut written = vec![
+        onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop)),
+        onlookers.recording.map_or(Ok(()), write_recording),
+    ];
     let document = Document::of(runs);
     for file in documents {
         if let Some(content) = render(file.flag(), &document) {
@@ -245,6 +272,14 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         Some(error) => Err(error),
         None => written.map(|()| results),
     }
+}
+
+/// Writes the first response, and says where there was none.
+fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
+    if !file.finish()? {
+        terminal::say("warning: no response came, so the file of --record is not written");
+    }
+    Ok(())
 }
 
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
@@ -359,6 +394,9 @@ fn one<'a>(
     }
     if let Some(csv) = &onlookers.csv {
         sinks.add(csv.sink(clock, plan.place.run));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
     }
     if !outputs.quiet && view.is_none() {
         sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));

@@ -6,6 +6,7 @@ mod error;
 mod file;
 pub mod forms;
 pub mod html;
+mod recording;
 pub mod report;
 
 #[cfg(test)]
@@ -14,3 +15,4 @@ mod tests_support;
 pub use csv::{CsvFile, CsvSink};
 pub use error::{OutputError, is_of_the_name};
 pub use file::{NewFile, NewFiles, OutputFile, OutputFiles};
+pub use recording::ResponseFile;

@@ -82,6 +82,20 @@ impl Settings {
     }
 }
 
+/// A client with the settings of a transport that keeps no connections.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    insecure: bool,
+) -> Result<reqwest::Client, ClientBuildError> {
+    super::provide_cryptography();
+    let settings = Settings {
+        connect_timeout,
+        insecure,
+        keep_alive: false,
+    };
+    Ok(settings.client(false, None)?)
+}
+
 impl ReqwestTransport {
     /// A transport for the endpoint of `target`, with these headers on every request.
     ///
