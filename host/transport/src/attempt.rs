@@ -218,6 +218,7 @@ fn finish(
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,
+        held_up: job.held_up,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -316,6 +317,7 @@ mod tests {
             body: "{}".into(),
             intended: Moment::default(),
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,
