@@ -9,7 +9,7 @@ use super::preparation::Preparation;
 use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Arrivals, Load, Plan, PromptSource, TransportChoice};
+use llmuses_core::plan::{Arrivals, Load, Plan, PromptSource};
 use llmuses_observe::live::{Board, Recorder, Surroundings};
 use llmuses_observe::{terminal, trace};
 use llmuses_render::report::Progress;
@@ -264,8 +264,7 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
-                most_on_their_way: (plan.transport.choice == TransportChoice::Reqwest)
-                    .then(|| self.pipeline.notes.most_on_their_way()),
+                waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
             one_prompt: match &plan.work.prompts {
