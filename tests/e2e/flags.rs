@@ -48,8 +48,6 @@ fn model() {
         .map(|c| if c.is_ascii_digit() { '#' } else { c })
         .collect();
     assert_eq!(shape, "########_######");
-    let ended = typed(&bench, &["perf", "--url", &url, "--prompt", "x"]);
-    assert_eq!(ended.code, Some(2), "a model must be named");
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod helpers;
 mod hostile;
 mod html;
 mod in_flight;
+mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;

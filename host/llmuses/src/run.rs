@@ -11,12 +11,16 @@ mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
+mod progress;
 mod running;
+mod sinks;
 
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation};
-use running::{Collected, Destinations};
+use progress::ProgressLines;
+use running::Collected;
+use sinks::Sinks;
 
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
@@ -25,22 +29,26 @@ use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
 use llmuses_core::plan::{Plan, Sweep};
-use llmuses_observe::live::Board;
+use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
+use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, is_of_the_name, report};
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
+use llmuses_render::{
+    CsvFile, NewFile, NewFiles, OutputError, ResponseFile, is_of_the_name, report,
+};
+use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
-use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
+use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -133,6 +141,7 @@ pub struct RunResult {
 #[derive(Debug, Default)]
 struct Onlookers {
     csv: Option<CsvFile>,
+    recording: Option<ResponseFile>,
     board: Option<Board>,
 }
 
@@ -176,7 +185,24 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
             return Err(error.into());
         }
     };
-    let onlookers = Onlookers { csv, board };
+    let recording = match outputs
+        .record
+        .as_deref()
+        .map(ResponseFile::make)
+        .transpose()
+    {
+        Ok(recording) => recording,
+        Err(error) => {
+            documents.into_iter().for_each(NewFile::discard);
+            csv.into_iter().for_each(CsvFile::discard);
+            return Err(RunError::Output(error));
+        }
+    };
+    let onlookers = Onlookers {
+        csv,
+        recording,
+        board,
+    };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
     let mut results: Vec<RunResult> = Vec::new();
@@ -212,6 +238,10 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     {
         documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
+        onlookers
+            .recording
+            .into_iter()
+            .for_each(ResponseFile::discard);
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
@@ -220,7 +250,10 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         tell_sweep(sweep, outputs, &runs, all_failed);
     }
     // All are written, whatever became of the others.
-    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
+    let mut written = vec![
+        onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop)),
+        onlookers.recording.map_or(Ok(()), write_recording),
+    ];
     let document = Document::of(runs);
     for file in documents {
         if let Some(content) = render(file.flag(), &document) {
@@ -244,6 +277,14 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     }
 }
 
+/// Writes the first response, and says where there was none.
+fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
+    if !file.finish()? {
+        terminal::say("warning: no response came, so the file of --record is not written");
+    }
+    Ok(())
+}
+
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
 fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
     let runs = results.iter().map(|run| run.record.clone()).collect();
@@ -260,7 +301,7 @@ fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
 /// somebody else's service.
 fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
     if let Some(logging) = logging {
-        logging.end(result.record.totals.as_ref(), result.is_good());
+        logging.finish(result.record.totals.as_ref(), result.is_good());
     }
 }
 
@@ -313,9 +354,8 @@ fn one<'a>(
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
     let clock = Clock::start();
-    let origin = Origin::of(&plan.load.arrivals);
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, outputs, clock, origin);
+    let record = prepared.record(plan, outputs, clock);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match outputs.save {
         Save::Nothing => None,
@@ -352,29 +392,38 @@ fn one<'a>(
     let view = watched
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
-    let destinations = Destinations {
-        rows: database.as_ref().filter(|_| outputs.save == Save::Full),
-        csv: onlookers.csv.as_ref(),
-        board,
-        progress_lines: !outputs.quiet && view.is_none(),
-    };
     let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
-    let collected = pipeline.collect(
-        plan,
-        outputs,
-        &prepared,
-        destinations,
-        origin,
-        &interrupted,
-        logging.as_mut(),
-    );
+    let mut sinks = Sinks::new(Arc::clone(pipeline.pipeline.gauge.backlog()));
+    if let Some(board) = board {
+        sinks.add(Recorder::new(board, plan, clock, pipeline.started));
+    }
+    if outputs.debug {
+        sinks.add(Trace::new(&plan.target, &prepared.headers));
+    }
+    if let Some(csv) = &onlookers.csv {
+        sinks.add(csv.sink(clock, plan.place.run));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
+    }
+    if !outputs.quiet && view.is_none() {
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));
+    }
+    if let Some(logging) = &mut logging {
+        sinks.add(logging);
+    }
+    // Last, since it keeps what it gets.
+    if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
+        sinks.add(RowSink::new(database, terminal::messages()));
+    }
+    let collected = pipeline.collect(plan, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
-                logging.end(None, false);
+                logging.finish(None, false);
             }
             Err(error)
         }
@@ -420,12 +469,22 @@ fn finish(
         if let Some(line) = report::nothing_succeeded(&doubts) {
             terminal::say(line);
         }
+        if let Some(reason) = circumstances
+            .stop_reason
+            .as_ref()
+            .filter(|_| circumstances.all_failed)
+        {
+            terminal::say(format!("error: the run was stopped: {reason}"));
+        }
     }
     let stored = stored.transpose()?;
     // Of a sweep, the last run says where the results of all are.
     if let Some(stored) = &stored
         && !outputs.quiet
-        && (plan.place.run == plan.place.runs || circumstances.interrupted || stored.not_kept > 0)
+        && (plan.place.run == plan.place.runs
+            || circumstances.interrupted
+            || circumstances.all_failed
+            || stored.not_kept > 0)
     {
         terminal::say(report::closing(stored));
     }

@@ -132,7 +132,7 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    fn make(flag: &'static str, target: &OutputFile) -> Result<Self, OutputError> {
+    pub(super) fn make(flag: &'static str, target: &OutputFile) -> Result<Self, OutputError> {
         let place = match target {
             OutputFile::StandardOutput => None,
             OutputFile::File(path) => Some((path.clone(), create(flag, path)?)),

@@ -21,7 +21,7 @@ pub use plugin::NewError;
 pub use server_process::ServerError;
 
 use crate::run::RunError;
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::results::ResultsError;
@@ -77,6 +77,14 @@ enum Command {
 }
 
 impl Cli {
+    /// The arguments of this process. Ends it where they are wrong or ask for help.
+    pub fn of_process() -> Self {
+        let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
+        let mut matches = command.get_matches_mut();
+        Self::from_arg_matches_mut(&mut matches)
+            .unwrap_or_else(|error| error.format(&mut command).exit())
+    }
+
     /// Carries out the command.
     ///
     /// # Errors
@@ -99,7 +107,7 @@ impl Cli {
 
 /// The commands that a person uses, for completions and man pages.
 fn public_commands() -> clap::Command {
-    let all = Cli::command();
+    let all = Cli::command().mut_subcommand("perf", perf::with_help);
     let public = all
         .get_subcommands()
         .filter(|command| !command.is_hide_set());

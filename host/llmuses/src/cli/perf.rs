@@ -1,10 +1,13 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod help;
+mod model;
 mod planning;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
 
+pub(super) use help::{with_help, with_short_help};
 pub(super) use planning::{database, parameters, parser};
 pub use usage::UsageError;
 
@@ -12,7 +15,7 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Pair, Secret, count, count_of_slots, objectives, pair, rate, seconds, secret, warmup,
+    Pair, Secret, count, count_of_slots, file_name, objectives, pair, rate, seconds, secret, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
@@ -27,15 +30,11 @@ use std::time::Duration;
 
 /// Arguments of `llmuses perf`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    next_line_help = false,
-    after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-                  where --require-valid asks for that, or a --fail-if holds; 2 the arguments are wrong."
-)]
+#[command(next_line_help = false)]
 pub(super) struct PerfArguments {
-    /// Name of the model to ask for.
-    #[arg(long, help_heading = "Endpoint")]
-    model: String,
+    /// Name of the model to ask for [default: the one that the server lists at /v1/models, if it is the only one]
+    #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
+    model: Option<String>,
 
     /// Endpoint that the requests go to.
     #[arg(
@@ -68,7 +67,7 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Endpoint")]
     insecure: bool,
 
-    /// Data set to take prompts from; the parser says in which format.
+    /// Data set to take prompts from; the parser says in which format. - reads it from standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -93,7 +92,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Prompts")]
     skip_bad_lines: bool,
 
-    /// Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.
+    /// Parser that makes requests and reads responses: the name of a built-in one (`llmuses plugin list`), or a
+    /// .wasm file.
     #[arg(
         long,
         value_name = "NAME|FILE",
@@ -103,7 +103,8 @@ pub(super) struct PerfArguments {
     )]
     parser: String,
 
-    /// Folder with tokenizer.json, or that file, to count tokens with where the server does not.
+    /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
+    /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
@@ -250,6 +251,10 @@ pub(super) struct PerfArguments {
     /// Write a row for each request as CSV to a new file; - for standard output.
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     csv: Option<String>,
+
+    /// Write the first response, head and body, to a new file, for `llmuses plugin check --responses`.
+    #[arg(long, value_name = "FILE", value_parser = file_name, help_heading = "Results")]
+    record: Option<PathBuf>,
 
     /// Objectives of each request; reported is the share and the rate of those that met all, such as
     /// ttft:500ms,tpot:50ms,latency:10s.

@@ -2,6 +2,7 @@
 
 mod check;
 mod new;
+mod recording;
 
 pub use new::NewError;
 

@@ -4,6 +4,7 @@ use llmuses_core::metric::Time;
 use llmuses_core::plan::{Arrivals, Objectives, Warmup};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A `K=V` pair.
@@ -212,6 +213,14 @@ pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
     Ok(Objectives::of(bounds))
 }
 
+/// Takes the name of a file to be written.
+pub(super) fn file_name(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("it should be the name of a file".to_owned()),
+        name => Ok(PathBuf::from(name)),
+    }
+}
+
 /// Reads a whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     match text.trim().parse() {
@@ -359,6 +368,12 @@ mod tests {
         for text in ["0", "1.5", "-3", "0s", "x", ""] {
             assert!(warmup(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_recording_goes_to_a_file() {
+        assert_eq!(file_name("a/b").unwrap(), PathBuf::from("a/b"));
+        assert!(file_name("-").is_err() && file_name("").is_err());
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Stands in for `logging` in a program without Weights & Biases: no run is ever logged.
 
+use super::outputs::Outputs;
 use llmuses_core::document::Totals;
 use llmuses_core::plan::Plan;
 use llmuses_render::report::Progress;
@@ -12,7 +13,7 @@ use std::marker::PhantomData;
 pub(super) struct Logging<'a>(Infallible, PhantomData<&'a ()>);
 
 impl<'a> Logging<'a> {
-    pub(super) fn begin(_: &Plan, _: &RunRecord, _: &'a Cell<bool>) -> Option<Self> {
+    pub(super) fn begin(_: &Plan, _: &Outputs, _: &RunRecord, _: &'a Cell<bool>) -> Option<Self> {
         None
     }
 

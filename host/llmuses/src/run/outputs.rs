@@ -18,6 +18,8 @@ pub struct Outputs {
     pub save: Save,
     /// Files beside the database, or standard output.
     pub files: OutputFiles,
+    /// The file for the first response; does not exist yet.
+    pub record: Option<PathBuf>,
     /// Whether a run whose numbers are to be read with care counts as failed.
     pub require_valid: bool,
     /// Whether progress and summary are left unprinted.
@@ -53,6 +55,7 @@ impl Outputs {
             database: PathBuf::new(),
             save: Save::Nothing,
             files: OutputFiles::default(),
+            record: None,
             require_valid: false,
             quiet: false,
             log_every: 10,

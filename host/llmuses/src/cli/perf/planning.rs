@@ -1,27 +1,32 @@
 //! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
+mod names;
+mod target;
+mod work;
+
+pub(in crate::cli) use names::database;
+pub(in crate::cli) use work::{parameters, parser};
+
+use super::model;
 use super::usage::UsageError;
 #[cfg(feature = "wandb")]
 use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
-use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
+use crate::cli::values::listen_address;
 use crate::run::{Outputs, Save};
-use http::{HeaderMap, HeaderName, HeaderValue};
 use llmuses_core::plan::{
     Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
-    TransportSettings, Warmup, Work, public_url,
+    TransportSettings, Warmup, Work,
 };
-use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin, builtin_names};
 use llmuses_render::compare::Bound;
 use llmuses_render::{OutputFile, OutputFiles};
-use llmuses_workload::{Dataset, HostTokenizer};
-use serde_json::{Map, Value};
+use llmuses_workload::HostTokenizer;
+use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use url::Url;
+use target::{add_api_key, endpoint, headers, with_path};
+use work::prompts;
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -57,7 +62,8 @@ impl PerfArguments {
                 compile_cache: !self.no_compile_cache,
             },
         };
-        Ok((sweep, self.outputs(files, metrics)?))
+        let outputs = self.outputs(&sweep.target.model, files, metrics)?;
+        Ok((sweep, outputs))
     }
 
     /// What of the load contradicts itself.
@@ -113,9 +119,14 @@ impl PerfArguments {
             let key = std::env::var(name).unwrap_or_default();
             add_api_key(&mut headers, name, &key)?;
         }
+        let url = with_path(endpoint(&self.url)?, parser);
+        let model = match &self.model {
+            Some(model) => model.clone(),
+            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+        };
         Ok(Target {
-            model: self.model.clone(),
-            url: with_path(endpoint(&self.url)?, parser),
+            model,
+            url,
             headers,
             insecure: self.insecure,
         })
@@ -135,16 +146,23 @@ impl PerfArguments {
                 max: lengths.max,
             });
         }
+        let tokenizer = self
+            .tokenizer_path
+            .as_deref()
+            .map(HostTokenizer::find)
+            .transpose()?;
+        if let Some(folder) = tokenizer.as_deref().filter(|path| path.is_dir()) {
+            terminal::say(format!(
+                "The tokenizer is made of vocab.json and merges.txt in {}",
+                folder.display()
+            ));
+        }
         Ok(Work {
             parser: parser(&self.parser)?,
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
-            tokenizer: self
-                .tokenizer_path
-                .as_deref()
-                .map(HostTokenizer::find)
-                .transpose()?,
+            tokenizer,
             skip_bad_lines: self.skip_bad_lines,
         })
     }
@@ -166,10 +184,11 @@ impl PerfArguments {
 
     fn outputs(
         self,
+        model: &str,
         files: OutputFiles,
         metrics: Option<SocketAddr>,
     ) -> Result<Outputs, UsageError> {
-        let name = self.name.unwrap_or_else(|| default_name(&self.model));
+        let name = self.name.unwrap_or_else(|| default_name(model));
         let database = database(&name);
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
@@ -191,6 +210,7 @@ impl PerfArguments {
                 SaveArgument::Full => Save::Full,
             },
             files,
+            record: self.record,
             require_valid: self.require_valid,
             quiet: false,
             log_every: self.log_every_n_query,
@@ -202,195 +222,14 @@ impl PerfArguments {
     }
 }
 
-fn endpoint(text: &str) -> Result<Url, UsageError> {
-    // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
-    let wrong = |reason: String| UsageError::Url {
-        text: Url::parse(text).map_or_else(|_| text.to_owned(), |url| public_url(&url)),
-        reason,
-    };
-    let url = Url::parse(text).map_err(|error| {
-        wrong(format!(
-            "not a URL ({error}); it should be like http://HOST:PORT/v1/chat/completions"
-        ))
-    })?;
-    if !matches!(url.scheme(), "http" | "https") {
-        return Err(wrong(format!(
-            "it should begin with http:// or https://, not {}:",
-            url.scheme()
-        )));
-    }
-    Ok(url)
-}
-
-/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API.
-fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
-    const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
-    const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
-    let [base, rest] = match parser {
-        ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
-        ParserChoice::Builtin(_) => OPENAI,
-        // Only its author knows the path.
-        ParserChoice::File(_) => return url,
-    };
-    let path = url.path().trim_end_matches('/');
-    if path.is_empty() {
-        url.set_path(&format!("{base}{rest}"));
-    } else if path.ends_with(base) {
-        url.set_path(&format!("{path}{rest}"));
-    }
-    url
-}
-
-/// Adds the key that a variable holds.
-fn add_api_key(headers: &mut HeaderMap, name: &str, key: &str) -> Result<(), UsageError> {
-    let wrong = |reason| UsageError::ApiKeyEnv {
-        name: name.to_owned(),
-        reason,
-    };
-    let key = key.trim();
-    if key.is_empty() {
-        return Err(wrong("the variable is not set, or is empty"));
-    }
-    let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
-        .map_err(|_| wrong("its value has characters that no header may have"))?;
-    value.set_sensitive(true);
-    if headers.insert(http::header::AUTHORIZATION, value).is_some() {
-        return Err(wrong(
-            "an Authorization header is given too: give one of the two",
-        ));
-    }
-    Ok(())
-}
-
-fn headers<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<HeaderMap, UsageError> {
-    /// The client sets these itself; another value would break the request.
-    const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
-    let mut headers = HeaderMap::new();
-    for text in typed {
-        let pair = header(text).map_err(UsageError::HeaderForm)?;
-        let wrong = |reason: &str| UsageError::Header {
-            name: pair.key.clone(),
-            reason: reason.to_owned(),
-        };
-        let name =
-            HeaderName::from_bytes(pair.key.as_bytes()).map_err(|_| wrong("not a header name"))?;
-        let closes = name == http::header::CONNECTION && pair.value.eq_ignore_ascii_case("close");
-        if FRAMING.contains(&name.as_str()) && !closes {
-            return Err(wrong("the client sets this one itself"));
-        }
-        let mut value = HeaderValue::from_str(&pair.value)
-            .map_err(|_| wrong("its value has characters that no header may have"))?;
-        value.set_sensitive(true);
-        if headers.insert(name, value).is_some() {
-            return Err(UsageError::Twice {
-                flag: "--headers",
-                key: pair.key.clone(),
-            });
-        }
-    }
-    Ok(headers)
-}
-
-pub(in crate::cli) fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
-    let mut parameters = Map::new();
-    for pair in pairs {
-        if let Some(warning) = parameter_warning(pair) {
-            terminal::say(format!("warning: {warning}"));
-        }
-        if parameters
-            .insert(pair.key.clone(), parameter(&pair.value))
-            .is_some()
-        {
-            return Err(UsageError::Twice {
-                flag: "--parameters",
-                key: pair.key.clone(),
-            });
-        }
-    }
-    Ok(parameters)
-}
-
-pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
-    if let Some(component) = builtin(text) {
-        return Ok(ParserChoice::Builtin(component.name));
-    }
-    let path = Path::new(text);
-    if path.exists() {
-        return Ok(ParserChoice::File(path.to_owned()));
-    }
-    Err(UsageError::Parser {
-        name: text.to_owned(),
-        known: builtin_names().collect(),
-    })
-}
-
-/// The largest file of `--prompt @FILE`.
-const MOST_PROMPT_BYTES: u64 = 64 << 20;
-
-fn prompts(prompt: Option<String>, dataset: Option<PathBuf>) -> Result<PromptSource, UsageError> {
-    match (prompt, dataset) {
-        (Some(prompt), _) => match prompt.strip_prefix('@') {
-            Some(path) => read_regular_text(Path::new(path), MOST_PROMPT_BYTES)
-                .map(|text| {
-                    // The mark of a file is no part of its text.
-                    PromptSource::Prompt(text.strip_prefix('\u{feff}').unwrap_or(&text).to_owned())
-                })
-                .map_err(|source| UsageError::PromptFile {
-                    path: PathBuf::from(path),
-                    source,
-                }),
-            None => Ok(PromptSource::Prompt(prompt)),
-        },
-        (None, Some(path)) => {
-            Dataset::check(&path)?;
-            Ok(PromptSource::Dataset(path))
-        }
-        (None, None) => Err(UsageError::NoPrompts),
-    }
-}
-
-/// `{model}_{time}`, with what a file name should not hold replaced.
-fn default_name(model: &str) -> String {
-    /// Bytes of the model in a name. File systems take 255 for a name in all.
-    const LONGEST_MODEL: usize = 150;
-    let model: String = model
-        .chars()
-        .map(|character| match character {
-            '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            character if character.is_control() || character.is_whitespace() => '_',
-            character => character,
-        })
-        .scan(0, |bytes, character: char| {
-            *bytes += character.len_utf8();
-            (*bytes <= LONGEST_MODEL).then_some(character)
-        })
-        .collect();
-    // A name of dots would be hidden, or a folder.
-    let model = model.trim_start_matches('.');
-    let time = jiff::Zoned::now().strftime("%Y%m%d_%H%M%S");
-    let name = format!("{}_{time}", if model.is_empty() { "model" } else { model });
-    // Runs that begin within one second are told apart by a number.
-    let further = (2..).map(|number: u64| format!("{name}_{number}"));
-    std::iter::once(name.clone())
-        .chain(further)
-        .find(|name| database(name).symlink_metadata().is_err())
-        .unwrap_or(name)
-}
-
-/// The database of a run of this name.
-pub(in crate::cli) fn database(name: &str) -> PathBuf {
-    match name.strip_suffix(".db") {
-        Some(_) => PathBuf::from(name),
-        None => PathBuf::from(format!("{name}.db")),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser;
     use llmuses_core::plan::Place;
+    use serde_json::Value;
+    use std::path::PathBuf;
     use std::time::Duration;
 
     fn sweep(arguments: &[&str]) -> Result<(Sweep, Outputs), UsageError> {
@@ -520,62 +359,5 @@ mod tests {
             let error = sweep(arguments).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
-    }
-
-    #[test]
-    fn a_base_url_gets_the_path_of_the_api() {
-        for (parser, url, whole) in [
-            (
-                "openai_prompt",
-                "http://h:1",
-                "http://h:1/v1/chat/completions",
-            ),
-            (
-                "openai_prompt",
-                "http://h:1/",
-                "http://h:1/v1/chat/completions",
-            ),
-            (
-                "openai_prompt",
-                "http://h/a/v1/",
-                "http://h/a/v1/chat/completions",
-            ),
-            ("openai_prompt", "http://h/v1/mine", "http://h/v1/mine"),
-            (
-                "dashscope_line_by_line",
-                "http://h/api/v1",
-                "http://h/api/v1/services/aigc/text-generation/generation",
-            ),
-        ] {
-            let (sweep, _) = sweep(&["--prompt", "hi", "--parser", parser, "--url", url]).unwrap();
-            assert_eq!(sweep.target.url.as_str(), whole);
-        }
-    }
-
-    #[test]
-    fn a_key_of_the_environment_is_sent_and_never_shown() {
-        let mut headers = HeaderMap::new();
-        add_api_key(&mut headers, "KEY", "sk-secret\n").unwrap();
-        assert_eq!(headers["authorization"], "Bearer sk-secret");
-        assert!(headers["authorization"].is_sensitive());
-        for (key, said) in [
-            ("", "not set"),
-            ("sk\u{7f}secret", "characters"),
-            ("sk-secret", "one of the two"),
-        ] {
-            let error = add_api_key(&mut headers, "KEY", key)
-                .unwrap_err()
-                .to_string();
-            assert!(error.contains(said) && !error.contains("secret"), "{error}");
-        }
-    }
-
-    #[test]
-    fn names_are_made_fit_for_files() {
-        assert!(default_name("Qwen/Qwen2 7B:x").starts_with("Qwen_Qwen2_7B_x_"));
-        assert!(default_name("..").starts_with("model_"));
-        assert!(default_name(&"\u{6a21}".repeat(90)).len() < 200);
-        assert_eq!(database("run"), PathBuf::from("run.db"));
-        assert_eq!(database("run.db"), PathBuf::from("run.db"));
     }
 }
