@@ -219,7 +219,7 @@ fn stopped_early(circumstances: &Circumstances) -> Option<Doubt> {
 fn failures(statistics: &RunStatistics) -> Option<Doubt> {
     let counts = statistics.counts();
     let commonest = statistics.failures().into_iter().next()?;
-    let many = statistics.failed_share()? > FEW && counts.succeeded > 0;
+    let many = metric::FAILED_SHARE.of(&statistics.sums())? > FEW && counts.succeeded > 0;
     many.then_some(Doubt::Failures {
         failed: counts.failed,
         completed: counts.completed,

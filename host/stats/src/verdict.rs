@@ -4,6 +4,7 @@
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::{Saturation, Slope};
 use llmuses_core::backlog::Stage;
+use llmuses_core::document::Reason;
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::wording::counted;
 use std::time::Duration;
@@ -243,7 +244,7 @@ impl Doubt {
     /// A short name for the database, which stays the same when wordings change.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NothingSucceeded { .. } => "nothing-succeeded",
+            Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
             Self::Failures { .. } => "failures",

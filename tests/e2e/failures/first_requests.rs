@@ -13,7 +13,7 @@ fn a_server_that_refuses_from_the_start() {
         let arguments = ["-n", "100000", "--parallel", "4", "--transport", transport];
         let run = Run::of(&url, &[&arguments[..], &["--json", "run.json"]].concat());
         assert_eq!(run.ended.code, Some(1), "{}", run.ended.stderr);
-        let said = "error: the run was stopped: none of the first 10 requests got a connection, the last of them with \
+        let said = "error: the run is stopped: none of the first 10 requests got a connection, the last of them with \
                     connect: no connection";
         assert!(run.ended.stderr.contains(said), "{}", run.ended.stderr);
         assert!(run.ended.stderr.contains("--keep-going"));
@@ -55,7 +55,7 @@ fn all_requests_are_sent_if_that_is_asked_for() {
     assert_eq!(run.ended.code, Some(1));
     assert_eq!(run.rows().len(), 300);
     assert!(
-        !run.ended.stderr.contains("was stopped"),
+        !run.ended.stderr.contains("is stopped"),
         "{}",
         run.ended.stderr
     );
@@ -80,7 +80,7 @@ fn a_short_run_is_no_other_than_before() {
     let run = Run::of(&url, &["-n", "10"]);
     assert_eq!(run.rows().len(), 10);
     assert!(
-        !run.ended.stderr.contains("was stopped"),
+        !run.ended.stderr.contains("is stopped"),
         "{}",
         run.ended.stderr
     );

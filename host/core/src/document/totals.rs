@@ -1,5 +1,6 @@
 //! The figures of a run.
 
+use super::figures::RunFigures;
 use super::named::Named;
 use super::plan::GoodputBounds;
 use super::spread::Times;
@@ -22,6 +23,9 @@ pub struct Totals {
     pub connections: ConnectionFigures,
     /// By kind, the most frequent first.
     pub failures: Named<FailureFigures>,
+    /// The figures of the run as a whole, under the names that `--fail-if` takes.
+    #[serde(default)]
+    pub figures: RunFigures,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.
@@ -379,6 +383,9 @@ pub struct TimeSeries {
     pub requests_in_flight_at_the_end: Vec<u64>,
     /// Of succeeded requests, shared evenly over the arrivals of their output events.
     pub output_tokens: Vec<f64>,
+    /// Tokens of the prompts of succeeded requests, in the slot in which each ended.
+    #[serde(default)]
+    pub input_tokens: Vec<u64>,
     /// Of requests sent in the slot.
     pub time_to_first_token_mean_seconds: Vec<Option<f64>>,
     /// Of requests sent in the slot.

@@ -248,10 +248,6 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     documents: DocumentArguments,
 
-    /// Write a row for each request as CSV to a new file; - for standard output.
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    csv: Option<String>,
-
     /// Write the first response, head and body, to a new file, for `llmuses plugin check --responses`.
     #[arg(long, value_name = "FILE", value_parser = file_name, help_heading = "Results")]
     record: Option<PathBuf>,

@@ -42,8 +42,6 @@ pub(super) struct Pipeline {
     pub(super) gauge: Arc<InFlight>,
     pub(super) notes: Arc<ConnectionNotes>,
     pub(super) gave_up: Arc<GaveUp>,
-    /// The most requests that may be in flight in an open loop.
-    pub(super) max_in_flight: Option<u64>,
     pub(super) outcomes: flume::Receiver<Outcome>,
     pub(super) workers: Vec<JoinHandle<WorkerReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
@@ -116,7 +114,6 @@ impl Pipeline {
             gauge,
             notes,
             gave_up,
-            max_in_flight: prepared.max_in_flight,
             outcomes,
             workers,
             parsers,

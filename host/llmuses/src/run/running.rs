@@ -1,12 +1,14 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::other_runs;
+use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, Origin, OtherRuns, RunSoFar,
     RunStatistics, Sample, asked_output_tokens,
@@ -38,6 +40,8 @@ impl Running {
     pub(super) fn collect(
         self,
         plan: &Plan,
+        outputs: &Outputs,
+        max_in_flight: Option<u64>,
         mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
     ) -> Collected {
@@ -57,6 +61,9 @@ impl Running {
                         && let Some(reason) = first_requests.note(&outcome)
                         && self.has_more(plan)
                     {
+                        if !outputs.quiet {
+                            terminal::say(format!("error: the run is stopped: {reason}"));
+                        }
                         end.all_failed = Some(reason);
                     }
                     let exchange = &outcome.exchange;
@@ -73,7 +80,13 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        self.end(plan, statistics, end, interrupted.load(Ordering::Relaxed))
+        self.end(
+            plan,
+            max_in_flight,
+            statistics,
+            end,
+            interrupted.load(Ordering::Relaxed),
+        )
     }
 
     /// Whether further requests are to be sent, as far as is known.
@@ -95,6 +108,7 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
+        max_in_flight: Option<u64>,
         statistics: RunStatistics,
         end: Ending,
         interrupted: bool,
@@ -150,7 +164,7 @@ impl Running {
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
-            max_in_flight: self.pipeline.max_in_flight,
+            max_in_flight,
             due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
