@@ -460,7 +460,10 @@ fn finish(
     // Of a sweep, the last run says where the results of all are.
     if let Some(rows) = &run.rows
         && !outputs.quiet
-        && (plan.place.run == plan.place.runs || circumstances.interrupted || rows.not_kept > 0)
+        && (plan.place.run == plan.place.runs
+            || circumstances.interrupted
+            || circumstances.all_failed
+            || rows.not_kept > 0)
     {
         terminal::say(report::closing(rows, &outputs.database));
     }

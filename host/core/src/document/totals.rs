@@ -103,10 +103,9 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
-    /// The most requests that connections had taken and not finished at once; null where each request had a connection to
-    /// itself. Fewer than were in flight: the others waited, as for a stream of HTTP/2.
+    /// Requests that waited until a connection of HTTP/2 had a stream for them.
     #[serde(default)]
-    pub most_requests_taken_at_once: Option<u64>,
+    pub requests_that_waited_for_a_stream: u64,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte of an
     /// answer.
     pub requests_sent_again: u64,
