@@ -7,7 +7,7 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
 };
-use llmuses_stats::{Origin, RunStatistics};
+use llmuses_stats::{Origin, RunStatistics, Sample};
 use llmuses_store::sink::{Database, FinishedRun, RunRecord};
 use std::time::Duration;
 
@@ -63,7 +63,6 @@ fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        origin: Origin::Sent,
         started: millis(0),
         plan: PlanRecord {
             target: TargetRecord {
@@ -114,7 +113,7 @@ fn main() {
         group.bench_function(format!("{chunks}_chunks"), |bencher| {
             bencher.iter(|| {
                 for _ in 0..rows {
-                    database.send(outcome.clone(), false);
+                    database.send(Sample::of(outcome.clone(), Origin::Sent, false));
                     outcome.exchange.number += 1;
                 }
             });

@@ -10,12 +10,16 @@ mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
+mod progress;
 mod running;
+mod sinks;
 
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation};
-use running::{Collected, Destinations};
+use progress::ProgressLines;
+use running::Collected;
+use sinks::Sinks;
 
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
@@ -24,24 +28,26 @@ use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
 use llmuses_core::plan::{Plan, Sweep};
-use llmuses_observe::live::Board;
+use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
+use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
 use llmuses_render::{
     CsvFile, NewFile, NewFiles, OutputError, ResponseFile, is_of_the_name, report,
 };
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
+use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
-use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
+use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
+use std::sync::Arc;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -292,7 +298,7 @@ fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
 /// somebody else's service.
 fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
     if let Some(logging) = logging {
-        logging.end(result.record.totals.as_ref(), result.is_good());
+        logging.finish(result.record.totals.as_ref(), result.is_good());
     }
 }
 
@@ -340,9 +346,8 @@ fn one<'a>(
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
     let clock = Clock::start();
-    let origin = Origin::of(&plan.load.arrivals);
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, outputs, clock, origin);
+    let record = prepared.record(plan, outputs, clock);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match outputs.save {
         Save::Nothing => None,
@@ -379,30 +384,38 @@ fn one<'a>(
     let view = watched
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
-    let destinations = Destinations {
-        rows: database.as_ref().filter(|_| outputs.save == Save::Full),
-        csv: onlookers.csv.as_ref(),
-        recording: onlookers.recording.as_ref(),
-        board,
-        progress_lines: !outputs.quiet && view.is_none(),
-    };
     let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
-    let collected = pipeline.collect(
-        plan,
-        outputs,
-        &prepared,
-        destinations,
-        origin,
-        &interrupted,
-        logging.as_mut(),
-    );
+    let mut sinks = Sinks::new(Arc::clone(pipeline.pipeline.gauge.backlog()));
+    if let Some(board) = board {
+        sinks.add(Recorder::new(board, plan, clock, pipeline.started));
+    }
+    if outputs.debug {
+        sinks.add(Trace::new(&plan.target, &prepared.headers));
+    }
+    if let Some(csv) = &onlookers.csv {
+        sinks.add(csv.sink(clock, plan.place.run));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
+    }
+    if !outputs.quiet && view.is_none() {
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));
+    }
+    if let Some(logging) = &mut logging {
+        sinks.add(logging);
+    }
+    // Last, since it keeps what it gets.
+    if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
+        sinks.add(RowSink::new(database, terminal::messages()));
+    }
+    let collected = pipeline.collect(plan, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
-                logging.end(None, false);
+                logging.finish(None, false);
             }
             Err(error)
         }

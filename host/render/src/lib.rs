@@ -12,7 +12,7 @@ pub mod report;
 #[cfg(test)]
 mod tests_support;
 
-pub use csv::CsvFile;
+pub use csv::{CsvFile, CsvSink};
 pub use error::{OutputError, is_of_the_name};
 pub use file::{NewFile, NewFiles, OutputFile, OutputFiles};
 pub use recording::ResponseFile;

@@ -2,7 +2,9 @@
 
 use crate::error::OutputError;
 use crate::file::{NewFile, OutputFile};
+use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::Exchange;
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::cell::RefCell;
 use std::path::Path;
 
@@ -33,7 +35,7 @@ impl ResponseFile {
     }
 
     /// Keeps the response of `exchange`, if it is the one to be written.
-    pub fn offer(&self, exchange: &Exchange) {
+    fn keep(&self, exchange: &Exchange) {
         let mut kept = self.kept.borrow_mut();
         let failed = exchange.failure.is_some();
         let wanted = match *kept {
@@ -69,6 +71,16 @@ impl ResponseFile {
     /// Takes the file away again.
     pub fn discard(self) {
         self.file.discard();
+    }
+}
+
+impl Sink for &ResponseFile {
+    fn stage(&self) -> Stage {
+        Stage::Totals
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        self.keep(&sample.outcome.exchange);
     }
 }
 
@@ -108,10 +120,10 @@ mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, ResponseLog};
-    use llmuses_samples::Sample;
+    use llmuses_samples::Sample as Made;
 
     fn exchange(status: u16, events: &[&str], streamed: bool) -> Exchange {
-        let mut exchange = Sample::at(0).build().exchange;
+        let mut exchange = Made::at(0).build().exchange;
         exchange.head = Some(ResponseHead {
             status,
             at: Moment::default(),
@@ -136,7 +148,7 @@ mod tests {
             let file = ResponseFile::make(&path).unwrap();
             assert!(ResponseFile::make(&path).is_err());
             for exchange in offered {
-                file.offer(exchange);
+                file.keep(exchange);
             }
             let is_written = file.finish().unwrap();
             assert_eq!(path.exists(), is_written);

@@ -17,7 +17,6 @@ use llmuses_plugin_host::{
     Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
 };
 use llmuses_plugin_host::{CacheError, Source};
-use llmuses_stats::Origin;
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
@@ -124,13 +123,7 @@ impl Preparation {
         Ok((prepared, source))
     }
 
-    pub(super) fn record(
-        &self,
-        plan: &Plan,
-        outputs: &Outputs,
-        clock: Clock,
-        origin: Origin,
-    ) -> RunRecord {
+    pub(super) fn record(&self, plan: &Plan, outputs: &Outputs, clock: Clock) -> RunRecord {
         let info = self.parser.info();
         let mut record = plan.to_record();
         record.dataset.sha256 = self.dataset_sha256.clone();
@@ -138,7 +131,6 @@ impl Preparation {
         RunRecord {
             id: plan.place.run,
             clock,
-            origin,
             started: clock.now(),
             plan: record,
             schedule_seed: plan.load.seed,

@@ -1,23 +1,15 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
-use super::logging::Logging;
-use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
-use super::preparation::Preparation;
-use llmuses_core::backlog::Stage;
+use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Arrivals, Load, Plan, PromptSource};
-use llmuses_observe::live::{Board, Recorder, Surroundings};
-use llmuses_observe::{terminal, trace};
-use llmuses_render::report::Progress;
-use llmuses_render::{CsvFile, ResponseFile, report};
+use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, Origin, RunSoFar, RunStatistics, Sample,
+    asked_output_tokens,
 };
-use llmuses_store::results::CsvRow;
-use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -38,45 +30,21 @@ pub(super) struct Running {
     pub(super) pacer: Option<JoinHandle<()>>,
 }
 
-/// Where outcomes go beside the statistics.
-pub(super) struct Destinations<'a> {
-    pub(super) rows: Option<&'a Database>,
-    pub(super) csv: Option<&'a CsvFile>,
-    pub(super) recording: Option<&'a ResponseFile>,
-    pub(super) board: Option<Board>,
-    /// Whether progress is told line by line.
-    pub(super) progress_lines: bool,
-}
-
 impl Running {
-    /// Takes outcomes until all are there, and looks after interrupts meanwhile.
+    /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
     pub(super) fn collect(
         self,
         plan: &Plan,
-        outputs: &Outputs,
-        prepared: &Preparation,
-        destinations: Destinations<'_>,
-        origin: Origin,
+        mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
-        mut logging: Option<&mut Logging<'_>>,
     ) -> Collected {
-        let Destinations {
-            rows,
-            csv,
-            recording,
-            board,
-            progress_lines,
-        } = destinations;
+        let origin = Origin::of(&plan.load.arrivals);
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
             .with_objectives(plan.load.objectives);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
-        let mut live = board.map(|board| self.recorder(board, plan));
-        let head = trace::request_head(&plan.target, &prepared.headers);
-        let backlog = self.pipeline.gauge.backlog();
-        let mut told_of_trouble = false;
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
@@ -84,63 +52,17 @@ impl Running {
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
                     let warmup = plan.load.warmup.covers(exchange.number, intended);
-                    if warmup {
-                        statistics.record_warmup(&outcome);
-                    } else {
-                        statistics.record(&outcome);
-                    }
-                    if let Some(live) = &mut live {
-                        let begun = self.pipeline.gauge.begun();
-                        live.record(&outcome, &statistics, begun, warmup);
-                    }
-                    if let Some(recording) = recording {
-                        recording.offer(exchange);
-                    }
-                    if outputs.debug {
-                        let text = trace::exchange(&outcome, &head);
-                        backlog.during(Stage::Terminal, || terminal::say(text));
-                    }
-                    if let Some(csv) = csv {
-                        let clock = &self.pipeline.clock;
-                        let row = CsvRow::of(&outcome, clock, origin, plan.place.run, warmup);
-                        backlog.during(Stage::Csv, || csv.send(row));
-                    }
-                    if let Some(rows) = rows {
-                        backlog.during(Stage::Database, || rows.send(outcome, warmup));
-                        if !told_of_trouble && let Some(trouble) = rows.trouble() {
-                            told_of_trouble = true;
-                            terminal::say(format!(
-                                "error: results are not kept any more: {trouble}"
-                            ));
-                        }
-                    }
-                    if progress_lines
-                        && !warmup
-                        && statistics
-                            .counts()
-                            .completed
-                            .is_multiple_of(outputs.log_every)
-                    {
-                        backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
-                    }
+                    let sample = Sample::of(outcome, origin, warmup);
+                    statistics.add(&sample);
+                    sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
-            if let Some(logging) = &mut logging {
-                logging.tick(|| self.figures(plan, &statistics));
-            }
             end.look_up(&self.pipeline, interrupted);
-            if let Some(live) = &mut live {
-                live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
-            }
+            sinks.tick(&self.so_far(&statistics, &end));
         }
-        if let Some(live) = &mut live {
-            live.publish_end(&statistics, self.surroundings(true));
-        }
-        if let Some(logging) = logging {
-            logging.last(&self.figures(plan, &statistics));
-        }
+        sinks.end(&self.so_far(&statistics, &end));
         self.end(
             plan,
             statistics,
@@ -149,29 +71,13 @@ impl Running {
         )
     }
 
-    fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
-        Recorder::new(board, plan, self.pipeline.clock, self.started)
-    }
-
-    fn surroundings(&self, draining: bool) -> Surroundings {
-        Surroundings {
+    fn so_far<'a>(&self, statistics: &'a RunStatistics, end: &Ending) -> RunSoFar<'a> {
+        RunSoFar {
+            statistics,
             begun: self.pipeline.gauge.begun(),
             in_flight: self.pipeline.gauge.now(),
-            draining,
+            is_draining: end.is_draining(),
         }
-    }
-
-    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
-        let concurrency = match plan.load.arrivals {
-            Arrivals::Closed { parallel } => parallel as u64,
-            _ => self.pipeline.gauge.now(),
-        };
-        Progress::of(statistics, concurrency)
-    }
-
-    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
-        let progress = self.figures(plan, statistics);
-        terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
     fn end(

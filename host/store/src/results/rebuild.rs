@@ -14,7 +14,7 @@ use llmuses_core::exchange::{
 use llmuses_core::metric::RESPONSE_HEAD;
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
-    Circumstances, Origin, RunStatistics, asked_output_tokens, judge, totals, verdict,
+    Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
 };
 use rusqlite::Row;
 use std::time::Duration;
@@ -50,11 +50,8 @@ pub(super) fn rebuild(
     let mut rows = statement.query([run.id]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
-        if row.get(1).map_err(failed)? {
-            statistics.record_warmup(&outcome);
-        } else {
-            statistics.record(&outcome);
-        }
+        let warmup = row.get(1).map_err(failed)?;
+        statistics.add(&Sample::of(outcome, origin, warmup));
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
@@ -255,7 +252,7 @@ mod tests {
     use crate::sink::{Database, tests_support};
     use llmuses_core::document::Totals;
     use llmuses_core::metric::{LATENCY, TTFT};
-    use llmuses_samples::Sample;
+    use llmuses_samples::Sample as MadeUp;
 
     #[test]
     fn a_run_without_totals_gets_them_from_its_rows() {
@@ -275,7 +272,7 @@ mod tests {
             .with_objectives(Some(objectives));
         for number in 0..50 {
             let from = 4_000 + number * 10;
-            let outcome = Sample::at(from)
+            let outcome = MadeUp::at(from)
                 .number(number)
                 .sent(from + 1)
                 .connected_in(1)
@@ -285,18 +282,21 @@ mod tests {
                 .tokens(7, 4, TokenSource::Server)
                 .metric("cached", 2.0)
                 .build();
-            expected.record(&outcome);
-            database.send(outcome, false);
+            let sample = tests_support::measured(outcome, false);
+            expected.add(&sample);
+            database.send(sample);
         }
-        let failure = Sample::at(0)
+        let failure = MadeUp::at(0)
             .number(50)
             .end(60)
             .fails(FailureKind::Connect, "refused")
             .build();
-        expected.record(&failure);
-        database.send(failure, false);
-        database.send(Sample::at(0).number(51).sent(1).end(2).build(), true);
-        expected.record_warmup(&Sample::at(0).sent(1).end(2).build());
+        let first = MadeUp::at(0).number(51).sent(1).end(2).build();
+        for (outcome, warmup) in [(failure, false), (first, true)] {
+            let sample = tests_support::measured(outcome, warmup);
+            expected.add(&sample);
+            database.send(sample);
+        }
         // Without `finish`: as after a kill.
         drop(database);
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();

@@ -3,16 +3,16 @@
 use super::RunRecord;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord};
+use llmuses_core::exchange::Outcome;
 use llmuses_core::exchange::StampQuality;
 use llmuses_samples::moment;
-use llmuses_stats::Origin;
+use llmuses_stats::{Origin, Sample};
 
 /// A run of a closed loop that started at moment zero.
 pub(crate) fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        origin: Origin::Sent,
         started: moment(0),
         plan: PlanRecord {
             target: TargetRecord {
@@ -37,4 +37,9 @@ pub(crate) fn record() -> RunRecord {
         transport: "sockets".to_owned(),
         stamps: StampQuality::Kernel,
     }
+}
+
+/// An outcome, counted from when it was sent.
+pub(crate) fn measured(outcome: Outcome, warmup: bool) -> Sample {
+    Sample::of(outcome, Origin::Sent, warmup)
 }
