@@ -16,6 +16,7 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod in_flight;
 mod inputs;
 mod large;
 #[cfg(unix)]
@@ -38,6 +39,7 @@ mod stall;
 mod support;
 mod templates;
 mod text;
+mod timing;
 mod tls;
 mod tls_server;
 mod verdict;

@@ -222,6 +222,7 @@ fn finish(
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,
+        held_up: job.held_up,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -321,6 +322,7 @@ mod tests {
             own_head: None,
             intended: Moment::default(),
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,

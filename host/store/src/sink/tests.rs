@@ -130,6 +130,7 @@ fn rows_hold_their_columns_in_order() {
     database.send(measured(success(0), false));
     let failure = Sample::at(300)
         .number(1)
+        .held_up(250)
         .status(503, 800)
         .end(900)
         .fails(FailureKind::HttpStatus, "HTTP 503: busy")
@@ -148,10 +149,10 @@ fn rows_hold_their_columns_in_order() {
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
          prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
-         head_latency,finish_reason"
+         head_latency,held_up_time,finish_reason"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..34).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..35).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -201,6 +202,7 @@ fn rows_hold_their_columns_in_order() {
         Value::Null,
         Value::Real(0.040),
         Value::Null,
+        Value::Null,
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
@@ -215,6 +217,7 @@ fn rows_hold_their_columns_in_order() {
     assert_eq!(rows[1][19], text("http-status"));
     assert_eq!(rows[1][20], text("HTTP 503: busy"));
     assert_eq!(rows[1][23], Value::Integer(1));
+    assert_eq!(rows[1][33], Value::Real(0.25));
 }
 
 #[test]
