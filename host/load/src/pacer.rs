@@ -173,7 +173,12 @@ mod tests {
         let (source, bodies) = flume::unbounded();
         for number in 0..requests {
             let body = "{}".into();
-            source.send(Prepared { number, body }).unwrap();
+            let prepared = Prepared {
+                number,
+                body,
+                own_head: None,
+            };
+            source.send(prepared).unwrap();
         }
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
