@@ -24,6 +24,7 @@ mod live;
 mod measures;
 mod metrics;
 mod misbehaving;
+mod mock_server;
 mod odd_forms;
 #[cfg(unix)]
 mod outputs;

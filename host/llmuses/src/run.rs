@@ -226,11 +226,11 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     if results.is_empty()
         && let Some(error) = failure
     {
-        files.discard();
         onlookers
             .recording
             .into_iter()
             .for_each(ResponseFile::discard);
+        files.discard();
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
@@ -460,7 +460,10 @@ fn finish(
     // Of a sweep, the last run says where the results of all are.
     if let Some(rows) = &run.rows
         && !outputs.quiet
-        && (plan.place.run == plan.place.runs || circumstances.interrupted || rows.not_kept > 0)
+        && (plan.place.run == plan.place.runs
+            || circumstances.interrupted
+            || circumstances.all_failed
+            || rows.not_kept > 0)
     {
         terminal::say(report::closing(rows, &outputs.database));
     }

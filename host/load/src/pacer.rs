@@ -173,12 +173,13 @@ mod tests {
         let (source, bodies) = flume::unbounded();
         for number in 0..requests {
             let body = "{}".into();
-            let prepared = Prepared {
-                number,
-                body,
-                own_head: None,
-            };
-            source.send(prepared).unwrap();
+            source
+                .send(Prepared {
+                    number,
+                    body,
+                    own_head: None,
+                })
+                .unwrap();
         }
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());

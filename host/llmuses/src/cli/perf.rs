@@ -163,6 +163,7 @@ pub(super) struct PerfArguments {
         allow_negative_numbers = true,
         value_parser = count_of_slots,
         requires = "rate",
+        conflicts_with = "parallel",
         help_heading = "Load"
     )]
     max_in_flight: Option<u32>,

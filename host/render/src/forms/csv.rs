@@ -238,7 +238,7 @@ mod tests {
             (&rows[1][2], &rows[1][3], &rows[1][5]),
             ("true", "false", "")
         );
-        assert_eq!((&rows[0][19], &rows[1][19]), ("0.01", ""));
+        assert_eq!((&rows[0][20], &rows[1][20]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
     }
 }

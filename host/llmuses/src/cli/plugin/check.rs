@@ -193,12 +193,11 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     for (label, response) in &responses {
         let (text, reading) = check.response(label, response, request);
         print(text);
-        // A parser of another API may read a sample without making anything of it.
-        readable += usize::from(
-            reading
-                .as_ref()
-                .is_ok_and(|reading| is_recorded || !reading.outputs.is_empty()),
-        );
+        // A parser of another API may read a response without making anything of it. In a recording, a count of tokens
+        // is something; the samples have output that each parser of their API must find.
+        readable += usize::from(reading.as_ref().is_ok_and(|reading| {
+            !reading.outputs.is_empty() || (is_recorded && reading.completion.is_some())
+        }));
         broken |= matches!(reading, Err(CallError::Broken { .. }));
     }
     let works = readable > 0 && !broken && !bodies.is_empty();
@@ -214,7 +213,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
              a response of it with --responses FILE, such as one that `llmuses perf --record FILE` or `curl -i -N` wrote\n",
         );
     } else {
-        print("FAILED: it could read no response\n");
+        print("FAILED: it found neither output nor a count of output tokens in the response\n");
     }
     Ok(if works {
         Outcome::Done
@@ -408,8 +407,7 @@ fn describe(text: &mut String, reading: &Reading, events: usize) {
     }
 }
 
-fn cost(instance: &ParserInstance) -> String {
-    let cost = instance.cost();
+fn cost(cost: CallCost) -> String {
     let mean = cost.mean().unwrap_or_default();
     format!("{} calls, {} each", cost.calls, shown(mean))
 }
