@@ -2,6 +2,7 @@
 //! choice of a transport decides how well arrivals are stamped, and nothing else.
 
 use crate::misbehaving::{LAST_CHUNK, chunk, head};
+use crate::timing::{TRIES, turn};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::Job;
 use llmuses_core::plan::{Plan, Timeouts};
@@ -23,11 +24,9 @@ use tokio::task::LocalSet;
 /// How long a server may be silent that never is: only a client that misses what came waits for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one may be silent that is. A busy machine may keep others waiting for longer, too.
+/// How long one may be silent that is. A busy machine may keep others waiting for longer, too: such a case
+/// is tried again, and not beside others.
 const SHORT_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How often a case with a silent server is tried for that reason.
-const TRIES: usize = 4;
 
 /// No part of HTTP.
 const GARBAGE: &[u8] = b"\0\xff?\r\n\r\n";
@@ -303,14 +302,17 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
         let job = Job {
             number,
             body: number.to_string().into(),
+            own_head: None,
             intended: Moment::default(),
             body_wait: std::time::Duration::ZERO,
+            held_up: std::time::Duration::ZERO,
         };
         let clock = Clock::start();
         let exchange = attempt(
             &transport,
             &clock,
             &timeouts,
+            Default::default(),
             &Default::default(),
             &mut cancelled,
             job,
@@ -374,10 +376,14 @@ fn outcome(transport: &str, answers: &[Answer], patience: Duration) -> Outcome {
     let noted = Arc::clone(&notes);
     let told = LocalSet::new().block_on(&runtime, async move {
         if transport == "socket" {
-            let settings = SocketSettings::new(&plan, headers, noted).expect("no TLS");
+            let settings =
+                SocketSettings::new(&plan.target, &plan.transport.timeouts, headers, noted)
+                    .expect("no TLS");
             send_all(SocketTransport::new(settings), count, patience).await
         } else {
-            let transport = ReqwestTransport::new(&plan, headers, noted).expect("a client");
+            let transport =
+                ReqwestTransport::new(&plan.target, &plan.transport.timeouts, headers, noted)
+                    .expect("a client");
             send_all(transport, count, patience).await
         }
     });
@@ -402,6 +408,7 @@ proptest! {
             true => (SHORT_PATIENCE, TRIES),
             false => (PATIENCE, 1),
         };
+        let _turn = (tries > 1).then(turn);
         let mut told = None;
         for _ in 0..tries {
             let by_socket = outcome("socket", &answers, patience);

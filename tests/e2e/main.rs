@@ -3,6 +3,7 @@
 
 mod agreement;
 mod answers;
+mod apis;
 mod architecture;
 mod calibrate;
 mod connections;
@@ -15,6 +16,8 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod in_flight;
+mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;
@@ -31,12 +34,15 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shell;
 mod slow;
 mod stall;
 mod support;
 mod templates;
 mod text;
+mod timing;
 mod tls;
 mod tls_server;
 mod verdict;
+#[cfg(feature = "wandb")]
 mod wandb;

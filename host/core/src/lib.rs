@@ -8,6 +8,8 @@ pub mod clock;
 pub mod cost;
 pub mod document;
 pub mod exchange;
+pub mod in_flight;
+pub mod item;
 pub mod messages;
 pub mod metric;
 pub mod plan;

@@ -2,7 +2,7 @@
 //! often quotes the key.
 
 use crate::exchange::{Exchange, ResponseLog};
-use crate::plan::Plan;
+use crate::plan::Target;
 pub use crate::wording::BLANK;
 use http::HeaderName;
 use memchr::memmem;
@@ -19,10 +19,10 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The credentials in the headers and the URL of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    /// The credentials in the headers and the URL of a target.
+    pub fn of(target: &Target) -> Self {
         let mut values = Vec::new();
-        for (name, value) in &plan.headers {
+        for (name, value) in &target.headers {
             if let Ok(value) = value.to_str()
                 && is_credential(name, value)
             {
@@ -33,8 +33,8 @@ impl Secrets {
                 }
             }
         }
-        values.extend(of_user(&plan.url));
-        values.extend(of_query(&plan.url));
+        values.extend(of_user(&target.url));
+        values.extend(of_query(&target.url));
         // As they stand in JSON.
         let escaped: Vec<String> = values
             .iter()

@@ -2,12 +2,12 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, RunState, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, RunState, TargetRecord, Totals, Verdict};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
 };
-use llmuses_stats::{Origin, RunStatistics};
+use llmuses_stats::{Origin, RunStatistics, Sample};
 use llmuses_store::sink::{Database, FinishedRun, RunRecord};
 use std::time::Duration;
 
@@ -35,6 +35,7 @@ fn outcome(chunks: u64) -> Outcome {
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
             sent: Some(millis(110)),
             connection: Some(ConnectionOpening {
                 total: Duration::from_millis(8),
@@ -63,10 +64,12 @@ fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        origin: Origin::Sent,
         started: millis(0),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: 0,
@@ -111,7 +114,7 @@ fn main() {
         group.bench_function(format!("{chunks}_chunks"), |bencher| {
             bencher.iter(|| {
                 for _ in 0..rows {
-                    database.send(outcome.clone(), false);
+                    database.send(Sample::of(outcome.clone(), Origin::Sent, false));
                     outcome.exchange.number += 1;
                 }
             });

@@ -1,13 +1,12 @@
 //! Arguments in, exit code out.
 
-use clap::Parser;
 use llmuses::cli::{Cli, Outcome, exit_code};
 use llmuses_observe::terminal;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     llmuses::interrupt::outlive_full_files();
-    match Cli::parse().execute() {
+    match Cli::of_process().execute() {
         // What was to be printed is not there in full.
         Ok(Outcome::Done) if terminal::print_failure() => ExitCode::FAILURE,
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -1,15 +1,44 @@
 //! What `--debug` shows of each exchange, on standard error: request, events with the time of each,
 //! and how it ended. Values of headers that carry credentials are blanked.
 
+use crate::terminal;
 use http::HeaderMap;
+use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::Outcome;
-use llmuses_core::plan::{Plan, public_url};
+use llmuses_core::plan::{Target, public_url};
 use llmuses_core::redact::{BLANK, is_credential};
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::fmt::Write;
 
+/// Shows the exchanges of a run.
+#[derive(Debug)]
+pub struct Trace {
+    /// The head of every request.
+    head: String,
+}
+
+impl Trace {
+    /// Of requests to `target` with these headers.
+    pub fn new(target: &Target, headers: &HeaderMap) -> Self {
+        Self {
+            head: request_head(target, headers),
+        }
+    }
+}
+
+impl Sink for Trace {
+    fn stage(&self) -> Stage {
+        Stage::Terminal
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        terminal::say(exchange(&sample.outcome, &self.head));
+    }
+}
+
 /// The head of every request of a run, as it is shown.
-pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
-    let mut text = format!("POST {}\n", public_url(&plan.url));
+fn request_head(target: &Target, headers: &HeaderMap) -> String {
+    let mut text = format!("POST {}\n", public_url(&target.url));
     for (name, value) in headers {
         let value = value.to_str().unwrap_or("(not text)");
         let shown = if is_credential(name, value) {
@@ -24,11 +53,12 @@ pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
 }
 
 /// One exchange, as it is shown.
-pub fn exchange(outcome: &Outcome, request_head: &str) -> String {
+fn exchange(outcome: &Outcome, request_head: &str) -> String {
     let exchange = &outcome.exchange;
     let mut text = format!(
         "--- request {}\n{request_head}\n{}\n",
-        exchange.number, exchange.request
+        exchange.number,
+        exchange.request_text()
     );
     let sent = exchange.sent.unwrap_or(exchange.intended);
     match &exchange.head {

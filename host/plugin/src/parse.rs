@@ -238,6 +238,7 @@ impl ParseThread {
             &exchange.response,
             &exchange.request,
             &self.settings.parameters,
+            false,
         )
     }
 

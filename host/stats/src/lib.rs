@@ -1,5 +1,5 @@
 //! The statistics of a run: what one request measures, running totals over all of them, and the
-//! judgement of whether the totals can be trusted.
+//! judgement of whether the totals can be trusted. What else is done with each measured request is a [`Sink`].
 //!
 //! Nothing here reads a clock, prints or writes: outcomes go in, figures come out. Memory does not
 //! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
@@ -7,13 +7,17 @@
 
 mod counts;
 mod figures;
+mod finish_reasons;
+mod first_requests;
 mod goodput;
 mod json;
 mod judge;
 mod measure;
 mod pauses;
 mod running;
+mod sample;
 mod saturation;
+mod sink;
 mod slowest;
 mod spread;
 mod student;
@@ -23,13 +27,16 @@ mod verdict;
 
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use figures::{Figures, Metrics};
+pub use first_requests::FirstRequests;
 pub use json::{totals, verdict};
 pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
-pub use pauses::Pauses;
+pub use pauses::{OtherRuns, Pauses};
 pub use running::RunStatistics;
+pub use sample::Sample;
 pub use saturation::{Saturation, Slope};
+pub use sink::{RunSoFar, Sink};
 pub use slowest::{SlowRequest, Slowest};
 pub use spread::{Interval, LONGEST, Spread};
 pub use student::student;

@@ -1,15 +1,17 @@
 //! The running totals of a run: outcomes go in one by one, figures come out at any time.
 
-use super::counts::{Counts, FailureCount, TokenSpreads};
-use super::figures::Metrics;
+use super::counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
+use super::figures::{Figures, Metrics};
+use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
+use super::sample::Sample;
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
-use llmuses_core::metric::{ByTime, CONNECT, DNS, ITL, TLS, TTFT, Time};
+use llmuses_core::metric::{ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, Sums, TLS, TTFT, Time};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ pub struct RunStatistics {
     objectives: Option<Objectives>,
     metrics: Metrics,
     failures: Vec<FailureCount>,
+    finish_reasons: FinishReasons,
     first_intended: Option<Moment>,
     last_intended: Option<Moment>,
     first_sent: Option<Moment>,
@@ -48,6 +51,7 @@ impl RunStatistics {
             objectives: None,
             metrics: Metrics::default(),
             failures: Vec::new(),
+            finish_reasons: FinishReasons::default(),
             first_intended: None,
             last_intended: None,
             first_sent: None,
@@ -70,15 +74,27 @@ impl RunStatistics {
     }
 
     /// Counts a request of the warm-up.
-    pub fn record_warmup(&mut self, outcome: &Outcome) {
+    fn record_warmup(&mut self, outcome: &Outcome) {
         self.counts.warmup += 1;
         self.counts.warmup_failed += u64::from(!outcome.succeeded());
     }
 
-    /// Adds one request. The order of requests does not matter.
+    /// Adds a sample. The order of samples does not matter.
+    pub fn add(&mut self, sample: &Sample) {
+        if sample.warmup {
+            self.record_warmup(&sample.outcome);
+        } else {
+            self.record_measured(&sample.outcome, &sample.measured);
+        }
+    }
+
+    /// Measures and adds one request that counts, for those who have no other use for what it measures.
     pub fn record(&mut self, outcome: &Outcome) {
+        self.record_measured(outcome, &Measurement::of(outcome, self.origin));
+    }
+
+    fn record_measured(&mut self, outcome: &Outcome, measured: &Measurement) {
         let exchange = &outcome.exchange;
-        let measured = Measurement::of(outcome, self.origin);
         let good = outcome.succeeded()
             && self
                 .objectives
@@ -110,7 +126,7 @@ impl RunStatistics {
             }
         }
         match &exchange.failure {
-            None => self.record_success(outcome, &measured),
+            None => self.record_success(outcome, measured),
             Some(failure) => {
                 counts.failed += 1;
                 let status = exchange
@@ -162,6 +178,9 @@ impl RunStatistics {
         }
         if let Some(reading) = &outcome.reading {
             counts.empty_answers += u64::from(reading.outputs.is_empty());
+            if let Some(reason) = &reading.finish_reason {
+                self.finish_reasons.record(reason);
+            }
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
@@ -231,25 +250,14 @@ impl RunStatistics {
         self.objectives.as_ref()
     }
 
-    /// Requests that met all objectives, per second of [`Self::wall`]. `None` without objectives.
-    pub fn goodput(&self) -> Option<f64> {
-        self.objectives?;
-        ratio(self.counts.met_objectives as f64, self.wall_seconds()?)
-    }
-
-    /// The share of completed requests that met all objectives; a failed one did not. `None` without
-    /// objectives.
-    pub fn good_share(&self) -> Option<f64> {
-        self.objectives?;
-        ratio(
-            self.counts.met_objectives as f64,
-            self.counts.completed as f64,
-        )
-    }
-
     /// The parser's own figures, of succeeded requests.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Why the answers of succeeded requests ended, the most frequent first.
+    pub fn finish_reasons(&self) -> Vec<(String, u64)> {
+        self.finish_reasons.sorted()
     }
 
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.
@@ -280,27 +288,30 @@ impl RunStatistics {
         Some(self.last_end?.since(first))
     }
 
-    /// Succeeded requests per second of [`Self::wall`].
-    pub fn qps(&self) -> Option<f64> {
-        ratio(self.counts.succeeded as f64, self.wall_seconds()?)
+    /// What the figures of the run are made of.
+    pub fn sums(&self) -> Sums {
+        let counts = &self.counts;
+        let tokens = |side: &TokenTotals| (side.requests() > 0).then_some(side.tokens as f64);
+        Sums {
+            wall_seconds: self.wall().map(|wall| wall.as_secs_f64()),
+            completed: counts.completed,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            met_all: self.objectives.map(|_| counts.met_objectives),
+            input_tokens: tokens(&counts.prompt),
+            output_tokens: tokens(&counts.completion),
+            cached_tokens: self.cached().map(Figures::sum),
+            input_known: counts.prompt.requests(),
+            output_known: counts.completion.requests(),
+            packages: counts.packages,
+            bytes_received: counts.bytes_received,
+        }
     }
 
-    /// Completion tokens of succeeded requests per second of [`Self::wall`]. `None` where no request knew
-    /// its tokens; those that did not know theirs add nothing.
-    pub fn throughput(&self) -> Option<f64> {
-        self.known_completion_tokens()
-            .and_then(|tokens| ratio(tokens, self.wall_seconds()?))
-    }
-
-    /// [`Self::wall`] / completion tokens, in seconds: the inverse of the throughput.
-    pub fn average_time_per_output_token(&self) -> Option<f64> {
-        self.known_completion_tokens()
-            .and_then(|tokens| ratio(self.wall_seconds()?, tokens))
-    }
-
-    /// Packages per succeeded request.
-    pub fn packages_per_request(&self) -> Option<f64> {
-        ratio(self.counts.packages as f64, self.counts.succeeded as f64)
+    fn cached(&self) -> Option<&Figures> {
+        let named = self.metrics.named().iter();
+        let cached = named.into_iter().find(|(name, _)| name == CACHED_TOKENS);
+        cached.map(|(_, figures)| figures)
     }
 
     /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
@@ -321,12 +332,9 @@ impl RunStatistics {
     }
 
     /// The share of the tokens of prompts that the server took from a cache of prefixes, where it told that for
-    /// every succeeded request: the figure `cached_tokens` of the plugins.
+    /// every succeeded request.
     pub fn cached_share(&self) -> Option<f64> {
-        let named = self.metrics.named().iter();
-        let (_, cached) = named
-            .into_iter()
-            .find(|(name, _)| name == "cached_tokens")?;
+        let cached = self.cached()?;
         let told = cached.samples() == self.counts.succeeded;
         ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
     }
@@ -337,11 +345,6 @@ impl RunStatistics {
             self.counts.coalesced_gaps as f64,
             self.counts.output_gaps as f64,
         )
-    }
-
-    /// The share of completed requests that failed, from 0 to 1.
-    pub fn failed_share(&self) -> Option<f64> {
-        ratio(self.counts.failed as f64, self.counts.completed as f64)
     }
 
     /// Requests per second that the schedule drew: gaps between the first and the last intention by
@@ -361,15 +364,6 @@ impl RunStatistics {
             self.counts.sent.saturating_sub(1) as f64,
             span.as_secs_f64(),
         )
-    }
-
-    fn wall_seconds(&self) -> Option<f64> {
-        self.wall().map(|wall| wall.as_secs_f64())
-    }
-
-    fn known_completion_tokens(&self) -> Option<f64> {
-        let completion = &self.counts.completion;
-        (completion.requests() > 0).then_some(completion.tokens as f64)
     }
 }
 

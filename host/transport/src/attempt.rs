@@ -4,9 +4,9 @@
 use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
 use super::reading::{Reading, Recording, silence, timed_out};
-use super::transport::{Marks, RequestBody, ResponseBody, Transport};
+use super::transport::{Marks, Outgoing, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
-use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
+use llmuses_core::exchange::{Exchange, Failure, FailureKind, Framing, Job, StampQuality};
 use llmuses_core::plan::Timeouts;
 use llmuses_core::wording::excerpt;
 use std::cell::Cell;
@@ -24,6 +24,7 @@ pub async fn attempt<T: Transport>(
     transport: &T,
     clock: &Clock,
     timeouts: &Timeouts,
+    framing: Framing,
     notes: &ConnectionNotes,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
@@ -57,7 +58,7 @@ pub async fn attempt<T: Transport>(
                         failure = silence(&last_arrival, clock, timeouts.read) => failure,
                     }
                 }));
-                let mut reading = Reading::begin(response, &last_arrival, limits);
+                let mut reading = Reading::begin(response, framing, &last_arrival, limits);
                 // Here, and not in a function of its own, since each future around another one is one more piece of
                 // memory to wait for with every chunk.
                 let end = match reading.unreadable() {
@@ -118,8 +119,11 @@ async fn answer<T: Transport>(
     marks: &Arc<Marks>,
     begun: Instant,
 ) -> Result<T::Response, Failure> {
-    let body = RequestBody(Arc::clone(&job.body));
-    let sending = pin!(transport.send(body, Arc::clone(marks)));
+    let request = Outgoing {
+        body: job.body.clone(),
+        own_head: job.own_head.clone(),
+    };
+    let sending = pin!(transport.send(request, Arc::clone(marks)));
     head_within(sending, timeouts, marks, begun).await
 }
 
@@ -218,6 +222,7 @@ fn finish(
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,
+        held_up: job.held_up,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -253,7 +258,7 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
             Ok(ScriptedBody {
                 stamps: self.0.clone(),
                 end: self.1,
@@ -314,13 +319,16 @@ mod tests {
         let job = Job {
             number: 0,
             body: "{}".into(),
+            own_head: None,
             intended: Moment::default(),
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,
             &Clock::start(),
             &timeouts,
+            Framing::default(),
             &ConnectionNotes::default(),
             &mut cancelled,
             job,

@@ -5,7 +5,7 @@ use super::polled_on_wake::PolledOnWake;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
+use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseHead, StampQuality};
 use llmuses_core::wording::one_line;
 use std::cell::Cell;
 use std::future::Future;
@@ -52,11 +52,12 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// reading.
     pub(super) fn begin(
         response: B,
+        framing: Framing,
         last_arrival: &'a Cell<Moment>,
         limits: Pin<&'a mut F>,
     ) -> Self {
         Self {
-            reader: BodyReader::new(response.header("content-type")),
+            reader: BodyReader::new(framing, response.header("content-type")),
             response,
             last_arrival,
             stamped_by: None,

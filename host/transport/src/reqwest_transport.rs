@@ -7,19 +7,20 @@
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
 use super::socket::KeepAlive;
-use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::{Target, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tower_layer::Layer;
@@ -82,13 +83,28 @@ impl Settings {
     }
 }
 
+/// A client with the settings of a transport that keeps no connections.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    insecure: bool,
+) -> Result<reqwest::Client, ClientBuildError> {
+    super::provide_cryptography();
+    let settings = Settings {
+        connect_timeout,
+        insecure,
+        keep_alive: false,
+    };
+    Ok(settings.client(false, None)?)
+}
+
 impl ReqwestTransport {
-    /// A transport for the endpoint of `plan`, with these headers on every request.
+    /// A transport for the endpoint of `target`, with these headers on every request.
     ///
     /// # Errors
     /// Where the TLS side cannot be set up, for want of root certificates for instance.
     pub fn new(
-        plan: &Plan,
+        target: &Target,
+        timeouts: &Timeouts,
         headers: http::HeaderMap,
         notes: Arc<ConnectionNotes>,
     ) -> Result<Self, ClientBuildError> {
@@ -98,8 +114,8 @@ impl ReqwestTransport {
             .iter()
             .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let settings = Settings {
-            connect_timeout: plan.timeouts.connect,
-            insecure: plan.insecure,
+            connect_timeout: timeouts.connect,
+            insecure: target.insecure,
             keep_alive: !closes,
         };
         Ok(Self {
@@ -108,7 +124,7 @@ impl ReqwestTransport {
             reuse: Reuse::default(),
             longest_idle: Cell::new(None),
             settings,
-            url: plan.url.clone(),
+            url: target.url.clone(),
             headers,
             notes,
         })
@@ -117,31 +133,52 @@ impl ReqwestTransport {
     async fn send_by(
         &self,
         client: &reqwest::Client,
-        body: RequestBody,
+        request: Outgoing,
         marks: &Arc<Marks>,
     ) -> Result<reqwest::Response, Unanswered> {
+        let uptake = Arc::new(Uptake::default());
         let body = reqwest::Body::wrap(StampedBody {
-            rest: body.into_bytes(),
+            rest: request.body,
             marks: Arc::clone(marks),
+            uptake: Arc::clone(&uptake),
         });
-        let request = client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .body(body);
-        MARKS
-            .scope(Arc::clone(marks), request.send())
-            .await
-            .map_err(|error| {
-                let is_stream_reset = is_stream_reset(&error);
-                let failure = classify(&error.without_url(), Stage::Head);
-                Unanswered {
-                    failure: match marks.sent() {
-                        Some(_) => failure,
-                        None => not_taken(failure),
-                    },
-                    is_stream_reset,
+        let own_head = request.own_head.as_deref();
+        let mut url = self.url.clone();
+        if let Some(path) = own_head.and_then(|own| own.path.as_deref()) {
+            set_path_and_query(&mut url, path);
+        }
+        let mut headers = self.headers.clone();
+        if let Some(content_type) = own_head.and_then(|own| own.content_type.as_ref()) {
+            headers.insert(http::header::CONTENT_TYPE, content_type.clone());
+        }
+        let request = client.post(url).headers(headers).body(body);
+        let mut sending = pin!(MARKS.scope(Arc::clone(marks), request.send()));
+        let answered = if self.notes.speaks_http_2() {
+            tokio::select! {
+                biased;
+                answered = sending.as_mut() => answered,
+                () = uptake.turns() => {
+                    let answered = sending.await;
+                    if uptake.came_late() && marks.connection().is_none() {
+                        self.notes.note_waited_for_stream();
+                    }
+                    answered
                 }
-            })
+            }
+        } else {
+            sending.await
+        };
+        answered.map_err(|error| {
+            let is_stream_reset = is_stream_reset(&error);
+            let failure = classify(&error.without_url(), Stage::Head);
+            Unanswered {
+                failure: match marks.sent() {
+                    Some(_) => failure,
+                    None => not_taken(failure),
+                },
+                is_stream_reset,
+            }
+        })
     }
 
     /// Heeds what the server says of how long it keeps a connection. The pool has one time for all, which is that of
@@ -160,6 +197,16 @@ impl ReqwestTransport {
             self.client.replace(client);
         }
     }
+}
+
+/// Puts a path, and a query where it has one, into a URL.
+fn set_path_and_query(url: &mut url::Url, text: &str) {
+    let (path, query) = match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    };
+    url.set_path(path);
+    url.set_query(query);
 }
 
 /// A request for which no head of a response came.
@@ -188,13 +235,13 @@ impl Transport for ReqwestTransport {
         Vec::new()
     }
 
-    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+    async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
         let client = if self.reuse.is_useless() {
             self.unpooled.clone()
         } else {
             self.client.borrow().clone()
         };
-        let response = match self.send_by(&client, body.clone(), &marks).await {
+        let response = match self.send_by(&client, request.clone(), &marks).await {
             Ok(response) => {
                 if marks.connection().is_none() {
                     self.reuse.note_works();
@@ -207,7 +254,7 @@ impl Transport for ReqwestTransport {
                 marks.forget_sent();
                 self.notes.note_resent();
                 self.reuse.note_closed(&self.notes);
-                self.send_by(&self.unpooled, body, &marks)
+                self.send_by(&self.unpooled, request, &marks)
                     .await
                     .map_err(|unanswered| unanswered.failure)?
             }
@@ -271,10 +318,41 @@ impl ResponseBody for ReqwestResponse {
     }
 }
 
+/// Whether a connection takes a request as soon as it can be asked to. One of HTTP/2 that is there already does so within
+/// a few turns of the runtime, however long these take, unless all of its streams are in use.
+#[derive(Debug, Default)]
+struct Uptake {
+    is_taken: AtomicBool,
+    is_late: AtomicBool,
+}
+
+impl Uptake {
+    /// The task of the request, that of the connection, and that of the body, with a good margin.
+    const TURNS: usize = 16;
+
+    /// Lets the runtime get to everything that is ready, again and again, until the request is taken or would have been.
+    async fn turns(&self) {
+        for _ in 0..Self::TURNS {
+            if self.is_taken.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        let is_taken = self.is_taken.load(Ordering::Relaxed);
+        self.is_late.store(!is_taken, Ordering::Relaxed);
+    }
+
+    /// Whether it was taken, and not within these turns.
+    fn came_late(&self) -> bool {
+        self.is_taken.load(Ordering::Relaxed) && self.is_late.load(Ordering::Relaxed)
+    }
+}
+
 /// A request body that notes when the connection takes the last of it.
 struct StampedBody {
     rest: Bytes,
     marks: Arc<Marks>,
+    uptake: Arc<Uptake>,
 }
 
 /// The connection takes a long body in pieces of this size, as it can write them.
@@ -291,6 +369,7 @@ impl http_body::Body for StampedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
+        self.uptake.is_taken.store(true, Ordering::Relaxed);
         let size = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(size);
         if self.rest.is_empty() {

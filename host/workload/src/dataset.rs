@@ -5,7 +5,7 @@ use super::lines::LineReader;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,6 +22,9 @@ pub enum DatasetError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Standard input is a terminal.
+    #[error("--dataset - reads the data set from standard input, and nothing is piped into it")]
+    Terminal,
     /// It is a folder.
     #[error("the data set {} is a folder; --dataset takes a file", path.display())]
     Folder {
@@ -29,6 +32,9 @@ pub enum DatasetError {
         path: PathBuf,
     },
 }
+
+/// So much of a file shows its format.
+const HEAD_BYTES: u64 = 64 << 10;
 
 /// A data set file.
 #[derive(Debug)]
@@ -41,11 +47,18 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Looks whether `path` is a file or a pipe that can be read. Reads nothing.
+    /// Looks whether `path` is a file or a pipe that can be read, or `-` for standard input. Reads at most the first
+    /// bytes of a file.
     ///
     /// # Errors
     /// Where it is not. What is in it shows only as it is read.
     pub fn check(path: &Path) -> Result<(), DatasetError> {
+        if is_standard_input(path) {
+            return match std::io::stdin().is_terminal() {
+                true => Err(DatasetError::Terminal),
+                false => Ok(()),
+            };
+        }
         if is_pipe(path) {
             return Ok(());
         }
@@ -61,13 +74,13 @@ impl Dataset {
         }
     }
 
-    /// A data set in the file `path`. A pipe is read to its end, into a temporary file.
+    /// A data set in the file `path`. A pipe and standard input (`-`) are read to their end, into a temporary file.
     ///
     /// # Errors
     /// As [`Self::check`], or where the pipe cannot be read or copied.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         Self::check(path)?;
-        let copy = if is_pipe(path) {
+        let copy = if is_pipe(path) || is_standard_input(path) {
             let copied = copy_of(path).map_err(|source| DatasetError::Open {
                 path: path.to_owned(),
                 source,
@@ -102,6 +115,33 @@ impl Dataset {
         self.entries.load(Ordering::Relaxed)
     }
 
+    /// The beginning of the file, by which its format is recognised.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn head(&self) -> Result<Vec<u8>, DatasetError> {
+        let failed = |source| DatasetError::Open {
+            path: self.path.clone(),
+            source,
+        };
+        let mut head = Vec::new();
+        self.file()
+            .map_err(std::io::Error::other)
+            .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
+            .map_err(failed)?;
+        // The mark with which some editors begin a file is no part of it.
+        if head.starts_with(b"\xEF\xBB\xBF") {
+            head.drain(..3);
+        }
+        Ok(head)
+    }
+
+    /// The name of the file without its folder.
+    pub fn file_name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
     /// The file to read, from its beginning.
     ///
     /// # Errors
@@ -120,9 +160,17 @@ fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
     let mut copy = NamedTempFile::new()?;
-    std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+    if is_standard_input(pipe) {
+        std::io::copy(&mut std::io::stdin().lock(), copy.as_file_mut())?;
+    } else {
+        std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+    }
     Ok(copy)
 }
 

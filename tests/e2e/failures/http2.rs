@@ -2,8 +2,9 @@
 //! that is gone.
 
 use super::one_message;
+use crate::helpers::of_run;
 use crate::misbehaving::{
-    Failing, Run, TRANSPORTS, delta, event, head, none, problems, stream_head,
+    Failing, Run, TRANSPORTS, delta, event, head, none, problems, stream_head, usage,
 };
 use crate::tls_server::{Identity, TlsServer, configuration};
 use bytes::Bytes;
@@ -212,4 +213,97 @@ fn tls_that_ends_in_the_middle() {
         ));
     }
     none(found);
+}
+
+/// Answers each request after a while, and takes so many at once.
+async fn answering(stream: TlsStream<TcpStream>, streams: u32) {
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(streams);
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let head = Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(())
+                .expect("a good head");
+            let body = event(delta("one")) + &event(usage(1, 1));
+            if let Ok(mut stream) = respond.send_response(head, false) {
+                let _ = stream.send_data(Bytes::from(body), true);
+            }
+            drop(request);
+        });
+    }
+}
+
+/// It is not this client that has no processor.
+#[test]
+fn a_limit_of_streams_is_named_by_the_verdict() {
+    let server = TlsServer::start(configuration(Identity::self_signed(), &["h2"]), |stream| {
+        answering(stream, 4)
+    });
+    let arguments = [
+        "--insecure",
+        "--transport",
+        "reqwest",
+        "--client-threads",
+        "1",
+        "--rate",
+        "300",
+        "-n",
+        "150",
+    ];
+    let run = Run::of(&server.url(), &arguments);
+    assert_eq!(
+        run.count("Succeed requests"),
+        Some(150),
+        "{}",
+        run.ended.stdout
+    );
+    let verdict = of_run(&run.bench, "verdict");
+    let doubts = verdict["doubts"].as_array().expect("a list");
+    let found = doubts.iter().find(|doubt| doubt["reason"] == "few-streams");
+    let figure = found.unwrap_or_else(|| panic!("{verdict}"))["figure"].as_str();
+    let waited = figure
+        .and_then(|figure| figure.split(' ').next()?.parse().ok())
+        .unwrap_or_default();
+    // All but those that came while the queue was empty.
+    assert!((50_u64..150).contains(&waited), "{verdict}");
+    assert!(
+        doubts.iter().all(|doubt| doubt["reason"] != "dispatch-lag"),
+        "{verdict}"
+    );
+    let totals = of_run(&run.bench, "totals");
+    assert_eq!(
+        totals["connections"]["requests_that_waited_for_a_stream"],
+        waited
+    );
+}
+
+/// A server with streams enough has nobody wait for one.
+#[test]
+fn nobody_waits_for_a_stream_where_there_are_enough() {
+    let server = TlsServer::start(configuration(Identity::self_signed(), &["h2"]), |stream| {
+        answering(stream, 100)
+    });
+    let arguments = [
+        "--insecure",
+        "--transport",
+        "reqwest",
+        "--client-threads",
+        "1",
+    ];
+    let load = ["--rate", "300", "-n", "150"];
+    let run = Run::of(&server.url(), &[&arguments[..], &load].concat());
+    assert_eq!(
+        run.count("Succeed requests"),
+        Some(150),
+        "{}",
+        run.ended.stdout
+    );
+    let totals = of_run(&run.bench, "totals");
+    let waited = &totals["connections"]["requests_that_waited_for_a_stream"];
+    assert_eq!(*waited, 0);
 }

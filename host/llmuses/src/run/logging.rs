@@ -1,11 +1,16 @@
 //! What of a run goes to Weights & Biases: a row each second, configuration and summary.
 
+use super::outputs::Outputs;
+use super::progress::progress;
+use llmuses_core::backlog::Stage;
 use llmuses_core::document::Totals;
-use llmuses_core::plan::Plan;
+use llmuses_core::metric::Figure;
+use llmuses_core::plan::{Arrivals, Plan};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_observe::wandb::{Wandb, WandbReport};
-use llmuses_render::report::Progress;
+use llmuses_render::report::{Progress, ProgressNumber};
+use llmuses_stats::{RunSoFar, Sink};
 use llmuses_store::sink::RunRecord;
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -17,6 +22,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A run that is being logged.
 pub(super) struct Logging<'a> {
     wandb: Wandb,
+    arrivals: Arrivals,
     /// Whether logging has failed: to be known to the next run of a sweep.
     failed: &'a Cell<bool>,
     next: Instant,
@@ -27,12 +33,22 @@ pub(super) struct Logging<'a> {
 }
 
 impl<'a> Logging<'a> {
-    /// Begins, where the plan wants it and it has not failed before: one warning and one wait at the end
+    /// Begins, where that is wanted and it has not failed before: one warning and one wait at the end
     /// are enough for a sweep. `record`: what is known of the run.
-    pub(super) fn begin(plan: &Plan, record: &RunRecord, failed: &'a Cell<bool>) -> Option<Self> {
-        let settings = plan.wandb.clone().filter(|_| !failed.get())?;
+    pub(super) fn begin(
+        plan: &Plan,
+        outputs: &Outputs,
+        record: &RunRecord,
+        failed: &'a Cell<bool>,
+    ) -> Option<Self> {
+        let mut settings = outputs.wandb.clone().filter(|_| !failed.get())?;
+        if plan.place.runs > 1 {
+            // Each load of a sweep is a run of its own there.
+            settings.run_name = format!("{} {}", outputs.name, plan.load.arrivals.name());
+        }
         Some(Self {
             wandb: Wandb::start(settings, config(record)),
+            arrivals: plan.load.arrivals,
             failed,
             next: Instant::now() + INTERVAL,
             told_url: false,
@@ -40,14 +56,36 @@ impl<'a> Logging<'a> {
         })
     }
 
+    /// Ends it, with the totals as the summary.
+    pub(super) fn finish(self, totals: Option<&Totals>, is_good: bool) {
+        let mut summary = Map::new();
+        let totals = serde_json::to_value(totals).unwrap_or_default();
+        flatten("", &totals, &mut summary);
+        let report = self.wandb.finish(summary, i32::from(!is_good));
+        if !self.told_trouble
+            && let Some(trouble) = &report.trouble
+        {
+            terminal::say(format!("warning: {trouble}"));
+        }
+        self.failed.set(report.trouble.is_some());
+        terminal::say(closing(&report));
+    }
+}
+
+impl Sink for &mut Logging<'_> {
+    /// The service and the disk are for another thread.
+    fn stage(&self) -> Stage {
+        Stage::Totals
+    }
+
     /// Logs a row if it is time for one, and says what there is to say.
-    pub(super) fn tick(&mut self, figures: impl FnOnce() -> Progress) {
+    fn tick(&mut self, run: &RunSoFar<'_>) {
         if Instant::now() < self.next {
             return;
         }
         // Not `next + INTERVAL`: after a stop, of the whole machine for instance, one row is enough.
         self.next = Instant::now() + INTERVAL;
-        self.wandb.log(row(&figures()));
+        self.wandb.log(row(&progress(self.arrivals, run)));
         if !self.told_url
             && let Some(url) = self.wandb.url()
         {
@@ -63,23 +101,8 @@ impl<'a> Logging<'a> {
     }
 
     /// Logs the last row.
-    pub(super) fn last(&mut self, figures: &Progress) {
-        self.wandb.log(row(figures));
-    }
-
-    /// Ends it, with the totals as the summary.
-    pub(super) fn end(self, totals: Option<&Totals>, is_good: bool) {
-        let mut summary = Map::new();
-        let totals = serde_json::to_value(totals).unwrap_or_default();
-        flatten("", &totals, &mut summary);
-        let report = self.wandb.finish(summary, i32::from(!is_good));
-        if !self.told_trouble
-            && let Some(trouble) = &report.trouble
-        {
-            terminal::say(format!("warning: {trouble}"));
-        }
-        self.failed.set(report.trouble.is_some());
-        terminal::say(closing(&report));
+    fn end(&mut self, run: &RunSoFar<'_>) {
+        self.wandb.log(row(&progress(self.arrivals, run)));
     }
 }
 
@@ -100,36 +123,24 @@ fn closing(report: &WandbReport) -> String {
     line
 }
 
-/// The figures of a progress line under the names that they have there, those that are known.
-fn row(figures: &Progress) -> Map<String, Value> {
-    let known = |value: Option<f64>| value.map(|value| json!(value));
-    [
-        ("Time", known(figures.time)),
-        ("concurrency", Some(json!(figures.concurrency))),
-        ("completed", Some(json!(figures.completed))),
-        ("succeed", Some(json!(figures.succeeded))),
-        ("failed", Some(json!(figures.failed))),
-        ("qps", known(figures.qps)),
-        ("latency", known(figures.latency)),
-        ("time to first token", known(figures.ttft)),
-        (
-            "throughput(output tokens per second)",
-            known(figures.throughput),
-        ),
-        (
-            "time per output token",
-            known(figures.time_per_output_token),
-        ),
-        ("package per request", known(figures.packages_per_request)),
-        ("time per package", known(figures.time_per_package)),
-        ("input tokens per request", known(figures.input_tokens)),
-        ("output tokens per request", known(figures.output_tokens)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    // A figure that is not finite is null in JSON, and no figure.
-    .filter(|(_, value)| !value.is_null())
-    .collect()
+/// The numbers of a progress line under the names that they have there, and the further figures of the run under theirs:
+/// those that are known.
+fn row(progress: &Progress) -> Map<String, Value> {
+    let further = Figure::all()
+        .filter(|figure| figure.further)
+        .map(|figure| (figure.name, json!(figure.of(&progress.sums))));
+    progress
+        .numbers()
+        .into_iter()
+        .map(|(name, number)| match number {
+            ProgressNumber::Count(count) => (name, json!(count)),
+            ProgressNumber::Figure(figure, _) => (name, json!(figure)),
+        })
+        .chain(further)
+        // A figure that is not known, or not finite, is null in JSON, and no figure.
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The plan, and what it was carried out with.
@@ -176,38 +187,42 @@ fn flatten(path: &str, value: &Value, numbers: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::metric::Sums;
     use llmuses_render::report::progress_line;
-    use llmuses_stats::{Origin, RunStatistics};
 
     #[test]
     fn rows_have_the_names_of_the_progress_line() {
-        let mut figures = Progress::of(&RunStatistics::new(Origin::Sent), 2);
-        let known: Vec<String> = row(&figures).keys().cloned().collect();
+        let mut progress = Progress::default();
+        let known: Vec<String> = row(&progress).keys().cloned().collect();
         assert_eq!(known, ["concurrency", "completed", "succeed", "failed"]);
-        for figure in [
-            &mut figures.time,
-            &mut figures.qps,
-            &mut figures.latency,
-            &mut figures.ttft,
-            &mut figures.throughput,
-            &mut figures.time_per_output_token,
-            &mut figures.packages_per_request,
-            &mut figures.time_per_package,
-            &mut figures.input_tokens,
-            &mut figures.output_tokens,
-        ] {
-            *figure = Some(1.0);
-        }
-        let line = progress_line(&figures, &jiff::Zoned::now());
+        progress = Progress {
+            sums: Sums {
+                wall_seconds: Some(2.0),
+                succeeded: 1,
+                packages: 1,
+                input_tokens: Some(3.0),
+                output_tokens: Some(1.0),
+                input_known: 1,
+                output_known: 1,
+                ..Sums::default()
+            },
+            latency: Some(1.0),
+            ttft: Some(1.0),
+            time_per_package: Some(1.0),
+            ..progress
+        };
+        let line = progress_line(&progress, &jiff::Zoned::now());
         let (_, line) = line.split_once("INFO - ").unwrap();
         let names: Vec<&str> = line
             .split(", ")
             .filter_map(|figure| Some(figure.split_once(": ")?.0))
+            .chain(["input_throughput", "total_throughput"])
             .collect();
-        let row = row(&figures);
-        assert_eq!(row.keys().collect::<Vec<_>>(), names);
-        figures.qps = Some(f64::NAN);
-        assert!(!super::row(&figures).contains_key("qps"));
+        let found = row(&progress);
+        assert_eq!(found.keys().collect::<Vec<_>>(), names);
+        assert_eq!(found["total_throughput"], 2.0);
+        progress.latency = Some(f64::NAN);
+        assert!(!row(&progress).contains_key("latency"));
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! The threads of a run, set up so that nothing is sent before all of them are ready.
 
 use super::RunError;
+use super::other_runs;
 use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation, slots};
 use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::exchange::{ConnectionOpening, Job, Outcome, Prepared};
-use llmuses_core::plan::{Arrivals, Plan, TransportChoice};
+use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
+use llmuses_core::in_flight::InFlight;
+use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
-use llmuses_load::{DueTimes, due_times, pace};
+use llmuses_load::{Pacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, InFlight, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{ConnectionNotes, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use url::Url;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -70,7 +73,7 @@ impl Pipeline {
                     context: prepared.context.clone(),
                     parameters: Arc::clone(&prepared.parameters),
                     secrets: Arc::clone(&prepared.secrets),
-                    url: Arc::new(plan.url.clone()),
+                    url: Arc::new(plan.target.url.clone()),
                     stop: Arc::clone(&stop),
                     backlog: Arc::clone(gauge.backlog()),
                     gave_up: Arc::clone(&gave_up),
@@ -82,19 +85,27 @@ impl Pipeline {
         let (queue, bodies) = flume::bounded(PREPARED_AHEAD);
         let shared = Shared {
             clock,
-            timeouts: plan.timeouts,
+            timeouts: plan.transport.timeouts,
+            framing: prepared.parser.info().framing,
             start: begun,
-            until: plan.duration,
+            until: plan.load.duration,
             stop: Arc::clone(&stop),
             cancelled,
             finished,
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
         };
-        let (feeds, pacing) = feeds(plan, bodies);
+        let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
-        let workers = start_workers(plan, prepared, feeds, &shared, &ready)?;
+        let workers = start_workers(
+            &plan.target,
+            &plan.transport,
+            prepared,
+            feeds,
+            &shared,
+            &ready,
+        )?;
         drop((shared, ready));
         let warm_connections = warmed(&all_ready, count, interrupted)?;
         let pipeline = Self {
@@ -131,12 +142,18 @@ impl Pipeline {
     }
 
     /// Has requests made and sent from now on.
-    pub(super) fn begin(self, start: Start, source: RequestSource) -> Result<Running, RunError> {
+    pub(super) fn begin(
+        self,
+        start: Start,
+        source: RequestSource,
+        url: &Url,
+    ) -> Result<Running, RunError> {
         let Start {
             begin,
             queue,
             pacing,
         } = start;
+        let other_runs = other_runs::look(url);
         let stop = Arc::clone(&self.stop);
         let source = std::thread::Builder::new()
             .name("source".to_owned())
@@ -145,16 +162,11 @@ impl Pipeline {
         begin.send_replace(Some(started));
         let pacer = match pacing {
             None => None,
-            Some(Pacing {
-                due_times,
-                until,
-                bodies,
-                targets,
-            }) => {
+            Some(pacing) => {
                 let stop = Arc::clone(&self.stop);
                 let pace = move || {
                     priority::be_prompt();
-                    pace(due_times, until, &bodies, &targets, &clock, started, &stop);
+                    pacing.run(&clock, started, &stop)
                 };
                 let pacer = std::thread::Builder::new().name("pacer".to_owned());
                 Some(pacer.spawn(pace)?)
@@ -165,6 +177,7 @@ impl Pipeline {
             started,
             source,
             pauses: PauseWatch::start()?,
+            other_runs,
             pacer,
         })
     }
@@ -202,17 +215,19 @@ pub(super) fn warmed(
     Ok(openings)
 }
 
-/// Starts the client threads on the transport of the plan.
+/// Starts the client threads.
 pub(super) fn start_workers(
-    plan: &Plan,
+    target: &Target,
+    transport: &TransportSettings,
     prepared: &Preparation,
     feeds: Vec<Feed>,
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
 ) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
-    let settings = match plan.transport {
+    let settings = match transport.choice {
         TransportChoice::Socket => Some(SocketSettings::new(
-            plan,
+            target,
+            &transport.timeouts,
             prepared.headers.clone(),
             Arc::clone(&shared.notes),
         )?),
@@ -221,7 +236,7 @@ pub(super) fn start_workers(
     let mut workers = Vec::with_capacity(feeds.len());
     for (index, feed) in feeds.into_iter().enumerate() {
         let warm = match &feed {
-            Feed::Closed { slots, .. } if plan.warm_connections => *slots,
+            Feed::Closed { slots, .. } if transport.warm_connections => *slots,
             _ => 0,
         };
         let (shared, ready) = (shared.clone(), ready.clone());
@@ -231,9 +246,10 @@ pub(super) fn start_workers(
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
             None => {
-                let (plan, headers) = (plan.clone(), prepared.headers.clone());
+                let (target, timeouts) = (target.clone(), transport.timeouts);
+                let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
-                let make = move || ReqwestTransport::new(&plan, headers, notes);
+                let make = move || ReqwestTransport::new(&target, &timeouts, headers, notes);
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });
@@ -241,20 +257,19 @@ pub(super) fn start_workers(
     Ok(workers)
 }
 
-/// What the pacer of an open loop needs.
-pub(super) struct Pacing {
-    due_times: DueTimes,
-    until: Option<Duration>,
-    bodies: flume::Receiver<Prepared>,
-    targets: Vec<mpsc::UnboundedSender<Job>>,
-}
-
 /// Where each worker's requests come from, and the pacer's part where there is one.
-pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed>, Option<Pacing>) {
-    let Some(due_times) = due_times(plan.arrivals, plan.seed) else {
-        return (closed_feeds(plan, &bodies), None);
+pub(super) fn feeds(
+    plan: &Plan,
+    prepared: &Preparation,
+    bodies: flume::Receiver<Prepared>,
+    gauge: &Arc<InFlight>,
+) -> (Vec<Feed>, Option<Pacing>) {
+    let load = &plan.load;
+    let threads = plan.transport.threads(load);
+    let Some(due_times) = due_times(load.arrivals, load.seed) else {
+        return (closed_feeds(load, threads, &bodies), None);
     };
-    let (targets, feeds) = (0..plan.threads())
+    let (workers, feeds) = (0..threads)
         .map(|_| {
             let (target, due) = mpsc::unbounded_channel();
             (target, Feed::Open { due })
@@ -262,20 +277,23 @@ pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed
         .unzip();
     let pacing = Pacing {
         due_times,
-        until: plan.duration,
+        until: load.duration,
+        requests: plan.expected_requests(),
         bodies,
-        targets,
+        workers,
+        in_flight: Arc::clone(gauge),
+        most: prepared.max_in_flight.unwrap_or(u64::MAX),
     };
     (feeds, Some(pacing))
 }
 
-pub(super) fn closed_feeds(plan: &Plan, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
-    let parallel = match plan.arrivals {
+fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
+    let parallel = match load.arrivals {
         Arrivals::Closed { parallel } => parallel,
         Arrivals::Poisson { .. } | Arrivals::AllAtOnce => 0,
     };
-    let slots = slots(plan, parallel);
-    let threads = plan.threads().min(slots);
+    let slots = slots(load, parallel);
+    let threads = threads.min(slots);
     (0..threads)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),

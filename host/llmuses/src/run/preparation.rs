@@ -1,28 +1,30 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
+use super::bodies::{Asked, FormatError, bodies, format_of};
+use super::outputs::Outputs;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use llmuses_core::bounds::Bounds;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::PlanRecord;
 use llmuses_core::exchange::StampQuality;
-use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
+use llmuses_core::plan::{
+    Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
+    TransportSettings, Work,
+};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
-    BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading,
-    Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
+    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Parser, PluginEngine,
+    Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
-use llmuses_plugin_host::{CacheError, Source};
-use llmuses_stats::Origin;
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
-use llmuses_workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
+use llmuses_workload::{ApiSettings, Dataset, HostTokenizer, RequestSource, SourceSettings};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
+use url::Url;
 
 /// Bodies that are made ahead of the clients.
 pub(super) const PREPARED_AHEAD: usize = 256;
@@ -30,29 +32,83 @@ pub(super) const PREPARED_AHEAD: usize = 256;
 /// What all loads of a command share, loaded once: a later load begins as the first one does.
 pub(super) struct Loaded {
     parser: Parser,
+    /// What reads the data set, where the parser does not do that by itself.
+    format: Option<Parser>,
     tokenizer: Option<Arc<dyn TokenCounter>>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
 }
 
 impl Loaded {
-    pub(super) fn of(plan: &Plan) -> Result<Self, RunError> {
-        let parser = load_parser(&plan.parser, &plan.bounds, plan.compile_cache)?;
-        let tokenizer = match &plan.tokenizer {
+    pub(super) fn of(plan: &Plan, outputs: &Outputs) -> Result<Self, RunError> {
+        let work = &plan.work;
+        let parser = load_parser(&work.parser, &plan.limits)?;
+        let tokenizer = match &work.tokenizer {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
             None => None,
         };
-        let dataset = match &plan.prompts {
+        let dataset = match &work.prompts {
             PromptSource::Dataset(path) => Some(Dataset::open(path)?),
             PromptSource::Prompt(_) => None,
         };
+        let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
         Ok(Self {
             parser,
+            format,
             tokenizer,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
     }
+
+    /// The plan with the whole URL, as the API completes it.
+    pub(super) fn addressed(&self, plan: &Plan) -> Plan {
+        let mut addressed = plan.clone();
+        if let Some(path) = &self.parser.info().path {
+            let target = &mut addressed.target;
+            target.url = complete(&given_url(&plan.target), path, &plan.target.model);
+        }
+        addressed
+    }
+}
+
+/// The URL as the user gave it: of the default one, only host and port.
+fn given_url(target: &Target) -> Url {
+    let mut url = target.url.clone();
+    if target.url_is_default {
+        url.set_path("");
+    }
+    url
+}
+
+/// What reads the data set of a plan for its parser, and says so.
+fn format_for(
+    plan: &Plan,
+    outputs: &Outputs,
+    parser: &Parser,
+    dataset: Option<&Dataset>,
+) -> Result<Option<Parser>, RunError> {
+    let Some(dataset) = dataset else {
+        return match parser.info().offers.has_api() {
+            true => Ok(None),
+            false => Err(FormatError::NoApi {
+                label: parser.info().name.clone(),
+            }
+            .into()),
+        };
+    };
+    let choice = plan.work.dataset_parser.as_ref();
+    let format = format_of(parser, choice, dataset, &plan.limits)?;
+    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
+        let info = format.info();
+        terminal::say(format!(
+            "Data set {} read as {} ({})",
+            dataset.path().display(),
+            info.format.as_ref().unwrap_or(&info.name),
+            info.description
+        ));
+    }
+    Ok(format)
 }
 
 /// Everything that can go wrong before the first request, done.
@@ -62,20 +118,27 @@ pub(super) struct Preparation {
     pub(super) parameters: Arc<str>,
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
+    /// The most requests that may be in flight in an open loop.
+    pub(super) max_in_flight: Option<u64>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
+    /// The name of the format that reads the data set for the parser.
+    format: Option<String>,
 }
 
 impl Preparation {
-    /// Of one load; what all loads share is loaded with the first.
+    /// Of one load. `given`: the plan before [`Loaded::addressed`].
     pub(super) fn of(
         plan: &Plan,
-        loaded: &mut Option<Loaded>,
+        given: &Plan,
+        outputs: &Outputs,
+        loaded: &Loaded,
     ) -> Result<(Self, RequestSource), RunError> {
-        ensure_capacity(plan)?;
-        let loaded = match loaded {
-            Some(loaded) => loaded,
-            none => none.insert(Loaded::of(plan)?),
+        let Plan { work, load, .. } = plan;
+        let max_in_flight = if load.arrivals.is_open() {
+            Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
+        } else {
+            None
         };
         let parser = loaded.parser.for_another_run();
         let dataset = loaded
@@ -86,70 +149,91 @@ impl Preparation {
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer: loaded.tokenizer.clone(),
-            debug: plan.debug,
-            seed: plan.seed,
+            debug: outputs.debug,
+            seed: load.seed,
         };
-        let parameters: Arc<str> = serde_json::Value::Object(plan.parameters.clone())
+        let parameters: Arc<str> = serde_json::Value::Object(work.parameters.clone())
             .to_string()
             .into();
+        let asked = Asked {
+            prompt: match &work.prompts {
+                PromptSource::Prompt(text) => Some(text.clone()),
+                PromptSource::Dataset(_) => None,
+            },
+            api: ApiSettings {
+                model: plan.target.model.clone(),
+                parameters: parameters.to_string(),
+                url: given_url(&given.target),
+                path: parser.info().path.clone(),
+                has_content_type: plan.target.headers.contains_key(CONTENT_TYPE),
+                min_length: work.lengths.min,
+                max_length: work.lengths.max,
+            },
+        };
+        let format = loaded.format.as_ref().map(Parser::for_another_run);
+        let bodies = bodies(
+            &parser,
+            format.as_ref(),
+            dataset.as_deref(),
+            &context,
+            asked,
+            &terminal::messages(),
+        )?;
         let mut source = RequestSource::new(
             parser.info().name.clone(),
-            parser.instantiate(context.clone())?,
+            bodies,
             dataset,
             SourceSettings {
-                options: build_options(plan, &parameters),
-                requests: match &plan.prompts {
-                    // Time ends such a run, however many requests that takes.
-                    _ if plan.duration.is_some() => plan.requests.or(Some(u64::MAX)),
-                    PromptSource::Prompt(_) => plan.requests.or(Some(1)),
-                    PromptSource::Dataset(_) => plan.requests,
-                },
-                skip_bad_lines: plan.skip_bad_lines,
+                min_length: work.lengths.min,
+                max_length: work.lengths.max,
+                // Time ends such a run, however many requests that takes.
+                requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
+                skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 passes_are_alike: matches!(
-                    (&plan.prompts, &parser.info().source),
+                    (&work.prompts, &parser.info().source),
                     (PromptSource::Prompt(_), Source::Builtin)
                 ),
             },
         );
         source.prepare(PREPARED_AHEAD)?;
         let prepared = Self {
-            headers: headers(plan, &parser),
-            secrets: Arc::new(Secrets::of(plan)),
+            headers: headers(&plan.target, &plan.transport, &parser),
+            secrets: Arc::new(Secrets::of(&plan.target)),
             parser,
             context,
             parameters,
+            max_in_flight,
             dataset_sha256: loaded.dataset_sha256.clone(),
+            format: format.map(|format| {
+                let info = format.info();
+                info.format.as_ref().unwrap_or(&info.name).clone()
+            }),
         };
         Ok((prepared, source))
     }
 
-    /// The plan, with the digest of the data set.
-    fn plan_of(&self, plan: &Plan) -> PlanRecord {
-        PlanRecord {
-            dataset_sha256: self.dataset_sha256.clone(),
-            ..plan.to_record()
-        }
-    }
-
-    pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {
+    pub(super) fn record(&self, plan: &Plan, outputs: &Outputs, clock: Clock) -> RunRecord {
         let info = self.parser.info();
+        let mut record = plan.to_record();
+        record.dataset.sha256 = self.dataset_sha256.clone();
+        record.dataset.parser = self.format.clone();
+        record.outputs = outputs.to_record();
         RunRecord {
-            id: plan.run,
+            id: plan.place.run,
             clock,
-            origin,
             started: clock.now(),
-            plan: self.plan_of(plan),
-            schedule_seed: plan.seed,
+            plan: record,
+            schedule_seed: plan.load.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
-            contract_version: CONTRACT_VERSION.to_owned(),
+            contract_version: format!("llmuses:perf@{}", info.contract_version),
             wasmtime_version: WASMTIME_VERSION.to_owned(),
             plugin_name: info.name.clone(),
             plugin_version: info.version.clone(),
             plugin_sha256: info.sha256.clone(),
             plugin_source: info.source.to_string(),
-            transport: plan.transport.as_str().to_owned(),
-            stamps: match plan.transport {
+            transport: plan.transport.choice.as_str().to_owned(),
+            stamps: match plan.transport.choice {
                 TransportChoice::Socket => StampQuality::Kernel,
                 TransportChoice::Reqwest => StampQuality::Read,
             },
@@ -177,24 +261,25 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
     )
 }
 
-pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
-    let at_once = match plan.arrivals {
-        Arrivals::Closed { parallel } => slots(plan, parallel) as u64,
-        Arrivals::AllAtOnce => match (&plan.prompts, plan.requests) {
-            (_, Some(requests)) => requests,
-            (PromptSource::Prompt(_), None) => 1,
-            // As many as the data set has; nobody knows before it was read.
-            (PromptSource::Dataset(_), None) => 0,
-        },
+pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityError> {
+    let requests = match (&work.prompts, load.requests, load.duration) {
+        (PromptSource::Prompt(_), None, None) => Some(1),
+        // As many as the data set has; nobody knows before it was read.
+        (_, requests, _) => requests,
+    };
+    let at_once = match (load.arrivals, load.max_in_flight) {
+        (Arrivals::Closed { parallel }, _) => slots(load, parallel) as u64,
+        (_, Some(most)) => most.min(requests.unwrap_or(most)),
+        (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        Arrivals::Poisson { .. } => 0,
+        (Arrivals::Poisson { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }
 
 /// The slots of a closed loop that can ever be busy.
-pub(super) fn slots(plan: &Plan, parallel: usize) -> usize {
-    match plan.requests {
+pub(super) fn slots(load: &Load, parallel: usize) -> usize {
+    match load.requests {
         Some(requests) => parallel.min(usize::try_from(requests).unwrap_or(usize::MAX)),
         None => parallel,
     }
@@ -204,11 +289,7 @@ pub(super) fn slots(plan: &Plan, parallel: usize) -> usize {
 ///
 /// # Errors
 /// Where the parser cannot be loaded, or no parser can.
-pub fn load_parser(
-    choice: &ParserChoice,
-    bounds: &Bounds,
-    compile_cache: bool,
-) -> Result<Parser, RunError> {
+pub fn load_parser(choice: &ParserChoice, limits: &Limits) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
         terminal::say(match error {
@@ -216,14 +297,14 @@ pub fn load_parser(
             _ => format!("warning: compiled parsers are not kept for the next run: {error}"),
         });
     };
-    let cache = if compile_cache {
+    let cache = if limits.compile_cache {
         CompileCache::open().map_err(trouble).ok()
     } else {
         None
     };
     let loading = Loading {
         engine: &engine,
-        bounds: *bounds,
+        bounds: limits.parser,
         compiler: Compiler::child()?,
         cache: cache.as_ref(),
         messages: terminal::messages(),
@@ -232,30 +313,19 @@ pub fn load_parser(
     Ok(match choice {
         ParserChoice::File(path) => Parser::from_file(&loading, path)?,
         ParserChoice::Builtin(name) => {
-            let component = builtin(name)
-                .ok_or_else(|| LoadError::Host(format!("no built-in parser `{name}`")))?;
+            let component = any_builtin(name)
+                .ok_or_else(|| LoadError::Host(format!("no built-in plugin `{name}`")))?;
             Parser::from_builtin(&loading, component)?
         }
     })
 }
 
-pub(super) fn build_options(plan: &Plan, parameters: &str) -> BuildOptions {
-    let (prompt, has_dataset) = match &plan.prompts {
-        PromptSource::Prompt(text) => (Some(text.clone()), false),
-        PromptSource::Dataset(_) => (None, true),
-    };
-    BuildOptions {
-        model: plan.model.clone(),
-        prompt,
-        has_dataset,
-        min_length: plan.lengths.min,
-        max_length: plan.lengths.max,
-        parameters: parameters.to_owned(),
-    }
-}
-
 /// The headers of every request: ours, over them the parser's, over them the user's.
-pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
+pub(super) fn headers(
+    target: &Target,
+    transport: &TransportSettings,
+    parser: &Parser,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -263,7 +333,7 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
         USER_AGENT,
         HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION"))),
     );
-    for more in [&parser.info().headers, &plan.headers] {
+    for more in [&parser.info().headers, &target.headers] {
         for name in more.keys() {
             headers.remove(name);
         }
@@ -271,7 +341,7 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    if !plan.keep_alive {
+    if !transport.keep_alive {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers

@@ -1,28 +1,24 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
-use super::logging::Logging;
+use super::other_runs;
+use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
-use super::preparation::Preparation;
-use llmuses_core::backlog::Stage;
+use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Arrivals, Plan, PromptSource};
-use llmuses_observe::live::{Board, Recorder, Surroundings};
-use llmuses_observe::{terminal, trace};
-use llmuses_render::report::Progress;
-use llmuses_render::{CsvFile, report};
+use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Origin, OtherRuns, RunSoFar,
+    RunStatistics, Sample, asked_output_tokens,
 };
-use llmuses_store::results::CsvRow;
-use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long requests in flight have, after an interrupt, before they are given up.
+/// How long requests in flight have, after an interrupt or where every request fails, before they are given up.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A run that sends requests.
@@ -33,145 +29,92 @@ pub(super) struct Running {
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
     /// Notices when this program stands still.
     pub(super) pauses: PauseWatch,
+    /// Other runs on this machine when this one began.
+    pub(super) other_runs: Option<OtherRuns>,
     /// Of an open loop.
-    pub(super) pacer: Option<JoinHandle<()>>,
-}
-
-/// Where outcomes go beside the statistics.
-pub(super) struct Destinations<'a> {
-    pub(super) rows: Option<&'a Database>,
-    pub(super) csv: Option<&'a CsvFile>,
-    pub(super) board: Option<Board>,
-    /// Whether progress is told line by line.
-    pub(super) progress_lines: bool,
+    pub(super) pacer: Option<JoinHandle<u64>>,
 }
 
 impl Running {
-    /// Takes outcomes until all are there, and looks after interrupts meanwhile.
+    /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
     pub(super) fn collect(
         self,
         plan: &Plan,
-        prepared: &Preparation,
-        destinations: Destinations<'_>,
-        origin: Origin,
+        outputs: &Outputs,
+        max_in_flight: Option<u64>,
+        mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
-        mut logging: Option<&mut Logging<'_>>,
     ) -> Collected {
-        let Destinations {
-            rows,
-            csv,
-            board,
-            progress_lines,
-        } = destinations;
+        let origin = Origin::of(&plan.load.arrivals);
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
-            .with_objectives(plan.objectives);
+            .with_objectives(plan.load.objectives);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
-        let mut live = board.map(|board| self.recorder(board, plan));
-        let head = trace::request_head(plan, &prepared.headers);
-        let backlog = self.pipeline.gauge.backlog();
-        let mut told_of_trouble = false;
-        let mut end = Ending::new(plan, self.pipeline.clock, self.started);
+        let mut first_requests = FirstRequests::default();
+        let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
                 Ok(outcome) => {
+                    if !plan.load.keep_going
+                        && let Some(reason) = first_requests.note(&outcome)
+                        && self.has_more(plan)
+                    {
+                        if !outputs.quiet {
+                            terminal::say(format!("error: the run is stopped: {reason}"));
+                        }
+                        end.all_failed = Some(reason);
+                    }
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
-                    let warmup = plan.warmup.covers(exchange.number, intended);
-                    if warmup {
-                        statistics.record_warmup(&outcome);
-                    } else {
-                        statistics.record(&outcome);
-                    }
-                    if let Some(live) = &mut live {
-                        let begun = self.pipeline.gauge.begun();
-                        live.record(&outcome, &statistics, begun, warmup);
-                    }
-                    if plan.debug {
-                        let text = trace::exchange(&outcome, &head);
-                        backlog.during(Stage::Terminal, || terminal::say(text));
-                    }
-                    if let Some(csv) = csv {
-                        let clock = &self.pipeline.clock;
-                        let row = CsvRow::of(&outcome, clock, origin, plan.run, warmup);
-                        backlog.during(Stage::Csv, || csv.send(row));
-                    }
-                    if let Some(rows) = rows {
-                        backlog.during(Stage::Database, || rows.send(outcome, warmup));
-                        if !told_of_trouble && let Some(trouble) = rows.trouble() {
-                            told_of_trouble = true;
-                            terminal::say(format!(
-                                "error: results are not kept any more: {trouble}"
-                            ));
-                        }
-                    }
-                    if progress_lines
-                        && !warmup
-                        && statistics.counts().completed.is_multiple_of(plan.log_every)
-                    {
-                        backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
-                    }
+                    let warmup = plan.load.warmup.covers(exchange.number, intended);
+                    let sample = Sample::of(outcome, origin, warmup);
+                    statistics.add(&sample);
+                    sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
-            if let Some(logging) = &mut logging {
-                logging.tick(|| self.figures(plan, &statistics));
-            }
             end.look_up(&self.pipeline, interrupted);
-            if let Some(live) = &mut live {
-                live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
-            }
+            sinks.tick(&self.so_far(&statistics, &end));
         }
-        if let Some(live) = &mut live {
-            live.publish_end(&statistics, self.surroundings(true));
-        }
-        if let Some(logging) = logging {
-            logging.last(&self.figures(plan, &statistics));
-        }
+        sinks.end(&self.so_far(&statistics, &end));
         self.end(
             plan,
+            max_in_flight,
             statistics,
-            end.by_time,
+            end,
             interrupted.load(Ordering::Relaxed),
         )
     }
 
-    fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
-        Recorder::new(board, plan, self.pipeline.clock, self.started)
+    /// Whether further requests are to be sent, as far as is known.
+    fn has_more(&self, plan: &Plan) -> bool {
+        let begun = self.pipeline.gauge.begun();
+        !self.pipeline.stop.load(Ordering::Relaxed)
+            && plan.expected_requests().is_none_or(|all| begun < all)
     }
 
-    fn surroundings(&self, draining: bool) -> Surroundings {
-        Surroundings {
+    fn so_far<'a>(&self, statistics: &'a RunStatistics, end: &Ending) -> RunSoFar<'a> {
+        RunSoFar {
+            statistics,
             begun: self.pipeline.gauge.begun(),
             in_flight: self.pipeline.gauge.now(),
-            draining,
+            is_draining: end.is_draining(),
         }
-    }
-
-    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
-        let concurrency = match plan.arrivals {
-            Arrivals::Closed { parallel } => parallel as u64,
-            _ => self.pipeline.gauge.now(),
-        };
-        Progress::of(statistics, concurrency)
-    }
-
-    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
-        let progress = self.figures(plan, statistics);
-        terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
     fn end(
         self,
         plan: &Plan,
+        max_in_flight: Option<u64>,
         statistics: RunStatistics,
-        by_time: bool,
+        end: Ending,
         interrupted: bool,
     ) -> Collected {
-        let mut troubles = Vec::new();
+        let all_failed = end.all_failed.is_some();
+        let mut troubles: Vec<String> = end.all_failed.into_iter().collect();
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
@@ -185,11 +128,12 @@ impl Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        if let Some(pacer) = self.pacer
-            && pacer.join().is_err()
-        {
-            troubles.push("the thread that keeps the schedule failed".to_owned());
-        }
+        let due_and_not_sent = self.pacer.map_or(0, |pacer| {
+            pacer.join().unwrap_or_else(|_| {
+                troubles.push("the thread that keeps the schedule failed".to_owned());
+                0
+            })
+        });
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
             match parser.join() {
@@ -197,17 +141,17 @@ impl Running {
                 Err(_) => troubles.push("a parser thread failed".to_owned()),
             }
         }
-        let (report, end) = self.source.join().unwrap_or_else(|_| {
+        let (report, source_end) = self.source.join().unwrap_or_else(|_| {
             troubles.push("the thread that makes requests failed".to_owned());
             (SourceReport::default(), SourceEnd::Stopped)
         });
         parser_cost.requests += report.cost;
-        if let SourceEnd::Failed(error) = end {
+        if let SourceEnd::Failed(error) = source_end {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
         let issued = statistics.counts().completed + statistics.counts().warmup;
-        let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
+        let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
@@ -215,29 +159,37 @@ impl Running {
         });
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
-            asked: plan.requests.filter(|_| !by_time),
+            asked: plan.load.requests.filter(|_| !end.by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
+            max_in_flight,
+            due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
-            transport: plan.transport.as_str().to_owned(),
-            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            transport: plan.transport.choice.as_str().to_owned(),
+            transport_reason: plan
+                .transport
+                .by_auto
+                .then(|| plan.transport.choice.reason()),
             connections: ConnectionUse {
                 resent: self.pipeline.notes.resent(),
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
+                waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
-            one_prompt: match &plan.prompts {
+            one_prompt: match &plan.work.prompts {
                 PromptSource::Prompt(text) => Some(text.chars().count() as u64),
                 PromptSource::Dataset(_) => None,
             },
-            asked_output: asked_output_tokens(&plan.parameters),
+            asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
+            other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
             parser_cost,
+            all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
         Collected {
@@ -247,8 +199,8 @@ impl Running {
     }
 }
 
-/// The end of a run: by an interrupt, or because its time is up. First nothing more is issued, then what is
-/// in flight is given up, and last the parsers are left to themselves.
+/// The end of a run: by an interrupt, because its time is up, or because every request fails. First nothing more is
+/// issued, then what is in flight is given up, and last the parsers are left to themselves.
 struct Ending {
     clock: Clock,
     /// When the time for issuing is up.
@@ -257,16 +209,19 @@ struct Ending {
     give_up_at: Option<Moment>,
     /// Whether the time was up before all requests were done.
     by_time: bool,
+    /// Why it makes no sense to go on.
+    all_failed: Option<String>,
 }
 
 impl Ending {
-    fn new(plan: &Plan, clock: Clock, started: Moment) -> Self {
+    fn new(load: &Load, clock: Clock, started: Moment) -> Self {
         Self {
             clock,
-            time_is_up: plan.duration.map(|duration| started.after(duration)),
-            drain: plan.drain,
+            time_is_up: load.duration.map(|duration| started.after(duration)),
+            drain: load.drain,
             give_up_at: None,
             by_time: false,
+            all_failed: None,
         }
     }
 
@@ -282,7 +237,7 @@ impl Ending {
             self.by_time = true;
             self.give_up_at.get_or_insert(at.after(self.drain));
         }
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupted.load(Ordering::Relaxed) || self.all_failed.is_some() {
             pipeline.stop.store(true, Ordering::Relaxed);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));

@@ -15,7 +15,6 @@ pub use stdout::{print, print_failure};
 pub use view::View;
 
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::LiveView;
 use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
@@ -90,6 +89,13 @@ fn is_in_foreground() -> bool {
     }
     #[cfg(not(unix))]
     true
+}
+
+/// How a run shows on a terminal while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveView {
+    /// Whether in colour.
+    pub colour: bool,
 }
 
 /// The view that suits the terminal on standard error. `None` where nobody watches, or where the terminal

@@ -1,11 +1,11 @@
 //! The live view: a thread that draws what hangs on the board.
 
+use super::LiveView;
 use super::screen::{Screen, Size};
 use super::{erasing, is_in_foreground, lock, lock_soon};
 use crate::live::{Board, Phase, Snapshot};
 use crate::live_text::{LiveText, live_text};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use llmuses_core::plan::LiveView;
 use llmuses_kernel_io::priority;
 use std::fmt::Write as _;
 use std::io::{self, Write};

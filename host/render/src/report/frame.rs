@@ -1,22 +1,24 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::{WIDTH, counted};
+use super::text::WIDTH;
+use crate::digits::counted;
+use llmuses_core::document::{Reason, Rows, Verdict};
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
 use llmuses_core::wording::one_line;
-use llmuses_stats::Doubt;
-use llmuses_store::sink::SinkSummary;
+use std::path::Path;
 
 /// One line that says what begins. `parser`: its name and its version.
 pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
-    let mut requests = match (plan.expected_requests(), plan.duration) {
+    let load = &plan.load;
+    let mut requests = match (plan.expected_requests(), load.duration) {
         (Some(requests), _) => counted(requests, "request"),
         (None, Some(_)) => "requests".to_owned(),
         (None, None) => "one pass over the data set".to_owned(),
     };
-    if let Some(duration) = plan.duration {
+    if let Some(duration) = load.duration {
         requests.push_str(&format!(" during {duration:?}"));
     }
-    match plan.warmup {
+    match load.warmup {
         Warmup::Nothing => {}
         Warmup::Requests(warmup) => {
             requests.push_str(&format!(", the first {warmup} as warm-up"));
@@ -25,60 +27,54 @@ pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
             requests.push_str(&format!(", those of the first {warmup:?} as warm-up"));
         }
     }
-    let place = match plan.runs {
+    let place = match plan.place.runs {
         1 => String::new(),
-        runs => format!("Load {} of {runs}: ", plan.run),
+        runs => format!("Load {} of {runs}: ", plan.place.run),
     };
-    let load = match plan.arrivals {
+    let mut arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Poisson { rate } => {
-            format!("open loop, {rate} requests/s, seed {}", plan.seed)
+            format!("open loop, {rate} requests/s, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
-    let source = match &plan.parser {
+    if let Some(most) = load.max_in_flight {
+        arrivals.push_str(&format!(", {most} in flight at most"));
+    }
+    let source = match &plan.work.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),
     };
     format!(
-        "{place}{requests} to {}: {load}; parser {} ({source})",
-        public_url(&plan.url),
+        "{place}{requests} to {}: {arrivals}; parser {} ({source})",
+        public_url(&plan.target.url),
         parser.join(" ")
     )
 }
 
 /// One line that says that not a single request succeeded, and with what most of them failed. For whoever
 /// keeps standard output for programs, and sees standard error alone.
-pub fn nothing_succeeded(doubts: &[Doubt]) -> Option<String> {
-    doubts
+pub fn nothing_succeeded(verdict: &Verdict) -> Option<String> {
+    let doubt = verdict
+        .doubts
         .iter()
-        .find(|doubt| matches!(doubt, Doubt::NothingSucceeded { .. }))
-        .map(|doubt| format!("error: {}", one_line(&doubt.figure(), 5 * WIDTH)))
+        .find(|doubt| doubt.reason == Reason::NOTHING_SUCCEEDED)?;
+    Some(format!("error: {}", one_line(&doubt.figure, 5 * WIDTH)))
 }
 
 /// Lines that say where the results are, and what went wrong with keeping them.
-pub fn closing(stored: &SinkSummary) -> String {
-    let are = if stored.rows == 1 { "is" } else { "are" };
+pub fn closing(rows: &Rows, database: &Path) -> String {
+    let are = if rows.kept == 1 { "is" } else { "are" };
     let mut text = format!(
         "{} {are} in {}\n",
-        counted(stored.rows, "request"),
-        stored.path.display()
+        counted(rows.kept, "request"),
+        database.display()
     );
-    if stored.not_kept > 0 {
+    if rows.not_kept > 0 {
         text.push_str(&format!(
             "error: {} could not be kept: {}\n",
-            counted(stored.not_kept, "request"),
-            stored
-                .first_error
-                .as_deref()
-                .unwrap_or("no reason was given")
-        ));
-    }
-    if let Some(reason) = &stored.log_left {
-        text.push_str(&format!(
-            "warning: {path}-wal belongs to {path} and has to stay beside it; it could not be made part \
-             of it: {reason}\n",
-            path = stored.path.display()
+            counted(rows.not_kept, "request"),
+            rows.write_error.as_deref().unwrap_or("no reason was given")
         ));
     }
     text

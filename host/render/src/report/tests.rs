@@ -4,7 +4,7 @@ use super::summary;
 use crate::tests_support;
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
-use llmuses_core::document::{PlanRecord, Run};
+use llmuses_core::document::{LoadRecord, PlanRecord, Run};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
 use llmuses_samples::Sample;
@@ -61,9 +61,12 @@ fn report(
     };
     let text = summary(&Run {
         plan: PlanRecord {
-            arrivals: arrivals.to_owned(),
-            parallel,
-            rate,
+            load: LoadRecord {
+                arrivals: arrivals.to_owned(),
+                parallel,
+                rate,
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         totals: Some(totals(statistics, circumstances)),
@@ -219,6 +222,7 @@ fn an_open_loop_with_failures() {
             ended_at_done: 1,
             one_request_each: true,
             http_versions: vec!["HTTP/1.1", "HTTP/2"],
+            waited_for_stream: 31,
         },
         wall_clock_step_seconds: -1.25,
         interrupted: true,

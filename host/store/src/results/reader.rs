@@ -5,7 +5,7 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
+use crate::sink::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
@@ -133,7 +133,7 @@ impl ResultsDatabase {
         Ok(())
     }
 
-    /// The columns of times that were added later, each after a comma; null where this database is older.
+    /// The columns that were added later, those of times first, each after a comma; null where this database is older.
     pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
         let known: Vec<String> = self
             .connection
@@ -142,7 +142,9 @@ impl ResultsDatabase {
             .collect::<rusqlite::Result<_>>()?;
         let has = |column: &str| known.iter().any(|name| name == column);
         Ok(added_columns()
-            .map(|(_, column)| format!(", {}", if has(column) { column } else { "NULL" }))
+            .map(|(_, column)| column)
+            .chain([FINISH_REASON])
+            .map(|column| format!(", {}", if has(column) { column } else { "NULL" }))
             .collect())
     }
 
@@ -282,5 +284,6 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
+        finish_reason: row.get(19 + added_columns().count())?,
     })
 }

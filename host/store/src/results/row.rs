@@ -2,9 +2,8 @@
 
 use crate::sink::{added_columns, unix_seconds};
 use llmuses_core::clock::Clock;
-use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
-use llmuses_stats::{Measurement, Origin};
+use llmuses_stats::Sample;
 use serde::Serialize;
 
 /// One request. Times of day are Unix seconds, spans of time are seconds; what a request does not have is
@@ -51,20 +50,26 @@ pub struct CsvRow {
     pub error: Option<String>,
     /// The times that were added to the table of metrics later, in its order.
     pub added: Vec<Option<f64>>,
+    /// Why the answer ended, in the word of the API.
+    pub finish_reason: Option<String>,
 }
 
 impl CsvRow {
-    /// The row of an outcome.
-    pub fn of(outcome: &Outcome, clock: &Clock, origin: Origin, run: u32, warmup: bool) -> Self {
+    /// The row of a sample.
+    pub fn of(sample: &Sample, clock: &Clock, run: u32) -> Self {
+        let Sample {
+            outcome,
+            measured,
+            warmup,
+        } = sample;
         let exchange = &outcome.exchange;
-        let measured = Measurement::of(outcome, origin);
         let unix = |moment| unix_seconds(clock, moment);
         let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
         let failure = exchange.failure.as_ref();
         Self {
             run,
             number: exchange.number,
-            warmup,
+            warmup: *warmup,
             success: outcome.succeeded(),
             intended_unix_seconds: unix(exchange.intended),
             sent_unix_seconds: exchange.sent.map(unix),
@@ -84,6 +89,10 @@ impl CsvRow {
             added: added_columns()
                 .map(|(time, _)| seconds(measured.times[time]))
                 .collect(),
+            finish_reason: outcome
+                .reading
+                .as_ref()
+                .and_then(|reading| reading.finish_reason.clone()),
         }
     }
 }

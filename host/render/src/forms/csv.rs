@@ -1,14 +1,34 @@
 //! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
 //! Bodies and responses are not in it; the database has them.
 
+use super::{Renderer, Source};
 use crate::error::OutputError;
 use crate::file::{NewFile, unless_closed};
+use llmuses_core::backlog::Stage;
+use llmuses_core::clock::Clock;
 use llmuses_core::metric::Time;
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_store::results::CsvRow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+
+pub(super) struct Csv;
+
+impl Renderer for Csv {
+    fn flag(&self) -> &'static str {
+        "--csv"
+    }
+
+    fn help(&self) -> &'static str {
+        "Write a row for each request as CSV to a new file; - for standard output"
+    }
+
+    fn source(&self) -> Source {
+        Source::Requests
+    }
+}
 
 /// Rows that wait for the disk at most.
 const QUEUE: usize = 4096;
@@ -52,6 +72,15 @@ impl CsvFile {
         }
     }
 
+    /// A sink for the samples of the run with this number.
+    pub fn sink(&self, clock: Clock, run: u32) -> CsvSink<'_> {
+        CsvSink {
+            file: self,
+            clock,
+            run,
+        }
+    }
+
     /// Takes the file away again, for runs that never began.
     pub fn discard(mut self) {
         drop(self.queue.take());
@@ -79,6 +108,24 @@ impl CsvFile {
     }
 }
 
+/// A CSV file as one of the sinks of a run.
+#[derive(Debug)]
+pub struct CsvSink<'a> {
+    file: &'a CsvFile,
+    clock: Clock,
+    run: u32,
+}
+
+impl Sink for CsvSink<'_> {
+    fn stage(&self) -> Stage {
+        Stage::Csv
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        self.file.send(CsvRow::of(sample, &self.clock, self.run));
+    }
+}
+
 fn write_file(
     flag: &'static str,
     path: PathBuf,
@@ -100,7 +147,8 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .filter(|time| time.column.is_some())
         .map(Time::seconds_key)
         .collect();
-    table.write_record(COLUMNS.into_iter().chain(added.iter().map(String::as_str)))?;
+    let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
+    table.write_record(columns.chain(["finish_reason"]))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -137,44 +185,50 @@ const COLUMNS: [&str; 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewFiles, Targets};
-    use llmuses_core::clock::Clock;
+    use crate::{NewFile, OutputFiles};
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_samples::Sample;
+    use llmuses_samples::Sample as MadeUp;
     use llmuses_stats::Origin;
 
     #[test]
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = Targets::of(path.to_str(), []).unwrap();
-        let file = NewFiles::make(&targets).unwrap().csv.unwrap();
+        let name = path.to_str().map(ToOwned::to_owned);
+        let targets = OutputFiles::of([("--csv", name)]).unwrap();
+        let file = NewFile::make_all(&targets).unwrap().remove(0);
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
-        let success = Sample::at(0)
+        let success = MadeUp::at(0)
             .sent(0)
             .events(&[10, 20, 30])
             .end(40)
             .outputs(&[0, 1, 2])
             .tokens(4, 3, TokenSource::Server)
             .build();
-        csv.send(CsvRow::of(&success, &clock, Origin::Sent, 1, false));
-        let failure = Sample::at(5)
+        let success = Sample::of(success, Origin::Sent, false);
+        csv.send(CsvRow::of(&success, &clock, 1));
+        let failure = MadeUp::at(5)
             .number(1)
             .end(6)
             .fails(FailureKind::Connect, "refused, \"twice\"")
             .build();
-        csv.send(CsvRow::of(&failure, &clock, Origin::Sent, 1, true));
+        let failure = Sample::of(failure, Origin::Sent, true);
+        csv.send(CsvRow::of(&failure, &clock, 1));
         assert_eq!(csv.finish().unwrap(), 2);
         let mut table = csv::Reader::from_path(&path).unwrap();
         let header = table.headers().unwrap().clone();
-        let serialized =
-            serde_json::to_value(CsvRow::of(&success, &clock, Origin::Sent, 1, false)).unwrap();
+        let serialized = serde_json::to_value(CsvRow::of(&success, &clock, 1)).unwrap();
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
-            .filter(|name| *name != "added")
-            .chain(["time_to_response_head_seconds"])
+            .filter(|name| !["added", "finish_reason"].contains(name))
+            .chain([
+                "time_to_first_answer_token_seconds",
+                "time_to_response_head_seconds",
+                "held_up_seconds",
+                "finish_reason",
+            ])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
@@ -184,7 +238,7 @@ mod tests {
             (&rows[1][2], &rows[1][3], &rows[1][5]),
             ("true", "false", "")
         );
-        assert_eq!((&rows[0][19], &rows[1][19]), ("0.01", ""));
+        assert_eq!((&rows[0][20], &rows[1][20]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
     }
 }
