@@ -305,12 +305,14 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             body: number.to_string().into(),
             intended: Moment::default(),
             body_wait: std::time::Duration::ZERO,
+            held: Default::default(),
         };
         let clock = Clock::start();
         let exchange = attempt(
             &transport,
             &clock,
             &timeouts,
+            &Default::default(),
             &Default::default(),
             &mut cancelled,
             job,

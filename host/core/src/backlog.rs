@@ -1,5 +1,5 @@
 //! Who holds up finished responses. A client thread that finds no room for one asks here, at that moment, what
-//! the room is missing for: only then can a slow plugin, a slow disk and a slow reader be told apart.
+//! the room is missing for: only then can a slow plugin, a slow disk and a slow reader of rows be told apart.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -14,19 +14,11 @@ pub enum Stage {
     Database,
     /// They wait for the CSV file or for the reader of standard output.
     Csv,
-    /// They wait for standard error.
-    Terminal,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 5] = [
-        Self::Plugin,
-        Self::Totals,
-        Self::Database,
-        Self::Csv,
-        Self::Terminal,
-    ];
+    pub const ALL: [Self; 4] = [Self::Plugin, Self::Totals, Self::Database, Self::Csv];
 
     /// The name in JSON.
     pub const fn key(self) -> &'static str {
@@ -35,14 +27,13 @@ impl Stage {
             Self::Totals => "totals",
             Self::Database => "database",
             Self::Csv => "csv",
-            Self::Terminal => "terminal",
         }
     }
 }
 
 /// How often a client thread had to wait until a finished response was taken, by what held it up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waits([u64; 5]);
+pub struct Waits([u64; 4]);
 
 impl Waits {
     /// So many waits for one stage.
@@ -65,7 +56,7 @@ pub struct Backlog {
     plugin_held_up: AtomicU64,
     /// Where the thread behind the plugin is: a [`Stage`].
     now: AtomicU8,
-    waits: [AtomicU64; 5],
+    waits: [AtomicU64; 4],
 }
 
 impl Backlog {

@@ -4,6 +4,7 @@
 mod threads;
 
 use crate::bounds::Bounds;
+use crate::credential::{public_members, public_url};
 use crate::document::{GoodputBounds, PlanRecord};
 use crate::metric::{ByTime, Time};
 use crate::wandb::WandbSettings;
@@ -87,6 +88,8 @@ pub struct Plan {
     pub summary_to_stderr: bool,
     /// What the parser may take.
     pub bounds: Bounds,
+    /// The bytes that responses, request bodies, what is read ahead and counting may take together.
+    pub memory_limit: u64,
     /// Whether and where the run is logged at Weights & Biases. Holds a credential.
     pub wandb: Option<WandbSettings>,
 }
@@ -338,6 +341,7 @@ impl Plan {
             live_view: None,
             summary_to_stderr: false,
             bounds: Bounds::default(),
+            memory_limit: u64::MAX,
             wandb: None,
         }
     }
@@ -350,8 +354,8 @@ impl Plan {
         }
     }
 
-    /// The plan as it stands in a document. Values of headers, user information and query of the URL are left out: any of
-    /// them may be a credential.
+    /// The plan as it stands in a document. Values of headers are left out, and so is what may be a credential in the
+    /// URL and among the parameters.
     pub fn to_record(&self) -> PlanRecord {
         let seconds = |time: Duration| time.as_secs_f64();
         let path = |path: &PathBuf| path.display().to_string();
@@ -380,7 +384,7 @@ impl Plan {
             dataset_sha256: None,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
-            parameters: self.parameters.clone(),
+            parameters: public_members(&self.parameters),
             number: self.requests,
             duration_seconds: self.duration.map(seconds),
             drain_seconds: self.duration.map(|_| seconds(self.drain)),
@@ -406,42 +410,12 @@ impl Plan {
             client_threads: Some(self.threads() as u64),
             require_valid: self.require_valid,
             parser_bounds: self.bounds.to_json(),
+            memory_limit_bytes: (self.memory_limit != u64::MAX).then_some(self.memory_limit),
             wandb: self
                 .wandb
                 .as_ref()
                 .map_or(Value::Null, WandbSettings::to_json),
             others: Map::new(),
         }
-    }
-}
-
-/// A URL without what may be a credential: user information is dropped, and the values of its query
-/// are blanked.
-pub fn public_url(url: &Url) -> String {
-    let mut public = url.clone();
-    // Both fail only for a URL without a host, which has no user information either.
-    let _ = public.set_username("");
-    let _ = public.set_password(None);
-    if url.query().is_some() {
-        let names: Vec<String> = url
-            .query_pairs()
-            .map(|(name, _)| name.into_owned())
-            .collect();
-        public.query_pairs_mut().clear();
-        for name in names {
-            public.query_pairs_mut().append_pair(&name, "***");
-        }
-    }
-    public.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_url_holds_no_credential() {
-        let url = Url::parse("https://me:secret@example.com/v1?api_key=hidden&x=1").unwrap();
-        assert_eq!(public_url(&url), "https://example.com/v1?api_key=***&x=***");
     }
 }

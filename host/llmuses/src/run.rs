@@ -326,7 +326,8 @@ fn one<'a>(
     };
     if !plan.quiet {
         let parser = prepared.parser.info();
-        terminal::say(report::opening(plan, [&parser.name, &parser.version]));
+        let name = [parser.name.as_str(), &parser.version];
+        terminal::say(report::opening(plan, name, &parser.headers));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
         .and_then(|(pipeline, start)| pipeline.begin(start, source));

@@ -57,6 +57,7 @@ pub fn pace(
             body: prepared.body,
             intended,
             body_wait,
+            held: prepared.held,
         };
         // A worker goes away only after its sender; there is at least one.
         if let Some(target) = targets.next() {

@@ -2,13 +2,15 @@
 //! and how it ended. Values of headers that carry credentials are blanked.
 
 use http::HeaderMap;
+use llmuses_core::credential::{is_credential, public_url};
 use llmuses_core::exchange::Outcome;
-use llmuses_core::plan::{Plan, public_url};
-use llmuses_core::redact::{BLANK, is_credential};
+use llmuses_core::plan::Plan;
+use llmuses_core::redact::Secrets;
+use llmuses_core::wording::BLANK;
 use std::fmt::Write;
 
 /// The head of every request of a run, as it is shown.
-pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
+pub fn request_head(plan: &Plan, headers: &HeaderMap, secrets: &Secrets) -> String {
     let mut text = format!("POST {}\n", public_url(&plan.url));
     for (name, value) in headers {
         let value = value.to_str().unwrap_or("(not text)");
@@ -20,7 +22,7 @@ pub fn request_head(plan: &Plan, headers: &HeaderMap) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name}: {shown}");
     }
-    text
+    secrets.blank_text(&text).into_owned()
 }
 
 /// One exchange, as it is shown.

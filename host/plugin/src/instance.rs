@@ -10,13 +10,14 @@ use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount, TokenSource};
+use llmuses_core::redact::Secrets;
 use wasmtime::component::ResourceAny;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
 
-/// Token counts above are no counts: no response has as many tokens, and a figure that large would
-/// spoil every sum and mean. It is also the largest up to which `f64` holds every integer.
-const MOST_TOKENS: u64 = 1 << 53;
+/// Token counts above are no counts: no response has as many tokens (a response of 256 MiB has fewer), and a figure that
+/// large would spoil every sum and mean.
+const MOST_TOKENS: u64 = 1 << 32;
 
 /// Figures that are kept of one response. A run keeps as many names.
 const MOST_METRICS: usize = llmuses_core::exchange::MAX_METRIC_NAMES;
@@ -125,7 +126,7 @@ impl ParserInstance {
                 .call_build_request(store, arguments)
         })?
         .map(RequestIterator)
-        .map_err(|message| CallError::Refused(shown(&message)))
+        .map_err(|message| self.refused(&message))
     }
 
     /// At most `max` further bodies; an empty list is the end.
@@ -140,7 +141,7 @@ impl ParserInstance {
                     .request_iterator()
                     .call_next(store, requests.0, max)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         if bodies.len() > max as usize {
             return Err(self.broken(format!(
                 "gave {} request bodies where at most {max} were asked for",
@@ -168,7 +169,7 @@ impl ParserInstance {
                 .request_iterator()
                 .call_skipped(store, requests.0)
         })?;
-        Ok(reasons(skipped))
+        Ok(reasons(skipped, self.store.data().secrets()))
     }
 
     /// Lets go of requests.
@@ -198,7 +199,7 @@ impl ParserInstance {
                     .llmuses_perf_perf_plugin()
                     .call_parse_responses(store, &responses, request, parameters)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         let outputs = match summary.outputs {
             Some(outputs) => {
                 self.check_outputs(&outputs, response.len())?;
@@ -207,16 +208,19 @@ impl ParserInstance {
             // A log holds fewer events than 2^32 (`ResponseLog::LIMIT_EVENTS`).
             None => (0..response.len() as u32).collect(),
         };
+        let prompt = self.tokens(summary.prompt_tokens)?;
+        let completion = self.tokens(summary.completion_tokens)?;
+        let secrets = self.store.data().secrets();
         let metrics_cut = summary.metrics.len().saturating_sub(MOST_METRICS) as u64;
         Ok(Reading {
-            prompt: self.tokens(summary.prompt_tokens)?,
-            completion: self.tokens(summary.completion_tokens)?,
+            prompt,
+            completion,
             outputs,
             metrics: summary
                 .metrics
                 .into_iter()
                 .take(MOST_METRICS)
-                .map(|(name, value)| (shown_name(&name), value))
+                .map(|(name, value)| (shown_name(&secrets.blank_text(&name)), value))
                 .collect(),
             metrics_cut,
         })
@@ -227,6 +231,13 @@ impl ParserInstance {
         count: Option<types::TokenCount>,
     ) -> Result<Option<TokenCount>, CallError> {
         let Some(count) = count else { return Ok(None) };
+        if count.tokens > MOST_TOKENS && matches!(count.source, types::TokenSource::Server) {
+            // The parser gave what it was given.
+            return Err(CallError::Refused(format!(
+                "the server counted {} tokens for one response, which cannot be",
+                count.tokens
+            )));
+        }
         if count.tokens > MOST_TOKENS {
             return Err(self.broken(format!(
                 "counted {} tokens in one response, which cannot be",
@@ -272,6 +283,11 @@ impl ParserInstance {
             .data_mut()
             .add_moved(bytes)
             .map_err(|error| self.broken(format!("broke in {call}: {error}")))
+    }
+
+    /// What the parser said in place of a result: credentials are blanked before it is cut.
+    fn refused(&self, message: &str) -> CallError {
+        CallError::Refused(shown(&self.store.data().secrets().blank_text(message)))
     }
 
     fn broken(&mut self, reason: String) -> CallError {
@@ -321,7 +337,12 @@ fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
 /// What the engine says where it has no type for it, in plain words. Its words are those of the one
 /// version of wasmtime that this program is built with, and the tests of hostile parsers hold them.
 fn engine_words(text: &str, bounds: &Bounds) -> String {
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 9] = [
+        (
+            "mmap failed to reserve",
+            "this process may not have the address space that plugins need, some GiB for each instance: \
+             raise the limit (`ulimit -v unlimited`)",
+        ),
         (
             "out of bounds of memory",
             "it gave a text or a list that does not lie in its memory",
@@ -362,11 +383,11 @@ fn engine_words(text: &str, bounds: &Bounds) -> String {
 }
 
 /// Reasons as they are shown: a few by name, the others summed up.
-fn reasons(skipped: Vec<(String, u64)>) -> Vec<(String, u64)> {
+fn reasons(skipped: Vec<(String, u64)>, secrets: &Secrets) -> Vec<(String, u64)> {
     let mut reasons: Vec<(String, u64)> = Vec::new();
     let mut others = 0_u64;
     for (reason, count) in skipped {
-        let reason = shown_name(&reason);
+        let reason = shown_name(&secrets.blank_text(&reason));
         if let Some((_, sum)) = reasons.iter_mut().find(|(known, _)| *known == reason) {
             *sum = sum.saturating_add(count);
         } else if reasons.len() < MOST_REASONS {

@@ -5,12 +5,14 @@ use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
 use super::readers::{EntryReader, ItemReader, LineReader};
-use super::usage::{CallUsage, Exceeded, MemoryUsage};
+use super::usage::{CallUsage, Exceeded, HostCall, MemoryUsage};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::budget::{Budget, Charge};
+use llmuses_core::redact::Secrets;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -48,6 +50,10 @@ pub struct InstanceContext {
     pub tokenizer: Option<Arc<dyn TokenCounter>>,
     /// Whether messages of the lowest level are shown.
     pub debug: bool,
+    /// What counting of tokens draws its memory from.
+    pub budget: Arc<Budget>,
+    /// What must not be shown or kept of what the instance says.
+    pub secrets: Arc<Secrets>,
     /// The seed of the random numbers of WASI. Every instance draws the same ones, so that it does not
     /// matter which of them makes a request or reads a response.
     pub seed: u64,
@@ -64,6 +70,15 @@ const MOST_ENTRIES: u32 = 1024;
 /// Bytes in which the tokenizer counts at most: some million tokens. It cannot be interrupted.
 const MOST_TOKENIZED_BYTES: usize = 8 << 20;
 
+/// What the tokenizer takes while it counts, in bytes for each byte of the text.
+const TOKENIZER_BYTES_A_BYTE: usize = 160;
+
+/// How long counting waits for memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Readers that an instance has open at once at most. Each holds an open file, a buffer and perhaps a thread.
+const MOST_READERS: u32 = 16;
+
 /// Random bytes that a parser gets at once at most.
 const MOST_RANDOM_BYTES: u64 = 1 << 20;
 
@@ -76,6 +91,7 @@ pub(super) struct State {
     time: VirtualTime,
     memory: MemoryUsage,
     call: CallUsage,
+    readers: u32,
     log: Arc<PluginLog>,
 }
 
@@ -83,7 +99,8 @@ impl State {
     pub(super) fn new(log: &Arc<PluginLog>, bounds: &Bounds, context: InstanceContext) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        let stream = |label| StandardStream::new(Arc::clone(log), label);
+        let stream =
+            |label| StandardStream::new(Arc::clone(log), Arc::clone(&context.secrets), label);
         let random = || ChaCha8Rng::seed_from_u64(context.seed);
         // No folder, no variable, no argument, no socket.
         let wasi = WasiCtx::builder()
@@ -102,12 +119,18 @@ impl State {
             time: VirtualTime::default(),
             memory: MemoryUsage::new(bounds),
             call: CallUsage::begin(),
+            readers: 0,
             log: Arc::clone(log),
         }
     }
 
     pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.memory
+    }
+
+    /// What must not be shown or kept of what the instance says.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.context.secrets
     }
 
     /// Begins the account of a new call.
@@ -138,6 +161,16 @@ impl State {
         }
     }
 
+    /// Notes that a reader is opened.
+    fn add_reader(&mut self) -> Result<(), Exceeded> {
+        self.call.add_opened()?;
+        if self.readers >= MOST_READERS {
+            return Err(Exceeded::Readers(MOST_READERS));
+        }
+        self.readers += 1;
+        Ok(())
+    }
+
     fn dataset(&self) -> Result<&Arc<dyn DatasetAccess>, String> {
         self.context
             .dataset
@@ -151,7 +184,7 @@ impl State {
         moved: usize,
         work: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
-        let since = Instant::now();
+        let since = HostCall::begin();
         self.call.add_moved(moved, &self.bounds)?;
         let result = work(self);
         self.call.add_host_time(since, &self.bounds)?;
@@ -174,20 +207,26 @@ impl types::Host for State {}
 impl datasets::Host for State {
     fn line_by_line(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
         self.host(0, |state| {
-            state.call.add_opened()?;
+            state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.lines()) {
                 Ok(reader) => Ok(Ok(state.table.push(LineReader(reader))?)),
-                Err(message) => Ok(Err(message)),
+                Err(message) => {
+                    state.readers -= 1;
+                    Ok(Err(message))
+                }
             }
         })
     }
 
     fn json_list(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
         self.host(0, |state| {
-            state.call.add_opened()?;
+            state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.items()) {
                 Ok(reader) => Ok(Ok(state.table.push(ItemReader(reader))?)),
-                Err(message) => Ok(Err(message)),
+                Err(message) => {
+                    state.readers -= 1;
+                    Ok(Err(message))
+                }
             }
         })
     }
@@ -206,6 +245,7 @@ impl datasets::HostLineReader for State {
 
     fn drop(&mut self, reader: Resource<LineReader>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
+        self.readers -= 1;
         Ok(())
     }
 }
@@ -223,6 +263,7 @@ impl datasets::HostItemReader for State {
 
     fn drop(&mut self, reader: Resource<ItemReader>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
+        self.readers -= 1;
         Ok(())
     }
 }
@@ -245,6 +286,15 @@ impl tokenizer::Host for State {
                     MOST_TOKENIZED_BYTES >> 20
                 )));
             }
+            let mut charge = Charge::of(&state.context.budget);
+            let needed = text.len().saturating_mul(TOKENIZER_BYTES_A_BYTE);
+            if let Err(error) = charge.grow_within(needed, PATIENCE) {
+                return Ok(Err(format!(
+                    "the tokenizer needs {} MiB for a text of {} bytes: {error}",
+                    needed >> 20,
+                    text.len()
+                )));
+            }
             Ok(tokenizer.count(&text))
         })
     }
@@ -260,7 +310,8 @@ impl logging::Host for State {
             logging::Level::Error => "error",
         };
         self.host(message.len(), |state| {
-            state.log.say(label, &message);
+            let secrets = &state.context.secrets;
+            state.log.say(label, &secrets.blank_text(&message));
             Ok(())
         })
     }

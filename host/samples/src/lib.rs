@@ -38,6 +38,7 @@ impl Sample {
                 end: moment(intended),
                 stamps: StampQuality::Kernel,
                 failure: None,
+                held: Default::default(),
             },
             reading: None,
         })

@@ -340,7 +340,6 @@ impl Doubt {
                     Stage::Totals => "the totals",
                     Stage::Database => "the database",
                     Stage::Csv => "the rows of --csv to be taken",
-                    Stage::Terminal => "standard error to be read",
                 }
             ),
             Self::WallClockStepped { seconds } => {
@@ -470,9 +469,6 @@ impl Doubt {
                 Stage::Csv => {
                     "the disk, or the program that reads the rows of --csv, is slower than responses come"
                 }
-                Stage::Terminal => {
-                    "the program or terminal that reads standard error is slower than responses come"
-                }
                 Stage::Plugin | Stage::Totals => "this machine has too few cores for the load",
             },
             Self::WallClockStepped { .. } => {
@@ -564,9 +560,6 @@ impl Doubt {
             Self::OutputBehind { stage, .. } => match stage {
                 Stage::Database => "use a faster disk, or --save summary",
                 Stage::Csv => "write --csv to a file on a faster disk, or read it faster",
-                Stage::Terminal => {
-                    "leave --debug out, show progress less often, or read standard error faster"
-                }
                 Stage::Plugin | Stage::Totals => "use a machine with more cores, or less load",
             },
             Self::WallClockStepped { .. } => {

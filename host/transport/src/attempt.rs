@@ -5,10 +5,10 @@ use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
 use super::reading::{Reading, Recording, silence, timed_out};
 use super::transport::{Marks, RequestBody, ResponseBody, Transport};
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
 use llmuses_core::plan::Timeouts;
-use llmuses_core::wording::excerpt;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -25,6 +25,7 @@ pub async fn attempt<T: Transport>(
     clock: &Clock,
     timeouts: &Timeouts,
     notes: &ConnectionNotes,
+    budget: &Arc<Budget>,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
 ) -> Exchange {
@@ -57,7 +58,7 @@ pub async fn attempt<T: Transport>(
                         failure = silence(&last_arrival, clock, timeouts.read) => failure,
                     }
                 }));
-                let mut reading = Reading::begin(response, &last_arrival, limits);
+                let mut reading = Reading::begin(response, budget, &last_arrival, limits);
                 // Here, and not in a function of its own, since each future around another one is one more piece of
                 // memory to wait for with every chunk.
                 let end = match reading.unreadable() {
@@ -193,17 +194,18 @@ fn finish(
     if let (Err(_), Some(reader)) = (&result, &mut reader) {
         reader.abandon(end);
     }
+    let mut held = reader
+        .as_mut()
+        .map(BodyReader::take_charge)
+        .unwrap_or_default();
+    held.shrink();
     let (mut response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
     // It may wait a while for the parser and for the database.
     response.shrink();
     let failure = match result {
         Err(mut failure) => {
-            if failure.kind == FailureKind::HttpStatus
-                && let Some(body) = response.data(0)
-                && !body.is_empty()
-            {
-                failure.message.push_str(": ");
-                failure.message.push_str(&excerpt(body));
+            if failure.kind == FailureKind::HttpStatus && !response.is_empty() {
+                failure = failure.quoting(0);
             }
             // A server that reports an error and then breaks off has broken off for that reason.
             match reported {
@@ -225,6 +227,7 @@ fn finish(
         end,
         stamps: recording.stamped_by.unwrap_or(StampQuality::Read),
         failure,
+        held: [job.held, held],
     }
 }
 
@@ -316,12 +319,14 @@ mod tests {
             body: "{}".into(),
             intended: Moment::default(),
             body_wait: Duration::ZERO,
+            held: Default::default(),
         };
         runtime.block_on(attempt(
             transport,
             &Clock::start(),
             &timeouts,
             &ConnectionNotes::default(),
+            &Arc::default(),
             &mut cancelled,
             job,
         ))

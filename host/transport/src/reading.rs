@@ -4,12 +4,13 @@ use super::failure::truncated;
 use super::polled_on_wake::PolledOnWake;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
-use llmuses_core::wording::one_line;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
@@ -52,11 +53,12 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// reading.
     pub(super) fn begin(
         response: B,
+        budget: &Arc<Budget>,
         last_arrival: &'a Cell<Moment>,
         limits: Pin<&'a mut F>,
     ) -> Self {
         Self {
-            reader: BodyReader::new(response.header("content-type")),
+            reader: BodyReader::new(response.header("content-type")).drawing_from(budget),
             response,
             last_arrival,
             stamped_by: None,
@@ -225,12 +227,12 @@ fn refused(response: &impl ResponseBody) -> Option<Failure> {
         message.push_str(&format!(" (retry-after: {after})"));
     }
     if let Some(location) = response.header("location") {
-        message.push_str(&format!(" (location: {})", one_line(location, 200)));
+        message.push_str(&format!(" (location: {location})"));
     }
     if let Some(kind) = response.header("content-type")
         && !kind.contains("json")
     {
-        message.push_str(&format!(" ({})", one_line(kind, 80)));
+        message.push_str(&format!(" ({kind})"));
     }
     Some(Failure::new(FailureKind::HttpStatus, message))
 }

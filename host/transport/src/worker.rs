@@ -5,9 +5,11 @@ use super::attempt::attempt;
 use super::transport::Transport;
 use super::{ClientBuildError, ConnectionNotes};
 use llmuses_core::backlog::Backlog;
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::plan::Timeouts;
+use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -33,6 +35,8 @@ pub struct Shared {
     pub cancelled: watch::Receiver<bool>,
     /// Where finished exchanges go.
     pub finished: flume::Sender<Exchange>,
+    /// What responses draw their memory from.
+    pub budget: Arc<Budget>,
     /// What is noted of connections.
     pub notes: Arc<ConnectionNotes>,
     /// How many requests are under way.
@@ -201,14 +205,16 @@ async fn work<T: Transport + 'static>(
         // The run was given up before it began.
         Err(_) => return WorkerReport { busy: 0.0 },
     };
-    let cpu_before = thread_cpu_time();
+    let cpu_before = processor_time::of_thread();
     let worker = Rc::new(Worker { transport, shared });
     match feed {
         Feed::Closed { queue, slots } => worker.clone().closed_loop(queue, slots, start).await,
         Feed::Open { due } => worker.clone().open_loop(due).await,
     }
     let wall = worker.shared.clock.now().since(start).as_secs_f64();
-    let cpu = thread_cpu_time().saturating_sub(cpu_before).as_secs_f64();
+    let cpu = processor_time::of_thread()
+        .saturating_sub(cpu_before)
+        .as_secs_f64();
     WorkerReport {
         busy: if wall > 0.0 { cpu / wall } else { 0.0 },
     }
@@ -249,6 +255,7 @@ impl<T: Transport + 'static> Worker<T> {
                             body: prepared.body,
                             intended: free,
                             body_wait,
+                            held: prepared.held,
                         })
                         .await;
                     free = worker.shared.clock.now();
@@ -297,6 +304,7 @@ impl<T: Transport + 'static> Worker<T> {
             &shared.clock,
             &shared.timeouts,
             &shared.notes,
+            &shared.budget,
             &mut cancelled,
             job,
         )
@@ -311,28 +319,12 @@ impl<T: Transport + 'static> Worker<T> {
     }
 }
 
-/// Processor time of the calling thread so far; zero where the system does not tell.
-fn thread_cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is to a live, writable `timespec`, which is all that the call needs.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    if result != 0 {
-        return Duration::ZERO;
-    }
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reqwest_transport::ReqwestResponse;
     use crate::transport::{Marks, RequestBody};
+    use llmuses_core::budget::Charge;
     use llmuses_core::exchange::Failure;
 
     struct Panicking;
@@ -365,6 +357,7 @@ mod tests {
             stop: Arc::default(),
             cancelled: watch::channel(false).1,
             finished: flume::unbounded().0,
+            budget: Arc::default(),
             notes: Arc::default(),
             gauge: Arc::default(),
         };
@@ -377,7 +370,8 @@ mod tests {
         let (bodies, queue) = flume::unbounded();
         for number in 0..10 {
             let body = "{}".into();
-            bodies.send(Prepared { number, body }).unwrap();
+            let held = Charge::default();
+            bodies.send(Prepared { number, body, held }).unwrap();
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();

@@ -115,6 +115,9 @@ pub struct PlanRecord {
     /// What the parser may take.
     #[serde(default)]
     pub parser_bounds: Value,
+    /// The bytes that responses, request bodies, what is read ahead and counting may take together.
+    #[serde(default)]
+    pub memory_limit_bytes: Option<u64>,
     /// Where the run is logged at Weights & Biases.
     #[serde(default)]
     pub wandb: Value,
@@ -167,6 +170,7 @@ impl Default for PlanRecord {
             client_threads: None,
             require_valid: false,
             parser_bounds: Value::Null,
+            memory_limit_bytes: None,
             wandb: Value::Null,
             others: Map::new(),
         }

@@ -88,6 +88,7 @@ impl Pipeline {
             stop: Arc::clone(&stop),
             cancelled,
             finished,
+            budget: Arc::clone(&prepared.budget),
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
         };

@@ -4,6 +4,7 @@ use super::RunError;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::PlanRecord;
 use llmuses_core::exchange::StampQuality;
@@ -62,6 +63,7 @@ pub(super) struct Preparation {
     pub(super) parameters: Arc<str>,
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) budget: Arc<Budget>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
 }
@@ -77,16 +79,22 @@ impl Preparation {
             Some(loaded) => loaded,
             none => none.insert(Loaded::of(plan)?),
         };
+        let budget = Arc::new(Budget::new(
+            usize::try_from(plan.memory_limit).unwrap_or(usize::MAX),
+        ));
         let parser = loaded.parser.for_another_run();
         let dataset = loaded
             .dataset
             .as_ref()
-            .map(Dataset::for_another_run)
+            .map(|dataset| dataset.for_another_run(&budget))
             .map(Arc::new);
+        let secrets = Arc::new(Secrets::of(plan));
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer: loaded.tokenizer.clone(),
             debug: plan.debug,
+            budget: Arc::clone(&budget),
+            secrets: Arc::clone(&secrets),
             seed: plan.seed,
         };
         let parameters: Arc<str> = serde_json::Value::Object(plan.parameters.clone())
@@ -106,6 +114,7 @@ impl Preparation {
                 },
                 skip_bad_lines: plan.skip_bad_lines,
                 messages: terminal::messages(),
+                budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
                     (&plan.prompts, &parser.info().source),
                     (PromptSource::Prompt(_), Source::Builtin)
@@ -115,7 +124,8 @@ impl Preparation {
         source.prepare(PREPARED_AHEAD)?;
         let prepared = Self {
             headers: headers(plan, &parser),
-            secrets: Arc::new(Secrets::of(plan)),
+            secrets,
+            budget,
             parser,
             context,
             parameters,

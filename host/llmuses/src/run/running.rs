@@ -70,7 +70,7 @@ impl Running {
             statistics.record_warm_connection(*opening);
         }
         let mut live = board.map(|board| self.recorder(board, plan));
-        let head = trace::request_head(plan, &prepared.headers);
+        let head = trace::request_head(plan, &prepared.headers, &prepared.secrets);
         let backlog = self.pipeline.gauge.backlog();
         let mut told_of_trouble = false;
         let mut end = Ending::new(plan, self.pipeline.clock, self.started);
@@ -90,8 +90,7 @@ impl Running {
                         live.record(&outcome, &statistics, begun, warmup);
                     }
                     if plan.debug {
-                        let text = trace::exchange(&outcome, &head);
-                        backlog.during(Stage::Terminal, || terminal::say(text));
+                        terminal::detail(trace::exchange(&outcome, &head));
                     }
                     if let Some(csv) = csv {
                         let clock = &self.pipeline.clock;
@@ -111,7 +110,7 @@ impl Running {
                         && !warmup
                         && statistics.counts().completed.is_multiple_of(plan.log_every)
                     {
-                        backlog.during(Stage::Terminal, || self.progress(plan, &statistics));
+                        self.progress(plan, &statistics);
                     }
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
@@ -161,7 +160,7 @@ impl Running {
 
     fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
         let progress = self.figures(plan, statistics);
-        terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
+        terminal::detail(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
     fn end(

@@ -1,13 +1,19 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
 use super::text::{WIDTH, counted};
-use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
+use http::HeaderMap;
+use llmuses_core::credential::public_url;
+use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup};
 use llmuses_core::wording::one_line;
 use llmuses_stats::Doubt;
 use llmuses_store::sink::SinkSummary;
 
-/// One line that says what begins. `parser`: its name and its version.
-pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
+/// The longest value of a header that is shown, in characters.
+const LONGEST_VALUE: usize = 80;
+
+/// One line that says what begins. `parser`: its name and its version. `added`: the headers that it adds to every
+/// request.
+pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     let mut requests = match (plan.expected_requests(), plan.duration) {
         (Some(requests), _) => counted(requests, "request"),
         (None, Some(_)) => "requests".to_owned(),
@@ -40,8 +46,17 @@ pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),
     };
+    let added: Vec<String> = added
+        .iter()
+        .filter_map(|(name, value)| Some((name, one_line(value.to_str().ok()?, LONGEST_VALUE))))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let adds = match added.as_slice() {
+        [] => String::new(),
+        added => format!(", which adds to every request {}", added.join(", ")),
+    };
     format!(
-        "{place}{requests} to {}: {load}; parser {} ({source})",
+        "{place}{requests} to {}: {load}; parser {} ({source}){adds}",
         public_url(&plan.url),
         parser.join(" ")
     )

@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::ResultsDatabase;
+use super::reader::{ResultsDatabase, json};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -151,7 +151,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 prompt: tokens(row, 12)?,
                 completion: tokens(row, 14)?,
                 outputs: indices(outputs, &arrivals),
-                metrics: list(row, 20)?,
+                metrics: json(row, 20)?.unwrap_or_default(),
                 metrics_cut: 0,
             })
         }
@@ -199,6 +199,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             let kind = FailureKind::of_name(&kind).unwrap_or(FailureKind::Protocol);
             Failure::new(kind, message.unwrap_or_default())
         }),
+        held: Default::default(),
     };
     Ok(Outcome { exchange, reading })
 }

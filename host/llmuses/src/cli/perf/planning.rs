@@ -3,12 +3,14 @@
 use super::usage::UsageError;
 use super::wandb::{self, Typed};
 use super::{PerfArguments, SaveArgument, Transport};
-use crate::cli::values::{Pair, Secret, header, listen_address, parameter, parameter_warning};
+use crate::cli::values::{Secret, header, listen_address, pair, parameter, parameter_warning};
 use crate::run::Outputs;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use llmuses_core::credential::{public_text_of_url, public_url};
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup, public_url,
+    Arrivals, LengthFilter, ParserChoice, Plan, PromptSource, Save, Timeouts, Warmup,
 };
+use llmuses_kernel_io::memory;
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin, builtin_names};
@@ -190,15 +192,22 @@ impl PerfArguments {
             live_view: None,
             summary_to_stderr: false,
             bounds: self.bounds.into_bounds(),
+            memory_limit: self.memory_limit.unwrap_or_else(share_of_memory),
             wandb,
         })
     }
 }
 
+/// A quarter of the memory of this machine, or of the control group of this process.
+fn share_of_memory() -> u64 {
+    /// Of a machine that has next to none.
+    const LEAST: u64 = 64 << 20;
+    memory::available().map_or(u64::MAX, |bytes| (bytes / 4).max(LEAST))
+}
+
 fn endpoint(text: &str) -> Result<Url, UsageError> {
-    // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
     let wrong = |reason: String| UsageError::Url {
-        text: Url::parse(text).map_or_else(|_| text.to_owned(), |url| public_url(&url)),
+        text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),
         reason,
     };
     let url = Url::parse(text).map_err(|error| {
@@ -255,11 +264,39 @@ fn add_api_key(headers: &mut HeaderMap, name: &str, key: &str) -> Result<(), Usa
     Ok(())
 }
 
+/// The largest file of `--headers @FILE`.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
+
+/// Headers with those in place that files give: one on each line, without empty lines and those that begin with `#`.
+fn with_files<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<Vec<Secret>, UsageError> {
+    let mut headers = Vec::new();
+    for text in typed {
+        let Some(path) = text.reveal().strip_prefix('@') else {
+            headers.push(text.clone());
+            continue;
+        };
+        let content = read_regular_text(Path::new(path), MOST_HEADER_BYTES).map_err(|source| {
+            UsageError::HeaderFile {
+                path: PathBuf::from(path),
+                source,
+            }
+        })?;
+        let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let lines = content.lines().map(str::trim);
+        headers.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(Secret::new),
+        );
+    }
+    Ok(headers)
+}
+
 fn headers<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<HeaderMap, UsageError> {
     /// The client sets these itself; another value would break the request.
     const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
     let mut headers = HeaderMap::new();
-    for text in typed {
+    for text in with_files(typed)?.iter() {
         let pair = header(text).map_err(UsageError::HeaderForm)?;
         let wrong = |reason: &str| UsageError::Header {
             name: pair.key.clone(),
@@ -284,10 +321,11 @@ fn headers<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<HeaderMap, Usa
     Ok(headers)
 }
 
-pub(in crate::cli) fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
+pub(in crate::cli) fn parameters(typed: &[Secret]) -> Result<Map<String, Value>, UsageError> {
     let mut parameters = Map::new();
-    for pair in pairs {
-        if let Some(warning) = parameter_warning(pair) {
+    for text in typed {
+        let pair = pair(text).map_err(UsageError::ParameterForm)?;
+        if let Some(warning) = parameter_warning(&pair) {
             terminal::say(format!("warning: {warning}"));
         }
         if parameters
@@ -495,6 +533,11 @@ mod tests {
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (
+                &["--prompt", "x", "--headers", "@/no/such"],
+                "--headers @/no/such",
+            ),
+            (&["--prompt", "x", "--parameters", "a"], "KEY=VALUE"),
+            (
                 &["--prompt", "x", "--metrics-listen", "nowhere"],
                 "--metrics-listen nowhere: it should be",
             ),
@@ -549,6 +592,38 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(said) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_come_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headers");
+        let content = "\u{feff}# mine\nAuthorization: Bearer a:b=c\n\r\n  X-A=1 \n";
+        std::fs::write(&path, content).unwrap();
+        let file = format!("@{}", path.display());
+        for flag in ["--headers", "--header"] {
+            let plan = plan(&["--prompt", "hi", flag, &file, "--headers", "X-B=2"]).unwrap();
+            assert_eq!(plan.headers["authorization"], "Bearer a:b=c");
+            assert_eq!(plan.headers["x-a"], "1");
+            assert_eq!(plan.headers["x-b"], "2");
+        }
+        std::fs::write(&path, "verysecret\n").unwrap();
+        let error = plan(&["--prompt", "hi", "--headers", &file]).unwrap_err();
+        assert!(!error.to_string().contains("verysecret"), "{error}");
+    }
+
+    #[test]
+    fn no_error_repeats_a_key() {
+        for arguments in [
+            &["--prompt", "x", "--parameters", "verysecret"][..],
+            &["--prompt", "x", "--headers", "verysecret"],
+            &["--prompt", "x", "--url", "h:1/v1?api_key=verysecret"],
+            &["--prompt", "x", "--url", "ftp://me:verysecret@h/v1"],
+            &["--prompt", "x", "--url", "me:verysecret@h/v1"],
+        ] {
+            let error = plan(arguments).unwrap_err().to_string();
+            assert!(!error.contains("verysecret"), "{error}");
         }
     }
 
