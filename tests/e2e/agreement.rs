@@ -376,10 +376,14 @@ fn outcome(transport: &str, answers: &[Answer], patience: Duration) -> Outcome {
     let noted = Arc::clone(&notes);
     let told = LocalSet::new().block_on(&runtime, async move {
         if transport == "socket" {
-            let settings = SocketSettings::new(&plan, headers, noted).expect("no TLS");
+            let settings =
+                SocketSettings::new(&plan.target, &plan.transport.timeouts, headers, noted)
+                    .expect("no TLS");
             send_all(SocketTransport::new(settings), count, patience).await
         } else {
-            let transport = ReqwestTransport::new(&plan, headers, noted).expect("a client");
+            let transport =
+                ReqwestTransport::new(&plan.target, &plan.transport.timeouts, headers, noted)
+                    .expect("a client");
             send_all(transport, count, patience).await
         }
     });

@@ -9,22 +9,33 @@ const QUICK: [&str; 6] = ["--ttft", "20ms", "--itl", "2ms", "--tokens", "6"];
 fn levels_are_measured_against_the_truth() {
     for more in [&[][..], &["--tls"], &["--transport", "reqwest"]] {
         let ended = run(program()
-            .args(["calibrate", "--parallel", "1,4", "--rate", "20", "--json"])
+            .args([
+                "calibrate",
+                "--parallel",
+                "1,4",
+                "--rate",
+                "20,-1",
+                "--json",
+            ])
             .args(QUICK)
             .args(more));
         assert_eq!(ended.code, Some(0), "{more:?}: {}", ended.stderr);
         let json: Value = serde_json::from_str(&ended.stdout).expect("JSON on standard output");
         let levels = json["levels"].as_array().expect("a list of levels");
-        let loads: Vec<(&Value, &Value)> = levels
+        let loads: Vec<(&str, &Value, &Value)> = levels
             .iter()
-            .map(|level| (&level["parallel"], &level["rate"]))
+            .map(|level| {
+                let arrivals = level["arrivals"].as_str().expect("a name");
+                (arrivals, &level["parallel"], &level["rate"])
+            })
             .collect();
         assert_eq!(
             loads,
             [
-                (&Value::from(1), &Value::Null),
-                (&Value::from(4), &Value::Null),
-                (&Value::Null, &Value::from(20.0)),
+                ("closed", &Value::from(1), &Value::Null),
+                ("closed", &Value::from(4), &Value::Null),
+                ("poisson", &Value::Null, &Value::from(20.0)),
+                ("all-at-once", &Value::Null, &Value::Null),
             ]
         );
         for level in levels {

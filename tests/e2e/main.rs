@@ -15,6 +15,7 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;
@@ -30,6 +31,7 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shell;
 mod slow;
 mod stall;
 mod support;
@@ -38,4 +40,5 @@ mod text;
 mod tls;
 mod tls_server;
 mod verdict;
+#[cfg(feature = "wandb")]
 mod wandb;

@@ -239,6 +239,7 @@ impl Bench {
 /// `llmuses mock-server` in a process of its own.
 pub struct Mock {
     child: Child,
+    scheme: String,
     address: String,
 }
 
@@ -256,17 +257,21 @@ impl Mock {
         BufReader::new(child.stdout.take().expect("it has an output"))
             .read_line(&mut line)
             .expect("it says something");
-        let address = line
+        let (scheme, address) = line
             .trim()
-            .strip_prefix("listening on http://")
-            .expect("it says where it listens")
-            .to_owned();
-        Self { child, address }
+            .strip_prefix("listening on ")
+            .and_then(|url| url.split_once("://"))
+            .expect("it says where it listens");
+        Self {
+            child,
+            scheme: scheme.to_owned(),
+            address: address.to_owned(),
+        }
     }
 
     /// The URL of a path.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        format!("{}://{}{path}", self.scheme, self.address)
     }
 
     /// The URL of the chat endpoint.

@@ -34,7 +34,8 @@ fn help() {
     for (name, arguments) in [
         ("help", &["--help"][..]),
         ("help_perf", &["perf", "--help"]),
-        ("help_perf_short", &["perf", "-h"]),
+        ("help_perf", &["perf", "-h"]),
+        ("help_perf_all", &["perf", "--help-all"]),
         ("help_mock_server", &["mock-server", "--help"]),
         ("help_demo", &["demo", "--help"]),
         ("help_calibrate", &["calibrate", "--help"]),

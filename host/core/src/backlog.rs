@@ -1,5 +1,5 @@
 //! Who holds up finished responses. A client thread that finds no room for one asks here, at that moment, what
-//! the room is missing for: only then can a slow plugin, a slow disk and a slow reader of rows be told apart.
+//! the room is missing for: only then can a slow plugin, a slow disk and a slow reader be told apart.
 
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -14,11 +14,19 @@ pub enum Stage {
     Database,
     /// They wait for the CSV file or for the reader of standard output.
     Csv,
+    /// Their text for standard error is made.
+    Terminal,
 }
 
 impl Stage {
     /// Every stage, in order.
-    pub const ALL: [Self; 4] = [Self::Plugin, Self::Totals, Self::Database, Self::Csv];
+    pub const ALL: [Self; 5] = [
+        Self::Plugin,
+        Self::Totals,
+        Self::Database,
+        Self::Csv,
+        Self::Terminal,
+    ];
 
     /// The name in JSON.
     pub const fn key(self) -> &'static str {
@@ -27,13 +35,14 @@ impl Stage {
             Self::Totals => "totals",
             Self::Database => "database",
             Self::Csv => "csv",
+            Self::Terminal => "terminal",
         }
     }
 }
 
 /// How often a client thread had to wait until a finished response was taken, by what held it up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waits([u64; 4]);
+pub struct Waits([u64; 5]);
 
 impl Waits {
     /// So many waits for one stage.
@@ -56,7 +65,7 @@ pub struct Backlog {
     plugin_held_up: AtomicU64,
     /// Where the thread behind the plugin is: a [`Stage`].
     now: AtomicU8,
-    waits: [AtomicU64; 4],
+    waits: [AtomicU64; 5],
 }
 
 impl Backlog {

@@ -1,6 +1,5 @@
 //! The bounds that hold a parser. All of them are on by default; each has a flag, and a run stores them.
 
-use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Waiting for the host is not the parser's time, but a call must end all the same: after this many
@@ -71,21 +70,5 @@ impl Bounds {
     /// After this time a call is ended, whatever it waited for.
     pub fn wall_time(&self) -> Duration {
         self.call_time.saturating_mul(WALL_TIMES)
-    }
-
-    /// The bounds as JSON for the database.
-    pub fn to_json(&self) -> Value {
-        json!({
-            "memory_bytes": self.memory_bytes,
-            "call_seconds": self.call_time.as_secs_f64(),
-            "call_wall_seconds": self.wall_time().as_secs_f64(),
-            "transfer_bytes": self.transfer_bytes,
-            "log_bytes": self.log_bytes,
-            "log_lines": self.log_lines,
-            "file_bytes": self.file_bytes,
-            "compile_seconds": self.compile_time.as_secs_f64(),
-            "compile_memory_bytes": self.compile_memory_bytes,
-            "sandbox": self.sandbox.as_str(),
-        })
     }
 }

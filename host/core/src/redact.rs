@@ -6,11 +6,12 @@ mod forms;
 
 use crate::credential::{in_members, in_path, is_credential, looks_like_key, names_credential};
 use crate::exchange::{Exchange, ResponseLog};
-use crate::plan::Plan;
+use crate::plan::Target;
 use crate::wording::BLANK;
 use aho_corasick::{AhoCorasick, MatchKind};
 use forms::forms;
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::ops::Range;
 use url::Url;
@@ -27,18 +28,18 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The credentials in the headers, the URL and the parameters of a plan.
-    pub fn of(plan: &Plan) -> Self {
+    /// The credentials in the headers and the URL of a target, and among the parameters of what is sent there.
+    pub fn of(target: &Target, parameters: &Map<String, Value>) -> Self {
         let mut values = Vec::new();
-        for (name, value) in &plan.headers {
+        for (name, value) in &target.headers {
             if let Ok(value) = value.to_str()
                 && is_credential(name, value)
             {
                 values.extend(parts_of_header(name.as_str(), value));
             }
         }
-        values.extend(of_url(&plan.url));
-        values.extend(in_members(&plan.parameters));
+        values.extend(of_url(&target.url));
+        values.extend(in_members(parameters));
         Self::of_values(values)
     }
 

@@ -1,9 +1,9 @@
 //! Where a run goes and under which name, and the key.
 
+use crate::document::WandbRecord;
 use crate::wording::BLANK;
 use base64::Engine;
 use http::HeaderValue;
-use serde_json::{Value, json};
 use std::fmt;
 use std::path::PathBuf;
 use url::Url;
@@ -43,13 +43,16 @@ pub enum WandbTarget {
 }
 
 impl WandbSettings {
-    /// What the database may know of it.
-    pub fn to_json(&self) -> Value {
+    /// What a document may know of it.
+    pub fn to_record(&self) -> WandbRecord {
         let mode = match self.target {
             WandbTarget::Online { .. } => "online",
             WandbTarget::Offline { .. } => "offline",
         };
-        json!({ "mode": mode, "project": self.project })
+        WandbRecord {
+            mode: mode.to_owned(),
+            project: self.project.clone(),
+        }
     }
 }
 

@@ -21,8 +21,8 @@
 //! * There are kernel stamps on Linux with 64-bit pointers. Elsewhere every stamp is of the read's return,
 //!   and says so.
 
-mod kernel;
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+mod kernel;
 pub mod memory;
 pub mod priority;
 pub mod private_file;

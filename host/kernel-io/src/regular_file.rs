@@ -2,20 +2,24 @@
 //! have no end.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Error, ErrorKind, Read};
+use std::io::{Error, ErrorKind, Read, Seek};
 use std::path::Path;
+
+/// The begin of what Git leaves in the place of a large file that it has not fetched:
+/// <https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md>.
+const LFS_POINTER: &[u8] = b"version https://git-lfs.github.com/spec/";
 
 /// Opens an ordinary file to be read.
 ///
 /// # Errors
-/// Where it cannot be opened, or is a folder, a pipe or a device.
+/// Where it cannot be opened, is a folder, a pipe or a device, or is a Git LFS pointer in place of the file.
 pub fn open_regular(path: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true);
     // Opening a pipe would wait for somebody to write into it.
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, libc::O_NONBLOCK);
-    let file = options.open(path)?;
+    let mut file = options.open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(Error::new(ErrorKind::IsADirectory, "it is a folder"));
@@ -26,6 +30,17 @@ pub fn open_regular(path: &Path) -> std::io::Result<File> {
             "it is a pipe or a device, and an ordinary file is needed",
         ));
     }
+    let mut begin = Vec::new();
+    (&file)
+        .take(LFS_POINTER.len() as u64)
+        .read_to_end(&mut begin)?;
+    if begin == LFS_POINTER {
+        return Err(Error::new(
+            ErrorKind::InvalidData,
+            "this is a Git LFS pointer in place of the file: run `git lfs pull` where it was cloned",
+        ));
+    }
+    file.rewind()?;
     Ok(file)
 }
 
@@ -76,6 +91,19 @@ mod tests {
         std::fs::write(&path, vec![0; (2 << 20) + 1]).unwrap();
         assert!(why(&path).contains("larger than 2 MiB"));
         assert!(why(folder.path()).contains("folder"));
+    }
+
+    #[test]
+    fn a_git_lfs_pointer_is_refused_and_other_files_are_read_from_their_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+        std::fs::write(&path, pointer).unwrap();
+        assert!(why(&path).contains("git lfs pull"));
+        for text in [&pointer[1..], "version https", ""] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(read_regular(&path, 1 << 20).unwrap(), text.as_bytes());
+        }
     }
 
     #[cfg(target_os = "linux")]

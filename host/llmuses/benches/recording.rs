@@ -2,12 +2,12 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, RunState, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, RunState, TargetRecord, Totals, Verdict};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
 };
-use llmuses_stats::{Origin, RunStatistics};
+use llmuses_stats::{Origin, RunStatistics, Sample};
 use llmuses_store::sink::{Database, FinishedRun, RunRecord};
 use std::time::Duration;
 
@@ -64,10 +64,12 @@ fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        origin: Origin::Sent,
         started: millis(0),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: 0,
@@ -112,7 +114,7 @@ fn main() {
         group.bench_function(format!("{chunks}_chunks"), |bencher| {
             bencher.iter(|| {
                 for _ in 0..rows {
-                    database.send(outcome.clone(), false);
+                    database.send(Sample::of(outcome.clone(), Origin::Sent, false));
                     outcome.exchange.number += 1;
                 }
             });

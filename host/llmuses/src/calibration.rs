@@ -249,12 +249,12 @@ pub fn to_json(levels: &[Level]) -> Value {
                     })
                 })
                 .collect();
-            let (parallel, rate) = match level.arrivals {
-                Arrivals::Closed { parallel } => (Some(parallel), None),
-                Arrivals::Poisson { rate } => (None, Some(rate)),
-                Arrivals::AllAtOnce => (None, Some(-1.0)),
+            let (arrivals, parallel, rate) = match level.arrivals {
+                Arrivals::Closed { parallel } => ("closed", Some(parallel), None),
+                Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
+                Arrivals::AllAtOnce => ("all-at-once", None, None),
             };
-            json!({"parallel": parallel, "rate": rate, "runs": runs})
+            json!({"arrivals": arrivals, "parallel": parallel, "rate": rate, "runs": runs})
         })
         .collect();
     json!({

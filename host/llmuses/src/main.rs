@@ -1,20 +1,20 @@
 //! Arguments in, exit code out.
 
-use clap::Parser;
 use llmuses::cli::{Cli, Outcome, exit_code};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     llmuses::interrupt::outlive_full_files();
     terminal::tell_panics();
-    let cli = match Cli::try_parse() {
+    let cli = match Cli::of_arguments(std::env::args_os()) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let code = std::panic::catch_unwind(|| run(cli));
+    let code = catch_unwind(AssertUnwindSafe(|| run(cli)));
     terminal::finish();
     // A panic has told its reason; the code is the one that it has by custom.
     code.unwrap_or(ExitCode::from(EXIT_CODE_PANIC))

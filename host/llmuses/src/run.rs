@@ -1,40 +1,53 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+#[cfg(feature = "wandb")]
 mod logging;
+#[cfg(not(feature = "wandb"))]
+#[path = "run/no_logging.rs"]
+mod logging;
+mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
+mod progress;
 mod running;
+mod sinks;
 
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation};
-use running::{Collected, Destinations};
+use progress::ProgressLines;
+use running::Collected;
+use sinks::Sinks;
 
+pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
 
 use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
-use llmuses_core::plan::{Plan, Save};
-use llmuses_observe::live::Board;
+use llmuses_core::plan::{Plan, Sweep};
+use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
+use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::render;
-use llmuses_render::{CsvFile, NewFile, NewFiles, OutputError, Targets, is_of_the_name, report};
-use llmuses_stats::{Circumstances, Doubt, Origin, RunStatistics, judge, totals, verdict};
+use llmuses_render::{
+    CsvFile, NewFile, NewFiles, OutputError, ResponseFile, is_of_the_name, report,
+};
+use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
-use llmuses_store::sink::{Database, FinishedRun, RunRecord, SinkError, SinkSummary};
+use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
-use std::net::SocketAddr;
+use std::sync::Arc;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -123,19 +136,11 @@ pub struct RunResult {
     pub record: Run,
 }
 
-/// Where results and live figures go beside the database and the summary.
-#[derive(Debug, Clone, Default)]
-pub struct Outputs {
-    /// Files, or standard output.
-    pub targets: Targets,
-    /// The address at which Prometheus gets live figures.
-    pub metrics: Option<SocketAddr>,
-}
-
 /// Those who look on while a run goes on.
 #[derive(Debug, Default)]
 struct Onlookers {
     csv: Option<CsvFile>,
+    recording: Option<ResponseFile>,
     board: Option<Board>,
 }
 
@@ -156,31 +161,20 @@ impl RunResult {
     }
 }
 
-/// Carries out a plan: progress goes to standard error, the summary to standard output.
-///
-/// # Errors
-/// Why there could be no run. A run that began always gives a result, whatever became of it.
-pub fn run(plan: Plan) -> Result<RunResult, RunError> {
-    let logging_failed = Cell::new(false);
-    let (result, logging) = one(&plan, &mut None, &Onlookers::default(), &logging_failed)?;
-    end_logging(logging, &result);
-    Ok(result)
-}
-
-/// Carries out the plans of a sweep one after another, and writes `outputs`. Ends early where a run is
-/// interrupted: nobody who ends one run wants the next.
+/// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
+/// summary to standard output. Ends early where a run is interrupted: nobody who ends one run wants the next.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
-pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
     let board = outputs.metrics.map(|_| Board::default());
     // Before anything else is made, and until all is over.
-    let _exporter = match (plans.first(), outputs.metrics, &board) {
-        (Some(plan), Some(address), Some(board)) => Some(serve(plan, address, board)?),
-        _ => None,
+    let _exporter = match &board {
+        Some(board) => serve(sweep, outputs, board)?,
+        None => None,
     };
-    let files = NewFiles::make(&outputs.targets).map_err(RunError::Output)?;
+    let files = NewFiles::make(&outputs.files).map_err(RunError::Output)?;
     let documents = files.documents;
     let csv = match files.csv.map(CsvFile::start).transpose() {
         Ok(csv) => csv,
@@ -189,24 +183,42 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
             return Err(error.into());
         }
     };
-    let onlookers = Onlookers { csv, board };
+    let recording = match outputs
+        .record
+        .as_deref()
+        .map(ResponseFile::make)
+        .transpose()
+    {
+        Ok(recording) => recording,
+        Err(error) => {
+            documents.into_iter().for_each(NewFile::discard);
+            csv.into_iter().for_each(CsvFile::discard);
+            return Err(RunError::Output(error));
+        }
+    };
+    let onlookers = Onlookers {
+        csv,
+        recording,
+        board,
+    };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
     let mut results: Vec<RunResult> = Vec::new();
     let mut failure = None;
     let mut last_logging = None;
     let mut loaded = None;
-    for plan in plans {
+    let loads = sweep.loads.len();
+    for plan in sweep.plans() {
         // The next load waits for what is still to be logged of this one; what follows the last load does not.
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        match one(plan, &mut loaded, &onlookers, &logging_failed) {
+        match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let interrupted = result.circumstances.interrupted;
                 results.push(result);
                 last_logging = logging;
-                if results.len() < plans.len() {
+                if results.len() < loads {
                     write_so_far(&documents, &results);
                 }
                 if interrupted {
@@ -224,14 +236,21 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     {
         documents.into_iter().for_each(NewFile::discard);
         onlookers.csv.into_iter().for_each(CsvFile::discard);
+        onlookers
+            .recording
+            .into_iter()
+            .for_each(ResponseFile::discard);
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
-    if plans.len() > 1 {
-        tell_sweep(plans, &runs);
+    if loads > 1 && !outputs.quiet {
+        tell_sweep(sweep, outputs, &runs);
     }
     // All are written, whatever became of the others.
-    let mut written = vec![onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop))];
+    let mut written = vec![
+        onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop)),
+        onlookers.recording.map_or(Ok(()), write_recording),
+    ];
     let document = Document::of(runs);
     for file in documents {
         if let Some(content) = render(file.flag(), &document) {
@@ -255,6 +274,14 @@ pub fn run_all(plans: &[Plan], outputs: &Outputs) -> Result<Vec<RunResult>, RunE
     }
 }
 
+/// Writes the first response, and says where there was none.
+fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
+    if !file.finish()? {
+        terminal::say("warning: no response came, so the file of --record is not written");
+    }
+    Ok(())
+}
+
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
 fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
     let runs = results.iter().map(|run| run.record.clone()).collect();
@@ -271,33 +298,38 @@ fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
 /// somebody else's service.
 fn end_logging(logging: Option<Logging<'_>>, result: &RunResult) {
     if let Some(logging) = logging {
-        logging.end(result.record.totals.as_ref(), result.is_good());
+        logging.finish(result.record.totals.as_ref(), result.is_good());
     }
 }
 
 /// Serves live figures, and says where.
-fn serve(plan: &Plan, address: SocketAddr, board: &Board) -> Result<Exporter, MetricsError> {
-    let exporter = Exporter::start(address, About::of(plan), board.clone())?;
-    if !plan.quiet {
+fn serve(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    board: &Board,
+) -> Result<Option<Exporter>, MetricsError> {
+    let Some(address) = outputs.metrics else {
+        return Ok(None);
+    };
+    let about = About::of(&sweep.target, &sweep.work.parser);
+    let exporter = Exporter::start(address, about, board.clone())?;
+    if !outputs.quiet {
         terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
     }
-    Ok(exporter)
+    Ok(Some(exporter))
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(plans: &[Plan], runs: &[Run]) {
-    let Some(first) = plans.first().filter(|plan| !plan.quiet) else {
-        return;
-    };
+fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run]) {
     let mut summary = format!("\n{}", report::sweep_summary(runs));
-    if runs.len() < plans.len() {
-        let missing: Vec<String> = plans[runs.len()..]
+    if runs.len() < sweep.loads.len() {
+        let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
-            .map(|plan| plan.arrivals.name())
+            .map(|load| load.arrivals.name())
             .collect();
         summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
     }
-    if first.summary_to_stderr {
+    if outputs.summary_to_stderr() {
         terminal::say(summary);
     } else {
         terminal::print(summary);
@@ -307,24 +339,24 @@ fn tell_sweep(plans: &[Plan], runs: &[Run]) {
 /// Carries out one plan. What is logged of it is still to be ended.
 fn one<'a>(
     plan: &Plan,
+    outputs: &Outputs,
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let (prepared, source) = Preparation::of(plan, loaded)?;
+    let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
     let clock = Clock::start();
-    let origin = Origin::of(&plan.arrivals);
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, clock, origin);
+    let record = prepared.record(plan, outputs, clock);
     // Before connections are opened: that it cannot be written must not be found out later.
-    let database = match plan.save {
+    let database = match outputs.save {
         Save::Nothing => None,
-        Save::Summary | Save::Full if plan.run == 1 => {
-            Some(Database::create(&plan.database, &record)?)
+        Save::Summary | Save::Full if plan.place.run == 1 => {
+            Some(Database::create(&outputs.database, &record)?)
         }
-        Save::Summary | Save::Full => Some(Database::append(&plan.database, &record)?),
+        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
     };
-    if !plan.quiet {
+    if !outputs.quiet {
         let parser = prepared.parser.info();
         let name = [parser.name.as_str(), &parser.version];
         terminal::say(report::opening(plan, name, &parser.headers));
@@ -344,7 +376,7 @@ fn one<'a>(
     if let Some(database) = &database {
         database.begin(pipeline.started);
     }
-    let watched = plan.live_view.filter(|_| !plan.quiet);
+    let watched = outputs.live_view.filter(|_| !outputs.quiet);
     let board = onlookers
         .board
         .clone()
@@ -353,28 +385,42 @@ fn one<'a>(
     let view = watched
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
-    let destinations = Destinations {
-        rows: database.as_ref().filter(|_| plan.save == Save::Full),
-        csv: onlookers.csv.as_ref(),
-        board,
-        progress_lines: !plan.quiet && view.is_none(),
-    };
-    let mut logging = Logging::begin(plan, &record, logging_failed);
-    let collected = pipeline.collect(
-        plan,
-        &prepared,
-        destinations,
-        origin,
-        &interrupted,
-        logging.as_mut(),
-    );
+    let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
+    let mut sinks = Sinks::new(Arc::clone(pipeline.pipeline.gauge.backlog()));
+    if let Some(board) = board {
+        sinks.add(Recorder::new(board, plan, clock, pipeline.started));
+    }
+    if outputs.debug {
+        sinks.add(Trace::new(
+            &plan.target,
+            &prepared.headers,
+            &prepared.secrets,
+        ));
+    }
+    if let Some(csv) = &onlookers.csv {
+        sinks.add(csv.sink(clock, plan.place.run));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
+    }
+    if !outputs.quiet && view.is_none() {
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));
+    }
+    if let Some(logging) = &mut logging {
+        sinks.add(logging);
+    }
+    // Last, since it keeps what it gets.
+    if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
+        sinks.add(RowSink::new(database, terminal::messages()));
+    }
+    let collected = pipeline.collect(plan, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
-    match finish(plan, record, database, collected) {
+    match finish(plan, outputs, record, database, collected) {
         Ok(result) => Ok((result, logging)),
         Err(error) => {
             if let Some(logging) = logging {
-                logging.end(None, false);
+                logging.finish(None, false);
             }
             Err(error)
         }
@@ -384,6 +430,7 @@ fn one<'a>(
 /// Judges, stores the end, and prints the summary.
 fn finish(
     plan: &Plan,
+    outputs: &Outputs,
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
@@ -410,8 +457,8 @@ fn finish(
     let mut run = run_of(&record, &finished);
     finished.summary = report::summary(&run);
     let stored = database.map(|database| database.finish(&finished));
-    if !plan.quiet {
-        if plan.summary_to_stderr {
+    if !outputs.quiet {
+        if outputs.summary_to_stderr() {
             terminal::say(&finished.summary);
         } else {
             terminal::print(&finished.summary);
@@ -423,8 +470,8 @@ fn finish(
     let stored = stored.transpose()?;
     // Of a sweep, the last run says where the results of all are.
     if let Some(stored) = &stored
-        && !plan.quiet
-        && (plan.run == plan.runs || circumstances.interrupted || stored.not_kept > 0)
+        && !outputs.quiet
+        && (plan.place.run == plan.place.runs || circumstances.interrupted || stored.not_kept > 0)
     {
         terminal::say(report::closing(stored));
     }
@@ -434,7 +481,7 @@ fn finish(
         statistics,
         circumstances,
         doubts,
-        valid_required: plan.require_valid,
+        valid_required: outputs.require_valid,
         stored,
     })
 }

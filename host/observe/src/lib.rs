@@ -6,4 +6,5 @@ pub mod live_text;
 pub mod metrics;
 pub mod terminal;
 pub mod trace;
+#[cfg(feature = "wandb")]
 pub mod wandb;

@@ -1,17 +1,47 @@
 //! What `--debug` shows of each exchange, on standard error: request, events with the time of each,
 //! and how it ended. Values of headers that carry credentials are blanked.
 
+use crate::terminal;
 use http::HeaderMap;
+use llmuses_core::backlog::Stage;
 use llmuses_core::credential::{is_credential, public_url};
 use llmuses_core::exchange::Outcome;
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::Target;
 use llmuses_core::redact::Secrets;
 use llmuses_core::wording::BLANK;
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::fmt::Write;
 
+/// Shows the exchanges of a run.
+#[derive(Debug)]
+pub struct Trace {
+    /// The head of every request.
+    head: String,
+}
+
+impl Trace {
+    /// Of requests to `target` with these headers.
+    pub fn new(target: &Target, headers: &HeaderMap, secrets: &Secrets) -> Self {
+        let head = request_head(target, headers);
+        Self {
+            head: secrets.blank_text(&head).into_owned(),
+        }
+    }
+}
+
+impl Sink for Trace {
+    fn stage(&self) -> Stage {
+        Stage::Terminal
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        terminal::detail(exchange(&sample.outcome, &self.head));
+    }
+}
+
 /// The head of every request of a run, as it is shown.
-pub fn request_head(plan: &Plan, headers: &HeaderMap, secrets: &Secrets) -> String {
-    let mut text = format!("POST {}\n", public_url(&plan.url));
+fn request_head(target: &Target, headers: &HeaderMap) -> String {
+    let mut text = format!("POST {}\n", public_url(&target.url));
     for (name, value) in headers {
         let value = value.to_str().unwrap_or("(not text)");
         let shown = if is_credential(name, value) {
@@ -22,11 +52,11 @@ pub fn request_head(plan: &Plan, headers: &HeaderMap, secrets: &Secrets) -> Stri
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{name}: {shown}");
     }
-    secrets.blank_text(&text).into_owned()
+    text
 }
 
 /// One exchange, as it is shown.
-pub fn exchange(outcome: &Outcome, request_head: &str) -> String {
+fn exchange(outcome: &Outcome, request_head: &str) -> String {
     let exchange = &outcome.exchange;
     let mut text = format!(
         "--- request {}\n{request_head}\n{}\n",

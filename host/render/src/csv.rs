@@ -3,7 +3,10 @@
 
 use crate::error::OutputError;
 use crate::file::{NewFile, unless_closed};
+use llmuses_core::backlog::Stage;
+use llmuses_core::clock::Clock;
 use llmuses_core::metric::Time;
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_store::results::CsvRow;
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -52,6 +55,15 @@ impl CsvFile {
         }
     }
 
+    /// A sink for the samples of the run with this number.
+    pub fn sink(&self, clock: Clock, run: u32) -> CsvSink<'_> {
+        CsvSink {
+            file: self,
+            clock,
+            run,
+        }
+    }
+
     /// Takes the file away again, for runs that never began.
     pub fn discard(mut self) {
         drop(self.queue.take());
@@ -76,6 +88,24 @@ impl CsvFile {
                 "the thread that writes CSV failed",
             ))),
         }
+    }
+}
+
+/// A CSV file as one of the sinks of a run.
+#[derive(Debug)]
+pub struct CsvSink<'a> {
+    file: &'a CsvFile,
+    clock: Clock,
+    run: u32,
+}
+
+impl Sink for CsvSink<'_> {
+    fn stage(&self) -> Stage {
+        Stage::Csv
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        self.file.send(CsvRow::of(sample, &self.clock, self.run));
     }
 }
 
@@ -137,39 +167,39 @@ const COLUMNS: [&str; 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewFiles, Targets};
-    use llmuses_core::clock::Clock;
+    use crate::{NewFiles, OutputFiles};
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_samples::Sample;
+    use llmuses_samples::Sample as MadeUp;
     use llmuses_stats::Origin;
 
     #[test]
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = Targets::of(path.to_str(), []).unwrap();
+        let targets = OutputFiles::of(path.to_str(), []).unwrap();
         let file = NewFiles::make(&targets).unwrap().csv.unwrap();
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
-        let success = Sample::at(0)
+        let success = MadeUp::at(0)
             .sent(0)
             .events(&[10, 20, 30])
             .end(40)
             .outputs(&[0, 1, 2])
             .tokens(4, 3, TokenSource::Server)
             .build();
-        csv.send(CsvRow::of(&success, &clock, Origin::Sent, 1, false));
-        let failure = Sample::at(5)
+        let success = Sample::of(success, Origin::Sent, false);
+        csv.send(CsvRow::of(&success, &clock, 1));
+        let failure = MadeUp::at(5)
             .number(1)
             .end(6)
             .fails(FailureKind::Connect, "refused, \"twice\"")
             .build();
-        csv.send(CsvRow::of(&failure, &clock, Origin::Sent, 1, true));
+        let failure = Sample::of(failure, Origin::Sent, true);
+        csv.send(CsvRow::of(&failure, &clock, 1));
         assert_eq!(csv.finish().unwrap(), 2);
         let mut table = csv::Reader::from_path(&path).unwrap();
         let header = table.headers().unwrap().clone();
-        let serialized =
-            serde_json::to_value(CsvRow::of(&success, &clock, Origin::Sent, 1, false)).unwrap();
+        let serialized = serde_json::to_value(CsvRow::of(&success, &clock, 1)).unwrap();
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)

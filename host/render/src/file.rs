@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 
 /// Where output goes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum OutputFile {
     /// Standard output: `-` on the command line.
     StandardOutput,
     /// A new file.
     File(PathBuf),
 }
 
-impl Target {
+impl OutputFile {
     /// What was typed: `-`, or the name of a file.
     pub fn of(text: &str) -> Self {
         match text {
@@ -28,14 +28,14 @@ impl Target {
 
 /// Where a command was told to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Targets {
+pub struct OutputFiles {
     /// The table of requests.
-    pub csv: Option<Target>,
+    pub csv: Option<OutputFile>,
     /// The documents, each with the flag that asked for it.
-    pub documents: Vec<(&'static str, Target)>,
+    pub documents: Vec<(&'static str, OutputFile)>,
 }
 
-impl Targets {
+impl OutputFiles {
     /// What was given for `--csv`, and for the flags of documents.
     ///
     /// # Errors
@@ -45,15 +45,15 @@ impl Targets {
         documents: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> Result<Self, OutputError> {
         let targets = Self {
-            csv: csv.map(Target::of),
+            csv: csv.map(OutputFile::of),
             documents: documents
                 .into_iter()
-                .filter_map(|(flag, file)| Some((flag, Target::of(&file?))))
+                .filter_map(|(flag, file)| Some((flag, OutputFile::of(&file?))))
                 .collect(),
         };
         let on_stdout = targets
             .all()
-            .filter(|target| **target == Target::StandardOutput);
+            .filter(|target| **target == OutputFile::StandardOutput);
         if on_stdout.count() > 1 {
             return Err(OutputError::TwoOnStandardOutput);
         }
@@ -67,16 +67,17 @@ impl Targets {
 
     /// Whether standard output is taken.
     pub fn take_stdout(&self) -> bool {
-        self.all().any(|target| *target == Target::StandardOutput)
+        self.all()
+            .any(|target| *target == OutputFile::StandardOutput)
     }
 
-    fn all(&self) -> impl Iterator<Item = &Target> {
+    fn all(&self) -> impl Iterator<Item = &OutputFile> {
         let documents = self.documents.iter().map(|(_, target)| target);
         self.csv.iter().chain(documents)
     }
 }
 
-/// The files of [`Targets`], made and still empty.
+/// The files of [`OutputFiles`], made and still empty.
 #[derive(Debug, Default)]
 pub struct NewFiles {
     /// For the table of requests.
@@ -90,7 +91,7 @@ impl NewFiles {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    pub fn make(targets: &Targets) -> Result<Self, OutputError> {
+    pub fn make(targets: &OutputFiles) -> Result<Self, OutputError> {
         let mut files = Self::default();
         match files.fill(targets) {
             Ok(()) => Ok(files),
@@ -101,7 +102,7 @@ impl NewFiles {
         }
     }
 
-    fn fill(&mut self, targets: &Targets) -> Result<(), OutputError> {
+    fn fill(&mut self, targets: &OutputFiles) -> Result<(), OutputError> {
         for (flag, target) in &targets.documents {
             self.documents.push(NewFile::make(flag, target)?);
         }
@@ -132,10 +133,10 @@ impl NewFile {
     ///
     /// # Errors
     /// Where there is such a file already, or none can be made.
-    fn make(flag: &'static str, target: &Target) -> Result<Self, OutputError> {
+    pub(super) fn make(flag: &'static str, target: &OutputFile) -> Result<Self, OutputError> {
         let place = match target {
-            Target::StandardOutput => None,
-            Target::File(path) => Some((path.clone(), create(flag, path)?)),
+            OutputFile::StandardOutput => None,
+            OutputFile::File(path) => Some((path.clone(), create(flag, path)?)),
         };
         Ok(Self { flag, place })
     }
@@ -240,7 +241,7 @@ mod tests {
     fn a_file_is_made_beforehand_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.json");
-        let targets = Targets::of(None, [("--json", name(&path))]).unwrap();
+        let targets = OutputFiles::of(None, [("--json", name(&path))]).unwrap();
         let files = NewFiles::make(&targets).unwrap();
         let second = NewFiles::make(&targets).unwrap_err();
         assert!(second.to_string().contains("--json"), "{second}");
@@ -259,7 +260,7 @@ mod tests {
         let (new, there) = (folder.path().join("new"), folder.path().join("there"));
         std::fs::write(&there, "mine").unwrap();
         let documents = [("--json", name(&new)), ("--html", name(&there))];
-        let targets = Targets::of(None, documents).unwrap();
+        let targets = OutputFiles::of(None, documents).unwrap();
         let error = NewFiles::make(&targets).unwrap_err();
         assert!(error.to_string().contains("--html"), "{error}");
         assert!(!new.exists());
@@ -269,10 +270,10 @@ mod tests {
     #[test]
     fn standard_output_is_for_one() {
         let dash = || Some("-".to_owned());
-        let one = Targets::of(Some("x.csv"), [("--json", dash())]).unwrap();
-        assert_eq!(one.documents, [("--json", Target::StandardOutput)]);
+        let one = OutputFiles::of(Some("x.csv"), [("--json", dash())]).unwrap();
+        assert_eq!(one.documents, [("--json", OutputFile::StandardOutput)]);
         assert!(one.take_stdout() && !one.is_empty());
-        assert!(Targets::of(None, [("--json", dash()), ("--html", dash())]).is_err());
-        assert!(Targets::of(None, []).unwrap().is_empty());
+        assert!(OutputFiles::of(None, [("--json", dash()), ("--html", dash())]).is_err());
+        assert!(OutputFiles::of(None, []).unwrap().is_empty());
     }
 }

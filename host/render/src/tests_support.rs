@@ -1,6 +1,8 @@
 //! A made-up run, for the tests of everything that is drawn from runs.
 
-use llmuses_core::document::{ParserIdentity, PlanRecord, Run, RunState, Versions};
+use llmuses_core::document::{
+    LoadRecord, ParserIdentity, PlanRecord, Run, RunState, TargetRecord, Versions,
+};
 
 /// A run of a closed loop as it stands in a document before it has ended.
 pub(crate) fn run() -> Run {
@@ -22,9 +24,15 @@ pub(crate) fn run() -> Run {
             source: "built in".to_owned(),
         },
         plan: PlanRecord {
-            model: "qwen".to_owned(),
-            arrivals: "closed".to_owned(),
-            parallel: Some(1),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
+            load: LoadRecord {
+                arrivals: "closed".to_owned(),
+                parallel: Some(1),
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         verdict: None,

@@ -159,6 +159,7 @@ fn other_waits(waits: Waits) -> BacklogWaits {
         totals: waits.of(Stage::Totals),
         database: waits.of(Stage::Database),
         csv: waits.of(Stage::Csv),
+        terminal: waits.of(Stage::Terminal),
     }
 }
 

@@ -1,5 +1,5 @@
 //! The statistics of a run: what one request measures, running totals over all of them, and the
-//! judgement of whether the totals can be trusted.
+//! judgement of whether the totals can be trusted. What else is done with each measured request is a [`Sink`].
 //!
 //! Nothing here reads a clock, prints or writes: outcomes go in, figures come out. Memory does not
 //! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
@@ -13,7 +13,9 @@ mod judge;
 mod measure;
 mod pauses;
 mod running;
+mod sample;
 mod saturation;
+mod sink;
 mod slowest;
 mod spread;
 mod student;
@@ -29,7 +31,9 @@ pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
 pub use pauses::Pauses;
 pub use running::RunStatistics;
+pub use sample::Sample;
 pub use saturation::{Saturation, Slope};
+pub use sink::{RunSoFar, Sink};
 pub use slowest::{SlowRequest, Slowest};
 pub use spread::{Interval, LONGEST, Spread};
 pub use student::student;

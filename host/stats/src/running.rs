@@ -4,6 +4,7 @@ use super::counts::{Counts, FailureCount, TokenSpreads};
 use super::figures::Metrics;
 use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
+use super::sample::Sample;
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
@@ -70,15 +71,27 @@ impl RunStatistics {
     }
 
     /// Counts a request of the warm-up.
-    pub fn record_warmup(&mut self, outcome: &Outcome) {
+    fn record_warmup(&mut self, outcome: &Outcome) {
         self.counts.warmup += 1;
         self.counts.warmup_failed += u64::from(!outcome.succeeded());
     }
 
-    /// Adds one request. The order of requests does not matter.
+    /// Adds a sample. The order of samples does not matter.
+    pub fn add(&mut self, sample: &Sample) {
+        if sample.warmup {
+            self.record_warmup(&sample.outcome);
+        } else {
+            self.record_measured(&sample.outcome, &sample.measured);
+        }
+    }
+
+    /// Measures and adds one request that counts, for those who have no other use for what it measures.
     pub fn record(&mut self, outcome: &Outcome) {
+        self.record_measured(outcome, &Measurement::of(outcome, self.origin));
+    }
+
+    fn record_measured(&mut self, outcome: &Outcome, measured: &Measurement) {
         let exchange = &outcome.exchange;
-        let measured = Measurement::of(outcome, self.origin);
         let good = outcome.succeeded()
             && self
                 .objectives
@@ -110,7 +123,7 @@ impl RunStatistics {
             }
         }
         match &exchange.failure {
-            None => self.record_success(outcome, &measured),
+            None => self.record_success(outcome, measured),
             Some(failure) => {
                 counts.failed += 1;
                 let status = exchange

@@ -9,6 +9,7 @@ pub mod capacity;
 mod connection_notes;
 mod failure;
 mod polled_on_wake;
+pub mod question;
 pub mod reader;
 mod reading;
 mod reqwest_transport;

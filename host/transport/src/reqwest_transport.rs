@@ -13,7 +13,7 @@ use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::{Target, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -82,13 +82,28 @@ impl Settings {
     }
 }
 
+/// A client with the settings of a transport that keeps no connections.
+pub(super) fn plain_client(
+    connect_timeout: Duration,
+    insecure: bool,
+) -> Result<reqwest::Client, ClientBuildError> {
+    super::provide_cryptography();
+    let settings = Settings {
+        connect_timeout,
+        insecure,
+        keep_alive: false,
+    };
+    Ok(settings.client(false, None)?)
+}
+
 impl ReqwestTransport {
-    /// A transport for the endpoint of `plan`, with these headers on every request.
+    /// A transport for the endpoint of `target`, with these headers on every request.
     ///
     /// # Errors
     /// Where the TLS side cannot be set up, for want of root certificates for instance.
     pub fn new(
-        plan: &Plan,
+        target: &Target,
+        timeouts: &Timeouts,
         headers: http::HeaderMap,
         notes: Arc<ConnectionNotes>,
     ) -> Result<Self, ClientBuildError> {
@@ -98,8 +113,8 @@ impl ReqwestTransport {
             .iter()
             .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let settings = Settings {
-            connect_timeout: plan.timeouts.connect,
-            insecure: plan.insecure,
+            connect_timeout: timeouts.connect,
+            insecure: target.insecure,
             keep_alive: !closes,
         };
         Ok(Self {
@@ -108,7 +123,7 @@ impl ReqwestTransport {
             reuse: Reuse::default(),
             longest_idle: Cell::new(None),
             settings,
-            url: plan.url.clone(),
+            url: target.url.clone(),
             headers,
             notes,
         })

@@ -6,7 +6,7 @@ use llmuses_core::budget::Budget;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -23,6 +23,9 @@ pub enum DatasetError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// Standard input is a terminal.
+    #[error("--dataset - reads the data set from standard input, and nothing is piped into it")]
+    Terminal,
     /// It is a folder.
     #[error("the data set {} is a folder; --dataset takes a file", path.display())]
     Folder {
@@ -44,11 +47,18 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// Looks whether `path` is a file or a pipe that can be read. Reads nothing.
+    /// Looks whether `path` is a file or a pipe that can be read, or `-` for standard input. Reads at most the first
+    /// bytes of a file.
     ///
     /// # Errors
     /// Where it is not. What is in it shows only as it is read.
     pub fn check(path: &Path) -> Result<(), DatasetError> {
+        if is_standard_input(path) {
+            return match std::io::stdin().is_terminal() {
+                true => Err(DatasetError::Terminal),
+                false => Ok(()),
+            };
+        }
         if is_pipe(path) {
             return Ok(());
         }
@@ -64,13 +74,13 @@ impl Dataset {
         }
     }
 
-    /// A data set in the file `path`. A pipe is read to its end, into a temporary file.
+    /// A data set in the file `path`. A pipe and standard input (`-`) are read to their end, into a temporary file.
     ///
     /// # Errors
     /// As [`Self::check`], or where the pipe cannot be read or copied.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         Self::check(path)?;
-        let copy = if is_pipe(path) {
+        let copy = if is_pipe(path) || is_standard_input(path) {
             let copied = copy_of(path).map_err(|source| DatasetError::Open {
                 path: path.to_owned(),
                 source,
@@ -126,9 +136,17 @@ fn is_pipe(path: &Path) -> bool {
     std::fs::metadata(path).is_ok_and(|found| found.file_type().is_fifo())
 }
 
+fn is_standard_input(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
 fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
     let mut copy = NamedTempFile::new()?;
-    std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+    if is_standard_input(pipe) {
+        std::io::copy(&mut std::io::stdin().lock(), copy.as_file_mut())?;
+    } else {
+        std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+    }
     Ok(copy)
 }
 

@@ -21,6 +21,8 @@ pub(super) struct LineReader<R> {
     entries: Arc<AtomicU64>,
     /// An unreadable line behind good ones that were handed over first.
     pending: Option<String>,
+    /// The last line was too long, and its rest is still to be read.
+    in_long_line: bool,
     /// The file cannot be read any further.
     ended: bool,
 }
@@ -32,8 +34,18 @@ impl<R: Read> LineReader<R> {
             number: 0,
             entries,
             pending: None,
+            in_long_line: false,
             ended: false,
         }
+    }
+
+    /// Reads on behind a line that was too long.
+    fn pass_long_line(&mut self) -> std::io::Result<()> {
+        if self.in_long_line {
+            self.input.skip_until(b'\n')?;
+            self.in_long_line = false;
+        }
+        Ok(())
     }
 
     /// The next line without its end; `None` behind the last one.
@@ -42,9 +54,11 @@ impl<R: Read> LineReader<R> {
             return None;
         }
         let mut line = Vec::new();
-        let result = (&mut self.input)
-            .take(LINE_LIMIT_BYTES)
-            .read_until(b'\n', &mut line);
+        let result = self.pass_long_line().and_then(|()| {
+            (&mut self.input)
+                .take(LINE_LIMIT_BYTES)
+                .read_until(b'\n', &mut line)
+        });
         if line.is_empty()
             && let Ok(0) = result
         {
@@ -58,7 +72,7 @@ impl<R: Read> LineReader<R> {
             return Some(Err(format!("line {number}: {error}")));
         }
         if line.len() as u64 == LINE_LIMIT_BYTES && line.last() != Some(&b'\n') {
-            self.ended = true;
+            self.in_long_line = true;
             return Some(Err(format!(
                 "line {number} is longer than {} MiB",
                 LINE_LIMIT_BYTES >> 20
@@ -121,6 +135,17 @@ mod tests {
         assert_eq!(lines.next(9).unwrap(), ["", "c"]);
         assert!(lines.next(9).unwrap().is_empty());
         assert_eq!(entries.load(Ordering::Relaxed), 4);
+    }
+
+    #[test]
+    fn behind_a_line_that_is_too_long_reading_goes_on() {
+        let long = std::io::repeat(b'x').take(LINE_LIMIT_BYTES + 9);
+        let text = b"a\n".chain(long).chain(&b"\nb\n"[..]);
+        let mut lines = LineReader::new(text, Arc::default());
+        assert_eq!(lines.next(9).unwrap(), ["a"]);
+        assert_eq!(lines.next(9).unwrap_err(), "line 2 is longer than 64 MiB");
+        assert_eq!(lines.next(9).unwrap(), ["b"]);
+        assert!(lines.next(9).unwrap().is_empty());
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The tokenizer of `--tokenizer-path`, run by the host for the parsers.
 
+mod vocabulary;
+
 use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
 use std::panic::AssertUnwindSafe;
@@ -22,13 +24,17 @@ pub enum TokenizerError {
     },
     /// The folder has no tokenizer in it.
     #[error(
-        "the folder {} has no tokenizer.json; --tokenizer-path takes a folder with that file, or \
-         the file",
+        "the folder {} has no tokenizer.json{found}; --tokenizer-path takes a folder with that file, or \
+         the file{help}",
         path.display()
     )]
     NotInFolder {
         /// The folder.
         path: PathBuf,
+        /// What it has instead.
+        found: String,
+        /// How to make the file of that.
+        help: String,
     },
     /// The file is no tokenizer.
     #[error("{} is not a tokenizer: {reason}", path.display())]
@@ -40,6 +46,14 @@ pub enum TokenizerError {
     },
 }
 
+/// The bytes of a file of a tokenizer.
+fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
+    read_regular(path, MOST_BYTES).map_err(|source| TokenizerError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
 /// A loaded tokenizer.
 #[derive(Debug)]
 pub struct HostTokenizer {
@@ -47,10 +61,11 @@ pub struct HostTokenizer {
 }
 
 impl HostTokenizer {
-    /// The file that `path` means: itself, or `tokenizer.json` in it.
+    /// What to load for `path`: the file itself, `tokenizer.json` in the folder, or the folder where one can be made
+    /// of its `vocab.json` and `merges.txt`.
     ///
     /// # Errors
-    /// Where there is no such file.
+    /// Where there is none of these.
     pub fn find(path: &Path) -> Result<PathBuf, TokenizerError> {
         let metadata = std::fs::metadata(path).map_err(|source| TokenizerError::Read {
             path: path.to_owned(),
@@ -61,25 +76,30 @@ impl HostTokenizer {
         }
         let file = path.join("tokenizer.json");
         if file.is_file() {
-            Ok(file)
-        } else {
-            Err(TokenizerError::NotInFolder {
+            return Ok(file);
+        }
+        match vocabulary::look(path)? {
+            None => Ok(path.to_owned()),
+            Some(obstacle) => Err(TokenizerError::NotInFolder {
                 path: path.to_owned(),
-            })
+                help: obstacle.help(path),
+                found: obstacle.found,
+            }),
         }
     }
 
-    /// Loads a `tokenizer.json`.
+    /// Loads a `tokenizer.json`, or makes one of the files of a folder.
     ///
     /// # Errors
     /// Where it cannot be read or is no tokenizer.
-    pub fn load(file: &Path) -> Result<Self, TokenizerError> {
-        let json = read_regular(file, MOST_BYTES).map_err(|source| TokenizerError::Read {
-            path: file.to_owned(),
-            source,
-        })?;
+    pub fn load(path: &Path) -> Result<Self, TokenizerError> {
+        let json = if path.is_dir() {
+            vocabulary::tokenizer_json(path)?
+        } else {
+            read(path)?
+        };
         Self::from_json(&json).map_err(|reason| TokenizerError::Invalid {
-            path: file.to_owned(),
+            path: path.to_owned(),
             reason,
         })
     }

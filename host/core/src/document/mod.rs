@@ -13,7 +13,10 @@ mod totals;
 
 pub use named::Named;
 pub use percentile::{ByPercentile, Percentile};
-pub use plan::{GoodputBounds, PlanRecord};
+pub use plan::{
+    BoundsRecord, DatasetRecord, Difference, GoodputBounds, LimitsRecord, LoadRecord,
+    OutputsRecord, PlanRecord, TargetRecord, TransportRecord, WandbRecord, WorkRecord,
+};
 pub use schema::schema;
 pub use spread::{Curve, Distribution, TimeFigures, Times};
 pub use totals::{

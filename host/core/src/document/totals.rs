@@ -330,6 +330,8 @@ pub struct BacklogWaits {
     pub database: u64,
     /// The CSV file, or the reader of standard output.
     pub csv: u64,
+    /// Standard error.
+    pub terminal: u64,
 }
 
 /// How a data set was used.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::plan::Plan;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http::{HeaderName, HeaderValue};
@@ -6,12 +7,12 @@ use http::{HeaderName, HeaderValue};
 const KEY: &str = "sk-proj-AbC/9+xyzSECRETKEY0123456789";
 
 fn of(header: &str, value: &str, url: &str) -> Secrets {
-    let mut plan = Plan::new("m".to_owned(), Url::parse(url).unwrap());
-    plan.headers.insert(
+    let mut target = Target::new("m".to_owned(), Url::parse(url).unwrap());
+    target.headers.insert(
         HeaderName::from_bytes(header.as_bytes()).unwrap(),
         HeaderValue::from_str(value).unwrap(),
     );
-    Secrets::of(&plan)
+    Secrets::of(&target, &Map::new())
 }
 
 fn bearer() -> Secrets {
@@ -116,14 +117,15 @@ fn each_part_of_a_credential_is_blanked_alone() {
 #[test]
 fn a_key_among_the_parameters_is_blanked() {
     let mut plan = Plan::new("m".to_owned(), Url::parse("http://h/").unwrap());
-    plan.parameters
+    plan.work
+        .parameters
         .insert("api_key".to_owned(), "hidden-key".into());
-    let secrets = Secrets::of(&plan);
+    let secrets = Secrets::of(&plan.target, &plan.work.parameters);
     assert_eq!(
         secrets.blank_text("{\"api_key\":\"hidden-key\"}"),
         "{\"api_key\":\"***\"}"
     );
-    assert_eq!(plan.to_record().parameters["api_key"], "***");
+    assert_eq!(plan.to_record().work.parameters["api_key"], "***");
 }
 
 #[test]

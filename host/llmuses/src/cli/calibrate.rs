@@ -7,9 +7,9 @@ use super::perf::Transport;
 use super::server_process::ServerProcess;
 use super::values::{duration, rate};
 use crate::calibration::{self, Comparison, Level};
-use crate::run::run;
+use crate::run::{Outputs, run};
 use clap::Args;
-use llmuses_core::plan::{Arrivals, Plan, PromptSource, Save};
+use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::terminal;
 use llmuses_transport::capacity;
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub(super) struct CalibrateArguments {
 
     /// Requests per second of an open loop, one level each, after those of --parallel.
     #[arg(long, value_name = "R,...", value_delimiter = ',', value_parser = rate)]
-    rate: Vec<f64>,
+    rate: Vec<Arrivals>,
 
     /// Time to first token of the server.
     #[arg(long, value_name = "TIME", default_value = "50ms", value_parser = duration)]
@@ -80,11 +80,7 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
     let closed = arguments.parallel.iter().map(|streams| Arrivals::Closed {
         parallel: *streams as usize,
     });
-    let open = arguments.rate.iter().map(|rate| match *rate {
-        rate if rate < 0.0 => Arrivals::AllAtOnce,
-        rate => Arrivals::Poisson { rate },
-    });
-    let levels: Vec<Arrivals> = closed.chain(open).collect();
+    let levels: Vec<Arrivals> = closed.chain(arguments.rate.iter().copied()).collect();
     for arrivals in &levels {
         // Refused now, not after minutes of the smaller levels.
         if let Arrivals::Closed { parallel } = arrivals {
@@ -126,20 +122,22 @@ fn measure(
     }
     let server = ServerProcess::start(&flags)?;
     let mut plan = Plan::new("mock".to_owned(), server.at("/v1/chat/completions"));
-    plan.prompts = PromptSource::Prompt("How right are you?".to_owned());
-    plan.arrivals = arrivals;
-    plan.requests = Some(match arrivals {
+    plan.work.prompts = PromptSource::Prompt("How right are you?".to_owned());
+    plan.load.arrivals = arrivals;
+    plan.load.requests = Some(match arrivals {
         Arrivals::Closed { parallel } => parallel as u64 * REQUESTS_PER_SLOT,
         Arrivals::Poisson { rate } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
         Arrivals::AllAtOnce => 100,
     });
-    plan.transport = arguments.transport.choice();
-    plan.insecure = arguments.tls;
-    plan.save = Save::Nothing;
-    plan.quiet = true;
-    let result = run(plan)?;
-    if result.circumstances.interrupted {
-        return Ok(None);
+    plan.transport.choice = arguments.transport.choice();
+    plan.target.insecure = arguments.tls;
+    let outputs = Outputs {
+        quiet: true,
+        ..Outputs::printed()
+    };
+    let result = run(&plan.into(), &outputs)?.pop();
+    match result.filter(|result| !result.circumstances.interrupted) {
+        Some(result) => Ok(Some(Comparison::of(&server.truth()?, &result))),
+        None => Ok(None),
     }
-    Ok(Some(Comparison::of(&server.truth()?, &result)))
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use llmuses_observe::terminal;
 use llmuses_render::compare::{Bound, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
-use llmuses_render::{NewFiles, Targets};
+use llmuses_render::{NewFiles, OutputFiles};
 use std::path::PathBuf;
 
 /// Arguments of `llmuses compare`.
@@ -53,7 +53,7 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         ("--json", arguments.json.clone()),
         ("--html", arguments.html.clone()),
     ];
-    let targets = Targets::of(None, documents)?;
+    let targets = OutputFiles::of(None, documents)?;
     let files = NewFiles::make(&targets)?;
     // At least two were typed.
     let (base, others) = results.split_at(1);

@@ -6,9 +6,9 @@ use super::Outcome;
 use super::perf::database;
 use super::server_process::ServerProcess;
 use crate::ground_truth::comparison;
-use crate::run::run;
+use crate::run::{Outputs, RunResult, Save, run};
 use clap::Args;
-use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, Save};
+use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource};
 use llmuses_observe::terminal;
 
 /// The sample that ships in the program.
@@ -65,23 +65,26 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
         server.address()
     ));
     let mut plan = Plan::new("mock".to_owned(), server.at("/v1/chat/completions"));
-    plan.parser = ParserChoice::Builtin("openai_openqa_qwen");
-    plan.prompts = PromptSource::Dataset(dataset);
-    plan.requests = Some(REQUESTS);
-    plan.arrivals = Arrivals::Closed { parallel: PARALLEL };
-    plan.client_threads = Some(1);
-    match &arguments.name {
-        Some(name) => {
-            plan.name.clone_from(name);
-            plan.database = database(name);
-        }
-        None => plan.save = Save::Nothing,
+    plan.work.parser = ParserChoice::Builtin("openai_openqa_qwen");
+    plan.work.prompts = PromptSource::Dataset(dataset);
+    plan.load.requests = Some(REQUESTS);
+    plan.load.arrivals = Arrivals::Closed { parallel: PARALLEL };
+    plan.transport.client_threads = Some(1);
+    let mut outputs = Outputs {
+        live_view: terminal::live_view(),
+        ..Outputs::printed()
+    };
+    if let Some(name) = &arguments.name {
+        outputs.name.clone_from(name);
+        outputs.database = database(name);
+        outputs.save = Save::Full;
     }
-    plan.live_view = terminal::live_view();
-    let result = run(plan)?;
+    let results = run(&plan.into(), &outputs)?;
     let truth = server.truth()?;
-    terminal::print(comparison(&truth, &result.statistics));
-    Ok(if result.is_good() {
+    for result in &results {
+        terminal::print(comparison(&truth, &result.statistics));
+    }
+    Ok(if results.iter().all(RunResult::is_good) {
         Outcome::Done
     } else {
         Outcome::Failed

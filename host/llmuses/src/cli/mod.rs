@@ -4,8 +4,10 @@ mod bounds;
 mod calibrate;
 mod compare;
 mod compile_plugin;
+mod completions;
 mod demo;
 mod documents;
+mod man;
 mod mock_server;
 mod perf;
 mod plugin;
@@ -19,10 +21,11 @@ pub use plugin::NewError;
 pub use server_process::ServerError;
 
 use crate::run::RunError;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::results::ResultsError;
+use std::ffi::OsString;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,12 +68,26 @@ enum Command {
     MockServer(mock_server::MockServerArguments),
     /// List parsers, look into one, or check that one works.
     Plugin(plugin::PluginArguments),
+    /// Print what a shell needs to complete commands, flags and their values.
+    Completions(completions::CompletionsArguments),
+    /// Write the man pages of all commands to a folder.
+    Man(man::ManArguments),
     /// Compile a component on standard input; this program calls itself so.
     #[command(hide = true)]
     CompilePlugin(compile_plugin::CompilePluginArguments),
 }
 
 impl Cli {
+    /// The command of these arguments, of which the first is the program.
+    ///
+    /// # Errors
+    /// Where they are wrong or ask for help.
+    pub fn of_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+    }
+
     /// Carries out the command.
     ///
     /// # Errors
@@ -84,9 +101,25 @@ impl Cli {
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
+            Command::Completions(arguments) => Ok(completions::execute(&arguments)),
+            Command::Man(arguments) => man::execute(&arguments),
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
+}
+
+/// The commands that a person uses, for completions and man pages.
+fn public_commands() -> clap::Command {
+    let all = Cli::command().mut_subcommand("perf", perf::with_help);
+    let public = all
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set());
+    clap::Command::new("llmuses")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(all.get_about().cloned().unwrap_or_default())
+        .long_about(all.get_long_about().cloned().unwrap_or_default())
+        .subcommands(public.cloned())
+        .disable_help_subcommand(true)
 }
 
 /// The exit code of an error: 2 where the arguments are wrong, 1 for everything else.

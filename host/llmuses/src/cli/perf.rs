@@ -1,9 +1,13 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod help;
+mod model;
 mod planning;
 mod usage;
+#[cfg(feature = "wandb")]
 mod wandb;
 
+pub(super) use help::{with_help, with_short_help};
 pub(super) use planning::{database, parameters, parser};
 pub use usage::UsageError;
 
@@ -11,12 +15,11 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, objectives, rate, seconds, secret, size, warmup,
+    Secret, count, count_of_slots, file_name, objectives, rate, seconds, secret, size, warmup,
 };
-use crate::run::{RunError, RunResult, run_all};
+use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
-use llmuses_core::plan::{Objectives, TransportChoice, Warmup};
-use llmuses_core::plan::{Plan, Save};
+use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::builtin_names;
@@ -27,15 +30,11 @@ use std::time::Duration;
 
 /// Arguments of `llmuses perf`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    next_line_help = false,
-    after_help = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-                  where --require-valid asks for that, or a --fail-if holds; 2 the arguments are wrong."
-)]
+#[command(next_line_help = false)]
 pub(super) struct PerfArguments {
-    /// Name of the model to ask for.
-    #[arg(long, help_heading = "Endpoint")]
-    model: String,
+    /// Name of the model to ask for [default: the one that the server lists at /v1/models, if it is the only one]
+    #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
+    model: Option<String>,
 
     /// Endpoint that the requests go to.
     #[arg(
@@ -69,7 +68,7 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Endpoint")]
     insecure: bool,
 
-    /// Data set to take prompts from; the parser says in which format.
+    /// Data set to take prompts from; the parser says in which format. - reads it from standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -94,7 +93,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Prompts")]
     skip_bad_lines: bool,
 
-    /// Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.
+    /// Parser that makes requests and reads responses: the name of a built-in one (`llmuses plugin list`), or a
+    /// .wasm file.
     #[arg(
         long,
         value_name = "NAME|FILE",
@@ -104,7 +104,8 @@ pub(super) struct PerfArguments {
     )]
     parser: String,
 
-    /// Folder with tokenizer.json, or that file, to count tokens with where the server does not.
+    /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
+    /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
@@ -146,7 +147,7 @@ pub(super) struct PerfArguments {
         value_delimiter = ',',
         help_heading = "Load"
     )]
-    rate: Vec<f64>,
+    rate: Vec<Arrivals>,
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
@@ -240,6 +241,10 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "FILE", help_heading = "Results")]
     csv: Option<String>,
 
+    /// Write the first response, head and body, to a new file, for `llmuses plugin check --responses`.
+    #[arg(long, value_name = "FILE", value_parser = file_name, help_heading = "Results")]
+    record: Option<PathBuf>,
+
     /// Objectives of each request; reported is the share and the rate of those that met all, such as
     /// ttft:500ms,tpot:50ms,latency:10s.
     #[arg(long, value_name = "NAME:TIME,...", value_parser = objectives, help_heading = "Results")]
@@ -272,21 +277,10 @@ pub(super) struct PerfArguments {
     /// one.
     #[arg(long, value_name = "ADDR", help_heading = "Results")]
     metrics_listen: Option<String>,
-    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
-    #[arg(long, value_name = "KEY", value_parser = secret, help_heading = "Results")]
-    wandb_api_key: Option<Secret>,
 
-    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
-    #[arg(long, help_heading = "Results")]
-    wandb_offline: bool,
-
-    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
-    #[arg(
-        long,
-        conflicts_with_all = ["wandb_api_key", "wandb_offline"],
-        help_heading = "Results"
-    )]
-    no_wandb: bool,
+    #[cfg(feature = "wandb")]
+    #[command(flatten)]
+    wandb: wandb::WandbArguments,
 
     /// Show requests and responses on standard error, credentials blanked.
     #[arg(long, help_heading = "Results")]
@@ -343,13 +337,13 @@ fn parser_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
-    let (plans, results) = loop {
-        let (plans, outputs) = arguments.clone().into_plans()?;
-        make_folder(&plans[0])?;
-        match run_all(&plans, &outputs) {
+    let (loads, results) = loop {
+        let (sweep, outputs) = arguments.clone().into_sweep()?;
+        make_folder(&outputs)?;
+        match run(&sweep, &outputs) {
             // Another run took this name first, before anything was sent. The next name is free.
             Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
-            results => break (plans, results?),
+            results => break (sweep.loads.len(), results?),
         }
     };
     let mut reasons = Vec::new();
@@ -374,7 +368,7 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
     for reason in &reasons {
         terminal::say(format!("fails: {reason}"));
     }
-    let complete = results.len() == plans.len();
+    let complete = results.len() == loads;
     Ok(
         if complete && reasons.is_empty() && results.iter().all(RunResult::is_good) {
             Outcome::Done
@@ -385,11 +379,11 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Makes the folder that the name of the run asks for.
-fn make_folder(plan: &Plan) -> Result<(), UsageError> {
-    match plan.database.parent() {
-        Some(folder) if plan.save != Save::Nothing && !folder.as_os_str().is_empty() => {
+fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
+    match outputs.database.parent() {
+        Some(folder) if outputs.save != Save::Nothing && !folder.as_os_str().is_empty() => {
             std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {
-                path: plan.database.clone(),
+                path: outputs.database.clone(),
                 reason,
             })
         }

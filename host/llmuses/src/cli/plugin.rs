@@ -2,6 +2,7 @@
 
 mod check;
 mod new;
+mod recording;
 
 pub use new::NewError;
 
@@ -11,7 +12,7 @@ use super::perf::parser;
 use crate::run::load_parser;
 use clap::{Args, Subcommand};
 use llmuses_core::bounds::Bounds;
-use llmuses_core::plan::ParserChoice;
+use llmuses_core::plan::{Limits, ParserChoice};
 use llmuses_observe::terminal::print;
 use llmuses_plugin_host::{Parser, ParserInfo, builtin_names};
 use std::fmt::Write;
@@ -61,12 +62,16 @@ pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
 
 /// Loads a plugin by its name or path.
 fn load(text: &str, bounds: &Bounds) -> anyhow::Result<Parser> {
-    Ok(load_parser(&parser(text)?, bounds, true)?)
+    let limits = Limits {
+        parser: *bounds,
+        ..Limits::default()
+    };
+    Ok(load_parser(&parser(text)?, &limits)?)
 }
 
 fn list() -> anyhow::Result<String> {
     let parsers = builtin_names()
-        .map(|name| load_parser(&ParserChoice::Builtin(name), &Bounds::default(), true))
+        .map(|name| load_parser(&ParserChoice::Builtin(name), &Limits::default()))
         .collect::<Result<Vec<_>, _>>()?;
     let width = |of: fn(&ParserInfo) -> &str| {
         let widths = parsers

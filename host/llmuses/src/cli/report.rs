@@ -8,7 +8,7 @@ use llmuses_core::document::Document;
 use llmuses_observe::terminal::print;
 use llmuses_render::forms::render;
 use llmuses_render::report::summary;
-use llmuses_render::{CsvFile, NewFiles, Targets};
+use llmuses_render::{CsvFile, NewFiles, OutputFiles};
 use llmuses_store::results::ResultsDatabase;
 use std::path::PathBuf;
 
@@ -31,7 +31,7 @@ pub(super) struct ReportArguments {
 pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
-    let targets = Targets::of(arguments.csv.as_deref(), arguments.documents.files())?;
+    let targets = OutputFiles::of(arguments.csv.as_deref(), arguments.documents.files())?;
     let files = NewFiles::make(&targets)?;
     if targets.is_empty() {
         for run in &runs {

@@ -1,9 +1,10 @@
 //! The forms of single values on the command line: `K=V` pairs, seconds, rates.
 
 use llmuses_core::metric::Time;
-use llmuses_core::plan::{Objectives, Warmup};
+use llmuses_core::plan::{Arrivals, Objectives, Warmup};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// A `K=V` pair.
@@ -247,6 +248,14 @@ pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
     Ok(Objectives::of(bounds))
 }
 
+/// Takes the name of a file to be written.
+pub(super) fn file_name(text: &str) -> Result<PathBuf, String> {
+    match text {
+        "" | "-" => Err("it should be the name of a file".to_owned()),
+        name => Ok(PathBuf::from(name)),
+    }
+}
+
 /// Reads a whole number above 0.
 pub(super) fn count(text: &str) -> Result<u64, String> {
     match text.trim().parse() {
@@ -278,11 +287,11 @@ pub(super) fn percent(text: &str) -> Result<f64, String> {
 }
 
 /// Reads a rate: requests per second above 0, or -1 for all at once.
-pub(super) fn rate(text: &str) -> Result<f64, String> {
+pub(super) fn rate(text: &str) -> Result<Arrivals, String> {
     match text.trim().parse::<f64>() {
-        // As other load testers have it.
-        Ok(f64::INFINITY) => Ok(-1.0),
-        Ok(rate) if rate.is_finite() && (rate > 0.0 || rate == -1.0) => Ok(rate),
+        // Infinity: as other load testers have it.
+        Ok(-1.0 | f64::INFINITY) => Ok(Arrivals::AllAtOnce),
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Arrivals::Poisson { rate }),
         _ => Err(
             "it should be a number of requests per second above 0, or -1 (or inf) for all at once"
                 .to_owned(),
@@ -397,6 +406,12 @@ mod tests {
     }
 
     #[test]
+    fn a_recording_goes_to_a_file() {
+        assert_eq!(file_name("a/b").unwrap(), PathBuf::from("a/b"));
+        assert!(file_name("-").is_err() && file_name("").is_err());
+    }
+
+    #[test]
     fn objectives_have_names() {
         let read = objectives("ttft:500ms,tpot:50ms").unwrap();
         let millis = Duration::from_millis;
@@ -443,9 +458,9 @@ mod tests {
         assert_eq!(duration("200us").unwrap(), Duration::from_micros(200));
         assert_eq!(duration("1.5").unwrap(), Duration::from_millis(1500));
         assert!(duration("-1s").is_err());
-        assert_eq!(rate("-1").unwrap(), -1.0);
-        assert_eq!(rate("0.5").unwrap(), 0.5);
-        assert_eq!(rate("inf").unwrap(), -1.0);
+        assert_eq!(rate("-1"), Ok(Arrivals::AllAtOnce));
+        assert_eq!(rate("0.5"), Ok(Arrivals::Poisson { rate: 0.5 }));
+        assert_eq!(rate("inf"), Ok(Arrivals::AllAtOnce));
         for text in ["0", "-2", "-inf", "nan"] {
             assert!(rate(text).is_err(), "{text}");
         }

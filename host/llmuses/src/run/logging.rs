@@ -1,11 +1,15 @@
 //! What of a run goes to Weights & Biases: a row each second, configuration and summary.
 
+use super::outputs::Outputs;
+use super::progress::progress;
+use llmuses_core::backlog::Stage;
 use llmuses_core::document::Totals;
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::{Arrivals, Plan};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_observe::wandb::{Wandb, WandbReport};
 use llmuses_render::report::Progress;
+use llmuses_stats::{RunSoFar, Sink};
 use llmuses_store::sink::RunRecord;
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
@@ -17,6 +21,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// A run that is being logged.
 pub(super) struct Logging<'a> {
     wandb: Wandb,
+    arrivals: Arrivals,
     /// Whether logging has failed: to be known to the next run of a sweep.
     failed: &'a Cell<bool>,
     next: Instant,
@@ -27,12 +32,22 @@ pub(super) struct Logging<'a> {
 }
 
 impl<'a> Logging<'a> {
-    /// Begins, where the plan wants it and it has not failed before: one warning and one wait at the end
+    /// Begins, where that is wanted and it has not failed before: one warning and one wait at the end
     /// are enough for a sweep. `record`: what is known of the run.
-    pub(super) fn begin(plan: &Plan, record: &RunRecord, failed: &'a Cell<bool>) -> Option<Self> {
-        let settings = plan.wandb.clone().filter(|_| !failed.get())?;
+    pub(super) fn begin(
+        plan: &Plan,
+        outputs: &Outputs,
+        record: &RunRecord,
+        failed: &'a Cell<bool>,
+    ) -> Option<Self> {
+        let mut settings = outputs.wandb.clone().filter(|_| !failed.get())?;
+        if plan.place.runs > 1 {
+            // Each load of a sweep is a run of its own there.
+            settings.run_name = format!("{} {}", outputs.name, plan.load.arrivals.name());
+        }
         Some(Self {
             wandb: Wandb::start(settings, config(record)),
+            arrivals: plan.load.arrivals,
             failed,
             next: Instant::now() + INTERVAL,
             told_url: false,
@@ -40,14 +55,36 @@ impl<'a> Logging<'a> {
         })
     }
 
+    /// Ends it, with the totals as the summary.
+    pub(super) fn finish(self, totals: Option<&Totals>, is_good: bool) {
+        let mut summary = Map::new();
+        let totals = serde_json::to_value(totals).unwrap_or_default();
+        flatten("", &totals, &mut summary);
+        let report = self.wandb.finish(summary, i32::from(!is_good));
+        if !self.told_trouble
+            && let Some(trouble) = &report.trouble
+        {
+            terminal::say(format!("warning: {trouble}"));
+        }
+        self.failed.set(report.trouble.is_some());
+        terminal::say(closing(&report));
+    }
+}
+
+impl Sink for &mut Logging<'_> {
+    /// The service and the disk are for another thread.
+    fn stage(&self) -> Stage {
+        Stage::Totals
+    }
+
     /// Logs a row if it is time for one, and says what there is to say.
-    pub(super) fn tick(&mut self, figures: impl FnOnce() -> Progress) {
+    fn tick(&mut self, run: &RunSoFar<'_>) {
         if Instant::now() < self.next {
             return;
         }
         // Not `next + INTERVAL`: after a stop, of the whole machine for instance, one row is enough.
         self.next = Instant::now() + INTERVAL;
-        self.wandb.log(row(&figures()));
+        self.wandb.log(row(&progress(self.arrivals, run)));
         if !self.told_url
             && let Some(url) = self.wandb.url()
         {
@@ -63,23 +100,8 @@ impl<'a> Logging<'a> {
     }
 
     /// Logs the last row.
-    pub(super) fn last(&mut self, figures: &Progress) {
-        self.wandb.log(row(figures));
-    }
-
-    /// Ends it, with the totals as the summary.
-    pub(super) fn end(self, totals: Option<&Totals>, is_good: bool) {
-        let mut summary = Map::new();
-        let totals = serde_json::to_value(totals).unwrap_or_default();
-        flatten("", &totals, &mut summary);
-        let report = self.wandb.finish(summary, i32::from(!is_good));
-        if !self.told_trouble
-            && let Some(trouble) = &report.trouble
-        {
-            terminal::say(format!("warning: {trouble}"));
-        }
-        self.failed.set(report.trouble.is_some());
-        terminal::say(closing(&report));
+    fn end(&mut self, run: &RunSoFar<'_>) {
+        self.wandb.log(row(&progress(self.arrivals, run)));
     }
 }
 

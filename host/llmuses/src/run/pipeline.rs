@@ -7,7 +7,7 @@ use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Job, Outcome, Prepared};
-use llmuses_core::plan::{Arrivals, Plan, TransportChoice};
+use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
 use llmuses_load::{DueTimes, due_times, pace};
 use llmuses_plugin_host::parse;
@@ -70,7 +70,7 @@ impl Pipeline {
                     context: prepared.context.clone(),
                     parameters: Arc::clone(&prepared.parameters),
                     secrets: Arc::clone(&prepared.secrets),
-                    url: Arc::new(plan.url.clone()),
+                    url: Arc::new(plan.target.url.clone()),
                     stop: Arc::clone(&stop),
                     backlog: Arc::clone(gauge.backlog()),
                     gave_up: Arc::clone(&gave_up),
@@ -82,9 +82,9 @@ impl Pipeline {
         let (queue, bodies) = flume::bounded(PREPARED_AHEAD);
         let shared = Shared {
             clock,
-            timeouts: plan.timeouts,
+            timeouts: plan.transport.timeouts,
             start: begun,
-            until: plan.duration,
+            until: plan.load.duration,
             stop: Arc::clone(&stop),
             cancelled,
             finished,
@@ -92,10 +92,17 @@ impl Pipeline {
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
         };
-        let (feeds, pacing) = feeds(plan, bodies);
+        let (feeds, pacing) = feeds(&plan.load, &plan.transport, bodies);
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
-        let workers = start_workers(plan, prepared, feeds, &shared, &ready)?;
+        let workers = start_workers(
+            &plan.target,
+            &plan.transport,
+            prepared,
+            feeds,
+            &shared,
+            &ready,
+        )?;
         drop((shared, ready));
         let warm_connections = warmed(&all_ready, count, interrupted)?;
         let pipeline = Self {
@@ -203,17 +210,19 @@ pub(super) fn warmed(
     Ok(openings)
 }
 
-/// Starts the client threads on the transport of the plan.
+/// Starts the client threads.
 pub(super) fn start_workers(
-    plan: &Plan,
+    target: &Target,
+    transport: &TransportSettings,
     prepared: &Preparation,
     feeds: Vec<Feed>,
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
 ) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
-    let settings = match plan.transport {
+    let settings = match transport.choice {
         TransportChoice::Socket => Some(SocketSettings::new(
-            plan,
+            target,
+            &transport.timeouts,
             prepared.headers.clone(),
             Arc::clone(&shared.notes),
         )?),
@@ -222,7 +231,7 @@ pub(super) fn start_workers(
     let mut workers = Vec::with_capacity(feeds.len());
     for (index, feed) in feeds.into_iter().enumerate() {
         let warm = match &feed {
-            Feed::Closed { slots, .. } if plan.warm_connections => *slots,
+            Feed::Closed { slots, .. } if transport.warm_connections => *slots,
             _ => 0,
         };
         let (shared, ready) = (shared.clone(), ready.clone());
@@ -232,9 +241,10 @@ pub(super) fn start_workers(
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
             None => {
-                let (plan, headers) = (plan.clone(), prepared.headers.clone());
+                let (target, timeouts) = (target.clone(), transport.timeouts);
+                let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
-                let make = move || ReqwestTransport::new(&plan, headers, notes);
+                let make = move || ReqwestTransport::new(&target, &timeouts, headers, notes);
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });
@@ -251,11 +261,16 @@ pub(super) struct Pacing {
 }
 
 /// Where each worker's requests come from, and the pacer's part where there is one.
-pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed>, Option<Pacing>) {
-    let Some(due_times) = due_times(plan.arrivals, plan.seed) else {
-        return (closed_feeds(plan, &bodies), None);
+pub(super) fn feeds(
+    load: &Load,
+    transport: &TransportSettings,
+    bodies: flume::Receiver<Prepared>,
+) -> (Vec<Feed>, Option<Pacing>) {
+    let threads = transport.threads(load);
+    let Some(due_times) = due_times(load.arrivals, load.seed) else {
+        return (closed_feeds(load, threads, &bodies), None);
     };
-    let (targets, feeds) = (0..plan.threads())
+    let (targets, feeds) = (0..threads)
         .map(|_| {
             let (target, due) = mpsc::unbounded_channel();
             (target, Feed::Open { due })
@@ -263,20 +278,20 @@ pub(super) fn feeds(plan: &Plan, bodies: flume::Receiver<Prepared>) -> (Vec<Feed
         .unzip();
     let pacing = Pacing {
         due_times,
-        until: plan.duration,
+        until: load.duration,
         bodies,
         targets,
     };
     (feeds, Some(pacing))
 }
 
-pub(super) fn closed_feeds(plan: &Plan, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
-    let parallel = match plan.arrivals {
+fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
+    let parallel = match load.arrivals {
         Arrivals::Closed { parallel } => parallel,
         Arrivals::Poisson { .. } | Arrivals::AllAtOnce => 0,
     };
-    let slots = slots(plan, parallel);
-    let threads = plan.threads().min(slots);
+    let slots = slots(load, parallel);
+    let threads = threads.min(slots);
     (0..threads)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),

@@ -1,14 +1,16 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
+use super::outputs::Outputs;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
-use llmuses_core::bounds::Bounds;
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::PlanRecord;
 use llmuses_core::exchange::StampQuality;
-use llmuses_core::plan::{Arrivals, ParserChoice, Plan, PromptSource, TransportChoice};
+use llmuses_core::plan::{
+    Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
+    TransportSettings, Work,
+};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
@@ -16,7 +18,6 @@ use llmuses_plugin_host::{
     Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
 };
 use llmuses_plugin_host::{CacheError, Source};
-use llmuses_stats::Origin;
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
@@ -37,13 +38,13 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    pub(super) fn of(plan: &Plan) -> Result<Self, RunError> {
-        let parser = load_parser(&plan.parser, &plan.bounds, plan.compile_cache)?;
-        let tokenizer = match &plan.tokenizer {
+    fn of(work: &Work, limits: &Limits) -> Result<Self, RunError> {
+        let parser = load_parser(&work.parser, limits)?;
+        let tokenizer = match &work.tokenizer {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
             None => None,
         };
-        let dataset = match &plan.prompts {
+        let dataset = match &work.prompts {
             PromptSource::Dataset(path) => Some(Dataset::open(path)?),
             PromptSource::Prompt(_) => None,
         };
@@ -72,32 +73,34 @@ impl Preparation {
     /// Of one load; what all loads share is loaded with the first.
     pub(super) fn of(
         plan: &Plan,
+        outputs: &Outputs,
         loaded: &mut Option<Loaded>,
     ) -> Result<(Self, RequestSource), RunError> {
-        ensure_capacity(plan)?;
+        let Plan { work, load, .. } = plan;
+        ensure_capacity(work, load)?;
         let loaded = match loaded {
             Some(loaded) => loaded,
-            none => none.insert(Loaded::of(plan)?),
+            none => none.insert(Loaded::of(work, &plan.limits)?),
         };
         let budget = Arc::new(Budget::new(
-            usize::try_from(plan.memory_limit).unwrap_or(usize::MAX),
+            usize::try_from(plan.limits.memory).unwrap_or(usize::MAX),
         ));
+        let secrets = Arc::new(Secrets::of(&plan.target, &work.parameters));
         let parser = loaded.parser.for_another_run();
         let dataset = loaded
             .dataset
             .as_ref()
             .map(|dataset| dataset.for_another_run(&budget))
             .map(Arc::new);
-        let secrets = Arc::new(Secrets::of(plan));
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer: loaded.tokenizer.clone(),
-            debug: plan.debug,
+            debug: outputs.debug,
             budget: Arc::clone(&budget),
             secrets: Arc::clone(&secrets),
-            seed: plan.seed,
+            seed: load.seed,
         };
-        let parameters: Arc<str> = serde_json::Value::Object(plan.parameters.clone())
+        let parameters: Arc<str> = serde_json::Value::Object(work.parameters.clone())
             .to_string()
             .into();
         let mut source = RequestSource::new(
@@ -105,25 +108,21 @@ impl Preparation {
             parser.instantiate(context.clone())?,
             dataset,
             SourceSettings {
-                options: build_options(plan, &parameters),
-                requests: match &plan.prompts {
-                    // Time ends such a run, however many requests that takes.
-                    _ if plan.duration.is_some() => plan.requests.or(Some(u64::MAX)),
-                    PromptSource::Prompt(_) => plan.requests.or(Some(1)),
-                    PromptSource::Dataset(_) => plan.requests,
-                },
-                skip_bad_lines: plan.skip_bad_lines,
+                options: build_options(&plan.target.model, work, &parameters),
+                // Time ends such a run, however many requests that takes.
+                requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
+                skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
-                    (&plan.prompts, &parser.info().source),
+                    (&work.prompts, &parser.info().source),
                     (PromptSource::Prompt(_), Source::Builtin)
                 ),
             },
         );
         source.prepare(PREPARED_AHEAD)?;
         let prepared = Self {
-            headers: headers(plan, &parser),
+            headers: headers(&plan.target, &plan.transport, &parser),
             secrets,
             budget,
             parser,
@@ -134,23 +133,17 @@ impl Preparation {
         Ok((prepared, source))
     }
 
-    /// The plan, with the digest of the data set.
-    fn plan_of(&self, plan: &Plan) -> PlanRecord {
-        PlanRecord {
-            dataset_sha256: self.dataset_sha256.clone(),
-            ..plan.to_record()
-        }
-    }
-
-    pub(super) fn record(&self, plan: &Plan, clock: Clock, origin: Origin) -> RunRecord {
+    pub(super) fn record(&self, plan: &Plan, outputs: &Outputs, clock: Clock) -> RunRecord {
         let info = self.parser.info();
+        let mut record = plan.to_record();
+        record.dataset.sha256 = self.dataset_sha256.clone();
+        record.outputs = outputs.to_record();
         RunRecord {
-            id: plan.run,
+            id: plan.place.run,
             clock,
-            origin,
             started: clock.now(),
-            plan: self.plan_of(plan),
-            schedule_seed: plan.seed,
+            plan: record,
+            schedule_seed: plan.load.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
             contract_version: CONTRACT_VERSION.to_owned(),
             wasmtime_version: WASMTIME_VERSION.to_owned(),
@@ -158,8 +151,8 @@ impl Preparation {
             plugin_version: info.version.clone(),
             plugin_sha256: info.sha256.clone(),
             plugin_source: info.source.to_string(),
-            transport: plan.transport.as_str().to_owned(),
-            stamps: match plan.transport {
+            transport: plan.transport.choice.as_str().to_owned(),
+            stamps: match plan.transport.choice {
                 TransportChoice::Socket => StampQuality::Kernel,
                 TransportChoice::Reqwest => StampQuality::Read,
             },
@@ -187,10 +180,10 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
     )
 }
 
-pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
-    let at_once = match plan.arrivals {
-        Arrivals::Closed { parallel } => slots(plan, parallel) as u64,
-        Arrivals::AllAtOnce => match (&plan.prompts, plan.requests) {
+pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityError> {
+    let at_once = match load.arrivals {
+        Arrivals::Closed { parallel } => slots(load, parallel) as u64,
+        Arrivals::AllAtOnce => match (&work.prompts, load.requests) {
             (_, Some(requests)) => requests,
             (PromptSource::Prompt(_), None) => 1,
             // As many as the data set has; nobody knows before it was read.
@@ -203,8 +196,8 @@ pub(super) fn ensure_capacity(plan: &Plan) -> Result<(), CapacityError> {
 }
 
 /// The slots of a closed loop that can ever be busy.
-pub(super) fn slots(plan: &Plan, parallel: usize) -> usize {
-    match plan.requests {
+pub(super) fn slots(load: &Load, parallel: usize) -> usize {
+    match load.requests {
         Some(requests) => parallel.min(usize::try_from(requests).unwrap_or(usize::MAX)),
         None => parallel,
     }
@@ -214,11 +207,7 @@ pub(super) fn slots(plan: &Plan, parallel: usize) -> usize {
 ///
 /// # Errors
 /// Where the parser cannot be loaded, or no parser can.
-pub fn load_parser(
-    choice: &ParserChoice,
-    bounds: &Bounds,
-    compile_cache: bool,
-) -> Result<Parser, RunError> {
+pub fn load_parser(choice: &ParserChoice, limits: &Limits) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
         terminal::say(match error {
@@ -226,14 +215,14 @@ pub fn load_parser(
             _ => format!("warning: compiled parsers are not kept for the next run: {error}"),
         });
     };
-    let cache = if compile_cache {
+    let cache = if limits.compile_cache {
         CompileCache::open().map_err(trouble).ok()
     } else {
         None
     };
     let loading = Loading {
         engine: &engine,
-        bounds: *bounds,
+        bounds: limits.parser,
         compiler: Compiler::child()?,
         cache: cache.as_ref(),
         messages: terminal::messages(),
@@ -249,23 +238,27 @@ pub fn load_parser(
     })
 }
 
-pub(super) fn build_options(plan: &Plan, parameters: &str) -> BuildOptions {
-    let (prompt, has_dataset) = match &plan.prompts {
+pub(super) fn build_options(model: &str, work: &Work, parameters: &str) -> BuildOptions {
+    let (prompt, has_dataset) = match &work.prompts {
         PromptSource::Prompt(text) => (Some(text.clone()), false),
         PromptSource::Dataset(_) => (None, true),
     };
     BuildOptions {
-        model: plan.model.clone(),
+        model: model.to_owned(),
         prompt,
         has_dataset,
-        min_length: plan.lengths.min,
-        max_length: plan.lengths.max,
+        min_length: work.lengths.min,
+        max_length: work.lengths.max,
         parameters: parameters.to_owned(),
     }
 }
 
 /// The headers of every request: ours, over them the parser's, over them the user's.
-pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
+pub(super) fn headers(
+    target: &Target,
+    transport: &TransportSettings,
+    parser: &Parser,
+) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -273,7 +266,7 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
         USER_AGENT,
         HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION"))),
     );
-    for more in [&parser.info().headers, &plan.headers] {
+    for more in [&parser.info().headers, &target.headers] {
         for name in more.keys() {
             headers.remove(name);
         }
@@ -281,7 +274,7 @@ pub(super) fn headers(plan: &Plan, parser: &Parser) -> HeaderMap {
             headers.append(name, value.clone());
         }
     }
-    if !plan.keep_alive {
+    if !transport.keep_alive {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));
     }
     headers

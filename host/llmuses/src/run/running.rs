@@ -1,22 +1,15 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
-use super::logging::Logging;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
-use super::preparation::Preparation;
-use llmuses_core::backlog::Stage;
+use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Arrivals, Plan, PromptSource};
-use llmuses_observe::live::{Board, Recorder, Surroundings};
-use llmuses_observe::{terminal, trace};
-use llmuses_render::report::Progress;
-use llmuses_render::{CsvFile, report};
+use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, Origin, RunStatistics, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, Origin, RunSoFar, RunStatistics, Sample,
+    asked_output_tokens,
 };
-use llmuses_store::results::CsvRow;
-use llmuses_store::sink::Database;
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -37,99 +30,39 @@ pub(super) struct Running {
     pub(super) pacer: Option<JoinHandle<()>>,
 }
 
-/// Where outcomes go beside the statistics.
-pub(super) struct Destinations<'a> {
-    pub(super) rows: Option<&'a Database>,
-    pub(super) csv: Option<&'a CsvFile>,
-    pub(super) board: Option<Board>,
-    /// Whether progress is told line by line.
-    pub(super) progress_lines: bool,
-}
-
 impl Running {
-    /// Takes outcomes until all are there, and looks after interrupts meanwhile.
+    /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
     pub(super) fn collect(
         self,
         plan: &Plan,
-        prepared: &Preparation,
-        destinations: Destinations<'_>,
-        origin: Origin,
+        mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
-        mut logging: Option<&mut Logging<'_>>,
     ) -> Collected {
-        let Destinations {
-            rows,
-            csv,
-            board,
-            progress_lines,
-        } = destinations;
+        let origin = Origin::of(&plan.load.arrivals);
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
-            .with_objectives(plan.objectives);
+            .with_objectives(plan.load.objectives);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
-        let mut live = board.map(|board| self.recorder(board, plan));
-        let head = trace::request_head(plan, &prepared.headers, &prepared.secrets);
-        let backlog = self.pipeline.gauge.backlog();
-        let mut told_of_trouble = false;
-        let mut end = Ending::new(plan, self.pipeline.clock, self.started);
+        let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
                 Ok(outcome) => {
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
-                    let warmup = plan.warmup.covers(exchange.number, intended);
-                    if warmup {
-                        statistics.record_warmup(&outcome);
-                    } else {
-                        statistics.record(&outcome);
-                    }
-                    if let Some(live) = &mut live {
-                        let begun = self.pipeline.gauge.begun();
-                        live.record(&outcome, &statistics, begun, warmup);
-                    }
-                    if plan.debug {
-                        terminal::detail(trace::exchange(&outcome, &head));
-                    }
-                    if let Some(csv) = csv {
-                        let clock = &self.pipeline.clock;
-                        let row = CsvRow::of(&outcome, clock, origin, plan.run, warmup);
-                        backlog.during(Stage::Csv, || csv.send(row));
-                    }
-                    if let Some(rows) = rows {
-                        backlog.during(Stage::Database, || rows.send(outcome, warmup));
-                        if !told_of_trouble && let Some(trouble) = rows.trouble() {
-                            told_of_trouble = true;
-                            terminal::say(format!(
-                                "error: results are not kept any more: {trouble}"
-                            ));
-                        }
-                    }
-                    if progress_lines
-                        && !warmup
-                        && statistics.counts().completed.is_multiple_of(plan.log_every)
-                    {
-                        self.progress(plan, &statistics);
-                    }
+                    let warmup = plan.load.warmup.covers(exchange.number, intended);
+                    let sample = Sample::of(outcome, origin, warmup);
+                    statistics.add(&sample);
+                    sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
-            if let Some(logging) = &mut logging {
-                logging.tick(|| self.figures(plan, &statistics));
-            }
             end.look_up(&self.pipeline, interrupted);
-            if let Some(live) = &mut live {
-                live.publish_if_due(&statistics, self.surroundings(end.is_draining()));
-            }
+            sinks.tick(&self.so_far(&statistics, &end));
         }
-        if let Some(live) = &mut live {
-            live.publish_end(&statistics, self.surroundings(true));
-        }
-        if let Some(logging) = logging {
-            logging.last(&self.figures(plan, &statistics));
-        }
+        sinks.end(&self.so_far(&statistics, &end));
         self.end(
             plan,
             statistics,
@@ -138,29 +71,13 @@ impl Running {
         )
     }
 
-    fn recorder(&self, board: Board, plan: &Plan) -> Recorder {
-        Recorder::new(board, plan, self.pipeline.clock, self.started)
-    }
-
-    fn surroundings(&self, draining: bool) -> Surroundings {
-        Surroundings {
+    fn so_far<'a>(&self, statistics: &'a RunStatistics, end: &Ending) -> RunSoFar<'a> {
+        RunSoFar {
+            statistics,
             begun: self.pipeline.gauge.begun(),
             in_flight: self.pipeline.gauge.now(),
-            draining,
+            is_draining: end.is_draining(),
         }
-    }
-
-    fn figures(&self, plan: &Plan, statistics: &RunStatistics) -> Progress {
-        let concurrency = match plan.arrivals {
-            Arrivals::Closed { parallel } => parallel as u64,
-            _ => self.pipeline.gauge.now(),
-        };
-        Progress::of(statistics, concurrency)
-    }
-
-    fn progress(&self, plan: &Plan, statistics: &RunStatistics) {
-        let progress = self.figures(plan, statistics);
-        terminal::detail(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 
     fn end(
@@ -206,7 +123,7 @@ impl Running {
         }
         troubles.extend(self.pipeline.gave_up.reason());
         let issued = statistics.counts().completed + statistics.counts().warmup;
-        let dataset = matches!(plan.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
+        let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
@@ -214,15 +131,18 @@ impl Running {
         });
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
-            asked: plan.requests.filter(|_| !by_time),
+            asked: plan.load.requests.filter(|_| !by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
-            transport: plan.transport.as_str().to_owned(),
-            transport_reason: plan.transport_by_auto.then(|| plan.transport.reason()),
+            transport: plan.transport.choice.as_str().to_owned(),
+            transport_reason: plan
+                .transport
+                .by_auto
+                .then(|| plan.transport.choice.reason()),
             connections: ConnectionUse {
                 resent: self.pipeline.notes.resent(),
                 ended_at_done: self.pipeline.notes.ended_at_done(),
@@ -230,11 +150,11 @@ impl Running {
                 http_versions: self.pipeline.notes.versions(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
-            one_prompt: match &plan.prompts {
+            one_prompt: match &plan.work.prompts {
                 PromptSource::Prompt(text) => Some(text.chars().count() as u64),
                 PromptSource::Dataset(_) => None,
             },
-            asked_output: asked_output_tokens(&plan.parameters),
+            asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
             parser_cost,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
@@ -259,11 +179,11 @@ struct Ending {
 }
 
 impl Ending {
-    fn new(plan: &Plan, clock: Clock, started: Moment) -> Self {
+    fn new(load: &Load, clock: Clock, started: Moment) -> Self {
         Self {
             clock,
-            time_is_up: plan.duration.map(|duration| started.after(duration)),
-            drain: plan.drain,
+            time_is_up: load.duration.map(|duration| started.after(duration)),
+            drain: load.drain,
             give_up_at: None,
             by_time: false,
         }

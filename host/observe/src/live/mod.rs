@@ -14,7 +14,7 @@ pub(crate) mod tests_support;
 pub use board::Board;
 pub use buckets::{BOUNDS_SECONDS, Buckets};
 pub use recent::{Recent, RecentFigures};
-pub use recorder::{Recorder, Surroundings};
+pub use recorder::Recorder;
 
 use llmuses_core::metric::ByTime;
 use llmuses_core::plan::Arrivals;

@@ -1,26 +1,15 @@
 //! Counts along with the run, and publishes a few times a second.
 
 use super::{Board, Buckets, Phase, Recent, Snapshot};
+use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::{ByTime, TPOT, TTFT, Time};
-use llmuses_core::plan::{Arrivals, Plan, Warmup};
-use llmuses_stats::{Measurement, RunStatistics};
+use llmuses_core::plan::{Arrivals, Place, Plan, Warmup};
+use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::time::Duration;
 
 /// How often a snapshot is published.
 const EVERY: Duration = Duration::from_millis(200);
-
-/// What a recorder cannot count by itself.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings {
-    /// Requests begun so far.
-    pub begun: u64,
-    /// Requests in flight.
-    pub in_flight: u64,
-    /// Whether no more requests are issued.
-    pub draining: bool,
-}
 
 /// Counts along with one run.
 #[derive(Debug)]
@@ -28,8 +17,7 @@ pub struct Recorder {
     board: Board,
     clock: Clock,
     start: Moment,
-    run: u32,
-    of: u32,
+    place: Place,
     arrivals: Arrivals,
     asked: Option<u64>,
     duration: Option<Duration>,
@@ -46,80 +34,33 @@ impl Recorder {
             board,
             clock,
             start,
-            run: plan.run,
-            of: plan.runs,
-            arrivals: plan.arrivals,
+            place: plan.place,
+            arrivals: plan.load.arrivals,
             asked: plan.expected_requests(),
-            duration: plan.duration,
-            warms_up: plan.warmup != Warmup::Nothing,
+            duration: plan.load.duration,
+            warms_up: plan.load.warmup != Warmup::Nothing,
             recent: Recent::default(),
             times: ByTime::default(),
             next: start,
         }
     }
 
-    /// Counts a request. `begun`: requests begun so far. One of the warm-up is in the figures of the last
-    /// seconds only: whoever watches wants to see what goes on.
-    pub fn record(
-        &mut self,
-        outcome: &Outcome,
-        statistics: &RunStatistics,
-        begun: u64,
-        warmup: bool,
-    ) {
-        let measured = Measurement::of(outcome, statistics.origin());
-        let elapsed = self.clock.now().since(self.start);
-        let (ttft, tpot, tokens) = if outcome.succeeded() {
-            let tokens = measured.completion_tokens.map_or(0, |count| count.tokens);
-            (measured.times[TTFT], measured.times[TPOT], tokens)
-        } else {
-            (None, None, 0)
-        };
-        if outcome.succeeded() && !warmup {
-            for time in Time::all().filter(|time| time.live.is_some()) {
-                if let Some(found) = measured.times[time] {
-                    self.times[time].record(found);
-                }
-            }
-        }
-        self.recent.record(elapsed, begun, tokens, ttft, tpot);
-    }
-
-    /// Publishes a snapshot where the last one is old enough.
-    pub fn publish_if_due(&mut self, statistics: &RunStatistics, around: Surroundings) {
-        if self.clock.now() >= self.next {
-            let counts = statistics.counts();
-            let phase = if around.draining {
-                Phase::Draining
-            } else if counts.completed == 0 && self.warms_up {
-                Phase::WarmingUp
-            } else {
-                Phase::Issuing
-            };
-            self.publish(statistics, around, phase);
-        }
-    }
-
-    /// Publishes the last snapshot of the run.
-    pub fn publish_end(&mut self, statistics: &RunStatistics, around: Surroundings) {
-        self.publish(statistics, around, Phase::Over);
-    }
-
-    fn publish(&mut self, statistics: &RunStatistics, around: Surroundings, phase: Phase) {
+    fn publish(&mut self, run: &RunSoFar<'_>, phase: Phase) {
+        let statistics = run.statistics;
         let now = self.clock.now();
         self.next = now.after(EVERY);
         let elapsed = now.since(self.start);
         let counts = statistics.counts();
         self.board.publish(Snapshot {
-            run: self.run,
-            of: self.of,
+            run: self.place.run,
+            of: self.place.runs,
             arrivals: self.arrivals,
             phase,
             elapsed,
             asked: self.asked,
             duration: self.duration,
-            begun: around.begun,
-            in_flight: around.in_flight,
+            begun: run.begun,
+            in_flight: run.in_flight,
             warmup: counts.warmup,
             succeeded: counts.succeeded,
             failed: counts.failed,
@@ -127,8 +68,55 @@ impl Recorder {
             input_tokens: counts.prompt.tokens,
             output_tokens: counts.completion.tokens,
             bytes_received: counts.bytes_received,
-            recent: self.recent.figures(elapsed, around.begun),
+            recent: self.recent.figures(elapsed, run.begun),
             times: self.times.clone(),
         });
+    }
+}
+
+impl Sink for Recorder {
+    /// The board is memory, and whoever looks at it takes a copy.
+    fn stage(&self) -> Stage {
+        Stage::Totals
+    }
+
+    /// One of the warm-up is in the figures of the last seconds only: whoever watches wants to see what goes on.
+    fn offer(&mut self, sample: &Sample, run: &RunSoFar<'_>) {
+        let measured = &sample.measured;
+        let succeeded = sample.outcome.succeeded();
+        let elapsed = self.clock.now().since(self.start);
+        let (ttft, tpot, tokens) = if succeeded {
+            let tokens = measured.completion_tokens.map_or(0, |count| count.tokens);
+            (measured.times[TTFT], measured.times[TPOT], tokens)
+        } else {
+            (None, None, 0)
+        };
+        if succeeded && !sample.warmup {
+            for time in Time::all().filter(|time| time.live.is_some()) {
+                if let Some(found) = measured.times[time] {
+                    self.times[time].record(found);
+                }
+            }
+        }
+        self.recent.record(elapsed, run.begun, tokens, ttft, tpot);
+    }
+
+    /// Publishes a snapshot where the last one is old enough.
+    fn tick(&mut self, run: &RunSoFar<'_>) {
+        if self.clock.now() >= self.next {
+            let phase = if run.is_draining {
+                Phase::Draining
+            } else if run.statistics.counts().completed == 0 && self.warms_up {
+                Phase::WarmingUp
+            } else {
+                Phase::Issuing
+            };
+            self.publish(run, phase);
+        }
+    }
+
+    /// Publishes the last snapshot of the run.
+    fn end(&mut self, run: &RunSoFar<'_>) {
+        self.publish(run, Phase::Over);
     }
 }

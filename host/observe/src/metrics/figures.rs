@@ -6,7 +6,7 @@ use crate::live::{Phase, Snapshot};
 use llmuses_core::credential::public_url;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric::Time;
-use llmuses_core::plan::{Arrivals, Plan};
+use llmuses_core::plan::{Arrivals, ParserChoice, Target};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,12 +19,12 @@ pub struct About {
 }
 
 impl About {
-    /// What is said of this plan.
-    pub fn of(plan: &Plan) -> Self {
+    /// What is said of this target and this parser.
+    pub fn of(target: &Target, parser: &ParserChoice) -> Self {
         Self {
-            model: plan.model.clone(),
-            url: public_url(&plan.url),
-            parser: plan.parser.label(),
+            model: target.model.clone(),
+            url: public_url(&target.url),
+            parser: parser.label(),
         }
     }
 }

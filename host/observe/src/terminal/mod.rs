@@ -18,7 +18,6 @@ pub use view::View;
 
 use llmuses_core::clean::printable_lines;
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::LiveView;
 use outlet::{Outlet, Weight};
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
@@ -149,6 +148,13 @@ fn is_in_foreground() -> bool {
     }
     #[cfg(not(unix))]
     true
+}
+
+/// How a run shows on a terminal while it goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LiveView {
+    /// Whether in colour.
+    pub colour: bool,
 }
 
 /// The view that suits the terminal on standard error. `None` where nobody watches, or where the terminal

@@ -1,12 +1,12 @@
 //! The live view: a thread that draws what hangs on the board.
 
+use super::LiveView;
 use super::outlet::Weight;
 use super::screen::{Screen, Size};
 use super::{ON, erasing, is_in_foreground, put, tell_panics};
 use crate::live::{Board, Phase, Snapshot};
 use crate::live_text::{LiveText, live_text};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
-use llmuses_core::plan::LiveView;
 use llmuses_kernel_io::priority;
 use std::fmt::Write as _;
 use std::io::{self, Write};

@@ -1,7 +1,8 @@
 //! Bounds for a build: `--fail-if 'ttft_p99>+5%'`.
 
+use super::comparison::Comparison;
+use super::judgement::{Change, Judgement};
 use super::metric::{METRICS, Metric, Unit};
-use super::pairing::{Change, Comparison, Judgement};
 use llmuses_core::document::Totals;
 use std::str::FromStr;
 

@@ -4,16 +4,24 @@
 //! JSON of the same run compare alike. Nothing here prints or writes.
 
 mod bound;
+mod comparison;
+mod correction;
 mod interval;
+mod judgement;
 mod load;
 mod metric;
 mod pairing;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use bound::{Bound, BoundError};
+pub use comparison::{Comparison, Places};
 pub use interval::Estimate;
+pub use judgement::{Change, Judgement};
 pub use load::{CompareError, Results};
 pub use metric::{METRICS, Metric};
-pub use pairing::{Change, Comparison, Judgement, Places, compare};
+pub use pairing::compare;
 pub(crate) use table::change_text;
 pub use table::{table, to_json};

@@ -1,7 +1,9 @@
 //! Comparisons as a table for a terminal, and as JSON.
 
+use super::comparison::Comparison;
+use super::correction::ERROR;
 use super::interval::Estimate;
-use super::pairing::{Change, Comparison, ERROR};
+use super::judgement::Change;
 use serde_json::{Value, json};
 use std::fmt::Write;
 

@@ -25,7 +25,7 @@ impl Renderer for Markdown {
     fn render(&self, document: &Document) -> String {
         let mut out = String::new();
         if let Some(run) = document.runs.first() {
-            let (model, url) = (&run.plan.model, &run.plan.url);
+            let (model, url) = (&run.plan.target.model, &run.plan.target.url);
             out.push_str(&format!(
                 "### Load test of {} at {}\n\n",
                 plain(model),

@@ -3,7 +3,8 @@
 use super::{comparison_page, report_page};
 use crate::compare::{Results, compare};
 use llmuses_core::document::{
-    Document, ParserIdentity, PlanRecord, Reason, Run, RunState, Verdict, Versions,
+    Document, LoadRecord, ParserIdentity, PlanRecord, Reason, Run, RunState, TargetRecord, Verdict,
+    Versions,
 };
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric::{ITL, LATENCY, TTFT};
@@ -33,11 +34,17 @@ fn run(samples: impl IntoIterator<Item = Sample>) -> Run {
         started_unix_seconds: 1.8e9,
         finished_unix_seconds: Some(1.8e9 + 60.25),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
-            url: "http://127.0.0.1:8000/v1".to_owned(),
-            arrivals: "closed".to_owned(),
-            parallel: Some(2),
-            seed: 7,
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                url: "http://127.0.0.1:8000/v1".to_owned(),
+                ..TargetRecord::default()
+            },
+            load: LoadRecord {
+                arrivals: "closed".to_owned(),
+                parallel: Some(2),
+                seed: 7,
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: "18446744073709551615".to_owned(),
@@ -217,9 +224,9 @@ fn nothing_from_outside_is_markup() {
         .into_iter()
         .chain([failed])
         .map(|sample| sample.metric(HOSTILE, 1.0)));
-    hostile.plan.model = HOSTILE.to_owned();
-    hostile.plan.url = HOSTILE.to_owned();
-    hostile.plan.prompt = Some(HOSTILE.to_owned());
+    hostile.plan.target.model = HOSTILE.to_owned();
+    hostile.plan.target.url = HOSTILE.to_owned();
+    hostile.plan.work.prompt = Some(HOSTILE.to_owned());
     let another = (HOSTILE.to_owned(), json!({ HOSTILE: HOSTILE }));
     hostile.plan.others.extend([another]);
     hostile.parser = parser([HOSTILE; 4]);
@@ -298,7 +305,7 @@ fn a_sweep_begins_with_all_its_loads() {
     let load = |parallel: u32, count: u64| {
         let mut run = run(streams(count));
         run.id = parallel;
-        run.plan.parallel = Some(parallel.into());
+        run.plan.load.parallel = Some(parallel.into());
         run
     };
     let page = report_page(&[load(1, 30), load(2, 60), load(4, 90)]);

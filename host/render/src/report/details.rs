@@ -188,7 +188,7 @@ fn chunks(totals: &Totals) -> String {
 
 fn rates(run: &Run, totals: &Totals) -> Option<String> {
     let rates = &totals.rates;
-    match Arrivals::of_record(&run.plan)? {
+    match Arrivals::of_record(&run.plan.load)? {
         Arrivals::Closed { .. } => None,
         Arrivals::AllAtOnce => {
             let sent = match rates.sent_per_second {

@@ -14,15 +14,16 @@ const LONGEST_VALUE: usize = 80;
 /// One line that says what begins. `parser`: its name and its version. `added`: the headers that it adds to every
 /// request.
 pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
-    let mut requests = match (plan.expected_requests(), plan.duration) {
+    let load = &plan.load;
+    let mut requests = match (plan.expected_requests(), load.duration) {
         (Some(requests), _) => counted(requests, "request"),
         (None, Some(_)) => "requests".to_owned(),
         (None, None) => "one pass over the data set".to_owned(),
     };
-    if let Some(duration) = plan.duration {
+    if let Some(duration) = load.duration {
         requests.push_str(&format!(" during {duration:?}"));
     }
-    match plan.warmup {
+    match load.warmup {
         Warmup::Nothing => {}
         Warmup::Requests(warmup) => {
             requests.push_str(&format!(", the first {warmup} as warm-up"));
@@ -31,18 +32,18 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
             requests.push_str(&format!(", those of the first {warmup:?} as warm-up"));
         }
     }
-    let place = match plan.runs {
+    let place = match plan.place.runs {
         1 => String::new(),
-        runs => format!("Load {} of {runs}: ", plan.run),
+        runs => format!("Load {} of {runs}: ", plan.place.run),
     };
-    let load = match plan.arrivals {
+    let arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Poisson { rate } => {
-            format!("open loop, {rate} requests/s, seed {}", plan.seed)
+            format!("open loop, {rate} requests/s, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
-    let source = match &plan.parser {
+    let source = match &plan.work.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),
     };
@@ -56,8 +57,8 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         added => format!(", which adds to every request {}", added.join(", ")),
     };
     format!(
-        "{place}{requests} to {}: {load}; parser {} ({source}){adds}",
-        public_url(&plan.url),
+        "{place}{requests} to {}: {arrivals}; parser {} ({source}){adds}",
+        public_url(&plan.target.url),
         parser.join(" ")
     )
 }

@@ -30,7 +30,7 @@ fn specified(out: &mut String, run: &Run, totals: &Totals) {
     let requests = &totals.requests;
     // A run without a request took no time.
     let wall = totals.wall_seconds.unwrap_or_default();
-    let concurrency = match run.plan.parallel {
+    let concurrency = match run.plan.load.parallel {
         Some(parallel) => parallel.to_string(),
         None => format!("open loop (peak {} in flight)", requests.peak_in_flight),
     };

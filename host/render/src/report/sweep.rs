@@ -12,7 +12,7 @@ const CHART_HEIGHT: usize = 14;
 
 /// A load in a few words, as a document says it.
 pub fn load_of(run: &Run) -> String {
-    Arrivals::of_record(&run.plan)
+    Arrivals::of_record(&run.plan.load)
         .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
 }
 

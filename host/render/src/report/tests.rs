@@ -4,7 +4,7 @@ use super::summary;
 use crate::tests_support;
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
-use llmuses_core::document::{PlanRecord, Run};
+use llmuses_core::document::{LoadRecord, PlanRecord, Run};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
 use llmuses_samples::Sample;
@@ -61,9 +61,12 @@ fn report(
     };
     let text = summary(&Run {
         plan: PlanRecord {
-            arrivals: arrivals.to_owned(),
-            parallel,
-            rate,
+            load: LoadRecord {
+                arrivals: arrivals.to_owned(),
+                parallel,
+                rate,
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         totals: Some(totals(statistics, circumstances)),

@@ -219,6 +219,7 @@ fn who_holds_up_responses_is_named() {
         (Stage::Plugin, "parser-behind", "for the parser"),
         (Stage::Database, "output-behind", "for the database"),
         (Stage::Csv, "output-behind", "for the rows of --csv"),
+        (Stage::Terminal, "output-behind", "for standard error"),
     ] {
         let mut circumstances = circumstances();
         circumstances.backlog_waits = Waits::default().with(stage, 6);

@@ -14,7 +14,7 @@ use llmuses_core::exchange::{
 use llmuses_core::metric::RESPONSE_HEAD;
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
-    Circumstances, Origin, RunStatistics, asked_output_tokens, judge, totals, verdict,
+    Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
 };
 use rusqlite::Row;
 use std::time::Duration;
@@ -25,7 +25,7 @@ pub(super) fn rebuild(
     run: &mut Run,
     first_due: Option<f64>,
 ) -> Result<(), ResultsError> {
-    let arrivals = Arrivals::of_record(&run.plan)
+    let arrivals = Arrivals::of_record(&run.plan.load)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
     let began = match first_due {
@@ -34,7 +34,7 @@ pub(super) fn rebuild(
     };
     let mut statistics = RunStatistics::new(origin)
         .starting_at(moment(began, run.started_unix_seconds))
-        .with_objectives(Objectives::of_record(&run.plan));
+        .with_objectives(Objectives::of_record(&run.plan.load));
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -50,24 +50,22 @@ pub(super) fn rebuild(
     let mut rows = statement.query([run.id]).map_err(failed)?;
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
-        if row.get(1).map_err(failed)? {
-            statistics.record_warmup(&outcome);
-        } else {
-            statistics.record(&outcome);
-        }
+        let warmup = row.get(1).map_err(failed)?;
+        statistics.add(&Sample::of(outcome, origin, warmup));
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
-        asked: run.plan.number,
+        asked: run.plan.load.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
-        transport: run.plan.transport.clone(),
+        transport: run.plan.transport.choice.clone(),
         one_prompt: run
             .plan
+            .work
             .prompt
             .as_ref()
             .map(|text| text.chars().count() as u64),
-        asked_output: asked_output_tokens(&run.plan.parameters),
+        asked_output: asked_output_tokens(&run.plan.work.parameters),
         stop_reason: Some(
             if run.state == RunState::Running {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
@@ -255,7 +253,7 @@ mod tests {
     use crate::sink::{Database, tests_support};
     use llmuses_core::document::Totals;
     use llmuses_core::metric::{LATENCY, TTFT};
-    use llmuses_samples::Sample;
+    use llmuses_samples::Sample as MadeUp;
 
     #[test]
     fn a_run_without_totals_gets_them_from_its_rows() {
@@ -266,7 +264,7 @@ mod tests {
             (LATENCY, Duration::from_millis(80)),
         ]);
         let mut record = tests_support::record();
-        record.plan.objectives = Some(objectives.to_record());
+        record.plan.load.objectives = Some(objectives.to_record());
         let database = Database::create(&path, &record).unwrap();
         // Long after the start of the program's work: a parser was compiled, connections were opened.
         database.begin(llmuses_samples::moment(4_000));
@@ -275,7 +273,7 @@ mod tests {
             .with_objectives(Some(objectives));
         for number in 0..50 {
             let from = 4_000 + number * 10;
-            let outcome = Sample::at(from)
+            let outcome = MadeUp::at(from)
                 .number(number)
                 .sent(from + 1)
                 .connected_in(1)
@@ -285,18 +283,21 @@ mod tests {
                 .tokens(7, 4, TokenSource::Server)
                 .metric("cached", 2.0)
                 .build();
-            expected.record(&outcome);
-            database.send(outcome, false);
+            let sample = tests_support::measured(outcome, false);
+            expected.add(&sample);
+            database.send(sample);
         }
-        let failure = Sample::at(0)
+        let failure = MadeUp::at(0)
             .number(50)
             .end(60)
             .fails(FailureKind::Connect, "refused")
             .build();
-        expected.record(&failure);
-        database.send(failure, false);
-        database.send(Sample::at(0).number(51).sent(1).end(2).build(), true);
-        expected.record_warmup(&Sample::at(0).sent(1).end(2).build());
+        let first = MadeUp::at(0).number(51).sent(1).end(2).build();
+        for (outcome, warmup) in [(failure, false), (first, true)] {
+            let sample = tests_support::measured(outcome, warmup);
+            expected.add(&sample);
+            database.send(sample);
+        }
         // Without `finish`: as after a kill.
         drop(database);
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();

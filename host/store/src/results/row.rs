@@ -2,9 +2,8 @@
 
 use crate::sink::{added_columns, unix_seconds};
 use llmuses_core::clock::Clock;
-use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
-use llmuses_stats::{Measurement, Origin};
+use llmuses_stats::Sample;
 use serde::Serialize;
 
 /// One request. Times of day are Unix seconds, spans of time are seconds; what a request does not have is
@@ -54,17 +53,21 @@ pub struct CsvRow {
 }
 
 impl CsvRow {
-    /// The row of an outcome.
-    pub fn of(outcome: &Outcome, clock: &Clock, origin: Origin, run: u32, warmup: bool) -> Self {
+    /// The row of a sample.
+    pub fn of(sample: &Sample, clock: &Clock, run: u32) -> Self {
+        let Sample {
+            outcome,
+            measured,
+            warmup,
+        } = sample;
         let exchange = &outcome.exchange;
-        let measured = Measurement::of(outcome, origin);
         let unix = |moment| unix_seconds(clock, moment);
         let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
         let failure = exchange.failure.as_ref();
         Self {
             run,
             number: exchange.number,
-            warmup,
+            warmup: *warmup,
             success: outcome.succeeded(),
             intended_unix_seconds: unix(exchange.intended),
             sent_unix_seconds: exchange.sent.map(unix),

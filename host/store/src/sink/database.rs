@@ -7,9 +7,9 @@ use super::text::UnixTime;
 use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{PlanRecord, Rows, RunState, Totals, Verdict};
-use llmuses_core::exchange::{Outcome, StampQuality};
+use llmuses_core::exchange::StampQuality;
 use llmuses_kernel_io::private_file::create_new;
-use llmuses_stats::Origin;
+use llmuses_stats::Sample;
 use rusqlite::{Connection, OpenFlags, params};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -33,8 +33,6 @@ pub struct RunRecord {
     pub id: u32,
     /// The clock of the run: all moments are turned into Unix time with it.
     pub clock: Clock,
-    /// From where the times of each request are counted.
-    pub origin: Origin,
     /// The start of the run.
     pub started: Moment,
     /// The plan, without credentials.
@@ -113,11 +111,7 @@ pub(super) enum Entry {
     /// Requests begin to be issued, at this Unix time.
     Begin(f64),
     /// One ended.
-    Row {
-        outcome: Outcome,
-        /// Whether it is of the warm-up.
-        warmup: bool,
-    },
+    Row(Sample),
 }
 
 /// The open database of a run.
@@ -169,7 +163,7 @@ impl Database {
         let trouble = Arc::new(OnceLock::new());
         let mut writer = Writer::new(
             connection,
-            RowWriter::new(unix, record.origin, record.id),
+            RowWriter::new(unix, record.id),
             Arc::clone(&trouble),
         );
         let thread = std::thread::Builder::new()
@@ -192,13 +186,13 @@ impl Database {
         })
     }
 
-    /// Hands an outcome to the writer; waits while 1,024 others are before it. Outcomes may come from
+    /// Hands a sample to the writer; waits while 1,024 others are before it. Samples may come from
     /// several threads and in any order. Once the database takes no more rows they are counted and
     /// dropped, without a wait for the disk.
-    pub fn send(&self, outcome: Outcome, warmup: bool) {
+    pub fn send(&self, sample: Sample) {
         if let Some(queue) = &self.queue {
             // Fails only when the writer is gone, which `finish` reports.
-            let _ = queue.send(Entry::Row { outcome, warmup });
+            let _ = queue.send(Entry::Row(sample));
         }
     }
 

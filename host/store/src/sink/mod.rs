@@ -6,6 +6,7 @@
 mod database;
 mod error;
 mod messages;
+mod row_sink;
 mod rows;
 mod schema;
 mod text;
@@ -19,5 +20,6 @@ pub(crate) mod tests_support;
 pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
+pub use row_sink::RowSink;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
 pub use text::unix_seconds;

@@ -3,9 +3,9 @@
 use super::messages::Messages;
 use super::schema::added_columns;
 use super::text::{UnixTime, write_times};
-use llmuses_core::exchange::{Outcome, TokenCount};
+use llmuses_core::exchange::TokenCount;
 use llmuses_core::metric::{CONNECT, DNS, FIRST_PACKAGE, LATENCY, TLS, TPOT, TTFT};
-use llmuses_stats::{Measurement, Origin};
+use llmuses_stats::Sample;
 use rusqlite::{Statement, params};
 use std::time::Duration;
 
@@ -13,7 +13,6 @@ use std::time::Duration;
 #[derive(Debug)]
 pub(super) struct RowWriter {
     unix: UnixTime,
-    origin: Origin,
     run: u32,
     chunk_times: String,
     output_times: String,
@@ -22,10 +21,9 @@ pub(super) struct RowWriter {
 
 impl RowWriter {
     /// Writes rows of the run with the id `run`.
-    pub(super) fn new(unix: UnixTime, origin: Origin, run: u32) -> Self {
+    pub(super) fn new(unix: UnixTime, run: u32) -> Self {
         Self {
             unix,
-            origin,
             run,
             chunk_times: String::new(),
             output_times: String::new(),
@@ -38,16 +36,19 @@ impl RowWriter {
         self.run
     }
 
-    /// Writes the row of `outcome` with the prepared [`super::schema::insert_result`].
+    /// Writes the row of `sample` with the prepared [`super::schema::insert_result`].
     pub(super) fn insert(
         &mut self,
         statement: &mut Statement<'_>,
-        outcome: &Outcome,
-        warmup: bool,
+        sample: &Sample,
     ) -> rusqlite::Result<()> {
+        let Sample {
+            outcome,
+            measured,
+            warmup,
+        } = sample;
         let exchange = &outcome.exchange;
         let response = &exchange.response;
-        let measured = Measurement::of(outcome, self.origin);
         let seconds = |moment| self.unix.seconds(moment);
 
         write_times(&mut self.chunk_times, self.unix, response.arrivals());

@@ -1,7 +1,7 @@
 //! The database as others find it: its columns, its rows, and what is left of it after trouble.
 
 use super::database::{Database, FinishedRun, RunRecord};
-use super::tests_support::record;
+use super::tests_support::{measured, record};
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
 use llmuses_core::document::{RunState, Totals, Verdict};
@@ -72,15 +72,13 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     let path = folder.path().join("run.db");
     let record = record();
     let database = Database::create(&path, &record).unwrap();
-    database.send(success(0), false);
-    database.send(
-        Sample::at(300)
-            .number(1)
-            .end(900)
-            .fails(FailureKind::Connect, "connection refused")
-            .build(),
-        false,
-    );
+    database.send(measured(success(0), false));
+    let failure = Sample::at(300)
+        .number(1)
+        .end(900)
+        .fails(FailureKind::Connect, "connection refused")
+        .build();
+    database.send(measured(failure, false));
     let summary = database.finish(&finished()).unwrap();
     assert_eq!((summary.rows, summary.not_kept), (2, 0));
     assert_eq!(summary.first_error, None);
@@ -129,16 +127,14 @@ fn rows_hold_their_columns_in_order() {
     let record = record();
     let unix = UnixTime::of(&record.clock);
     let database = Database::create(&path, &record).unwrap();
-    database.send(success(0), false);
-    database.send(
-        Sample::at(300)
-            .number(1)
-            .status(503, 800)
-            .end(900)
-            .fails(FailureKind::HttpStatus, "HTTP 503: busy")
-            .build(),
-        true,
-    );
+    database.send(measured(success(0), false));
+    let failure = Sample::at(300)
+        .number(1)
+        .status(503, 800)
+        .end(900)
+        .fails(FailureKind::HttpStatus, "HTTP 503: busy")
+        .build();
+    database.send(measured(failure, true));
     database.finish(&finished()).unwrap();
 
     let connection = Connection::open(&path).unwrap();
@@ -239,7 +235,7 @@ fn a_killed_process_leaves_its_rows() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in 0..10 {
-        database.send(success(number), false);
+        database.send(measured(success(number), false));
     }
     // Less than half a second after they came, rows are what a kill would leave: the files as they are.
     let sent = Instant::now();
@@ -267,7 +263,7 @@ fn a_dropped_database_keeps_what_was_sent() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in 0..3000 {
-        database.send(success(number), false);
+        database.send(measured(success(number), false));
     }
     drop(database);
     let connection = Connection::open(&path).unwrap();
@@ -295,7 +291,7 @@ fn a_full_disk_loses_rows_but_not_the_run() {
     let database = cramped(&path, 40);
     // Far more than the queue holds: nobody waits for the full disk.
     for number in 0..20_000 {
-        database.send(success(number), false);
+        database.send(measured(success(number), false));
     }
     let start = Instant::now();
     while database.trouble().is_none() {
@@ -330,7 +326,7 @@ fn a_row_that_cannot_be_kept_does_not_stop_the_others() {
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
     for number in [0, 1, 1, 2] {
-        database.send(success(number), false);
+        database.send(measured(success(number), false));
     }
     let summary = database.finish(&finished()).unwrap();
     assert_eq!((summary.rows, summary.not_kept), (3, 1));
@@ -342,11 +338,11 @@ fn a_further_run_stands_beside_the_first() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("run.db");
     let database = Database::create(&path, &record()).unwrap();
-    database.send(success(0), false);
+    database.send(measured(success(0), false));
     database.finish(&finished()).unwrap();
     let second = RunRecord { id: 2, ..record() };
     let database = Database::append(&path, &second).unwrap();
-    database.send(success(0), false);
+    database.send(measured(success(0), false));
     assert_eq!(database.finish(&finished()).unwrap().rows, 1);
     // One that never began leaves the others.
     let third = RunRecord { id: 3, ..record() };

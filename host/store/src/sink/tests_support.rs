@@ -2,22 +2,28 @@
 
 use super::RunRecord;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::PlanRecord;
+use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord};
+use llmuses_core::exchange::Outcome;
 use llmuses_core::exchange::StampQuality;
 use llmuses_samples::moment;
-use llmuses_stats::Origin;
+use llmuses_stats::{Origin, Sample};
 
 /// A run of a closed loop that started at moment zero.
 pub(crate) fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        origin: Origin::Sent,
         started: moment(0),
         plan: PlanRecord {
-            model: "qwen".to_owned(),
-            arrivals: "closed".to_owned(),
-            parallel: Some(1),
+            target: TargetRecord {
+                model: "qwen".to_owned(),
+                ..TargetRecord::default()
+            },
+            load: LoadRecord {
+                arrivals: "closed".to_owned(),
+                parallel: Some(1),
+                ..LoadRecord::default()
+            },
             ..PlanRecord::default()
         },
         schedule_seed: u64::MAX,
@@ -31,4 +37,9 @@ pub(crate) fn record() -> RunRecord {
         transport: "sockets".to_owned(),
         stamps: StampQuality::Kernel,
     }
+}
+
+/// An outcome, counted from when it was sent.
+pub(crate) fn measured(outcome: Outcome, warmup: bool) -> Sample {
+    Sample::of(outcome, Origin::Sent, warmup)
 }

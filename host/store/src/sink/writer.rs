@@ -4,7 +4,7 @@ use super::database::Entry;
 use super::rows::RowWriter;
 use super::schema;
 use flume::{Receiver, RecvTimeoutError};
-use llmuses_core::exchange::Outcome;
+use llmuses_stats::Sample;
 use rusqlite::{Connection, ErrorCode, Statement, params};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -64,7 +64,7 @@ impl Writer {
         // After an error: nobody must wait for a disk that takes nothing.
         self.not_kept += queue
             .iter()
-            .filter(|entry| matches!(entry, Entry::Row { .. }))
+            .filter(|entry| matches!(entry, Entry::Row(_)))
             .count() as u64;
     }
 
@@ -114,8 +114,8 @@ impl Target<'_, '_> {
 
     /// Inserts a row. Gives back whether it is in; an error that is of this row alone is noted, and the
     /// next row may do better.
-    fn insert(&mut self, outcome: &Outcome, warmup: bool) -> rusqlite::Result<bool> {
-        match self.rows.insert(self.statement, outcome, warmup) {
+    fn insert(&mut self, sample: &Sample) -> rusqlite::Result<bool> {
+        match self.rows.insert(self.statement, sample) {
             Ok(()) => Ok(true),
             Err(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::TooBig | ErrorCode::ConstraintViolation) => {
@@ -181,9 +181,9 @@ impl Batch {
     fn add(&mut self, target: &mut Target<'_, '_>, entry: &Entry) -> rusqlite::Result<()> {
         match entry {
             Entry::Begin(at) => target.begin(*at),
-            Entry::Row { outcome, warmup } => {
+            Entry::Row(sample) => {
                 self.taken += 1;
-                self.inserted += u64::from(target.insert(outcome, *warmup)?);
+                self.inserted += u64::from(target.insert(sample)?);
                 Ok(())
             }
         }

@@ -5,7 +5,7 @@ use super::io::Stream;
 use super::tls::{TlsError, client_config};
 use crate::failure::{ResolveError, Stage, classify_error};
 use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::{Target, Timeouts};
 use llmuses_kernel_io::StampedStream;
 use rustls::pki_types::ServerName;
 use std::io;
@@ -18,7 +18,7 @@ use url::{Host, Url};
 
 /// Where connections go.
 #[derive(Debug)]
-pub(super) struct Target {
+pub(super) struct Endpoint {
     url: Url,
     host: Host<String>,
     port: u16,
@@ -88,26 +88,26 @@ fn hint(error: &io::Error) -> &'static str {
     }
 }
 
-impl Target {
-    /// The endpoint of a plan.
-    pub(super) fn of(plan: &Plan) -> Result<Self, TlsError> {
-        let host = match plan.url.host() {
+impl Endpoint {
+    /// The endpoint of a target.
+    pub(super) fn of(target: &Target, timeouts: &Timeouts) -> Result<Self, TlsError> {
+        let host = match target.url.host() {
             Some(Host::Domain(name)) => Host::Domain(name.to_owned()),
             Some(Host::Ipv4(address)) => Host::Ipv4(address),
             Some(Host::Ipv6(address)) => Host::Ipv6(address),
             // The plan takes no URL without a host.
             None => Host::Domain(String::new()),
         };
-        let tls = match plan.url.scheme() {
-            "https" => Some(client_config(plan.insecure)?),
+        let tls = match target.url.scheme() {
+            "https" => Some(client_config(target.insecure)?),
             _ => None,
         };
         Ok(Self {
-            port: plan.url.port_or_known_default().unwrap_or(80),
-            url: plan.url.clone(),
+            port: target.url.port_or_known_default().unwrap_or(80),
+            url: target.url.clone(),
             host,
             tls,
-            timeout: plan.timeouts.connect,
+            timeout: timeouts.connect,
         })
     }
 
@@ -140,28 +140,28 @@ impl Target {
 
 /// Opens a connection, within the time that connecting may take.
 pub(super) async fn open(
-    target: &Target,
+    endpoint: &Endpoint,
     room: &Room,
 ) -> Result<(Connection, ConnectionOpening), ConnectError> {
-    match tokio::time::timeout(target.timeout, open_unbounded(target, room)).await {
+    match tokio::time::timeout(endpoint.timeout, open_unbounded(endpoint, room)).await {
         Ok(result) => result,
-        Err(_) => Err(ConnectError::Timeout(target.timeout)),
+        Err(_) => Err(ConnectError::Timeout(endpoint.timeout)),
     }
 }
 
 async fn open_unbounded(
-    target: &Target,
+    endpoint: &Endpoint,
     room: &Room,
 ) -> Result<(Connection, ConnectionOpening), ConnectError> {
     let begun = Instant::now();
-    let (addresses, dns) = target.addresses().await?;
-    let stream = reach(&target.host, &addresses).await?;
+    let (addresses, dns) = endpoint.addresses().await?;
+    let stream = reach(&endpoint.host, &addresses).await?;
     let stream = StampedStream::new(stream);
-    let (stream, tls) = match &target.tls {
+    let (stream, tls) = match &endpoint.tls {
         None => (Stream::Plain(stream), None),
         Some(config) => {
             let tls_begun = Instant::now();
-            let name = server_name(&target.host)?;
+            let name = server_name(&endpoint.host)?;
             let connector = TlsConnector::from(Arc::clone(config));
             let stream = connector
                 .connect(name, stream)

@@ -15,7 +15,7 @@ mod tls;
 
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
-use connect::Target;
+use connect::Endpoint;
 use connection::{Connection, Room, SendError};
 use head::{Head, RequestHead};
 use http::header::{AUTHORIZATION, HOST};
@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue};
 use llmuses_core::clock::Clock;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, Failure};
-use llmuses_core::plan::Plan;
+use llmuses_core::plan::{Target, Timeouts};
 use llmuses_core::redact::basic_credentials;
 use llmuses_kernel_io::Stamp;
 use std::cell::RefCell;
@@ -46,7 +46,7 @@ const RIGHT_BEHIND: Duration = Duration::from_secs(1);
 /// What is needed to make a [`SocketTransport`] on each client thread.
 #[derive(Debug, Clone)]
 pub struct SocketSettings {
-    target: Arc<Target>,
+    endpoint: Arc<Endpoint>,
     head: Arc<RequestHead>,
     notes: Arc<ConnectionNotes>,
     /// Keeps the kernel stamping while no other socket asks for it.
@@ -54,34 +54,35 @@ pub struct SocketSettings {
 }
 
 impl SocketSettings {
-    /// Settings for the endpoint of `plan`, with these headers on every request.
+    /// Settings for the endpoint of `target`, with these headers on every request.
     ///
     /// # Errors
     /// Where the TLS side cannot be set up.
     pub fn new(
-        plan: &Plan,
+        target: &Target,
+        timeouts: &Timeouts,
         mut headers: HeaderMap,
         notes: Arc<ConnectionNotes>,
     ) -> Result<Self, TlsError> {
-        let target = Target::of(plan)?;
+        let endpoint = Endpoint::of(target, timeouts)?;
         if !headers.contains_key(HOST)
-            && let Ok(host) = HeaderValue::from_str(&target.authority())
+            && let Ok(host) = HeaderValue::from_str(&endpoint.authority())
         {
             headers.insert(HOST, host);
         }
         if !headers.contains_key(AUTHORIZATION)
-            && let Some(pair) = basic_credentials(&plan.url)
+            && let Some(pair) = basic_credentials(&target.url)
             && let Ok(mut value) = HeaderValue::from_str(&format!("Basic {pair}"))
         {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let path = match plan.url.query() {
-            Some(query) => format!("{}?{query}", plan.url.path()),
-            None => plan.url.path().to_owned(),
+        let path = match target.url.query() {
+            Some(query) => format!("{}?{query}", target.url.path()),
+            None => target.url.path().to_owned(),
         };
         Ok(Self {
-            target: Arc::new(target),
+            endpoint: Arc::new(endpoint),
             // The parser of URLs has encoded whatever a request line could not hold.
             head: Arc::new(RequestHead::new(&path, &headers)),
             notes,
@@ -125,7 +126,7 @@ impl SocketTransport {
     /// Opens a connection. Boxed, since every stream would otherwise have room for a TLS handshake in its
     /// task for as long as it lives.
     async fn open(&self) -> Result<(Box<Connection>, ConnectionOpening), Failure> {
-        Box::pin(connect::open(&self.settings.target, &self.room))
+        Box::pin(connect::open(&self.settings.endpoint, &self.room))
             .await
             .map(|(connection, opening)| (Box::new(connection), opening))
             .map_err(ConnectError::into_failure)

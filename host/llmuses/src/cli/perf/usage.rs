@@ -17,6 +17,16 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no `--model`, and the server has not just one.
+    #[error(
+        "--model is not given, and {url} does not say which to use: {reason}; give --model NAME"
+    )]
+    Model {
+        /// Where the models are listed.
+        url: String,
+        /// Why that does not help.
+        reason: String,
+    },
     /// Neither a prompt nor a data set.
     #[error("there is nothing to send: give --prompt TEXT, or --dataset FILE")]
     NoPrompts,

@@ -2,7 +2,8 @@
 //! of its own client. They are read here and nowhere else.
 
 use super::usage::UsageError;
-use crate::cli::values::Secret;
+use crate::cli::values::{Secret, secret};
+use clap::Args;
 use llmuses_core::wandb::{ApiKey, ApiKeyError, WandbSettings, WandbTarget};
 use std::path::PathBuf;
 use url::Url;
@@ -13,12 +14,21 @@ const PROJECT: &str = "perf_benchmark";
 /// The public service.
 const PUBLIC_SERVICE: &str = "https://api.wandb.ai";
 
-/// What was typed.
-#[derive(Debug, Default)]
-pub(super) struct Typed {
-    pub(super) api_key: Option<Secret>,
-    pub(super) offline: bool,
-    pub(super) none: bool,
+/// The flags.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Results")]
+pub(super) struct WandbArguments {
+    /// API key of Weights & Biases; figures and summary of the run go there [env: WANDB_API_KEY]
+    #[arg(long, value_name = "KEY", value_parser = secret)]
+    wandb_api_key: Option<Secret>,
+
+    /// Write the run for Weights & Biases into a folder, for `wandb sync` later, and send nothing.
+    #[arg(long)]
+    wandb_offline: bool,
+
+    /// Nothing for Weights & Biases, though WANDB_API_KEY is set.
+    #[arg(long, conflicts_with_all = ["wandb_api_key", "wandb_offline"])]
+    no_wandb: bool,
 }
 
 /// The settings that were meant. `environment`: the value of a variable; an empty one counts as none, as
@@ -27,22 +37,22 @@ pub(super) struct Typed {
 /// # Errors
 /// Where a value cannot be what it should be.
 pub(super) fn settings(
-    typed: Typed,
+    typed: WandbArguments,
     run_name: &str,
     environment: impl Fn(&str) -> Option<String>,
 ) -> Result<Option<WandbSettings>, UsageError> {
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
-    if typed.none {
+    if typed.no_wandb {
         return Ok(None);
     }
     let mode = variable("WANDB_MODE").unwrap_or_default();
-    let key = match (&typed.api_key, variable("WANDB_API_KEY")) {
+    let key = match (&typed.wandb_api_key, variable("WANDB_API_KEY")) {
         (Some(typed), _) => Some(("--wandb-api-key", typed.reveal().to_owned())),
         // Set for all programs, so what turns all of them off turns this one off too.
         (None, Some(key)) if mode != "disabled" => Some(("WANDB_API_KEY", key)),
         (None, _) => None,
     };
-    let target = if typed.offline || (mode == "offline" && key.is_some()) {
+    let target = if typed.wandb_offline || (mode == "offline" && key.is_some()) {
         let root = variable("WANDB_DIR").map_or_else(|| PathBuf::from("."), PathBuf::from);
         WandbTarget::Offline {
             folder: root.join("wandb"),
@@ -84,7 +94,6 @@ fn base_url(text: Option<String>) -> Result<Url, UsageError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::values::secret;
 
     const KEY: &str = "0123456789abcdef0123456789abcdef01234567";
 
@@ -94,10 +103,10 @@ mod tests {
         none: bool,
         environment: &[(&str, &str)],
     ) -> Result<Option<WandbSettings>, UsageError> {
-        let typed = Typed {
-            api_key: flag.map(|key| secret(key).unwrap()),
-            offline,
-            none,
+        let typed = WandbArguments {
+            wandb_api_key: flag.map(|key| secret(key).unwrap()),
+            wandb_offline: offline,
+            no_wandb: none,
         };
         settings(typed, "run", |name| {
             environment
@@ -171,7 +180,7 @@ mod tests {
     #[test]
     fn nothing_shows_the_key() {
         let settings = chosen(Some(KEY), false, false, &[]).unwrap().unwrap();
-        assert!(!format!("{settings:?} {}", settings.to_json()).contains(KEY));
+        assert!(!format!("{settings:?} {:?}", settings.to_record()).contains(KEY));
         assert!(!format!("{:?}", secret(KEY).unwrap()).contains(KEY));
     }
 }

@@ -4,10 +4,9 @@
 use super::super::bounds::BoundsArguments;
 use super::super::perf::{UsageError, parameters};
 use super::super::{Outcome, values};
+use super::recording::{events, recorded};
 use clap::Args;
-use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
-use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal::print;
 use llmuses_plugin_host::{
     BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
@@ -15,7 +14,7 @@ use llmuses_plugin_host::{
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::Value;
 use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -72,8 +71,8 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "TEXT")]
     prompt: Option<String>,
 
-    /// Recorded response: one event a line, as the data of server-sent events; or one plain JSON body
-    /// over any number of lines [default: built-in samples, of which one must be readable]
+    /// Recorded response, as `curl -i -N` or `llmuses perf --record` writes it; or its body alone; or the data of a
+    /// stream, one event a line [default: samples of the OpenAI and DashScope APIs, of which one must be readable]
     #[arg(long, value_name = "FILE")]
     responses: Option<PathBuf>,
 
@@ -109,7 +108,16 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     };
     let parameters = parameters(&arguments.parameters)?;
     let responses = match &arguments.responses {
-        Some(path) => vec![(path.display().to_string(), recorded(path)?)],
+        Some(path) => {
+            let recorded = recorded(path)?;
+            if let Some(failure) = &recorded.failure {
+                print(format!(
+                    "{}: a run counts this response as failed: {failure}\n",
+                    path.display()
+                ));
+            }
+            vec![(path.display().to_string(), recorded.log)]
+        }
         None => SAMPLES
             .iter()
             .map(|(label, text)| ((*label).to_owned(), events(text)))
@@ -177,6 +185,11 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         print("FAILED: it made no request\n");
     } else if broken {
         print("FAILED: it broke\n");
+    } else if !is_recorded {
+        print(
+            "FAILED: it found no output in the samples, which are of the OpenAI and DashScope APIs; for another API, give \
+             a response of it with --responses FILE, such as one that `llmuses perf --record FILE` or `curl -i -N` wrote\n",
+        );
     } else {
         print("FAILED: it could read no response\n");
     }
@@ -285,49 +298,6 @@ fn describe(text: &mut String, reading: &Reading, events: usize) {
     }
 }
 
-/// A recorded response: where every line is a JSON value of its own, an event each; else one body.
-fn recorded(path: &Path) -> Result<ResponseLog, UsageError> {
-    let text = read_regular_text(path, ResponseLog::LIMIT_BYTES as u64).map_err(|source| {
-        UsageError::Responses {
-            path: path.to_owned(),
-            source,
-        }
-    })?;
-    let lines = || text.lines().filter(|line| !line.trim().is_empty());
-    let is_json = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
-    let is_stream = lines().count() > 1
-        && lines()
-            .map(data)
-            .all(|line| line == "[DONE]" || is_json(line));
-    if is_stream {
-        return Ok(events(&text));
-    }
-    let mut log = ResponseLog::default();
-    // Refused only beyond what a run takes of a response; then it is read as the run would read it.
-    let _ = log.push(text.as_bytes(), Moment::default());
-    Ok(log)
-}
-
-/// One event a line.
-fn events(text: &str) -> ResponseLog {
-    let mut log = ResponseLog::default();
-    log.set_streamed();
-    let lines = text
-        .lines()
-        .map(data)
-        .filter(|line| !line.is_empty() && *line != "[DONE]");
-    for line in lines {
-        // As above.
-        let _ = log.push(line.as_bytes(), Moment::default());
-    }
-    log
-}
-
-/// The data of a line that may have been copied off the wire.
-fn data(line: &str) -> &str {
-    line.strip_prefix("data:").unwrap_or(line).trim()
-}
-
 fn cost(instance: &ParserInstance) -> String {
     let cost = instance.cost();
     let mean = cost.mean().unwrap_or_default();
@@ -351,31 +321,5 @@ fn cut(text: &str) -> String {
     match text.char_indices().nth(BODY_CHARS) {
         Some((end, _)) => format!("{}… ({} bytes)", clean(&text[..end]), text.len()),
         None => clean(text),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_recorded_response_is_a_stream_or_one_body() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("response");
-        for (text, events, streamed) in [
-            (
-                "data: {\"a\":1}\n\ndata: {\"b\":2}\n\ndata: [DONE]\n",
-                2,
-                true,
-            ),
-            ("{\"a\":1}\n{\"b\":2}\n", 2, true),
-            ("{\n  \"a\": 1\n}\n", 1, false),
-            ("{\"a\":1}", 1, false),
-            ("not json\n", 1, false),
-        ] {
-            std::fs::write(&path, text).unwrap();
-            let log = recorded(&path).unwrap();
-            assert_eq!((log.len(), log.is_streamed()), (events, streamed), "{text}");
-        }
     }
 }

@@ -5,10 +5,11 @@ use url::Url;
 
 fn about() -> About {
     let url = Url::parse("https://me:secret@example.com/v1?key=hidden").unwrap();
-    let mut plan = Plan::new("a \"model\"".to_owned(), url);
-    plan.headers
+    let mut target = Target::new("a \"model\"".to_owned(), url);
+    target
+        .headers
         .insert("authorization", "Bearer hidden".parse().unwrap());
-    About::of(&plan)
+    About::of(&target, &ParserChoice::Builtin("openai_prompt"))
 }
 
 fn runs() -> Vec<Arc<Snapshot>> {

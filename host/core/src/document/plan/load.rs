@@ -1,0 +1,79 @@
+//! When it was sent.
+
+use super::super::named::Named;
+use super::group::{group, is_told, is_work};
+use crate::metric::{ByTime, Time};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+group! {
+    /// When it was sent. Number, duration and seed say how many samples there are and where chance lies, not what is
+    /// estimated.
+    #[derive(Default)]
+    pub struct LoadRecord {
+        /// How many requests to make.
+        number: Option<u64> => is_told("-n"),
+        /// How long requests are issued.
+        duration_seconds: Option<f64> => is_told("--duration"),
+        /// How long requests in flight have after that.
+        drain_seconds: Option<f64> => is_told("--drain-timeout"),
+        /// The warm-up, as a number of requests.
+        warmup_requests: Option<u64> => is_work("--warmup"),
+        /// The warm-up, as a time.
+        warmup_seconds: Option<f64> => is_work("--warmup"),
+        /// What requests should achieve.
+        objectives: Option<GoodputBounds> => is_work("--goodput"),
+        /// When requests go: `closed`, `poisson` or `all-at-once`.
+        arrivals: String => is_work("arrivals"),
+        /// The slots of a closed loop.
+        parallel: Option<u64> => is_work("--parallel"),
+        /// The requests per second of an open loop that has a rate.
+        #[serde(deserialize_with = "rate")]
+        rate: Option<f64> => is_work("--rate"),
+        /// The seed of the schedule.
+        seed: u64 => is_told("--seed"),
+    }
+}
+
+/// Older versions wrote -1 where all requests went at once.
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    Ok(Option::deserialize(deserializer)?.filter(|rate| *rate >= 0.0))
+}
+
+/// Bounds that each request should keep, in seconds: null where there is none.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct GoodputBounds(pub ByTime<Option<f64>>);
+
+impl Serialize for GoodputBounds {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(Time::objectives().map(|time| (time.seconds_key(), self.0[time])))
+    }
+}
+
+impl<'de> Deserialize<'de> for GoodputBounds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let members = Named::<Option<f64>>::deserialize(deserializer)?;
+        Ok(Self(ByTime::of(|time| {
+            members.get(&time.seconds_key()).copied().flatten()
+        })))
+    }
+}
+
+impl JsonSchema for GoodputBounds {
+    fn schema_name() -> Cow<'static, str> {
+        "objectives".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let properties: Map<String, Value> = Time::objectives()
+            .map(|time| (time.seconds_key(), json!({ "type": ["number", "null"] })))
+            .collect();
+        let required: Vec<String> = Time::objectives()
+            .filter(|time| !time.added)
+            .map(Time::seconds_key)
+            .collect();
+        json_schema!({ "type": "object", "properties": properties, "required": required })
+    }
+}

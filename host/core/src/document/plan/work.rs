@@ -1,0 +1,27 @@
+//! What was sent, but for the data set.
+
+use super::group::{group, is_told, is_work};
+use serde_json::{Map, Value};
+
+group! {
+    /// What was sent, but for the data set.
+    #[derive(Default)]
+    pub struct WorkRecord {
+        /// The parser as it was typed.
+        parser: Option<String> => is_work("--parser"),
+        /// The prompt, where all requests have the same.
+        prompt: Option<String> => is_work("--prompt"),
+        /// Prompts must be longer than this.
+        min_prompt_length: Option<u64> => is_work("--min-prompt-length"),
+        /// Prompts must be shorter than this.
+        max_prompt_length: Option<u64> => is_work("--max-prompt-length"),
+        /// Extra members of every request body.
+        parameters: Map<String, Value> => is_work("--parameters"),
+        /// In which order prompts are used.
+        prompt_order: Option<String> => is_told("order of prompts"),
+        /// The `tokenizer.json`. The same one may lie elsewhere.
+        tokenizer: Option<String> => is_told("--tokenizer-path"),
+        /// Whether broken entries of a data set are passed over.
+        skip_bad_lines: bool => is_work("--skip-bad-lines"),
+    }
+}

@@ -1,0 +1,162 @@
+//! When requests are sent, how many and for how long.
+
+use super::Objectives;
+use crate::document::LoadRecord;
+use std::time::Duration;
+
+/// When requests are sent: the pacer, the end of a run and the live view need this. A sweep has several, of the same
+/// work to the same target.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Load {
+    /// When requests go.
+    pub arrivals: Arrivals,
+    /// The seed of the schedule.
+    pub seed: u64,
+    /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
+    pub requests: Option<u64>,
+    /// How long requests are issued. `None`: until there are no more.
+    pub duration: Option<Duration>,
+    /// How long requests in flight have once issuing is over; what is not over then is cancelled, and counted.
+    pub drain: Duration,
+    /// Which requests come before the ones that count.
+    pub warmup: Warmup,
+    /// What requests should achieve.
+    pub objectives: Option<Objectives>,
+}
+
+impl Default for Load {
+    /// One request at a time.
+    fn default() -> Self {
+        Self {
+            arrivals: Arrivals::Closed { parallel: 1 },
+            seed: 42,
+            requests: None,
+            duration: None,
+            drain: Duration::from_secs(120),
+            warmup: Warmup::Nothing,
+            objectives: None,
+        }
+    }
+}
+
+impl Load {
+    /// As it stands in a document.
+    pub(super) fn to_record(&self) -> LoadRecord {
+        let seconds = |time: Duration| time.as_secs_f64();
+        let (arrivals, parallel, rate) = match self.arrivals {
+            Arrivals::Closed { parallel } => ("closed", Some(parallel as u64), None),
+            Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
+            Arrivals::AllAtOnce => ("all-at-once", None, None),
+        };
+        let (warmup_requests, warmup_seconds) = match self.warmup {
+            Warmup::Nothing => (None, None),
+            Warmup::Requests(requests) => (Some(requests), None),
+            Warmup::Time(time) => (None, Some(seconds(time))),
+        };
+        LoadRecord {
+            number: self.requests,
+            duration_seconds: self.duration.map(seconds),
+            drain_seconds: self.duration.map(|_| seconds(self.drain)),
+            warmup_requests,
+            warmup_seconds,
+            objectives: self.objectives.map(|objectives| objectives.to_record()),
+            arrivals: arrivals.to_owned(),
+            parallel,
+            rate,
+            seed: self.seed,
+        }
+    }
+}
+
+/// When requests go.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Arrivals {
+    /// Closed loop: this many slots, each of which sends its next request when the last one is over.
+    Closed {
+        /// The number of slots.
+        parallel: usize,
+    },
+    /// Open loop: a Poisson process.
+    Poisson {
+        /// Requests per second.
+        rate: f64,
+    },
+    /// Open loop: all requests at time zero.
+    AllAtOnce,
+}
+
+impl Arrivals {
+    /// The arrivals of a load as it stands in a document. `None` where it does not say.
+    pub fn of_record(load: &LoadRecord) -> Option<Self> {
+        Some(match load.arrivals.as_str() {
+            "closed" => Self::Closed {
+                parallel: usize::try_from(load.parallel?).ok()?,
+            },
+            "poisson" => Self::Poisson { rate: load.rate? },
+            "all-at-once" => Self::AllAtOnce,
+            _ => return None,
+        })
+    }
+
+    /// The load in a few words: `parallel 8`, `rate 5/s`.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Closed { parallel } => format!("parallel {parallel}"),
+            Self::Poisson { rate } => format!("rate {rate}/s"),
+            Self::AllAtOnce => "all at once".to_owned(),
+        }
+    }
+
+    /// Whether requests go when the schedule says, no matter how many are in flight.
+    pub fn is_open(&self) -> bool {
+        !matches!(self, Self::Closed { .. })
+    }
+}
+
+/// The first requests of a run, which no figure has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Warmup {
+    /// None: every request counts.
+    #[default]
+    Nothing,
+    /// This many requests, in the order of issue.
+    Requests(u64),
+    /// The requests that were intended before this much of the run was over.
+    Time(Duration),
+}
+
+impl Warmup {
+    /// Whether the request with this number, intended this long after the start, is part of it.
+    pub fn covers(self, number: u64, intended: Duration) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Requests(requests) => number < requests,
+            Self::Time(time) => intended < time,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_at_once_has_no_rate_in_a_document() {
+        for arrivals in [
+            Arrivals::Closed { parallel: 3 },
+            Arrivals::Poisson { rate: 2.5 },
+            Arrivals::AllAtOnce,
+        ] {
+            let load = Load {
+                arrivals,
+                ..Load::default()
+            };
+            let record = load.to_record();
+            assert_eq!(Arrivals::of_record(&record), Some(arrivals));
+            assert_eq!(
+                record.rate.is_some(),
+                arrivals == Arrivals::Poisson { rate: 2.5 }
+            );
+        }
+    }
+}

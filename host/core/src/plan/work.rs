@@ -1,0 +1,119 @@
+//! What is sent.
+
+use crate::credential::public_members;
+use crate::document::{DatasetRecord, WorkRecord};
+use serde_json::{Map, Value};
+use std::path::{Path, PathBuf};
+
+/// What is sent: the source of requests and the parser need this, and nobody who carries a request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Work {
+    /// The parser.
+    pub parser: ParserChoice,
+    /// Where prompts come from.
+    pub prompts: PromptSource,
+    /// Which prompts of a data set are wanted.
+    pub lengths: LengthFilter,
+    /// Extra members of every request body.
+    pub parameters: Map<String, Value>,
+    /// The `tokenizer.json`.
+    pub tokenizer: Option<PathBuf>,
+    /// Whether entries of the data set from which no request can be made are counted and passed over.
+    pub skip_bad_lines: bool,
+}
+
+impl Default for Work {
+    /// An empty prompt, by the default parser.
+    fn default() -> Self {
+        Self {
+            parser: ParserChoice::Builtin("openai_prompt"),
+            prompts: PromptSource::Prompt(String::new()),
+            lengths: LengthFilter::default(),
+            parameters: Map::new(),
+            tokenizer: None,
+            skip_bad_lines: false,
+        }
+    }
+}
+
+impl Work {
+    /// As it stands in a document, but for the data set, and without credentials among the parameters.
+    pub(super) fn to_record(&self) -> WorkRecord {
+        let prompt = match &self.prompts {
+            PromptSource::Prompt(text) => Some(text.clone()),
+            PromptSource::Dataset(_) => None,
+        };
+        WorkRecord {
+            parser: Some(self.parser.label()),
+            prompt,
+            min_prompt_length: Some(self.lengths.min),
+            max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
+            parameters: public_members(&self.parameters),
+            prompt_order: Some("as in the data set".to_owned()),
+            tokenizer: self.tokenizer.as_deref().map(path_text),
+            skip_bad_lines: self.skip_bad_lines,
+        }
+    }
+
+    /// The data set as it stands in a document. It has not been read, so that its digest is not known.
+    pub(super) fn dataset_record(&self) -> DatasetRecord {
+        DatasetRecord {
+            path: match &self.prompts {
+                PromptSource::Prompt(_) => None,
+                PromptSource::Dataset(file) => Some(path_text(file)),
+            },
+            sha256: None,
+        }
+    }
+}
+
+fn path_text(path: &Path) -> String {
+    path.display().to_string()
+}
+
+/// Which parser to use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParserChoice {
+    /// One of the parsers inside this program, by name.
+    Builtin(&'static str),
+    /// A component in a file.
+    File(PathBuf),
+}
+
+impl ParserChoice {
+    /// The name or the path, as a person would type it.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Builtin(name) => (*name).to_owned(),
+            Self::File(path) => path.display().to_string(),
+        }
+    }
+}
+
+/// Where prompts come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PromptSource {
+    /// The same text for every request.
+    Prompt(String),
+    /// A file that the parser knows how to read.
+    Dataset(PathBuf),
+}
+
+/// Bounds of the length of a prompt, in Unicode scalar values; both bounds themselves are left out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LengthFilter {
+    /// Prompts must be longer than this.
+    pub min: u64,
+    /// Prompts must be shorter than this.
+    pub max: u64,
+}
+
+impl Default for LengthFilter {
+    /// Every prompt that has any text.
+    fn default() -> Self {
+        Self {
+            min: 0,
+            max: u64::MAX,
+        }
+    }
+}

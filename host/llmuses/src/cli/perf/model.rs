@@ -1,0 +1,167 @@
+//! The model of a run without `--model`: the only one that the server lists.
+
+use super::usage::UsageError;
+use http::HeaderMap;
+use http::header::{ACCEPT, HeaderValue, USER_AGENT};
+use llmuses_core::credential::public_url;
+use llmuses_core::plan::Target;
+use llmuses_core::redact::Secrets;
+use llmuses_core::wording::{counted, excerpt, one_line};
+use llmuses_observe::terminal;
+use llmuses_transport::question;
+use serde::Deserialize;
+use std::time::Duration;
+use url::Url;
+
+/// Models that an error names; some gateways have hundreds.
+const MOST_NAMES: usize = 20;
+
+/// The longest name in an error, in characters.
+const LONGEST_NAME: usize = 100;
+
+/// The model that the server of `url` has, if it has one. Says which.
+///
+/// # Errors
+/// Where the server does not list its models, or lists none or several.
+pub(super) fn only_one(
+    url: &Url,
+    headers: &HeaderMap,
+    connect_timeout: Duration,
+    insecure: bool,
+) -> Result<String, UsageError> {
+    let list = list_of(url);
+    let shown = public_url(&list);
+    let model = ask(&list, headers, connect_timeout, insecure)
+        .and_then(|names| chosen(&names))
+        .map_err(|reason| UsageError::Model {
+            url: shown.clone(),
+            reason,
+        })?;
+    terminal::say(format!(
+        "Model: {}, the only one of {shown}",
+        one_line(&model, LONGEST_NAME)
+    ));
+    Ok(model)
+}
+
+/// Where a server with this endpoint lists its models.
+fn list_of(url: &Url) -> Url {
+    let path = url.path().trim_end_matches('/');
+    let base = match path.rfind("/v1/") {
+        Some(at) => &path[..at + "/v1".len()],
+        None => ["/chat/completions", "/completions", "/responses"]
+            .iter()
+            .find_map(|end| path.strip_suffix(end))
+            .unwrap_or("/v1"),
+    };
+    let mut list = url.clone();
+    list.set_path(&format!("{base}/models"));
+    list
+}
+
+fn ask(
+    list: &Url,
+    headers: &HeaderMap,
+    connect_timeout: Duration,
+    insecure: bool,
+) -> Result<Vec<String>, String> {
+    let mut all = HeaderMap::new();
+    all.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    let agent = HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION")));
+    all.insert(USER_AGENT, agent);
+    let asked = Target {
+        headers: headers.clone(),
+        ..Target::new(String::new(), list.clone())
+    };
+    let secrets = Secrets::of(&asked, &serde_json::Map::new());
+    // Those of the user in the place of ours.
+    all.extend(headers.clone());
+    let (status, body) = question::get(list, all, connect_timeout, insecure)
+        .map_err(|failure| format!("{}: {}", failure.kind, failure.message))?;
+    // What the server says may repeat a key.
+    let body = secrets.blank_bytes(&body);
+    if !(200..300).contains(&status) {
+        return Err(format!("status {status}: {}", excerpt(&body)));
+    }
+    names(&body).ok_or_else(|| format!("it is no list of models: {}", excerpt(&body)))
+}
+
+/// The models of a list. `None`: it is none.
+fn names(body: &[u8]) -> Option<Vec<String>> {
+    #[derive(Deserialize)]
+    struct List {
+        data: Vec<Model>,
+    }
+
+    #[derive(Deserialize)]
+    struct Model {
+        id: String,
+    }
+
+    let list: List = serde_json::from_slice(body).ok()?;
+    Some(list.data.into_iter().map(|model| model.id).collect())
+}
+
+fn chosen(names: &[String]) -> Result<String, String> {
+    match names {
+        [] => Err("it lists none".to_owned()),
+        [model] => Ok(model.clone()),
+        _ => {
+            let known: Vec<String> = names
+                .iter()
+                .take(MOST_NAMES)
+                .map(|name| one_line(name, LONGEST_NAME))
+                .collect();
+            let mut text = format!(
+                "it lists {}: {}",
+                counted(names.len() as u64, "model"),
+                known.join(", ")
+            );
+            if let Some(more) = names.len().checked_sub(MOST_NAMES).filter(|more| *more > 0) {
+                text += &format!(" and {more} more");
+            }
+            Err(text)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn models_are_listed_beside_the_endpoint() {
+        for (endpoint, list) in [
+            ("http://h/v1/chat/completions", "http://h/v1/models"),
+            (
+                "http://h/a/v1/chat/completions?k=v",
+                "http://h/a/v1/models?k=v",
+            ),
+            (
+                "http://h/api/paas/v4/chat/completions",
+                "http://h/api/paas/v4/models",
+            ),
+            ("http://h/api/v1/services/x", "http://h/api/v1/models"),
+            ("http://h/generate", "http://h/v1/models"),
+        ] {
+            assert_eq!(list_of(&Url::parse(endpoint).unwrap()).as_str(), list);
+        }
+    }
+
+    #[test]
+    fn one_model_is_used_and_others_are_named() {
+        let of = |body: &str| names(body.as_bytes()).map(|names| chosen(&names));
+        let one = r#"{"object":"list","data":[{"id":"a/b","object":"model"}]}"#;
+        assert_eq!(of(one), Some(Ok("a/b".to_owned())));
+        let none = of(r#"{"data":[]}"#).unwrap().unwrap_err();
+        assert!(none.contains("none"), "{none}");
+        let two = of(r#"{"data":[{"id":"a"},{"id":"b"}]}"#)
+            .unwrap()
+            .unwrap_err();
+        assert!(two.contains("2 models: a, b"), "{two}");
+        assert!(of("<html>").is_none());
+        let many: Vec<String> = (0..25).map(|number| number.to_string()).collect();
+        let many = chosen(&many).unwrap_err();
+        assert!(many.ends_with("18, 19 and 5 more"), "{many}");
+    }
+}

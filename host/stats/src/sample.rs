@@ -1,0 +1,26 @@
+//! An outcome with what it measures.
+
+use super::measure::{Measurement, Origin};
+use llmuses_core::exchange::Outcome;
+
+/// A request that is over, measured once for all who look at it.
+#[derive(Debug, Clone)]
+pub struct Sample {
+    /// What happened.
+    pub outcome: Outcome,
+    /// What it measures.
+    pub measured: Measurement,
+    /// Whether it is of the warm-up, and so in no figure.
+    pub warmup: bool,
+}
+
+impl Sample {
+    /// Measures an outcome. `origin`: from where its times are counted.
+    pub fn of(outcome: Outcome, origin: Origin, warmup: bool) -> Self {
+        Self {
+            measured: Measurement::of(&outcome, origin),
+            outcome,
+            warmup,
+        }
+    }
+}
