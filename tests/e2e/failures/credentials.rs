@@ -1,7 +1,7 @@
 //! No credential is found in anything that a run leaves, not even where the server says it back.
 
 use crate::hostile::guest::{Guest, PARSE};
-use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, none};
+use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, event, none, streamed};
 use std::io::Read;
 
 /// Where a credential is given, and in which forms it must not be found anywhere.
@@ -126,7 +126,10 @@ fn a_key_that_is_cut_in_an_error_is_blanked_before() {
 
 #[test]
 fn a_plugin_is_not_shown_a_key_that_the_server_says_back() {
-    let server = Misbehaving::start(vec![Step::Request, Step::EchoHead(200), Step::Hang]);
+    // An answer that looks like one, with the key in an escape of JSON.
+    let key = event(r#"{"choices":[{"delta":{"content":"Bearer sk-verysecret\/0123456789"}}]}"#);
+    let answer = Step::Write(streamed(key, 1000));
+    let server = Misbehaving::start(vec![Step::Request, answer, Step::Hang]);
     // It logs the first event, and gives it back as its error.
     let event = "(i32.load (local.get $list)) (i32.load offset=4 (local.get $list))";
     let guest = Guest::new().parse(&format!(
