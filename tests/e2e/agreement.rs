@@ -2,6 +2,7 @@
 //! choice of a transport decides how well arrivals are stamped, and nothing else.
 
 use crate::misbehaving::{LAST_CHUNK, chunk, head};
+use crate::timing::{TRIES, turn};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::Job;
 use llmuses_core::plan::{Plan, Timeouts};
@@ -23,11 +24,9 @@ use tokio::task::LocalSet;
 /// How long a server may be silent that never is: only a client that misses what came waits for so long.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// How long one may be silent that is. A busy machine may keep others waiting for longer, too.
+/// How long one may be silent that is. A busy machine may keep others waiting for longer, too: such a case
+/// is tried again, and not beside others.
 const SHORT_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How often a case with a silent server is tried for that reason.
-const TRIES: usize = 4;
 
 /// No part of HTTP.
 const GARBAGE: &[u8] = b"\0\xff?\r\n\r\n";
@@ -306,6 +305,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             intended: Moment::default(),
             body_wait: std::time::Duration::ZERO,
             held: Default::default(),
+            held_up: std::time::Duration::ZERO,
         };
         let clock = Clock::start();
         let exchange = attempt(
@@ -408,6 +408,7 @@ proptest! {
             true => (SHORT_PATIENCE, TRIES),
             false => (PATIENCE, 1),
         };
+        let _turn = (tries > 1).then(turn);
         let mut told = None;
         for _ in 0..tries {
             let by_socket = outcome("socket", &answers, patience);

@@ -139,3 +139,61 @@ fn refusals_are_listed_by_status() {
         .map(Vec::len);
     assert_eq!(parts, Some(2), "{told}");
 }
+
+#[test]
+fn tokens_per_second_and_the_share_from_the_cache_are_figures_of_the_run() {
+    // Ten tokens each in, one out; the server says of the first request only that six came from its cache.
+    let server = Misbehaving::with(|number| {
+        let mut usage = json!({"prompt_tokens": 10, "completion_tokens": 1});
+        if number == 0 {
+            usage["prompt_tokens_details"] = json!({"cached_tokens": 6});
+        }
+        let last = json!({"choices": [], "usage": usage}).to_string();
+        let answer = stream(&[delta("a"), last]);
+        vec![Step::Request, Step::Write(answer), Step::Close]
+    });
+    let files = ["--json", "o.json", "--html", "o.html"];
+    let bounds = [
+        "--fail-if",
+        "cached_share<50%",
+        "--fail-if",
+        "total_throughput<0.001",
+    ];
+    let run = Run::of(
+        &server.chat(),
+        &[&["-n", "2"], &files[..], &bounds].concat(),
+    );
+    assert_eq!(run.ended.code, Some(1), "{}", run.ended.stderr);
+    for said in [
+        "--fail-if cached_share<50%: it is 30.00 %",
+        "2 requests are in",
+    ] {
+        assert!(run.ended.stderr.contains(said), "{}", run.ended.stderr);
+    }
+    let words: Vec<&str> = run.ended.stdout.split_whitespace().collect();
+    let share = "cache hit share 30.00 %";
+    assert!(words.join(" ").contains(share), "{}", run.ended.stdout);
+    let read = |name| std::fs::read_to_string(run.bench.path(name)).expect("it is there");
+    let document: Value = serde_json::from_str(&read("o.json")).expect("it is JSON");
+    let figure = |name: &str| document["runs"][0]["totals"]["figures"][name].as_f64();
+    assert_eq!(figure("cached_share"), Some(0.3));
+    let ratio = |a: &str, b: &str| figure(a).zip(figure(b)).map(|(a, b)| a / b);
+    for (name, per_output_token) in [("input_throughput", 10.0), ("total_throughput", 11.0)] {
+        let found = ratio(name, "throughput").expect("both are known");
+        assert!((found - per_output_token).abs() < 1e-9, "{name}: {found}");
+    }
+    let page = read("o.html");
+    for place in ["cached_share", "input_throughput", "total_throughput"] {
+        let at = format!("data-at=\"/runs/0/totals/figures/{place}\"");
+        assert!(page.contains(&at), "no {place}");
+    }
+    // The database knows as much, and so does a comparison of it with itself.
+    let compared = crate::helpers::typed(&run.bench, &["compare", "o.json", "run.db"]);
+    for title in [
+        "Input tokens per second",
+        "Total tokens per second",
+        "Cache hit share",
+    ] {
+        assert!(compared.stdout.contains(title), "{}", compared.stdout);
+    }
+}

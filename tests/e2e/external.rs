@@ -82,5 +82,5 @@ fn the_example_of_the_page_for_authors_runs() {
     let plugin = bench.rows("SELECT plugin_name, plugin_version, plugin_source FROM run");
     assert_eq!(json!(plugin), json!([["queries", "0.1.0", "./x.wasm"]]));
     let tokens = bench.rows("SELECT prompt_tokens, completion_tokens FROM result");
-    assert_eq!(json!(tokens), json!([[1, 5], [1, 5]]));
+    assert_eq!(json!(tokens), json!([[2, 5], [2, 5]]));
 }

@@ -15,6 +15,7 @@ mod flags;
 mod helpers;
 mod hostile;
 mod html;
+mod in_flight;
 mod inputs;
 mod large;
 #[cfg(unix)]
@@ -37,6 +38,7 @@ mod stall;
 mod support;
 mod templates;
 mod text;
+mod timing;
 mod tls;
 mod tls_server;
 mod verdict;

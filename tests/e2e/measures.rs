@@ -126,6 +126,7 @@ fn listed(summary: &str, of: &str) -> Vec<(usize, f64)> {
 
 #[test]
 fn the_specified_command_line() {
+    let _turn = crate::timing::turn();
     let (bench, mock) = (
         Bench::new(),
         mock(&["--ttft", "20ms", "--itl", "4ms", "--tokens", "8"]),
@@ -279,6 +280,7 @@ fn agrees_with_the_server(bench: &Bench, truth: &Value, tokens: u64) {
 
 #[test]
 fn the_first_token_is_not_the_chunk_that_names_the_role() {
+    let _turn = crate::timing::turn();
     let (bench, mock) = (Bench::new(), mock(&["--role-chunk", "--ttft", "80ms"]));
     good(&bench, &mock, &["--prompt", "x", "-n", "9"]);
     let truth = mock.truth();
@@ -313,6 +315,7 @@ fn the_first_token_is_not_the_chunk_that_names_the_role() {
 
 #[test]
 fn a_hundred_streams_at_once() {
+    let _turn = crate::timing::turn();
     let (bench, mock) = (Bench::new(), mock(&["--ttft", "50ms", "--itl", "5ms"]));
     let arguments = ["--prompt", "x", "-n", "300", "--parallel", "100"];
     let ended = good(&bench, &mock, &arguments);

@@ -6,13 +6,14 @@ use crate::helpers::{of_run, questions, quick_mock};
 use crate::hostile::guest::{Guest, PARSE};
 use crate::misbehaving::{Misbehaving, Run, Step, delta, event, head, perf, streamed, usage};
 use crate::support::{self, Bench, Mock, sample, signal, start};
+use crate::timing::{TRIES, tried, turn};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener};
 use std::process::{Child, Command};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-/// How long a run is tried again whose doubt depends on how busy this machine is with other things.
-const LONGEST_WAIT: Duration = Duration::from_secs(60);
+/// What a machine that is busy with something else may bring into the verdict of a good run.
+const OF_THE_MACHINE: [&str; 4] = ["lost-time", "client-busy", "dispatch-lag", "other-runs"];
 
 /// Text on one line.
 fn flat(text: &str) -> String {
@@ -90,22 +91,9 @@ fn judged(url: &str, arguments: &[&str]) -> Judged {
     Judged::of(bench, &mut command)
 }
 
-/// Tries a run until it has a doubt that the machine may hide, being busy with something else.
-fn in_the_end(reason: &str, run: impl Fn() -> Judged) -> String {
-    let deadline = Instant::now() + LONGEST_WAIT;
-    loop {
-        if let Some(figure) = run().figure(reason) {
-            return figure;
-        }
-        assert!(
-            Instant::now() < deadline,
-            "{reason} in none of the runs of {LONGEST_WAIT:?}"
-        );
-    }
-}
-
 #[test]
 fn nothing_speaks_against_a_good_run() {
+    let _turn = turn();
     let mock = Mock::start(&["--ttft", "20ms", "--itl", "5ms", "--tokens", "8"]);
     let arguments = [
         "-n",
@@ -115,8 +103,19 @@ fn nothing_speaks_against_a_good_run() {
         "--log-every-n-query",
         "500",
     ];
-    let good = (0..8).any(|_| judged(&mock.chat(), &arguments).run.ended.code == Some(0));
-    assert!(good, "in none of 8 runs");
+    let good = tried(|| {
+        let run = judged(&mock.chat(), &arguments).run;
+        let verdict = of_run(&run.bench, "verdict");
+        let doubts = verdict["doubts"].as_array().expect("a list");
+        let of_the_machine = |doubt: &serde_json::Value| {
+            OF_THE_MACHINE
+                .iter()
+                .any(|reason| doubt["reason"] == *reason)
+        };
+        assert!(doubts.iter().all(of_the_machine), "{verdict}");
+        (run.ended.code == Some(0)).then_some(())
+    });
+    assert!(good.is_some(), "in none of {TRIES} runs");
 }
 
 #[test]
@@ -265,6 +264,7 @@ fn tokens_that_nobody_counted() {
 /// One place, 50 ms for each request, and 60 requests a second for it.
 #[test]
 fn a_server_that_does_not_keep_up() {
+    let _turn = turn();
     const REQUESTS: usize = 120;
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!(
@@ -295,6 +295,7 @@ fn a_server_that_does_not_keep_up() {
 /// A client that is stopped does not see what it misses.
 #[test]
 fn a_client_that_stood_still() {
+    let _turn = turn();
     let mock = quick_mock();
     let bench = Bench::new();
     let child = started(&bench, &mock.chat(), &["--duration", "2"]);
@@ -307,6 +308,26 @@ fn a_client_that_stood_still() {
     let ended = support::wait(child);
     let judged = Judged::checked(Run { bench, ended });
     judged.doubts("lost-time", "this program stood still for ");
+}
+
+/// Two runs at once ask one server, and neither measures it alone.
+#[cfg(target_os = "linux")]
+#[test]
+fn another_run_against_the_same_server() {
+    let mock = quick_mock();
+    let first = Bench::new();
+    let child = start(&mut perf(&first, &mock.chat(), &["--duration", "60"]));
+    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(1) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let judged = judged(&mock.chat(), &["-n", "5"]);
+    signal(&child, libc::SIGINT);
+    support::wait(child);
+    judged.doubts("other-runs", "there w");
+    let figure = judged.figure("other-runs").expect("it is there");
+    assert!(figure.ends_with(", 1 against the same server"), "{figure}");
+    let totals = of_run(&judged.run.bench, "totals");
+    assert_eq!(totals["client"]["other_runs_against_the_same_server"], 1);
 }
 
 /// A server that tells its usage for every other request.
@@ -393,6 +414,7 @@ fn interrupted() {
 /// A program that has no processor cannot send when it should: here it is stopped for a while.
 #[test]
 fn a_client_that_sends_late() {
+    let _turn = turn();
     let mock = quick_mock();
     let bench = Bench::new();
     let arguments = ["-n", "200", "--rate", "100"];
@@ -418,6 +440,7 @@ fn a_client_that_sends_late() {
 /// server nothing once they are made, and the parser no more than others.
 #[test]
 fn a_client_that_is_busy() {
+    let _turn = turn();
     let body: String = (0..10_000).map(|_| event(delta("x"))).collect();
     let server = Misbehaving::start(vec![
         Step::Request,
@@ -434,7 +457,8 @@ fn a_client_that_is_busy() {
         "--save",
         "summary",
     ];
-    let figure = in_the_end("client-busy", || judged(&server.chat(), &arguments));
+    let figure = tried(|| judged(&server.chat(), &arguments).figure("client-busy"));
+    let figure = figure.unwrap_or_else(|| panic!("in none of {TRIES} runs"));
     assert!(
         figure.starts_with("the busiest client thread worked ")
             && figure.ends_with("(limit 70 %; 1 of 1 threads are above it)"),
@@ -445,6 +469,7 @@ fn a_client_that_is_busy() {
 /// A parser that takes several milliseconds for a response falls behind a server that answers at once.
 #[test]
 fn a_parser_that_falls_behind() {
+    let _turn = turn();
     // The loop runs before the usual summary is given.
     let slow = Guest::new().parse(&format!(
         "(local $left i64)

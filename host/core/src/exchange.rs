@@ -53,6 +53,8 @@ pub struct Exchange {
     pub intended: Moment,
     /// How long after that its body was there: the plugin, or the data set, is slower than what sends.
     pub body_wait: Duration,
+    /// How long it waited since as many requests as may be were in flight.
+    pub held_up: Duration,
     /// Just before the last bytes of the request were written. `None`: it never came to that.
     pub sent: Option<Moment>,
     /// The opening of the connection. `None`: a kept connection carried the request, or none was opened.
@@ -95,6 +97,8 @@ pub struct Job {
     pub body_wait: Duration,
     /// The memory of the body.
     pub held: Charge,
+    /// How long it waited since as many requests as may be were in flight.
+    pub held_up: Duration,
 }
 
 impl Exchange {

@@ -11,6 +11,7 @@ pub mod cost;
 pub mod credential;
 pub mod document;
 pub mod exchange;
+pub mod in_flight;
 pub mod messages;
 pub mod metric;
 pub mod plan;

@@ -35,6 +35,7 @@ fn outcome(chunks: u64) -> Outcome {
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
             sent: Some(millis(110)),
             connection: Some(ConnectionOpening {
                 total: Duration::from_millis(8),

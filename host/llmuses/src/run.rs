@@ -6,6 +6,7 @@ mod logging;
 #[cfg(not(feature = "wandb"))]
 #[path = "run/no_logging.rs"]
 mod logging;
+mod other_runs;
 mod outputs;
 mod pauses;
 mod pipeline;
@@ -35,10 +36,8 @@ use llmuses_observe::terminal::View;
 use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
-use llmuses_render::forms::render;
-use llmuses_render::{
-    CsvFile, NewFile, NewFiles, OutputError, ResponseFile, is_of_the_name, report,
-};
+use llmuses_render::forms::{CsvFile, Files};
+use llmuses_render::{OutputError, ResponseFile, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
@@ -138,8 +137,8 @@ pub struct RunResult {
 
 /// Those who look on while a run goes on.
 #[derive(Debug, Default)]
-struct Onlookers {
-    csv: Option<CsvFile>,
+struct Onlookers<'a> {
+    csv: Option<&'a CsvFile>,
     recording: Option<ResponseFile>,
     board: Option<Board>,
 }
@@ -162,7 +161,8 @@ impl RunResult {
 }
 
 /// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
-/// summary to standard output. Ends early where a run is interrupted: nobody who ends one run wants the next.
+/// summary to standard output. Ends early where a run is interrupted, for nobody who ends one run wants the next, and
+/// where a run was stopped since every request failed.
 ///
 /// # Errors
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
@@ -174,30 +174,17 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         Some(board) => serve(sweep, outputs, board)?,
         None => None,
     };
-    let files = NewFiles::make(&outputs.files).map_err(RunError::Output)?;
-    let documents = files.documents;
-    let csv = match files.csv.map(CsvFile::start).transpose() {
-        Ok(csv) => csv,
-        Err(error) => {
-            documents.into_iter().for_each(NewFile::discard);
-            return Err(error.into());
-        }
-    };
-    let recording = match outputs
-        .record
-        .as_deref()
-        .map(ResponseFile::make)
-        .transpose()
-    {
+    let files = Files::begin(&outputs.files).map_err(RunError::Output)?;
+    let record = outputs.record.as_deref();
+    let recording = match record.map(ResponseFile::make).transpose() {
         Ok(recording) => recording,
         Err(error) => {
-            documents.into_iter().for_each(NewFile::discard);
-            csv.into_iter().for_each(CsvFile::discard);
+            files.discard();
             return Err(RunError::Output(error));
         }
     };
     let onlookers = Onlookers {
-        csv,
+        csv: files.rows(),
         recording,
         board,
     };
@@ -215,13 +202,13 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         }
         match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
-                let interrupted = result.circumstances.interrupted;
+                let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
                 results.push(result);
                 last_logging = logging;
                 if results.len() < loads {
-                    write_so_far(&documents, &results);
+                    write_so_far(&files, &results);
                 }
-                if interrupted {
+                if is_last {
                     break;
                 }
             }
@@ -234,8 +221,7 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     if results.is_empty()
         && let Some(error) = failure
     {
-        documents.into_iter().for_each(NewFile::discard);
-        onlookers.csv.into_iter().for_each(CsvFile::discard);
+        files.discard();
         onlookers
             .recording
             .into_iter()
@@ -244,20 +230,15 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     if loads > 1 && !outputs.quiet {
-        tell_sweep(sweep, outputs, &runs);
+        let all_failed = results.iter().any(|result| result.circumstances.all_failed);
+        tell_sweep(sweep, outputs, &runs, all_failed);
     }
     // All are written, whatever became of the others.
-    let mut written = vec![
-        onlookers.csv.map_or(Ok(()), |csv| csv.finish().map(drop)),
-        onlookers.recording.map_or(Ok(()), write_recording),
-    ];
-    let document = Document::of(runs);
-    for file in documents {
-        if let Some(content) = render(file.flag(), &document) {
-            written.push(file.write(&content));
-        }
-    }
-    let mut failed = written.into_iter().filter_map(Result::err);
+    let recording = onlookers
+        .recording
+        .and_then(|file| write_recording(file).err());
+    let failed = files.finish(&Document::of(runs)).into_iter();
+    let mut failed = failed.chain(recording);
     let written = match failed.next() {
         Some(error) => Err(RunError::Results(error)),
         None => Ok(()),
@@ -283,14 +264,10 @@ fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
 }
 
 /// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
-fn write_so_far(documents: &[NewFile], results: &[RunResult]) {
+fn write_so_far(files: &Files, results: &[RunResult]) {
     let runs = results.iter().map(|run| run.record.clone()).collect();
-    let document = Document::of(runs);
-    for file in documents.iter().filter(|file| file.path().is_some()) {
-        let content = render(file.flag(), &document).unwrap_or_default();
-        if let Err(error) = file.replace(&content) {
-            terminal::say(format!("warning: {error}"));
-        }
+    for error in files.write_so_far(&Document::of(runs)) {
+        terminal::say(format!("warning: {error}"));
     }
 }
 
@@ -320,14 +297,19 @@ fn serve(
 }
 
 /// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run]) {
+fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) {
     let mut summary = format!("\n{}", report::sweep_summary(runs));
     if runs.len() < sweep.loads.len() {
         let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
             .map(|load| load.arrivals.name())
             .collect();
-        summary.push_str(&format!(" Not run: {}.\n", missing.join(", ")));
+        let why = if all_failed {
+            ", since every request before failed (--keep-going runs them all the same)"
+        } else {
+            ""
+        };
+        summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
     }
     if outputs.summary_to_stderr() {
         terminal::say(summary);
@@ -341,7 +323,7 @@ fn one<'a>(
     plan: &Plan,
     outputs: &Outputs,
     loaded: &mut Option<Loaded>,
-    onlookers: &Onlookers,
+    onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
@@ -362,7 +344,7 @@ fn one<'a>(
         terminal::say(report::opening(plan, name, &parser.headers));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {
@@ -397,7 +379,7 @@ fn one<'a>(
             &prepared.secrets,
         ));
     }
-    if let Some(csv) = &onlookers.csv {
+    if let Some(csv) = onlookers.csv {
         sinks.add(csv.sink(clock, plan.place.run));
     }
     if let Some(recording) = &onlookers.recording {
@@ -413,7 +395,7 @@ fn one<'a>(
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = pipeline.collect(plan, sinks, &interrupted);
+    let collected = pipeline.collect(plan, outputs, prepared.max_in_flight, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {
@@ -463,19 +445,24 @@ fn finish(
         } else {
             terminal::print(&finished.summary);
         }
-        if let Some(line) = report::nothing_succeeded(&doubts) {
+        if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);
         }
     }
     let stored = stored.transpose()?;
-    // Of a sweep, the last run says where the results of all are.
-    if let Some(stored) = &stored
-        && !outputs.quiet
-        && (plan.place.run == plan.place.runs || circumstances.interrupted || stored.not_kept > 0)
-    {
-        terminal::say(report::closing(stored));
-    }
     run.rows = stored.as_ref().map(SinkSummary::rows);
+    // Of a sweep, the last run says where the results of all are.
+    if let Some(rows) = &run.rows
+        && !outputs.quiet
+        && (plan.place.run == plan.place.runs || circumstances.interrupted || rows.not_kept > 0)
+    {
+        terminal::say(report::closing(rows, &outputs.database));
+    }
+    if let Some(stored) = &stored
+        && let Some(warning) = stored.warning()
+    {
+        terminal::say(format!("warning: {warning}"));
+    }
     Ok(RunResult {
         record: run,
         statistics,

@@ -4,4 +4,4 @@ mod arrivals;
 mod pacer;
 
 pub use arrivals::{DueTimes, due_times};
-pub use pacer::pace;
+pub use pacer::Pacing;

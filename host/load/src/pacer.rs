@@ -4,6 +4,8 @@
 use super::arrivals::DueTimes;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Job, Prepared};
+use llmuses_core::in_flight::InFlight;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedSender;
@@ -15,53 +17,121 @@ const SPIN: Duration = Duration::from_micros(80);
 /// The longest single sleep, so that a stop is noticed soon.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
-/// Hands the bodies of `queue` to the workers in turn, each when it is due. Never skips or holds back a
-/// request: one whose body comes late is handed over late, with the time at which it was due. `until`: ends
-/// before the first request that is due that long after the start or later.
-pub fn pace(
-    due_times: DueTimes,
-    until: Option<Duration>,
-    queue: &flume::Receiver<Prepared>,
-    workers: &[UnboundedSender<Job>],
-    clock: &Clock,
-    start: Moment,
-    stop: &AtomicBool,
-) {
-    let mut targets = workers.iter().cycle();
-    let mut bodies_late = false;
-    for due in due_times {
-        if until.is_some_and(|until| due >= until) {
-            return;
-        }
-        // Taken before the wait, so that a body is at hand when it is due.
-        let prepared = match queue.try_recv() {
-            Ok(prepared) => prepared,
-            Err(_) => {
-                let Ok(prepared) = queue.recv() else {
-                    return;
-                };
-                bodies_late = true;
-                prepared
+/// The most requests that are counted as due and not sent: a rate without bounds has no end of them.
+const MOST_COUNTED: u64 = 10_000_000;
+
+/// What the pacer of an open loop needs.
+#[derive(Debug)]
+pub struct Pacing {
+    /// When requests are due.
+    pub due_times: DueTimes,
+    /// Ends before the first request that is due that long after the start or later.
+    pub until: Option<Duration>,
+    /// How many requests there are, where that is known.
+    pub requests: Option<u64>,
+    /// The bodies, in order.
+    pub bodies: flume::Receiver<Prepared>,
+    /// The client threads, of which each gets its share.
+    pub workers: Vec<UnboundedSender<Job>>,
+    /// Tells of the requests in flight.
+    pub in_flight: Arc<InFlight>,
+    /// The most requests that may be in flight.
+    pub most: u64,
+}
+
+impl Pacing {
+    /// Hands the bodies to the workers in turn, each when it is due. Skips none: one whose body comes late, or that finds
+    /// as many in flight as may be, is handed over late, with the time at which it was due. Gives back how many requests
+    /// were due and not handed over when `stop` was set.
+    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> u64 {
+        let Self {
+            mut due_times,
+            until,
+            requests,
+            bodies,
+            workers,
+            in_flight,
+            most,
+        } = self;
+        let mut targets = workers.iter().cycle();
+        let mut handed_over = 0;
+        let mut bodies_late = false;
+        // When the last request that had to wait for a place got one.
+        let mut held_until = start;
+        while let Some(due) = due_times.next() {
+            if until.is_some_and(|until| due >= until) {
+                return 0;
             }
-        };
-        let intended = start.after(due);
-        // Those behind a late body are late for the same reason, until one is in time again.
-        let late = clock.now().since(intended);
-        bodies_late &= !late.is_zero();
-        let body_wait = if bodies_late { late } else { Duration::ZERO };
-        if !wait_until(clock.instant(intended), stop) {
-            return;
+            let unsent = |due_times: DueTimes, at_hand: u64| {
+                let elapsed = clock.now().since(start);
+                let left = match requests {
+                    Some(requests) => requests.saturating_sub(handed_over),
+                    None if until.is_some() => MOST_COUNTED,
+                    None => at_hand + bodies.len() as u64,
+                };
+                let is_due =
+                    |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
+                let all = std::iter::once(due).chain(due_times).take_while(is_due);
+                let most = usize::try_from(left.min(MOST_COUNTED)).unwrap_or(usize::MAX);
+                all.take(most).count() as u64
+            };
+            // Taken before the wait, so that a body is at hand when it is due.
+            let prepared = match bodies.try_recv() {
+                Ok(prepared) => prepared,
+                Err(_) => {
+                    let Ok(prepared) = bodies.recv() else {
+                        // There are no more, or the source was stopped while requests waited for it.
+                        let is_stopped = stop.load(Ordering::Relaxed);
+                        return if is_stopped { unsent(due_times, 0) } else { 0 };
+                    };
+                    bodies_late = true;
+                    prepared
+                }
+            };
+            let intended = start.after(due);
+            // Those behind a late body are late for the same reason, until one is in time again.
+            let late = clock.now().since(intended.max(held_until));
+            bodies_late &= !late.is_zero();
+            let body_wait = if bodies_late { late } else { Duration::ZERO };
+            if !wait_until(clock.instant(intended), stop) {
+                return unsent(due_times, 1);
+            }
+            // Those behind one that was held up were so too.
+            let mut held_up = held_until.since(intended);
+            if !in_flight.has_place(handed_over, most) {
+                if !await_place(&in_flight, handed_over, most, stop) {
+                    return unsent(due_times, 1);
+                }
+                held_until = clock.now();
+                held_up = held_until.since(intended).saturating_sub(body_wait);
+                bodies_late = false;
+            }
+            let job = Job {
+                number: prepared.number,
+                body: prepared.body,
+                intended,
+                body_wait,
+                held_up,
+                held: prepared.held,
+            };
+            // A worker goes away only after its sender; there is at least one.
+            if let Some(target) = targets.next() {
+                let _ = target.send(job);
+            }
+            handed_over += 1;
         }
-        let job = Job {
-            number: prepared.number,
-            body: prepared.body,
-            intended,
-            body_wait,
-            held: prepared.held,
-        };
-        // A worker goes away only after its sender; there is at least one.
-        if let Some(target) = targets.next() {
-            let _ = target.send(job);
+        0
+    }
+}
+
+/// Waits until there is a place for one more request; false where `stop` was set meanwhile.
+fn await_place(in_flight: &InFlight, handed_over: u64, most: u64, stop: &AtomicBool) -> bool {
+    loop {
+        if stop.load(Ordering::Relaxed) {
+            return false;
+        }
+        if in_flight.await_place(handed_over, most, LONGEST_SLEEP) {
+            return true;
         }
     }
 }
@@ -81,5 +151,101 @@ fn wait_until(due: Instant, stop: &AtomicBool) -> bool {
         } else {
             std::hint::spin_loop();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::due_times;
+    use llmuses_core::plan::Arrivals;
+    use std::thread::JoinHandle;
+    use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+    struct Paced {
+        jobs: UnboundedReceiver<Job>,
+        in_flight: Arc<InFlight>,
+        stop: Arc<AtomicBool>,
+        pacer: JoinHandle<u64>,
+    }
+
+    fn pace(rate: f64, until: Option<Duration>, requests: u64, most: u64) -> Paced {
+        let (source, bodies) = flume::unbounded();
+        for number in 0..requests {
+            let body = "{}".into();
+            let held = Default::default();
+            source.send(Prepared { number, body, held }).unwrap();
+        }
+        let (target, jobs) = unbounded_channel();
+        let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
+        let pacing = Pacing {
+            due_times: due_times(Arrivals::Poisson { rate }, 1).unwrap(),
+            until,
+            requests: until.is_none().then_some(requests),
+            bodies,
+            workers: vec![target],
+            in_flight: Arc::clone(&in_flight),
+            most,
+        };
+        let flag = Arc::clone(&stop);
+        let pacer = std::thread::spawn(move || {
+            let clock = Clock::start();
+            pacing.run(&clock, clock.now(), &flag)
+        });
+        Paced {
+            jobs,
+            in_flight,
+            stop,
+            pacer,
+        }
+    }
+
+    #[test]
+    fn no_more_are_handed_over_than_may_be_in_flight() {
+        let mut paced = pace(10_000.0, None, 13, 3);
+        let mut held_up = 0;
+        for number in 0..13 {
+            let job = paced.jobs.blocking_recv().unwrap();
+            assert_eq!(job.number, number);
+            assert_eq!(job.body_wait, Duration::ZERO);
+            held_up += u64::from(!job.held_up.is_zero());
+            if number >= 2 {
+                // Three have a place now.
+                std::thread::sleep(Duration::from_millis(20));
+                assert!(paced.jobs.try_recv().is_err());
+                paced.in_flight.leave();
+            }
+        }
+        // All are due within the first few milliseconds.
+        assert!((5..=10).contains(&held_up), "{held_up}");
+        assert_eq!(paced.pacer.join().unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_due_and_not_handed_over_is_counted() {
+        let mut paced = pace(1_000.0, Some(Duration::from_millis(200)), 1_000, 5);
+        for _ in 0..5 {
+            paced.jobs.blocking_recv().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        paced.stop.store(true, Ordering::Relaxed);
+        let unsent = paced.pacer.join().unwrap();
+        let times = due_times(Arrivals::Poisson { rate: 1_000.0 }, 1).unwrap();
+        let due = times
+            .take_while(|due| *due < Duration::from_millis(200))
+            .count();
+        assert_eq!(unsent, due as u64 - 5);
+        assert!(paced.jobs.try_recv().is_err());
+    }
+
+    #[test]
+    fn nobody_is_held_up_while_there_are_places() {
+        let mut paced = pace(2_000.0, None, 100, 1_000);
+        let mut held_up = Duration::ZERO;
+        while let Some(job) = paced.jobs.blocking_recv() {
+            held_up += job.held_up;
+        }
+        assert_eq!(held_up, Duration::ZERO);
+        assert_eq!(paced.pacer.join().unwrap(), 0);
     }
 }

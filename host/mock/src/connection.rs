@@ -14,12 +14,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use llmuses_kernel_io::{Write, WriteHook};
 
-use super::truth::{Exchange, Kind};
+use super::truth::{Exchange, Frame};
 
 /// One frame that is on its way to the client.
 #[derive(Debug)]
 pub(super) struct Label {
-    pub(super) kind: Kind,
+    pub(super) frame: Frame,
     /// How many bytes the frame takes on an HTTP/1.1 connection.
     pub(super) bytes: usize,
     pub(super) exchange: Arc<Exchange>,
@@ -56,14 +56,14 @@ impl Stamper {
 impl WriteHook for Stamper {
     fn wants_departure(&self) -> bool {
         let labels = self.outbox.labels();
-        labels.iter().any(|label| label.kind == Kind::FirstToken)
+        labels.iter().any(|label| label.frame.begins())
     }
 
     fn wrote(&mut self, write: Write) {
         let mut labels = self.outbox.labels();
         let carried = carried(labels.iter().map(|label| label.bytes), write);
         for label in labels.drain(..carried) {
-            label.exchange.written(label.kind, write);
+            label.exchange.written(label.frame, write);
         }
     }
 }

@@ -1,8 +1,10 @@
 //! When the tokens of a request are due, and the chance that decides it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::MockConfig;
+use super::config::{MAX_TIME, MockConfig};
 
 /// The draws of one request: SplitMix64, begun from the seed and the request's number.
 ///
@@ -49,25 +51,49 @@ fn nanos(time: Duration) -> u64 {
     u64::try_from(time.as_nanos()).unwrap_or(u64::MAX / 4)
 }
 
+/// By how much the requests that are being answered slow each other down.
+#[derive(Debug, Clone)]
+struct Load {
+    busy: Arc<AtomicU64>,
+    slowdown: f64,
+}
+
 /// The due times of a request's tokens, one after the other.
 ///
-/// They are counted from the arrival on: a token that went out late does not move the next.
+/// They are counted from its beginning on: a token that went out late does not move the next.
 #[derive(Debug)]
 pub(super) struct Schedule {
     dice: Dice,
     due: Instant,
     itl: Duration,
     jitter: Duration,
+    load: Option<Load>,
 }
 
 impl Schedule {
-    /// Begins at the first token of a request that arrived at `arrival`.
-    pub(super) fn new(config: &MockConfig, mut dice: Dice, arrival: Instant) -> Self {
+    /// Begins at the first token of a request that is worked on from `begin` on, of whose prompt so many tokens have
+    /// to be read; `busy` is how many requests are being answered.
+    pub(super) fn new(
+        config: &MockConfig,
+        mut dice: Dice,
+        begin: Instant,
+        uncached: u64,
+        busy: &Arc<AtomicU64>,
+    ) -> Self {
+        // At most the longest body's bytes times a day: far below what a duration holds.
+        let prefill = config
+            .prefill
+            .saturating_mul(u32::try_from(uncached).unwrap_or(u32::MAX));
+        let ttft = dice.around(config.ttft, config.ttft_jitter);
         Self {
-            due: arrival + dice.around(config.ttft, config.ttft_jitter),
+            due: begin + ttft + prefill.min(MAX_TIME),
             dice,
             itl: config.itl,
             jitter: config.itl_jitter,
+            load: (config.decode_slowdown > 0.0).then(|| Load {
+                busy: Arc::clone(busy),
+                slowdown: config.decode_slowdown,
+            }),
         }
     }
 
@@ -78,12 +104,24 @@ impl Schedule {
 
     /// Goes on to the next token.
     pub(super) fn advance(&mut self) {
-        self.due += self.dice.around(self.itl, self.jitter);
+        let mut gap = self.dice.around(self.itl, self.jitter);
+        if let Some(load) = &self.load {
+            let others = load.busy.load(Ordering::Relaxed).saturating_sub(1);
+            gap = gap
+                .mul_f64(1.0 + load.slowdown * others as f64)
+                .min(MAX_TIME);
+        }
+        self.due += gap;
+    }
+
+    /// Whether the time to the next token depends on how many requests are being answered by then.
+    pub(super) fn depends_on_load(&self) -> bool {
+        self.load.is_some()
     }
 
     /// Goes on by several tokens.
     pub(super) fn advance_by(&mut self, tokens: u64) {
-        if self.jitter.is_zero() {
+        if self.jitter.is_zero() && self.load.is_none() {
             self.due += self
                 .itl
                 .saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX));
@@ -108,11 +146,41 @@ mod tests {
     #[test]
     fn without_jitter_tokens_are_due_at_fixed_distances() {
         let arrival = Instant::now();
-        let mut schedule = Schedule::new(&config(), Dice::new(1, 0), arrival);
+        let busy = Arc::new(AtomicU64::new(5));
+        let mut schedule = Schedule::new(&config(), Dice::new(1, 0), arrival, 100, &busy);
         assert_eq!(schedule.due(), arrival + Duration::from_millis(50));
         schedule.advance();
         schedule.advance_by(9);
         assert_eq!(schedule.due(), arrival + Duration::from_millis(150));
+    }
+
+    #[test]
+    fn each_token_of_the_prompt_takes_its_time() {
+        let begin = Instant::now();
+        let config = MockConfig {
+            prefill: Duration::from_micros(30),
+            ..config()
+        };
+        let schedule = Schedule::new(&config, Dice::new(1, 0), begin, 1_000, &Arc::default());
+        assert_eq!(schedule.due(), begin + Duration::from_millis(80));
+    }
+
+    #[test]
+    fn each_further_request_slows_the_others_down() {
+        let begin = Instant::now();
+        let config = MockConfig {
+            ttft: Duration::ZERO,
+            decode_slowdown: 0.5,
+            ..config()
+        };
+        let busy = Arc::new(AtomicU64::new(1));
+        let mut schedule = Schedule::new(&config, Dice::new(1, 0), begin, 0, &busy);
+        assert!(schedule.depends_on_load());
+        schedule.advance();
+        assert_eq!(schedule.due(), begin + Duration::from_millis(10));
+        busy.store(5, Ordering::Relaxed);
+        schedule.advance_by(2);
+        assert_eq!(schedule.due(), begin + Duration::from_millis(70));
     }
 
     #[test]

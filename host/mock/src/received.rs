@@ -9,10 +9,9 @@
 //! missing. `body` is the JSON itself where it is that and whole, else a text.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
-use http::{HeaderMap, Method};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -49,7 +48,7 @@ impl Kept {
 #[derive(Debug, Default)]
 struct Memory {
     seen: u64,
-    last: Option<(Method, HeaderMap)>,
+    last: Option<Arc<Parts>>,
     bodies: VecDeque<Kept>,
 }
 
@@ -59,10 +58,10 @@ pub(super) struct Seen(Mutex<Memory>);
 
 impl Seen {
     /// Remembers a request.
-    pub(super) fn keep(&self, parts: Parts, body: &[u8]) {
+    pub(super) fn keep(&self, parts: &Arc<Parts>, body: &[u8]) {
         let mut memory = self.memory();
         memory.seen += 1;
-        memory.last = Some((parts.method, parts.headers));
+        memory.last = Some(Arc::clone(parts));
         // The oldest makes room, and its buffers serve the new one.
         let mut kept = match memory.bodies.len() {
             BODIES => memory.bodies.pop_front().unwrap_or_default(),
@@ -82,10 +81,11 @@ impl Seen {
     pub(super) fn last(&self) -> serde_json::Result<Vec<u8>> {
         let memory = self.memory();
         let last = memory.last.as_ref().zip(memory.bodies.back());
-        serde_json::to_vec(&last.map(|((method, headers), kept)| {
+        serde_json::to_vec(&last.map(|(parts, kept)| {
             Last {
-                method: method.as_str(),
-                headers: headers
+                method: parts.method.as_str(),
+                headers: parts
+                    .headers
                     .iter()
                     .map(|(name, value)| (name.as_str(), String::from_utf8_lossy(value.as_bytes())))
                     .collect(),
@@ -150,7 +150,7 @@ mod tests {
             .header("X-One", "a")
             .body(());
         if let Ok(request) = request {
-            seen.keep(request.into_parts().0, body);
+            seen.keep(&Arc::new(request.into_parts().0), body);
         }
     }
 

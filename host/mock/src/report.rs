@@ -11,12 +11,14 @@
 //! | `arrival_clock` | `kernel` where the kernel stamped the arrival of every request, else `read` |
 //! | `arrivals_read` | how many arrivals the kernel did not stamp |
 //! | `departures_read` | how many first tokens the kernel did not stamp as they left: their time is that just before the write |
-//! | `ttft_seconds` | from the arrival to the departure of the first token, streams only |
+//! | `ttft_seconds` | from the arrival to the departure of the first token, streams only; the wait for a slot is part of it |
+//! | `first_answer_seconds` | the same to the first token that is not reasoning |
+//! | `queue_seconds` | from the arrival to the slot, of every request that got one |
 //! | `itl_seconds` | from just before the write of a token to just before that of the next one; zero within one write |
 //! | `first_write_seconds` | from the arrival to just before the first write of anything: a role, a plain answer, an error; of a first token as above |
 //! | `arrivals` | when requests arrived (seconds since 1970, in order) and the gaps between them |
 //! | `tokens` | tokens written in streams and in plain answers |
-//! | `prompt_tokens` | words of the prompts |
+//! | `prompt_tokens`, `cached_tokens` | tokens of the prompts of requests that got a slot, and those of them that were in the prefix cache |
 //! | `connections` | connections accepted |
 //! | `samples_dropped` | times that found no room |
 //!
@@ -40,11 +42,14 @@ pub(super) struct Report {
     arrivals_read: u64,
     departures_read: u64,
     ttft_seconds: Distribution,
+    first_answer_seconds: Distribution,
+    queue_seconds: Distribution,
     itl_seconds: Distribution,
     first_write_seconds: Distribution,
     arrivals: Arrivals,
     tokens: u64,
     prompt_tokens: u64,
+    cached_tokens: u64,
     connections: u64,
     samples_dropped: u64,
 }
@@ -65,11 +70,14 @@ impl Report {
             arrivals_read: window.arrivals_read,
             departures_read: window.departures_read,
             ttft_seconds: Distribution::new(window.ttft.kept),
+            first_answer_seconds: Distribution::new(window.first_answer.kept),
+            queue_seconds: Distribution::new(window.queue.kept),
             itl_seconds: Distribution::new(window.itl.kept),
             first_write_seconds: Distribution::new(window.first_write.kept),
             arrivals: Arrivals::new(window.arrivals.kept, start, times),
             tokens: window.tokens,
             prompt_tokens: window.prompt_tokens,
+            cached_tokens: window.cached_tokens,
             connections: window.connections,
             samples_dropped: window.dropped,
         }

@@ -17,9 +17,9 @@ use tokio_rustls::TlsAcceptor;
 
 use llmuses_kernel_io::{StampedStream, ask_for_stamps};
 
+use super::config::{MockConfig, MockError};
 use super::connection::{Outbox, Stamper};
 use super::service::Server;
-use super::{MockConfig, MockError};
 
 /// More than systems allow; they cut it to what they do. A thousand clients that start at once must all
 /// be let in.

@@ -6,26 +6,29 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use http::header::{ACCEPT, ALLOW, CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 use llmuses_kernel_io::{Stamp, StampHandle, StampQuality};
 
+use super::api::{self, Api, Asked, Call, Facts, Failure, Fault, Finish};
+use super::cache::PrefixCache;
+use super::config::{MAX_TOKENS, MockConfig};
 use super::connection::{Label, Outbox};
-use super::openai::{Facts, Interface};
 use super::pace::{Dice, Schedule};
 use super::received::Seen;
 use super::report::Report;
-use super::stream::{Parts, Reply, Shape, Timer, TokenStream, Words};
-use super::truth::{Kind, Pending, Truth};
-use super::{MockConfig, dashscope, openai};
+use super::slots::Slots;
+use super::stream::{Parts, Reply, Timer, TokenStream};
+use super::tokens::{Chain, count_prompt};
+use super::truth::{Frame, Pending, Truth};
+use super::words::Words;
+use super::work::{Cached, Work};
 
 /// The longest body that is read.
 const MAX_BODY: usize = 64 << 20;
-
-const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// What all connections share.
 #[derive(Debug)]
@@ -33,6 +36,8 @@ pub(super) struct Server {
     config: MockConfig,
     pub(super) truth: Arc<Truth>,
     seen: Seen,
+    slots: Slots,
+    cache: Option<Arc<PrefixCache>>,
     /// How many requests for an answer there have been.
     requests: AtomicU64,
 }
@@ -40,7 +45,7 @@ pub(super) struct Server {
 /// What a path leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Endpoint {
-    Answer(Api),
+    Answer,
     Models,
     Truth,
     Last,
@@ -48,47 +53,30 @@ enum Endpoint {
     Health,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Api {
-    OpenAi(Interface),
-    DashScope,
-}
-
 impl Endpoint {
     fn of(path: &str) -> Option<Self> {
         Some(match path {
-            "/v1/chat/completions" => Self::Answer(Api::OpenAi(Interface::Chat)),
-            "/v1/completions" => Self::Answer(Api::OpenAi(Interface::Text)),
-            "/api/v1/services/aigc/text-generation/generation" => Self::Answer(Api::DashScope),
             "/v1/models" => Self::Models,
             "/truth" => Self::Truth,
             "/last" => Self::Last,
             "/bodies" => Self::Bodies,
             "/health" => Self::Health,
-            _ => return None,
+            _ => return api::with_path(path).map(|_| Self::Answer),
         })
     }
 
     fn method(self) -> Method {
         match self {
-            Self::Answer(_) => Method::POST,
+            Self::Answer => Method::POST,
             _ => Method::GET,
         }
     }
 }
 
-/// A request for an answer, read in one of the shapes.
-enum Asked {
-    OpenAi(openai::Asked),
-    DashScope {
-        asked: dashscope::Asked,
-        stream: bool,
-    },
-}
-
 /// One request and what is known of it before its body is read as anything.
-struct Turn {
-    api: Api,
+struct Turn<'a> {
+    api: &'static dyn Api,
+    call: Call<'a>,
     pending: Pending,
     arrival: Instant,
     outbox: Arc<Outbox>,
@@ -96,9 +84,30 @@ struct Turn {
     id: String,
 }
 
+/// The tokens of an answer.
+#[derive(Debug, Clone, Copy)]
+struct Tokens {
+    all: u64,
+    /// The first of them.
+    reasoning: u64,
+    finish: Finish,
+}
+
+/// The tokens of the prompts of a request.
+struct Prompts {
+    /// Of each its tokens, and those of them that were in the prefix cache.
+    each: Vec<(u64, u64)>,
+    /// Nothing where there is no cache.
+    in_cache: Option<Cached>,
+}
+
 impl Server {
     pub(super) fn new(config: MockConfig) -> Self {
         Self {
+            slots: Slots::new(config.slots, config.queue_limit),
+            cache: config
+                .prefix_cache
+                .map(|blocks| Arc::new(PrefixCache::new(blocks))),
             config,
             truth: Arc::new(Truth::new()),
             seen: Seen::default(),
@@ -120,10 +129,9 @@ impl Server {
         }
         let body = match Limited::new(body, MAX_BODY).collect().await {
             Ok(body) => body.to_bytes(),
-            Err(error) => {
-                let message = format!("The body could not be read: {error}");
-                let error = openai::error(413, "invalid_request_error", &message);
-                return Ok(json(StatusCode::PAYLOAD_TOO_LARGE, error));
+            Err(cause) => {
+                let message = format!("The body could not be read: {cause}");
+                return Ok(error(StatusCode::PAYLOAD_TOO_LARGE, &message));
             }
         };
         // The read that completed the request is the last one: a client that waits for its answer
@@ -132,107 +140,194 @@ impl Server {
             at: Instant::now(),
             quality: StampQuality::Read,
         });
-        let streams = asks_for_events(&parts.headers);
-        let method = parts.method.clone();
-        self.seen.keep(parts, &body);
-        let Some(Endpoint::Answer(api)) = endpoint else {
-            return Ok(refuse(endpoint, &method));
+        let parts = Arc::new(parts);
+        self.seen.keep(&parts, &body);
+        let call = Call {
+            path: parts.uri.path(),
+            query: parts.uri.query(),
+            headers: &parts.headers,
+            body: &body,
+        };
+        let Some(api) = api::of(&call) else {
+            return Ok(refuse(endpoint, &parts.method));
         };
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
         let mut dice = Dice::new(self.config.seed, number);
         let turn = Turn {
             api,
+            call,
             pending: self.truth.arrived(arrival),
             arrival: arrival.at,
             outbox,
             id: request_id(&mut dice),
             dice,
         };
-        Ok(self.respond(turn, &body, streams).await)
+        Ok(self.respond(turn).await)
     }
 
-    async fn respond(&self, mut turn: Turn, body: &[u8], streams: bool) -> Response<Reply> {
+    async fn respond(&self, mut turn: Turn<'_>) -> Response<Reply> {
         if turn.dice.hits(self.config.error_rate) {
-            return turn.fail(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "The mock server was told to fail.",
-            );
+            return turn.fail(Fault::Internal, "The mock server was told to fail.");
         }
-        let asked = match turn.api {
-            Api::OpenAi(interface) => openai::Asked::parse(interface, body).map(Asked::OpenAi),
-            Api::DashScope => dashscope::Asked::parse(body).map(|asked| Asked::DashScope {
-                asked,
-                stream: streams,
-            }),
+        let read = turn.api.read(&turn.call);
+        let read = read.and_then(|asked| {
+            let tokens = self.tokens(&asked, &mut turn.dice)?;
+            Ok((asked, tokens))
+        });
+        match read {
+            Ok((asked, tokens)) => self.generate(turn, asked, tokens).await,
+            Err(message) => turn.fail(Fault::Invalid, &message),
+        }
+    }
+
+    /// How many tokens an answer has, and why it ends.
+    fn tokens(&self, asked: &Asked<'_>, dice: &mut Dice) -> Result<Tokens, String> {
+        let Some(length) = asked.length else {
+            return Ok(Tokens {
+                all: 0,
+                reasoning: 0,
+                finish: Finish::Stop,
+            });
         };
-        match asked {
-            Ok(asked) => self.generate(turn, asked).await,
-            Err(message) => turn.fail(StatusCode::BAD_REQUEST, &message),
+        let reasoning = match asked.reasons {
+            true => self.config.reasoning_tokens,
+            false => 0,
+        };
+        let mut own = self.config.tokens + reasoning;
+        // Where none end early, the draws are those of a server that knows no early ends.
+        if self.config.early_stop > 0.0 && dice.hits(self.config.early_stop) && own > 1 {
+            own = 1 + dice.draw() % (own - 1);
+        }
+        if length.least > length.most {
+            return Err(format!(
+                "It wants at least {} tokens and at most {}.",
+                length.least, length.most
+            ));
+        }
+        own = own.max(length.least);
+        if length.ignore_end && length.most < u64::MAX {
+            own = u64::MAX;
+        }
+        let all = own.min(length.most);
+        if all > MAX_TOKENS {
+            return Err(format!(
+                "It wants {all} tokens, and the mock server sends at most {MAX_TOKENS} in one answer."
+            ));
+        }
+        Ok(Tokens {
+            all,
+            reasoning: reasoning.min(all),
+            finish: match length.most < own {
+                true => Finish::Length,
+                false => Finish::Stop,
+            },
+        })
+    }
+
+    /// Counts the tokens of the prompts, and looks them up in the prefix cache.
+    fn prompts(&self, asked: &Asked<'_>) -> Prompts {
+        let template = self.config.template_tokens;
+        let prompts = asked.prompts.iter();
+        let Some(cache) = &self.cache else {
+            return Prompts {
+                each: prompts
+                    .map(|prompt| (count_prompt(prompt, template), 0))
+                    .collect(),
+                in_cache: None,
+            };
+        };
+        let chains: Vec<_> = prompts.map(|prompt| Chain::of(prompt, template)).collect();
+        Prompts {
+            each: chains
+                .iter()
+                .map(|chain| (chain.tokens(), cache.look_up(chain)))
+                .collect(),
+            in_cache: Some(Cached {
+                cache: Arc::clone(cache),
+                chains,
+                template,
+            }),
         }
     }
 
     /// Answers with tokens: returns when there is something to send.
-    async fn generate(&self, turn: Turn, asked: Asked) -> Response<Reply> {
-        let (stream, max_tokens, words) = match &asked {
-            Asked::OpenAi(asked) => (asked.stream, asked.max_tokens, asked.prompt_tokens),
-            Asked::DashScope { asked, stream } => (*stream, asked.max_tokens, asked.prompt_tokens),
+    async fn generate(
+        &self,
+        mut turn: Turn<'_>,
+        asked: Asked<'_>,
+        tokens: Tokens,
+    ) -> Response<Reply> {
+        let Some(slot) = self.slots.take().await else {
+            return turn.fail(Fault::Overloaded, "Too many requests are waiting.");
         };
-        turn.pending.prompt(words);
+        // Who does not wait is worked on from the arrival on, whenever this server gets to it.
+        let begin = match slot.waited {
+            true => Instant::now(),
+            false => turn.arrival,
+        };
+        let prompts = self.prompts(&asked);
+        let prompt_tokens = prompts.each.iter().map(|(tokens, _)| tokens).sum();
+        let cached: u64 = prompts.each.iter().map(|(_, cached)| cached).sum();
+        let waited = begin - turn.arrival;
+        turn.pending.admitted(prompt_tokens, cached, waited);
+        let words = Words::new(turn.dice.draw());
+        let uncached = prompt_tokens - cached;
+        let busy = self.slots.busy();
+        let mut schedule = Schedule::new(&self.config, turn.dice, begin, uncached, busy);
         let facts = Facts {
             id: turn.id,
             created: unix_now(),
-            finish: match max_tokens < self.config.tokens {
-                true => "length",
-                false => "stop",
-            },
-            tokens: max_tokens.min(self.config.tokens),
+            model: asked.model,
+            arrival: turn.arrival,
+            first: schedule.due(),
+            prompt_tokens,
+            cached: prompts.in_cache.as_ref().map(|_| cached),
+            prompts: prompts.each,
+            choices: asked.choices * asked.prompts.len() as u64,
+            tokens: tokens.all,
+            reasoning: tokens.reasoning,
+            finish: tokens.finish,
             usage: self.config.usage,
+            words,
         };
-        let mut dice = turn.dice;
-        let text = Words::new(dice.draw());
-        let mut schedule = Schedule::new(&self.config, dice, turn.arrival);
+        let mut work = Work {
+            pending: turn.pending,
+            slot: Some(slot),
+            cached: prompts.in_cache,
+        };
+        let mut form = asked.form;
         let mut timer = Timer::new();
-        if !stream {
-            schedule.advance_by(facts.tokens.saturating_sub(1));
-            timer.until(schedule.due()).await;
-            let text = text.text(facts.tokens);
-            let answer = match &asked {
-                Asked::OpenAi(asked) => Ok(openai::plain(asked, &facts, &text)),
-                Asked::DashScope { asked, .. } => dashscope::plain(asked, &facts, &text),
-            };
-            let Ok(answer) = answer else {
-                return json(StatusCode::INTERNAL_SERVER_ERROR, String::new());
-            };
-            label(&turn.outbox, &turn.pending, answer.len());
-            turn.pending.complete(facts.tokens);
-            return json(StatusCode::OK, answer);
+        if !asked.stream {
+            let further = facts.tokens.saturating_sub(1);
+            if schedule.depends_on_load() {
+                timer.until(schedule.due()).await;
+                for _ in 0..further {
+                    schedule.advance();
+                    timer.until(schedule.due()).await;
+                }
+            } else {
+                schedule.advance_by(further);
+                timer.until(schedule.due()).await;
+            }
+            let answer = form.plain(&facts);
+            label(&turn.outbox, &work.pending, answer.len());
+            work.complete(&facts, facts.all_tokens());
+            return whole(StatusCode::OK, form.plain_type(), answer);
         }
-        let (shape, content_type) = match &asked {
-            Asked::OpenAi(asked) => (
-                Shape::OpenAi(openai::Chunks::new(asked, &facts)),
-                "text/event-stream; charset=utf-8",
-            ),
-            Asked::DashScope { asked, .. } => (
-                Shape::DashScope(dashscope::Events::new(asked, &facts)),
-                "text/event-stream;charset=UTF-8",
-            ),
-        };
-        let opens_with_role =
-            matches!(&asked, Asked::OpenAi(asked) if asked.interface == Interface::Chat);
-        let role_chunk = self.config.role_chunk && opens_with_role;
-        if !role_chunk {
+        let content_type = form.content_type();
+        let opens_early = self.config.role_chunk && form.opens_early();
+        if !opens_early {
             // The head of a response is sent as soon as there is one, and must not go before the token.
             timer.until(schedule.due()).await;
         }
         let stream = TokenStream::new(Parts {
-            shape,
-            words: text,
-            tokens: facts.tokens,
-            role_chunk,
+            form,
+            facts,
+            opens_early,
             schedule,
             timer,
             outbox: turn.outbox,
-            pending: turn.pending,
+            work,
         });
         let mut response = Response::new(Reply::Stream(Box::new(stream)));
         let headers = response.headers_mut();
@@ -253,21 +348,20 @@ impl Server {
         };
         let answer = match endpoint {
             Endpoint::Truth => {
-                self.report(parameter(query, "times") != Some("false"))
+                self.report(api::parameter(query, "times") != Some("false"))
                     .await
             }
             Endpoint::Last => self.seen.last().ok(),
             Endpoint::Bodies => {
-                let limit = parameter(query, "limit").map_or(Ok(usize::MAX), str::parse);
+                let limit = api::parameter(query, "limit").map_or(Ok(usize::MAX), str::parse);
                 let Ok(limit) = limit else {
-                    let error = openai::error(400, "invalid_request_error", "limit is no number.");
-                    return json(StatusCode::BAD_REQUEST, error);
+                    return error(StatusCode::BAD_REQUEST, "limit is no number.");
                 };
                 self.seen.bodies(limit).ok()
             }
-            Endpoint::Models => Some(openai::models(&self.config.model, unix_now()).into()),
+            Endpoint::Models => Some(api::models(&self.config.model, unix_now()).into()),
             Endpoint::Health => Some(br#"{"status":"ok"}"#.to_vec()),
-            Endpoint::Answer(_) => None,
+            Endpoint::Answer => None,
         };
         match answer {
             Some(answer) => json(StatusCode::OK, answer),
@@ -288,16 +382,14 @@ impl Server {
     }
 }
 
-impl Turn {
-    fn fail(self, status: StatusCode, message: &str) -> Response<Reply> {
-        let (kind, code) = match status.is_server_error() {
-            true => ("server_error", "InternalError"),
-            false => ("invalid_request_error", "InvalidParameter"),
+impl Turn<'_> {
+    fn fail(self, fault: Fault, message: &str) -> Response<Reply> {
+        let failure = Failure {
+            fault,
+            message,
+            id: &self.id,
         };
-        let body = match self.api {
-            Api::OpenAi(_) => openai::error(status.as_u16(), kind, message),
-            Api::DashScope => dashscope::error(code, message, &self.id),
-        };
+        let (status, body) = self.api.error(&self.call, &failure);
         label(&self.outbox, &self.pending, body.len());
         self.pending.fail();
         json(status, body)
@@ -307,7 +399,7 @@ impl Turn {
 /// Announces a body that is written in one piece.
 fn label(outbox: &Outbox, pending: &Pending, bytes: usize) {
     outbox.push(Label {
-        kind: Kind::Other,
+        frame: Frame::OTHER,
         bytes,
         exchange: Arc::clone(pending.exchange()),
     });
@@ -322,8 +414,7 @@ fn refuse(endpoint: Option<Endpoint>, method: &Method) -> Response<Reply> {
             format!("This path does not know the method {method}."),
         ),
     };
-    let error = openai::error(status.as_u16(), "invalid_request_error", &message);
-    let mut response = json(status, error);
+    let mut response = error(status, &message);
     if let Some(endpoint) = endpoint {
         let allowed = match endpoint.method() {
             Method::POST => "POST",
@@ -337,34 +428,24 @@ fn refuse(endpoint: Option<Endpoint>, method: &Method) -> Response<Reply> {
 }
 
 fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Reply> {
+    whole(status, "application/json", body)
+}
+
+fn whole(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Reply> {
     let mut response = Response::new(Reply::Whole(Some(body.into())));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, JSON);
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
     response
 }
 
-/// Whether the headers ask DashScope for a stream.
-fn asks_for_events(headers: &HeaderMap) -> bool {
-    let has = |name: &str, wanted: &str| {
-        headers
-            .get_all(name)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|value| {
-                let value = value.split(';').next().unwrap_or_default();
-                value.trim().eq_ignore_ascii_case(wanted)
-            })
-    };
-    has("x-dashscope-sse", "enable") || has(ACCEPT.as_str(), "text/event-stream")
-}
-
-/// The value of a parameter of the query.
-fn parameter<'a>(query: Option<&'a str>, name: &str) -> Option<&'a str> {
-    query?
-        .split('&')
-        .filter_map(|pair| pair.split_once('='))
-        .find_map(|(key, value)| (key == name).then_some(value))
+/// Says that something else than an API could not be had.
+fn error(status: StatusCode, message: &str) -> Response<Reply> {
+    json(status, api::error(status, "invalid_request_error", message))
 }
 
 /// A name for a request, in the form that such names often have.

@@ -8,128 +8,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
-use http_body::{Body, Frame, SizeHint};
+use http_body::{Body, Frame as BodyFrame, SizeHint};
 use tokio::time::Sleep;
 
+use super::api::{Facts, Form, Piece};
 use super::connection::{Label, Outbox};
 use super::pace::Schedule;
-use super::truth::{Kind, Pending};
-use super::{dashscope, openai};
-
-/// What the answers are made of, one word to a token. None of it needs escapes in JSON. Some words are not
-/// ASCII, so that a client meets characters of several bytes.
-const WORDS: [&str; 48] = [
-    "The",
-    " old",
-    " lighthouse",
-    " stood",
-    " at",
-    " the",
-    " edge",
-    " of",
-    " a",
-    " quiet",
-    " bay",
-    ",",
-    " and",
-    " every",
-    " evening",
-    " its",
-    " keeper",
-    " climbed",
-    " the",
-    " narrow",
-    " stairs",
-    " to",
-    " light",
-    " the",
-    " lamp",
-    ".",
-    " From",
-    " up",
-    " there",
-    " he",
-    " saw",
-    " ships",
-    " bound",
-    " for",
-    " Málaga",
-    ",",
-    " for",
-    " 横浜",
-    ",",
-    " for",
-    " ports",
-    " he",
-    " would",
-    " never",
-    " visit",
-    " himself",
-    " –",
-    " naïve?",
-];
-
-/// The words of an answer, beginning anywhere on the list.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Words(u64);
-
-impl Words {
-    pub(super) fn new(begin: u64) -> Self {
-        Self(begin % WORDS.len() as u64)
-    }
-
-    /// The word of a token. An answer does not begin with a space.
-    fn at(self, token: u64) -> &'static str {
-        // The remainder is below 48, whatever the size of a pointer.
-        let word = WORDS[((self.0 + token) % WORDS.len() as u64) as usize];
-        match token {
-            0 => word.trim_start(),
-            _ => word,
-        }
-    }
-
-    /// The first so many words in one.
-    pub(super) fn text(self, tokens: u64) -> String {
-        (0..tokens).map(|token| self.at(token)).collect()
-    }
-}
-
-/// The shape that a stream is written in.
-#[derive(Debug)]
-pub(super) enum Shape {
-    OpenAi(openai::Chunks),
-    DashScope(dashscope::Events),
-}
-
-impl Shape {
-    fn room(&self) -> usize {
-        match self {
-            Self::OpenAi(chunks) => chunks.room(),
-            Self::DashScope(events) => events.room(),
-        }
-    }
-
-    fn role(&mut self, out: &mut BytesMut) -> Result<bool, fmt::Error> {
-        match self {
-            Self::OpenAi(chunks) => chunks.role(out),
-            Self::DashScope(_) => Ok(false),
-        }
-    }
-
-    fn token(&mut self, out: &mut BytesMut, word: &str, sent: u64) -> fmt::Result {
-        match self {
-            Self::OpenAi(chunks) => chunks.token(out, word, sent),
-            Self::DashScope(events) => events.token(out, word, sent),
-        }
-    }
-
-    fn end(&mut self, out: &mut BytesMut) -> fmt::Result {
-        match self {
-            Self::OpenAi(chunks) => chunks.end(out),
-            Self::DashScope(events) => events.end(out),
-        }
-    }
-}
+use super::truth::{Frame, Kind};
+use super::words::Words;
+use super::work::Work;
 
 /// A timer that is only set where there is something to wait for.
 #[derive(Debug)]
@@ -174,7 +61,8 @@ impl Timer {
 /// How far a stream has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Role,
+    /// What comes before the first token goes out by itself.
+    Open,
     Tokens,
     Over,
 }
@@ -182,16 +70,14 @@ enum Step {
 /// What a stream is made of.
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) shape: Shape,
-    pub(super) words: Words,
-    /// How many tokens it has.
-    pub(super) tokens: u64,
-    /// Whether it opens with a chunk that only names the role.
-    pub(super) role_chunk: bool,
+    pub(super) form: Box<dyn Form>,
+    pub(super) facts: Facts,
+    /// Whether what comes before the first token goes out at once.
+    pub(super) opens_early: bool,
     pub(super) schedule: Schedule,
     pub(super) timer: Timer,
     pub(super) outbox: Arc<Outbox>,
-    pub(super) pending: Pending,
+    pub(super) work: Work,
 }
 
 /// The stream of one answer.
@@ -200,67 +86,96 @@ pub(super) struct TokenStream {
     of: Parts,
     step: Step,
     sent: u64,
+    answer: Words,
     /// Where frames are written. Once the last has been copied away its room is used again.
     out: BytesMut,
 }
 
 impl TokenStream {
-    pub(super) fn new(parts: Parts) -> Self {
+    pub(super) fn new(mut parts: Parts) -> Self {
+        parts.form.begin(&parts.facts);
         Self {
-            out: BytesMut::with_capacity(parts.shape.room()),
-            step: match parts.role_chunk {
-                true => Step::Role,
+            out: BytesMut::with_capacity(parts.form.room()),
+            step: match parts.opens_early {
+                true => Step::Open,
                 false => Step::Tokens,
             },
             sent: 0,
+            answer: parts.facts.answer_words(),
             of: parts,
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Kind>, fmt::Error>> {
-        self.out.reserve(self.of.shape.room());
-        if self.step == Step::Role {
+    /// Writes the next frame; none is left when it is empty.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, fmt::Error>> {
+        let Self { of, out, .. } = self;
+        out.reserve(of.form.room());
+        if self.step == Step::Open {
             self.step = Step::Tokens;
-            if self.of.shape.role(&mut self.out)? {
-                return Poll::Ready(Ok(Some(Kind::Other)));
+            of.form.open(out, &of.facts, true)?;
+            if !out.is_empty() {
+                return Poll::Ready(Ok(Frame::OTHER));
             }
         }
         if self.step == Step::Over {
-            return Poll::Ready(Ok(None));
+            return Poll::Ready(Ok(Frame::OTHER));
         }
-        if self.sent == self.of.tokens {
+        let is_first = self.sent == 0;
+        if is_first || self.sent < of.facts.tokens {
+            ready!(of.timer.poll(cx, of.schedule.due()));
+        }
+        if is_first && !of.opens_early {
+            of.form.open(out, &of.facts, false)?;
+        }
+        if self.sent == of.facts.tokens {
             // What closes the stream comes with the last token, or in place of the first if there is none.
-            if self.of.tokens == 0 {
-                ready!(self.of.timer.poll(cx, self.of.schedule.due()));
-            }
             self.step = Step::Over;
-            self.of.shape.end(&mut self.out)?;
-            self.of.pending.complete(0);
-            return Poll::Ready(Ok(Some(Kind::Other)));
+            of.form.end(out, &of.facts)?;
+            of.work.complete(&of.facts, 0);
+            return Poll::Ready(Ok(Frame::OTHER));
         }
-        ready!(self.of.timer.poll(cx, self.of.schedule.due()));
-        let word = self.of.words.at(self.sent);
-        self.of.shape.token(&mut self.out, word, self.sent)?;
-        self.of.schedule.advance();
+        let thought = self.sent < of.facts.reasoning;
+        let text = match thought {
+            true => of.facts.words.at(self.sent),
+            false => self.answer.at(self.sent - of.facts.reasoning),
+        };
+        let answer = self.sent == of.facts.reasoning;
         self.sent += 1;
-        Poll::Ready(Ok(Some(match self.sent {
-            1 => Kind::FirstToken,
-            _ => Kind::Token,
-        })))
+        for choice in 0..of.facts.choices {
+            let piece = Piece {
+                text,
+                choice,
+                sent: self.sent,
+                thought,
+            };
+            of.form.piece(out, &of.facts, &piece)?;
+        }
+        of.schedule.advance();
+        Poll::Ready(Ok(Frame {
+            kind: match is_first {
+                true => Kind::FirstToken,
+                false => Kind::Token,
+            },
+            tokens: of.facts.choices,
+            answer,
+        }))
     }
 
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         // Writing to memory does not fail. If it did, the stream would end here and count as left.
-        let Ok(Some(kind)) = ready!(self.poll_next(cx)) else {
+        let Ok(frame) = ready!(self.poll_next(cx)) else {
             return Poll::Ready(None);
         };
-        let frame = self.out.split().freeze();
+        if self.out.is_empty() {
+            return Poll::Ready(None);
+        }
+        let bytes = self.out.split().freeze();
         self.of.outbox.push(Label {
-            kind,
-            bytes: wire_size(frame.len(), self.step == Step::Over),
-            exchange: Arc::clone(self.of.pending.exchange()),
+            frame,
+            bytes: wire_size(bytes.len(), self.step == Step::Over),
+            exchange: Arc::clone(self.of.work.exchange()),
         });
-        Poll::Ready(Some(frame))
+        Poll::Ready(Some(bytes))
     }
 }
 
@@ -288,12 +203,12 @@ impl Body for Reply {
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Infallible>>> {
         let bytes = match self.get_mut() {
             Self::Whole(bytes) => bytes.take(),
             Self::Stream(stream) => ready!(stream.poll_frame(cx)),
         };
-        Poll::Ready(bytes.map(|bytes| Ok(Frame::data(bytes))))
+        Poll::Ready(bytes.map(|bytes| Ok(BodyFrame::data(bytes))))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -318,24 +233,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_word_needs_escapes_and_each_is_seen() {
-        for (index, word) in WORDS.iter().enumerate() {
-            assert_eq!(serde_json::json!(word).to_string(), format!("\"{word}\""));
-            assert_eq!(Words::new(index as u64 + 48).at(48), *word);
-        }
-    }
-
-    #[test]
     fn the_size_on_the_wire_has_the_framing_in_it() {
         assert_eq!(wire_size(15, false), "f\r\n\r\n".len() + 15);
         assert_eq!(wire_size(16, false), "10\r\n\r\n".len() + 16);
         assert_eq!(wire_size(256, true), "100\r\n\r\n0\r\n\r\n".len() + 256);
-    }
-
-    #[test]
-    fn a_text_begins_without_a_space() {
-        assert_eq!(Words::new(1).text(3), "old lighthouse stood");
-        assert_eq!(Words::new(0).text(2), "The old");
-        assert_eq!(Words::new(5).text(0), "");
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! Here are the client, and the tests of what the truth says; `shapes` holds those of what is answered.
 
+mod apis;
+mod load;
 mod shapes;
 
 use std::io::{Read, Write};
@@ -385,7 +387,38 @@ fn nonsense_is_refused_before_the_start() {
             error_rate,
             ..quick()
         }),
-        Err(MockError::ErrorRate(_))
+        Err(MockError::Share("error rate", _))
+    ));
+    let queue_limit = Some(3);
+    assert!(matches!(
+        refused(MockConfig {
+            queue_limit,
+            ..quick()
+        }),
+        Err(MockError::QueueWithoutSlots)
+    ));
+    for (slots, prefix_cache, template_tokens) in [
+        (Some(0), None, 0),
+        (None, Some(0), 0),
+        (None, None, 1_000_000),
+    ] {
+        assert!(matches!(
+            refused(MockConfig {
+                slots,
+                prefix_cache,
+                template_tokens,
+                ..quick()
+            }),
+            Err(MockError::Number { .. })
+        ));
+    }
+    let decode_slowdown = -1.0;
+    assert!(matches!(
+        refused(MockConfig {
+            decode_slowdown,
+            ..quick()
+        }),
+        Err(MockError::Slowdown(_))
     ));
     let tokens = u64::MAX;
     assert!(matches!(

@@ -1,6 +1,6 @@
 //! The TLS side of the server: a certificate of its own making, HTTP/1.1 and HTTP/2.
 
-use super::MockError;
+use super::config::MockError;
 use rustls::ServerConfig;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use std::sync::Arc;

@@ -5,7 +5,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use llmuses_kernel_io::{Stamp, StampQuality, Write};
 
@@ -18,6 +18,30 @@ pub(super) enum Kind {
     Token,
     /// Anything else: a role, an end, a whole body.
     Other,
+}
+
+/// What a frame has in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Frame {
+    pub(super) kind: Kind,
+    /// How many tokens: one for each answer.
+    pub(super) tokens: u64,
+    /// Whether the answer begins with it: a first token that is no reasoning.
+    pub(super) answer: bool,
+}
+
+impl Frame {
+    /// A frame without tokens.
+    pub(super) const OTHER: Self = Self {
+        kind: Kind::Other,
+        tokens: 0,
+        answer: false,
+    };
+
+    /// Whether the time at which it leaves is compared with that of the request's arrival.
+    pub(super) fn begins(self) -> bool {
+        self.answer || self.kind == Kind::FirstToken
+    }
 }
 
 /// The most gaps between tokens that are kept.
@@ -59,9 +83,12 @@ pub(super) struct Window {
     pub(super) departures_read: u64,
     pub(super) tokens: u64,
     pub(super) prompt_tokens: u64,
+    pub(super) cached_tokens: u64,
     pub(super) connections: u64,
     pub(super) dropped: u64,
+    pub(super) queue: Samples,
     pub(super) ttft: Samples,
+    pub(super) first_answer: Samples,
     pub(super) itl: Samples,
     pub(super) first_write: Samples,
     /// Since the start of the server.
@@ -79,9 +106,12 @@ impl Default for Window {
             departures_read: 0,
             tokens: 0,
             prompt_tokens: 0,
+            cached_tokens: 0,
             connections: 0,
             dropped: 0,
+            queue: Samples::new(REQUESTS),
             ttft: Samples::new(REQUESTS),
+            first_answer: Samples::new(REQUESTS),
             itl: Samples::new(GAPS),
             first_write: Samples::new(REQUESTS),
             arrivals: Samples::new(REQUESTS),
@@ -159,9 +189,14 @@ impl Pending {
         &self.0
     }
 
-    /// The prompt had this many words.
-    pub(super) fn prompt(&self, words: u64) {
-        self.0.truth.window().prompt_tokens += words;
+    /// Work on it begins: it has waited for so long, and so many tokens of its prompt were in the prefix cache.
+    pub(super) fn admitted(&self, prompt_tokens: u64, cached: u64, waited: Duration) {
+        let mut window = self.0.truth.window();
+        window.prompt_tokens += prompt_tokens;
+        window.cached_tokens += cached;
+        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let dropped = window.queue.push(waited);
+        window.dropped += dropped;
     }
 
     /// The whole answer, of so many tokens outside a stream, has been handed to the HTTP library.
@@ -212,7 +247,7 @@ impl Exchange {
     /// Gaps are from the moment before one write to that before the next: the way through the kernel is the same for
     /// both. What comes first is compared with an arrival that the kernel stamped, so it is taken to have left by the
     /// kernel's clock too, where that was asked for: after a pause the way to there takes tens of microseconds.
-    pub(super) fn written(&self, kind: Kind, write: Write) {
+    pub(super) fn written(&self, frame: Frame, write: Write) {
         let since = nanos(self.arrival, write.at);
         let left = nanos(self.arrival, write.left.unwrap_or(write.at));
         let first = !self.begun.swap(true, Ordering::Relaxed);
@@ -221,20 +256,22 @@ impl Exchange {
         if first {
             dropped += window.first_write.push(left);
         }
-        match kind {
+        match frame.kind {
             Kind::FirstToken => {
                 self.last_token.store(since, Ordering::Relaxed);
                 window.departures_read += u64::from(write.left.is_none());
                 dropped += window.ttft.push(left);
-                window.tokens += 1;
             }
             Kind::Token => {
                 let last = self.last_token.swap(since, Ordering::Relaxed);
                 dropped += window.itl.push(since.saturating_sub(last));
-                window.tokens += 1;
             }
             Kind::Other => {}
         }
+        if frame.answer {
+            dropped += window.first_answer.push(left);
+        }
+        window.tokens += frame.tokens;
         window.dropped += dropped;
     }
 }
@@ -246,7 +283,6 @@ fn nanos(from: Instant, to: Instant) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
 
     #[test]
     fn writes_become_times_and_ends_are_counted() {
@@ -262,12 +298,17 @@ mod tests {
             offered: 1,
             accepted: 1,
         };
-        exchange.written(Kind::Other, write(1, None));
-        exchange.written(Kind::FirstToken, write(50, Some(51)));
-        exchange.written(Kind::Token, write(60, None));
-        exchange.written(Kind::Token, write(60, None));
-        exchange.written(Kind::FirstToken, write(70, None));
-        pending.prompt(7);
+        let frame = |kind, answer| Frame {
+            kind,
+            tokens: 1,
+            answer,
+        };
+        exchange.written(Frame::OTHER, write(1, None));
+        exchange.written(frame(Kind::FirstToken, false), write(50, Some(51)));
+        exchange.written(frame(Kind::Token, false), write(60, None));
+        exchange.written(frame(Kind::Token, true), write(60, Some(62)));
+        exchange.written(frame(Kind::FirstToken, true), write(70, None));
+        pending.admitted(7, 5, Duration::from_millis(3));
         pending.complete(0);
         drop(pending);
         let quality = StampQuality::Read;
@@ -279,7 +320,10 @@ mod tests {
         let ends = (window.completed, window.errors, window.aborted, in_flight);
         assert_eq!((window.requests, ends), (4, (1, 1, 1, 1)));
         assert_eq!((window.arrivals.kept.len(), window.arrivals_read), (4, 3));
-        assert_eq!((window.tokens, window.prompt_tokens), (4, 7));
+        let tokens = (window.tokens, window.prompt_tokens, window.cached_tokens);
+        assert_eq!(tokens, (4, 7, 5));
+        assert_eq!(window.queue.kept, [3_000_000]);
+        assert_eq!(window.first_answer.kept, [62_000_000, 70_000_000]);
         assert_eq!(window.first_write.kept, [1_000_000]);
         // The kernel's time of departure where it told one.
         assert_eq!(window.ttft.kept, [51_000_000, 70_000_000]);

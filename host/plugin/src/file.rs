@@ -46,7 +46,7 @@ pub(super) fn sniff(bytes: &[u8], label: &str) -> Result<(), LoadError> {
     const COMPONENT: &[u8] = b"\0asm\x0d\x00\x01\x00";
     const MODULE: &[u8] = b"\0asm\x01\x00\x00\x00";
     const MADE: &str =
-        "Parsers are WebAssembly components (see \"Writing a parser\" in the README)";
+        "Parsers are WebAssembly components (plugins/README.md says how to write one)";
     let reason = if bytes.is_empty() {
         format!("the file is empty. {MADE}")
     } else if bytes.starts_with(COMPONENT) {

@@ -18,10 +18,11 @@ pub enum OutputError {
         path: PathBuf,
     },
     /// Two outputs for standard output.
-    #[error(
-        "only one of --json -, --csv -, --html - and --markdown - can have standard output: give the others a file"
-    )]
-    TwoOnStandardOutput,
+    #[error("{0} - and {1} - cannot both have standard output: give one of them a file")]
+    TwoOnStandardOutput(&'static str, &'static str),
+    /// The system gives no thread for the rows of a file.
+    #[error("a thread could not be started: {0}")]
+    Thread(#[source] std::io::Error),
     /// A file cannot be made or written.
     #[error("{flag} {} cannot be written ({reason}): check its folder and the space there", path.display())]
     Write {
@@ -41,9 +42,9 @@ impl OutputError {
     /// Whether the arguments are at fault: a file that cannot be made, or is in the way.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Exists { .. } | Self::TwoOnStandardOutput => true,
+            Self::Exists { .. } | Self::TwoOnStandardOutput(..) => true,
             Self::Write { reason, .. } => is_of_the_name(reason),
-            Self::StandardOutput(_) => false,
+            Self::StandardOutput(_) | Self::Thread(_) => false,
         }
     }
 }

@@ -29,95 +29,44 @@ impl OutputFile {
 /// Where a command was told to write.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutputFiles {
-    /// The table of requests.
-    pub csv: Option<OutputFile>,
-    /// The documents, each with the flag that asked for it.
-    pub documents: Vec<(&'static str, OutputFile)>,
+    /// The files, each with the flag that asked for it.
+    pub files: Vec<(&'static str, OutputFile)>,
 }
 
 impl OutputFiles {
-    /// What was given for `--csv`, and for the flags of documents.
+    /// What was given for the flags of files.
     ///
     /// # Errors
     /// Where two of them would share standard output.
     pub fn of(
-        csv: Option<&str>,
-        documents: impl IntoIterator<Item = (&'static str, Option<String>)>,
+        files: impl IntoIterator<Item = (&'static str, Option<String>)>,
     ) -> Result<Self, OutputError> {
+        let files = files.into_iter();
+        let files = files.filter_map(|(flag, file)| Some((flag, OutputFile::of(&file?))));
         let targets = Self {
-            csv: csv.map(OutputFile::of),
-            documents: documents
-                .into_iter()
-                .filter_map(|(flag, file)| Some((flag, OutputFile::of(&file?))))
-                .collect(),
+            files: files.collect(),
         };
-        let on_stdout = targets
-            .all()
-            .filter(|target| **target == OutputFile::StandardOutput);
-        if on_stdout.count() > 1 {
-            return Err(OutputError::TwoOnStandardOutput);
+        let mut on_stdout = targets.on_stdout();
+        if let (Some(one), Some(other)) = (on_stdout.next(), on_stdout.next()) {
+            return Err(OutputError::TwoOnStandardOutput(one, other));
         }
+        drop(on_stdout);
         Ok(targets)
     }
 
     /// Whether nothing is to be written.
     pub fn is_empty(&self) -> bool {
-        self.all().next().is_none()
+        self.files.is_empty()
     }
 
     /// Whether standard output is taken.
     pub fn take_stdout(&self) -> bool {
-        self.all()
-            .any(|target| *target == OutputFile::StandardOutput)
+        self.on_stdout().next().is_some()
     }
 
-    fn all(&self) -> impl Iterator<Item = &OutputFile> {
-        let documents = self.documents.iter().map(|(_, target)| target);
-        self.csv.iter().chain(documents)
-    }
-}
-
-/// The files of [`OutputFiles`], made and still empty.
-#[derive(Debug, Default)]
-pub struct NewFiles {
-    /// For the table of requests.
-    pub csv: Option<NewFile>,
-    /// For the documents.
-    pub documents: Vec<NewFile>,
-}
-
-impl NewFiles {
-    /// Makes all of the files, or none of them.
-    ///
-    /// # Errors
-    /// Where there is such a file already, or none can be made.
-    pub fn make(targets: &OutputFiles) -> Result<Self, OutputError> {
-        let mut files = Self::default();
-        match files.fill(targets) {
-            Ok(()) => Ok(files),
-            Err(error) => {
-                files.discard();
-                Err(error)
-            }
-        }
-    }
-
-    fn fill(&mut self, targets: &OutputFiles) -> Result<(), OutputError> {
-        for (flag, target) in &targets.documents {
-            self.documents.push(NewFile::make(flag, target)?);
-        }
-        if let Some(target) = &targets.csv {
-            self.csv = Some(NewFile::make("--csv", target)?);
-        }
-        Ok(())
-    }
-
-    /// Takes them away again: there is nothing to write.
-    pub fn discard(self) {
-        self.csv
-            .into_iter()
-            .chain(self.documents)
-            .for_each(NewFile::discard);
+    fn on_stdout(&self) -> impl Iterator<Item = &'static str> + '_ {
+        let files = self.files.iter();
+        files.filter_map(|(flag, target)| (*target == OutputFile::StandardOutput).then_some(*flag))
     }
 }
 
@@ -129,6 +78,24 @@ pub struct NewFile {
 }
 
 impl NewFile {
+    /// Makes all of the files, or none of them.
+    ///
+    /// # Errors
+    /// Where there is such a file already, or one cannot be made.
+    pub fn make_all(targets: &OutputFiles) -> Result<Vec<Self>, OutputError> {
+        let mut files = Vec::new();
+        for (flag, target) in &targets.files {
+            match Self::make(flag, target) {
+                Ok(file) => files.push(file),
+                Err(error) => {
+                    files.into_iter().for_each(Self::discard);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(files)
+    }
+
     /// Makes the file of `target`, which the user gave with `flag`.
     ///
     /// # Errors
@@ -241,16 +208,16 @@ mod tests {
     fn a_file_is_made_beforehand_and_never_overwritten() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.json");
-        let targets = OutputFiles::of(None, [("--json", name(&path))]).unwrap();
-        let files = NewFiles::make(&targets).unwrap();
-        let second = NewFiles::make(&targets).unwrap_err();
+        let targets = OutputFiles::of([("--json", name(&path))]).unwrap();
+        let mut files = NewFile::make_all(&targets).unwrap();
+        let second = NewFile::make_all(&targets).unwrap_err();
         assert!(second.to_string().contains("--json"), "{second}");
-        let file = files.documents.into_iter().next().unwrap();
+        let file = files.remove(0);
         file.replace("{").unwrap();
         file.write("{}").unwrap();
         assert_eq!(std::fs::read(&path).unwrap(), b"{}");
         std::fs::remove_file(&path).unwrap();
-        NewFiles::make(&targets).unwrap().discard();
+        NewFile::make_all(&targets).unwrap().remove(0).discard();
         assert!(!path.exists());
     }
 
@@ -260,8 +227,8 @@ mod tests {
         let (new, there) = (folder.path().join("new"), folder.path().join("there"));
         std::fs::write(&there, "mine").unwrap();
         let documents = [("--json", name(&new)), ("--html", name(&there))];
-        let targets = OutputFiles::of(None, documents).unwrap();
-        let error = NewFiles::make(&targets).unwrap_err();
+        let targets = OutputFiles::of(documents).unwrap();
+        let error = NewFile::make_all(&targets).unwrap_err();
         assert!(error.to_string().contains("--html"), "{error}");
         assert!(!new.exists());
         assert_eq!(std::fs::read(&there).unwrap(), b"mine");
@@ -270,10 +237,12 @@ mod tests {
     #[test]
     fn standard_output_is_for_one() {
         let dash = || Some("-".to_owned());
-        let one = OutputFiles::of(Some("x.csv"), [("--json", dash())]).unwrap();
-        assert_eq!(one.documents, [("--json", OutputFile::StandardOutput)]);
+        let csv = ("--csv", Some("x.csv".to_owned()));
+        let one = OutputFiles::of([("--json", dash()), csv]).unwrap();
+        assert_eq!(one.files[0], ("--json", OutputFile::StandardOutput));
         assert!(one.take_stdout() && !one.is_empty());
-        assert!(OutputFiles::of(None, [("--json", dash()), ("--html", dash())]).is_err());
-        assert!(OutputFiles::of(None, []).unwrap().is_empty());
+        let both = OutputFiles::of([("--json", dash()), ("--html", dash())]).unwrap_err();
+        assert!(both.to_string().contains("--json - and --html -"), "{both}");
+        assert!(OutputFiles::default().is_empty());
     }
 }

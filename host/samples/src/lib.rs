@@ -31,6 +31,7 @@ impl Sample {
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
                 body_wait: Duration::ZERO,
+                held_up: Duration::ZERO,
                 sent: None,
                 connection: None,
                 head: None,
@@ -56,6 +57,11 @@ impl Sample {
 
     pub fn body_after(mut self, time: u64) -> Self {
         self.0.exchange.body_wait = millis(time);
+        self
+    }
+
+    pub fn held_up(mut self, time: u64) -> Self {
+        self.0.exchange.held_up = millis(time);
         self
     }
 

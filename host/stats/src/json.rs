@@ -14,17 +14,21 @@ use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
     BacklogWaits, ByPercentile, ClientUse, ConnectionFigures, Curve, DatasetFigures, Distribution,
     FailureFigures, Goodput, LengthBar, Named, Packages, ParserCalls, ParserCosts, ParserFigures,
-    ParserMetrics, Percentile, Rates, Reason, RequestCounts, SlowestRequest, StatusFigures,
-    TimeFigures, TimeSeries, Times, TokenFigures, Tokens, TokensBySource, Totals, Verdict,
+    ParserMetrics, Percentile, Rates, Reason, RequestCounts, RunFigures, SlowestRequest,
+    StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures, Tokens, TokensBySource, Totals,
+    Verdict,
 };
-use llmuses_core::metric::{ByTime, Time};
+use llmuses_core::metric::{
+    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, THROUGHPUT, TIME_PER_TOKEN, Time,
+};
 use std::time::Duration;
 
 /// The totals of a run, with the circumstances under which they came about.
 pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Totals {
     let counts = statistics.counts();
     let wall = statistics.wall();
-    Totals {
+    let sums = statistics.sums();
+    let mut totals = Totals {
         origin: statistics.origin().as_str().to_owned(),
         wall_seconds: wall.map(seconds),
         requests: RequestCounts {
@@ -42,30 +46,33 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             warmup: counts.warmup,
             warmup_failed: counts.warmup_failed,
             peak_in_flight: circumstances.peak_in_flight,
+            max_in_flight: circumstances.max_in_flight,
+            due_and_not_sent: circumstances.due_and_not_sent,
         },
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
+        figures: RunFigures::default(),
         rates: Rates {
-            succeeded_per_second: statistics.qps(),
+            succeeded_per_second: QPS.of(&sums),
             scheduled_per_second: statistics.scheduled_rate(),
             sent_per_second: statistics.sent_rate(),
-            output_tokens_per_second: statistics.throughput(),
+            output_tokens_per_second: THROUGHPUT.of(&sums),
         },
         goodput: statistics.objectives().map(|objectives| Goodput {
             objectives: objectives.to_record(),
             requests_that_met_all: counts.met_objectives,
-            share_of_completed: statistics.good_share(),
-            per_second: statistics.goodput(),
+            share_of_completed: GOODPUT_SHARE.of(&sums),
+            per_second: GOODPUT.of(&sums),
         }),
         tokens: Tokens {
             input: tokens(&counts.prompt, &statistics.lengths().input),
             output: tokens(&counts.completion, &statistics.lengths().output),
             output_counted_but_not_sent: counts.hidden_tokens,
-            average_seconds_per_output_token: statistics.average_time_per_output_token(),
+            average_seconds_per_output_token: TIME_PER_TOKEN.of(&sums),
         },
         packages: Packages {
             count: counts.packages,
-            per_request: statistics.packages_per_request(),
+            per_request: PACKAGES.of(&sums),
             average_latency_seconds: statistics.average_package_latency(),
             output_gaps: counts.output_gaps,
             coalesced_output_gaps: counts.coalesced_gaps,
@@ -96,6 +103,10 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             parser_backlog_waits: circumstances.backlog_waits.of(Stage::Plugin),
             other_backlog_waits: other_waits(circumstances.backlog_waits),
             requests_that_waited_for_their_body: counts.waited_for_body,
+            other_runs: circumstances.other_runs.map(|others| others.runs),
+            other_runs_against_the_same_server: circumstances
+                .other_runs
+                .map(|others| others.same_server),
             stood_still_seconds: seconds(circumstances.pauses.total),
             throttled_seconds: circumstances.pauses.throttled.map(seconds),
             wall_clock_step_seconds: circumstances.wall_clock_step_seconds,
@@ -113,7 +124,10 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             }),
         timeline: timeline(statistics.timeline(), statistics.objectives().is_some()),
         slowest_requests: slowest(statistics.slowest(), statistics.timeline().start()),
-    }
+    };
+    // As they come out of the document, so that one that is read back says the same.
+    totals.figures = RunFigures::of(&totals.sums());
+    totals
 }
 
 fn seconds(time: Duration) -> f64 {
@@ -124,6 +138,7 @@ fn connections(used: &ConnectionUse) -> ConnectionFigures {
     let versions = used.http_versions.iter();
     ConnectionFigures {
         http_versions: versions.map(|version| (*version).to_owned()).collect(),
+        most_requests_taken_at_once: used.most_on_their_way,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,
         streams_ended_at_done: used.ended_at_done,
@@ -189,6 +204,7 @@ fn timeline(timeline: &Timeline, has_objectives: bool) -> TimeSeries {
             .iter()
             .map(|slot| (slot.output_tokens * 1e3).round() / 1e3)
             .collect(),
+        input_tokens: counts(|slot| slot.input_tokens),
         time_to_first_token_mean_seconds: ttft(|slot| {
             seconds(slot.ttft_sum) / slot.ttft_samples as f64
         }),
@@ -331,7 +347,9 @@ mod tests {
     use super::*;
     use crate::measure::Origin;
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_core::metric::{BODY_WAIT, LATENCY, TTFT};
+    use llmuses_core::metric::{
+        BODY_WAIT, CACHED_SHARE, INPUT_THROUGHPUT, LATENCY, TOTAL_THROUGHPUT, TTFT,
+    };
     use llmuses_samples::Sample;
 
     #[test]
@@ -357,9 +375,30 @@ mod tests {
             .outputs(&[0, 1, 2])
             .tokens(4, 3, TokenSource::Server)
             .metric("cached", 2.0)
+            .metric("cached_tokens", 3.0)
             .build();
         statistics.record(&outcome);
         let totals = totals(&statistics, &Circumstances::default());
+        for (figure, expected) in [
+            (QPS, 2.0),
+            (INPUT_THROUGHPUT, 8.0),
+            (TOTAL_THROUGHPUT, 14.0),
+            (CACHED_SHARE, 0.75),
+        ] {
+            assert_eq!(
+                totals.figures.get(figure),
+                Some(expected),
+                "{}",
+                figure.name
+            );
+            assert_eq!(
+                figure.of(&statistics.sums()),
+                Some(expected),
+                "{}",
+                figure.name
+            );
+        }
+        assert_eq!(totals.timeline.input_tokens.iter().sum::<u64>(), 4);
         assert_eq!(totals.wall_seconds, Some(0.5));
         assert_eq!(totals.rates.output_tokens_per_second, Some(6.0));
         assert_eq!(totals.tokens.output.requests_by_source.server, 1);

@@ -2,7 +2,7 @@
 
 use super::counts::TokenTotals;
 use super::measure::Origin;
-use super::pauses::Pauses;
+use super::pauses::{OtherRuns, Pauses};
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
@@ -11,7 +11,6 @@ use llmuses_core::cost::ParserCost;
 use llmuses_core::document::Percentile;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
-use llmuses_core::plan::TransportChoice;
 use std::time::Duration;
 
 /// Client threads busier than this stamp late.
@@ -54,6 +53,10 @@ pub struct Circumstances {
     pub client_busy: Vec<f64>,
     /// The most requests that were in flight at once.
     pub peak_in_flight: u64,
+    /// The most that might be in flight in an open loop.
+    pub max_in_flight: Option<u64>,
+    /// Requests that were due and not sent when the run ended.
+    pub due_and_not_sent: u64,
     /// By how many seconds the wall clock moved against the monotonic one during the run.
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run before its end.
@@ -72,10 +75,15 @@ pub struct Circumstances {
     pub asked_output: Option<u64>,
     /// The time in which this program stood still.
     pub pauses: Pauses,
+    /// Other runs of this program on the machine, at the start or at the end, whichever was more. `None`: the system
+    /// does not tell.
+    pub other_runs: Option<OtherRuns>,
     /// What the parser cost.
     pub parser_cost: ParserCost,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
+    /// Whether that is because every request failed.
+    pub all_failed: bool,
 }
 
 /// The output tokens that `--parameters` ask each response to have at least: `min_tokens`, or the maximum
@@ -109,6 +117,8 @@ pub struct ConnectionUse {
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<&'static str>,
+    /// The most requests that connections had taken and not finished at once, where the transport shares connections.
+    pub most_on_their_way: Option<u64>,
 }
 
 /// How a data set was used.
@@ -135,9 +145,12 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(stopped_early(circumstances));
     add(failures(statistics));
     add(saturated(statistics));
+    add(held_up(statistics, circumstances));
+    add(due_and_not_sent(circumstances));
     add(lost_time(statistics, circumstances));
     add(client_busy(circumstances));
     add(dispatch_lag(statistics, circumstances));
+    add(other_runs(statistics, circumstances));
     add(bodies_late(statistics));
     for stage in Stage::ALL {
         add(behind(stage, statistics, circumstances));
@@ -199,13 +212,14 @@ fn stopped_early(circumstances: &Circumstances) -> Option<Doubt> {
         asked: circumstances.asked,
         issued: circumstances.issued,
         reason: circumstances.stop_reason.clone(),
+        all_failed: circumstances.all_failed,
     })
 }
 
 fn failures(statistics: &RunStatistics) -> Option<Doubt> {
     let counts = statistics.counts();
     let commonest = statistics.failures().into_iter().next()?;
-    let many = statistics.failed_share()? > FEW && counts.succeeded > 0;
+    let many = metric::FAILED_SHARE.of(&statistics.sums())? > FEW && counts.succeeded > 0;
     many.then_some(Doubt::Failures {
         failed: counts.failed,
         completed: counts.completed,
@@ -232,6 +246,25 @@ fn saturated(statistics: &RunStatistics) -> Option<Doubt> {
         .map(Doubt::Saturated)
 }
 
+fn held_up(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let held_up = statistics.time(metric::HELD_UP);
+    let completed = statistics.counts().completed;
+    let many = held_up.samples() as f64 > completed as f64 * FEW;
+    many.then_some(Doubt::HeldUp {
+        requests: held_up.samples(),
+        completed,
+        longest: held_up.max().unwrap_or_default(),
+        most: circumstances.max_in_flight,
+    })
+}
+
+fn due_and_not_sent(circumstances: &Circumstances) -> Option<Doubt> {
+    let requests = circumstances.due_and_not_sent;
+    let due = circumstances.issued + requests;
+    // One that was due a moment before the end is no doubt.
+    (requests as f64 > due as f64 * FEW).then_some(Doubt::DueAndNotSent { requests, due })
+}
+
 fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let pauses = circumstances.pauses;
     let wall = statistics.wall()?;
@@ -250,11 +283,37 @@ fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Op
         .time(metric::CLIENT_LAG)
         .percentile(Percentile::P99)?;
     let limit = lag_limit(statistics);
-    (p99 > limit).then_some(Doubt::DispatchLag {
-        p99,
-        limit,
-        may_be_streams: circumstances.transport == TransportChoice::Reqwest.as_str(),
+    (p99 > limit).then(|| match few_streams(circumstances) {
+        Some(streams) => Doubt::FewStreams {
+            streams,
+            in_flight: circumstances.peak_in_flight,
+            p99,
+        },
+        None => Doubt::DispatchLag { p99, limit },
     })
+}
+
+/// The most requests that the connections took at once, where they took fewer than were in flight, as HTTP/2 does
+/// by the server's limit of streams. A client that is short of processor sends late too, but then everything at once.
+fn few_streams(circumstances: &Circumstances) -> Option<u64> {
+    let connections = &circumstances.connections;
+    let streams = connections.most_on_their_way?;
+    let is_http2 = connections.http_versions.contains(&"HTTP/2");
+    (is_http2 && streams < circumstances.peak_in_flight).then_some(streams)
+}
+
+/// Other runs do harm where they ask the same server, or where this client was short of the processor.
+fn other_runs(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let others = circumstances.other_runs.filter(|others| others.runs > 0)?;
+    let short_of_processor = || {
+        lost_time(statistics, circumstances).is_some()
+            || client_busy(circumstances).is_some()
+            || matches!(
+                dispatch_lag(statistics, circumstances),
+                Some(Doubt::DispatchLag { .. })
+            )
+    };
+    (others.same_server > 0 || short_of_processor()).then_some(Doubt::OtherRuns(others))
 }
 
 fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {

@@ -7,6 +7,7 @@
 
 mod counts;
 mod figures;
+mod first_requests;
 mod goodput;
 mod json;
 mod judge;
@@ -25,11 +26,12 @@ mod verdict;
 
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use figures::{Figures, Metrics};
+pub use first_requests::FirstRequests;
 pub use json::{totals, verdict};
 pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
-pub use pauses::Pauses;
+pub use pauses::{OtherRuns, Pauses};
 pub use running::RunStatistics;
 pub use sample::Sample;
 pub use saturation::{Saturation, Slope};

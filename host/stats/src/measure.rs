@@ -3,7 +3,7 @@
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Exchange, Outcome, Reading, TokenCount};
 use llmuses_core::metric::{
-    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, LATENCY,
+    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP, LATENCY,
     RESPONSE_HEAD, TLS, TPOT, TTFT,
 };
 use llmuses_core::plan::Arrivals;
@@ -125,13 +125,15 @@ impl Measurement {
         times[DNS] = exchange.connection.and_then(|opening| opening.dns);
         times[TLS] = exchange.connection.and_then(|opening| opening.tls);
         times[DISPATCH_LAG] = dispatch_lag;
-        // This client's own doing: a connection takes as long to open as the network and the server want, and a body as
-        // long to come as the plugin and the data set want.
+        // This client's own doing: a connection takes as long to open as the network and the server want, a body as
+        // long to come as the plugin and the data set want, and a place as long to be free as the server wants.
         times[CLIENT_LAG] = dispatch_lag.map(|lag| {
             lag.saturating_sub(connect.unwrap_or_default())
                 .saturating_sub(exchange.body_wait)
+                .saturating_sub(exchange.held_up)
         });
         times[BODY_WAIT] = Some(exchange.body_wait);
+        times[HELD_UP] = Some(exchange.held_up).filter(|time| !time.is_zero());
 
         Self {
             times,

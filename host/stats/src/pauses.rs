@@ -13,3 +13,12 @@ pub struct Pauses {
     /// tell.
     pub throttled: Option<Duration>,
 }
+
+/// Other runs of this program that were there at one moment.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OtherRuns {
+    /// Those that ask the same server.
+    pub same_server: u64,
+    /// All of them.
+    pub runs: u64,
+}

@@ -1,7 +1,7 @@
 //! The running totals of a run: outcomes go in one by one, figures come out at any time.
 
-use super::counts::{Counts, FailureCount, TokenSpreads};
-use super::figures::Metrics;
+use super::counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
+use super::figures::{Figures, Metrics};
 use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
 use super::sample::Sample;
@@ -10,7 +10,7 @@ use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
-use llmuses_core::metric::{ByTime, CONNECT, DNS, ITL, TLS, TTFT, Time};
+use llmuses_core::metric::{ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, Sums, TLS, TTFT, Time};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -244,22 +244,6 @@ impl RunStatistics {
         self.objectives.as_ref()
     }
 
-    /// Requests that met all objectives, per second of [`Self::wall`]. `None` without objectives.
-    pub fn goodput(&self) -> Option<f64> {
-        self.objectives?;
-        ratio(self.counts.met_objectives as f64, self.wall_seconds()?)
-    }
-
-    /// The share of completed requests that met all objectives; a failed one did not. `None` without
-    /// objectives.
-    pub fn good_share(&self) -> Option<f64> {
-        self.objectives?;
-        ratio(
-            self.counts.met_objectives as f64,
-            self.counts.completed as f64,
-        )
-    }
-
     /// The parser's own figures, of succeeded requests.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
@@ -293,27 +277,30 @@ impl RunStatistics {
         Some(self.last_end?.since(first))
     }
 
-    /// Succeeded requests per second of [`Self::wall`].
-    pub fn qps(&self) -> Option<f64> {
-        ratio(self.counts.succeeded as f64, self.wall_seconds()?)
+    /// What the figures of the run are made of.
+    pub fn sums(&self) -> Sums {
+        let counts = &self.counts;
+        let tokens = |side: &TokenTotals| (side.requests() > 0).then_some(side.tokens as f64);
+        Sums {
+            wall_seconds: self.wall().map(|wall| wall.as_secs_f64()),
+            completed: counts.completed,
+            succeeded: counts.succeeded,
+            failed: counts.failed,
+            met_all: self.objectives.map(|_| counts.met_objectives),
+            input_tokens: tokens(&counts.prompt),
+            output_tokens: tokens(&counts.completion),
+            cached_tokens: self.cached().map(Figures::sum),
+            input_known: counts.prompt.requests(),
+            output_known: counts.completion.requests(),
+            packages: counts.packages,
+            bytes_received: counts.bytes_received,
+        }
     }
 
-    /// Completion tokens of succeeded requests per second of [`Self::wall`]. `None` where no request knew
-    /// its tokens; those that did not know theirs add nothing.
-    pub fn throughput(&self) -> Option<f64> {
-        self.known_completion_tokens()
-            .and_then(|tokens| ratio(tokens, self.wall_seconds()?))
-    }
-
-    /// [`Self::wall`] / completion tokens, in seconds: the inverse of the throughput.
-    pub fn average_time_per_output_token(&self) -> Option<f64> {
-        self.known_completion_tokens()
-            .and_then(|tokens| ratio(self.wall_seconds()?, tokens))
-    }
-
-    /// Packages per succeeded request.
-    pub fn packages_per_request(&self) -> Option<f64> {
-        ratio(self.counts.packages as f64, self.counts.succeeded as f64)
+    fn cached(&self) -> Option<&Figures> {
+        let named = self.metrics.named().iter();
+        let cached = named.into_iter().find(|(name, _)| name == CACHED_TOKENS);
+        cached.map(|(_, figures)| figures)
     }
 
     /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
@@ -334,12 +321,9 @@ impl RunStatistics {
     }
 
     /// The share of the tokens of prompts that the server took from a cache of prefixes, where it told that for
-    /// every succeeded request: the figure `cached_tokens` of the plugins.
+    /// every succeeded request.
     pub fn cached_share(&self) -> Option<f64> {
-        let named = self.metrics.named().iter();
-        let (_, cached) = named
-            .into_iter()
-            .find(|(name, _)| name == "cached_tokens")?;
+        let cached = self.cached()?;
         let told = cached.samples() == self.counts.succeeded;
         ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
     }
@@ -350,11 +334,6 @@ impl RunStatistics {
             self.counts.coalesced_gaps as f64,
             self.counts.output_gaps as f64,
         )
-    }
-
-    /// The share of completed requests that failed, from 0 to 1.
-    pub fn failed_share(&self) -> Option<f64> {
-        ratio(self.counts.failed as f64, self.counts.completed as f64)
     }
 
     /// Requests per second that the schedule drew: gaps between the first and the last intention by
@@ -374,15 +353,6 @@ impl RunStatistics {
             self.counts.sent.saturating_sub(1) as f64,
             span.as_secs_f64(),
         )
-    }
-
-    fn wall_seconds(&self) -> Option<f64> {
-        self.wall().map(|wall| wall.as_secs_f64())
-    }
-
-    fn known_completion_tokens(&self) -> Option<f64> {
-        let completion = &self.counts.completion;
-        (completion.requests() > 0).then_some(completion.tokens as f64)
     }
 }
 

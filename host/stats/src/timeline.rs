@@ -25,6 +25,8 @@ pub struct Slot {
     pub left: u64,
     /// Output tokens of succeeded requests, shared evenly over the arrivals of their output events.
     pub output_tokens: f64,
+    /// Tokens of the prompts of requests that were over and had succeeded.
+    pub input_tokens: u64,
     /// The sum of the times to first token of succeeded requests that were sent in this slot.
     pub ttft_sum: Duration,
     /// How many such times there are.
@@ -45,6 +47,7 @@ impl Slot {
         self.failed += other.failed;
         self.left += other.left;
         self.output_tokens += other.output_tokens;
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
         self.ttft_sum += other.ttft_sum;
         self.ttft_samples += other.ttft_samples;
         self.ttft_max = self.ttft_max.max(other.ttft_max);
@@ -99,6 +102,9 @@ impl Timeline {
         slot.failed += u64::from(!succeeded);
         slot.left += u64::from(exchange.sent.is_some());
         if succeeded {
+            let prompt = outcome.reading.as_ref().and_then(|reading| reading.prompt);
+            let tokens = prompt.map_or(0, |count| count.tokens);
+            slot.input_tokens = slot.input_tokens.saturating_add(tokens);
             self.share_tokens(outcome);
         }
     }
@@ -192,6 +198,7 @@ mod tests {
         let tokens: Vec<f64> = slots.iter().map(|slot| slot.output_tokens).collect();
         assert_eq!(tokens, [2.0, 2.0, 2.0]);
         assert_eq!((slots[0].sent, slots[2].left), (1, 1));
+        assert_eq!((slots[0].input_tokens, slots[2].input_tokens), (0, 1));
         assert_eq!((slots[1].failed, slots[1].left), (1, 0));
         assert_eq!((slots[1].good, slots[2].good), (0, 1));
         assert_eq!(slots[0].ttft_max, Duration::from_millis(10));

@@ -1,9 +1,10 @@
 //! The reasons for which figures of a run are not to be trusted. Each one knows its figure, what most
 //! likely caused it, and what to do about it.
 
-use super::pauses::Pauses;
+use super::pauses::{OtherRuns, Pauses};
 use super::saturation::{Saturation, Slope};
 use llmuses_core::backlog::Stage;
+use llmuses_core::document::Reason;
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::wording::counted;
 use std::time::Duration;
@@ -50,6 +51,8 @@ pub enum Doubt {
         issued: u64,
         /// Why issuing stopped, where that is known.
         reason: Option<String>,
+        /// Whether that is because every request failed.
+        all_failed: bool,
     },
     /// More than 1 % of the requests failed.
     Failures {
@@ -64,6 +67,24 @@ pub enum Doubt {
     },
     /// The server did not keep up with the schedule.
     Saturated(Saturation),
+    /// More than 1 % of the requests were due while as many as may be were in flight.
+    HeldUp {
+        /// Such requests.
+        requests: u64,
+        /// Completed requests.
+        completed: u64,
+        /// How long one of them waited at the longest.
+        longest: Duration,
+        /// The most that might be in flight, where that is known.
+        most: Option<u64>,
+    },
+    /// More than 1 % of the requests that were due had not been sent when the run ended.
+    DueAndNotSent {
+        /// Such requests.
+        requests: u64,
+        /// All that were due.
+        due: u64,
+    },
     /// This program stood still for more than 1 % of the run.
     LostTime {
         /// For how long.
@@ -87,9 +108,18 @@ pub enum Doubt {
         p99: Duration,
         /// The limit that held for this run.
         limit: Duration,
-        /// Whether requests may have waited for a place on a connection: HTTP/2 has a limit of streams.
-        may_be_streams: bool,
     },
+    /// Requests waited, for longer than a client may be late, since the connections of HTTP/2 took no more at once.
+    FewStreams {
+        /// How many they took.
+        streams: u64,
+        /// The most that were in flight, those that waited among them.
+        in_flight: u64,
+        /// The 99th percentile of the dispatch lag.
+        p99: Duration,
+    },
+    /// Other runs of this program were on the machine: they ask the same server, or this client was short of the processor.
+    OtherRuns(OtherRuns),
     /// Requests waited for their bodies, p99 longer than the limit of the dispatch lag.
     BodiesLate {
         /// The 99th percentile.
@@ -214,14 +244,18 @@ impl Doubt {
     /// A short name for the database, which stays the same when wordings change.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NothingSucceeded { .. } => "nothing-succeeded",
+            Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
             Self::Failures { .. } => "failures",
             Self::Saturated(_) => "saturated",
+            Self::HeldUp { .. } => "held-up",
+            Self::DueAndNotSent { .. } => "due-and-not-sent",
             Self::LostTime { .. } => "lost-time",
             Self::ClientBusy { .. } => "client-busy",
             Self::DispatchLag { .. } => "dispatch-lag",
+            Self::FewStreams { .. } => "few-streams",
+            Self::OtherRuns(_) => "other-runs",
             Self::BodiesLate { .. } => "bodies-late",
             Self::ParserBehind { .. } => "parser-behind",
             Self::OutputBehind { .. } => "output-behind",
@@ -263,6 +297,7 @@ impl Doubt {
                 asked,
                 issued,
                 reason,
+                ..
             } => {
                 let asked = asked
                     .map(|asked| format!(" of {asked}"))
@@ -284,6 +319,19 @@ impl Doubt {
                 percent(*failed as f64 / *completed as f64)
             ),
             Self::Saturated(found) => saturated(found),
+            Self::HeldUp {
+                requests,
+                completed,
+                longest,
+                most,
+            } => format!(
+                "{requests} of {completed} requests were held up by --max-in-flight{}, {:.3} s at the longest: the arrivals are not those of the schedule",
+                most.map(|most| format!(" {most}")).unwrap_or_default(),
+                longest.as_secs_f64()
+            ),
+            Self::DueAndNotSent { requests, due } => format!(
+                "{requests} of {due} requests that were due had not been sent when the run ended; no other figure has them"
+            ),
             Self::LostTime { pauses, wall } => {
                 let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
                 let mut text = format!(
@@ -311,11 +359,33 @@ impl Doubt {
                 "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
                 percent(*share)
             ),
-            Self::DispatchLag { p99, limit, .. } => format!(
+            Self::FewStreams {
+                streams,
+                in_flight,
+                p99,
+            } => format!(
+                "over HTTP/2, connections took {streams} requests at once, and up to {in_flight} were in flight: the \
+                 others waited, {:.3} ms at p99",
+                p99.as_secs_f64() * 1e3
+            ),
+            Self::DispatchLag { p99, limit } => format!(
                 "the dispatch lag reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
                 p99.as_secs_f64() * 1e3,
                 limit.as_secs_f64() * 1e3
             ),
+            Self::OtherRuns(others) => {
+                let mut text = format!(
+                    "there {} of this program on the machine when this one began or ended",
+                    match others.runs {
+                        1 => "was 1 other run".to_owned(),
+                        runs => format!("were {runs} other runs"),
+                    }
+                );
+                if others.same_server > 0 {
+                    text.push_str(&format!(", {} against the same server", others.same_server));
+                }
+                text
+            }
             Self::ParserBehind { waits, completed } => format!(
                 "client threads waited {waits} times for the parser, in {completed} requests"
             ),
@@ -432,12 +502,21 @@ impl Doubt {
                 "no request could be made, or the run ended before the first answer"
             }
             Self::Interrupted { .. } => "a signal or Ctrl-C ended the run before its last request",
+            Self::StoppedEarly {
+                all_failed: true, ..
+            } => "what made the first requests fail would have made the others fail too",
             Self::StoppedEarly { .. } => {
                 "the source of prompts, or a part of this program, gave up before the run was over"
             }
             Self::Failures { commonest, .. } => kind_cause(*commonest),
             Self::Saturated(_) => {
                 "more requests were sent than the server can answer: they queue, and their times say how long the run was, not how fast the server is"
+            }
+            Self::HeldUp { .. } => {
+                "the server answers more slowly than requests are due, or fewer may be in flight than the rate needs"
+            }
+            Self::DueAndNotSent { .. } => {
+                "they waited until fewer requests were in flight (--max-in-flight), or for their bodies"
             }
             Self::LostTime { pauses, .. }
                 if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
@@ -450,11 +529,12 @@ impl Doubt {
             Self::ClientBusy { .. } => {
                 "this machine has too few cores for the load, or the server shares them"
             }
-            Self::DispatchLag {
-                may_be_streams: true,
-                ..
-            } => {
-                "this client had no processor at the instants at which it had to send; or, over HTTP/2, the server takes fewer streams on a connection than there were requests"
+            Self::OtherRuns(OtherRuns { same_server: 0, .. }) => {
+                "the other runs took the processor when this one needed it"
+            }
+            Self::OtherRuns(_) => "the server answered the requests of the other runs too",
+            Self::FewStreams { .. } => {
+                "the server's limit of streams on a connection (SETTINGS_MAX_CONCURRENT_STREAMS); each client thread has one connection"
             }
             Self::DispatchLag { .. } => {
                 "this client had no processor at the instants at which it had to send"
@@ -528,12 +608,21 @@ impl Doubt {
             } => kind_remedy(*kind),
             Self::NothingSucceeded { .. } => "try a single request, and see what it says",
             Self::Interrupted { .. } => "let the run end by itself, or ask for fewer requests",
+            Self::StoppedEarly {
+                all_failed: true, ..
+            } => "see to that failure; --keep-going sends all requests, whatever becomes of them",
             Self::StoppedEarly { .. } => {
                 "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
             }
             Self::Failures { commonest, .. } => kind_remedy(*commonest),
             Self::Saturated(_) => {
                 "lower --rate until this is gone; for the most that the server can do, use --parallel"
+            }
+            Self::HeldUp { .. } => {
+                "lower --rate, or raise --max-in-flight; latency and time to first token are counted from when a request was due, and have the wait in them"
+            }
+            Self::DueAndNotSent { .. } => {
+                "lower --rate, raise --max-in-flight, or ask for a number of requests (-n) in place of a time"
             }
             Self::LostTime { pauses, .. }
                 if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
@@ -546,11 +635,9 @@ impl Doubt {
             Self::ClientBusy { .. } => {
                 "use more client threads or a machine of its own, or lower the load"
             }
-            Self::DispatchLag {
-                may_be_streams: true,
-                ..
-            } => {
-                "stop what else runs here, or lower the load; --transport socket has a connection for each request"
+            Self::OtherRuns(_) => "run one after the other, or each on a machine of its own",
+            Self::FewStreams { .. } => {
+                "use --transport socket, which has a connection for each request; or more --client-threads, a higher limit at the server, or less load"
             }
             Self::DispatchLag { .. } => {
                 "stop what else runs here, use a machine with more cores, or lower the load"

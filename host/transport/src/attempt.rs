@@ -220,6 +220,7 @@ fn finish(
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,
+        held_up: job.held_up,
         sent: marks.sent(),
         connection: marks.connection(),
         head: recording.head,
@@ -320,6 +321,7 @@ mod tests {
             intended: Moment::default(),
             body_wait: Duration::ZERO,
             held: Default::default(),
+            held_up: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,

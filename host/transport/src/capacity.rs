@@ -57,6 +57,19 @@ pub fn ensure(wanted: u64) -> Result<(), CapacityError> {
     check(wanted, raise_open_file_limit()?, local_ports())
 }
 
+/// How many connections to one address this machine lets the program hold at once: one at least.
+///
+/// # Errors
+/// Where the system does not tell its limit.
+pub fn most() -> Result<u64, CapacityError> {
+    Ok(possible(raise_open_file_limit()?, local_ports()))
+}
+
+fn possible(allowed: u64, ports: Option<u64>) -> u64 {
+    let files = allowed.saturating_sub(OTHER_FILES);
+    files.min(ports.unwrap_or(u64::MAX)).max(1)
+}
+
 fn check(wanted: u64, allowed: u64, ports: Option<u64>) -> Result<(), CapacityError> {
     let possible = allowed.saturating_sub(OTHER_FILES);
     if wanted > possible {
@@ -95,5 +108,8 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("at most 28232 can be held"), "{error}");
+        assert_eq!(possible(1000, Some(28_000)), 936);
+        assert_eq!(possible(100_000, Some(28_232)), 28_232);
+        assert_eq!(possible(10, None), 1);
     }
 }

@@ -9,6 +9,8 @@ pub struct ConnectionNotes {
     ended_at_done: AtomicU64,
     one_request_each: AtomicBool,
     versions: AtomicU8,
+    on_their_way: AtomicU64,
+    most_on_their_way: AtomicU64,
 }
 
 /// The versions of HTTP that are told apart; the place of each is its bit in the notes.
@@ -42,6 +44,23 @@ impl ConnectionNotes {
         if self.versions.load(Ordering::Relaxed) & bit != bit {
             self.versions.fetch_or(bit, Ordering::Relaxed);
         }
+    }
+
+    /// A connection has begun to take a request.
+    pub fn note_taken(&self) {
+        let now = self.on_their_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_on_their_way.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// A request that a connection had taken is over.
+    pub fn note_over(&self) {
+        self.on_their_way.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The most requests that connections had taken and not finished at once. Fewer than were in flight: the others
+    /// waited for a place on a connection. 0 where the transport gives each request a connection of its own.
+    pub fn most_on_their_way(&self) -> u64 {
+        self.most_on_their_way.load(Ordering::Relaxed)
     }
 
     /// Requests that were sent once more.

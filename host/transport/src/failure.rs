@@ -43,11 +43,22 @@ pub fn classify(error: &reqwest::Error, stage: Stage) -> Failure {
     sort(&chain, connecting, stage, &chain[1..])
 }
 
-/// Whether it was TCP that failed. The connector has no type for that, only a description.
+/// Whether it was TCP that failed: the system says so, and not of a connection that was there and has ended, as one does
+/// in the middle of a handshake.
 fn is_of_tcp(chain: &[&(dyn Error + 'static)]) -> bool {
-    chain
-        .iter()
-        .any(|error| error.to_string().starts_with("tcp "))
+    os_errors(chain)
+        .any(|error| error.raw_os_error().is_some() && !is_end_of_connection(error.kind()))
+}
+
+fn is_end_of_connection(kind: io::ErrorKind) -> bool {
+    matches!(
+        kind,
+        io::ErrorKind::BrokenPipe
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::NotConnected
+    )
 }
 
 /// Whether the server ended this request alone, and told so: an answer, if none that anybody wants.
@@ -163,7 +174,7 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
             if hyper.is_parse() || hyper.is_parse_too_large() {
                 return Some(FailureKind::Protocol);
             }
-            // hyper has no question for this one, only a description.
+            // hyper has no question for this one, only a description; a test notices another one.
             if hyper.to_string().starts_with("error writing") {
                 return Some(FailureKind::Send);
             }
@@ -182,11 +193,7 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
         // The system says so of a write. Without the system's code it is HTTP/2 that speaks of a connection
         // which was closed under a stream.
         io::ErrorKind::BrokenPipe if error.raw_os_error().is_some() => Some(FailureKind::Send),
-        io::ErrorKind::BrokenPipe
-        | io::ErrorKind::ConnectionReset
-        | io::ErrorKind::ConnectionAborted
-        | io::ErrorKind::UnexpectedEof
-        | io::ErrorKind::NotConnected => Some(FailureKind::Truncated),
+        kind if is_end_of_connection(kind) => Some(FailureKind::Truncated),
         // Chunk sizes and such that break the rules of HTTP.
         io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Some(FailureKind::Protocol),
         _ => None,
@@ -196,7 +203,8 @@ fn in_transit(chain: &[&(dyn Error + 'static)]) -> Option<FailureKind> {
 const TRUNCATED: &str = "the connection ended before the response did";
 const NOT_WRITTEN: &str = "the request could not be written";
 
-/// What happened, from the outside in, without words that only say where in the client it happened.
+/// What happened, and why: of the errors of the HTTP client the last cause, for the others only say where in the client
+/// it happened.
 fn describe(kind: FailureKind, handshaking: bool, told: &[&(dyn Error + 'static)]) -> String {
     let what = match kind {
         FailureKind::Dns => "no address for the host",
@@ -214,7 +222,7 @@ fn describe(kind: FailureKind, handshaking: bool, told: &[&(dyn Error + 'static)
     let mut last = String::new();
     for error in told {
         let text = error.to_string();
-        if !text.is_empty() && !last.contains(&text) && !is_filler(&text) {
+        if !text.is_empty() && !last.contains(&text) && says_why(*error) {
             message.push_str(": ");
             message.push_str(&text);
             last = text;
@@ -223,15 +231,113 @@ fn describe(kind: FailureKind, handshaking: bool, told: &[&(dyn Error + 'static)
     message
 }
 
-fn is_filler(text: &str) -> bool {
-    matches!(
-        text,
-        "client error (Connect)"
-            | "http2 error"
-            | "client error (SendRequest)"
-            | "tcp connect error"
-            | "error reading a body from connection"
-            // What was said before it in our own words.
-            | "connection closed before message completed"
-    )
+fn says_why(error: &(dyn Error + 'static)) -> bool {
+    if let Some(hyper) = error.downcast_ref::<hyper::Error>()
+        && hyper.is_incomplete_message()
+    {
+        // What was said before it in our own words.
+        return false;
+    }
+    let is_last = chain(error).nth(1).is_none();
+    is_last || error.is::<ResolveError>() || error.is::<rustls::Error>() || error.is::<h2::Error>()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    /// A connection on which nothing can be written.
+    struct Unwritable;
+
+    impl hyper::rt::Read for Unwritable {
+        fn poll_read(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: hyper::rt::ReadBufCursor<'_>,
+        ) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    impl hyper::rt::Write for Unwritable {
+        fn poll_write(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            _: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+        }
+
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    /// Fails where hyper calls an error of a write something else.
+    #[test]
+    fn a_write_that_fails_is_told_from_a_read() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let error = runtime.block_on(async {
+            let (mut sender, connection) = hyper::client::conn::http1::handshake(Unwritable)
+                .await
+                .unwrap();
+            let request = http::Request::post("/")
+                .header("host", "h")
+                .body(reqwest::Body::from("{}"))
+                .unwrap();
+            let (answered, _) = tokio::join!(sender.send_request(request), connection);
+            answered.unwrap_err()
+        });
+        let failure = classify_error(&error, Stage::Head);
+        assert_eq!(failure.kind, FailureKind::Send, "{error:?}");
+        assert_eq!(failure.message, format!("{NOT_WRITTEN}: connection reset"));
+    }
+
+    #[test]
+    fn tcp_that_fails_is_told_from_a_handshake() {
+        let of_tcp = |error: io::Error| is_of_tcp(&[&error]);
+        for code in [libc::ECONNREFUSED, libc::EHOSTUNREACH, libc::EACCES] {
+            assert!(of_tcp(io::Error::from_raw_os_error(code)), "{code}");
+        }
+        assert!(!of_tcp(io::Error::from_raw_os_error(libc::ECONNRESET)));
+        assert!(!of_tcp(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "tls handshake eof"
+        )));
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        assert!(!of_tcp(io::Error::new(
+            io::ErrorKind::InvalidData,
+            certificate
+        )));
+    }
+
+    #[test]
+    fn the_cause_is_told_and_not_where_in_the_client_it_was() {
+        let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
+        let error = io::Error::new(io::ErrorKind::InvalidData, certificate);
+        let failure = classify_error(&error, Stage::Connect);
+        assert_eq!(failure.kind, FailureKind::Tls);
+        assert_eq!(
+            failure.message,
+            "the TLS handshake failed: invalid peer certificate: Expired"
+        );
+        let error = ResolveError {
+            name: "nowhere".to_owned(),
+            source: io::Error::other("no such name"),
+        };
+        let failure = classify_error(&error, Stage::Connect);
+        assert_eq!(failure.kind, FailureKind::Dns);
+        assert_eq!(
+            failure.message,
+            "no address for the host: the name nowhere did not resolve: no such name"
+        );
+    }
 }

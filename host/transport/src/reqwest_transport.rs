@@ -20,6 +20,7 @@ use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 use tower_layer::Layer;
@@ -134,10 +135,15 @@ impl ReqwestTransport {
         client: &reqwest::Client,
         body: RequestBody,
         marks: &Arc<Marks>,
-    ) -> Result<reqwest::Response, Unanswered> {
+    ) -> Result<ReqwestResponse, Unanswered> {
+        let on_its_way = Arc::new(OnItsWay {
+            is_taken: AtomicBool::new(false),
+            notes: Arc::clone(&self.notes),
+        });
         let body = reqwest::Body::wrap(StampedBody {
             rest: body.into_bytes(),
             marks: Arc::clone(marks),
+            on_its_way: Arc::clone(&on_its_way),
         });
         let request = client
             .post(self.url.clone())
@@ -146,6 +152,11 @@ impl ReqwestTransport {
         MARKS
             .scope(Arc::clone(marks), request.send())
             .await
+            .map(|response| ReqwestResponse {
+                response,
+                clock: *marks.clock(),
+                _on_its_way: on_its_way,
+            })
             .map_err(|error| {
                 let is_stream_reset = is_stream_reset(&error);
                 let failure = classify(&error.without_url(), Stage::Head);
@@ -161,8 +172,8 @@ impl ReqwestTransport {
 
     /// Heeds what the server says of how long it keeps a connection. The pool has one time for all, which is that of
     /// its making.
-    fn heed(&self, response: &reqwest::Response) {
-        let Some(value) = response.headers().get("keep-alive") else {
+    fn heed(&self, response: &ReqwestResponse) {
+        let Some(value) = response.response.headers().get("keep-alive") else {
             return;
         };
         let told = KeepAlive::parse(value.to_str().unwrap_or_default()).longest_idle();
@@ -229,10 +240,7 @@ impl Transport for ReqwestTransport {
             Err(unanswered) => return Err(unanswered.failure),
         };
         self.heed(&response);
-        Ok(ReqwestResponse {
-            response,
-            clock: *marks.clock(),
-        })
+        Ok(response)
     }
 }
 
@@ -241,6 +249,31 @@ impl Transport for ReqwestTransport {
 pub struct ReqwestResponse {
     response: reqwest::Response,
     clock: Clock,
+    _on_its_way: Arc<OnItsWay>,
+}
+
+/// A request that is on its way from the moment at which a connection takes it until this is dropped, which whoever waits
+/// for the response holds. With HTTP/2, requests for which a connection has no stream are not taken.
+#[derive(Debug)]
+struct OnItsWay {
+    is_taken: AtomicBool,
+    notes: Arc<ConnectionNotes>,
+}
+
+impl OnItsWay {
+    fn take(&self) {
+        if !self.is_taken.swap(true, Ordering::Relaxed) {
+            self.notes.note_taken();
+        }
+    }
+}
+
+impl Drop for OnItsWay {
+    fn drop(&mut self) {
+        if *self.is_taken.get_mut() {
+            self.notes.note_over();
+        }
+    }
 }
 
 impl ResponseBody for ReqwestResponse {
@@ -290,6 +323,7 @@ impl ResponseBody for ReqwestResponse {
 struct StampedBody {
     rest: Bytes,
     marks: Arc<Marks>,
+    on_its_way: Arc<OnItsWay>,
 }
 
 /// The connection takes a long body in pieces of this size, as it can write them.
@@ -306,6 +340,7 @@ impl http_body::Body for StampedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
+        self.on_its_way.take();
         let size = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(size);
         if self.rest.is_empty() {

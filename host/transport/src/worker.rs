@@ -4,15 +4,15 @@
 use super::attempt::attempt;
 use super::transport::Transport;
 use super::{ClientBuildError, ConnectionNotes};
-use llmuses_core::backlog::Backlog;
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
+use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::Timeouts;
 use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::runtime::LocalOptions;
@@ -43,70 +43,39 @@ pub struct Shared {
     pub gauge: Arc<InFlight>,
 }
 
-/// Counts requests under way.
-#[derive(Debug, Default)]
-pub struct InFlight {
-    begun: AtomicU64,
-    now: AtomicU64,
-    peak: AtomicU64,
-    backlog: Arc<Backlog>,
-    panics: AtomicU64,
+/// A request that has a place, from the hand-over to the moment at which its exchange is handed on. Also where its task
+/// panics it gives the place back; nothing further is issued then.
+struct Place<'a> {
+    shared: &'a Shared,
+    is_over: bool,
 }
 
-/// A request under way. Also where its task panics it is not under way any more; nothing further is issued then.
-struct UnderWay<'a>(&'a Shared);
-
-impl<'a> UnderWay<'a> {
-    fn begin(shared: &'a Shared) -> Self {
+impl<'a> Place<'a> {
+    fn take(shared: &'a Shared) -> Self {
         shared.gauge.begin();
-        Self(shared)
+        Self {
+            shared,
+            is_over: false,
+        }
     }
-}
 
-impl Drop for UnderWay<'_> {
-    fn drop(&mut self) {
-        self.0.gauge.end();
-        if std::thread::panicking() {
-            self.0.gauge.panics.fetch_add(1, Ordering::Relaxed);
-            self.0.stop.store(true, Ordering::Relaxed);
+    /// The request is not under way any more.
+    fn end(&mut self) {
+        if !self.is_over {
+            self.is_over = true;
+            self.shared.gauge.end();
         }
     }
 }
 
-impl InFlight {
-    /// Requests that were ever begun.
-    pub fn begun(&self) -> u64 {
-        self.begun.load(Ordering::Relaxed)
-    }
-
-    /// Requests under way at the moment.
-    pub fn now(&self) -> u64 {
-        self.now.load(Ordering::Relaxed)
-    }
-
-    /// The most requests that were ever under way at once.
-    pub fn peak(&self) -> u64 {
-        self.peak.load(Ordering::Relaxed)
-    }
-
-    /// Who holds up finished exchanges.
-    pub fn backlog(&self) -> &Arc<Backlog> {
-        &self.backlog
-    }
-
-    fn begin(&self) {
-        self.begun.fetch_add(1, Ordering::Relaxed);
-        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
-        self.peak.fetch_max(now, Ordering::Relaxed);
-    }
-
-    fn end(&self) {
-        self.now.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// Requests that ended in a panic, which is a fault of this program.
-    pub fn panics(&self) -> u64 {
-        self.panics.load(Ordering::Relaxed)
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.end();
+        if std::thread::panicking() {
+            self.shared.gauge.count_panic();
+            self.shared.stop.store(true, Ordering::Relaxed);
+        }
+        self.shared.gauge.leave();
     }
 }
 
@@ -256,6 +225,7 @@ impl<T: Transport + 'static> Worker<T> {
                             intended: free,
                             body_wait,
                             held: prepared.held,
+                            held_up: Duration::ZERO,
                         })
                         .await;
                     free = worker.shared.clock.now();
@@ -297,7 +267,7 @@ impl<T: Transport + 'static> Worker<T> {
 
     async fn carry(&self, job: Job) {
         let shared = &self.shared;
-        let under_way = UnderWay::begin(shared);
+        let mut place = Place::take(shared);
         let mut cancelled = shared.cancelled.clone();
         let exchange = attempt(
             &self.transport,
@@ -309,9 +279,9 @@ impl<T: Transport + 'static> Worker<T> {
             job,
         )
         .await;
-        drop(under_way);
+        place.end();
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
-            shared.gauge.backlog.count_wait();
+            shared.gauge.backlog().count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
             // broken off.
             let _ = shared.finished.send_async(exchange).await;

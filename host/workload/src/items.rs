@@ -222,7 +222,11 @@ fn without_mark(mut input: impl Read) -> std::io::Result<impl Read> {
 
 /// Says why a file is not one JSON array, with line and column.
 fn describe(error: &serde_json::Error) -> String {
+    if error.is_io() {
+        return format!("it cannot be read: {error}");
+    }
     let text = error.to_string();
+    // serde_json tells the reason together with the place only; a test notices where it does so in another way.
     let place = format!(" at line {} column {}", error.line(), error.column());
     let what = text.strip_suffix(&place).unwrap_or(&text);
     format!(
@@ -298,20 +302,44 @@ mod tests {
     fn a_broken_array_says_where() {
         let items = all("[1,\n 2,\n {\"a\": }]");
         assert_eq!(items.len(), 3);
-        let error = items[2].as_ref().unwrap_err();
-        assert!(
-            error.starts_with("line 3, column 8: not one valid JSON array: expected value"),
-            "{error}"
+        let said = |place: &str, what: &str| {
+            Err(format!(
+                "{place}: not one valid JSON array: {what}; nothing behind this can be read"
+            ))
+        };
+        assert_eq!(items[2], said("line 3, column 8", "expected value"));
+        assert_eq!(
+            all("{\"a\": 1}")[0],
+            said(
+                "line 1, column 1",
+                "invalid type: map, expected one JSON array of items"
+            )
         );
-        let error = all("{\"a\": 1}").remove(0).unwrap_err();
-        assert!(error.contains("expected one JSON array"), "{error}");
-        let error = all("[1] [2]").remove(1).unwrap_err();
-        assert!(error.contains("trailing characters"), "{error}");
-        let error = all("").remove(0).unwrap_err();
-        assert!(
-            error.starts_with("line 1, column 0: not one valid JSON array: EOF"),
-            "{error}"
+        assert_eq!(
+            all("[1] [2]")[1],
+            said("line 1, column 5", "trailing characters")
         );
+        let nothing = all("").remove(0).unwrap_err();
+        assert!(
+            nothing.starts_with("line 1, column 0: not one valid JSON array: EOF")
+                && !nothing.contains(" at line"),
+            "{nothing}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_read_says_why() {
+        struct Broken;
+
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> std::io::Result<usize> {
+                Err(std::io::Error::other("the disk is gone"))
+            }
+        }
+
+        let mut reader = ItemReader::new(Broken, Arc::default()).unwrap();
+        let error = reader.next(1).unwrap_err();
+        assert_eq!(error, "it cannot be read: the disk is gone");
     }
 
     #[test]
@@ -331,13 +359,42 @@ mod tests {
         assert_eq!(count, 5);
     }
 
+    /// `[1,1,1,1,` without end. Whoever reads it holds it.
+    struct Endless(std::sync::mpsc::Sender<()>, bool);
+
+    impl Drop for Endless {
+        fn drop(&mut self) {
+            let _ = self.0.send(());
+        }
+    }
+
+    impl Read for Endless {
+        fn read(&mut self, room: &mut [u8]) -> std::io::Result<usize> {
+            let Self(_, begun) = self;
+            if !*begun {
+                *begun = true;
+                room[0] = b'[';
+                return Ok(1);
+            }
+            let size = room.len() & !1;
+            for (place, byte) in room[..size].iter_mut().enumerate() {
+                *byte = if place % 2 == 0 { b'1' } else { b',' };
+            }
+            Ok(size)
+        }
+    }
+
     #[test]
     fn a_reader_that_is_let_go_ends_its_thread() {
-        let mut text = String::from("[");
-        text.push_str(&"1,".repeat(10_000));
-        text.push_str("1]");
-        let mut reader = reader(text);
+        let (told, ended) = std::sync::mpsc::channel();
+        let mut reader =
+            ItemReader::new(Endless(told, false), Arc::default(), &Arc::default()).unwrap();
         assert_eq!(reader.next(1).unwrap(), ["1"]);
+        // The thread has read ahead, and waits to hand over more.
+        assert!(ended.try_recv().is_err());
+        drop(reader);
+        let longest = std::time::Duration::from_secs(20);
+        assert_eq!(ended.recv_timeout(longest), Ok(()), "it reads on and on");
     }
 
     #[test]

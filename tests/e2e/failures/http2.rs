@@ -2,8 +2,9 @@
 //! that is gone.
 
 use super::one_message;
+use crate::helpers::of_run;
 use crate::misbehaving::{
-    Failing, Run, TRANSPORTS, delta, event, head, none, problems, stream_head,
+    Failing, Run, TRANSPORTS, delta, event, head, none, problems, stream_head, usage,
 };
 use crate::tls_server::{Identity, TlsServer, configuration};
 use bytes::Bytes;
@@ -212,4 +213,72 @@ fn tls_that_ends_in_the_middle() {
         ));
     }
     none(found);
+}
+
+/// Answers each request after a while, and takes four at once.
+async fn four_streams(stream: TlsStream<TcpStream>) {
+    let mut builder = h2::server::Builder::new();
+    builder.max_concurrent_streams(4);
+    let Ok(mut connection) = builder.handshake::<_, Bytes>(stream).await else {
+        return;
+    };
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        tokio::task::spawn_local(async move {
+            tokio::time::sleep(Duration::from_millis(30)).await;
+            let head = Response::builder()
+                .header("content-type", "text/event-stream")
+                .body(())
+                .expect("a good head");
+            let body = event(delta("one")) + &event(usage(1, 1));
+            if let Ok(mut stream) = respond.send_response(head, false) {
+                let _ = stream.send_data(Bytes::from(body), true);
+            }
+            drop(request);
+        });
+    }
+}
+
+/// It is not this client that has no processor.
+#[test]
+fn a_limit_of_streams_is_named_by_the_verdict() {
+    let server = TlsServer::start(
+        configuration(Identity::self_signed(), &["h2"]),
+        four_streams,
+    );
+    let arguments = [
+        "--insecure",
+        "--transport",
+        "reqwest",
+        "--client-threads",
+        "1",
+        "--rate",
+        "300",
+        "-n",
+        "150",
+    ];
+    let run = Run::of(&server.url(), &arguments);
+    assert_eq!(
+        run.count("Succeed requests"),
+        Some(150),
+        "{}",
+        run.ended.stdout
+    );
+    let verdict = of_run(&run.bench, "verdict");
+    let doubts = verdict["doubts"].as_array().expect("a list");
+    let found = doubts.iter().find(|doubt| doubt["reason"] == "few-streams");
+    let figure = found.unwrap_or_else(|| panic!("{verdict}"))["figure"].as_str();
+    let streams = figure
+        .and_then(|figure| figure.strip_prefix("over HTTP/2, connections took "))
+        .and_then(|figure| figure.split(' ').next()?.parse().ok());
+    // The connection may have one more in its hands that waits for its stream.
+    assert!((Some(4)..=Some(5)).contains(&streams), "{verdict}");
+    assert!(
+        doubts.iter().all(|doubt| doubt["reason"] != "dispatch-lag"),
+        "{verdict}"
+    );
+    let totals = of_run(&run.bench, "totals");
+    assert_eq!(
+        totals["connections"]["most_requests_taken_at_once"],
+        streams.unwrap_or(0)
+    );
 }

@@ -4,6 +4,7 @@
 mod connections;
 mod credentials;
 mod disk;
+mod first_requests;
 mod http2;
 mod percentiles;
 mod reports;

@@ -26,6 +26,24 @@ fn under_limit(command: &Command, limit: u32) -> Command {
     shell
 }
 
+/// Lets a process that runs open no more than `more` further files.
+#[cfg(target_os = "linux")]
+fn limit_files(process: u32, more: u64) {
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).expect("it runs");
+    let most = open.count() as u64 + more;
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+    let process = i32::try_from(process).expect("a process id");
+    // SAFETY: the call reads `limit`, which is alive, and writes nothing, for where the old limit should go is null.
+    let result =
+        unsafe { libc::prlimit(process, libc::RLIMIT_NOFILE, &limit, std::ptr::null_mut()) };
+    assert_eq!(result, 0);
+}
+
+/// The limit comes down while the run goes on: with what a machine holds at the start, the run makes do.
+#[cfg(target_os = "linux")]
 #[test]
 fn a_machine_without_files_left() {
     let mut found = Vec::new();
@@ -37,10 +55,12 @@ fn a_machine_without_files_left() {
             Step::Close,
         ]);
         let bench = Bench::new();
-        let arguments = ["--transport", transport, "-n", "200", "--rate", "1000"];
-        let command = under_limit(&perf(&bench, &server.chat(), &arguments), 80);
+        let arguments = ["--transport", transport, "-n", "200", "--rate", "200"];
+        let child = support::start(&mut perf(&bench, &server.chat(), &arguments));
+        server.await_requests(5);
+        limit_files(child.id(), 16);
         let run = Run {
-            ended: support::run(&mut { command }),
+            ended: support::wait(child),
             bench,
         };
         let rows = run.rows();
@@ -72,6 +92,36 @@ fn a_machine_without_files_left() {
         found.push((transport.to_owned(), problems));
     }
     none(found);
+}
+
+/// A run that may open few files has as many requests in flight as these allow, and fails none.
+#[test]
+fn a_machine_with_few_files() {
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Pause(Duration::from_millis(100)),
+        Step::Write(streamed(event(delta("x")), 1000)),
+        Step::Again,
+    ]);
+    let bench = Bench::new();
+    let arguments = ["-n", "100", "--rate", "1000", "--client-threads", "1"];
+    let mut command = under_limit(&perf(&bench, &server.chat(), &arguments), 80);
+    let run = Run {
+        ended: support::run(&mut command),
+        bench,
+    };
+    assert_eq!(
+        run.count("Succeed requests"),
+        Some(100),
+        "{}",
+        run.ended.stderr
+    );
+    assert!(server.connections() <= 16, "{}", server.connections());
+    let held_up = run
+        .bench
+        .value("SELECT count(*) FROM result WHERE held_up_time > 0");
+    assert!(held_up.as_u64() > Some(50), "{held_up}");
+    assert!(run.ended.stdout.contains("at the peak of 16 that may be"));
 }
 
 #[test]

@@ -10,12 +10,12 @@ use crate::support::Bench;
 use serde_json::Value;
 
 /// A JSON file of the bench.
-fn json(bench: &Bench, name: &str) -> Value {
+pub fn json(bench: &Bench, name: &str) -> Value {
     let text = std::fs::read_to_string(bench.path(name)).expect("the file is there");
     serde_json::from_str(&text).expect("it is JSON")
 }
 
 /// The runs of a document.
-fn runs(document: &Value) -> &Vec<Value> {
+pub fn runs(document: &Value) -> &Vec<Value> {
     document["runs"].as_array().expect("a document has runs")
 }

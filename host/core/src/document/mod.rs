@@ -4,6 +4,7 @@
 //! Units are in the names; what a run does not know is null. A member may be added at any time: what a document of an
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
+mod figures;
 mod named;
 mod percentile;
 mod plan;
@@ -11,6 +12,7 @@ mod schema;
 mod spread;
 mod totals;
 
+pub use figures::RunFigures;
 pub use named::Named;
 pub use percentile::{ByPercentile, Percentile};
 pub use plan::{
@@ -54,7 +56,11 @@ pub struct Document {
 
 impl Document {
     /// The document of one run, or of several that belong together.
-    pub fn of(runs: Vec<Run>) -> Self {
+    pub fn of(mut runs: Vec<Run>) -> Self {
+        // Those that were read may be of an earlier version, which had fewer figures.
+        for totals in runs.iter_mut().filter_map(|run| run.totals.as_mut()) {
+            totals.figures = RunFigures::of(&totals.sums());
+        }
         Self {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,
@@ -185,6 +191,11 @@ pub struct Reason {
     pub likely_cause: String,
     /// What can be done about it.
     pub what_to_do: String,
+}
+
+impl Reason {
+    /// The reason of a run in which not a single request succeeded.
+    pub const NOTHING_SUCCEEDED: &str = "nothing-succeeded";
 }
 
 /// What became of the rows of a run.

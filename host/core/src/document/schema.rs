@@ -80,7 +80,11 @@ mod tests {
     fn a_document_of_the_first_version_is_read_and_nothing_of_it_is_lost() {
         let first: Value = serde_json::from_str(FIRST).unwrap();
         let read: Document = serde_json::from_str(FIRST).unwrap();
-        let again = serde_json::to_value(&read).unwrap();
+        let written = Document {
+            runs: Document::of(read.runs.clone()).runs,
+            ..read.clone()
+        };
+        let again = serde_json::to_value(&written).unwrap();
         has_all(&again, &first, "");
         // With the members that came later, which the schema requires of what is written now.
         is_valid(&again);

@@ -1,5 +1,6 @@
 //! The figures of a run.
 
+use super::figures::RunFigures;
 use super::named::Named;
 use super::plan::GoodputBounds;
 use super::spread::Times;
@@ -22,6 +23,9 @@ pub struct Totals {
     pub connections: ConnectionFigures,
     /// By kind, the most frequent first.
     pub failures: Named<FailureFigures>,
+    /// The figures of the run as a whole, under the names that `--fail-if` takes.
+    #[serde(default)]
+    pub figures: RunFigures,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.
@@ -82,6 +86,12 @@ pub struct RequestCounts {
     pub warmup_failed: u64,
     /// The most in flight at once.
     pub peak_in_flight: u64,
+    /// The most that might be; null in a closed loop.
+    #[serde(default)]
+    pub max_in_flight: Option<u64>,
+    /// Due and not sent when the run ended.
+    #[serde(default)]
+    pub due_and_not_sent: u64,
 }
 
 /// How connections were used.
@@ -89,6 +99,10 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
+    /// The most requests that connections had taken and not finished at once; null where each request had a connection to
+    /// itself. Fewer than were in flight: the others waited, as for a stream of HTTP/2.
+    #[serde(default)]
+    pub most_requests_taken_at_once: Option<u64>,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte of an
     /// answer.
     pub requests_sent_again: u64,
@@ -307,6 +321,12 @@ pub struct ClientUse {
     /// Requests that had to wait for their body.
     #[serde(default)]
     pub requests_that_waited_for_their_body: u64,
+    /// Other runs of this program on the machine when this one began or ended; null where the system does not tell.
+    #[serde(default)]
+    pub other_runs: Option<u64>,
+    /// Of these, those that asked the same server.
+    #[serde(default)]
+    pub other_runs_against_the_same_server: Option<u64>,
     /// For how long this program stood still.
     #[serde(default)]
     pub stood_still_seconds: f64,
@@ -364,6 +384,9 @@ pub struct TimeSeries {
     pub requests_in_flight_at_the_end: Vec<u64>,
     /// Of succeeded requests, shared evenly over the arrivals of their output events.
     pub output_tokens: Vec<f64>,
+    /// Tokens of the prompts of succeeded requests, in the slot in which each ended.
+    #[serde(default)]
+    pub input_tokens: Vec<u64>,
     /// Of requests sent in the slot.
     pub time_to_first_token_mean_seconds: Vec<Option<f64>>,
     /// Of requests sent in the slot.

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Load {
     /// When requests go.
     pub arrivals: Arrivals,
+    /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
+    pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
     pub seed: u64,
     /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
@@ -18,6 +20,8 @@ pub struct Load {
     pub duration: Option<Duration>,
     /// How long requests in flight have once issuing is over; what is not over then is cancelled, and counted.
     pub drain: Duration,
+    /// Whether requests are sent on and on though every one of the first failed.
+    pub keep_going: bool,
     /// Which requests come before the ones that count.
     pub warmup: Warmup,
     /// What requests should achieve.
@@ -29,10 +33,12 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             arrivals: Arrivals::Closed { parallel: 1 },
+            max_in_flight: None,
             seed: 42,
             requests: None,
             duration: None,
             drain: Duration::from_secs(120),
+            keep_going: false,
             warmup: Warmup::Nothing,
             objectives: None,
         }
@@ -63,7 +69,9 @@ impl Load {
             arrivals: arrivals.to_owned(),
             parallel,
             rate,
+            max_in_flight: self.max_in_flight,
             seed: self.seed,
+            keep_going: self.keep_going,
         }
     }
 }

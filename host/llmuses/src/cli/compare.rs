@@ -6,7 +6,7 @@ use clap::Args;
 use llmuses_observe::terminal;
 use llmuses_render::compare::{Bound, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
-use llmuses_render::{NewFiles, OutputFiles};
+use llmuses_render::{NewFile, OutputFiles};
 use std::path::PathBuf;
 
 /// Arguments of `llmuses compare`.
@@ -53,15 +53,15 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         ("--json", arguments.json.clone()),
         ("--html", arguments.html.clone()),
     ];
-    let targets = OutputFiles::of(None, documents)?;
-    let files = NewFiles::make(&targets)?;
+    let targets = OutputFiles::of(documents)?;
+    let files = NewFile::make_all(&targets)?;
     // At least two were typed.
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
     if !targets.take_stdout() {
         terminal::print(table(&comparisons, &alone));
     }
-    for file in files.documents {
+    for file in files {
         let content = match file.flag() {
             "--json" => format!("{:#}\n", to_json(&comparisons, &alone)),
             _ => comparison_page(&results, &comparisons, &alone),

@@ -32,6 +32,10 @@ pub(super) struct MockServerArguments {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     ttft_jitter: Duration,
 
+    /// Time that each token of the prompt adds to --ttft, except those in the prefix cache.
+    #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
+    prefill: Duration,
+
     /// Time from one token to the next.
     #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = duration)]
     itl: Duration,
@@ -40,11 +44,42 @@ pub(super) struct MockServerArguments {
     #[arg(long, value_name = "TIME", default_value = "0s", value_parser = duration)]
     itl_jitter: Duration,
 
-    /// Tokens of an answer; max_tokens of a request may ask for fewer.
+    /// Share by which each further request that is being answered makes --itl longer: with 0.1 and five requests it
+    /// is 1.4 times as long.
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    decode_slowdown: f64,
+
+    /// Requests that are answered at once; others wait, first come, first served [default: no limit]
+    #[arg(long, value_name = "N")]
+    slots: Option<usize>,
+
+    /// Requests that may wait for a slot; further ones are answered with status 429 [default: no limit]
+    #[arg(long, value_name = "N", requires = "slots")]
+    queue_limit: Option<usize>,
+
+    /// Keep a prefix cache of so many blocks of 16 tokens; without a number, of 65536 [default: no cache]
+    #[arg(long, value_name = "BLOCKS", num_args = 0..=1, default_missing_value = "65536")]
+    prefix_cache: Option<usize>,
+
+    /// Tokens that the chat template adds to each message.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    template_tokens: u64,
+
+    /// Tokens of an answer; a request may ask for fewer (max_tokens), for more (min_tokens), or for exactly its limit
+    /// (ignore_eos).
     #[arg(long, value_name = "N", default_value_t = 100)]
     tokens: u64,
 
-    /// Begin every stream with a chunk that only names the role, at once.
+    /// Tokens of reasoning before those, in APIs that tell reasoning from the answer.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    reasoning_tokens: u64,
+
+    /// Share of answers that end before their last token, between 0 and 1.
+    #[arg(long, value_name = "SHARE", default_value = "0", value_parser = share)]
+    early_stop: f64,
+
+    /// Begin every stream at once with what its API sends before the first token, such as a chunk that only names the
+    /// role.
     #[arg(long)]
     role_chunk: bool,
 
@@ -92,9 +127,17 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
         },
         ttft: arguments.ttft,
         ttft_jitter: arguments.ttft_jitter,
+        prefill: arguments.prefill,
         itl: arguments.itl,
         itl_jitter: arguments.itl_jitter,
+        decode_slowdown: arguments.decode_slowdown,
+        slots: arguments.slots,
+        queue_limit: arguments.queue_limit,
+        prefix_cache: arguments.prefix_cache,
+        template_tokens: arguments.template_tokens,
         tokens: arguments.tokens,
+        reasoning_tokens: arguments.reasoning_tokens,
+        early_stop: arguments.early_stop,
         role_chunk: arguments.role_chunk,
         usage: match arguments.usage {
             Usage::Off => UsageMode::Off,

@@ -149,6 +149,18 @@ pub(super) struct PerfArguments {
     )]
     rate: Vec<Arrivals>,
 
+    /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
+    /// were due [default: as many connections as open files and local ports of this machine allow]
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = count_of_slots,
+        requires = "rate",
+        help_heading = "Load"
+    )]
+    max_in_flight: Option<u32>,
+
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
     #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
@@ -169,6 +181,11 @@ pub(super) struct PerfArguments {
     /// were due within a time such as 10s.
     #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
     warmup: Option<Warmup>,
+
+    /// Send all requests, whatever becomes of them. Without it, a run ends with code 1 where its first 100 requests
+    /// all fail, or the first 10 get no connection.
+    #[arg(long, help_heading = "Load")]
+    keep_going: bool,
 
     /// Seed of the arrival times.
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
@@ -236,10 +253,6 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     documents: DocumentArguments,
-
-    /// Write a row for each request as CSV to a new file; - for standard output.
-    #[arg(long, value_name = "FILE", help_heading = "Results")]
-    csv: Option<String>,
 
     /// Write the first response, head and body, to a new file, for `llmuses plugin check --responses`.
     #[arg(long, value_name = "FILE", value_parser = file_name, help_heading = "Results")]

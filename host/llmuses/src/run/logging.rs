@@ -4,11 +4,12 @@ use super::outputs::Outputs;
 use super::progress::progress;
 use llmuses_core::backlog::Stage;
 use llmuses_core::document::Totals;
+use llmuses_core::metric::Figure;
 use llmuses_core::plan::{Arrivals, Plan};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_observe::wandb::{Wandb, WandbReport};
-use llmuses_render::report::Progress;
+use llmuses_render::report::{Progress, ProgressNumber};
 use llmuses_stats::{RunSoFar, Sink};
 use llmuses_store::sink::RunRecord;
 use serde_json::{Map, Value, json};
@@ -122,36 +123,24 @@ fn closing(report: &WandbReport) -> String {
     line
 }
 
-/// The figures of a progress line under the names that they have there, those that are known.
-fn row(figures: &Progress) -> Map<String, Value> {
-    let known = |value: Option<f64>| value.map(|value| json!(value));
-    [
-        ("Time", known(figures.time)),
-        ("concurrency", Some(json!(figures.concurrency))),
-        ("completed", Some(json!(figures.completed))),
-        ("succeed", Some(json!(figures.succeeded))),
-        ("failed", Some(json!(figures.failed))),
-        ("qps", known(figures.qps)),
-        ("latency", known(figures.latency)),
-        ("time to first token", known(figures.ttft)),
-        (
-            "throughput(output tokens per second)",
-            known(figures.throughput),
-        ),
-        (
-            "time per output token",
-            known(figures.time_per_output_token),
-        ),
-        ("package per request", known(figures.packages_per_request)),
-        ("time per package", known(figures.time_per_package)),
-        ("input tokens per request", known(figures.input_tokens)),
-        ("output tokens per request", known(figures.output_tokens)),
-    ]
-    .into_iter()
-    .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-    // A figure that is not finite is null in JSON, and no figure.
-    .filter(|(_, value)| !value.is_null())
-    .collect()
+/// The numbers of a progress line under the names that they have there, and the further figures of the run under theirs:
+/// those that are known.
+fn row(progress: &Progress) -> Map<String, Value> {
+    let further = Figure::all()
+        .filter(|figure| figure.further)
+        .map(|figure| (figure.name, json!(figure.of(&progress.sums))));
+    progress
+        .numbers()
+        .into_iter()
+        .map(|(name, number)| match number {
+            ProgressNumber::Count(count) => (name, json!(count)),
+            ProgressNumber::Figure(figure, _) => (name, json!(figure)),
+        })
+        .chain(further)
+        // A figure that is not known, or not finite, is null in JSON, and no figure.
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// The plan, and what it was carried out with.
@@ -198,38 +187,42 @@ fn flatten(path: &str, value: &Value, numbers: &mut Map<String, Value>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::metric::Sums;
     use llmuses_render::report::progress_line;
-    use llmuses_stats::{Origin, RunStatistics};
 
     #[test]
     fn rows_have_the_names_of_the_progress_line() {
-        let mut figures = Progress::of(&RunStatistics::new(Origin::Sent), 2);
-        let known: Vec<String> = row(&figures).keys().cloned().collect();
+        let mut progress = Progress::default();
+        let known: Vec<String> = row(&progress).keys().cloned().collect();
         assert_eq!(known, ["concurrency", "completed", "succeed", "failed"]);
-        for figure in [
-            &mut figures.time,
-            &mut figures.qps,
-            &mut figures.latency,
-            &mut figures.ttft,
-            &mut figures.throughput,
-            &mut figures.time_per_output_token,
-            &mut figures.packages_per_request,
-            &mut figures.time_per_package,
-            &mut figures.input_tokens,
-            &mut figures.output_tokens,
-        ] {
-            *figure = Some(1.0);
-        }
-        let line = progress_line(&figures, &jiff::Zoned::now());
+        progress = Progress {
+            sums: Sums {
+                wall_seconds: Some(2.0),
+                succeeded: 1,
+                packages: 1,
+                input_tokens: Some(3.0),
+                output_tokens: Some(1.0),
+                input_known: 1,
+                output_known: 1,
+                ..Sums::default()
+            },
+            latency: Some(1.0),
+            ttft: Some(1.0),
+            time_per_package: Some(1.0),
+            ..progress
+        };
+        let line = progress_line(&progress, &jiff::Zoned::now());
         let (_, line) = line.split_once("INFO - ").unwrap();
         let names: Vec<&str> = line
             .split(", ")
             .filter_map(|figure| Some(figure.split_once(": ")?.0))
+            .chain(["input_throughput", "total_throughput"])
             .collect();
-        let row = row(&figures);
-        assert_eq!(row.keys().collect::<Vec<_>>(), names);
-        figures.qps = Some(f64::NAN);
-        assert!(!super::row(&figures).contains_key("qps"));
+        let found = row(&progress);
+        assert_eq!(found.keys().collect::<Vec<_>>(), names);
+        assert_eq!(found["total_throughput"], 2.0);
+        progress.latency = Some(f64::NAN);
+        assert!(!row(&progress).contains_key("latency"));
     }
 
     #[test]

@@ -1,19 +1,21 @@
 //! The threads of a run, set up so that nothing is sent before all of them are ready.
 
 use super::RunError;
+use super::other_runs;
 use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation, slots};
 use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::exchange::{ConnectionOpening, Job, Outcome, Prepared};
+use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
+use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
-use llmuses_load::{DueTimes, due_times, pace};
+use llmuses_load::{Pacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, InFlight, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{ConnectionNotes, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use url::Url;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -92,7 +95,7 @@ impl Pipeline {
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
         };
-        let (feeds, pacing) = feeds(&plan.load, &plan.transport, bodies);
+        let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
         let workers = start_workers(
@@ -139,12 +142,18 @@ impl Pipeline {
     }
 
     /// Has requests made and sent from now on.
-    pub(super) fn begin(self, start: Start, source: RequestSource) -> Result<Running, RunError> {
+    pub(super) fn begin(
+        self,
+        start: Start,
+        source: RequestSource,
+        url: &Url,
+    ) -> Result<Running, RunError> {
         let Start {
             begin,
             queue,
             pacing,
         } = start;
+        let other_runs = other_runs::look(url);
         let stop = Arc::clone(&self.stop);
         let source = std::thread::Builder::new()
             .name("source".to_owned())
@@ -153,16 +162,11 @@ impl Pipeline {
         begin.send_replace(Some(started));
         let pacer = match pacing {
             None => None,
-            Some(Pacing {
-                due_times,
-                until,
-                bodies,
-                targets,
-            }) => {
+            Some(pacing) => {
                 let stop = Arc::clone(&self.stop);
                 let pace = move || {
                     priority::be_prompt();
-                    pace(due_times, until, &bodies, &targets, &clock, started, &stop);
+                    pacing.run(&clock, started, &stop)
                 };
                 let pacer = std::thread::Builder::new().name("pacer".to_owned());
                 Some(pacer.spawn(pace)?)
@@ -173,6 +177,7 @@ impl Pipeline {
             started,
             source,
             pauses: PauseWatch::start()?,
+            other_runs,
             pacer,
         })
     }
@@ -252,25 +257,19 @@ pub(super) fn start_workers(
     Ok(workers)
 }
 
-/// What the pacer of an open loop needs.
-pub(super) struct Pacing {
-    due_times: DueTimes,
-    until: Option<Duration>,
-    bodies: flume::Receiver<Prepared>,
-    targets: Vec<mpsc::UnboundedSender<Job>>,
-}
-
 /// Where each worker's requests come from, and the pacer's part where there is one.
 pub(super) fn feeds(
-    load: &Load,
-    transport: &TransportSettings,
+    plan: &Plan,
+    prepared: &Preparation,
     bodies: flume::Receiver<Prepared>,
+    gauge: &Arc<InFlight>,
 ) -> (Vec<Feed>, Option<Pacing>) {
-    let threads = transport.threads(load);
+    let load = &plan.load;
+    let threads = plan.transport.threads(load);
     let Some(due_times) = due_times(load.arrivals, load.seed) else {
         return (closed_feeds(load, threads, &bodies), None);
     };
-    let (targets, feeds) = (0..threads)
+    let (workers, feeds) = (0..threads)
         .map(|_| {
             let (target, due) = mpsc::unbounded_channel();
             (target, Feed::Open { due })
@@ -279,8 +278,11 @@ pub(super) fn feeds(
     let pacing = Pacing {
         due_times,
         until: load.duration,
+        requests: plan.expected_requests(),
         bodies,
-        targets,
+        workers,
+        in_flight: Arc::clone(gauge),
+        most: prepared.max_in_flight.unwrap_or(u64::MAX),
     };
     (feeds, Some(pacing))
 }

@@ -65,6 +65,8 @@ pub(super) struct Preparation {
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
     pub(super) budget: Arc<Budget>,
+    /// The most requests that may be in flight in an open loop.
+    pub(super) max_in_flight: Option<u64>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
 }
@@ -78,6 +80,11 @@ impl Preparation {
     ) -> Result<(Self, RequestSource), RunError> {
         let Plan { work, load, .. } = plan;
         ensure_capacity(work, load)?;
+        let max_in_flight = if load.arrivals.is_open() {
+            Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
+        } else {
+            None
+        };
         let loaded = match loaded {
             Some(loaded) => loaded,
             none => none.insert(Loaded::of(work, &plan.limits)?),
@@ -128,6 +135,7 @@ impl Preparation {
             parser,
             context,
             parameters,
+            max_in_flight,
             dataset_sha256: loaded.dataset_sha256.clone(),
         };
         Ok((prepared, source))
@@ -181,16 +189,17 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
 }
 
 pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityError> {
-    let at_once = match load.arrivals {
-        Arrivals::Closed { parallel } => slots(load, parallel) as u64,
-        Arrivals::AllAtOnce => match (&work.prompts, load.requests) {
-            (_, Some(requests)) => requests,
-            (PromptSource::Prompt(_), None) => 1,
-            // As many as the data set has; nobody knows before it was read.
-            (PromptSource::Dataset(_), None) => 0,
-        },
+    let requests = match (&work.prompts, load.requests, load.duration) {
+        (PromptSource::Prompt(_), None, None) => Some(1),
+        // As many as the data set has; nobody knows before it was read.
+        (_, requests, _) => requests,
+    };
+    let at_once = match (load.arrivals, load.max_in_flight) {
+        (Arrivals::Closed { parallel }, _) => slots(load, parallel) as u64,
+        (_, Some(most)) => most.min(requests.unwrap_or(most)),
+        (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        Arrivals::Poisson { .. } => 0,
+        (Arrivals::Poisson { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }

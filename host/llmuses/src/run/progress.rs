@@ -1,6 +1,7 @@
 //! Progress, line by line.
 
 use llmuses_core::backlog::Stage;
+use llmuses_core::metric::{LATENCY, TTFT};
 use llmuses_core::plan::Arrivals;
 use llmuses_observe::terminal;
 use llmuses_render::report;
@@ -40,5 +41,12 @@ pub(super) fn progress(arrivals: Arrivals, run: &RunSoFar<'_>) -> Progress {
         Arrivals::Closed { parallel } => parallel as u64,
         Arrivals::Poisson { .. } | Arrivals::AllAtOnce => run.in_flight,
     };
-    Progress::of(run.statistics, concurrency)
+    let statistics = run.statistics;
+    Progress {
+        sums: statistics.sums(),
+        concurrency,
+        latency: statistics.time(LATENCY).mean_seconds(),
+        ttft: statistics.time(TTFT).mean_seconds(),
+        time_per_package: statistics.average_package_latency(),
+    }
 }

@@ -1,21 +1,24 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
+use super::other_runs;
+use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_core::plan::{Load, Plan, PromptSource, TransportChoice};
+use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, Origin, RunSoFar, RunStatistics, Sample,
-    asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Origin, OtherRuns, RunSoFar,
+    RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-/// How long requests in flight have, after an interrupt, before they are given up.
+/// How long requests in flight have, after an interrupt or where every request fails, before they are given up.
 const DRAIN: Duration = Duration::from_secs(5);
 
 /// A run that sends requests.
@@ -26,8 +29,10 @@ pub(super) struct Running {
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
     /// Notices when this program stands still.
     pub(super) pauses: PauseWatch,
+    /// Other runs on this machine when this one began.
+    pub(super) other_runs: Option<OtherRuns>,
     /// Of an open loop.
-    pub(super) pacer: Option<JoinHandle<()>>,
+    pub(super) pacer: Option<JoinHandle<u64>>,
 }
 
 impl Running {
@@ -35,6 +40,8 @@ impl Running {
     pub(super) fn collect(
         self,
         plan: &Plan,
+        outputs: &Outputs,
+        max_in_flight: Option<u64>,
         mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
     ) -> Collected {
@@ -45,10 +52,20 @@ impl Running {
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
+        let mut first_requests = FirstRequests::default();
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
                 Ok(outcome) => {
+                    if !plan.load.keep_going
+                        && let Some(reason) = first_requests.note(&outcome)
+                        && self.has_more(plan)
+                    {
+                        if !outputs.quiet {
+                            terminal::say(format!("error: the run is stopped: {reason}"));
+                        }
+                        end.all_failed = Some(reason);
+                    }
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
                     let warmup = plan.load.warmup.covers(exchange.number, intended);
@@ -65,10 +82,18 @@ impl Running {
         sinks.end(&self.so_far(&statistics, &end));
         self.end(
             plan,
+            max_in_flight,
             statistics,
-            end.by_time,
+            end,
             interrupted.load(Ordering::Relaxed),
         )
+    }
+
+    /// Whether further requests are to be sent, as far as is known.
+    fn has_more(&self, plan: &Plan) -> bool {
+        let begun = self.pipeline.gauge.begun();
+        !self.pipeline.stop.load(Ordering::Relaxed)
+            && plan.expected_requests().is_none_or(|all| begun < all)
     }
 
     fn so_far<'a>(&self, statistics: &'a RunStatistics, end: &Ending) -> RunSoFar<'a> {
@@ -83,11 +108,13 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
+        max_in_flight: Option<u64>,
         statistics: RunStatistics,
-        by_time: bool,
+        end: Ending,
         interrupted: bool,
     ) -> Collected {
-        let mut troubles = Vec::new();
+        let all_failed = end.all_failed.is_some();
+        let mut troubles: Vec<String> = end.all_failed.into_iter().collect();
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
@@ -101,11 +128,12 @@ impl Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        if let Some(pacer) = self.pacer
-            && pacer.join().is_err()
-        {
-            troubles.push("the thread that keeps the schedule failed".to_owned());
-        }
+        let due_and_not_sent = self.pacer.map_or(0, |pacer| {
+            pacer.join().unwrap_or_else(|_| {
+                troubles.push("the thread that keeps the schedule failed".to_owned());
+                0
+            })
+        });
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
             match parser.join() {
@@ -113,12 +141,12 @@ impl Running {
                 Err(_) => troubles.push("a parser thread failed".to_owned()),
             }
         }
-        let (report, end) = self.source.join().unwrap_or_else(|_| {
+        let (report, source_end) = self.source.join().unwrap_or_else(|_| {
             troubles.push("the thread that makes requests failed".to_owned());
             (SourceReport::default(), SourceEnd::Stopped)
         });
         parser_cost.requests += report.cost;
-        if let SourceEnd::Failed(error) = end {
+        if let SourceEnd::Failed(error) = source_end {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
@@ -131,11 +159,13 @@ impl Running {
         });
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
-            asked: plan.load.requests.filter(|_| !by_time),
+            asked: plan.load.requests.filter(|_| !end.by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
+            max_in_flight,
+            due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
             transport: plan.transport.choice.as_str().to_owned(),
@@ -148,6 +178,8 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
+                most_on_their_way: (plan.transport.choice == TransportChoice::Reqwest)
+                    .then(|| self.pipeline.notes.most_on_their_way()),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
             one_prompt: match &plan.work.prompts {
@@ -156,7 +188,9 @@ impl Running {
             },
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
+            other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
             parser_cost,
+            all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
         Collected {
@@ -166,8 +200,8 @@ impl Running {
     }
 }
 
-/// The end of a run: by an interrupt, or because its time is up. First nothing more is issued, then what is
-/// in flight is given up, and last the parsers are left to themselves.
+/// The end of a run: by an interrupt, because its time is up, or because every request fails. First nothing more is
+/// issued, then what is in flight is given up, and last the parsers are left to themselves.
 struct Ending {
     clock: Clock,
     /// When the time for issuing is up.
@@ -176,6 +210,8 @@ struct Ending {
     give_up_at: Option<Moment>,
     /// Whether the time was up before all requests were done.
     by_time: bool,
+    /// Why it makes no sense to go on.
+    all_failed: Option<String>,
 }
 
 impl Ending {
@@ -186,6 +222,7 @@ impl Ending {
             drain: load.drain,
             give_up_at: None,
             by_time: false,
+            all_failed: None,
         }
     }
 
@@ -201,7 +238,7 @@ impl Ending {
             self.by_time = true;
             self.give_up_at.get_or_insert(at.after(self.drain));
         }
-        if interrupted.load(Ordering::Relaxed) {
+        if interrupted.load(Ordering::Relaxed) || self.all_failed.is_some() {
             pipeline.stop.store(true, Ordering::Relaxed);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));

@@ -16,7 +16,7 @@ pub use buckets::{BOUNDS_SECONDS, Buckets};
 pub use recent::{Recent, RecentFigures};
 pub use recorder::Recorder;
 
-use llmuses_core::metric::ByTime;
+use llmuses_core::metric::{ByTime, Sums};
 use llmuses_core::plan::Arrivals;
 use llmuses_stats::FailureCount;
 use std::time::Duration;
@@ -63,12 +63,8 @@ pub struct Snapshot {
     pub failed: u64,
     /// Failures by kind, the commonest first.
     pub failures: Vec<FailureCount>,
-    /// Tokens of the prompts of succeeded requests.
-    pub input_tokens: u64,
-    /// Output tokens of succeeded requests.
-    pub output_tokens: u64,
-    /// Bytes of data of all events.
-    pub bytes_received: u64,
+    /// Sums over the requests that are over, without the warm-up.
+    pub sums: Sums,
     /// The figures of the last seconds.
     pub recent: RecentFigures,
     /// The times of succeeded requests that are told live.

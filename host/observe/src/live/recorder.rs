@@ -65,9 +65,7 @@ impl Recorder {
             succeeded: counts.succeeded,
             failed: counts.failed,
             failures: statistics.failures(),
-            input_tokens: counts.prompt.tokens,
-            output_tokens: counts.completion.tokens,
-            bytes_received: counts.bytes_received,
+            sums: statistics.sums(),
             recent: self.recent.figures(elapsed, run.begun),
             times: self.times.clone(),
         });

@@ -2,7 +2,7 @@
 
 use super::{Buckets, Phase, RecentFigures, Snapshot};
 use llmuses_core::exchange::FailureKind;
-use llmuses_core::metric::{ByTime, TTFT};
+use llmuses_core::metric::{ByTime, Sums, TTFT};
 use llmuses_core::plan::Arrivals;
 use llmuses_stats::FailureCount;
 use std::time::Duration;
@@ -27,9 +27,13 @@ pub(crate) fn snapshot() -> Snapshot {
         succeeded: 380,
         failed: 0,
         failures: Vec::new(),
-        input_tokens: 3_800,
-        output_tokens: 38_000,
-        bytes_received: 7_600_000,
+        sums: Sums {
+            input_tokens: Some(3_800.0),
+            output_tokens: Some(38_000.0),
+            cached_tokens: Some(1_900.0),
+            bytes_received: 7_600_000,
+            ..Sums::default()
+        },
         recent: RecentFigures {
             seconds: 9.4,
             begun_per_second: Some(30.92),

@@ -5,7 +5,7 @@ use super::text::{Exposition, Family, Kind, Labels};
 use crate::live::{Phase, Snapshot};
 use llmuses_core::credential::public_url;
 use llmuses_core::exchange::FailureKind;
-use llmuses_core::metric::Time;
+use llmuses_core::metric::{Figure, Time};
 use llmuses_core::plan::{Arrivals, ParserChoice, Target};
 use std::sync::Arc;
 use std::time::Duration;
@@ -210,25 +210,23 @@ fn counters(text: &mut Exposition, runs: &[Run<'_>]) {
             );
         }
     }
-    for (name, help, of) in [
-        (
-            "llmuses_input_tokens_total",
-            "Tokens of the prompts of succeeded requests.",
-            (|run| run.input_tokens) as fn(&Snapshot) -> u64,
-        ),
-        (
-            "llmuses_output_tokens_total",
-            "Output tokens of succeeded requests, counted when a request is over.",
-            |run| run.output_tokens,
-        ),
-        (
-            "llmuses_received_bytes_total",
-            "Bytes of data of all events; framing and headers are not in it.",
-            |run| run.bytes_received,
-        ),
-    ] {
-        count(&mut text.family(name, Kind::Counter, help), of);
+    for figure in Figure::all() {
+        let Some(live) = &figure.live else { continue };
+        let mut family = text.family(live.name, Kind::Counter, live.help);
+        for run in runs {
+            let count = figure.part(&run.snapshot.sums);
+            // What nobody has counted yet is zero: a rate needs one to begin from.
+            family.sample(&run.label(), count.unwrap_or_default());
+        }
     }
+    count(
+        &mut text.family(
+            "llmuses_received_bytes_total",
+            Kind::Counter,
+            "Bytes of data of all events; framing and headers are not in it.",
+        ),
+        |run| run.sums.bytes_received,
+    );
 }
 
 fn times(text: &mut Exposition, runs: &[Run<'_>]) {

@@ -1,14 +1,11 @@
 //! Two runs compared: what differs in their plans, and in their figures.
 
-use super::correction::{correct, follow_requests};
+use super::correction::{correct, follow_requests, followers};
 use super::judgement::{Change, judge};
 use super::metric::METRICS;
 use crate::report::load_of;
 use llmuses_core::document::{Difference, Run};
 use llmuses_core::wording::one_line;
-
-/// Tokens per request are equal within this share.
-const SAME_TOKENS: f64 = 1e-3;
 
 /// Where the two runs of a comparison stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -70,14 +67,9 @@ impl Comparison {
         let ((before_name, before), (after_name, after)) = (before, after);
         let (different_work, different_circumstances) = differences(before, after);
         let mut changes = changes(before, after, different_work.is_empty(), margin);
-        let tokens = |run: &Run| run.totals.as_ref()?.tokens.output.per_request;
-        let same_tokens = tokens(before)
-            .zip(tokens(after))
-            .is_some_and(|(a, b)| (a - b).abs() <= SAME_TOKENS * a);
-        let tested = correct(&mut changes, margin, same_tokens);
-        if same_tokens {
-            follow_requests(&mut changes);
-        }
+        let followers = followers(before, after);
+        let tested = correct(&mut changes, margin, &followers);
+        follow_requests(&mut changes, &followers);
         Self {
             before: before_name.to_owned(),
             after: after_name.to_owned(),

@@ -1,8 +1,7 @@
 //! A page.
 
-use super::Renderer;
+use super::{Renderer, Source};
 use crate::html::report_page;
-use llmuses_core::document::Document;
 
 pub(super) struct Html;
 
@@ -15,7 +14,7 @@ impl Renderer for Html {
         "Write the results as a page that needs no network to a new file; - for standard output"
     }
 
-    fn render(&self, document: &Document) -> String {
-        report_page(&document.runs)
+    fn source(&self) -> Source {
+        Source::Document(report_page)
     }
 }

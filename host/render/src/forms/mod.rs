@@ -1,10 +1,16 @@
-//! The forms in which the results of runs are written to files: each is made of a document and of nothing else. The table of
-//! requests is none of them: it is written row by row while a run goes on.
+//! The forms in which the results of runs are written to files. Each is a line of [`RENDERERS`], which gives `perf` and
+//! `report` its flag.
 
+mod csv;
+mod files;
 mod html;
 mod json;
 mod markdown;
 
+pub use csv::{CsvFile, CsvSink};
+pub use files::Files;
+
+use crate::file::{OutputFile, OutputFiles};
 use llmuses_core::document::Document;
 
 /// A form of results.
@@ -15,15 +21,32 @@ pub trait Renderer: Sync {
     /// What the flag does.
     fn help(&self) -> &'static str;
 
-    /// The content of the file.
-    fn render(&self, document: &Document) -> String;
+    /// What it is made of.
+    fn source(&self) -> Source;
+}
+
+/// What a form is made of.
+#[derive(Debug, Clone, Copy)]
+pub enum Source {
+    /// The document and nothing else: the content of the file.
+    Document(fn(&Document) -> String),
+    /// The requests, row by row while a run goes on (see [`CsvFile`]).
+    Requests,
 }
 
 /// All forms, in the order in which they are listed and written.
-pub static RENDERERS: [&dyn Renderer; 3] = [&json::Json, &html::Html, &markdown::Markdown];
+pub static RENDERERS: [&dyn Renderer; 4] =
+    [&json::Json, &html::Html, &markdown::Markdown, &csv::Csv];
 
-/// The content of the file that `flag` asks for.
-pub fn render(flag: &str, document: &Document) -> Option<String> {
+/// What the form of that flag is made of.
+fn source_of(flag: &str) -> Option<Source> {
     let renderer = RENDERERS.iter().find(|renderer| renderer.flag() == flag)?;
-    Some(renderer.render(document))
+    Some(renderer.source())
+}
+
+/// Whether rows come on standard output while a run goes on.
+pub fn rows_take_stdout(targets: &OutputFiles) -> bool {
+    targets.files.iter().any(|(flag, target)| {
+        *target == OutputFile::StandardOutput && matches!(source_of(flag), Some(Source::Requests))
+    })
 }

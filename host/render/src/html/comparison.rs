@@ -2,15 +2,15 @@
 
 use super::chart::Chart;
 use super::drawn::{Drawn, curves};
-use super::figure::Part;
-use super::page::{json, page};
+use super::page::page;
 use super::run::{date, endpoint};
-use super::table::{Cell, Markup, Piece, Table};
-use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
-use crate::report::{UNKNOWN, counted, load_of};
+use super::table::TableView;
+use crate::compare::{Change, Comparison, Estimate, Judgement, Results, change_text, to_json};
+use crate::digits::{UNKNOWN, counted};
+use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
 use askama::Template;
+use llmuses_core::document::Run;
 use llmuses_core::wording::one_line;
-use serde_json::Value;
 
 /// The size of the picture of a change.
 const WIDTH: f64 = 150.0;
@@ -22,7 +22,7 @@ const WIDEST: f64 = 0.5;
 #[derive(Debug, Template)]
 #[template(path = "comparison.html")]
 struct ComparisonView {
-    files: Table,
+    files: TableView,
     pairs: Vec<Pair>,
     alone: Vec<String>,
 }
@@ -37,7 +37,7 @@ struct Pair {
     different_work: Vec<String>,
     different_circumstances: String,
     doubted: Vec<String>,
-    table: Table,
+    table: TableView,
     curves: Vec<Chart>,
 }
 
@@ -46,28 +46,16 @@ struct Pair {
 pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
     let mut document = to_json(comparisons, alone);
     // The script draws from here, as it does on the page of a database.
-    let runs: Vec<Value> = files
-        .iter()
-        .flat_map(|file| file.runs.iter().map(json))
-        .collect();
-    document["runs"] = Value::Array(runs);
-    let root = Part::root(&document);
-    let runs = root.at("runs").items();
+    let runs: Vec<&Run> = files.iter().flat_map(|file| &file.runs).collect();
+    // The types of a run have no value that JSON cannot have.
+    document["runs"] = serde_json::to_value(&runs).unwrap_or_default();
     let pairs = comparisons
         .iter()
-        .zip(root.at("comparisons").items())
         .enumerate()
-        .map(|(index, (comparison, part))| {
-            Pair::of(
-                index + 1,
-                comparison,
-                &part,
-                &drawn(files, comparison, &runs),
-            )
-        })
+        .map(|(place, comparison)| Pair::of(place, comparison, &drawn(files, comparison, &runs)))
         .collect();
     let view = ComparisonView {
-        files: table_of_files(files, &runs),
+        files: table_of_files(files).into(),
         pairs,
         alone: alone.to_vec(),
     };
@@ -81,7 +69,7 @@ pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[S
 }
 
 /// Both runs of a comparison, in the list of all runs of all files.
-fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[Part<'a>]) -> Vec<Drawn<'a>> {
+fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[&'a Run]) -> Vec<Drawn<'a>> {
     let places = comparison.places;
     let first_of =
         |file: usize| -> usize { files[..file].iter().map(|file| file.runs.len()).sum() };
@@ -91,8 +79,9 @@ fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[Part<'a>]) -> V
     ]
     .into_iter()
     .filter_map(|(place, name)| {
+        let run: Part<'a, Run> = Part::new(format!("/runs/{place}"), *runs.get(place)?);
         Some(Drawn {
-            totals: runs.get(place)?.at("totals"),
+            totals: at!(run, totals).known()?,
             place,
             name: one_line(name, 60),
         })
@@ -100,34 +89,29 @@ fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[Part<'a>]) -> V
     .collect()
 }
 
-fn table_of_files(files: &[Results], runs: &[Part<'_>]) -> Table {
+fn table_of_files(files: &[Results]) -> Table {
     let mut table = Table::new(
         "Files",
         &["File", "load", "model and endpoint", "began", "verdict"],
     );
-    let names = files.iter().flat_map(|file| {
-        file.runs
-            .iter()
-            .map(|run| (file.name.as_str(), load_of(run)))
-    });
-    for ((name, load), run) in names.zip(runs) {
-        let doubts = run.at("verdict/doubts").items().len() as u64;
+    let runs = files
+        .iter()
+        .flat_map(|file| file.runs.iter().map(|run| (file.name.as_str(), run)));
+    for (name, run) in runs {
         table.rows.push(vec![
             Cell::name(one_line(name, 100)),
-            Cell::name(load),
+            Cell::name(load_of(run)),
             Cell::long(endpoint(run)),
-            Cell::name(date(&run.at("started_unix_seconds")).unwrap_or_default()),
-            Cell::name(match doubts {
-                0 => "good".to_owned(),
-                doubts => counted(doubts, "doubt"),
-            }),
+            Cell::name(date(run.started_unix_seconds).unwrap_or_default()),
+            Cell::name(verdict_in_short(run)),
         ]);
     }
     table
 }
 
 impl Pair {
-    fn of(number: usize, comparison: &Comparison, part: &Part<'_>, runs: &[Drawn<'_>]) -> Self {
+    /// The comparison at `place` of the document.
+    fn of(place: usize, comparison: &Comparison, runs: &[Drawn<'_>]) -> Self {
         let count = |judgement: Judgement| {
             let of_it = |change: &&Change| change.judgement == judgement;
             comparison.changes.iter().filter(of_it).count()
@@ -151,7 +135,7 @@ impl Pair {
         };
         let short = |text: &String| one_line(text, 300);
         Self {
-            anchor: format!("pair-{number}"),
+            anchor: format!("pair-{}", place + 1),
             title: format!(
                 "{} (after) against {} (before), {}",
                 short(&comparison.after),
@@ -169,13 +153,14 @@ impl Pair {
                     format!("{} has {}", short(name), counted(*doubts as u64, "reason"))
                 })
                 .collect(),
-            table: changes(comparison, part),
+            table: changes(comparison, &format!("/comparisons/{place}/changes")).into(),
             curves: curves(runs),
         }
     }
 }
 
-fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
+/// `at`: the place of the changes in the document.
+fn changes(comparison: &Comparison, at: &str) -> Table {
     let mut table = Table::new(
         "Figures before and after",
         &[
@@ -189,29 +174,35 @@ fn changes(comparison: &Comparison, part: &Part<'_>) -> Table {
         ],
     );
     let scale = scale(&comparison.changes);
-    for (change, part) in comparison.changes.iter().zip(part.at("changes").items()) {
-        let figure = |key: &str| {
-            let value = part.at(key).at("value");
-            let text = value.number().map_or_else(
+    for (place, change) in comparison.changes.iter().enumerate() {
+        let number = |name: &str, value: Option<f64>, text: String| {
+            Cell::number(Number::new(
+                format!("{at}/{place}/{name}/value"),
+                &value,
+                text,
+            ))
+        };
+        let figure = |name: &str, estimate: Option<Estimate>| {
+            let value = estimate.map(|estimate| estimate.value);
+            let text = value.map_or_else(
                 || UNKNOWN.to_owned(),
                 |value| change.metric.unit.format(value),
             );
-            Cell::number(value.shown(text))
+            number(name, value, text)
         };
-        let found = part.at("change/value");
-        let text = change_text(found.number());
+        let share = change.change.map(|change| change.value);
         table.rows.push(vec![
             Cell::name(change.metric.title.as_str()),
             // Where a narrow screen shows it too.
             Cell::name(change.judgement.as_str()).class(class(change.judgement)),
-            figure("before"),
-            figure("after"),
-            Cell::number(found.shown(text)),
-            Cell::of(interval(&part)).class("number"),
+            figure("before", change.before),
+            figure("after", change.after),
+            number("change", share, change_text(share)),
+            Cell::of(interval(change, &format!("{at}/{place}/change"))).class("number"),
             Cell::of([Piece::Markup(picture(change, scale))]),
         ]);
     }
-    table.notes.push(format!(
+    table.note(format!(
         "The pictures reach from {:+.1} % to {:+.1} %; the line in the middle is no change.",
         -scale * 100.0,
         scale * 100.0
@@ -227,16 +218,24 @@ fn class(judgement: Judgement) -> &'static str {
     }
 }
 
-fn interval(part: &Part<'_>) -> Vec<Piece> {
-    let (low, high) = (part.at("change/low"), part.at("change/high"));
-    let bound = |part: &Part<'_>, share: f64| -> Piece {
+/// `at`: the place of the change in the document.
+fn interval(change: &Change, at: &str) -> Vec<Piece> {
+    let bound = |name: &str, share: f64| -> Piece {
         let text = format!("{:+.2}", share * 100.0);
-        part.shown(text).into()
+        Number::new(format!("{at}/{name}"), &share, text).into()
     };
-    match (low.number(), high.number()) {
-        (Some(a), Some(b)) => vec![bound(&low, a), " to ".into(), bound(&high, b), " %".into()],
-        (Some(a), None) => vec![bound(&low, a), " % or more".into()],
-        (None, Some(b)) => vec![bound(&high, b), " % or less".into()],
+    let found = change.change;
+    match found.map_or((None, None), |found| (found.low, found.high)) {
+        (Some(low), Some(high)) => {
+            vec![
+                bound("low", low),
+                " to ".into(),
+                bound("high", high),
+                " %".into(),
+            ]
+        }
+        (Some(low), None) => vec![bound("low", low), " % or more".into()],
+        (None, Some(high)) => vec![bound("high", high), " % or less".into()],
         (None, None) => vec!["-".into()],
     }
 }
@@ -255,9 +254,9 @@ fn scale(changes: &[Change]) -> f64 {
 }
 
 /// A change with its interval as a small picture. The numbers stand beside it.
-fn picture(change: &Change, scale: f64) -> Markup {
+fn picture(change: &Change, scale: f64) -> String {
     let Some(found) = change.change else {
-        return Markup(String::new());
+        return String::new();
     };
     let x = |share: f64| {
         let within = (share / scale).clamp(-1.0, 1.0);
@@ -272,11 +271,11 @@ fn picture(change: &Change, scale: f64) -> Markup {
             x(high.unwrap_or(scale))
         ),
     };
-    Markup(format!(
+    format!(
         "<svg class=\"change {}\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" \
          aria-hidden=\"true\"><line class=\"zero\" x1=\"{middle}\" x2=\"{middle}\" y1=\"0\" y2=\"{HEIGHT}\"/>\
          {line}<circle cx=\"{:.1}\" cy=\"{y}\" r=\"3.5\"/></svg>",
         class(change.judgement),
         x(found.value)
-    ))
+    )
 }

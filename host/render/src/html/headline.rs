@@ -1,11 +1,9 @@
 //! The headline figures of a run, each with its formula.
 
-use super::figure::{Figure, Part};
-use super::spreads::{decimals, drawn_times, independent};
-use super::table::Piece;
-use crate::report::percent;
-use llmuses_core::document::Percentile;
-use llmuses_core::metric::Time;
+use crate::digits::{UNKNOWN, percent};
+use crate::sections::{Number, Part, Piece, at, decimals, drawn_times, independent_samples};
+use llmuses_core::document::{Goodput, Percentile, Totals};
+use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT, QPS, THROUGHPUT, Time, Unit};
 
 /// A headline figure.
 #[derive(Debug, Clone)]
@@ -13,8 +11,8 @@ pub(super) struct Card {
     /// What it is.
     pub(super) title: String,
     /// The figure itself.
-    pub(super) figure: Figure,
-    /// Its unit.
+    pub(super) figure: Vec<Piece>,
+    /// Its unit; empty where it has none, or is unknown.
     pub(super) unit: &'static str,
     /// What belongs to it: lines of words and numbers.
     pub(super) lines: Vec<Vec<Piece>>,
@@ -24,174 +22,185 @@ pub(super) struct Card {
     pub(super) bad: bool,
 }
 
+impl Card {
+    fn new(
+        title: impl Into<String>,
+        number: Number,
+        unit: &'static str,
+        formula: &'static str,
+    ) -> Self {
+        Self {
+            title: title.into(),
+            unit: if number.is_unknown() { "" } else { unit },
+            figure: vec![number.into()],
+            lines: Vec::new(),
+            formula,
+            bad: false,
+        }
+    }
+
+    fn lines(self, lines: Vec<Vec<Piece>>) -> Self {
+        Self { lines, ..self }
+    }
+}
+
 /// The headline figures, of the totals of a run.
-pub(super) fn cards(totals: &Part<'_>) -> Vec<Card> {
-    let mut cards = vec![throughput(totals), qps(totals)];
-    if !totals.at("goodput").value().is_null() {
-        cards.push(goodput(totals));
-    }
-    for time in drawn_times() {
-        cards.push(median(time, totals));
-    }
+pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
+    let figures = Figure::all().filter(|figure| figure.headline);
+    let mut cards: Vec<Card> = figures
+        .filter_map(|figure| of_run(figure, totals))
+        .collect();
+    cards.extend(drawn_times().map(|time| median(time, totals)));
     cards.push(failed(totals));
     cards
 }
 
-fn throughput(totals: &Part<'_>) -> Card {
-    let output = totals.at("tokens/output");
-    let lines = if totals.at("requests/succeeded").count() == 0 {
-        vec![vec!["no request succeeded".into()]]
-    } else if output.at("tokens").value().is_null() {
-        vec![vec![
-            "unknown: neither the server nor a tokenizer counted tokens".into(),
-        ]]
-    } else {
-        let average = totals.at("tokens/average_seconds_per_output_token");
-        vec![vec![
-            output.at("tokens").whole().into(),
-            " tokens, one every ".into(),
-            average.millis(2).into(),
-            " ms".into(),
-        ]]
+/// The card of a figure of the run as a whole. `None`: there is nothing to say of it.
+fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
+    // Where a document has always had a figure, there the page points.
+    let (number, lines) = match figure {
+        QPS => (
+            at!(totals, rates.succeeded_per_second).fixed(3),
+            qps(totals),
+        ),
+        THROUGHPUT => (
+            at!(totals, rates.output_tokens_per_second).fixed(3),
+            throughput(totals),
+        ),
+        GOODPUT => {
+            let found = at!(totals, goodput).known()?;
+            (at!(found, per_second).fixed(3), goodput(totals, &found))
+        }
+        _ => {
+            totals.value().figures.get(figure)?;
+            let number = match figure.unit {
+                Unit::Share => totals.share(figure),
+                _ => totals.figure(figure, 3),
+            };
+            (number, Vec::new())
+        }
     };
-    Card {
-        title: "Output tokens per second".to_owned(),
-        figure: totals.at("rates/output_tokens_per_second").fixed(3),
-        unit: "/s",
-        lines,
-        formula: "output tokens of succeeded requests / wall; wall = first sent to last end",
-        bad: false,
-    }
+    let unit = match figure.unit {
+        Unit::PerSecond => "/s",
+        _ => "",
+    };
+    Some(Card::new(figure.title, number, unit, figure.formula).lines(lines))
 }
 
-fn qps(totals: &Part<'_>) -> Card {
-    let wall = totals.at("wall_seconds");
+fn throughput(totals: &Part<'_, Totals>) -> Vec<Vec<Piece>> {
+    if totals.value().requests.succeeded == 0 {
+        return vec![vec!["no request succeeded".into()]];
+    }
+    let Some(tokens) = at!(totals, tokens.output.tokens).known() else {
+        return vec![vec![
+            "unknown: neither the server nor a tokenizer counted tokens".into(),
+        ]];
+    };
+    let average = at!(totals, tokens.average_seconds_per_output_token);
+    vec![vec![
+        tokens.whole().into(),
+        " tokens, one every ".into(),
+        average.millis(2).into(),
+        " ms".into(),
+    ]]
+}
+
+fn qps(totals: &Part<'_, Totals>) -> Vec<Vec<Piece>> {
+    let wall = at!(totals, wall_seconds);
     // As the text report: a run without a request took no time.
     let taken = wall.shown(format!("{:.3}", wall.number().unwrap_or_default()));
-    Card {
-        title: "Requests per second".to_owned(),
-        figure: totals.at("rates/succeeded_per_second").fixed(3),
-        unit: "/s",
-        lines: vec![vec![
-            totals.at("requests/succeeded").whole().into(),
-            " succeeded in ".into(),
-            taken.into(),
-            " s".into(),
-        ]],
-        formula: "succeeded requests / wall",
-        bad: false,
-    }
+    vec![vec![
+        at!(totals, requests.succeeded).whole().into(),
+        " succeeded in ".into(),
+        taken.into(),
+        " s".into(),
+    ]]
 }
 
-fn goodput(totals: &Part<'_>) -> Card {
-    let goodput = totals.at("goodput");
+fn goodput(totals: &Part<'_, Totals>, goodput: &Part<'_, Goodput>) -> Vec<Vec<Piece>> {
+    let objectives = at!(goodput, objectives);
     let mut bounds: Vec<Piece> = Vec::new();
-    for time in Time::objectives() {
-        let (name, key) = (time.in_short(), time.seconds_key());
-        let bound = goodput.at("objectives").at(&key);
+    for (time, bound) in objectives.value().0.iter() {
+        let bound = objectives.below(&format!("/{}", time.seconds_key()), bound);
         if let Some(seconds) = bound.number() {
             let and = if bounds.is_empty() { "" } else { " and " };
-            bounds.push(format!("{and}{name} up to ").into());
-            // A bound was typed: its own digits, whatever their number.
+            bounds.push(format!("{and}{} up to ", time.in_short()).into());
+            // The user gave it: its own digits, whatever their number.
             bounds.push(bound.shown(milliseconds(seconds)).into());
             bounds.push(" ms".into());
         }
     }
-    let share = goodput.at("share_of_completed");
-    let share = share.shown(share.number().map_or_else(|| "n/a".to_owned(), percent));
-    Card {
-        title: "Goodput".to_owned(),
-        figure: goodput.at("per_second").fixed(3),
-        unit: "/s",
-        lines: vec![
-            vec![
-                goodput.at("requests_that_met_all").whole().into(),
-                " of ".into(),
-                totals.at("requests/completed").whole().into(),
-                " completed requests (".into(),
-                share.into(),
-                ") met".into(),
-            ],
-            bounds,
+    let share = at!(goodput, share_of_completed);
+    let share = share.shown(share.number().map_or_else(|| UNKNOWN.to_owned(), percent));
+    vec![
+        vec![
+            at!(goodput, requests_that_met_all).whole().into(),
+            " of ".into(),
+            at!(totals, requests.completed).whole().into(),
+            " completed requests (".into(),
+            share.into(),
+            ") met".into(),
         ],
-        formula: "succeeded requests that met every objective / wall",
-        bad: false,
-    }
+        bounds,
+    ]
 }
 
-/// Seconds that a person typed, as milliseconds without zeros at their end.
+/// Seconds that a person gave, as milliseconds without zeros at their end.
 fn milliseconds(seconds: f64) -> String {
     let text = format!("{:.6}", seconds * 1e3);
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn median(time: Time, totals: &Part<'_>) -> Card {
-    let spread = totals.at(time.key);
-    let samples = spread.at("samples").count();
-    let independent = samples.min(independent(totals, time));
-    let decimals = decimals(&spread);
-    let figure = |percentile: Percentile| {
-        spread
-            .at(&format!("{}_seconds", percentile.label()))
-            .millis(decimals)
-            .marked(percentile.is_short(independent))
+fn median(time: Time, totals: &Part<'_, Totals>) -> Card {
+    let spread = totals.time(time);
+    let independent = independent_samples(totals.value(), time);
+    let decimals = decimals(spread.value());
+    let number = |percentile: Percentile| {
+        let number = spread.percentile(percentile).millis(decimals);
+        number.marked(percentile.is_short(independent))
     };
-    let mut lines = Vec::new();
-    if samples > 0 {
+    let title = format!("{}, median", time.title);
+    if spread.value().samples == 0 {
+        let unknown = spread.percentile(Percentile::P50).whole();
+        return Card::new(title, unknown, "ms", time.formula)
+            .lines(vec![vec!["no succeeded request has one".into()]]);
+    }
+    let mut lines: Vec<Vec<Piece>> = vec![vec![
+        "p99 ".into(),
+        number(Percentile::P99).into(),
+        ", mean ".into(),
+        at!(spread, mean_seconds).millis(decimals).into(),
+    ]];
+    let [low, high] = spread.bounds(Percentile::P50);
+    if low.number().is_some() && high.number().is_some() {
         lines.push(vec![
-            "p99 ".into(),
-            figure(Percentile::P99).into(),
-            ", mean ".into(),
-            spread.at("mean_seconds").millis(decimals).into(),
+            "median with 95 % confidence ".into(),
+            low.millis(decimals).into(),
+            " to ".into(),
+            high.millis(decimals).into(),
         ]);
-        let interval = spread.at("intervals_of_95_percent/p50_seconds").items();
-        if let [low, high] = interval.as_slice()
-            && low.number().is_some()
-            && high.number().is_some()
-        {
-            lines.push(vec![
-                "median with 95 % confidence ".into(),
-                low.millis(decimals).into(),
-                " to ".into(),
-                high.millis(decimals).into(),
-            ]);
-        }
-    } else {
-        lines.push(vec!["no succeeded request has one".into()]);
     }
-    Card {
-        title: format!("{}, median", time.title),
-        figure: match samples {
-            0 => spread.at("p50_seconds").whole(),
-            _ => figure(Percentile::P50),
-        },
-        unit: "ms",
-        lines,
-        formula: time.formula,
-        bad: false,
-    }
+    Card::new(title, number(Percentile::P50), "ms", time.formula).lines(lines)
 }
 
-fn failed(totals: &Part<'_>) -> Card {
-    let requests = totals.at("requests");
-    let (failed, completed) = (
-        requests.at("failed").count(),
-        requests.at("completed").count(),
-    );
-    let mut line = vec![
+fn failed(totals: &Part<'_, Totals>) -> Card {
+    let mut line: Vec<Piece> = vec![
         "of ".into(),
-        requests.at("completed").whole().into(),
+        at!(totals, requests.completed).whole().into(),
         " completed".into(),
     ];
-    if completed > 0 {
-        line.push(format!(", {}", percent(failed as f64 / completed as f64)).into());
+    if totals.value().requests.completed > 0 {
+        line.extend([", ".into(), totals.share(FAILED_SHARE).into()]);
     }
+    let failed = at!(totals, requests.failed);
     Card {
-        title: "Failed requests".to_owned(),
-        figure: requests.at("failed").whole(),
-        unit: "",
-        lines: vec![line],
-        formula: "in no percentile and no rate above; by kind below",
-        bad: failed > 0,
+        bad: *failed.value() > 0,
+        ..Card::new(
+            "Failed requests",
+            failed.whole(),
+            "",
+            "in no percentile and no rate above; by kind below",
+        )
+        .lines(vec![line])
     }
 }

@@ -7,14 +7,13 @@
 //!
 //! Names and messages come from servers and files. What goes through a template is escaped, and in the
 //! document of the page no character is left that HTML knows. Only what this room makes of numbers is
-//! markup. The room takes values of `results` and `compare` and gives back text; it neither prints nor
+//! markup. The room takes a document, or a comparison, and gives back text; it neither prints nor
 //! writes, and nothing in it can fail, so that it has no error type.
 
 mod chart;
 mod comparison;
 mod drawn;
 mod facts;
-mod figure;
 mod headline;
 mod page;
 mod run;

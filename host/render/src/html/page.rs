@@ -1,13 +1,24 @@
 //! The frame of a page: head, styles, the document that is drawn from, and the scripts.
 
-use super::table::Markup;
 use askama::Template;
-use serde_json::Value;
+use serde::Serialize;
 
 const STYLE: &str = include_str!("../../assets/html/page.css");
 const SCRIPT: &str = include_str!("../../assets/html/page.js");
 const CHART_STYLE: &str = include_str!("../../assets/uplot/uPlot.min.css");
 const CHART_SCRIPT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
+
+/// Markup that this room has made, of which nothing comes from outside.
+#[derive(Debug)]
+struct Markup(String);
+
+impl std::fmt::Display for Markup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl askama::filters::HtmlSafe for Markup {}
 
 /// A page.
 #[derive(Debug, Template)]
@@ -24,7 +35,12 @@ struct Page<'a> {
 
 /// The page around `body`, which a template of this room has made. `document`: what the charts are drawn
 /// from, and what every `data` element points into.
-pub(super) fn page(title: &str, heading: &str, body: &impl Template, document: &Value) -> String {
+pub(super) fn page(
+    title: &str,
+    heading: &str,
+    body: &impl Template,
+    document: &impl Serialize,
+) -> String {
     let own = |text: &str| Markup(text.to_owned());
     let page = Page {
         title,
@@ -38,11 +54,6 @@ pub(super) fn page(title: &str, heading: &str, body: &impl Template, document: &
     rendered(&page)
 }
 
-/// A part of the document as JSON: its types have no value that JSON cannot have.
-pub(super) fn json(part: &impl serde::Serialize) -> Value {
-    serde_json::to_value(part).unwrap_or_default()
-}
-
 /// A template fails only where a value in it fails to print, and none of this room's does.
 fn rendered(template: &impl Template) -> String {
     template.render().unwrap_or_default()
@@ -50,8 +61,9 @@ fn rendered(template: &impl Template) -> String {
 
 /// JSON within a `script` element: no `</script>`, no comment, and nothing else that HTML takes notice of.
 /// These characters are in strings alone, where JSON has another form for them.
-fn json_for_script(document: &Value) -> String {
-    let text = document.to_string();
+fn json_for_script(document: &impl Serialize) -> String {
+    // Its types have no value that JSON cannot have.
+    let text = serde_json::to_string(document).unwrap_or_default();
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
         match character {
@@ -67,7 +79,7 @@ fn json_for_script(document: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     #[test]
     fn no_string_ends_the_script() {

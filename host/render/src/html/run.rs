@@ -3,16 +3,16 @@
 use super::chart::Chart;
 use super::drawn::{self, Drawn};
 use super::facts;
-use super::figure::Part;
 use super::headline::{Card, cards};
 use super::spreads;
-use super::table::{Piece, Table};
-use crate::report::{self, counted, load_of, sentence};
+use super::table::{Pieces, TableView};
+use crate::digits::{counted, sentence};
+use crate::report;
+use crate::sections::{self, Part, Piece, at, load_of};
 use askama::Template;
 use jiff::Timestamp;
-use llmuses_core::document::Run;
+use llmuses_core::document::{Run, RunState, Totals, Verdict};
 use llmuses_core::wording::one_line;
-use serde_json::Value;
 
 /// Characters of the figure of a doubt, which may hold a message of the server.
 const LONGEST: usize = 500;
@@ -34,11 +34,11 @@ pub(super) struct RunView {
     /// Its figures. `None`: they were never written.
     pub(super) measured: Option<Measured>,
     /// Why there are no figures.
-    pub(super) state: String,
+    pub(super) state: &'static str,
     /// What was asked for.
-    pub(super) plan: Table,
+    pub(super) plan: TableView,
     /// Who made it.
-    pub(super) identity: Table,
+    pub(super) identity: TableView,
     /// The text report.
     pub(super) summary: Option<String>,
 }
@@ -60,54 +60,60 @@ pub(super) struct VerdictView {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) cards: Vec<Card>,
-    pub(super) failures: Option<Table>,
+    pub(super) failures: Option<TableView>,
     pub(super) completed: u64,
-    pub(super) times: Table,
-    pub(super) percentiles: Option<Table>,
+    pub(super) times: TableView,
+    pub(super) percentiles: Option<TableView>,
     pub(super) curves: Vec<Chart>,
     pub(super) over_time: Vec<Chart>,
     pub(super) slot_seconds: String,
-    pub(super) slots: Option<Table>,
+    pub(super) slots: Option<TableView>,
     pub(super) lengths: Vec<Chart>,
-    pub(super) tokens: Table,
-    pub(super) bars: Option<Table>,
-    pub(super) slowest: Option<Table>,
-    pub(super) metrics: Option<Table>,
-    pub(super) circumstances: Table,
+    pub(super) tokens: TableView,
+    pub(super) bars: Option<TableView>,
+    pub(super) slowest: Option<TableView>,
+    pub(super) metrics: Option<TableView>,
+    pub(super) circumstances: TableView,
 }
 
 impl RunView {
     /// The run at `place` of a document of several or of one.
-    pub(super) fn of(run: &Part<'_>, place: usize, of: &Run, several: bool) -> Self {
+    pub(super) fn of(run: &Part<'_, Run>, place: usize, several: bool) -> Self {
+        let of = run.value();
         let load = load_of(of);
         let number = place + 1;
+        let totals = at!(run, totals).known();
         Self {
             anchor: format!("run-{number}"),
             title: several.then(|| format!("Run {number}: {load}")),
             level: if several { 3 } else { 2 },
-            subject: subject(run, &load, several),
-            verdict: VerdictView::of(&run.at("verdict")),
-            measured: Measured::of(&run.at("totals"), place, &load),
-            state: run.at("state").text().to_owned(),
-            plan: facts::plan(run),
-            identity: facts::identity(run),
+            subject: subject(of, &load, several),
+            verdict: VerdictView::of(of.verdict.as_ref()),
+            measured: totals.map(|totals| Measured::of(of, totals, place, &load)),
+            state: of.state.as_str(),
+            plan: facts::plan(of).into(),
+            identity: facts::identity(run).into(),
             summary: of.totals.is_some().then(|| report::summary(of)),
         }
+    }
+
+    fn pieces<'a>(&self, pieces: &'a [Piece]) -> Pieces<'a> {
+        Pieces { pieces }
     }
 }
 
 /// What was asked, where and when; for one of several runs, what the page has not said yet.
-fn subject(run: &Part<'_>, load: &str, several: bool) -> Vec<String> {
+fn subject(run: &Run, load: &str, several: bool) -> Vec<String> {
     let mut lines = Vec::new();
-    let mut line = state(run.at("state").text()).to_owned();
+    let mut line = state(run.state).to_owned();
     if !several {
-        lines.push(one_line(run.at("plan/url").text(), 400));
+        lines.push(one_line(&run.plan.target.url, 400));
         line = format!("{load}; {line}");
     }
-    if let Some(started) = date(&run.at("started_unix_seconds")) {
+    if let Some(started) = date(run.started_unix_seconds) {
         line.push_str(&format!("; began {started}"));
     }
-    if let Some(finished) = date(&run.at("finished_unix_seconds")) {
+    if let Some(finished) = run.finished_unix_seconds.and_then(date) {
         line.push_str(&format!(", ended {finished}"));
     }
     lines.push(line);
@@ -115,27 +121,26 @@ fn subject(run: &Part<'_>, load: &str, several: bool) -> Vec<String> {
 }
 
 /// Model and endpoint.
-pub(super) fn endpoint(run: &Part<'_>) -> String {
+pub(super) fn endpoint(run: &Run) -> String {
     format!(
         "{} at {}",
-        one_line(run.at("plan/model").text(), 200),
-        one_line(run.at("plan/url").text(), 400)
+        one_line(&run.plan.target.model, 200),
+        one_line(&run.plan.target.url, 400)
     )
 }
 
-fn state(state: &str) -> &str {
+fn state(state: RunState) -> &'static str {
     match state {
-        "finished" => "carried out",
-        "interrupted" => "ended early by a person",
-        "failed" => "failed",
-        "running" => "its program was ended before the run was over",
-        other => other,
+        RunState::Finished => "carried out",
+        RunState::Interrupted => "ended early by a person",
+        RunState::Failed => "failed",
+        RunState::Running => "its program was ended before the run was over",
     }
 }
 
 /// Unix seconds as date and time, in UTC so that a page says the same to everyone.
-pub(super) fn date(seconds: &Part<'_>) -> Option<String> {
-    let micros = seconds.number()? * 1e6;
+pub(super) fn date(seconds: f64) -> Option<String> {
+    let micros = seconds * 1e6;
     // Of a time within the years of a calendar; others are refused.
     let timestamp = Timestamp::from_microsecond(micros as i64).ok()?;
     Some(timestamp.strftime("%Y-%m-%d %H:%M:%S UTC").to_string())
@@ -143,25 +148,23 @@ pub(super) fn date(seconds: &Part<'_>) -> Option<String> {
 
 impl VerdictView {
     /// The verdict of a run.
-    pub(super) fn of(verdict: &Part<'_>) -> Self {
-        if verdict.value().is_null() {
+    fn of(verdict: Option<&Verdict>) -> Self {
+        let Some(verdict) = verdict else {
             return Self {
                 sentence: "There is no verdict: the run did not come to its end.".to_owned(),
                 ..Self::default()
             };
-        }
+        };
         let doubts: Vec<[String; 3]> = verdict
-            .at("doubts")
-            .items()
+            .doubts
             .iter()
             .map(|doubt| {
-                ["figure", "likely_cause", "what_to_do"]
-                    .map(|key| sentence(&one_line(doubt.at(key).text(), LONGEST)))
+                [&doubt.figure, &doubt.likely_cause, &doubt.what_to_do]
+                    .map(|text| sentence(&one_line(text, LONGEST)))
             })
             .collect();
-        let trusted = verdict.at("trusted").value() == &Value::Bool(true);
         Self {
-            sentence: if trusted {
+            sentence: if verdict.trusted {
                 "Nothing speaks against these numbers.".to_owned()
             } else {
                 format!(
@@ -169,7 +172,7 @@ impl VerdictView {
                     counted(doubts.len() as u64, "reason")
                 )
             },
-            trusted,
+            trusted: verdict.trusted,
             doubts,
         }
     }
@@ -180,31 +183,29 @@ impl Measured {
         self.curves.iter().any(|chart| chart.absent.is_none())
     }
 
-    fn of(totals: &Part<'_>, place: usize, name: &str) -> Option<Self> {
-        if totals.value().is_null() {
-            return None;
-        }
+    fn of(of: &Run, totals: Part<'_, Totals>, place: usize, name: &str) -> Self {
         let run = Drawn {
-            totals: totals.clone(),
+            totals,
             place,
             name: name.to_owned(),
         };
-        Some(Self {
+        let totals = &run.totals;
+        Self {
             cards: cards(totals),
-            failures: facts::failures(totals),
-            completed: totals.at("requests/completed").count(),
-            times: spreads::times(totals),
-            percentiles: spreads::percentiles(totals),
+            failures: facts::failures(totals).map(TableView::from),
+            completed: totals.value().requests.completed,
+            times: sections::times(totals).into(),
+            percentiles: spreads::percentiles(totals).map(TableView::from),
             curves: drawn::curves(std::slice::from_ref(&run)),
             over_time: drawn::over_time(&run),
-            slot_seconds: totals.at("timeline/slot_seconds").whole().text().to_owned(),
-            slots: drawn::slots(totals),
+            slot_seconds: at!(totals, timeline.slot_seconds).whole().text,
+            slots: drawn::slots(totals).map(TableView::from),
             lengths: drawn::lengths(&run),
-            tokens: drawn::tokens(totals),
-            bars: drawn::bars(totals),
-            slowest: spreads::slowest(totals),
-            metrics: facts::metrics(totals),
-            circumstances: facts::circumstances(totals),
-        })
+            tokens: drawn::tokens(totals).into(),
+            bars: drawn::bars(totals).map(TableView::from),
+            slowest: spreads::slowest(totals).map(TableView::from),
+            metrics: sections::parser_figures(totals).map(TableView::from),
+            circumstances: facts::circumstances(of, totals).into(),
+        }
     }
 }

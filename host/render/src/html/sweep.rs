@@ -2,13 +2,13 @@
 
 use super::chart::Chart;
 use super::drawn::{Drawn, curves};
-use super::figure::Part;
-use super::page::{json, page};
+use super::page::page;
 use super::run::RunView;
-use super::table::{Cell, Markup, Piece, Table};
-use crate::report::{UNKNOWN, counted, load_of};
+use super::table::TableView;
+use crate::sections::{self, Part, at, load_of};
 use askama::Template;
 use llmuses_core::document::{Document, Percentile, Run};
+use llmuses_core::metric::{LATENCY, QPS, THROUGHPUT, TTFT, Time};
 use llmuses_core::wording::one_line;
 
 /// What stands on the page of a database.
@@ -27,28 +27,29 @@ struct Overview {
     sentence: String,
     /// Of the runs with doubts: anchor, load, and what speaks against it.
     doubted: Vec<(String, String, Vec<String>)>,
-    table: Table,
+    table: TableView,
     charts: Vec<Chart>,
     curves: Vec<Chart>,
 }
 
-/// The page of the runs of a database, or of runs that have just ended: one file, complete in itself.
-pub fn report_page(runs: &[Run]) -> String {
-    let document = json(&Document::of(runs.to_vec()));
-    let parts = Part::root(&document).at("runs").items();
-    let several = parts.len() > 1;
+/// The page of a document, be its runs of a database or of those that have just ended: one file, complete in itself.
+pub fn report_page(document: &Document) -> String {
+    let runs = Part::new("/runs", &document.runs).items();
+    let several = runs.len() > 1;
     let report = Report {
-        overview: several.then(|| Overview::of(&parts, runs)),
-        runs: parts
+        overview: several.then(|| Overview::of(&runs)),
+        runs: runs
             .iter()
-            .zip(runs)
             .enumerate()
-            .map(|(place, (part, run))| RunView::of(part, place, run, several))
+            .map(|(place, run)| RunView::of(run, place, several))
             .collect(),
     };
-    let model = parts.first().map_or("", |run| run.at("plan/model").text());
+    let model = document
+        .runs
+        .first()
+        .map_or("", |run| &run.plan.target.model);
     let model = one_line(model, 100);
-    let what = match runs {
+    let what = match document.runs.as_slice() {
         [run] => load_of(run),
         several => format!("sweep of {} loads", several.len()),
     };
@@ -56,144 +57,77 @@ pub fn report_page(runs: &[Run]) -> String {
         &format!("{model}, {what}: llmuses"),
         &format!("Load test of {model}"),
         &report,
-        &document,
+        document,
     )
 }
 
 impl Overview {
-    fn of(runs: &[Part<'_>], of: &[Run]) -> Self {
-        let loads: Vec<String> = of.iter().map(load_of).collect();
-        let doubted: Vec<(String, String, Vec<String>)> = runs
-            .iter()
-            .zip(&loads)
-            .enumerate()
-            .filter(|(_, (run, _))| run.at("verdict/trusted").value() != true)
-            .map(|(place, (run, load))| {
-                let figures = run
-                    .at("verdict/doubts")
-                    .items()
-                    .iter()
-                    .map(|doubt| one_line(doubt.at("figure").text(), 200))
-                    .collect();
-                (format!("#run-{}", place + 1), load.clone(), figures)
+    fn of(runs: &[Part<'_, Run>]) -> Self {
+        let numbered = (1_usize..).zip(runs.iter().map(Part::value));
+        let doubted: Vec<(String, String, Vec<String>)> = numbered
+            .filter(|(_, run)| run.verdict.as_ref().is_none_or(|verdict| !verdict.trusted))
+            .map(|(number, run)| {
+                let doubts = run.verdict.iter().flat_map(|verdict| &verdict.doubts);
+                let figures = doubts.map(|doubt| one_line(&doubt.figure, 200)).collect();
+                (format!("#run-{number}"), load_of(run), figures)
             })
             .collect();
         let drawn: Vec<Drawn<'_>> = runs
             .iter()
-            .zip(&loads)
             .enumerate()
-            .map(|(place, (run, load))| Drawn {
-                totals: run.at("totals"),
-                place,
-                name: load.clone(),
+            .filter_map(|(place, run)| {
+                Some(Drawn {
+                    totals: at!(run, totals).known()?,
+                    place,
+                    name: load_of(run.value()),
+                })
             })
             .collect();
         Self {
-            subject: runs
-                .first()
-                .map_or_else(String::new, |run| one_line(run.at("plan/url").text(), 400)),
+            subject: runs.first().map_or_else(String::new, |run| {
+                one_line(&run.value().plan.target.url, 400)
+            }),
             trusted: doubted.is_empty(),
             sentence: match doubted.len() {
                 0 => "Nothing speaks against the numbers of any run.".to_owned(),
                 some => format!("{some} of {} runs are to be read with care.", runs.len()),
             },
             doubted,
-            table: table(&drawn, runs),
+            table: sections::sweep(runs).with_last_column_second().into(),
             charts: [
-                ("Request latency against throughput", "latency"),
-                (
-                    "Time to first token against throughput",
-                    "time_to_first_token",
-                ),
+                ("Request latency against throughput", LATENCY),
+                ("Time to first token against throughput", TTFT),
             ]
             .into_iter()
-            .map(|(title, key)| against_throughput(title, key, &drawn))
+            .map(|(title, time)| against_throughput(title, time, &drawn))
             .collect(),
             curves: curves(&drawn),
         }
     }
 }
 
-/// The loads side by side, as in the text report.
-fn table(runs: &[Drawn<'_>], parts: &[Part<'_>]) -> Table {
-    let goodput = runs
-        .iter()
-        .any(|run| !run.totals.at("goodput").value().is_null());
-    let mut columns = vec!["Load", "verdict", "requests/s", "tokens/s"];
-    if goodput {
-        columns.push("goodput/s");
-    }
-    columns.extend([
-        "TTFT p50",
-        "TTFT p99",
-        "TPOT p50",
-        "TPOT p99",
-        "latency p50",
-        "latency p99",
-        "failed",
-    ]);
-    let mut table = Table::new("Loads of the sweep", &columns);
-    for (run, part) in runs.iter().zip(parts) {
-        let rates = run.totals.at("rates");
-        // Loads are made of numbers: no name of anybody gets into this markup.
-        let link = format!("<a href=\"#run-{}\">{}</a>", run.place + 1, run.name);
-        let verdict = part.at("verdict");
-        let doubts = verdict.at("doubts").items().len() as u64;
-        let mut row = vec![
-            Cell::of([Piece::Markup(Markup(link))]),
-            // Where a narrow screen shows it too.
-            Cell::name(match (verdict.value().is_null(), doubts) {
-                (true, _) => UNKNOWN.to_owned(),
-                (_, 0) => "good".to_owned(),
-                (_, doubts) => counted(doubts, "doubt"),
-            }),
-            Cell::number(rates.at("succeeded_per_second").fixed(2)),
-            Cell::number(rates.at("output_tokens_per_second").fixed(1)),
-        ];
-        if goodput {
-            row.push(Cell::number(run.totals.at("goodput/per_second").fixed(2)));
-        }
-        for key in ["time_to_first_token", "time_per_output_token", "latency"] {
-            let spread = run.totals.at(key);
-            let samples = spread.at("samples").count();
-            row.extend([Percentile::P50, Percentile::P99].map(|percentile| {
-                let figure = spread
-                    .at(&format!("{}_seconds", percentile.label()))
-                    .millis(2);
-                Cell::number(figure.marked(samples > 0 && percentile.is_short(samples)))
-            }));
-        }
-        row.push(Cell::number(run.totals.at("requests/failed").whole()));
-        table.rows.push(row);
-    }
-    table
-        .notes
-        .push("Times in milliseconds. * fewer samples than this percentile needs.".to_owned());
-    table
-}
-
 /// A time of all runs against their throughput, in the order in which they were run.
-fn against_throughput(title: &str, key: &'static str, runs: &[Drawn<'_>]) -> Chart {
+fn against_throughput(title: &str, time: Time, runs: &[Drawn<'_>]) -> Chart {
     let drawn: Vec<&Drawn<'_>> = runs
         .iter()
-        .filter(|run| run.totals.at(key).at("p50_seconds").number().is_some())
+        .filter(|run| run.totals.value().times[time].samples > 0)
         .collect();
     let words: Vec<String> = drawn
         .iter()
         .map(|run| {
-            let rates = run.totals.at("rates");
-            let tokens = rates.at("output_tokens_per_second");
-            let (rate, unit) = match tokens.number() {
-                Some(_) => (tokens.fixed(1), "tokens/s"),
-                None => (rates.at("succeeded_per_second").fixed(2), "requests/s"),
+            let tokens = run.totals.figure(THROUGHPUT, 1);
+            let (rate, unit) = if tokens.is_unknown() {
+                (run.totals.figure(QPS, 2), "requests/s")
+            } else {
+                (tokens, "tokens/s")
             };
-            let time = run.totals.at(key);
+            let spread = run.totals.time(time);
             format!(
                 "{}: {} {unit}, median {} ms, p99 {} ms.",
                 run.name,
-                rate.text(),
-                time.at("p50_seconds").millis(2).text(),
-                time.at("p99_seconds").millis(2).text()
+                rate.text,
+                spread.percentile(Percentile::P50).millis(2).text,
+                spread.percentile(Percentile::P99).millis(2).text
             )
         })
         .collect();
@@ -201,7 +135,7 @@ fn against_throughput(title: &str, key: &'static str, runs: &[Drawn<'_>]) -> Cha
         title: title.to_owned(),
         description: format!("{title}. {}", words.join(" ")),
         kind: "sweep",
-        of: key,
+        of: time.key,
         runs: drawn.iter().map(|run| run.place).collect(),
         names: drawn.iter().map(|run| run.name.clone()).collect(),
         absent: (drawn.len() < 2)

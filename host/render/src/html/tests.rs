@@ -1,6 +1,6 @@
 //! Whole pages, of runs whose figures are made up.
 
-use super::{comparison_page, report_page};
+use super::comparison_page;
 use crate::compare::{Results, compare};
 use llmuses_core::document::{
     Document, LoadRecord, ParserIdentity, PlanRecord, Reason, Run, RunState, TargetRecord, Verdict,
@@ -11,6 +11,10 @@ use llmuses_core::metric::{ITL, LATENCY, TTFT};
 use llmuses_samples::Sample;
 use llmuses_stats::{Circumstances, Origin, RunStatistics, judge, totals, verdict};
 use serde_json::{Value, json};
+
+fn report_page(runs: &[Run]) -> String {
+    super::report_page(&Document::of(runs.to_vec()))
+}
 
 /// Text that would be markup, or would end the script that holds the document.
 const HOSTILE: &str = "</script><script>alert(1)</script><!--<img onload='alert(2)'>\"&lt;]]>";
@@ -184,6 +188,11 @@ fn a_run_has_every_number_of_its_document() {
     assert_eq!(
         text("/runs/0/totals/rates/output_tokens_per_second"),
         "74.910"
+    );
+    // 500 prompts of 5 to 13 tokens: 4,490 in all.
+    assert_eq!(
+        text("/runs/0/totals/figures/input_throughput"),
+        format!("{:.3}", 4_490.0 / 20.024)
     );
     assert_eq!(text("/runs/0/totals/requests/succeeded"), "500");
     assert_eq!(

@@ -1,76 +1,97 @@
-//! What this program adds to the specified block, line by line: connections, rates, the data set, tokens,
-//! where times come from, failures; and last the verdict.
+//! What this program adds to the specified block: the table of times, what is to be known about the run line by line,
+//! failures, the parser's own figures; and last the verdict.
 
-use super::spreads;
-use super::text::{UNKNOWN, WIDTH, counted, fixed, percent, push_wrapped, sentence};
-use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals, Verdict};
-use llmuses_core::exchange::TokenSource;
-use llmuses_core::plan::Arrivals;
+use super::table::{push_notes, push_table};
+use super::text::{WIDTH, push_wrapped};
+use crate::digits::{counted, percent, sentence};
+use crate::sections::{self, Mark, Part};
+use llmuses_core::document::{Percentile, Run, Totals, Verdict};
+use llmuses_core::metric::{DISPATCH_LAG, LATENCY, TTFT};
 use llmuses_core::wording::one_line;
-use std::cmp::Reverse;
-use std::time::Duration;
 
 /// The width of the labels before a line of text.
 const LABEL: usize = 16;
 
 /// Appends the block.
 pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
-    spreads::spreads(out, totals);
-    line(out, "Counted from", &origin(totals));
-    line(out, "Connections", &connections(totals));
-    line(out, "Chunks", &chunks(totals));
-    if let Some(text) = rates(run, totals) {
-        line(out, "Rate", &text);
+    let part = Part::new("", totals);
+    times(out, &part);
+    for (label, text) in sections::lines(run, totals) {
+        line(out, label, &text);
+    }
+    failures(out, &part);
+    if let Some(table) = sections::parser_figures(&part) {
+        if !table.rows.is_empty() {
+            out.push('\n');
+            push_table(out, &table);
+        }
+        push_notes(out, &table);
+    }
+}
+
+/// Appends the table of times, with an empty line behind it; nothing where no request was sent.
+fn times(out: &mut String, totals: &Part<'_, Totals>) {
+    let times = &totals.value().times;
+    if times[LATENCY].samples == 0 && times[DISPATCH_LAG].samples == 0 {
+        return;
+    }
+    let mut table = sections::times(totals);
+    for note in table
+        .notes
+        .iter_mut()
+        .filter(|note| note.mark == Mark::Marked)
+    {
+        note.text.push_str(&of_the_lists(totals.value()));
+    }
+    push_table(out, &table);
+    push_notes(out, &table);
+    out.push('\n');
+}
+
+/// Which percentiles of the specified block would have a mark.
+fn of_the_lists(totals: &Totals) -> String {
+    let samples = totals.times[TTFT]
+        .samples
+        .min(totals.times[LATENCY].samples);
+    let short: Vec<String> = Percentile::LISTED
+        .into_iter()
+        .filter(|percentile| percentile.is_short(samples))
+        .map(Percentile::label)
+        .collect();
+    if short.is_empty() {
+        return String::new();
+    }
+    format!("; in the lists above: {}", short.join(", "))
+}
+
+fn failures(out: &mut String, totals: &Part<'_, Totals>) {
+    let failures = sections::failures(totals);
+    let counts = &totals.value().requests;
+    if failures.is_empty() {
+        line(out, "Failures", "none");
+        return;
     }
     line(
         out,
-        "In flight",
+        "Failures",
         &format!(
-            "{} at the peak",
-            counted(totals.requests.peak_in_flight, "request")
+            "{} of {} requests ({}); the first message of each kind and status:",
+            counts.failed,
+            counts.completed,
+            percent(counts.failed as f64 / counts.completed.max(1) as f64)
         ),
     );
-    let counts = &totals.requests;
-    if counts.warmup > 0 {
-        line(
-            out,
-            "Warm-up",
-            &format!(
-                "{} before the others, {} of them failed; no other figure has them",
-                counted(counts.warmup, "request"),
-                counts.warmup_failed
-            ),
-        );
+    let widths = failures.iter().map(|failure| failure.requests.text.len());
+    let width = widths.max().unwrap_or(0);
+    for failure in failures {
+        let (requests, kind) = (failure.count, failure.kind);
+        let first = format!("   {requests:>width$}  {kind:<LABEL$}");
+        push_wrapped(out, &first, &one_line(failure.message, 2 * WIDTH));
     }
-    if let Some(text) = goodput(totals) {
-        line(out, "Goodput", &text);
-    }
-    if let Some(text) = dataset(totals) {
-        line(out, "Data set", &text);
-    }
-    line(
-        out,
-        "Input tokens",
-        &tokens(&totals.tokens.input, counts.succeeded),
-    );
-    line(
-        out,
-        "Output tokens",
-        &tokens(&totals.tokens.output, counts.succeeded),
-    );
-    line(out, "Arrival times", &stamps(totals));
-    if let Some(text) = parser_cost(totals) {
-        line(out, "Parser", &text);
-    }
-    if counts.empty_answers > 0 {
-        let text = format!(
-            "{} of {} succeeded requests: the model said nothing and the server counted 0 tokens",
-            counts.empty_answers, counts.succeeded
-        );
-        line(out, "Empty answers", &text);
-    }
-    failures(out, totals);
-    spreads::metrics(out, totals);
+}
+
+fn line(out: &mut String, label: &str, text: &str) {
+    push_wrapped(out, &format!(" {label:<LABEL$}"), text);
 }
 
 /// Appends the verdict.
@@ -98,282 +119,4 @@ pub(super) fn verdict(out: &mut String, verdict: &Verdict) {
             &format!("{}.", doubt.what_to_do),
         );
     }
-}
-
-fn line(out: &mut String, label: &str, text: &str) {
-    push_wrapped(out, &format!(" {label:<LABEL$}"), text);
-}
-
-fn origin(totals: &Totals) -> String {
-    let mut text = match totals.origin.as_str() {
-        "sent" => "the instant at which a request was sent (closed loop)",
-        _ => "the instant at which the schedule wanted a request sent (open loop)",
-    }
-    .to_owned();
-    if totals.requests.not_streamed > 0 {
-        let plain = counted(totals.requests.not_streamed, "response");
-        text.push_str(&format!(
-            "; {plain} came in one piece, without a time to first token"
-        ));
-    }
-    text
-}
-
-fn connections(totals: &Totals) -> String {
-    let used = &totals.connections;
-    let mut text = opened(totals);
-    if !used.http_versions.is_empty() {
-        text = format!("{}; {text}", used.http_versions.join(" and "));
-    }
-    if used.requests_sent_again > 0 {
-        text.push_str(&format!(
-            "; {} sent once more on a new one, since the server had closed the kept one without a byte of an answer",
-            counted(used.requests_sent_again, "request")
-        ));
-    }
-    if used.one_request_each {
-        text.push_str(
-            "; the server closes each behind its first answer, so each request had its own",
-        );
-    }
-    if used.streams_ended_at_done > 0 {
-        text.push_str(&format!(
-            "; {} said [DONE] and then left the response open or broke it off: they end with [DONE], and their connections were closed",
-            counted(used.streams_ended_at_done, "stream")
-        ));
-    }
-    text
-}
-
-fn opened(totals: &Totals) -> String {
-    let counts = &totals.requests;
-    let (own, all) = (counts.own_connection, counts.succeeded);
-    let warm = match counts.warm_connections {
-        0 => String::new(),
-        1 => "1 was opened before the first request; ".to_owned(),
-        warm => format!("{warm} were opened before the first request; "),
-    };
-    if all == 0 {
-        return format!("{warm}no request succeeded");
-    }
-    if own == 0 {
-        return format!("{warm}every succeeded request used one that was open already");
-    }
-    let included = match totals.origin.as_str() {
-        "sent" => "that time is taken out of their time to first token",
-        _ => "that time is part of their time to first token",
-    };
-    format!("{warm}{own} of {all} succeeded requests opened one; {included}")
-}
-
-fn chunks(totals: &Totals) -> String {
-    let bytes = counted(totals.bytes_received, "byte");
-    let (gaps, coalesced) = (
-        totals.packages.output_gaps,
-        totals.packages.coalesced_output_gaps,
-    );
-    if gaps == 0 {
-        return format!("no response had two chunks of output; {bytes} of data received");
-    }
-    if coalesced == 0 {
-        return format!(
-            "none of {gaps} gaps between output chunks is zero; {bytes} of data received"
-        );
-    }
-    format!(
-        "{} of the gaps between output chunks are zero ({coalesced} of {gaps}): those came in one read; {bytes} of data received",
-        percent(coalesced as f64 / gaps as f64),
-    )
-}
-
-fn rates(run: &Run, totals: &Totals) -> Option<String> {
-    let rates = &totals.rates;
-    match Arrivals::of_record(&run.plan.load)? {
-        Arrivals::Closed { .. } => None,
-        Arrivals::AllAtOnce => {
-            let sent = match rates.sent_per_second {
-                Some(rate) => format!("sent at {rate:.3} per second"),
-                None => format!("{} of them sent", totals.requests.sent),
-            };
-            let issued = totals.requests.issued;
-            Some(format!("all {issued} requests at time zero; {sent}"))
-        }
-        Arrivals::Poisson { rate } => Some(format!(
-            "{} requests per second asked for, {} drawn by the schedule, {} sent",
-            fixed(Some(rate), 3),
-            fixed(rates.scheduled_per_second, 3),
-            fixed(rates.sent_per_second, 3),
-        )),
-    }
-}
-
-fn goodput(totals: &Totals) -> Option<String> {
-    let goodput = totals.goodput.as_ref()?;
-    let bounds: Vec<String> = goodput
-        .objectives
-        .0
-        .iter()
-        .filter_map(|(time, bound)| {
-            let bound = Duration::try_from_secs_f64((*bound)?).ok()?;
-            Some(format!("{} up to {bound:?}", time.in_short()))
-        })
-        .collect();
-    Some(format!(
-        "{} requests per second met {}: {} of {} completed ({})",
-        fixed(goodput.per_second, 3),
-        bounds.join(" and "),
-        goodput.requests_that_met_all,
-        totals.requests.completed,
-        goodput
-            .share_of_completed
-            .map_or_else(|| UNKNOWN.to_owned(), percent),
-    ))
-}
-
-fn dataset(totals: &Totals) -> Option<String> {
-    let dataset = totals.data_set.as_ref()?;
-    let read = match dataset.entries_read {
-        1 => "1 entry read".to_owned(),
-        entries => format!("{entries} entries read"),
-    };
-    let mut text = if dataset.passes > 1.0 {
-        format!("{read}, used {:.1} times", dataset.passes)
-    } else {
-        format!("{read} (entries are read ahead), no prompt used twice")
-    };
-    for (reason, entries) in dataset.entries_skipped.iter() {
-        text.push_str(&format!("; {entries} skipped: {}", one_line(reason, 60)));
-    }
-    if dataset.bad_entries > 0 {
-        text.push_str(&format!(
-            "; {} passed over, no request could be made of them",
-            dataset.bad_entries
-        ));
-    }
-    Some(text)
-}
-
-fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
-    if succeeded == 0 {
-        return format!("{UNKNOWN}: no request succeeded");
-    }
-    if totals.requests_known == 0 {
-        return format!(
-            "{UNKNOWN}: neither the server nor a tokenizer counted them (see --tokenizer-path)"
-        );
-    }
-    let by = &totals.requests_by_source;
-    let mut parts: Vec<String> = [
-        (TokenSource::Server, by.server),
-        (TokenSource::Tokenizer, by.tokenizer),
-        (TokenSource::Parser, by.parser),
-    ]
-    .into_iter()
-    .filter(|(_, requests)| *requests > 0)
-    .map(|(source, requests)| format!("{} for {}", source.as_str(), counted(requests, "request")))
-    .collect();
-    let unknown = succeeded.saturating_sub(totals.requests_known);
-    if unknown > 0 {
-        parts.push(format!(
-            "unknown for {}, which no average includes",
-            counted(unknown, "request")
-        ));
-    }
-    format!(
-        "{} in all; counted by {}",
-        totals.tokens.unwrap_or_default(),
-        parts.join(", ")
-    )
-}
-
-fn stamps(totals: &Totals) -> String {
-    let client = &totals.client;
-    let mut sources = Vec::new();
-    if client.kernel_stamped_responses > 0 {
-        sources.push(format!(
-            "the kernel for {}",
-            counted(client.kernel_stamped_responses, "response")
-        ));
-    }
-    if client.read_stamped_responses > 0 {
-        sources.push(format!(
-            "the return of the read for {} (late when this machine is busy)",
-            counted(client.read_stamped_responses, "response")
-        ));
-    }
-    let from = if sources.is_empty() {
-        "no response".to_owned()
-    } else {
-        format!("from {}", sources.join(" and "))
-    };
-    let transport = one_line(&client.transport, 60);
-    match &client.transport_reason {
-        Some(reason) => format!("{from}; transport: {transport} (auto: {reason})"),
-        None => format!("{from}; transport: {transport}"),
-    }
-}
-
-fn parser_cost(totals: &Totals) -> Option<String> {
-    let cost = &totals.parser_cost;
-    let part = |what: &str, calls: &ParserCalls| {
-        let mean = calls.seconds_per_call? * 1e6;
-        let mut text = format!("{what}: {} of {mean:.1} µs", counted(calls.calls, "call"));
-        if let Some(share) = calls.share_of_run {
-            text.push_str(&format!(", {} of the run", percent(share)));
-        }
-        Some(text)
-    };
-    let parts: Vec<String> = [
-        part("requests", &cost.requests),
-        part("responses", &cost.responses),
-        part("new instances after it broke", &cost.replaced_instances),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    (!parts.is_empty()).then(|| parts.join("; "))
-}
-
-fn failures(out: &mut String, totals: &Totals) {
-    let failures = failures_by_status(totals);
-    if failures.is_empty() {
-        line(out, "Failures", "none");
-        return;
-    }
-    let counts = &totals.requests;
-    let share = counts.failed as f64 / counts.completed.max(1) as f64;
-    line(
-        out,
-        "Failures",
-        &format!(
-            "{} of {} requests ({}); the first message of each kind and status:",
-            counts.failed,
-            counts.completed,
-            percent(share)
-        ),
-    );
-    let width = failures
-        .iter()
-        .map(|(_, requests, _)| requests.to_string().len())
-        .max()
-        .unwrap_or(0);
-    for (kind, requests, message) in failures {
-        let first = format!("   {requests:>width$}  {kind:<LABEL$}");
-        push_wrapped(out, &first, &one_line(message, 2 * WIDTH));
-    }
-}
-
-/// Failures by kind and status, the most frequent first: kind, requests, the first message.
-fn failures_by_status(totals: &Totals) -> Vec<(&str, u64, &str)> {
-    let mut found = Vec::new();
-    for (kind, failure) in totals.failures.iter() {
-        if failure.by_status.is_empty() {
-            found.push((kind, failure.requests, failure.first_message.as_str()));
-        }
-        for part in &failure.by_status {
-            found.push((kind, part.requests, part.first_message.as_str()));
-        }
-    }
-    found.sort_by_key(|(_, requests, _)| Reverse(*requests));
-    found
 }

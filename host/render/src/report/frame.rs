@@ -1,12 +1,13 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::{WIDTH, counted};
+use super::text::WIDTH;
+use crate::digits::counted;
 use http::HeaderMap;
 use llmuses_core::credential::public_url;
+use llmuses_core::document::{Reason, Rows, Verdict};
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup};
 use llmuses_core::wording::one_line;
-use llmuses_stats::Doubt;
-use llmuses_store::sink::SinkSummary;
+use std::path::Path;
 
 /// The longest value of a header that is shown, in characters.
 const LONGEST_VALUE: usize = 80;
@@ -36,13 +37,16 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         1 => String::new(),
         runs => format!("Load {} of {runs}: ", plan.place.run),
     };
-    let arrivals = match load.arrivals {
+    let mut arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Poisson { rate } => {
             format!("open loop, {rate} requests/s, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
+    if let Some(most) = load.max_in_flight {
+        arrivals.push_str(&format!(", {most} in flight at most"));
+    }
     let source = match &plan.work.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),
@@ -65,36 +69,27 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
 
 /// One line that says that not a single request succeeded, and with what most of them failed. For whoever
 /// keeps standard output for programs, and sees standard error alone.
-pub fn nothing_succeeded(doubts: &[Doubt]) -> Option<String> {
-    doubts
+pub fn nothing_succeeded(verdict: &Verdict) -> Option<String> {
+    let doubt = verdict
+        .doubts
         .iter()
-        .find(|doubt| matches!(doubt, Doubt::NothingSucceeded { .. }))
-        .map(|doubt| format!("error: {}", one_line(&doubt.figure(), 5 * WIDTH)))
+        .find(|doubt| doubt.reason == Reason::NOTHING_SUCCEEDED)?;
+    Some(format!("error: {}", one_line(&doubt.figure, 5 * WIDTH)))
 }
 
 /// Lines that say where the results are, and what went wrong with keeping them.
-pub fn closing(stored: &SinkSummary) -> String {
-    let are = if stored.rows == 1 { "is" } else { "are" };
+pub fn closing(rows: &Rows, database: &Path) -> String {
+    let are = if rows.kept == 1 { "is" } else { "are" };
     let mut text = format!(
         "{} {are} in {}\n",
-        counted(stored.rows, "request"),
-        stored.path.display()
+        counted(rows.kept, "request"),
+        database.display()
     );
-    if stored.not_kept > 0 {
+    if rows.not_kept > 0 {
         text.push_str(&format!(
             "error: {} could not be kept: {}\n",
-            counted(stored.not_kept, "request"),
-            stored
-                .first_error
-                .as_deref()
-                .unwrap_or("no reason was given")
-        ));
-    }
-    if let Some(reason) = &stored.log_left {
-        text.push_str(&format!(
-            "warning: {path}-wal belongs to {path} and has to stay beside it; it could not be made part \
-             of it: {reason}\n",
-            path = stored.path.display()
+            counted(rows.not_kept, "request"),
+            rows.write_error.as_deref().unwrap_or("no reason was given")
         ));
     }
     text

@@ -6,7 +6,6 @@
 mod details;
 mod frame;
 mod progress;
-mod spreads;
 mod summary;
 mod sweep;
 mod table;
@@ -15,11 +14,8 @@ mod text;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use crate::sections::load_of;
 pub use frame::{closing, nothing_succeeded, opening};
-pub use progress::{Progress, progress_line};
+pub use progress::{Progress, ProgressNumber, progress_line};
 pub use summary::summary;
-pub use sweep::{load_of, sweep_summary};
-
-// The words and digits of the text report, and which times it tells, for the other forms of the same figures.
-pub(crate) use spreads::{independent_samples, is_told};
-pub(crate) use text::{UNKNOWN, counted, fixed, percent, sentence, short_figure, time_decimals};
+pub use sweep::sweep_summary;

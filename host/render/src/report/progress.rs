@@ -1,93 +1,82 @@
 //! The progress line.
 
-use super::text::rounded;
+use crate::digits::rounded;
 use jiff::Zoned;
-use llmuses_core::metric;
-use llmuses_stats::RunStatistics;
+use llmuses_core::metric::{
+    Figure, INPUT_TOKENS, OUTPUT_TOKENS, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN,
+};
 
 /// What a progress line says; `None` is printed as `n/a`.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Progress {
-    /// Seconds from the first request sent to the last end so far.
-    pub time: Option<f64>,
+    /// Sums over the requests so far.
+    pub sums: Sums,
     /// Closed loop: the number of slots. Open loop: requests in flight.
     pub concurrency: u64,
-    /// Requests that are over.
-    pub completed: u64,
-    /// Those that succeeded.
-    pub succeeded: u64,
-    /// Those that failed.
-    pub failed: u64,
-    /// Succeeded requests per second.
-    pub qps: Option<f64>,
     /// Mean latency in seconds.
     pub latency: Option<f64>,
     /// Mean time to first token in seconds.
     pub ttft: Option<f64>,
-    /// Output tokens per second.
-    pub throughput: Option<f64>,
-    /// Time by output tokens, in seconds.
-    pub time_per_output_token: Option<f64>,
-    /// Packages per succeeded request.
-    pub packages_per_request: Option<f64>,
     /// Average package latency in seconds.
     pub time_per_package: Option<f64>,
-    /// Prompt tokens per succeeded request.
-    pub input_tokens: Option<f64>,
-    /// Output tokens per succeeded request.
-    pub output_tokens: Option<f64>,
+}
+
+/// A number of a progress line.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum ProgressNumber {
+    /// A count.
+    Count(u64),
+    /// A figure, and its decimals in a line.
+    Figure(Option<f64>, usize),
 }
 
 impl Progress {
-    /// The progress of a run. `concurrency`: slots of a closed loop, requests in flight of an open one.
-    ///
-    /// Cheap: no percentile is in it.
-    pub fn of(statistics: &RunStatistics, concurrency: u64) -> Self {
-        let counts = statistics.counts();
-        Self {
-            time: statistics.wall().map(|wall| wall.as_secs_f64()),
-            concurrency,
-            completed: counts.completed,
-            succeeded: counts.succeeded,
-            failed: counts.failed,
-            qps: statistics.qps(),
-            latency: statistics.time(metric::LATENCY).mean_seconds(),
-            ttft: statistics.time(metric::TTFT).mean_seconds(),
-            throughput: statistics.throughput(),
-            time_per_output_token: statistics.average_time_per_output_token(),
-            packages_per_request: statistics.packages_per_request(),
-            time_per_package: statistics.average_package_latency(),
-            input_tokens: counts.prompt.mean(),
-            output_tokens: counts.completion.mean(),
-        }
+    /// The numbers of a line with their names, which other programs read.
+    pub fn numbers(&self) -> [(&'static str, ProgressNumber); 14] {
+        let figure =
+            |figure: Figure, decimals| ProgressNumber::Figure(figure.of(&self.sums), decimals);
+        let Sums {
+            wall_seconds,
+            completed,
+            succeeded,
+            failed,
+            ..
+        } = self.sums;
+        [
+            ("Time", ProgressNumber::Figure(wall_seconds, 3)),
+            ("concurrency", ProgressNumber::Count(self.concurrency)),
+            ("completed", ProgressNumber::Count(completed)),
+            ("succeed", ProgressNumber::Count(succeeded)),
+            ("failed", ProgressNumber::Count(failed)),
+            ("qps", figure(QPS, 3)),
+            ("latency", ProgressNumber::Figure(self.latency, 3)),
+            ("time to first token", ProgressNumber::Figure(self.ttft, 3)),
+            (
+                "throughput(output tokens per second)",
+                figure(THROUGHPUT, 3),
+            ),
+            ("time per output token", figure(TIME_PER_TOKEN, 5)),
+            ("package per request", figure(PACKAGES, 3)),
+            (
+                "time per package",
+                ProgressNumber::Figure(self.time_per_package, 3),
+            ),
+            ("input tokens per request", figure(INPUT_TOKENS, 3)),
+            ("output tokens per request", figure(OUTPUT_TOKENS, 3)),
+        ]
     }
 }
 
 /// The progress line, without a line end. `now`: local time, for the start of the line.
 pub fn progress_line(progress: &Progress, now: &Zoned) -> String {
-    let p = progress;
     let at = now.strftime("%Y-%m-%d %H:%M:%S,%3f");
-    format!(
-        "{at} - perf - INFO - Time: {}, concurrency: {}, completed: {}, succeed: {}, failed: {}, \
-         qps: {}, latency: {}, time to first token: {}, \
-         throughput(output tokens per second): {}, time per output token: {}, \
-         package per request: {}, time per package: {}, \
-         input tokens per request: {}, output tokens per request: {}",
-        rounded(p.time, 3),
-        p.concurrency,
-        p.completed,
-        p.succeeded,
-        p.failed,
-        rounded(p.qps, 3),
-        rounded(p.latency, 3),
-        rounded(p.ttft, 3),
-        rounded(p.throughput, 3),
-        rounded(p.time_per_output_token, 5),
-        rounded(p.packages_per_request, 3),
-        rounded(p.time_per_package, 3),
-        rounded(p.input_tokens, 3),
-        rounded(p.output_tokens, 3),
-    )
+    let numbers = progress.numbers().map(|(name, number)| match number {
+        ProgressNumber::Count(count) => format!("{name}: {count}"),
+        ProgressNumber::Figure(figure, decimals) => {
+            format!("{name}: {}", rounded(figure, decimals))
+        }
+    });
+    format!("{at} - perf - INFO - {}", numbers.join(", "))
 }
 
 #[cfg(test)]
@@ -95,7 +84,6 @@ mod tests {
     use super::*;
     use jiff::civil::date;
     use jiff::tz::TimeZone;
-    use llmuses_stats::Origin;
 
     fn now() -> Zoned {
         date(2024, 4, 28)
@@ -107,20 +95,21 @@ mod tests {
     #[test]
     fn a_line_has_the_specified_shape() {
         let progress = Progress {
-            time: Some(5.003),
+            sums: Sums {
+                wall_seconds: Some(5.003),
+                completed: 1,
+                succeeded: 1,
+                packages: 97,
+                input_tokens: Some(16.0),
+                input_known: 1,
+                output_tokens: Some(95.0),
+                output_known: 1,
+                ..Sums::default()
+            },
             concurrency: 1,
-            completed: 1,
-            succeeded: 1,
-            failed: 0,
-            qps: Some(1.0 / 5.003),
             latency: Some(4.015),
             ttft: Some(0.0031),
-            throughput: Some(95.0 / 5.003),
-            time_per_output_token: Some(5.003 / 95.0),
-            packages_per_request: Some(97.0),
             time_per_package: Some(0.0418),
-            input_tokens: Some(16.0),
-            output_tokens: Some(95.0),
         };
         assert_eq!(
             progress_line(&progress, &now()),
@@ -134,7 +123,10 @@ mod tests {
 
     #[test]
     fn what_is_not_known_yet_is_said() {
-        let progress = Progress::of(&RunStatistics::new(Origin::Sent), 8);
+        let progress = Progress {
+            concurrency: 8,
+            ..Progress::default()
+        };
         assert_eq!(
             progress_line(&progress, &now()),
             "2024-04-28 11:21:36,161 - perf - INFO - Time: n/a, concurrency: 8, completed: 0, \

@@ -1,9 +1,11 @@
 //! The summary: the specified block first, then what this program adds, then the verdict.
 
 use super::details;
-use super::text::{UNKNOWN, fixed};
+use crate::digits::{UNKNOWN, fixed};
 use llmuses_core::document::{Distribution, Percentile, Run, Totals};
-use llmuses_core::metric::{LATENCY, TTFT};
+use llmuses_core::metric::{
+    Figure, INPUT_TOKENS, LATENCY, OUTPUT_TOKENS, PACKAGES, QPS, THROUGHPUT, TIME_PER_TOKEN, TTFT,
+};
 use std::fmt::Write;
 
 /// The summary of a run, several lines with a line end each.
@@ -28,6 +30,8 @@ pub fn summary(run: &Run) -> String {
 /// The specified block. Times are seconds.
 fn specified(out: &mut String, run: &Run, totals: &Totals) {
     let requests = &totals.requests;
+    let sums = totals.sums();
+    let figure = |figure: Figure| figure.of(&sums);
     // A run without a request took no time.
     let wall = totals.wall_seconds.unwrap_or_default();
     let concurrency = match run.plan.load.parallel {
@@ -51,14 +55,14 @@ fn specified(out: &mut String, run: &Run, totals: &Totals) {
         ("Total requests", requests.completed.to_string()),
         ("Succeed requests", requests.succeeded.to_string()),
         ("Failed requests", requests.failed.to_string()),
-        ("Average QPS", fixed(totals.rates.succeeded_per_second, 3)),
+        ("Average QPS", fixed(figure(QPS), 3)),
         (
             "Average latency",
             fixed(totals.times[LATENCY].mean_seconds, 3),
         ),
         (
             "Throughput(average output tokens per second)",
-            fixed(totals.rates.output_tokens_per_second, 3),
+            fixed(figure(THROUGHPUT), 3),
         ),
         (
             "Average time to first token",
@@ -66,20 +70,17 @@ fn specified(out: &mut String, run: &Run, totals: &Totals) {
         ),
         (
             "Average input tokens per request",
-            fixed(totals.tokens.input.per_request, 3),
+            fixed(figure(INPUT_TOKENS), 3),
         ),
         (
             "Average output tokens per request",
-            fixed(totals.tokens.output.per_request, 3),
+            fixed(figure(OUTPUT_TOKENS), 3),
         ),
         (
             "Average time per output token",
-            fixed(totals.tokens.average_seconds_per_output_token, 5),
+            fixed(figure(TIME_PER_TOKEN), 5),
         ),
-        (
-            "Average package per request",
-            fixed(totals.packages.per_request, 3),
-        ),
+        ("Average package per request", fixed(figure(PACKAGES), 3)),
         (
             "Average package latency",
             fixed(totals.packages.average_latency_seconds, 3),

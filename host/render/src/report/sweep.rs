@@ -1,69 +1,23 @@
 //! The end of a sweep: its loads side by side, and throughput against latency as a chart of characters.
 
-use super::table::{Cell, Table};
-use super::text::{UNKNOWN, fixed};
-use llmuses_core::document::{Distribution, Percentile, Run, Totals};
-use llmuses_core::metric::{LATENCY, TPOT, TTFT};
-use llmuses_core::plan::Arrivals;
+use super::table::{push_notes, push_table};
+use crate::digits::fixed;
+use crate::sections::{self, Part, load_of};
+use llmuses_core::document::{Percentile, Run, Totals};
+use llmuses_core::metric::LATENCY;
 
 /// The size of the chart, in characters.
 const CHART_WIDTH: usize = 64;
 const CHART_HEIGHT: usize = 14;
 
-/// A load in a few words, as a document says it.
-pub fn load_of(run: &Run) -> String {
-    Arrivals::of_record(&run.plan.load)
-        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
-}
-
 /// The table and the chart of the loads, in the order in which they were run.
 pub fn sweep_summary(runs: &[Run]) -> String {
+    let mut out = format!("Sweep of {} loads:\n", runs.len());
+    let parts: Vec<Part<'_, Run>> = runs.iter().map(|run| Part::new("", run)).collect();
+    let table = sections::sweep(&parts);
+    push_table(&mut out, &table);
+    push_notes(&mut out, &table);
     let loads: Vec<Load<'_>> = runs.iter().filter_map(Load::of).collect();
-    let mut out = format!("Sweep of {} loads:\n", loads.len());
-    let mut table = Table::default();
-    table.row(
-        [
-            "Load",
-            "requests/s",
-            "tokens/s",
-            "TTFT p50",
-            "p99",
-            "TPOT p50",
-            "p99",
-            "latency p50",
-            "p99",
-            "failed",
-            "verdict",
-        ]
-        .into_iter()
-        .map(Cell::new)
-        .collect(),
-    );
-    for Load {
-        name,
-        totals,
-        doubts,
-    } in &loads
-    {
-        let mut row = vec![
-            Cell::new(name),
-            Cell::new(fixed(totals.rates.succeeded_per_second, 2)),
-            Cell::new(fixed(totals.rates.output_tokens_per_second, 1)),
-        ];
-        for time in [TTFT, TPOT, LATENCY] {
-            let spread = &totals.times[time];
-            row.extend([Percentile::P50, Percentile::P99].map(|p| millis(spread, p)));
-        }
-        row.push(Cell::new(totals.requests.failed.to_string()));
-        row.push(Cell::new(match doubts {
-            0 => "good".to_owned(),
-            1 => "1 doubt".to_owned(),
-            doubts => format!("{doubts} doubts"),
-        }));
-        table.row(row);
-    }
-    table.push_to(&mut out);
-    out.push_str(" Times in milliseconds. * fewer samples than this percentile needs.\n");
     let goodput: Vec<String> = loads
         .iter()
         .filter_map(|load| {
@@ -82,27 +36,14 @@ pub fn sweep_summary(runs: &[Run]) -> String {
 struct Load<'a> {
     name: String,
     totals: &'a Totals,
-    doubts: usize,
 }
 
 impl<'a> Load<'a> {
     fn of(run: &'a Run) -> Option<Self> {
-        let doubts = run.verdict.as_ref().map(|verdict| verdict.doubts.len());
         Some(Self {
             name: load_of(run),
             totals: run.totals.as_ref()?,
-            doubts: doubts.unwrap_or_default(),
         })
-    }
-}
-
-fn millis(spread: &Distribution, percentile: Percentile) -> Cell {
-    match spread.percentile(percentile) {
-        None => Cell::new(UNKNOWN),
-        Some(time) => Cell::marked(
-            format!("{:.2}", time * 1e3),
-            percentile.is_short(spread.samples),
-        ),
     }
 }
 

@@ -1,76 +1,56 @@
-//! A table with aligned columns: names to the left, numbers to the right.
+//! Tables with aligned columns: names to the left, numbers to the right.
 
-/// A table in the making.
-#[derive(Debug, Default)]
-pub(super) struct Table {
-    rows: Vec<Vec<Cell>>,
-}
+use super::text::push_wrapped;
+use crate::sections::{Cell, Mark, Table};
 
-/// A cell: its text, and a mark behind it that does not move the digits.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Cell {
-    text: String,
-    marked: bool,
-}
-
-impl Cell {
-    pub(super) fn new(text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            marked: false,
-        }
-    }
-
-    pub(super) fn marked(text: impl Into<String>, marked: bool) -> Self {
-        Self {
-            text: text.into(),
-            marked,
-        }
-    }
-}
-
-impl Table {
-    /// Adds a row. The first cell is its name.
-    pub(super) fn row(&mut self, cells: Vec<Cell>) {
-        self.rows.push(cells);
-    }
-
-    /// Whether there is a row beside the header.
-    pub(super) fn has_rows(&self) -> bool {
-        self.rows.len() > 1
-    }
-
-    /// Whether a cell has a mark.
-    pub(super) fn has_marks(&self) -> bool {
-        self.rows.iter().flatten().any(|cell| cell.marked)
-    }
-
-    /// Appends the table, each line with a line end.
-    pub(super) fn push_to(&self, out: &mut String) {
-        let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
-        let widths: Vec<usize> = (0..columns)
-            .map(|column| {
-                self.rows
-                    .iter()
-                    .filter_map(|row| row.get(column))
-                    .map(|cell| cell.text.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            })
-            .collect();
-        for row in &self.rows {
-            let mut line = String::new();
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let Cell { text, marked } = cell;
-                if column == 0 {
-                    line.push_str(&format!(" {text:<width$}"));
-                } else {
-                    let mark = if *marked { '*' } else { ' ' };
-                    line.push_str(&format!("  {text:>width$}{mark}"));
-                }
+/// Appends the table, each line with a line end.
+pub(super) fn push_table(out: &mut String, table: &Table) {
+    let shown: Vec<usize> = (0..table.columns.len())
+        .filter(|place| !table.columns[*place].of_a_page)
+        .collect();
+    let head = |place: &usize| (table.columns[*place].short_head().to_owned(), false);
+    let mut rows: Vec<Vec<(String, bool)>> = vec![shown.iter().map(head).collect()];
+    rows.extend(table.rows.iter().map(|row| {
+        let cells = shown.iter().filter_map(|place| row.get(*place));
+        cells.map(text_and_mark).collect()
+    }));
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells
+            .map(|(text, _)| text.chars().count())
+            .max()
+            .unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..shown.len()).map(width).collect();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, ((text, marked), width)) in row.iter().zip(&widths).enumerate() {
+            if column == 0 {
+                line.push_str(&format!(" {text:<width$}"));
+            } else {
+                // A mark does not move the digits.
+                let mark = if *marked { '*' } else { ' ' };
+                line.push_str(&format!("  {text:>width$}{mark}"));
             }
-            out.push_str(line.trim_end());
-            out.push('\n');
         }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+}
+
+fn text_and_mark(cell: &Cell) -> (String, bool) {
+    let indent = if cell.is_part() { "  " } else { "" };
+    (format!("{indent}{}", cell.text()), cell.is_marked())
+}
+
+/// Appends the notes of the table.
+pub(super) fn push_notes(out: &mut String, table: &Table) {
+    for note in &table.notes {
+        let first = match note.mark {
+            Mark::Whole => " ",
+            Mark::Marked => " * ",
+            Mark::Warning => " ! ",
+        };
+        push_wrapped(out, first, &note.text);
     }
 }

@@ -1,65 +1,9 @@
-//! Numbers and words as reports print them.
+//! Text of a width.
 
 use std::fmt::Write;
 
-pub(crate) use llmuses_core::wording::{UNKNOWN, counted};
-
 /// The width of a report in columns.
 pub(super) const WIDTH: usize = 100;
-
-/// A figure with that many decimals.
-pub(crate) fn fixed(figure: Option<f64>, decimals: usize) -> String {
-    figure.map_or_else(
-        || UNKNOWN.to_owned(),
-        |figure| format!("{figure:.decimals$}"),
-    )
-}
-
-/// A figure rounded to that many decimals, without zeros at its end but with one decimal at least: `0.2`,
-/// `97.0`, as Python prints a rounded float (other than Python, never with an exponent).
-pub(super) fn rounded(figure: Option<f64>, decimals: usize) -> String {
-    let text = fixed(figure, decimals);
-    let Some((whole, fraction)) = text.split_once('.') else {
-        return text;
-    };
-    let fraction = fraction.trim_end_matches('0');
-    let fraction = if fraction.is_empty() { "0" } else { fraction };
-    format!("{whole}.{fraction}")
-}
-
-/// A share from 0 to 1 as percent.
-pub(crate) fn percent(share: f64) -> String {
-    format!("{:.1} %", share * 100.0)
-}
-
-/// Text as a sentence: a capital at its beginning, and a full stop.
-pub(crate) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first: String = letters
-        .next()
-        .map_or_else(String::new, |c| c.to_uppercase().collect());
-    format!("{first}{}.", letters.as_str())
-}
-
-/// How many decimals times get whose longest has that many milliseconds: one more digit than a long time
-/// deserves would only widen a table.
-pub(crate) fn time_decimals(longest_millis: f64) -> usize {
-    match longest_millis {
-        max if max < 1e4 => 3,
-        max if max < 1e5 => 2,
-        _ => 1,
-    }
-}
-
-/// A figure of unknown size: three decimals, or an exponent where those would not show it.
-pub(crate) fn short_figure(figure: f64) -> String {
-    let magnitude = figure.abs();
-    if figure == 0.0 || (1e-2..1e7).contains(&magnitude) {
-        format!("{figure:.3}")
-    } else {
-        format!("{figure:.3e}")
-    }
-}
 
 /// Appends text, broken at spaces before [`WIDTH`]: `first` before its first line, as many spaces before
 /// the others.
@@ -88,22 +32,6 @@ pub(super) fn push_wrapped(out: &mut String, first: &str, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn figures_are_rounded_as_python_rounds_them() {
-        let rounded = |figure, decimals| super::rounded(Some(figure), decimals);
-        assert_eq!(rounded(0.2, 3), "0.2");
-        assert_eq!(rounded(97.0, 3), "97.0");
-        assert_eq!(rounded(20.666_666, 3), "20.667");
-        assert_eq!(rounded(0.0, 3), "0.0");
-        assert_eq!(rounded(39.07, 3), "39.07");
-        assert_eq!(rounded(100.0, 3), "100.0");
-        // Ties that binary can hold go to the even digit.
-        assert_eq!(rounded(0.0625, 3), "0.062");
-        assert_eq!(rounded(0.1875, 3), "0.188");
-        assert_eq!(rounded(0.000_04, 5), "0.00004");
-        assert_eq!(super::rounded(None, 3), "n/a");
-    }
 
     #[test]
     fn lines_are_broken_at_the_width() {

@@ -169,6 +169,67 @@ fn lateness_counts_above_its_limit_and_without_connections() {
 }
 
 #[test]
+fn a_limit_of_streams_is_told_from_a_client_without_a_processor() {
+    let late = Sample::at(0)
+        .sent(50)
+        .events(&[150, 151, 152])
+        .end(152)
+        .outputs(&[0, 1, 2])
+        .tokens(5, 3, TokenSource::Server)
+        .build();
+    let run = statistics(400, std::iter::repeat_n(late, 100));
+    let with = |version, taken| {
+        let mut circumstances = circumstances();
+        circumstances.peak_in_flight = 32;
+        circumstances.connections.http_versions = vec![version];
+        circumstances.connections.most_on_their_way = taken;
+        judge(&run, &circumstances)
+    };
+    let doubts = with("HTTP/2", Some(8));
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(doubts[0].code(), "few-streams");
+    assert_eq!(
+        doubts[0].figure(),
+        "over HTTP/2, connections took 8 requests at once, and up to 32 were in flight: the others waited, 50.000 ms \
+         at p99"
+    );
+    for (version, taken) in [
+        ("HTTP/2", Some(32)),
+        ("HTTP/2", None),
+        ("HTTP/1.1", Some(8)),
+    ] {
+        assert_eq!(with(version, taken)[0].code(), "dispatch-lag");
+    }
+}
+
+#[test]
+fn other_runs_count_where_they_do_harm() {
+    let good = statistics(500, []);
+    let with = |same_server, runs, busy| {
+        let mut circumstances = circumstances();
+        circumstances.other_runs = Some(OtherRuns { same_server, runs });
+        circumstances.client_busy = vec![busy];
+        judge(&good, &circumstances)
+    };
+    assert_eq!(with(0, 0, 0.5), []);
+    assert_eq!(with(0, 3, 0.5), []);
+    let doubts = with(0, 3, 0.9);
+    assert_eq!(doubts[0].code(), "client-busy");
+    assert_eq!(
+        doubts[1].figure(),
+        "there were 3 other runs of this program on the machine when this one began or ended"
+    );
+    assert_eq!(doubts.len(), 2);
+    let doubts = with(1, 1, 0.5);
+    assert_eq!(
+        doubts[0].figure(),
+        "there was 1 other run of this program on the machine when this one began or ended, 1 against the same server"
+    );
+    assert_eq!(doubts.len(), 1);
+    assert_eq!(with(0, 0, 0.9).len(), 1);
+}
+
+#[test]
 fn coalesced_chunks_count_above_a_fifth() {
     let together = Sample::at(0)
         .sent(0)
@@ -208,6 +269,40 @@ fn a_wait_for_a_body_is_not_the_clients() {
     assert_eq!(
         doubts[0].figure(),
         "10 of 500 requests waited for their bodies, 8.000 ms at p99 (limit 5.000 ms)"
+    );
+    assert_eq!(doubts.len(), 1);
+}
+
+#[test]
+fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
+    let late = |number: usize| {
+        let outcome = Sample::at(0)
+            .sent(2_009)
+            .held_up(2_008)
+            .events(&[2_100, 2_200, 2_300])
+            .end(2_300)
+            .outputs(&[0, 1, 2])
+            .tokens(5, 3, TokenSource::Server)
+            .build();
+        statistics(500 - number as u64, std::iter::repeat_n(outcome, number))
+    };
+    let mut circumstances = circumstances();
+    circumstances.max_in_flight = Some(8);
+    assert_eq!(judge(&late(5), &circumstances), []);
+    let doubts = judge(&late(6), &circumstances);
+    assert_eq!(
+        doubts[0].figure(),
+        "6 of 500 requests were held up by --max-in-flight 8, 2.008 s at the longest: the arrivals are not those of \
+         the schedule"
+    );
+    assert_eq!(doubts.len(), 1);
+    circumstances.due_and_not_sent = 5;
+    assert_eq!(judge(&late(5), &circumstances), []);
+    circumstances.due_and_not_sent = 6;
+    let doubts = judge(&late(5), &circumstances);
+    assert_eq!(
+        doubts[0].figure(),
+        "6 of 506 requests that were due had not been sent when the run ended; no other figure has them"
     );
     assert_eq!(doubts.len(), 1);
 }

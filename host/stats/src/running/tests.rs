@@ -57,17 +57,17 @@ fn totals_follow_their_formulas() {
     );
     // First sent at 1.0 s, last end at 5.0 s: the failed request counts.
     assert_eq!(statistics.wall(), Some(millis(4000)));
-    close(statistics.qps(), 0.5);
-    close(statistics.throughput(), 14.0 / 4.0);
-    close(statistics.average_time_per_output_token(), 4.0 / 14.0);
+    close(metric::QPS.of(&statistics.sums()), 0.5);
+    close(metric::THROUGHPUT.of(&statistics.sums()), 14.0 / 4.0);
+    close(metric::TIME_PER_TOKEN.of(&statistics.sums()), 4.0 / 14.0);
     close(counts.prompt.mean(), 15.0);
     close(counts.completion.mean(), 7.0);
-    close(statistics.packages_per_request(), 4.5);
+    close(metric::PACKAGES.of(&statistics.sums()), 4.5);
     // A: 1300 − 1100 over 2 gaps; B: 2250 − 2050 over 3.
     close(statistics.average_package_latency(), 0.4 / 5.0);
     // A has one gap between outputs; B three, of which one is zero.
     close(statistics.coalesced_share(), 0.25);
-    close(statistics.failed_share(), 1.0 / 3.0);
+    close(metric::FAILED_SHARE.of(&statistics.sums()), 1.0 / 3.0);
     assert_eq!(counts.own_connections, 1);
     assert_eq!((counts.kernel_stamped, counts.read_stamped), (1, 1));
     assert_eq!(counts.bytes_received, 9 * r#"{"i":0}"#.len() as u64);
@@ -137,22 +137,22 @@ fn unknown_tokens_are_absent_and_partly_known_ones_are_counted() {
         .end(1000)
         .outputs(&[0, 1]);
     statistics.record(&unknown.clone().build());
-    assert_eq!(statistics.throughput(), None);
-    assert_eq!(statistics.average_time_per_output_token(), None);
+    assert_eq!(metric::THROUGHPUT.of(&statistics.sums()), None);
+    assert_eq!(metric::TIME_PER_TOKEN.of(&statistics.sums()), None);
     assert_eq!(statistics.counts().prompt.mean(), None);
     assert_eq!(statistics.time(metric::TPOT).samples(), 0);
 
     statistics.record(&unknown.tokens(3, 6, TokenSource::Parser).build());
     assert_eq!(statistics.counts().completion.requests(), 1);
     close(statistics.counts().completion.mean(), 6.0);
-    close(statistics.throughput(), 6.0);
+    close(metric::THROUGHPUT.of(&statistics.sums()), 6.0);
 }
 
 #[test]
 fn a_run_that_never_sent_has_a_wall_but_no_rates() {
     let mut statistics = RunStatistics::new(Origin::Intended);
     assert_eq!(statistics.wall(), None);
-    assert_eq!(statistics.qps(), None);
+    assert_eq!(metric::QPS.of(&statistics.sums()), None);
     for number in 0..3 {
         let outcome = Sample::at(number * 10)
             .end(number * 10 + 5)
@@ -161,7 +161,7 @@ fn a_run_that_never_sent_has_a_wall_but_no_rates() {
         statistics.record(&outcome);
     }
     assert_eq!(statistics.wall(), Some(millis(25)));
-    assert_eq!(statistics.qps(), Some(0.0));
+    assert_eq!(metric::QPS.of(&statistics.sums()), Some(0.0));
     assert_eq!(statistics.sent_rate(), None);
     assert_eq!(statistics.average_package_latency(), None);
     assert_eq!(statistics.time(metric::LATENCY).samples(), 0);

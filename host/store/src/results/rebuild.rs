@@ -11,7 +11,7 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::RESPONSE_HEAD;
+use llmuses_core::metric::{HELD_UP, RESPONSE_HEAD, Time};
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
     Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
@@ -58,6 +58,7 @@ pub(super) fn rebuild(
         asked: run.plan.load.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
+        max_in_flight: run.plan.load.max_in_flight,
         transport: run.plan.transport.choice.clone(),
         one_prompt: run
             .plan
@@ -162,13 +163,11 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         Origin::Intended => intended,
         Origin::Sent => sent.unwrap_or(intended),
     };
-    let head = (22..)
-        .zip(added_columns())
-        .find(|(_, (time, _))| *time == RESPONSE_HEAD);
-    let head_after = match head {
-        Some((column, _)) => span(column)?,
-        None => None,
+    let added = |time: Time| {
+        let found = (22..).zip(added_columns()).find(|(_, (of, _))| *of == time);
+        found.map_or(Ok(None), |(column, _)| span(column))
     };
+    let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -176,6 +175,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         intended,
         // No row has it.
         body_wait: Duration::ZERO,
+        held_up: added(HELD_UP)?.unwrap_or_default(),
         sent,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {

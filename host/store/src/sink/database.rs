@@ -91,6 +91,15 @@ pub struct SinkSummary {
 }
 
 impl SinkSummary {
+    /// What somebody who moves the file has to know.
+    pub fn warning(&self) -> Option<String> {
+        let reason = self.log_left.as_ref()?;
+        let path = self.path.display();
+        Some(format!(
+            "{path}-wal belongs to {path} and has to stay beside it; it could not be made part of it: {reason}"
+        ))
+    }
+
     /// The same as it stands in a document.
     pub fn rows(&self) -> Rows {
         Rows {

@@ -130,6 +130,7 @@ fn rows_hold_their_columns_in_order() {
     database.send(measured(success(0), false));
     let failure = Sample::at(300)
         .number(1)
+        .held_up(250)
         .status(503, 800)
         .end(900)
         .fails(FailureKind::HttpStatus, "HTTP 503: busy")
@@ -147,10 +148,11 @@ fn rows_hold_their_columns_in_order() {
         "request,start_time,chunk_times,success,response_messages,completed_time,latency,\
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
-         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,head_latency"
+         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,head_latency,\
+         held_up_time"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..32).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..33).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -198,6 +200,7 @@ fn rows_hold_their_columns_in_order() {
         text("kernel"),
         Value::Null,
         Value::Real(0.040),
+        Value::Null,
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
@@ -212,6 +215,7 @@ fn rows_hold_their_columns_in_order() {
     assert_eq!(rows[1][19], text("http-status"));
     assert_eq!(rows[1][20], text("HTTP 503: busy"));
     assert_eq!(rows[1][23], Value::Integer(1));
+    assert_eq!(rows[1][32], Value::Real(0.25));
 }
 
 #[test]

@@ -32,8 +32,12 @@ group! {
         /// The requests per second of an open loop that has a rate.
         #[serde(deserialize_with = "rate")]
         rate: Option<f64> => is_work("--rate"),
+        /// The most requests of an open loop that may be in flight; null: as many as the machine held.
+        max_in_flight: Option<u64> => is_work("--max-in-flight"),
         /// The seed of the schedule.
         seed: u64 => is_told("--seed"),
+        /// Whether requests were sent on and on though every one of the first failed.
+        keep_going: bool => is_told("--keep-going"),
     }
 }
 

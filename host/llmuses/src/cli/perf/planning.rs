@@ -20,8 +20,9 @@ use llmuses_core::plan::{
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
+use llmuses_render::OutputFiles;
 use llmuses_render::compare::Bound;
-use llmuses_render::{OutputFile, OutputFiles};
+use llmuses_render::forms::rows_take_stdout;
 use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
@@ -41,7 +42,7 @@ impl PerfArguments {
                 text: text.to_owned(),
             });
         }
-        let files = OutputFiles::of(self.csv.as_deref(), self.documents.files())?;
+        let files = OutputFiles::of(self.documents.files())?;
         let metrics = self
             .metrics_listen
             .as_deref()
@@ -103,10 +104,12 @@ impl PerfArguments {
             .into_iter()
             .map(|arrivals| Load {
                 arrivals,
+                max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
                 duration: self.duration,
                 drain: self.drain_timeout,
+                keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
             })
@@ -200,7 +203,7 @@ impl PerfArguments {
         // Rows on the same terminal would be drawn over, and what --debug shows fills it anyway.
         let plain = self.no_progress
             || self.debug
-            || (files.csv == Some(OutputFile::StandardOutput) && std::io::stdout().is_terminal());
+            || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
         Ok(Outputs {
             name,
             database,
@@ -235,6 +238,7 @@ mod tests {
     use crate::cli::{Cli, Command};
     use clap::Parser;
     use llmuses_core::plan::Place;
+    use llmuses_render::OutputFile;
     use serde_json::Value;
     use std::path::PathBuf;
     use std::time::Duration;
@@ -294,7 +298,7 @@ mod tests {
         );
         assert!(outputs.summary_to_stderr());
         assert_eq!(
-            outputs.files.documents,
+            outputs.files.files,
             [("--json", OutputFile::StandardOutput)]
         );
         let (open, _) = sweep(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();

@@ -1,6 +1,7 @@
 //! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
 //! Bodies and responses are not in it; the database has them.
 
+use super::{Renderer, Source};
 use crate::error::OutputError;
 use crate::file::{NewFile, unless_closed};
 use llmuses_core::backlog::Stage;
@@ -12,6 +13,22 @@ use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
 use std::thread::JoinHandle;
+
+pub(super) struct Csv;
+
+impl Renderer for Csv {
+    fn flag(&self) -> &'static str {
+        "--csv"
+    }
+
+    fn help(&self) -> &'static str {
+        "Write a row for each request as CSV to a new file; - for standard output"
+    }
+
+    fn source(&self) -> Source {
+        Source::Requests
+    }
+}
 
 /// Rows that wait for the disk at most.
 const QUEUE: usize = 4096;
@@ -167,7 +184,7 @@ const COLUMNS: [&str; 19] = [
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{NewFiles, OutputFiles};
+    use crate::{NewFile, OutputFiles};
     use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::Sample as MadeUp;
     use llmuses_stats::Origin;
@@ -176,8 +193,9 @@ mod tests {
     fn a_row_stands_under_its_header() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.csv");
-        let targets = OutputFiles::of(path.to_str(), []).unwrap();
-        let file = NewFiles::make(&targets).unwrap().csv.unwrap();
+        let name = path.to_str().map(ToOwned::to_owned);
+        let targets = OutputFiles::of([("--csv", name)]).unwrap();
+        let file = NewFile::make_all(&targets).unwrap().remove(0);
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
         let success = MadeUp::at(0)
@@ -204,7 +222,7 @@ mod tests {
         let names: Vec<&str> = fields
             .map(String::as_str)
             .filter(|name| *name != "added")
-            .chain(["time_to_response_head_seconds"])
+            .chain(["time_to_response_head_seconds", "held_up_seconds"])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();

@@ -1,5 +1,6 @@
-//! The table of what is measured of each request: one row for each figure. Totals, documents and their schema, reports,
-//! comparisons, objectives and live figures all read it.
+//! The times of a request.
+
+use super::{Better, Live, Unit};
 
 /// A row of the table: a time that a request may have.
 #[derive(Debug, PartialEq, Eq)]
@@ -12,6 +13,10 @@ pub struct TimeRow {
     pub title: &'static str,
     /// How it is measured.
     pub formula: &'static str,
+    /// What it counts.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
     /// Its column in a database.
     pub column: Option<&'static str>,
     /// Whether it may be an objective, and what a request is that has none.
@@ -37,15 +42,6 @@ pub enum Objective {
     Met,
 }
 
-/// A histogram of live figures.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Live {
-    /// Its name for Prometheus.
-    pub name: &'static str,
-    /// What it says of itself.
-    pub help: &'static str,
-}
-
 /// Where a time stands in a table of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Place {
@@ -62,11 +58,6 @@ pub enum Place {
 pub struct Time(usize);
 
 impl Time {
-    /// All times, in the order of the table.
-    pub fn all() -> impl ExactSizeIterator<Item = Self> {
-        (0..TIMES.len()).map(Self)
-    }
-
     /// The times that came after the first version of documents, tables and columns.
     pub fn added() -> impl Iterator<Item = Self> {
         Self::all().filter(|time| time.added)
@@ -84,7 +75,7 @@ impl Time {
 
     /// Whether it is about the client: every request that was sent has it, for one that fails later was just as late.
     pub fn is_of_the_client(self) -> bool {
-        self == DISPATCH_LAG || self == CLIENT_LAG || self == BODY_WAIT
+        [DISPATCH_LAG, CLIENT_LAG, BODY_WAIT, HELD_UP].contains(&self)
     }
 
     /// The times that may be an objective.
@@ -112,34 +103,14 @@ impl Time {
     }
 }
 
-impl std::ops::Deref for Time {
-    type Target = TimeRow;
-
-    fn deref(&self) -> &TimeRow {
-        &TIMES[self.0]
-    }
-}
-
-/// Makes the table, and a name for each of its rows.
-macro_rules! times {
-    ($($name:ident $row:expr;)*) => {
-        static TIMES: [TimeRow; [$(stringify!($name)),*].len()] = [$($row),*];
-        times!(@ 0; $($name)*);
-    };
-    (@ $place:expr; $name:ident $($rest:ident)*) => {
-        #[doc = concat!("The row `", stringify!($name), "` of the table.")]
-        pub const $name: Time = Time($place);
-        times!(@ $place + 1; $($rest)*);
-    };
-    (@ $place:expr;) => {};
-}
-
-times! {
+super::rows! { TIMES: TimeRow, Time;
     TTFT TimeRow {
         key: "time_to_first_token",
         short: Some("ttft"),
         title: "Time to first token",
         formula: "first chunk that carries output − origin",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("ttft"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_time_to_first_token_seconds", help: "Time to first token of succeeded requests." }),
@@ -152,6 +123,8 @@ times! {
         short: None,
         title: "Time to first package",
         formula: "first chunk − origin",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("first_chunk_latency"),
         objective: Objective::Never,
         live: None,
@@ -164,6 +137,8 @@ times! {
         short: Some("tpot"),
         title: "Time per output token",
         formula: "(last output − first output) / (output tokens − 1), of each request with two or more",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("tpot"),
         objective: Objective::Met,
         live: Some(Live { name: "llmuses_time_per_output_token_seconds", help: "Time per output token of succeeded requests, after the first one." }),
@@ -176,6 +151,8 @@ times! {
         short: Some("itl"),
         title: "Inter-token latency",
         formula: "gap between one output chunk and the next",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: None,
         objective: Objective::Never,
         live: None,
@@ -188,6 +165,8 @@ times! {
         short: Some("latency"),
         title: "Request latency",
         formula: "end of the body − origin",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("latency"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_request_latency_seconds", help: "Latency of succeeded requests." }),
@@ -200,6 +179,8 @@ times! {
         short: Some("head"),
         title: "Time to response head",
         formula: "response head complete − origin",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("head_latency"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_time_to_response_head_seconds", help: "Time to response head of succeeded requests." }),
@@ -212,6 +193,8 @@ times! {
         short: None,
         title: "Time to connect",
         formula: "opening of a connection: name, TCP and TLS",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("connect_time"),
         objective: Objective::Never,
         live: None,
@@ -224,6 +207,8 @@ times! {
         short: None,
         title: "name resolution",
         formula: "where the transport could tell",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("dns_time"),
         objective: Objective::Never,
         live: None,
@@ -236,6 +221,8 @@ times! {
         short: None,
         title: "TLS handshake",
         formula: "as far as the transport could tell it apart",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("tls_time"),
         objective: Objective::Never,
         live: None,
@@ -248,6 +235,8 @@ times! {
         short: None,
         title: "Dispatch lag",
         formula: "sent − intended",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: None,
         objective: Objective::Never,
         live: None,
@@ -260,6 +249,8 @@ times! {
         short: None,
         title: "without connecting",
         formula: "sent − intended, without the opening of a connection",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: None,
         objective: Objective::Never,
         live: None,
@@ -272,10 +263,24 @@ times! {
         short: None,
         title: "Wait for bodies",
         formula: "how long requests waited for their bodies",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: None,
         objective: Objective::Never,
         live: None,
         place: Place::Nowhere,
+        curve: false,
+        added: true,
+    };
+    HELD_UP TimeRow {
+        key: "held_up",
+        short: None,
+        title: "Held up",
+        formula: "wait of those that were due while as many as may be were in flight",
+        column: Some("held_up_time"),
+        objective: Objective::Never,
+        live: None,
+        place: Place::Always,
         curve: false,
         added: true,
     };

@@ -1,0 +1,125 @@
+//! The figures of a run as a whole, by the table of metrics.
+
+use super::named::Named;
+use super::totals::{TimeSeries, Totals};
+use crate::metric::{CACHED_TOKENS, Figure, Sums};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::borrow::Cow;
+
+/// Every figure of a run as a whole under its name in the table of metrics; null where the run does not have it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunFigures(Named<Option<f64>>);
+
+impl RunFigures {
+    /// The figures that these sums make.
+    pub fn of(sums: &Sums) -> Self {
+        Self(
+            Figure::all()
+                .map(|figure| (figure.name.to_owned(), figure.of(sums)))
+                .collect(),
+        )
+    }
+
+    /// A figure.
+    pub fn get(&self, figure: Figure) -> Option<f64> {
+        self.0.get(figure.name).copied().flatten()
+    }
+}
+
+impl JsonSchema for RunFigures {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "figures".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let properties: Map<String, Value> = Figure::all()
+            .map(|figure| {
+                let schema = json!({ "type": ["number", "null"], "description": figure.formula });
+                (figure.name.to_owned(), schema)
+            })
+            .collect();
+        let required: Vec<&str> = Figure::all().map(|figure| figure.name).collect();
+        json_schema!({ "type": "object", "properties": properties, "required": required })
+    }
+}
+
+impl Totals {
+    /// What the figures of the run are made of.
+    pub fn sums(&self) -> Sums {
+        let tokens = |tokens: Option<u64>| tokens.map(|tokens| tokens as f64);
+        let goodput = self.goodput.as_ref();
+        let cached = self.parser_metrics.named.get(CACHED_TOKENS);
+        Sums {
+            wall_seconds: self.wall_seconds,
+            completed: self.requests.completed,
+            succeeded: self.requests.succeeded,
+            failed: self.requests.failed,
+            met_all: goodput.map(|goodput| goodput.requests_that_met_all),
+            input_tokens: tokens(self.tokens.input.tokens),
+            output_tokens: tokens(self.tokens.output.tokens),
+            cached_tokens: cached.map(|cached| cached.mean * cached.samples as f64),
+            input_known: self.tokens.input.requests_known,
+            output_known: self.tokens.output.requests_known,
+            packages: self.packages.count,
+            bytes_received: self.bytes_received,
+        }
+    }
+}
+
+impl TimeSeries {
+    /// What there was of a rate in each slot. `None` where the slots do not tell it.
+    pub fn parts(&self, figure: Figure) -> Option<Vec<f64>> {
+        (0..self.requests_sent.len())
+            .map(|slot| figure.part(&self.sums(slot)))
+            .collect()
+    }
+
+    fn sums(&self, slot: usize) -> Sums {
+        let count = |column: &[u64]| column.get(slot).copied();
+        let succeeded = count(&self.requests_succeeded).unwrap_or_default();
+        let failed = count(&self.requests_failed).unwrap_or_default();
+        Sums {
+            completed: succeeded + failed,
+            succeeded,
+            failed,
+            met_all: self.requests_that_met_all.as_deref().and_then(count),
+            input_tokens: self
+                .input_tokens
+                .get(slot)
+                .copied()
+                .map(|tokens| tokens as f64),
+            output_tokens: self.output_tokens.get(slot).copied(),
+            ..Sums::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metric::{INPUT_THROUGHPUT, QPS, THROUGHPUT, TOTAL_THROUGHPUT};
+
+    #[test]
+    fn the_slots_of_a_rate_are_those_of_its_figure() {
+        let mut slots = TimeSeries {
+            requests_sent: vec![1, 1],
+            requests_succeeded: vec![0, 2],
+            output_tokens: vec![3.0, 5.0],
+            input_tokens: vec![0, 20],
+            ..TimeSeries::default()
+        };
+        assert_eq!(slots.parts(QPS), Some(vec![0.0, 2.0]));
+        assert_eq!(slots.parts(TOTAL_THROUGHPUT), Some(vec![3.0, 25.0]));
+        // As in a document of an earlier version.
+        slots.input_tokens.clear();
+        assert_eq!(slots.parts(INPUT_THROUGHPUT), None);
+        assert_eq!(slots.parts(THROUGHPUT), Some(vec![3.0, 5.0]));
+    }
+}

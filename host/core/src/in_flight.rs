@@ -1,0 +1,125 @@
+//! How many requests are under way, and whether there is a place for one more.
+
+use crate::backlog::Backlog;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Counts requests under way, and those that gave their place back.
+#[derive(Debug, Default)]
+pub struct InFlight {
+    begun: AtomicU64,
+    now: AtomicU64,
+    peak: AtomicU64,
+    left: AtomicU64,
+    is_awaited: AtomicBool,
+    waiting: Mutex<()>,
+    freed: Condvar,
+    backlog: Arc<Backlog>,
+    panics: AtomicU64,
+}
+
+impl InFlight {
+    /// Requests that were ever begun.
+    pub fn begun(&self) -> u64 {
+        self.begun.load(Ordering::Relaxed)
+    }
+
+    /// Requests under way at the moment.
+    pub fn now(&self) -> u64 {
+        self.now.load(Ordering::Relaxed)
+    }
+
+    /// The most requests that were ever under way at once.
+    pub fn peak(&self) -> u64 {
+        self.peak.load(Ordering::Relaxed)
+    }
+
+    /// Who holds up finished exchanges.
+    pub fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    /// A request goes out.
+    pub fn begin(&self) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+        let now = self.now.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(now, Ordering::Relaxed);
+    }
+
+    /// A request is over, well or badly.
+    pub fn end(&self) {
+        self.now.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// A request that is over has been handed on, and leaves its place to another.
+    pub fn leave(&self) {
+        // Either this thread reads that somebody waits, or that one reads that a place is free: both are in one order.
+        self.left.fetch_add(1, Ordering::SeqCst);
+        if self.is_awaited.load(Ordering::SeqCst) {
+            let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            self.freed.notify_all();
+        }
+    }
+
+    /// Whether fewer than `most` of the `handed_over` requests so far have a place.
+    pub fn has_place(&self, handed_over: u64, most: u64) -> bool {
+        handed_over.saturating_sub(self.left.load(Ordering::SeqCst)) < most
+    }
+
+    /// Waits until [`Self::has_place`], for `longest` at most, and tells whether it has.
+    pub fn await_place(&self, handed_over: u64, most: u64, longest: Duration) -> bool {
+        self.is_awaited.store(true, Ordering::SeqCst);
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self
+            .freed
+            .wait_timeout_while(waiting, longest, |()| !self.has_place(handed_over, most));
+        drop(waited);
+        self.is_awaited.store(false, Ordering::SeqCst);
+        self.has_place(handed_over, most)
+    }
+
+    /// A request ended in a panic, which is a fault of this program.
+    pub fn count_panic(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that ended in a panic.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Instant;
+
+    #[test]
+    fn the_peak_stays() {
+        let gauge = InFlight::default();
+        gauge.begin();
+        gauge.begin();
+        gauge.end();
+        gauge.begin();
+        assert_eq!((gauge.begun(), gauge.now(), gauge.peak()), (3, 2, 2));
+    }
+
+    #[test]
+    fn a_place_is_free_once_a_request_has_left() {
+        let gauge = Arc::new(InFlight::default());
+        assert!(gauge.has_place(1, 2));
+        assert!(!gauge.has_place(2, 2));
+        assert!(!gauge.await_place(2, 2, Duration::from_millis(1)));
+        let other = Arc::clone(&gauge);
+        let leaving = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(20));
+            other.leave();
+        });
+        let longest = Duration::from_secs(20);
+        let began = Instant::now();
+        assert!(gauge.await_place(2, 2, longest));
+        assert!(began.elapsed() < longest / 2);
+        leaving.join().unwrap();
+    }
+}

@@ -1,0 +1,306 @@
+//! The figures of a run as a whole.
+
+use super::{Better, Live, Unit};
+
+/// A row of the table: a figure of a run as a whole.
+#[derive(Debug)]
+pub struct FigureRow {
+    /// The name in flags (`--fail-if`), in documents, and in the rows of Weights & Biases.
+    pub name: &'static str,
+    /// The name in a table.
+    pub title: &'static str,
+    /// How it is worked out.
+    pub formula: &'static str,
+    /// What it counts.
+    pub unit: Unit,
+    /// Which way is better.
+    pub better: Better,
+    /// How it is summed up.
+    pub sum: Sum,
+    /// Whether it is compared and may be bounded.
+    pub compared: bool,
+    /// Whether it is one of the headline figures of a page.
+    pub headline: bool,
+    /// Whether a summary tells it beside the specified block and the lines that are its own.
+    pub further: bool,
+    /// Its counter for Prometheus.
+    pub live: Option<Live>,
+}
+
+/// The name under which plugins report how many tokens of a prompt the server took from its cache.
+pub const CACHED_TOKENS: &str = "cached_tokens";
+
+/// A number out of the sums of a run, or of a slot of it. `None`: it is not known, or the run has no such thing.
+type Read = fn(&Sums) -> Option<f64>;
+
+/// How a figure is summed up over a run.
+#[derive(Debug, Clone, Copy)]
+pub enum Sum {
+    /// So many per second from the first request sent to the last end.
+    Rate(Read),
+    /// The first of the second, which are requests: each is independent of the others.
+    Share(Read, Read),
+    /// The first by the second: counted, not estimated.
+    Ratio(Read, Read),
+}
+
+/// What the figures of a run are made of: sums over its requests, those of the warm-up left out; or the same over a slot
+/// of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Sums {
+    /// First request sent to last end.
+    pub wall_seconds: Option<f64>,
+    /// Requests that are over.
+    pub completed: u64,
+    /// Requests that succeeded.
+    pub succeeded: u64,
+    /// Requests that failed.
+    pub failed: u64,
+    /// Requests that met all objectives. `None` without objectives.
+    pub met_all: Option<u64>,
+    /// Tokens of prompts. `None` where nobody counted; so are the other tokens.
+    pub input_tokens: Option<f64>,
+    /// Output tokens.
+    pub output_tokens: Option<f64>,
+    /// Tokens of prompts that the server took from its cache: the figure [`CACHED_TOKENS`] of the plugins.
+    pub cached_tokens: Option<f64>,
+    /// Requests whose tokens of the prompt are known.
+    pub input_known: u64,
+    /// Requests whose output tokens are known.
+    pub output_known: u64,
+    /// Events of streams.
+    pub packages: u64,
+    /// Bytes of the data of all events.
+    pub bytes_received: u64,
+}
+
+/// A figure of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Figure(usize);
+
+impl Figure {
+    /// The figure of that name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::all().find(|figure| figure.name == name)
+    }
+
+    /// The figure of a run. `None` where the run does not have it.
+    pub fn of(self, sums: &Sums) -> Option<f64> {
+        let whole = match self.sum {
+            Sum::Rate(_) => sums.wall_seconds?,
+            Sum::Share(_, whole) | Sum::Ratio(_, whole) => whole(sums)?,
+        };
+        let part = self.part(sums)?;
+        (whole > 0.0).then(|| part / whole)
+    }
+
+    /// What the figure counts: the tokens of tokens per second.
+    pub fn part(self, sums: &Sums) -> Option<f64> {
+        match self.sum {
+            Sum::Rate(part) | Sum::Share(part, _) | Sum::Ratio(part, _) => part(sums),
+        }
+    }
+}
+
+super::rows! { FIGURES: FigureRow, Figure;
+    QPS FigureRow {
+        name: "qps",
+        title: "Requests per second",
+        formula: "succeeded requests / wall; wall = first sent to last end",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| Some(sums.succeeded as f64)),
+        compared: true,
+        headline: true,
+        further: false,
+        live: None,
+    };
+    THROUGHPUT FigureRow {
+        name: "throughput",
+        title: "Output tokens per second",
+        formula: "output tokens of succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| sums.output_tokens),
+        compared: true,
+        headline: true,
+        further: false,
+        live: Some(Live {
+            name: "llmuses_output_tokens_total",
+            help: "Output tokens of succeeded requests, counted when a request is over.",
+        }),
+    };
+    INPUT_THROUGHPUT FigureRow {
+        name: "input_throughput",
+        title: "Input tokens per second",
+        formula: "tokens of the prompts of succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| sums.input_tokens),
+        compared: true,
+        headline: true,
+        further: true,
+        live: Some(Live {
+            name: "llmuses_input_tokens_total",
+            help: "Tokens of the prompts of succeeded requests.",
+        }),
+    };
+    TOTAL_THROUGHPUT FigureRow {
+        name: "total_throughput",
+        title: "Total tokens per second",
+        formula: "input and output tokens of succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| Some(sums.input_tokens? + sums.output_tokens?)),
+        compared: true,
+        headline: true,
+        further: true,
+        live: None,
+    };
+    GOODPUT FigureRow {
+        name: "goodput",
+        title: "Goodput",
+        formula: "succeeded requests that met every objective / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| Some(sums.met_all? as f64)),
+        compared: true,
+        headline: true,
+        further: false,
+        live: None,
+    };
+    GOODPUT_SHARE FigureRow {
+        name: "goodput_share",
+        title: "Met all objectives",
+        formula: "succeeded requests that met every objective / completed requests",
+        unit: Unit::Share,
+        better: Better::Higher,
+        sum: Sum::Share(|sums| Some(sums.met_all? as f64), |sums| Some(sums.completed as f64)),
+        compared: true,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    FAILED_SHARE FigureRow {
+        name: "failed_share",
+        title: "Failed",
+        formula: "failed requests / completed requests",
+        unit: Unit::Share,
+        better: Better::Lower,
+        sum: Sum::Share(|sums| Some(sums.failed as f64), |sums| Some(sums.completed as f64)),
+        compared: true,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    CACHED_SHARE FigureRow {
+        name: "cached_share",
+        title: "Cache hit share",
+        formula: "tokens of prompts that the server took from its cache / tokens of prompts; a request of which the server does not say has none",
+        unit: Unit::Share,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| sums.cached_tokens, |sums| sums.input_tokens),
+        compared: true,
+        headline: true,
+        further: true,
+        live: Some(Live {
+            name: "llmuses_cached_input_tokens_total",
+            help: "Tokens of the prompts of succeeded requests that the server took from its cache, as far as it says.",
+        }),
+    };
+    INPUT_TOKENS FigureRow {
+        name: "input_tokens",
+        title: "Input tokens per request",
+        formula: "tokens of prompts / succeeded requests whose tokens are known",
+        unit: Unit::Tokens,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| sums.input_tokens, |sums| Some(sums.input_known as f64)),
+        compared: true,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    OUTPUT_TOKENS FigureRow {
+        name: "output_tokens",
+        title: "Output tokens per request",
+        formula: "output tokens / succeeded requests whose tokens are known",
+        unit: Unit::Tokens,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| sums.output_tokens, |sums| Some(sums.output_known as f64)),
+        compared: true,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    TIME_PER_TOKEN FigureRow {
+        name: "time_per_token",
+        title: "Wall per output token",
+        formula: "wall / output tokens of succeeded requests: the inverse of the throughput",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        sum: Sum::Ratio(|sums| sums.wall_seconds, |sums| sums.output_tokens),
+        compared: false,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    PACKAGES FigureRow {
+        name: "packages",
+        title: "Packages per request",
+        formula: "events of streams / succeeded requests",
+        unit: Unit::Packages,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| Some(sums.packages as f64), |sums| Some(sums.succeeded as f64)),
+        compared: false,
+        headline: false,
+        further: false,
+        live: None,
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_is_found_by_its_name() {
+        for figure in Figure::all() {
+            assert_eq!(Figure::of_name(figure.name), Some(figure));
+        }
+        assert_eq!(Figure::of_name("ttft_p99"), None);
+    }
+
+    #[test]
+    fn figures_follow_their_formulas() {
+        let sums = Sums {
+            wall_seconds: Some(4.0),
+            completed: 5,
+            succeeded: 4,
+            failed: 1,
+            input_tokens: Some(80.0),
+            output_tokens: Some(20.0),
+            cached_tokens: Some(60.0),
+            input_known: 4,
+            output_known: 2,
+            ..Sums::default()
+        };
+        for (figure, expected) in [
+            (QPS, Some(1.0)),
+            (INPUT_THROUGHPUT, Some(20.0)),
+            (TOTAL_THROUGHPUT, Some(25.0)),
+            (GOODPUT, None),
+            (FAILED_SHARE, Some(0.2)),
+            (CACHED_SHARE, Some(0.75)),
+            (OUTPUT_TOKENS, Some(10.0)),
+            (TIME_PER_TOKEN, Some(0.2)),
+        ] {
+            assert_eq!(figure.of(&sums), expected, "{}", figure.name);
+        }
+        let nobody_counted = Sums {
+            output_tokens: None,
+            ..sums
+        };
+        assert_eq!(TOTAL_THROUGHPUT.of(&nobody_counted), None);
+        assert_eq!(QPS.of(&Sums::default()), None);
+    }
+}

@@ -1,0 +1,92 @@
+//! The table of what is measured: one row for each figure of a run ([`Figure`]) and for each time of a request ([`Time`]).
+//! Totals, documents and their schema, reports, comparisons, bounds, objectives and live figures all read it.
+
+mod figures;
+mod times;
+
+pub use figures::{
+    CACHED_SHARE, CACHED_TOKENS, FAILED_SHARE, Figure, FigureRow, GOODPUT, GOODPUT_SHARE,
+    INPUT_THROUGHPUT, INPUT_TOKENS, OUTPUT_TOKENS, PACKAGES, QPS, Sum, Sums, THROUGHPUT,
+    TIME_PER_TOKEN, TOTAL_THROUGHPUT,
+};
+pub use times::{
+    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, ITL, LATENCY,
+    Objective, Place, RESPONSE_HEAD, TLS, TPOT, TTFT, Time, TimeRow,
+};
+
+/// What a figure counts, and so how it is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unit {
+    /// Seconds, printed as milliseconds.
+    Seconds,
+    /// So many per second.
+    PerSecond,
+    /// A share of 1, printed as percent.
+    Share,
+    /// Tokens.
+    Tokens,
+    /// Events of a stream.
+    Packages,
+}
+
+impl Unit {
+    /// A value for a person.
+    pub fn format(self, value: f64) -> String {
+        match self {
+            Self::Seconds => format!("{:.3} ms", value * 1e3),
+            Self::PerSecond => format!("{value:.3}/s"),
+            Self::Share => format!("{:.2} %", value * 1e2),
+            Self::Tokens | Self::Packages => format!("{value:.1}"),
+        }
+    }
+}
+
+/// Which way of a figure is better.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Better {
+    /// Higher.
+    Higher,
+    /// Lower.
+    Lower,
+    /// Neither: a difference only says that the work, or the state of the server, was another one.
+    Neither,
+}
+
+/// What Prometheus is told of a figure: the histogram of a time, or the counter of what a rate or a share counts.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Live {
+    /// Its name for Prometheus.
+    pub name: &'static str,
+    /// What it says of itself.
+    pub help: &'static str,
+}
+
+/// Makes a table, and a name for each of its rows.
+macro_rules! rows {
+    ($table:ident: $type:ty, $handle:ident; $($name:ident $row:expr;)*) => {
+        static $table: [$type; [$(stringify!($name)),*].len()] = [$($row),*];
+        super::rows!(@ $handle 0; $($name)*);
+
+        impl $handle {
+            /// All rows, in the order of the table.
+            pub fn all() -> impl ExactSizeIterator<Item = Self> {
+                (0..$table.len()).map(Self)
+            }
+        }
+
+        impl std::ops::Deref for $handle {
+            type Target = $type;
+
+            fn deref(&self) -> &$type {
+                &$table[self.0]
+            }
+        }
+    };
+    (@ $handle:ident $place:expr; $name:ident $($rest:ident)*) => {
+        #[doc = concat!("The row `", stringify!($name), "` of the table.")]
+        pub const $name: $handle = $handle($place);
+        super::rows!(@ $handle $place + 1; $($rest)*);
+    };
+    (@ $handle:ident $place:expr;) => {};
+}
+use rows;

@@ -1,0 +1,19 @@
+//! The results of runs as tables and lines: made once of the document, and printed as text, as a page and as Markdown.
+//!
+//! A number of a table knows its full value and its place in the document, which a page shows beside its digits.
+
+mod failures;
+mod lines;
+mod number;
+mod parser;
+mod sweep;
+mod table;
+mod times;
+
+pub(crate) use failures::failures;
+pub(crate) use lines::lines;
+pub(crate) use number::{Number, Part, at};
+pub(crate) use parser::parser_figures;
+pub(crate) use sweep::{load_of, sweep, verdict_in_short};
+pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
+pub(crate) use times::{decimals, drawn_times, independent_samples, times};

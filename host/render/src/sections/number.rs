@@ -1,0 +1,265 @@
+//! Parts of the document of results, and their numbers: text with the digits of a report, and beside it the full value
+//! and the place in the document where it came from.
+
+use crate::digits::{UNKNOWN, fixed, percent};
+use llmuses_core::document::{Distribution, Named, Percentile, Totals};
+use llmuses_core::metric::{Figure, Time};
+use serde::Serialize;
+
+/// A part of a document, and its place there as a JSON pointer.
+#[derive(Debug)]
+pub(crate) struct Part<'a, T> {
+    value: &'a T,
+    pointer: String,
+}
+
+/// The part of a document that a field of a part is, or a field of a field: `at!(totals, requests.failed)`.
+macro_rules! at {
+    ($part:expr, $($field:ident).+) => {
+        $part.below(concat!($("/", stringify!($field)),+), &$part.value().$($field).+)
+    };
+}
+pub(crate) use at;
+
+impl<T> Clone for Part<'_, T> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value,
+            pointer: self.pointer.clone(),
+        }
+    }
+}
+
+impl<'a, T> Part<'a, T> {
+    /// The part at that place.
+    pub(crate) fn new(pointer: impl Into<String>, value: &'a T) -> Self {
+        Self {
+            value,
+            pointer: pointer.into(),
+        }
+    }
+
+    /// What stands below this part at `place`, which begins with `/`.
+    pub(crate) fn below<U>(&self, place: &str, value: &'a U) -> Part<'a, U> {
+        Part::new(format!("{}{place}", self.pointer), value)
+    }
+
+    /// What stands there.
+    pub(crate) fn value(&self) -> &'a T {
+        self.value
+    }
+}
+
+impl<'a, T> Part<'a, Option<T>> {
+    /// The part, where there is something.
+    pub(crate) fn known(&self) -> Option<Part<'a, T>> {
+        let value = self.value.as_ref()?;
+        Some(self.below("", value))
+    }
+}
+
+impl<'a, T> Part<'a, Vec<T>> {
+    /// The items of a list.
+    pub(crate) fn items(&self) -> Vec<Part<'a, T>> {
+        let items = self.value.iter().enumerate();
+        items
+            .map(|(place, item)| self.below(&format!("/{place}"), item))
+            .collect()
+    }
+}
+
+impl<'a, T> Part<'a, Named<T>> {
+    /// The members of an object, whatever their names are.
+    pub(crate) fn members(&self) -> Vec<(&'a str, Part<'a, T>)> {
+        let members = self.value.iter();
+        members
+            .map(|(name, value)| {
+                let escaped = name.replace('~', "~0").replace('/', "~1");
+                (name, self.below(&format!("/{escaped}"), value))
+            })
+            .collect()
+    }
+}
+
+impl<'a> Part<'a, Totals> {
+    /// A time.
+    pub(crate) fn time(&self, time: Time) -> Part<'a, Distribution> {
+        self.below(&format!("/{}", time.key), &self.value.times[time])
+    }
+
+    /// A figure of the run as a whole.
+    pub(crate) fn figure(&self, figure: Figure, decimals: usize) -> Number {
+        self.figure_as(figure, |value| fixed(value, decimals))
+    }
+
+    /// A figure of the run that is a share, as percent.
+    pub(crate) fn share(&self, figure: Figure) -> Number {
+        self.figure_as(figure, |share| {
+            share.map_or_else(|| UNKNOWN.to_owned(), percent)
+        })
+    }
+
+    fn figure_as(&self, figure: Figure, text: impl Fn(Option<f64>) -> String) -> Number {
+        let value = self.value.figures.get(figure);
+        let pointer = format!("{}/figures/{}", self.pointer, figure.name);
+        Number::new(pointer, &value, text(value))
+    }
+}
+
+impl<'a> Part<'a, Distribution> {
+    /// A percentile.
+    pub(crate) fn percentile(&self, percentile: Percentile) -> Part<'a, Option<f64>> {
+        let known = self.value.percentiles.get(percentile);
+        self.below(&format!("/{}", percentile.key()), known.unwrap_or(&None))
+    }
+
+    /// The lower and the upper bound of a percentile.
+    pub(crate) fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
+        let intervals = self.value.intervals_of_95_percent.as_ref();
+        let known = intervals.and_then(|intervals| intervals.get(percentile));
+        let [low, high] = known.unwrap_or(&[None, None]);
+        let place = format!("/intervals_of_95_percent/{}", percentile.key());
+        [
+            self.below(&format!("{place}/0"), low),
+            self.below(&format!("{place}/1"), high),
+        ]
+    }
+}
+
+/// A number of a document, which may be unknown.
+pub(crate) trait Known: Serialize {
+    /// The number.
+    fn number(&self) -> Option<f64>;
+}
+
+impl Known for f64 {
+    fn number(&self) -> Option<f64> {
+        Some(*self)
+    }
+}
+
+impl Known for u64 {
+    fn number(&self) -> Option<f64> {
+        Some(*self as f64)
+    }
+}
+
+impl<T: Known> Known for Option<T> {
+    fn number(&self) -> Option<f64> {
+        self.as_ref()?.number()
+    }
+}
+
+impl<T: Known> Part<'_, T> {
+    /// The number that stands there.
+    pub(crate) fn number(&self) -> Option<f64> {
+        self.value.number()
+    }
+
+    /// The value with a text of its own.
+    pub(crate) fn shown(&self, text: String) -> Number {
+        Number::new(self.pointer.clone(), self.value, text)
+    }
+
+    /// The number, all its digits.
+    pub(crate) fn whole(&self) -> Number {
+        let mut whole = self.shown(String::new());
+        whole.text = match self.number() {
+            Some(_) => whole.value.clone(),
+            None => UNKNOWN.to_owned(),
+        };
+        whole
+    }
+
+    /// The number with that many decimals.
+    pub(crate) fn fixed(&self, decimals: usize) -> Number {
+        self.shown(fixed(self.number(), decimals))
+    }
+
+    /// Seconds as milliseconds with that many decimals.
+    pub(crate) fn millis(&self, decimals: usize) -> Number {
+        self.shown(fixed(self.number().map(|seconds| seconds * 1e3), decimals))
+    }
+}
+
+/// A number of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Number {
+    /// Its full value, as JSON.
+    pub(crate) value: String,
+    /// Its place in the document.
+    pub(crate) pointer: String,
+    /// What is read.
+    pub(crate) text: String,
+    /// Whether there were too few samples for it.
+    pub(crate) marked: bool,
+}
+
+impl Number {
+    /// The number `value`, which stands at `pointer` and is read as `text`.
+    pub(crate) fn new(pointer: String, value: &impl Serialize, text: String) -> Self {
+        Self {
+            // A number always has a JSON form.
+            value: serde_json::to_string(value).unwrap_or_default(),
+            pointer,
+            text,
+            marked: false,
+        }
+    }
+
+    /// The same, with a mark where there were too few samples for it.
+    pub(crate) fn marked(self, marked: bool) -> Self {
+        Self { marked, ..self }
+    }
+
+    /// Whether the document has no value there.
+    pub(crate) fn is_unknown(&self) -> bool {
+        self.text == UNKNOWN
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::document::FailureFigures;
+    use llmuses_core::metric::TTFT;
+
+    #[test]
+    fn a_number_knows_its_value_and_its_place() {
+        let mut totals = Totals {
+            wall_seconds: Some(0.012_345_678),
+            ..Totals::default()
+        };
+        totals
+            .failures
+            .0
+            .push(("x/y~".to_owned(), FailureFigures::default()));
+        let part = Part::new("/runs/0/totals", &totals);
+        let wall = at!(part, wall_seconds).millis(3);
+        assert_eq!(
+            (
+                wall.pointer.as_str(),
+                wall.value.as_str(),
+                wall.text.as_str()
+            ),
+            ("/runs/0/totals/wall_seconds", "0.012345678", "12.346")
+        );
+        let tokens = at!(part, tokens.output.tokens).whole();
+        assert_eq!(tokens.pointer, "/runs/0/totals/tokens/output/tokens");
+        assert_eq!(
+            (tokens.value.as_str(), tokens.text.as_str()),
+            ("null", "n/a")
+        );
+        assert_eq!(at!(part, requests.failed).whole().text, "0");
+        let p99 = part.time(TTFT).percentile(Percentile::P99).fixed(3);
+        assert_eq!(
+            p99.pointer,
+            "/runs/0/totals/time_to_first_token/p99_seconds"
+        );
+        let (_, odd) = &at!(part, failures).members()[0];
+        assert_eq!(
+            at!(odd, requests).whole().pointer,
+            "/runs/0/totals/failures/x~1y~0/requests"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! The loads of a sweep side by side.
+
+use super::number::{Part, at};
+use super::table::{Cell, Column, Piece, Table};
+use super::times::independent_samples;
+use crate::digits::{UNKNOWN, counted};
+use llmuses_core::document::{Percentile, Run, Totals};
+use llmuses_core::metric::{GOODPUT, LATENCY, QPS, THROUGHPUT, TPOT, TTFT};
+use llmuses_core::plan::Arrivals;
+
+/// A load in a few words, as a document says it.
+pub fn load_of(run: &Run) -> String {
+    Arrivals::of_record(&run.plan.load)
+        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
+}
+
+/// The verdict of a run in a word or two.
+pub(crate) fn verdict_in_short(run: &Run) -> String {
+    match &run.verdict {
+        None => UNKNOWN.to_owned(),
+        Some(verdict) if verdict.doubts.is_empty() => "good".to_owned(),
+        Some(verdict) => counted(verdict.doubts.len() as u64, "doubt"),
+    }
+}
+
+/// The loads side by side, in the order in which they were run. `runs`: all those of a document.
+pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
+    let goodput = runs.iter().any(|run| {
+        let totals = run.value().totals.as_ref();
+        totals.is_some_and(|totals| totals.goodput.is_some())
+    });
+    let mut columns = vec![
+        Column::new("Load"),
+        Column::new("requests/s"),
+        Column::new("tokens/s"),
+    ];
+    if goodput {
+        columns.push(Column::new("goodput/s").of_a_page());
+    }
+    for time in ["TTFT", "TPOT", "latency"] {
+        columns.push(Column::new(format!("{time} p50")));
+        columns.push(Column::new(format!("{time} p99")).narrow("p99".to_owned()));
+    }
+    columns.extend(["failed", "verdict"].map(Column::new));
+    let numbers = columns.len() - 2;
+    let mut table = Table::of_columns("Loads of the sweep", columns);
+    for (place, run) in runs.iter().enumerate() {
+        let mut row = vec![Cell::of([Piece::Link(
+            format!("#run-{}", place + 1),
+            load_of(run.value()),
+        )])];
+        match at!(run, totals).known() {
+            Some(totals) => row.extend(figures(&totals, goodput)),
+            None => row.extend((0..numbers).map(|_| Cell::number(UNKNOWN))),
+        }
+        row.push(Cell::name(verdict_in_short(run.value())));
+        table.rows.push(row);
+    }
+    table.note("Times in milliseconds. * fewer samples than this percentile needs.");
+    table
+}
+
+fn figures(totals: &Part<'_, Totals>, goodput: bool) -> Vec<Cell> {
+    let mut cells = vec![
+        Cell::number(totals.figure(QPS, 2)),
+        Cell::number(totals.figure(THROUGHPUT, 1)),
+    ];
+    if goodput {
+        cells.push(Cell::number(totals.figure(GOODPUT, 2)));
+    }
+    for time in [TTFT, TPOT, LATENCY] {
+        let samples = independent_samples(totals.value(), time);
+        let spread = totals.time(time);
+        cells.extend([Percentile::P50, Percentile::P99].map(|percentile| {
+            let number = spread.percentile(percentile).millis(2);
+            Cell::number(number.marked(samples > 0 && percentile.is_short(samples)))
+        }));
+    }
+    cells.push(Cell::number(at!(totals, requests.failed).whole()));
+    cells
+}

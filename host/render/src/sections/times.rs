@@ -1,0 +1,111 @@
+//! The table of times: how each is spread over the requests.
+
+use super::number::{Part, at};
+use super::table::{Cell, Column, Mark, Table};
+use crate::digits::{counted, time_decimals};
+use llmuses_core::document::{Distribution, Percentile, Totals};
+use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, Place, TTFT, Time};
+
+/// The percentiles of the table.
+const COLUMNS: [Percentile; 4] = [
+    Percentile::P50,
+    Percentile::P90,
+    Percentile::P99,
+    Percentile::P999,
+];
+
+/// The times that have a curve on a page: those that are compared.
+pub(crate) fn drawn_times() -> impl Iterator<Item = Time> {
+    Time::all().filter(|time| time.short.is_some())
+}
+
+/// How many decimals the milliseconds of a spread get.
+pub(crate) fn decimals(spread: &Distribution) -> usize {
+    time_decimals(spread.max_seconds.unwrap_or_default() * 1e3)
+}
+
+/// How many samples of a time are independent of one another at most: the gaps of one stream are alike, and requests are
+/// what is independent.
+pub(crate) fn independent_samples(totals: &Totals, time: Time) -> u64 {
+    let samples = totals.times[time].samples;
+    match time {
+        ITL => samples.min(totals.requests.succeeded),
+        _ => samples,
+    }
+}
+
+/// Whether the table has a row of this time.
+fn is_told(totals: &Totals, time: Time) -> bool {
+    let spread = &totals.times[time];
+    match time {
+        // Where no request opened a connection, both lags are the same.
+        CLIENT_LAG if totals.requests.own_connection == 0 => false,
+        _ => time.place != Place::Nowhere && (spread.samples > 0 || !time.needs_samples()),
+    }
+}
+
+/// All times of a run, in milliseconds.
+pub(crate) fn times(totals: &Part<'_, Totals>) -> Table {
+    let columns = [
+        Column::new("Milliseconds"),
+        Column::new("mean"),
+        Column::new("std. dev.").of_a_page(),
+        Column::new("min").of_a_page(),
+    ];
+    let percentiles = COLUMNS.map(|percentile| Column::new(percentile.label()));
+    let mut table = Table::of_columns(
+        "Times in milliseconds",
+        columns
+            .into_iter()
+            .chain(percentiles)
+            .chain([Column::new("max"), Column::new("samples")]),
+    );
+    for time in Time::all().filter(|time| is_told(totals.value(), *time)) {
+        table.rows.push(row(totals, time));
+    }
+    if table.has_marks() {
+        let needs = COLUMNS.map(|column| format!("{} {}", column.label(), column.needs()));
+        let text = format!(
+            "fewer samples than this percentile needs ({})",
+            needs.join(", ")
+        );
+        table.mark(Mark::Marked, text);
+    }
+    let beyond: u64 = [LATENCY, TTFT, DISPATCH_LAG]
+        .into_iter()
+        .map(|time| totals.value().times[time].samples_beyond_the_scale)
+        .sum();
+    if beyond > 0 {
+        let text = format!(
+            "{} longer than a day count as a day in percentiles",
+            counted(beyond, "time")
+        );
+        table.mark(Mark::Warning, text);
+    }
+    table
+}
+
+fn row(totals: &Part<'_, Totals>, time: Time) -> Vec<Cell> {
+    let spread = totals.time(time);
+    let mut row = vec![match time.place {
+        Place::Part => Cell::part(time.title),
+        _ => Cell::name(time.title),
+    }];
+    if spread.value().samples == 0 {
+        row.extend((0..COLUMNS.len() + 4).map(|_| Cell::number("-")));
+    } else {
+        let decimals = decimals(spread.value());
+        let independent = independent_samples(totals.value(), time);
+        let cell = |part: Part<'_, Option<f64>>| Cell::number(part.millis(decimals));
+        row.push(cell(at!(spread, mean_seconds)));
+        row.push(cell(at!(spread, standard_deviation_seconds)));
+        row.push(cell(at!(spread, min_seconds)));
+        row.extend(COLUMNS.map(|percentile| {
+            let number = spread.percentile(percentile).millis(decimals);
+            Cell::number(number.marked(percentile.is_short(independent)))
+        }));
+        row.push(cell(at!(spread, max_seconds)));
+    }
+    row.push(Cell::number(at!(spread, samples).whole()));
+    row
+}
