@@ -277,6 +277,8 @@ super::rows! { TIMES: TimeRow, Time;
         short: None,
         title: "Held up",
         formula: "wait of those that were due while as many as may be were in flight",
+        unit: Unit::Seconds,
+        better: Better::Lower,
         column: Some("held_up_time"),
         objective: Objective::Never,
         live: None,

@@ -214,8 +214,8 @@ pub(super) struct PerfArguments {
     client_threads: Option<u16>,
 
     /// Memory that responses, request bodies, what is read ahead and the counting of tokens may take together, such as
-    /// 512MiB or 4GiB. Where it is used up, large responses fail (client-resource) and bodies wait [default: a
-    /// quarter of the memory of this machine, or of the control group of this process]
+    /// 512MiB or 4GiB. Where it is used up, large responses fail (client-resource) and bodies wait [default:
+    /// an eighth of the memory of this machine or of the control group of this process, 2 GiB at most]
     #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Client")]
     memory_limit: Option<u64>,
 

@@ -225,11 +225,13 @@ impl PerfArguments {
     }
 }
 
-/// A quarter of the memory of this machine, or of the control group of this process.
+/// An eighth of the memory of this machine, or of the control group of this process.
 fn share_of_memory() -> u64 {
     /// Of a machine that has next to none.
     const LEAST: u64 = 64 << 20;
-    memory::available().map_or(u64::MAX, |bytes| (bytes / 4).max(LEAST))
+    /// More than healthy answers ever take.
+    const MOST: u64 = 2 << 30;
+    memory::available().map_or(MOST, |bytes| (bytes / 8).clamp(LEAST, MOST))
 }
 
 #[cfg(test)]
