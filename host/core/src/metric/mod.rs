@@ -10,8 +10,8 @@ pub use figures::{
     TIME_PER_TOKEN, TOTAL_THROUGHPUT,
 };
 pub use times::{
-    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, ITL, LATENCY,
-    Objective, Place, RESPONSE_HEAD, TLS, TPOT, TTFT, Time, TimeRow,
+    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP, ITL,
+    LATENCY, Objective, Place, RESPONSE_HEAD, TLS, TPOT, TTFT, Time, TimeRow,
 };
 
 /// What a figure counts, and so how it is printed.
