@@ -52,7 +52,11 @@ impl Budget {
     }
 
     fn draw(&self, bytes: usize, holds: usize) -> Result<(), UsedUp> {
-        let most = self.most_for(holds.saturating_add(bytes));
+        self.draw_within(bytes, self.most_for(holds.saturating_add(bytes)))
+    }
+
+    /// Draws where no more than `most` is in use then.
+    fn draw_within(&self, bytes: usize, most: usize) -> Result<(), UsedUp> {
         let drawn = self
             .used
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
@@ -121,6 +125,20 @@ impl Charge {
             self.drawn += drawn;
         }
         self.needed = needed;
+        Ok(())
+    }
+
+    /// Draws for `bytes` more where no more than half of the budget is in use then: for what can wait, so that what
+    /// cannot has the other half.
+    ///
+    /// # Errors
+    /// Where there is not as much left; nothing is drawn then.
+    pub fn grow_within_half(&mut self, bytes: usize) -> Result<(), UsedUp> {
+        if let Some(budget) = &self.budget {
+            budget.draw_within(bytes, budget.limit / 2)?;
+            self.drawn += bytes;
+        }
+        self.needed = self.needed.saturating_add(bytes);
         Ok(())
     }
 
@@ -221,6 +239,18 @@ mod tests {
         assert!(error.contains("80 MiB, --memory-limit"), "{error}");
         drop(large);
         small.grow(1).unwrap();
+    }
+
+    #[test]
+    fn what_can_wait_leaves_half() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let mut body = Charge::of(&budget);
+        body.grow_within_half(3 << 20).unwrap();
+        let mut other = Charge::of(&budget);
+        assert!(other.grow_within_half(2 << 20).is_err());
+        other.grow_within_half(1 << 20).unwrap();
+        drop((body, other));
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

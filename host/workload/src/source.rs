@@ -89,9 +89,9 @@ pub enum SourceError {
         /// Entries that were read for them.
         entries: u64,
     },
-    /// A body takes more than half of the memory that there is for all.
+    /// A body takes more than a quarter of the memory that there is for all.
     #[error(
-        "parser `{parser}` made a request body of {bytes} bytes, and a body may take half of the {limit} bytes of \
+        "parser `{parser}` made a request body of {bytes} bytes, and a body may take a quarter of the {limit} bytes of \
          --memory-limit"
     )]
     TooLarge {
@@ -266,7 +266,7 @@ impl RequestSource {
         // One body that all requests share is no more memory with each of them.
         if !self.settings.passes_are_alike {
             prepared.held = Charge::of(&self.settings.budget);
-            while prepared.held.grow(size).is_err() {
+            while prepared.held.grow_within_half(size).is_err() {
                 if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
                     return false;
                 }
@@ -323,7 +323,7 @@ impl RequestSource {
                 self.made += bodies.len() as u64;
                 let largest = bodies.iter().map(String::len).max().unwrap_or_default();
                 let limit = self.settings.budget.limit();
-                if largest > limit / 2 {
+                if largest > limit / 4 {
                     return Err(SourceError::TooLarge {
                         parser: self.parser.clone(),
                         bytes: largest,
