@@ -221,11 +221,11 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     if results.is_empty()
         && let Some(error) = failure
     {
-        files.discard();
         onlookers
             .recording
             .into_iter()
             .for_each(ResponseFile::discard);
+        files.discard();
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
