@@ -2,7 +2,7 @@
 //!
 //! The parsers are members of the same workspace, but of another target. A second cargo builds them, with a
 //! target folder of its own: the first one holds the lock on the common folder as long as this script runs.
-//! What comes out is `NAME.wasm` for each parser and `builtin_parsers.rs`, both in `OUT_DIR`.
+//! What comes out is `NAME.wasm` for each plugin and `builtin_parsers.rs`, both in `OUT_DIR`.
 
 use std::env;
 use std::ffi::OsString;
@@ -10,8 +10,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-/// The parsers, in the order in which they are listed to the user.
-const PARSERS: [&str; 7] = [
+/// The plugins, in the order in which they are listed to the user; formats of data sets are asked in this order whether
+/// they recognise a file.
+const PLUGINS: [&str; 10] = [
     "openai_prompt",
     "openai_line_by_line",
     "openai_openqa_qwen",
@@ -19,6 +20,9 @@ const PARSERS: [&str; 7] = [
     "openai_longalpaca_12k_qwen",
     "openai_longalpaca_12k_llama3",
     "dashscope_line_by_line",
+    "openai_chat",
+    "json_lines",
+    "lines",
 ];
 
 /// The target that a component can be made from without any import of WASI.
@@ -56,27 +60,20 @@ fn build() -> Result<(), String> {
 
     ensure_target(workspace)?;
     let modules = compile(workspace, &out_dir)?;
-    for name in PARSERS {
+    let mut entries = String::new();
+    for name in PLUGINS {
         let module = modules.join(format!("{name}.wasm"));
-        let component =
-            componentize(&module).map_err(|error| format!("the parser {name}: {error}"))?;
+        let (component, offers) =
+            componentize(&module).map_err(|error| format!("the plugin {name}: {error}"))?;
         write(&out_dir.join(format!("{name}.wasm")), &component)?;
+        entries.push_str(&format!(
+            "    BuiltinComponent {{ name: {name:?}, offers: Offers::{offers}, \
+             bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},\n"
+        ));
     }
-    write(&out_dir.join("builtin_parsers.rs"), list().as_bytes())
-}
-
-/// The expression that the host includes: a slice of `BuiltinComponent`, a type of its own.
-fn list() -> String {
-    let entries: String = PARSERS
-        .iter()
-        .map(|name| {
-            format!(
-                "    BuiltinComponent {{ name: {name:?}, \
-                 bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},\n"
-            )
-        })
-        .collect();
-    format!("&[\n{entries}]\n")
+    // The expression that the host includes: a slice of `BuiltinComponent`, a type of its own.
+    let list = format!("&[\n{entries}]\n");
+    write(&out_dir.join("builtin_parsers.rs"), list.as_bytes())
 }
 
 /// Sees to it that the compiler has the standard library of [`TARGET`]: through rustup, if it is there.
@@ -158,7 +155,7 @@ fn compile(workspace: &Path, out_dir: &Path) -> Result<PathBuf, String> {
         .arg(workspace.join("Cargo.toml"))
         .arg("--target-dir")
         .arg(&target_dir);
-    for name in PARSERS {
+    for name in PLUGINS {
         command.args(["--package", name]);
     }
     let output = command
@@ -170,7 +167,7 @@ fn compile(workspace: &Path, out_dir: &Path) -> Result<PathBuf, String> {
             "The built-in parsers do not compile ({}). To see it alone:\n\n    \
              cargo build --profile {PROFILE} --target {TARGET} --package {}\n\nCargo said:\n{said}",
             output.status,
-            PARSERS.join(" --package ")
+            PLUGINS.join(" --package ")
         ));
     }
     Ok(target_dir.join(TARGET).join(PROFILE))
@@ -234,8 +231,8 @@ fn rustflags(workspace: &Path) -> OsString {
     flags
 }
 
-/// Makes a component of a core module, and checks that it keeps to the contract.
-fn componentize(module: &Path) -> Result<Vec<u8>, String> {
+/// Makes a component of a core module, checks that it keeps to the contract, and tells what it offers.
+fn componentize(module: &Path) -> Result<(Vec<u8>, &'static str), String> {
     let bytes =
         fs::read(module).map_err(|error| format!("cannot read {}: {error}", module.display()))?;
     let component = wit_component::ComponentEncoder::default()
@@ -243,12 +240,13 @@ fn componentize(module: &Path) -> Result<Vec<u8>, String> {
         .map(|encoder| encoder.validate(true))
         .and_then(|encoder| encoder.encode())
         .map_err(|error| format!("cannot be made a component: {error:#}"))?;
-    check(&component)?;
-    Ok(component)
+    let offers = check(&component)?;
+    Ok((component, offers))
 }
 
-/// Refuses a component that imports anything but the contract, or that doesn't offer it.
-fn check(component: &[u8]) -> Result<(), String> {
+/// Refuses a component that imports anything but the contract, or that doesn't offer it. Gives back the variant of
+/// `Offers` that it is.
+fn check(component: &[u8]) -> Result<&'static str, String> {
     let decoded =
         wit_component::decode(component).map_err(|error| format!("cannot be read: {error:#}"))?;
     let wit_component::DecodedWasm::Component(resolve, world) = decoded else {
@@ -262,17 +260,25 @@ fn check(component: &[u8]) -> Result<(), String> {
             ));
         }
     }
-    let wanted = format!("{CONTRACT}perf-plugin@");
-    if !world
+    let exports: Vec<String> = world
         .exports
         .keys()
-        .any(|key| resolve.name_world_key(key).starts_with(&wanted))
-    {
-        return Err(format!(
-            "does not export `{CONTRACT}perf-plugin`: is `export_parser!` called?"
-        ));
+        .map(|key| resolve.name_world_key(key))
+        .collect();
+    let has = |interface: &str| {
+        exports
+            .iter()
+            .any(|name| *name == format!("{CONTRACT}{interface}"))
+    };
+    match (has("perf-plugin@0.2.0"), has("dataset-plugin@0.2.0")) {
+        (true, true) => Ok("ApiAndFormat"),
+        (true, false) => Ok("Api"),
+        (false, true) => Ok("Format"),
+        (false, false) if has("perf-plugin@0.1.0") => Ok("OwnRequests"),
+        (false, false) => Err(format!(
+            "offers nothing of `{CONTRACT}`: is `export_parser!`, `export_api!` or `export_format!` called?"
+        )),
     }
-    Ok(())
 }
 
 /// A folder that cargo names in the environment.

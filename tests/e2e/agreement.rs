@@ -302,6 +302,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
         let job = Job {
             number,
             body: number.to_string().into(),
+            own_head: None,
             intended: Moment::default(),
             body_wait: std::time::Duration::ZERO,
             held: Default::default(),

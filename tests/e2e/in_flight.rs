@@ -176,7 +176,11 @@ fn all_at_once_keeps_to_it_too() {
 fn it_is_for_open_loops_and_no_more_than_the_machine_holds() {
     let bench = Bench::new();
     for (arguments, said) in [
-        (&["--parallel", "2", "--max-in-flight", "2"][..], "--rate"),
+        (
+            &["--parallel", "2", "--max-in-flight", "2"][..],
+            "--parallel",
+        ),
+        (&["--max-in-flight", "2"], "--rate"),
         (&["--rate", "5", "--max-in-flight", "0"], "--max-in-flight"),
         (
             &["--rate", "5", "--max-in-flight", "4000000000"],

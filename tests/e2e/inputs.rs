@@ -191,6 +191,18 @@ fn a_parser_is_checked_with_a_recording_of_curl() {
             ended.stdout
         );
     }
+    // A parser of another API makes nothing of it.
+    let ended = check(
+        &bench,
+        "dashscope_line_by_line",
+        &["--responses", "recording"],
+    );
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("FAILED: it found neither output"),
+        "{}",
+        ended.stdout
+    );
     bench.file(
         "recording",
         "HTTP/2 401\r\n\r\n{\"error\": {\"message\": \"no key\"}}",

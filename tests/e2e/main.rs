@@ -3,6 +3,7 @@
 
 mod agreement;
 mod answers;
+mod apis;
 mod architecture;
 mod calibrate;
 mod connections;
@@ -23,6 +24,7 @@ mod live;
 mod measures;
 mod metrics;
 mod misbehaving;
+mod mock_server;
 mod odd_forms;
 #[cfg(unix)]
 mod outputs;

@@ -457,13 +457,24 @@ fn a_client_that_is_busy() {
         "--save",
         "summary",
     ];
-    let figure = tried(|| judged(&server.chat(), &arguments).figure("client-busy"));
-    let figure = figure.unwrap_or_else(|| panic!("in none of {TRIES} runs"));
-    assert!(
-        figure.starts_with("the busiest client thread worked ")
-            && figure.ends_with("(limit 70 %; 1 of 1 threads are above it)"),
-        "{figure}"
-    );
+    // On a machine that is busy with something else, the thread gets less of a processor than it could use: then there is
+    // no doubt, and the share says why.
+    let busiest = std::iter::repeat_with(|| {
+        let judged = judged(&server.chat(), &arguments);
+        let totals = of_run(&judged.run.bench, "totals");
+        let share = totals["client"]["busy_shares"][0].as_f64().expect("a share");
+        let figure = judged.figure("client-busy");
+        assert_eq!(figure.is_some(), share > 0.7, "{share}: {figure:?}");
+        let said = format!(
+            "the busiest client thread worked {:.1} % of the time (limit 70 %; 1 of 1 threads are above it)",
+            share * 100.0
+        );
+        assert!(figure.is_none_or(|figure| figure == said));
+        share
+    })
+    .take(TRIES)
+    .fold(0.0, f64::max);
+    assert!(busiest > 0.2, "{busiest}");
 }
 
 /// A parser that takes several milliseconds for a response falls behind a server that answers at once.

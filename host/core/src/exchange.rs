@@ -5,6 +5,9 @@ use crate::budget::Charge;
 use crate::clean::printable;
 use crate::clock::Moment;
 use crate::wording::{cut, excerpt};
+use bytes::Bytes;
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Who took the time of an arrival.
@@ -48,7 +51,7 @@ pub struct Exchange {
     /// The place of the request in the order of issue, from 0.
     pub number: u64,
     /// The body that was sent (or was to be sent).
-    pub request: std::sync::Arc<str>,
+    pub request: Bytes,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
     pub intended: Moment,
     /// How long after that its body was there: the plugin, or the data set, is slower than what sends.
@@ -79,9 +82,36 @@ pub struct Prepared {
     /// Its place in the order of issue, from 0.
     pub number: u64,
     /// The body.
-    pub body: std::sync::Arc<str>,
+    pub body: Bytes,
     /// The memory of the body.
     pub held: Charge,
+    /// What its head has that differs from the heads of the others. `None`: nothing.
+    pub own_head: Option<Arc<OwnHead>>,
+}
+
+/// What the head of one request has in place of what the heads of all others have.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OwnHead {
+    /// The path of its URL, with the query where there is one.
+    pub path: Option<String>,
+    /// The value of its `content-type`.
+    pub content_type: Option<http::HeaderValue>,
+}
+
+/// How the body of a response is split into events.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Framing {
+    /// As its `content-type` says; server-sent events also by how it begins.
+    #[default]
+    ByContentType,
+    /// Server-sent events.
+    Sse,
+    /// JSON values, one a line.
+    JsonLines,
+    /// One JSON array, each element of which is an event.
+    JsonArray,
+    /// One body.
+    Plain,
 }
 
 /// A request that is due.
@@ -90,7 +120,9 @@ pub struct Job {
     /// Its place in the order of issue, from 0.
     pub number: u64,
     /// Its body.
-    pub body: std::sync::Arc<str>,
+    pub body: Bytes,
+    /// As in [`Prepared::own_head`].
+    pub own_head: Option<Arc<OwnHead>>,
     /// When it should be sent.
     pub intended: Moment,
     /// How long after that its body was there.
@@ -102,6 +134,14 @@ pub struct Job {
 }
 
 impl Exchange {
+    /// The body that was sent as text; of one that is no text, how long it is.
+    pub fn request_text(&self) -> Cow<'_, str> {
+        match std::str::from_utf8(&self.request) {
+            Ok(text) => Cow::Borrowed(text),
+            Err(_) => Cow::Owned(format!("({} bytes that are no text)", self.request.len())),
+        }
+    }
+
     /// Whether the request asks for a stream of events, as the APIs in use have it said in the body.
     pub fn asked_to_stream(&self) -> bool {
         #[derive(Default, serde::Deserialize)]
@@ -117,7 +157,7 @@ impl Exchange {
             stream: serde_json::Value,
         }
 
-        let body: Body = serde_json::from_str(&self.request).unwrap_or_default();
+        let body: Body = serde_json::from_slice(&self.request).unwrap_or_default();
         body.stream == true
             || body
                 .parameters
@@ -497,6 +537,14 @@ pub struct Reading {
     /// Indices of the response events that carried output, ascending and within range. Empty: the model
     /// produced nothing, which is a success where the server says that it is meant so.
     pub outputs: Vec<u32>,
+    /// Which of the outputs carry the answer: neither reasoning nor a tool call. `None`: the plugin does not tell.
+    pub answers: Option<Vec<u32>>,
+    /// The tokens that the model had produced by the end of each output. `None`: the server does not say.
+    pub tokens_so_far: Option<Vec<u32>>,
+    /// Why the answer ended, in the word of the API.
+    pub finish_reason: Option<String>,
+    /// The message of the model as JSON, where it was asked for.
+    pub reply: Option<String>,
     /// The parser's own figures, as many as a run keeps names.
     pub metrics: Vec<(String, f64)>,
     /// Further figures of the parser that were left out.

@@ -12,6 +12,7 @@ pub mod credential;
 pub mod document;
 pub mod exchange;
 pub mod in_flight;
+pub mod item;
 pub mod messages;
 pub mod metric;
 pub mod plan;

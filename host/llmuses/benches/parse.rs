@@ -107,7 +107,10 @@ fn main() {
         for (name, log) in logs {
             group.throughput(Throughput::Elements(log.len() as u64));
             group.bench_function(*name, |bencher| {
-                bencher.iter(|| black_box(instance.parse_responses(log, REQUEST, "{}")).unwrap());
+                bencher.iter(|| {
+                    black_box(instance.parse_responses(log, REQUEST.as_bytes(), "{}", false))
+                        .unwrap()
+                });
             });
         }
         group.finish();

@@ -1,6 +1,7 @@
 //! A run: the one place that knows the whole pipeline. Plan in; source, pacer, clients, parsers,
 //! statistics, database and report wired together; result out.
 
+mod bodies;
 #[cfg(feature = "wandb")]
 mod logging;
 #[cfg(not(feature = "wandb"))]
@@ -17,11 +18,12 @@ mod sinks;
 
 use logging::Logging;
 use pipeline::Pipeline;
-use preparation::{Loaded, Preparation};
+use preparation::{Loaded, Preparation, ensure_capacity};
 use progress::ProgressLines;
 use running::Collected;
 use sinks::Sinks;
 
+pub use bodies::{Asked, FormatError, bodies, format_of};
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
 
@@ -60,6 +62,9 @@ pub enum RunError {
     /// The parser cannot be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The plugins do not fit together, or none fits the data set.
+    #[error(transparent)]
+    Format(#[from] FormatError),
     /// The parser broke before the first request.
     #[error(transparent)]
     Parser(#[from] CallError),
@@ -105,7 +110,7 @@ impl RunError {
     /// Whether the arguments are at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) | Self::Tokenizer(_) => true,
+            Self::Capacity(_) | Self::Dataset(_) | Self::Format(_) | Self::Tokenizer(_) => true,
             Self::Output(error) => error.is_usage(),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
@@ -326,7 +331,13 @@ fn one<'a>(
     onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let (prepared, source) = Preparation::of(plan, outputs, loaded)?;
+    ensure_capacity(&plan.work, &plan.load)?;
+    let loaded = match loaded {
+        Some(loaded) => loaded,
+        none => none.insert(Loaded::of(plan, outputs)?),
+    };
+    let (given, plan) = (plan, &loaded.addressed(plan));
+    let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
     let clock = Clock::start();
     let interrupted = interrupt::flag()?;
     let record = prepared.record(plan, outputs, clock);
@@ -454,7 +465,10 @@ fn finish(
     // Of a sweep, the last run says where the results of all are.
     if let Some(rows) = &run.rows
         && !outputs.quiet
-        && (plan.place.run == plan.place.runs || circumstances.interrupted || rows.not_kept > 0)
+        && (plan.place.run == plan.place.runs
+            || circumstances.interrupted
+            || circumstances.all_failed
+            || rows.not_kept > 0)
     {
         terminal::say(report::closing(rows, &outputs.database));
     }

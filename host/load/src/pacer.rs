@@ -109,6 +109,7 @@ impl Pacing {
             let job = Job {
                 number: prepared.number,
                 body: prepared.body,
+                own_head: prepared.own_head,
                 intended,
                 body_wait,
                 held_up,
@@ -173,8 +174,14 @@ mod tests {
         let (source, bodies) = flume::unbounded();
         for number in 0..requests {
             let body = "{}".into();
-            let held = Default::default();
-            source.send(Prepared { number, body, held }).unwrap();
+            source
+                .send(Prepared {
+                    number,
+                    body,
+                    own_head: None,
+                    held: Default::default(),
+                })
+                .unwrap();
         }
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most tokens that one answer can have.
@@ -84,6 +85,8 @@ pub struct MockConfig {
     pub tls: bool,
     /// The name of the model that `GET /v1/models` lists. Answers name the model that the request asked for.
     pub model: String,
+    /// A file that gets a line of JSON about each request when it has ended.
+    pub log: Option<PathBuf>,
 }
 
 impl Default for MockConfig {
@@ -109,6 +112,7 @@ impl Default for MockConfig {
             seed: 0,
             tls: false,
             model: "mock".to_owned(),
+            log: None,
         }
     }
 }
@@ -204,10 +208,33 @@ pub enum MockError {
         /// What the system said.
         source: io::Error,
     },
+    /// The log cannot be opened.
+    #[error("cannot write the log to {}", path.display())]
+    Log {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// No certificate could be made.
     #[error("cannot make a certificate: {0}")]
     Certificate(String),
     /// The system refused a thread, an event queue or a signal handler.
     #[error("cannot start the mock server")]
     Start(#[source] io::Error),
+}
+
+impl MockError {
+    /// Whether the configuration itself is wrong.
+    pub fn is_usage(&self) -> bool {
+        match self {
+            Self::Time
+            | Self::Tokens(_)
+            | Self::Share(..)
+            | Self::Slowdown(_)
+            | Self::Number { .. }
+            | Self::QueueWithoutSlots => true,
+            Self::Listen { .. } | Self::Log { .. } | Self::Certificate(_) | Self::Start(_) => false,
+        }
+    }
 }

@@ -1,33 +1,34 @@
-//! A server with known timing, to hold the load tester against.
+//! A server with known timing: what a load tester measures of it can be compared with what happened.
 //!
-//! It speaks as a service for large language models does (the OpenAI shape as vLLM serves it, and
-//! DashScope's), answers with tokens at the pace it is told, and remembers when it really wrote each of
-//! them. `GET /truth` tells that, so that what a client measured can be compared with what happened,
-//! and not merely with what was asked for.
+//! It speaks as services for large language models do, answers with tokens at the pace it is told, and remembers when it
+//! really wrote each of them. `GET /truth` tells that, and not merely what was asked for.
 //!
 //! # Endpoints
 //!
 //! | endpoint | answers |
 //! |---|---|
-//! | `POST /v1/chat/completions`, `POST /v1/completions` | OpenAI, streamed or plain as the body's `stream` says |
-//! | `POST /api/v1/services/aigc/text-generation/generation` | DashScope, streamed where a header asks for it |
+//! | `POST` to a path of an API | with tokens, streamed or plain (see the `api` module for the list) |
 //! | `GET /v1/models` | the one model |
 //! | `GET /truth` | what happened since the last call (see the `report` module) |
-//! | `GET /last`, `GET /bodies?limit=N` | the last request; the last bodies (see the `seen` module) |
+//! | `GET /metrics` | what happened since the start, in vLLM's names (see the `metrics` module) |
+//! | `GET /last`, `GET /bodies?limit=N` | the last request; the last bodies (see the `received` module) |
 //! | `GET /health` | that it runs |
 //!
 //! # What enters this folder
 //!
-//! Only [`llmuses_kernel_io`] from the rest of the crate: the server must not share the client's idea
+//! Only [`llmuses_kernel_io`] from the rest of the workspace: the server must not share the client's idea
 //! of the protocol, or the two would agree on the same mistake. `server` listens and accepts, `service`
-//! turns a request into a reply, `openai` and `dashscope` know the shapes, `pace` knows when tokens are
-//! due, `stream` sends them, `connection` ties them to the writes that carry them, `truth` and `seen` remember,
-//! and `report` reckons up.
+//! turns a request into a reply, `api` knows how each API is spoken, `prompt` reads prompts and `tokens` counts them,
+//! `cache` remembers prefixes, `slots` says who waits, `pace` knows when tokens are due, `stream` sends them,
+//! `connection` ties them to the writes that carry them, `truth`, `received` and `log` remember, and `report` and
+//! `metrics` sum up.
 
 mod api;
 mod cache;
 mod config;
 mod connection;
+mod log;
+mod metrics;
 mod pace;
 mod prompt;
 mod received;

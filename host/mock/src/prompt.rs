@@ -52,6 +52,15 @@ impl<'a> Prompt<'a> {
         self
     }
 
+    /// The first `most` characters of its text.
+    pub(super) fn head(&self, most: usize) -> String {
+        let texts = self.parts.iter().filter_map(|part| match part {
+            Part::Text(text) => Some(text.as_ref()),
+            _ => None,
+        });
+        texts.flat_map(str::chars).take(most).collect()
+    }
+
     /// Its text; of numbers, those with spaces between.
     pub(super) fn plain(&self) -> String {
         let mut text = String::new();

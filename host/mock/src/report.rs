@@ -21,6 +21,7 @@
 //! | `prompt_tokens`, `cached_tokens` | tokens of the prompts of requests that got a slot, and those of them that were in the prefix cache |
 //! | `connections` | connections accepted |
 //! | `samples_dropped` | times that found no room |
+//! | `log_lines_lost` | lines of `--log` that could not be written, since the start |
 //!
 //! Each distribution is `{"count", "mean", "p50", "p99", "max"}` in seconds, percentiles by nearest rank, null
 //! without samples. A request that is under way while the report is made is counted on both sides of it: its arrival and
@@ -52,11 +53,18 @@ pub(super) struct Report {
     cached_tokens: u64,
     connections: u64,
     samples_dropped: u64,
+    log_lines_lost: u64,
 }
 
 impl Report {
     /// Reckons up what happened; `start` is [`super::truth::Truth::start_unix`].
-    pub(super) fn new(window: Window, in_flight: u64, start: f64, times: bool) -> Self {
+    pub(super) fn new(
+        window: Window,
+        in_flight: u64,
+        log_lines_lost: u64,
+        start: f64,
+        times: bool,
+    ) -> Self {
         Self {
             requests: window.requests,
             completed: window.completed,
@@ -80,6 +88,7 @@ impl Report {
             cached_tokens: window.cached_tokens,
             connections: window.connections,
             samples_dropped: window.dropped,
+            log_lines_lost,
         }
     }
 }

@@ -19,6 +19,7 @@ use llmuses_kernel_io::{StampedStream, ask_for_stamps};
 
 use super::config::{MockConfig, MockError};
 use super::connection::{Outbox, Stamper};
+use super::log::Log;
 use super::service::Server;
 
 /// More than systems allow; they cut it to what they do. A thousand clients that start at once must all
@@ -83,6 +84,13 @@ pub(super) fn run(
     on_listening: impl FnOnce(SocketAddr),
     end: impl Future<Output = ()>,
 ) -> Result<(), MockError> {
+    let log = match &config.log {
+        Some(path) => Some(Log::open(path).map_err(|source| MockError::Log {
+            path: path.clone(),
+            source,
+        })?),
+        None => None,
+    };
     let tls = if config.tls {
         Some(super::tls::acceptor()?)
     } else {
@@ -98,7 +106,7 @@ pub(super) fn run(
         let listener = tokio::net::TcpListener::from_std(listener).map_err(MockError::Start)?;
         on_listening(listener.local_addr().map_err(MockError::Start)?);
         tokio::select! {
-            () = accept(listener, Arc::new(Server::new(config)), tls) => {}
+            () = accept(listener, Arc::new(Server::new(config, log)), tls) => {}
             () = end => {}
         }
         Ok(())

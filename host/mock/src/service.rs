@@ -17,18 +17,23 @@ use super::api::{self, Api, Asked, Call, Facts, Failure, Fault, Finish};
 use super::cache::PrefixCache;
 use super::config::{MAX_TOKENS, MockConfig};
 use super::connection::{Label, Outbox};
+use super::log::{Entry, Log};
+use super::metrics::Page;
 use super::pace::{Dice, Schedule};
 use super::received::Seen;
 use super::report::Report;
 use super::slots::Slots;
 use super::stream::{Parts, Reply, Timer, TokenStream};
-use super::tokens::{Chain, count_prompt};
-use super::truth::{Frame, Pending, Truth};
+use super::tokens::{Chain, count_prompt, hash};
+use super::truth::{Admitted, Frame, Pending, Truth};
 use super::words::Words;
 use super::work::{Cached, Work};
 
 /// The longest body that is read.
 const MAX_BODY: usize = 64 << 20;
+
+/// How many characters of a prompt the log has.
+const LOG_PROMPT: usize = 80;
 
 /// What all connections share.
 #[derive(Debug)]
@@ -48,6 +53,7 @@ enum Endpoint {
     Answer,
     Models,
     Truth,
+    Metrics,
     Last,
     Bodies,
     Health,
@@ -58,6 +64,7 @@ impl Endpoint {
         Some(match path {
             "/v1/models" => Self::Models,
             "/truth" => Self::Truth,
+            "/metrics" => Self::Metrics,
             "/last" => Self::Last,
             "/bodies" => Self::Bodies,
             "/health" => Self::Health,
@@ -102,14 +109,14 @@ struct Prompts {
 }
 
 impl Server {
-    pub(super) fn new(config: MockConfig) -> Self {
+    pub(super) fn new(config: MockConfig, log: Option<Log>) -> Self {
         Self {
             slots: Slots::new(config.slots, config.queue_limit),
             cache: config
                 .prefix_cache
                 .map(|blocks| Arc::new(PrefixCache::new(blocks))),
             config,
-            truth: Arc::new(Truth::new()),
+            truth: Arc::new(Truth::new(log)),
             seen: Seen::default(),
             requests: AtomicU64::new(0),
         }
@@ -156,7 +163,13 @@ impl Server {
         let turn = Turn {
             api,
             call,
-            pending: self.truth.arrived(arrival),
+            pending: self.truth.arrived(arrival, || Entry {
+                number,
+                path: call.path.to_owned(),
+                body_bytes: body.len(),
+                body_fnv1a: format!("{:016x}", hash(&body)),
+                ..Entry::default()
+            }),
             arrival: arrival.at,
             outbox,
             id: request_id(&mut dice),
@@ -269,7 +282,14 @@ impl Server {
         let prompt_tokens = prompts.each.iter().map(|(tokens, _)| tokens).sum();
         let cached: u64 = prompts.each.iter().map(|(_, cached)| cached).sum();
         let waited = begin - turn.arrival;
-        turn.pending.admitted(prompt_tokens, cached, waited);
+        let admitted = Admitted {
+            prompt_tokens,
+            cached: prompts.in_cache.as_ref().map(|_| cached),
+            waited,
+        };
+        let head = || asked.prompts.first().map(|prompt| prompt.head(LOG_PROMPT));
+        turn.pending
+            .admitted(admitted, || head().unwrap_or_default());
         let words = Words::new(turn.dice.draw());
         let uncached = prompt_tokens - cached;
         let busy = self.slots.busy();
@@ -281,7 +301,7 @@ impl Server {
             arrival: turn.arrival,
             first: schedule.due(),
             prompt_tokens,
-            cached: prompts.in_cache.as_ref().map(|_| cached),
+            cached: admitted.cached,
             prompts: prompts.each,
             choices: asked.choices * asked.prompts.len() as u64,
             tokens: tokens.all,
@@ -311,7 +331,7 @@ impl Server {
             }
             let answer = form.plain(&facts);
             label(&turn.outbox, &work.pending, answer.len());
-            work.complete(&facts, facts.all_tokens());
+            work.complete(&facts, false);
             return whole(StatusCode::OK, form.plain_type(), answer);
         }
         let content_type = form.content_type();
@@ -351,6 +371,19 @@ impl Server {
                 self.report(api::parameter(query, "times") != Some("false"))
                     .await
             }
+            Endpoint::Metrics => {
+                let page = Page {
+                    model: &self.config.model,
+                    running: self.slots.busy().load(Ordering::Relaxed),
+                    waiting: self.slots.waiting(),
+                };
+                let text = self.truth.with_totals(|totals| page.text(totals));
+                return whole(
+                    StatusCode::OK,
+                    "text/plain; version=0.0.4; charset=utf-8",
+                    text,
+                );
+            }
             Endpoint::Last => self.seen.last().ok(),
             Endpoint::Bodies => {
                 let limit = api::parameter(query, "limit").map_or(Ok(usize::MAX), str::parse);
@@ -371,10 +404,10 @@ impl Server {
 
     async fn report(&self, times: bool) -> Option<Vec<u8>> {
         let (window, in_flight) = self.truth.take();
-        let start = self.truth.start_unix();
+        let (start, lost) = (self.truth.start_unix(), self.truth.log_lines_lost());
         // Millions of times take a while to reckon up, and other streams must not wait for that.
         tokio::task::spawn_blocking(move || {
-            serde_json::to_vec(&Report::new(window, in_flight, start, times)).ok()
+            serde_json::to_vec(&Report::new(window, in_flight, lost, start, times)).ok()
         })
         .await
         .ok()
@@ -391,7 +424,8 @@ impl Turn<'_> {
         };
         let (status, body) = self.api.error(&self.call, &failure);
         label(&self.outbox, &self.pending, body.len());
-        self.pending.fail();
+        // The others never came to be worked on.
+        self.pending.fail(status.as_u16(), fault == Fault::Internal);
         json(status, body)
     }
 }

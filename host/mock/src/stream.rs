@@ -131,7 +131,7 @@ impl TokenStream {
             // What closes the stream comes with the last token, or in place of the first if there is none.
             self.step = Step::Over;
             of.form.end(out, &of.facts)?;
-            of.work.complete(&of.facts, 0);
+            of.work.complete(&of.facts, true);
             return Poll::Ready(Ok(Frame::OTHER));
         }
         let thought = self.sent < of.facts.reasoning;

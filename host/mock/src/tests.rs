@@ -4,6 +4,7 @@
 
 mod apis;
 mod load;
+mod records;
 mod shapes;
 
 use std::io::{Read, Write};

@@ -9,6 +9,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use llmuses_kernel_io::{Stamp, StampQuality, Write};
 
+use super::log::{Entry, Log};
+use super::metrics::{End, Totals};
+
 /// What a frame is to the client that measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -119,50 +122,83 @@ impl Default for Window {
     }
 }
 
+/// What is remembered.
+#[derive(Debug, Default)]
+struct Memory {
+    window: Window,
+    totals: Totals,
+}
+
 /// The memory of the server.
 #[derive(Debug)]
 pub(super) struct Truth {
     start: Instant,
     in_flight: AtomicU64,
-    window: Mutex<Window>,
+    memory: Mutex<Memory>,
+    log: Option<Log>,
 }
 
 impl Truth {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(log: Option<Log>) -> Self {
         Self {
             start: Instant::now(),
             in_flight: AtomicU64::new(0),
-            window: Mutex::default(),
+            memory: Mutex::default(),
+            log,
         }
     }
 
     /// A connection was accepted.
     pub(super) fn connected(&self) {
-        self.window().connections += 1;
+        self.memory().window.connections += 1;
     }
 
-    /// A request for an answer was received whole.
-    pub(super) fn arrived(self: &Arc<Self>, arrival: Stamp) -> Pending {
+    /// A request for an answer was received whole. `entry` makes its line of the log, if there is one.
+    pub(super) fn arrived(
+        self: &Arc<Self>,
+        arrival: Stamp,
+        entry: impl FnOnce() -> Entry,
+    ) -> Pending {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
-        let mut window = self.window();
+        let mut memory = self.memory();
+        let window = &mut memory.window;
         window.requests += 1;
         window.arrivals_read += u64::from(arrival.quality == StampQuality::Read);
-        let dropped = window.arrivals.push(nanos(self.start, arrival.at));
-        window.dropped += dropped;
-        drop(window);
+        window.dropped += window.arrivals.push(nanos(self.start, arrival.at));
+        drop(memory);
+        let entry = self.log.as_ref().map(|_| {
+            let arrival_unix = self.start_unix() + (arrival.at - self.start).as_secs_f64();
+            Box::new(Entry {
+                arrival_unix,
+                ..entry()
+            })
+        });
         Pending(Arc::new(Exchange {
             arrival: arrival.at,
+            first_token: AtomicU64::new(0),
             last_token: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
             begun: AtomicBool::new(false),
             ended: AtomicBool::new(false),
+            entry: Mutex::new(entry),
             truth: Arc::clone(self),
         }))
     }
 
     /// What happened since the last call. To make a report of it may take a moment; this does not.
     pub(super) fn take(&self) -> (Window, u64) {
-        let window = std::mem::take(&mut *self.window());
+        let window = std::mem::take(&mut self.memory().window);
         (window, self.in_flight.load(Ordering::Relaxed))
+    }
+
+    /// Makes something of the totals since the start.
+    pub(super) fn with_totals<T>(&self, make: impl FnOnce(&Totals) -> T) -> T {
+        make(&self.memory().totals)
+    }
+
+    /// How many lines of the log could not be written.
+    pub(super) fn log_lines_lost(&self) -> u64 {
+        self.log.as_ref().map_or(0, Log::lost)
     }
 
     /// Seconds since 1970 of the moment from which arrivals are counted.
@@ -173,10 +209,30 @@ impl Truth {
         now.saturating_sub(self.start.elapsed()).as_secs_f64()
     }
 
-    fn window(&self) -> MutexGuard<'_, Window> {
+    fn memory(&self) -> MutexGuard<'_, Memory> {
         // Counts are whole even where a thread ended while it held them.
-        self.window.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What is known of a request when work on it begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Admitted {
+    pub(super) prompt_tokens: u64,
+    /// Those of them that were in the prefix cache; nothing where there is no cache.
+    pub(super) cached: Option<u64>,
+    /// From its arrival to its slot.
+    pub(super) waited: Duration,
+}
+
+/// An answer that is over.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Completed {
+    pub(super) end: End,
+    /// Its tokens.
+    pub(super) tokens: u64,
+    /// Of a plain answer, when its first token was due.
+    pub(super) plain: Option<Instant>,
 }
 
 /// A request whose end is open. Dropped before one was noted, it counts as left by the client.
@@ -184,46 +240,89 @@ impl Truth {
 pub(super) struct Pending(Arc<Exchange>);
 
 impl Pending {
-    /// What the writes of the answer are reckoned to.
+    /// What the writes of the answer are noted for.
     pub(super) fn exchange(&self) -> &Arc<Exchange> {
         &self.0
     }
 
-    /// Work on it begins: it has waited for so long, and so many tokens of its prompt were in the prefix cache.
-    pub(super) fn admitted(&self, prompt_tokens: u64, cached: u64, waited: Duration) {
-        let mut window = self.0.truth.window();
+    /// Work on it begins. `prompt` makes the beginning of its prompt for the log, if there is one.
+    pub(super) fn admitted(&self, admitted: Admitted, prompt: impl FnOnce() -> String) {
+        let Admitted {
+            prompt_tokens,
+            cached,
+            waited,
+        } = admitted;
+        let nanos = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
+        let mut memory = self.0.truth.memory();
+        let Memory { window, totals } = &mut *memory;
         window.prompt_tokens += prompt_tokens;
-        window.cached_tokens += cached;
-        let waited = u64::try_from(waited.as_nanos()).unwrap_or(u64::MAX);
-        let dropped = window.queue.push(waited);
-        window.dropped += dropped;
+        window.cached_tokens += cached.unwrap_or(0);
+        window.dropped += window.queue.push(nanos);
+        totals.prompt_tokens += prompt_tokens;
+        if let Some(cached) = cached {
+            totals.cache_queries += prompt_tokens;
+            totals.cache_hits += cached;
+        }
+        totals.queue.add_nanos(nanos);
+        totals.prompts.add(prompt_tokens as f64);
+        drop(memory);
+        self.0.log(|entry| {
+            entry.prompt = Some(prompt());
+            entry.prompt_tokens = Some(prompt_tokens);
+            entry.cached_tokens = cached;
+            entry.queue_seconds = Some(waited.as_secs_f64());
+        });
     }
 
-    /// The whole answer, of so many tokens outside a stream, has been handed to the HTTP library.
-    pub(super) fn complete(&self, plain_tokens: u64) {
-        self.end();
-        let mut window = self.0.truth.window();
+    /// The whole answer has been handed to the HTTP library.
+    pub(super) fn complete(&self, completed: Completed) {
+        let Completed { end, tokens, plain } = completed;
+        let mut memory = self.0.truth.memory();
+        let Memory { window, totals } = &mut *memory;
         window.completed += 1;
-        window.tokens += plain_tokens;
+        totals.latency.add(self.0.arrival.elapsed().as_secs_f64());
+        totals.answers.add(tokens as f64);
+        if let Some(first) = plain {
+            window.tokens += tokens;
+            totals.generation_tokens += tokens;
+            if tokens > 0 {
+                totals.first_token.add_nanos(nanos(self.0.arrival, first));
+            }
+        }
+        drop(memory);
+        if plain.is_some() {
+            self.0.tokens.store(tokens, Ordering::Relaxed);
+        }
+        self.end(Some(end), Some(200));
     }
 
-    /// The answer is an error.
-    pub(super) fn fail(&self) {
-        self.end();
-        self.0.truth.window().errors += 1;
+    /// The answer is an error with this status. Only where work on it had begun it is one of the requests that ended.
+    pub(super) fn fail(&self, status: u16, had_begun: bool) {
+        self.0.truth.memory().window.errors += 1;
+        self.end(had_begun.then_some(End::Error), Some(status));
+        self.0.log(|entry| entry.end = End::Error.as_str());
     }
 
-    fn end(&self) {
+    fn end(&self, end: Option<End>, status: Option<u16>) {
         self.0.ended.store(true, Ordering::Relaxed);
         self.0.truth.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if let Some(end) = end {
+            self.0.truth.memory().totals.ended(end);
+        }
+        self.0.log(|entry| {
+            entry.end = end.map_or("", End::as_str);
+            entry.status = status;
+            entry.seconds = self.0.arrival.elapsed().as_secs_f64();
+        });
     }
 }
 
 impl Drop for Pending {
     fn drop(&mut self) {
         if !self.0.ended.load(Ordering::Relaxed) {
-            self.end();
-            self.0.truth.window().aborted += 1;
+            self.0.truth.memory().window.aborted += 1;
+            let begun = self.0.begun.load(Ordering::Relaxed);
+            self.end(Some(End::Abort), begun.then_some(200));
         }
     }
 }
@@ -232,16 +331,45 @@ impl Drop for Pending {
 #[derive(Debug)]
 pub(super) struct Exchange {
     arrival: Instant,
+    /// The departure of the first token, in nanoseconds since the arrival; 0 before that.
+    first_token: AtomicU64,
     /// The write of the last token, in nanoseconds since the arrival.
     last_token: AtomicU64,
+    /// Tokens written.
+    tokens: AtomicU64,
     /// Whether anything was written.
     begun: AtomicBool,
     /// Whether the end was noted.
     ended: AtomicBool,
+    /// Its line of the log, if there is one.
+    entry: Mutex<Option<Box<Entry>>>,
     truth: Arc<Truth>,
 }
 
+/// Everything that belongs to it has been written or given up.
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        let entry = self.entry.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let (Some(entry), Some(log)) = (entry, &self.truth.log) {
+            entry.tokens = self.tokens.load(Ordering::Relaxed);
+            let first = self.first_token.load(Ordering::Relaxed);
+            entry.ttft_seconds = (first > 0).then_some(first as f64 / 1e9);
+            log.write(entry);
+        }
+    }
+}
+
 impl Exchange {
+    /// Adds something to its line of the log, if there is one.
+    fn log(&self, add: impl FnOnce(&mut Entry)) {
+        if self.truth.log.is_some() {
+            let mut entry = self.entry.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(entry) = &mut *entry {
+                add(entry);
+            }
+        }
+    }
+
     /// A write carried a frame of the answer.
     ///
     /// Gaps are from the moment before one write to that before the next: the way through the kernel is the same for
@@ -251,7 +379,11 @@ impl Exchange {
         let since = nanos(self.arrival, write.at);
         let left = nanos(self.arrival, write.left.unwrap_or(write.at));
         let first = !self.begun.swap(true, Ordering::Relaxed);
-        let mut window = self.truth.window();
+        // Only the task of the connection writes to it.
+        let tokens = self.tokens.load(Ordering::Relaxed) + frame.tokens;
+        self.tokens.store(tokens, Ordering::Relaxed);
+        let mut memory = self.truth.memory();
+        let Memory { window, totals } = &mut *memory;
         let mut dropped = 0;
         if first {
             dropped += window.first_write.push(left);
@@ -259,12 +391,16 @@ impl Exchange {
         match frame.kind {
             Kind::FirstToken => {
                 self.last_token.store(since, Ordering::Relaxed);
+                self.first_token.store(left, Ordering::Relaxed);
                 window.departures_read += u64::from(write.left.is_none());
                 dropped += window.ttft.push(left);
+                totals.first_token.add_nanos(left);
             }
             Kind::Token => {
                 let last = self.last_token.swap(since, Ordering::Relaxed);
-                dropped += window.itl.push(since.saturating_sub(last));
+                let gap = since.saturating_sub(last);
+                dropped += window.itl.push(gap);
+                totals.between_tokens.add_nanos(gap);
             }
             Kind::Other => {}
         }
@@ -272,6 +408,7 @@ impl Exchange {
             dropped += window.first_answer.push(left);
         }
         window.tokens += frame.tokens;
+        totals.generation_tokens += frame.tokens;
         window.dropped += dropped;
     }
 }
@@ -286,11 +423,12 @@ mod tests {
 
     #[test]
     fn writes_become_times_and_ends_are_counted() {
-        let truth = Arc::new(Truth::new());
+        let truth = Arc::new(Truth::new(None));
         let at = Instant::now();
         let quality = StampQuality::Kernel;
         let after = |millis| at + Duration::from_millis(millis);
-        let pending = truth.arrived(Stamp { at, quality });
+        let arrived = |quality| truth.arrived(Stamp { at, quality }, Entry::default);
+        let pending = arrived(quality);
         let exchange = pending.exchange();
         let write = |millis, left: Option<u64>| Write {
             at: after(millis),
@@ -308,13 +446,21 @@ mod tests {
         exchange.written(frame(Kind::Token, false), write(60, None));
         exchange.written(frame(Kind::Token, true), write(60, Some(62)));
         exchange.written(frame(Kind::FirstToken, true), write(70, None));
-        pending.admitted(7, 5, Duration::from_millis(3));
-        pending.complete(0);
+        let admitted = Admitted {
+            prompt_tokens: 7,
+            cached: Some(5),
+            waited: Duration::from_millis(3),
+        };
+        pending.admitted(admitted, || unreachable!("there is no log"));
+        pending.complete(Completed {
+            end: End::Stop,
+            tokens: 4,
+            plain: None,
+        });
         drop(pending);
-        let quality = StampQuality::Read;
-        truth.arrived(Stamp { at, quality }).fail();
-        drop(truth.arrived(Stamp { at, quality }));
-        let open = truth.arrived(Stamp { at, quality });
+        arrived(StampQuality::Read).fail(500, true);
+        drop(arrived(StampQuality::Read));
+        let open = arrived(StampQuality::Read);
 
         let (window, in_flight) = truth.take();
         let ends = (window.completed, window.errors, window.aborted, in_flight);

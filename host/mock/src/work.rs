@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use super::api::Facts;
+use super::api::{Facts, Finish};
 use super::cache::PrefixCache;
+use super::metrics::End;
 use super::slots::Slot;
 use super::tokens::Chain;
-use super::truth::{Exchange, Pending};
+use super::truth::{Completed, Exchange, Pending};
 
 /// A request that has a slot.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ impl Work {
         self.pending.exchange()
     }
 
-    /// The whole answer, of so many tokens outside a stream, has been handed to the HTTP library.
-    pub(super) fn complete(&mut self, facts: &Facts, plain_tokens: u64) {
+    /// The whole answer has been handed to the HTTP library.
+    pub(super) fn complete(&mut self, facts: &Facts, is_stream: bool) {
         if let Some(cached) = self.cached.take().filter(|_| facts.tokens > 0) {
             let answer = facts.answer();
             for mut chain in cached.chains {
@@ -40,7 +41,14 @@ impl Work {
                 cached.cache.insert(&chain);
             }
         }
-        self.pending.complete(plain_tokens);
+        self.pending.complete(Completed {
+            end: match facts.finish {
+                Finish::Stop => End::Stop,
+                Finish::Length => End::Length,
+            },
+            tokens: facts.all_tokens(),
+            plain: (!is_stream).then_some(facts.first),
+        });
         self.slot = None;
     }
 }

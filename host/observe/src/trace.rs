@@ -60,7 +60,8 @@ fn exchange(outcome: &Outcome, request_head: &str) -> String {
     let exchange = &outcome.exchange;
     let mut text = format!(
         "--- request {}\n{request_head}\n{}\n",
-        exchange.number, exchange.request
+        exchange.number,
+        exchange.request_text()
     );
     let sent = exchange.sent.unwrap_or(exchange.intended);
     match &exchange.head {

@@ -1,22 +1,43 @@
-//! The parsers inside this program. The build script made components of them.
+//! The plugins inside this program. The build script made components of them.
 
-/// A parser inside this program.
+use super::offers::Offers;
+
+/// A plugin inside this program.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltinComponent {
-    /// Its name for `--parser`.
+    /// Its name for `--parser` or `--dataset-parser`.
     pub name: &'static str,
+    /// What it can be used for.
+    pub offers: Offers,
     /// Its component.
     pub bytes: &'static [u8],
 }
 
 static BUILTIN: &[BuiltinComponent] = include!(concat!(env!("OUT_DIR"), "/builtin_parsers.rs"));
 
-/// The built-in parser of this name.
+/// The built-in API of this name.
 pub fn builtin(name: &str) -> Option<&'static BuiltinComponent> {
+    BUILTIN
+        .iter()
+        .find(|component| component.name == name && component.offers.has_api())
+}
+
+/// The built-in plugin of this name, whatever it is.
+pub fn any_builtin(name: &str) -> Option<&'static BuiltinComponent> {
     BUILTIN.iter().find(|component| component.name == name)
 }
 
-/// The names of all built-in parsers, the default one first.
+/// The names of all built-in APIs, the default one first.
 pub fn builtin_names() -> impl Iterator<Item = &'static str> {
-    BUILTIN.iter().map(|component| component.name)
+    BUILTIN
+        .iter()
+        .filter(|component| component.offers.has_api())
+        .map(|component| component.name)
+}
+
+/// The built-in formats of data sets, in the order in which they are asked whether they recognise a file.
+pub fn builtin_formats() -> impl Iterator<Item = &'static BuiltinComponent> {
+    BUILTIN
+        .iter()
+        .filter(|component| component.offers.has_format())
 }

@@ -1,29 +1,22 @@
 //! A running parser: the calls of the contract with their bounds, and the checks of what comes back.
 
-use super::bindings::exports::llmuses::perf::perf_plugin as contract;
-use super::bindings::llmuses::perf::types::{self, Prompt};
-use super::bindings::{Plugin, PluginPre};
+use super::bindings::first::exports::llmuses::perf::perf_plugin as own;
+use super::bindings::second::exports::llmuses::perf::{
+    dataset_plugin as format, perf_plugin as api,
+};
 use super::engine::ticks;
+use super::offers::{Offers, Task};
 use super::state::State;
-use super::text::{shown, shown_name};
+use super::summary::{self, Summary, Wrong};
+use super::text::shown;
 use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
-use llmuses_core::exchange::{Reading, ResponseLog, TokenCount, TokenSource};
+use llmuses_core::exchange::{Framing, Reading, ResponseLog};
 use llmuses_core::redact::Secrets;
-use wasmtime::component::ResourceAny;
+use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
-
-/// Token counts above are no counts: no response has as many tokens (a response of 256 MiB has fewer), and a figure that
-/// large would spoil every sum and mean.
-const MOST_TOKENS: u64 = 1 << 32;
-
-/// Figures that are kept of one response. A run keeps as many names.
-const MOST_METRICS: usize = llmuses_core::exchange::MAX_METRIC_NAMES;
-
-/// Reasons for passing over an entry that are listed.
-const MOST_REASONS: usize = 16;
 
 /// A call into a parser did not give a result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -42,33 +35,119 @@ pub enum CallError {
     },
 }
 
-/// What a parser is asked to make requests from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct BuildOptions {
-    /// The model.
-    pub model: String,
-    /// The text of the prompt. `None`: the data set is to be read.
-    pub prompt: Option<String>,
-    /// Whether there is a data set.
-    pub has_dataset: bool,
-    /// Prompts must be longer than this, in Unicode scalar values.
-    pub min_length: u64,
-    /// Prompts must be shorter than this, in Unicode scalar values.
-    pub max_length: u64,
-    /// Extra members of the body: a JSON object as text.
-    pub parameters: String,
+/// Where the functions of a component are, by what it offers.
+#[derive(Clone)]
+pub(super) enum Indices {
+    Own(own::GuestIndices),
+    Parts {
+        api: Option<api::GuestIndices>,
+        format: Option<format::GuestIndices>,
+    },
 }
 
-/// Requests under way in an instance.
-#[derive(Debug, Clone, Copy)]
-pub struct RequestIterator(ResourceAny);
+impl Indices {
+    /// Those of a component that offers this.
+    pub(super) fn of(pre: &InstancePre<State>, offers: Offers) -> wasmtime::Result<Self> {
+        Ok(match offers {
+            Offers::OwnRequests => Self::Own(own::GuestIndices::new(pre)?),
+            offers => Self::Parts {
+                api: match offers.has_api() {
+                    true => Some(api::GuestIndices::new(pre)?),
+                    false => None,
+                },
+                format: match offers.has_format() {
+                    true => Some(format::GuestIndices::new(pre)?),
+                    false => None,
+                },
+            },
+        })
+    }
+}
+
+/// The functions of an instance.
+pub(super) enum Exports {
+    Own(own::Guest),
+    Parts {
+        api: Option<api::Guest>,
+        format: Option<format::Guest>,
+    },
+}
+
+impl Exports {
+    fn load(
+        store: &mut Store<State>,
+        pre: &InstancePre<State>,
+        indices: &Indices,
+    ) -> wasmtime::Result<Self> {
+        let instance = pre.instantiate(&mut *store)?;
+        Ok(match indices {
+            Indices::Own(own) => Self::Own(own.load(&mut *store, &instance)?),
+            Indices::Parts { api, format } => Self::Parts {
+                api: match api {
+                    Some(api) => Some(api.load(&mut *store, &instance)?),
+                    None => None,
+                },
+                format: match format {
+                    Some(format) => Some(format.load(&mut *store, &instance)?),
+                    None => None,
+                },
+            },
+        })
+    }
+
+    /// The functions of an API of its own requests.
+    pub(super) fn own(&self) -> wasmtime::Result<&own::Guest> {
+        match self {
+            Self::Own(own) => Ok(own),
+            Self::Parts { .. } => Err(Missing("requests of its own").into()),
+        }
+    }
+
+    /// The functions of an API.
+    pub(super) fn api(&self) -> wasmtime::Result<&api::Guest> {
+        match self {
+            Self::Parts { api: Some(api), .. } => Ok(api),
+            _ => Err(Missing("an API that takes items").into()),
+        }
+    }
+
+    /// The functions of a format.
+    pub(super) fn format(&self) -> wasmtime::Result<&format::Guest> {
+        match self {
+            Self::Parts {
+                format: Some(format),
+                ..
+            } => Ok(format),
+            _ => Err(Missing("a format of data sets").into()),
+        }
+    }
+}
+
+/// What a plugin was asked for that it does not offer.
+#[derive(Debug, thiserror::Error)]
+#[error("it does not offer {0}")]
+struct Missing(&'static str);
+
+/// What a plugin says of itself.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    pub(super) name: String,
+    pub(super) version: String,
+    pub(super) description: String,
+    pub(super) headers: Vec<(String, String)>,
+    pub(super) path: Option<String>,
+    pub(super) framing: Framing,
+    pub(super) task: Task,
+    /// The name of its format of data sets.
+    pub(super) format: Option<String>,
+}
 
 /// An instance of a parser. It belongs to one thread at a time.
 pub struct ParserInstance {
     parser: String,
     bounds: Bounds,
     store: Store<State>,
-    plugin: Plugin,
+    exports: Exports,
     cost: CallCost,
     /// The parser broke. Its memory may be in any state, so nothing in it is ever called again.
     poisoned: bool,
@@ -79,17 +158,17 @@ impl ParserInstance {
         parser: &str,
         bounds: Bounds,
         mut store: Store<State>,
-        pre: &PluginPre<State>,
+        pre: &InstancePre<State>,
+        indices: &Indices,
     ) -> Result<Self, CallError> {
         begin_call(&mut store, &bounds);
-        let plugin = pre
-            .instantiate(&mut store)
+        let exports = Exports::load(&mut store, pre, indices)
             .map_err(|error| trapped(parser, "its start", &bounds, &error))?;
         Ok(Self {
             parser: parser.to_owned(),
             bounds,
             store,
-            plugin,
+            exports,
             cost: CallCost::default(),
             poisoned: false,
         })
@@ -100,176 +179,42 @@ impl ParserInstance {
         self.cost
     }
 
-    /// Has the parser introduce itself.
-    pub(super) fn describe(&mut self) -> Result<types::PluginInfo, CallError> {
-        self.call("describe", |plugin, store| {
-            plugin.llmuses_perf_perf_plugin().call_describe(store)
-        })
-    }
-
-    /// Begins to make requests.
-    ///
-    /// # Errors
-    /// Where the parser refuses, or breaks.
-    pub fn build_request(&mut self, options: &BuildOptions) -> Result<RequestIterator, CallError> {
-        let arguments = contract::RequestOptions {
-            model: &options.model,
-            prompt: options.prompt.as_deref().map(Prompt::Text),
-            has_dataset: options.has_dataset,
-            min_length: options.min_length,
-            max_length: options.max_length,
-            parameters: &options.parameters,
-        };
-        self.call("build-request", |plugin, store| {
-            plugin
-                .llmuses_perf_perf_plugin()
-                .call_build_request(store, arguments)
-        })?
-        .map(RequestIterator)
-        .map_err(|message| self.refused(&message))
-    }
-
-    /// At most `max` further bodies; an empty list is the end.
-    ///
-    /// # Errors
-    /// Where the parser refuses (that is one bad entry), or breaks.
-    pub fn next(&mut self, requests: RequestIterator, max: u32) -> Result<Vec<String>, CallError> {
-        let bodies = self
-            .call("next", |plugin, store| {
-                plugin
-                    .llmuses_perf_perf_plugin()
-                    .request_iterator()
-                    .call_next(store, requests.0, max)
-            })?
-            .map_err(|message| self.refused(&message))?;
-        if bodies.len() > max as usize {
-            return Err(self.broken(format!(
-                "gave {} request bodies where at most {max} were asked for",
-                bodies.len()
-            )));
+    /// Has the plugin introduce itself.
+    pub(super) fn describe(&mut self) -> Result<Told, CallError> {
+        match self.exports {
+            Exports::Own(_) => self.describe_own(),
+            Exports::Parts { .. } => self.describe_parts(),
         }
-        let bytes = bodies.iter().map(|body| size_of::<String>() + body.len());
-        self.count_moved("next", bytes.sum())?;
-        for body in &bodies {
-            if let Err(error) = serde_json::from_str::<serde::de::IgnoredAny>(body) {
-                return Err(self.broken(format!("made a request body that is not JSON: {error}")));
-            }
-        }
-        Ok(bodies)
     }
 
-    /// What was passed over so far, by reason.
+    /// Reads what there is to know out of a finished response. `reply`: whether the message of the model is wanted too.
     ///
     /// # Errors
-    /// Where the parser breaks.
-    pub fn skipped(&mut self, requests: RequestIterator) -> Result<Vec<(String, u64)>, CallError> {
-        let skipped = self.call("skipped", |plugin, store| {
-            plugin
-                .llmuses_perf_perf_plugin()
-                .request_iterator()
-                .call_skipped(store, requests.0)
-        })?;
-        Ok(reasons(skipped, self.store.data().secrets()))
-    }
-
-    /// Lets go of requests.
-    ///
-    /// # Errors
-    /// Where the parser breaks.
-    pub fn drop_requests(&mut self, requests: RequestIterator) -> Result<(), CallError> {
-        self.call("dropping its requests", |_, store| {
-            requests.0.resource_drop(store)
-        })
-    }
-
-    /// Reads the token counts out of a finished response.
-    ///
-    /// # Errors
-    /// Where the parser refuses the response, or breaks.
+    /// Where the plugin refuses the response, or breaks.
     pub fn parse_responses(
         &mut self,
         response: &ResponseLog,
-        request: &str,
+        request: &[u8],
         parameters: &str,
+        reply: bool,
     ) -> Result<Reading, CallError> {
-        let responses: Vec<&[u8]> = response.iter().collect();
-        let summary = self
-            .call("parse-responses", |plugin, store| {
-                plugin
-                    .llmuses_perf_perf_plugin()
-                    .call_parse_responses(store, &responses, request, parameters)
-            })?
-            .map_err(|message| self.refused(&message))?;
-        let outputs = match summary.outputs {
-            Some(outputs) => {
-                self.check_outputs(&outputs, response.len())?;
-                outputs
-            }
-            // A log holds fewer events than 2^32 (`ResponseLog::LIMIT_EVENTS`).
-            None => (0..response.len() as u32).collect(),
-        };
-        let prompt = self.tokens(summary.prompt_tokens)?;
-        let completion = self.tokens(summary.completion_tokens)?;
-        let secrets = self.store.data().secrets();
-        let metrics_cut = summary.metrics.len().saturating_sub(MOST_METRICS) as u64;
-        Ok(Reading {
-            prompt,
-            completion,
-            outputs,
-            metrics: summary
-                .metrics
-                .into_iter()
-                .take(MOST_METRICS)
-                .map(|(name, value)| (shown_name(&secrets.blank_text(&name)), value))
-                .collect(),
-            metrics_cut,
-        })
-    }
-
-    fn tokens(
-        &mut self,
-        count: Option<types::TokenCount>,
-    ) -> Result<Option<TokenCount>, CallError> {
-        let Some(count) = count else { return Ok(None) };
-        if count.tokens > MOST_TOKENS && matches!(count.source, types::TokenSource::Server) {
-            // The parser gave what it was given.
-            return Err(CallError::Refused(format!(
-                "the server counted {} tokens for one response, which cannot be",
-                count.tokens
-            )));
+        match self.exports {
+            Exports::Own(_) => self.parse_own(response, request, parameters),
+            Exports::Parts { .. } => self.parse_parts(response, request, parameters, reply),
         }
-        if count.tokens > MOST_TOKENS {
-            return Err(self.broken(format!(
-                "counted {} tokens in one response, which cannot be",
-                count.tokens
-            )));
-        }
-        Ok(Some(token_count(count)))
-    }
-
-    fn check_outputs(&mut self, outputs: &[u32], responses: usize) -> Result<(), CallError> {
-        if let Some(index) = outputs.iter().find(|index| **index as usize >= responses) {
-            return Err(self.broken(format!(
-                "named response {index} as output where there are {responses}"
-            )));
-        }
-        if !outputs.is_sorted_by(|first, second| first < second) {
-            return Err(self.broken("named outputs that are not in ascending order".to_owned()));
-        }
-        Ok(())
     }
 
     /// One call under the bounds.
-    fn call<R>(
+    pub(super) fn call<R>(
         &mut self,
         name: &str,
-        call: impl FnOnce(&Plugin, &mut Store<State>) -> wasmtime::Result<R>,
+        call: impl FnOnce(&Exports, &mut Store<State>) -> wasmtime::Result<R>,
     ) -> Result<R, CallError> {
         if self.poisoned {
             return Err(self.broken(format!("was to do {name}, but it is broken already")));
         }
         begin_call(&mut self.store, &self.bounds);
-        let result = call(&self.plugin, &mut self.store);
+        let result = call(&self.exports, &mut self.store);
         self.cost.add(self.store.data().call().elapsed());
         result.map_err(|error| {
             self.poisoned = true;
@@ -277,20 +222,43 @@ impl ParserInstance {
         })
     }
 
+    pub(super) fn exports(&self) -> &Exports {
+        &self.exports
+    }
+
     /// Adds the size of a result to what the call moved through the host's functions.
-    fn count_moved(&mut self, call: &str, bytes: usize) -> Result<(), CallError> {
+    pub(super) fn count_moved(&mut self, call: &str, bytes: usize) -> Result<(), CallError> {
         self.store
             .data_mut()
             .add_moved(bytes)
             .map_err(|error| self.broken(format!("broke in {call}: {error}")))
     }
 
-    /// What the parser said in place of a result: credentials are blanked before it is cut.
-    fn refused(&self, message: &str) -> CallError {
-        CallError::Refused(shown(&self.store.data().secrets().blank_text(message)))
+    /// What must not be shown or kept of what the plugin says.
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.store.data().secrets()
     }
 
-    fn broken(&mut self, reason: String) -> CallError {
+    /// Text of the plugin as it is shown: credentials are blanked before it is cut.
+    pub(super) fn shown(&self, message: &str) -> String {
+        shown(&self.secrets().blank_text(message))
+    }
+
+    /// What the plugin said in place of a result.
+    pub(super) fn refused(&self, message: &str) -> CallError {
+        CallError::Refused(self.shown(message))
+    }
+
+    /// What the plugin says that it found in a response of so many events, checked.
+    pub(super) fn read(&mut self, told: Summary, responses: usize) -> Result<Reading, CallError> {
+        match summary::reading(told, responses, self.secrets()) {
+            Ok(reading) => Ok(reading),
+            Err(Wrong::Server(reason)) => Err(CallError::Refused(reason)),
+            Err(Wrong::Plugin(reason)) => Err(self.broken(reason)),
+        }
+    }
+
+    pub(super) fn broken(&mut self, reason: String) -> CallError {
         self.poisoned = true;
         CallError::Broken {
             parser: self.parser.clone(),
@@ -317,6 +285,9 @@ fn trapped(parser: &str, call: &str, bounds: &Bounds, error: &wasmtime::Error) -
 fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
     if let Some(exceeded) = error.downcast_ref::<Exceeded>() {
         return exceeded.to_string();
+    }
+    if let Some(missing) = error.downcast_ref::<Missing>() {
+        return missing.to_string();
     }
     if let Some(I32Exit(code)) = error.downcast_ref::<I32Exit>() {
         return format!("it ended itself with exit code {code}, where it should have returned");
@@ -379,36 +350,5 @@ fn engine_words(text: &str, bounds: &Bounds) -> String {
     match WORDS.iter().find(|(engine, _)| text.contains(engine)) {
         Some((_, plain)) => format!("{plain} ({})", shown(text)),
         None => shown(text),
-    }
-}
-
-/// Reasons as they are shown: a few by name, the others summed up.
-fn reasons(skipped: Vec<(String, u64)>, secrets: &Secrets) -> Vec<(String, u64)> {
-    let mut reasons: Vec<(String, u64)> = Vec::new();
-    let mut others = 0_u64;
-    for (reason, count) in skipped {
-        let reason = shown_name(&secrets.blank_text(&reason));
-        if let Some((_, sum)) = reasons.iter_mut().find(|(known, _)| *known == reason) {
-            *sum = sum.saturating_add(count);
-        } else if reasons.len() < MOST_REASONS {
-            reasons.push((reason, count));
-        } else {
-            others = others.saturating_add(count);
-        }
-    }
-    if others > 0 {
-        reasons.push(("for other reasons".to_owned(), others));
-    }
-    reasons
-}
-
-fn token_count(count: types::TokenCount) -> TokenCount {
-    TokenCount {
-        tokens: count.tokens,
-        source: match count.source {
-            types::TokenSource::Server => TokenSource::Server,
-            types::TokenSource::Tokenizer => TokenSource::Tokenizer,
-            types::TokenSource::Parser => TokenSource::Parser,
-        },
     }
 }

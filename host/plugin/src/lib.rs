@@ -4,6 +4,7 @@
 //! What enters this room is bytes of a component and values of the contract; what leaves it is request
 //! bodies and readings. No socket and no clock of a run is ever within a parser's reach.
 
+mod address;
 mod answer;
 mod bindings;
 mod builtin;
@@ -15,31 +16,43 @@ mod engine;
 mod file;
 mod header;
 mod hints;
+mod imports;
 mod instance;
 mod link;
 mod load;
 mod load_error;
 mod log;
+mod offers;
+mod own_requests;
 pub mod parse;
+mod parts;
 mod private_folder;
 mod readers;
 mod state;
+mod summary;
 mod text;
 mod usage;
 
-pub use builtin::{BuiltinComponent, builtin, builtin_names};
+pub use address::complete;
+pub use builtin::{BuiltinComponent, any_builtin, builtin, builtin_formats, builtin_names};
 pub use cache::CompileCache;
 pub use cache_error::CacheError;
 pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
 pub use engine::PluginEngine;
-pub use instance::{BuildOptions, CallError, ParserInstance, RequestIterator};
+pub use instance::{CallError, ParserInstance};
 pub use load::{Loading, Parser, ParserInfo, Source};
 pub use load_error::LoadError;
+pub use offers::{Offers, Task};
+pub use own_requests::{BuildOptions, RequestIterator};
+pub use parts::{Entries, PluginRequest};
 pub use readers::EntryReader;
 pub use state::{DatasetAccess, InstanceContext, TokenCounter};
 
-/// The version of the contract that this host speaks.
-pub const CONTRACT_VERSION: &str = "llmuses:perf@0.1.0";
+/// The latest version of the contract.
+pub const CONTRACT_VERSION: &str = "llmuses:perf@0.2.0";
+
+/// The versions of the contract that this host speaks, the oldest first.
+pub const CONTRACT_VERSIONS: [&str; 2] = ["0.1.0", "0.2.0"];
 
 /// The version of wasmtime that runs the parsers.
 pub const WASMTIME_VERSION: &str = "48.0.8";

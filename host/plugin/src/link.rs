@@ -1,8 +1,9 @@
 //! What a parser may import, and the functions behind it.
 
-use super::bindings::Plugin;
+use super::bindings::{first, second};
 use super::clock::HasVirtualClock;
 use super::load_error::LoadError;
+use super::offers::Offers;
 use super::state::State;
 use super::text::shown_name;
 use llmuses_core::bounds::Sandbox;
@@ -20,8 +21,9 @@ const CONTRACT: &str = "llmuses:perf/";
 /// The interfaces of the contract that a parser may import.
 const CONTRACT_IMPORTS: [&str; 4] = ["types", "datasets", "tokenizer", "logging"];
 
-/// The interface that a parser exports.
-const CONTRACT_EXPORT: &str = "llmuses:perf/perf-plugin@";
+/// The interfaces that a plugin exports: an API, and a format of data sets.
+const API: &str = "llmuses:perf/perf-plugin@";
+const FORMAT: &str = "llmuses:perf/dataset-plugin@";
 
 /// The interfaces of WASI 0.2 that are linked. The standard libraries of toolchains import them whether a
 /// parser uses them or not; there is nothing behind them. Sockets and HTTP are not among them: a Rust
@@ -58,7 +60,11 @@ pub(super) struct Interface {
     /// All imports, in their order.
     pub(super) imports: Vec<String>,
     /// The version of the contract that it was built for.
-    pub(super) contract_version: String,
+    pub(super) contract_version: &'static str,
+    /// The interfaces of the contract that it exports.
+    pub(super) exports: Vec<String>,
+    /// What it can be used for.
+    pub(super) offers: Offers,
 }
 
 /// Checks what a component imports and exports, before anything of it runs.
@@ -77,7 +83,11 @@ pub(super) fn check(
         .exports(engine)
         .map(|(name, _)| name.to_owned())
         .collect();
-    let contract_version = contract_version(&exports, label)?;
+    let (contract_version, offers) = offers(&exports, label)?;
+    let exports = exports
+        .into_iter()
+        .filter(|name| name.starts_with(API) || name.starts_with(FORMAT))
+        .collect();
     let refused: Vec<&String> = imports
         .iter()
         .filter(|name| !is_contract(name) && !is_wasi(name))
@@ -89,7 +99,7 @@ pub(super) fn check(
                 "it imports {}, which parsers do not get. A parser may import the contract ({}) and \
                  WASI 0.2 without sockets and HTTP{}",
                 listed(&refused),
-                super::CONTRACT_VERSION,
+                contract(contract_version),
                 if refused.iter().any(|name| name.starts_with("wasi:sockets/")) {
                     " (componentize-py leaves them out with --stub-wasi)"
                 } else {
@@ -106,13 +116,15 @@ pub(super) fn check(
                 "it imports {}, and with --sandbox strict a parser may import nothing but the contract \
                  ({})",
                 listed(&wasi),
-                super::CONTRACT_VERSION
+                contract(contract_version)
             ),
         });
     }
     Ok(Interface {
         imports,
         contract_version,
+        exports,
+        offers,
     })
 }
 
@@ -121,44 +133,52 @@ pub(super) fn is_strict(imports: &[String]) -> bool {
     imports.iter().all(|name| is_contract(name))
 }
 
-fn contract_version(exports: &[String], label: &str) -> Result<String, LoadError> {
+/// The name of the contract in a version.
+pub(super) fn contract(version: &str) -> String {
+    format!("llmuses:perf@{version}")
+}
+
+/// The latest version of the contract that a component was built for, as far as this host speaks it, and what the
+/// component offers in it.
+fn offers(exports: &[String], label: &str) -> Result<(&'static str, Offers), LoadError> {
+    let [first, second] = super::CONTRACT_VERSIONS;
+    let exported = |interface: &str, version: &str| {
+        let versions = exports
+            .iter()
+            .filter_map(|name| name.strip_prefix(interface));
+        versions.into_iter().any(|found| found == version)
+    };
+    match (exported(API, second), exported(FORMAT, second)) {
+        (true, true) => return Ok((second, Offers::ApiAndFormat)),
+        (true, false) => return Ok((second, Offers::Api)),
+        (false, true) => return Ok((second, Offers::Format)),
+        (false, false) if exported(API, first) => return Ok((first, Offers::OwnRequests)),
+        (false, false) => {}
+    }
     let not = |reason: String| LoadError::NotAParser {
         label: label.to_owned(),
         reason,
     };
-    let ours = our_version();
-    let versions: Vec<&str> = exports
+    let wanted = format!(
+        "where a parser exports the interface perf-plugin or dataset-plugin of {}",
+        super::CONTRACT_VERSION
+    );
+    let other = exports
         .iter()
-        .filter_map(|name| name.strip_prefix(CONTRACT_EXPORT))
-        .collect();
-    // The host keeps loading what was built for older versions; there is none yet.
-    if versions.contains(&ours) {
-        return Ok(ours.to_owned());
-    }
-    Err(match versions.first() {
+        .find_map(|name| name.strip_prefix(API).or(name.strip_prefix(FORMAT)));
+    Err(match other {
         Some(version) => not(format!(
-            "it was built for version {} of the contract, and this program speaks {ours}. Either \
+            "it was built for version {} of the contract, and this program speaks {first} and {second}. Either \
              build it against {}, or use the llmuses that it was made for",
             shown_name(version),
             super::CONTRACT_VERSION
         )),
-        None if exports.is_empty() => not(format!(
-            "it exports nothing, where a parser exports the interface perf-plugin of {}",
-            super::CONTRACT_VERSION
-        )),
+        None if exports.is_empty() => not(format!("it exports nothing, {wanted}")),
         None => not(format!(
-            "it exports {}, where a parser exports the interface perf-plugin of {}",
-            listed(&exports.iter().collect::<Vec<_>>()),
-            super::CONTRACT_VERSION
+            "it exports {}, {wanted}",
+            listed(&exports.iter().collect::<Vec<_>>())
         )),
     })
-}
-
-/// The version number of the contract that this host speaks.
-fn our_version() -> &'static str {
-    super::CONTRACT_VERSION
-        .split_once('@')
-        .map_or("", |(_, version)| version)
 }
 
 fn is_contract(name: &str) -> bool {
@@ -169,7 +189,7 @@ fn is_contract(name: &str) -> bool {
         return false;
     };
     // Whether the functions in it are the right ones is for the linker to say.
-    CONTRACT_IMPORTS.contains(&interface) && version == our_version()
+    CONTRACT_IMPORTS.contains(&interface) && super::CONTRACT_VERSIONS.contains(&version)
 }
 
 fn is_wasi(name: &str) -> bool {
@@ -193,7 +213,8 @@ fn listed(names: &[&String]) -> String {
 /// A linker with the contract, and with WASI where the sandbox has it.
 pub(super) fn linker(engine: &Engine, sandbox: Sandbox) -> Result<Linker<State>, LoadError> {
     let mut linker = Linker::new(engine);
-    Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+    first::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)
+        .and_then(|()| second::Plugin::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state))
         .and_then(|()| match sandbox {
             Sandbox::Strict => Ok(()),
             Sandbox::Wasi => add_wasi(&mut linker),
@@ -242,9 +263,35 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_latest_version_of_what_is_exported_is_used() {
+        let offered = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            offers(&names, "x").map_err(|error| error.to_string())
+        };
+        let api = |version: &str| format!("{API}{version}");
+        let format = |version: &str| format!("{FORMAT}{version}");
+        assert_eq!(
+            offered(&[&api("0.1.0")]),
+            Ok(("0.1.0", Offers::OwnRequests))
+        );
+        assert_eq!(
+            offered(&[&api("0.1.0"), &api("0.2.0")]),
+            Ok(("0.2.0", Offers::Api))
+        );
+        assert_eq!(
+            offered(&[&format("0.2.0"), &api("0.2.0")]),
+            Ok(("0.2.0", Offers::ApiAndFormat))
+        );
+        assert_eq!(offered(&[&format("0.2.0")]), Ok(("0.2.0", Offers::Format)));
+        let error = offered(&[&format("0.9.0")]).unwrap_err();
+        assert!(error.contains("speaks 0.1.0 and 0.2.0"), "{error}");
+    }
+
+    #[test]
     fn imports_are_told_apart() {
         assert!(is_contract("llmuses:perf/datasets@0.1.0"));
-        assert!(!is_contract("llmuses:perf/datasets@0.2.0"));
+        assert!(is_contract("llmuses:perf/datasets@0.2.0"));
+        assert!(!is_contract("llmuses:perf/datasets@0.3.0"));
         assert!(!is_contract("llmuses:perf/secrets@0.1.0"));
         assert!(is_wasi("wasi:cli/stdout@0.2.6"));
         for refused in [

@@ -1,7 +1,6 @@
 //! From a name or a file to a parser that can be run: reading, sniffing, compiling, linking, and the
 //! questions that are asked of it once.
 
-use super::bindings::PluginPre;
 use super::builtin::BuiltinComponent;
 use super::cache::CompileCache;
 use super::cache_error::CacheError;
@@ -9,19 +8,21 @@ use super::compile::{CompileError, Compiler, compile};
 use super::engine::PluginEngine;
 use super::file::{read, sniff};
 use super::header::headers;
-use super::instance::{CallError, ParserInstance};
+use super::instance::{CallError, Indices, ParserInstance};
 use super::link;
 use super::load_error::LoadError;
 use super::log::PluginLog;
+use super::offers::{Offers, Task};
 use super::state::{InstanceContext, State};
 use super::text::{shown, shown_name};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::exchange::Framing;
 use llmuses_core::messages::Messages;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wasmtime::Store;
-use wasmtime::component::Component;
+use wasmtime::component::{Component, InstancePre};
 
 /// The most handles to resources that a parser may hold at once, its own and the host's. A run needs
 /// one for its requests, and one for each reader and stream.
@@ -77,7 +78,19 @@ pub struct ParserInfo {
     /// SHA-256 of the component, in hexadecimal.
     pub sha256: String,
     /// The version of the contract that it was built for.
-    pub contract_version: String,
+    pub contract_version: &'static str,
+    /// The interfaces of the contract that it exports.
+    pub exports: Vec<String>,
+    /// What it can be used for.
+    pub offers: Offers,
+    /// The path of its API, with `{model}` for the name of the model. `None`: it tells none.
+    pub path: Option<String>,
+    /// How responses of its API are split into events.
+    pub framing: Framing,
+    /// What a model is asked for.
+    pub task: Task,
+    /// The name of its format of data sets, by its own account.
+    pub format: Option<String>,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
     /// Where it came from.
@@ -88,7 +101,8 @@ pub struct ParserInfo {
 #[derive(Clone)]
 pub struct Parser {
     engine: PluginEngine,
-    pre: PluginPre<State>,
+    pre: InstancePre<State>,
+    indices: Indices,
     bounds: Bounds,
     log: Arc<PluginLog>,
     info: ParserInfo,
@@ -161,17 +175,19 @@ impl Parser {
                     shown(&format!("{error:#}"))
                 ),
             })?;
-        let pre = PluginPre::new(pre).map_err(|error| LoadError::NotAParser {
-            label: label.to_owned(),
-            reason: format!(
-                "it does not offer what the contract {} wants ({})",
-                super::CONTRACT_VERSION,
-                shown(&format!("{error:#}"))
-            ),
-        })?;
+        let indices =
+            Indices::of(&pre, interface.offers).map_err(|error| LoadError::NotAParser {
+                label: label.to_owned(),
+                reason: format!(
+                    "it does not offer what the contract {} wants ({})",
+                    link::contract(interface.contract_version),
+                    shown(&format!("{error:#}"))
+                ),
+            })?;
         let mut parser = Self {
             engine: loading.engine.clone(),
             pre,
+            indices,
             bounds: loading.bounds,
             log: PluginLog::new(label, &loading.bounds, &loading.messages),
             info: ParserInfo {
@@ -182,6 +198,12 @@ impl Parser {
                 size: bytes.len(),
                 sha256,
                 contract_version: interface.contract_version,
+                exports: interface.exports,
+                offers: interface.offers,
+                path: None,
+                framing: Framing::default(),
+                task: Task::default(),
+                format: None,
                 imports: interface.imports,
                 source,
             },
@@ -202,6 +224,10 @@ impl Parser {
             self.info.name = name;
         }
         self.log.set_parser(&self.info.name);
+        self.info.path = told.path;
+        self.info.framing = told.framing;
+        self.info.task = told.task;
+        self.info.format = told.format.map(|name| shown_name(name.trim()));
         self.info.version = shown_name(&told.version);
         self.info.description = shown(&told.description);
         self.info.headers = headers(&told.headers).map_err(|reason| LoadError::Header {
@@ -220,7 +246,7 @@ impl Parser {
                     label: self.info.source.to_string(),
                     reason: format!(
                         "a function of it is not of the type that the contract {} gives it ({reason})",
-                        super::CONTRACT_VERSION
+                        link::contract(self.info.contract_version)
                     ),
                 }
             }
@@ -251,7 +277,13 @@ impl Parser {
         store.limiter(State::limiter);
         store.set_max_component_handles(MOST_HANDLES);
         store.epoch_deadline_callback(|store| store.data().at_deadline());
-        ParserInstance::start(&self.info.name, self.bounds, store, &self.pre)
+        ParserInstance::start(
+            &self.info.name,
+            self.bounds,
+            store,
+            &self.pre,
+            &self.indices,
+        )
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::answer::{Suspicion, server_error};
 use crate::hints::hint;
 use crate::{CallError, InstanceContext, Parser, ParserInstance, answer};
+use bytes::Bytes;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{
@@ -152,7 +153,7 @@ struct ParseThread {
     /// Absent after the parser broke, until it is needed again.
     instance: Option<ParserInstance>,
     /// The last body of a request that holds no credential.
-    clean_body: Option<Arc<str>>,
+    clean_body: Option<Bytes>,
     /// What the instances before this one have cost.
     cost: ParserCost,
     error_word: memmem::Finder<'static>,
@@ -190,13 +191,17 @@ impl ParseThread {
         let is_known = self
             .clean_body
             .as_ref()
-            .is_some_and(|clean| Arc::ptr_eq(clean, &exchange.request));
+            .is_some_and(|clean| std::ptr::eq(&**clean, &*exchange.request));
         if secrets.is_empty() || is_known {
             return;
         }
-        match secrets.blank_text(&exchange.request) {
-            Cow::Owned(blanked) => exchange.request = blanked.into(),
-            Cow::Borrowed(_) => self.clean_body = Some(Arc::clone(&exchange.request)),
+        let blanked = match secrets.blank_bytes(&exchange.request) {
+            Cow::Owned(blanked) => Some(blanked),
+            Cow::Borrowed(_) => None,
+        };
+        match blanked {
+            Some(blanked) => exchange.request = blanked.into(),
+            None => self.clean_body = Some(exchange.request.clone()),
         }
     }
 
@@ -273,6 +278,7 @@ impl ParseThread {
             &exchange.response,
             &exchange.request,
             &self.settings.parameters,
+            false,
         )
     }
 

@@ -1,7 +1,6 @@
 //! What an instance has beside its own memory: the data set, the token counter and the log behind the
 //! imports of the contract, a WASI with nothing behind it, and the account of what it takes.
 
-use super::bindings::llmuses::perf::{datasets, logging, tokenizer, types};
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
 use super::readers::{EntryReader, ItemReader, LineReader};
@@ -192,20 +191,9 @@ impl State {
     }
 }
 
-impl WasiView for State {
-    fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView {
-            ctx: &mut self.wasi,
-            table: &mut self.table,
-        }
-    }
-}
-
-// The types have no functions of their own.
-impl types::Host for State {}
-
-impl datasets::Host for State {
-    fn line_by_line(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
+/// What stands behind the imports of the contract.
+impl State {
+    pub(super) fn open_lines(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
         self.host(0, |state| {
             state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.lines()) {
@@ -218,7 +206,7 @@ impl datasets::Host for State {
         })
     }
 
-    fn json_list(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
+    pub(super) fn open_items(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
         self.host(0, |state| {
             state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.items()) {
@@ -230,10 +218,8 @@ impl datasets::Host for State {
             }
         })
     }
-}
 
-impl datasets::HostLineReader for State {
-    fn next(
+    pub(super) fn next_lines(
         &mut self,
         reader: Resource<LineReader>,
         max: u32,
@@ -243,15 +229,7 @@ impl datasets::HostLineReader for State {
         })
     }
 
-    fn drop(&mut self, reader: Resource<LineReader>) -> wasmtime::Result<()> {
-        self.table.delete(reader)?;
-        self.readers -= 1;
-        Ok(())
-    }
-}
-
-impl datasets::HostItemReader for State {
-    fn next(
+    pub(super) fn next_items(
         &mut self,
         reader: Resource<ItemReader>,
         max: u32,
@@ -261,19 +239,17 @@ impl datasets::HostItemReader for State {
         })
     }
 
-    fn drop(&mut self, reader: Resource<ItemReader>) -> wasmtime::Result<()> {
+    pub(super) fn let_go<R: 'static>(&mut self, reader: Resource<R>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
         self.readers -= 1;
         Ok(())
     }
-}
 
-impl tokenizer::Host for State {
-    fn available(&mut self) -> wasmtime::Result<bool> {
-        Ok(self.context.tokenizer.is_some())
+    pub(super) fn has_tokenizer(&self) -> bool {
+        self.context.tokenizer.is_some()
     }
 
-    fn count(&mut self, text: String) -> wasmtime::Result<Result<u64, String>> {
+    pub(super) fn count_tokens(&mut self, text: &str) -> wasmtime::Result<Result<u64, String>> {
         self.host(text.len(), |state| {
             let Some(tokenizer) = &state.context.tokenizer else {
                 return Ok(Err(
@@ -295,24 +271,30 @@ impl tokenizer::Host for State {
                     text.len()
                 )));
             }
-            Ok(tokenizer.count(&text))
+            Ok(tokenizer.count(text))
+        })
+    }
+
+    /// Shows a message. `label`: its level; that of messages which only --debug shows is `None`.
+    pub(super) fn say(&mut self, label: Option<&str>, message: &str) -> wasmtime::Result<()> {
+        let label = match label {
+            None if !self.context.debug => return Ok(()),
+            None => "debug",
+            Some(label) => label,
+        };
+        self.host(message.len(), |state| {
+            let secrets = &state.context.secrets;
+            state.log.say(label, &secrets.blank_text(message));
+            Ok(())
         })
     }
 }
 
-impl logging::Host for State {
-    fn log(&mut self, level: logging::Level, message: String) -> wasmtime::Result<()> {
-        let label = match level {
-            logging::Level::Debug if !self.context.debug => return Ok(()),
-            logging::Level::Debug => "debug",
-            logging::Level::Info => "info",
-            logging::Level::Warn => "warning",
-            logging::Level::Error => "error",
-        };
-        self.host(message.len(), |state| {
-            let secrets = &state.context.secrets;
-            state.log.say(label, &secrets.blank_text(&message));
-            Ok(())
-        })
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
     }
 }

@@ -52,6 +52,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
         figures: RunFigures::default(),
+        finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),
             scheduled_per_second: statistics.scheduled_rate(),
@@ -138,7 +139,7 @@ fn connections(used: &ConnectionUse) -> ConnectionFigures {
     let versions = used.http_versions.iter();
     ConnectionFigures {
         http_versions: versions.map(|version| (*version).to_owned()).collect(),
-        most_requests_taken_at_once: used.most_on_their_way,
+        requests_that_waited_for_a_stream: used.waited_for_stream,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,
         streams_ended_at_done: used.ended_at_done,

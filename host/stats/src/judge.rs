@@ -117,8 +117,8 @@ pub struct ConnectionUse {
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<&'static str>,
-    /// The most requests that connections had taken and not finished at once, where the transport shares connections.
-    pub most_on_their_way: Option<u64>,
+    /// Requests that waited until a connection of HTTP/2 had a stream for them.
+    pub waited_for_stream: u64,
 }
 
 /// How a data set was used.
@@ -261,8 +261,11 @@ fn held_up(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<
 fn due_and_not_sent(circumstances: &Circumstances) -> Option<Doubt> {
     let requests = circumstances.due_and_not_sent;
     let due = circumstances.issued + requests;
+    // Who ends a run early, or what does, has a doubt that explains it.
+    let ended_early = circumstances.interrupted || circumstances.stop_reason.is_some();
     // One that was due a moment before the end is no doubt.
-    (requests as f64 > due as f64 * FEW).then_some(Doubt::DueAndNotSent { requests, due })
+    let many = requests as f64 > due as f64 * FEW;
+    (many && !ended_early).then_some(Doubt::DueAndNotSent { requests, due })
 }
 
 fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
@@ -283,23 +286,19 @@ fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Op
         .time(metric::CLIENT_LAG)
         .percentile(Percentile::P99)?;
     let limit = lag_limit(statistics);
-    (p99 > limit).then(|| match few_streams(circumstances) {
-        Some(streams) => Doubt::FewStreams {
-            streams,
-            in_flight: circumstances.peak_in_flight,
+    let waited = circumstances.connections.waited_for_stream;
+    let completed = statistics.counts().completed;
+    // A client that is short of the processor sends late too, but waits for no stream.
+    let few_streams = waited as f64 > completed as f64 * FEW;
+    (p99 > limit).then_some(if few_streams {
+        Doubt::FewStreams {
+            waited,
+            completed,
             p99,
-        },
-        None => Doubt::DispatchLag { p99, limit },
+        }
+    } else {
+        Doubt::DispatchLag { p99, limit }
     })
-}
-
-/// The most requests that the connections took at once, where they took fewer than were in flight, as HTTP/2 does
-/// by the server's limit of streams. A client that is short of processor sends late too, but then everything at once.
-fn few_streams(circumstances: &Circumstances) -> Option<u64> {
-    let connections = &circumstances.connections;
-    let streams = connections.most_on_their_way?;
-    let is_http2 = connections.http_versions.contains(&"HTTP/2");
-    (is_http2 && streams < circumstances.peak_in_flight).then_some(streams)
 }
 
 /// Other runs do harm where they ask the same server, or where this client was short of the processor.

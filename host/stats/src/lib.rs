@@ -7,6 +7,7 @@
 
 mod counts;
 mod figures;
+mod finish_reasons;
 mod first_requests;
 mod goodput;
 mod json;

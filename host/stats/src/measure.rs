@@ -3,8 +3,8 @@
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Exchange, Outcome, Reading, TokenCount};
 use llmuses_core::metric::{
-    BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP, LATENCY,
-    RESPONSE_HEAD, TLS, TPOT, TTFT,
+    ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP,
+    LATENCY, RESPONSE_HEAD, TLS, TPOT, TTFT,
 };
 use llmuses_core::plan::Arrivals;
 use std::time::Duration;
@@ -113,6 +113,11 @@ impl Measurement {
         times[TTFT] = first_output
             .filter(|_| response.is_streamed())
             .map(|first| first.since(start));
+        times[ANSWER] = reading
+            .and_then(|reading| reading.answers.as_ref()?.first())
+            .filter(|_| response.is_streamed())
+            .and_then(output)
+            .map(|first| first.since(start));
         times[TPOT] = first_output
             .zip(last_output)
             .filter(|_| outputs.len() >= 2)
@@ -207,6 +212,18 @@ mod tests {
         assert_eq!(open.times[LATENCY], Some(millis(105)));
         assert_eq!(open.times[FIRST_PACKAGE], Some(millis(50)));
         assert_eq!(open.times[TTFT], Some(millis(60)));
+    }
+
+    #[test]
+    fn the_answer_begins_behind_the_reasoning() {
+        let answered = |answers: Option<&[u32]>| {
+            let mut outcome = streamed().build();
+            outcome.reading.as_mut().unwrap().answers = answers.map(<[u32]>::to_vec);
+            Measurement::of(&outcome, Origin::Sent).times[ANSWER]
+        };
+        assert_eq!(answered(Some(&[2, 3])), Some(millis(60)));
+        assert_eq!(answered(Some(&[])), None);
+        assert_eq!(answered(None), None);
     }
 
     #[test]

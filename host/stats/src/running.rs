@@ -2,6 +2,7 @@
 
 use super::counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 use super::figures::{Figures, Metrics};
+use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
 use super::measure::{Measurement, Origin, output_gaps};
 use super::sample::Sample;
@@ -29,6 +30,7 @@ pub struct RunStatistics {
     objectives: Option<Objectives>,
     metrics: Metrics,
     failures: Vec<FailureCount>,
+    finish_reasons: FinishReasons,
     first_intended: Option<Moment>,
     last_intended: Option<Moment>,
     first_sent: Option<Moment>,
@@ -49,6 +51,7 @@ impl RunStatistics {
             objectives: None,
             metrics: Metrics::default(),
             failures: Vec::new(),
+            finish_reasons: FinishReasons::default(),
             first_intended: None,
             last_intended: None,
             first_sent: None,
@@ -175,6 +178,9 @@ impl RunStatistics {
         }
         if let Some(reading) = &outcome.reading {
             counts.empty_answers += u64::from(reading.outputs.is_empty());
+            if let Some(reason) = &reading.finish_reason {
+                self.finish_reasons.record(reason);
+            }
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
@@ -247,6 +253,11 @@ impl RunStatistics {
     /// The parser's own figures, of succeeded requests.
     pub fn metrics(&self) -> &Metrics {
         &self.metrics
+    }
+
+    /// Why the answers of succeeded requests ended, the most frequent first.
+    pub fn finish_reasons(&self) -> Vec<(String, u64)> {
+        self.finish_reasons.sorted()
     }
 
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.

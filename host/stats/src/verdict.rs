@@ -109,12 +109,12 @@ pub enum Doubt {
         /// The limit that held for this run.
         limit: Duration,
     },
-    /// Requests waited, for longer than a client may be late, since the connections of HTTP/2 took no more at once.
+    /// Requests were late since connections of HTTP/2 had no stream for them.
     FewStreams {
-        /// How many they took.
-        streams: u64,
-        /// The most that were in flight, those that waited among them.
-        in_flight: u64,
+        /// How many waited.
+        waited: u64,
+        /// Completed requests.
+        completed: u64,
         /// The 99th percentile of the dispatch lag.
         p99: Duration,
     },
@@ -360,12 +360,11 @@ impl Doubt {
                 percent(*share)
             ),
             Self::FewStreams {
-                streams,
-                in_flight,
+                waited,
+                completed,
                 p99,
             } => format!(
-                "over HTTP/2, connections took {streams} requests at once, and up to {in_flight} were in flight: the \
-                 others waited, {:.3} ms at p99",
+                "{waited} of {completed} requests waited for a stream of HTTP/2; the dispatch lag reached {:.3} ms at p99",
                 p99.as_secs_f64() * 1e3
             ),
             Self::DispatchLag { p99, limit } => format!(
@@ -534,7 +533,7 @@ impl Doubt {
             }
             Self::OtherRuns(_) => "the server answered the requests of the other runs too",
             Self::FewStreams { .. } => {
-                "the server's limit of streams on a connection (SETTINGS_MAX_CONCURRENT_STREAMS); each client thread has one connection"
+                "the server's limit of streams on a connection (SETTINGS_MAX_CONCURRENT_STREAMS), or of bytes that it has not read; each client thread has one connection"
             }
             Self::DispatchLag { .. } => {
                 "this client had no processor at the instants at which it had to send"

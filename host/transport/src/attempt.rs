@@ -3,9 +3,8 @@
 
 use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
-use super::reading::{Reading, Recording, silence, timed_out};
-use super::transport::{Marks, RequestBody, ResponseBody, Transport};
-use llmuses_core::budget::Budget;
+use super::reading::{BodySettings, Reading, Recording, silence, timed_out};
+use super::transport::{Marks, Outgoing, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
 use llmuses_core::plan::Timeouts;
@@ -24,8 +23,8 @@ pub async fn attempt<T: Transport>(
     transport: &T,
     clock: &Clock,
     timeouts: &Timeouts,
+    body: &BodySettings,
     notes: &ConnectionNotes,
-    budget: &Arc<Budget>,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
 ) -> Exchange {
@@ -58,7 +57,7 @@ pub async fn attempt<T: Transport>(
                         failure = silence(&last_arrival, clock, timeouts.read) => failure,
                     }
                 }));
-                let mut reading = Reading::begin(response, budget, &last_arrival, limits);
+                let mut reading = Reading::begin(response, body, &last_arrival, limits);
                 // Here, and not in a function of its own, since each future around another one is one more piece of
                 // memory to wait for with every chunk.
                 let end = match reading.unreadable() {
@@ -119,8 +118,11 @@ async fn answer<T: Transport>(
     marks: &Arc<Marks>,
     begun: Instant,
 ) -> Result<T::Response, Failure> {
-    let body = RequestBody(Arc::clone(&job.body));
-    let sending = pin!(transport.send(body, Arc::clone(marks)));
+    let request = Outgoing {
+        body: job.body.clone(),
+        own_head: job.own_head.clone(),
+    };
+    let sending = pin!(transport.send(request, Arc::clone(marks)));
     head_within(sending, timeouts, marks, begun).await
 }
 
@@ -257,7 +259,7 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
             Ok(ScriptedBody {
                 stamps: self.0.clone(),
                 end: self.1,
@@ -318,6 +320,7 @@ mod tests {
         let job = Job {
             number: 0,
             body: "{}".into(),
+            own_head: None,
             intended: Moment::default(),
             body_wait: Duration::ZERO,
             held: Default::default(),
@@ -327,8 +330,8 @@ mod tests {
             transport,
             &Clock::start(),
             &timeouts,
+            &BodySettings::default(),
             &ConnectionNotes::default(),
-            &Arc::default(),
             &mut cancelled,
             job,
         ))

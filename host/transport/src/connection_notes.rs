@@ -9,8 +9,7 @@ pub struct ConnectionNotes {
     ended_at_done: AtomicU64,
     one_request_each: AtomicBool,
     versions: AtomicU8,
-    on_their_way: AtomicU64,
-    most_on_their_way: AtomicU64,
+    waited_for_stream: AtomicU64,
 }
 
 /// The versions of HTTP that are told apart; the place of each is its bit in the notes.
@@ -19,6 +18,11 @@ const VERSIONS: [(http::Version, &str); 3] = [
     (http::Version::HTTP_11, "HTTP/1.1"),
     (http::Version::HTTP_2, "HTTP/2"),
 ];
+
+fn bit(version: http::Version) -> u8 {
+    let place = VERSIONS.iter().position(|(known, _)| *known == version);
+    place.map_or(0, |place| 1 << place)
+}
 
 impl ConnectionNotes {
     /// A request goes out once more, since the kept connection that carried it had been closed by the server.
@@ -38,29 +42,21 @@ impl ConnectionNotes {
 
     /// A response came in this version of HTTP.
     pub fn note_version(&self, version: http::Version) {
-        let place = VERSIONS.iter().position(|(known, _)| *known == version);
-        let bit = place.map_or(0, |place| 1 << place);
+        let bit = bit(version);
         // All threads read this for each response; only the first of a version writes.
         if self.versions.load(Ordering::Relaxed) & bit != bit {
             self.versions.fetch_or(bit, Ordering::Relaxed);
         }
     }
 
-    /// A connection has begun to take a request.
-    pub fn note_taken(&self) {
-        let now = self.on_their_way.fetch_add(1, Ordering::Relaxed) + 1;
-        self.most_on_their_way.fetch_max(now, Ordering::Relaxed);
+    /// A request waited until the connection of HTTP/2 had a stream for it.
+    pub fn note_waited_for_stream(&self) {
+        self.waited_for_stream.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A request that a connection had taken is over.
-    pub fn note_over(&self) {
-        self.on_their_way.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// The most requests that connections had taken and not finished at once. Fewer than were in flight: the others
-    /// waited for a place on a connection. 0 where the transport gives each request a connection of its own.
-    pub fn most_on_their_way(&self) -> u64 {
-        self.most_on_their_way.load(Ordering::Relaxed)
+    /// Requests that waited until the connection of HTTP/2 had a stream for them.
+    pub fn waited_for_stream(&self) -> u64 {
+        self.waited_for_stream.load(Ordering::Relaxed)
     }
 
     /// Requests that were sent once more.
@@ -81,6 +77,11 @@ impl ConnectionNotes {
     /// Whether any response came.
     pub fn has_response(&self) -> bool {
         self.versions.load(Ordering::Relaxed) != 0
+    }
+
+    /// Whether a response came in HTTP/2.
+    pub fn speaks_http_2(&self) -> bool {
+        self.versions.load(Ordering::Relaxed) & bit(http::Version::HTTP_2) != 0
     }
 
     /// The versions of HTTP in which responses came, the oldest first.
@@ -160,5 +161,6 @@ mod tests {
             notes.note_version(version);
         }
         assert_eq!(notes.versions(), ["HTTP/1.1", "HTTP/2"]);
+        assert!(notes.speaks_http_2());
     }
 }

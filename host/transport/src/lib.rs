@@ -8,6 +8,7 @@ pub mod attempt;
 pub mod capacity;
 mod connection_notes;
 mod failure;
+mod json_stream;
 mod polled_on_wake;
 pub mod question;
 pub mod reader;
@@ -19,6 +20,7 @@ pub mod transport;
 pub mod worker;
 
 pub use connection_notes::ConnectionNotes;
+pub use reading::BodySettings;
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
 
 /// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling

@@ -1,15 +1,17 @@
 //! From the bytes of a response body to the events of a [`ResponseLog`]: tells a stream from a plain
 //! answer, knows `[DONE]`, and notices an `event: error`.
 
+use super::json_stream::{self, JsonSplitter};
 use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
 use llmuses_core::budget::{Budget, Charge, UsedUp};
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{Failure, FailureKind, ResponseLog};
+use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseLog};
 use std::sync::Arc;
 
 /// Reads one response body, piece by piece.
 #[derive(Debug)]
 pub struct BodyReader {
+    framing: Framing,
     form: Form,
     /// Whether the `content-type` says that it is a stream.
     is_labelled_stream: bool,
@@ -29,18 +31,36 @@ enum Form {
     Plain(Vec<u8>),
     /// Server-sent events.
     Events(EventSplitter),
+    /// JSON values.
+    Values(JsonSplitter),
 }
 
 impl BodyReader {
-    /// A reader for a response with this `content-type`.
-    pub fn new(content_type: Option<&str>) -> Self {
-        let is_stream = content_type
+    /// A reader for a response with this `content-type` of an API that splits its streams like this. A response that
+    /// is labelled as server-sent events is read as such in every case.
+    pub fn new(framing: Framing, content_type: Option<&str>) -> Self {
+        let kind = content_type
             .and_then(|value| value.split(';').next())
-            .is_some_and(|kind| kind.trim().eq_ignore_ascii_case("text/event-stream"));
+            .unwrap_or_default()
+            .trim();
+        let is_events = kind.eq_ignore_ascii_case("text/event-stream");
+        let is_values = JSON_STREAMS
+            .iter()
+            .any(|name| kind.eq_ignore_ascii_case(name));
+        let mut log = ResponseLog::default();
+        let form = match framing {
+            Framing::Plain if !is_events => Form::Plain(Vec::new()),
+            Framing::ByContentType if is_values => {
+                log.set_streamed();
+                Form::Values(JsonSplitter::lines(ResponseLog::LIMIT_BYTES))
+            }
+            _ => Form::Unknown(Vec::new()),
+        };
         Self {
-            form: Form::Unknown(Vec::new()),
-            is_labelled_stream: is_stream,
-            log: ResponseLog::default(),
+            framing,
+            form,
+            is_labelled_stream: is_events || framing == Framing::Sse,
+            log,
             failure: None,
             line_at: Moment::default(),
             charge: Charge::default(),
@@ -84,6 +104,27 @@ impl BodyReader {
                     .map_err(used_up)?;
                 if fits { Ok(()) } else { Err(too_large()) }
             }
+            Form::Values(splitter) => {
+                let (log, mut fits) = (&mut self.log, true);
+                let before = log.len();
+                splitter
+                    .push(bytes, |value| {
+                        // One value alone may be a plain answer.
+                        if !log.is_empty() {
+                            log.set_streamed();
+                        }
+                        fits &= log.push(value, arrival);
+                    })
+                    .map_err(|json_stream::TooLong| too_large())?;
+                if splitter.is_open_array() {
+                    log.set_streamed();
+                }
+                let events = log.len() - before;
+                self.charge
+                    .grow(events * ResponseLog::EVENT_BYTES)
+                    .map_err(used_up)?;
+                if fits { Ok(()) } else { Err(too_large()) }
+            }
             Form::Plain(body) => {
                 if body.len() + bytes.len() > ResponseLog::LIMIT_BYTES {
                     return Err(too_large());
@@ -102,11 +143,18 @@ impl BodyReader {
                     return Ok(());
                 };
                 let start = std::mem::take(start);
-                self.form = if is_stream {
-                    self.log.set_streamed();
-                    Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
-                } else {
-                    Form::Plain(Vec::new())
+                self.form = match self.framing {
+                    _ if is_stream => {
+                        self.log.set_streamed();
+                        Form::Events(EventSplitter::new(ResponseLog::LIMIT_BYTES))
+                    }
+                    Framing::JsonLines => {
+                        Form::Values(JsonSplitter::lines(ResponseLog::LIMIT_BYTES))
+                    }
+                    Framing::JsonArray => {
+                        Form::Values(JsonSplitter::array(ResponseLog::LIMIT_BYTES))
+                    }
+                    _ => Form::Plain(Vec::new()),
                 };
                 // No event can end within the bytes that were held back, so the stamp of this read is
                 // right for all of them.
@@ -137,6 +185,13 @@ impl BodyReader {
                 });
             }
             Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
+            Form::Values(splitter) => {
+                let rest = splitter.unfinished();
+                if !rest.is_empty() {
+                    // A number, a word, or a value that was cut off, which the plugin will say.
+                    let _ = self.log.push(rest, last_arrival);
+                }
+            }
             Form::Plain(body) | Form::Unknown(body) => {
                 // Taken out: what is in the log is not to be abandoned once more.
                 let body = std::mem::take(body);
@@ -162,6 +217,9 @@ impl BodyReader {
                     let _ = self.log.push(&rest, at);
                 }
             }
+            Form::Values(splitter) if !splitter.unfinished().is_empty() => {
+                let _ = self.log.push(splitter.unfinished(), at);
+            }
             _ => {}
         }
     }
@@ -171,6 +229,17 @@ impl BodyReader {
         (self.log, self.failure)
     }
 }
+
+/// The names under which servers send JSON values, one a line.
+const JSON_STREAMS: [&str; 7] = [
+    "application/x-ndjson",
+    "application/ndjson",
+    "application/jsonl",
+    "application/x-jsonl",
+    "application/jsonlines",
+    "application/x-jsonlines",
+    "application/json-seq",
+];
 
 /// No body is taken for anything but what its label says behind more line ends than this.
 const MOST_BLANKS: usize = 1024;
@@ -235,7 +304,7 @@ mod tests {
             Some("application/json"),
             None,
         ] {
-            let mut reader = BodyReader::new(content_type);
+            let mut reader = BodyReader::new(Framing::default(), content_type);
             reader.push(b"dat", at(1)).unwrap();
             reader.push(b"a: x\n\ndata: y", at(2)).unwrap();
             reader.push(b"\n\ndata: [DONE]\n\n", at(3)).unwrap();
@@ -249,8 +318,55 @@ mod tests {
     }
 
     #[test]
+    fn values_of_json_are_events_with_the_stamp_of_their_last_byte() {
+        for (framing, content_type, text, streamed) in [
+            (
+                Framing::ByContentType,
+                "application/x-ndjson",
+                "{1}\n{2}\n",
+                true,
+            ),
+            (Framing::JsonLines, "application/json", "{1}\n{2}\n", true),
+            (Framing::JsonLines, "application/json", "{12}\n", false),
+            (Framing::JsonArray, "application/json", "[{1}\n,{2}]", true),
+            (
+                Framing::JsonArray,
+                "text/event-stream",
+                "data: {1}\n\ndata: {2}\n\n",
+                true,
+            ),
+            (Framing::Sse, "", "data: {1}\n\ndata: {2}\n\n", true),
+        ] {
+            let mut reader = BodyReader::new(framing, Some(content_type));
+            for (at_, byte) in (1..).zip(text.as_bytes()) {
+                reader.push(&[*byte], at(at_)).unwrap();
+            }
+            reader.finish(at(99));
+            let (log, _) = reader.into_parts();
+            assert_eq!(log.is_streamed(), streamed, "{text}");
+            if streamed {
+                assert_eq!(log.iter().collect::<Vec<_>>(), [b"{1}", b"{2}"], "{text}");
+                assert!(log.arrival(0) < log.arrival(1) && log.arrival(1) < Some(at(99)));
+            }
+        }
+        let mut reader = BodyReader::new(Framing::Plain, None);
+        reader.push(b"data: x\n\n", at(1)).unwrap();
+        reader.finish(at(2));
+        assert!(!reader.into_parts().0.is_streamed());
+    }
+
+    #[test]
+    fn what_arrived_of_a_broken_stream_of_json_is_kept() {
+        let mut reader = BodyReader::new(Framing::JsonLines, None);
+        reader.push(b"{1}\n{2", at(1)).unwrap();
+        reader.abandon(at(5));
+        let (log, _) = reader.into_parts();
+        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{1}".as_slice(), b"{2"]);
+    }
+
+    #[test]
     fn an_event_that_ends_with_one_line_end_came_with_that() {
-        let mut reader = BodyReader::new(Some("text/event-stream"));
+        let mut reader = BodyReader::new(Framing::default(), Some("text/event-stream"));
         for (at_, line) in (1..).zip([
             "data: {1}\n",
             "data: {2}\n",
@@ -267,7 +383,7 @@ mod tests {
 
     #[test]
     fn a_plain_body_is_one_event_at_its_end() {
-        let mut reader = BodyReader::new(Some("application/json"));
+        let mut reader = BodyReader::new(Framing::default(), Some("application/json"));
         reader.push(b"{\"a\":", at(1)).unwrap();
         reader.push(b"1}", at(2)).unwrap();
         reader.finish(at(2));
@@ -279,7 +395,7 @@ mod tests {
 
     #[test]
     fn a_body_of_line_ends_is_looked_at_once() {
-        let mut reader = BodyReader::new(None);
+        let mut reader = BodyReader::new(Framing::default(), None);
         let begun = std::time::Instant::now();
         let read = [b'\n'; 64 << 10];
         for _ in 0..512 {
@@ -294,12 +410,18 @@ mod tests {
     #[test]
     fn a_response_that_there_is_no_memory_for_fails_and_gives_it_back() {
         let budget = Arc::new(Budget::new(8 << 20));
-        for (kind, piece) in [
-            ("application/json", [b'x'; 4096].to_vec()),
-            ("text/event-stream", b"data: x\n\n".repeat(400)),
-            ("text/event-stream", [b'x'; 4096].to_vec()),
+        let plain = Framing::ByContentType;
+        for (framing, kind, piece) in [
+            (plain, "application/json", [b'x'; 4096].to_vec()),
+            (plain, "text/event-stream", b"data: x\n\n".repeat(400)),
+            (plain, "text/event-stream", [b'x'; 4096].to_vec()),
+            (
+                Framing::JsonLines,
+                "application/json",
+                b"{\"a\":1}\n".repeat(400),
+            ),
         ] {
-            let mut reader = BodyReader::new(Some(kind)).drawing_from(&budget);
+            let mut reader = BodyReader::new(framing, Some(kind)).drawing_from(&budget);
             let mut pushed = 0;
             let failure = loop {
                 match reader.push(&piece, at(1)) {
@@ -310,7 +432,7 @@ mod tests {
             assert_eq!(failure.kind, FailureKind::ClientResource);
             assert!(failure.message.contains("--memory-limit"), "{failure:?}");
             assert!((2 << 20..8 << 20).contains(&pushed), "{pushed}");
-            let mut small = BodyReader::new(Some(kind)).drawing_from(&budget);
+            let mut small = BodyReader::new(framing, Some(kind)).drawing_from(&budget);
             small.push(&piece, at(1)).unwrap();
             drop((reader, small));
             assert_eq!(budget.used(), 0);
@@ -319,7 +441,7 @@ mod tests {
 
     #[test]
     fn an_error_event_is_a_failure_with_its_text() {
-        let mut reader = BodyReader::new(Some("text/event-stream"));
+        let mut reader = BodyReader::new(Framing::default(), Some("text/event-stream"));
         reader
             .push(
                 b"data: a\n\nevent: error\ndata: {\"message\":\n data: x\n\n",
@@ -342,7 +464,7 @@ mod tests {
             ("\n\n", true),
             ("", true),
         ] {
-            let mut reader = BodyReader::new(Some("text/event-stream"));
+            let mut reader = BodyReader::new(Framing::default(), Some("text/event-stream"));
             for byte in body.as_bytes() {
                 reader.push(&[*byte], at(1)).unwrap();
             }
@@ -362,7 +484,7 @@ mod tests {
 
     #[test]
     fn what_arrived_of_a_broken_stream_is_kept() {
-        let mut reader = BodyReader::new(Some("text/event-stream"));
+        let mut reader = BodyReader::new(Framing::default(), Some("text/event-stream"));
         reader
             .push(b"data: a\n\ndata: b\ndata: {\"c", at(1))
             .unwrap();
@@ -372,7 +494,7 @@ mod tests {
             log.iter().collect::<Vec<_>>(),
             [b"a".as_slice(), b"b\ndata: {\"c"]
         );
-        let mut reader = BodyReader::new(Some("text/event-stream"));
+        let mut reader = BodyReader::new(Framing::default(), Some("text/event-stream"));
         reader.push(b"data: a\n\n", at(1)).unwrap();
         reader.abandon(at(5));
         assert_eq!(reader.into_parts().0.len(), 1);
@@ -380,7 +502,7 @@ mod tests {
 
     #[test]
     fn what_arrived_of_a_broken_plain_body_is_kept() {
-        let mut reader = BodyReader::new(None);
+        let mut reader = BodyReader::new(Framing::default(), None);
         reader.push(b"{\"half\":", at(1)).unwrap();
         reader.abandon(at(5));
         let (log, _) = reader.into_parts();

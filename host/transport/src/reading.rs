@@ -6,7 +6,7 @@ use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, StampQuality};
+use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseHead, StampQuality};
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,6 +14,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// How the bodies of responses are read.
+#[derive(Debug, Clone, Default)]
+pub struct BodySettings {
+    /// How they are split into events.
+    pub framing: Framing,
+    /// What they draw their memory from.
+    pub budget: Arc<Budget>,
+}
 
 /// What there is of a response.
 #[derive(Debug, Default)]
@@ -53,12 +62,13 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// reading.
     pub(super) fn begin(
         response: B,
-        budget: &Arc<Budget>,
+        body: &BodySettings,
         last_arrival: &'a Cell<Moment>,
         limits: Pin<&'a mut F>,
     ) -> Self {
         Self {
-            reader: BodyReader::new(response.header("content-type")).drawing_from(budget),
+            reader: BodyReader::new(body.framing, response.header("content-type"))
+                .drawing_from(&body.budget),
             response,
             last_arrival,
             stamped_by: None,

@@ -7,7 +7,7 @@
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
 use super::socket::KeepAlive;
-use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
@@ -133,47 +133,58 @@ impl ReqwestTransport {
     async fn send_by(
         &self,
         client: &reqwest::Client,
-        body: RequestBody,
+        request: Outgoing,
         marks: &Arc<Marks>,
-    ) -> Result<ReqwestResponse, Unanswered> {
-        let on_its_way = Arc::new(OnItsWay {
-            is_taken: AtomicBool::new(false),
-            notes: Arc::clone(&self.notes),
-        });
+    ) -> Result<reqwest::Response, Unanswered> {
+        let uptake = Arc::new(Uptake::default());
         let body = reqwest::Body::wrap(StampedBody {
-            rest: body.into_bytes(),
+            rest: request.body,
             marks: Arc::clone(marks),
-            on_its_way: Arc::clone(&on_its_way),
+            uptake: Arc::clone(&uptake),
         });
-        let request = client
-            .post(self.url.clone())
-            .headers(self.headers.clone())
-            .body(body);
-        MARKS
-            .scope(Arc::clone(marks), request.send())
-            .await
-            .map(|response| ReqwestResponse {
-                response,
-                clock: *marks.clock(),
-                _on_its_way: on_its_way,
-            })
-            .map_err(|error| {
-                let is_stream_reset = is_stream_reset(&error);
-                let failure = classify(&error.without_url(), Stage::Head);
-                Unanswered {
-                    failure: match marks.sent() {
-                        Some(_) => failure,
-                        None => not_taken(failure),
-                    },
-                    is_stream_reset,
+        let own_head = request.own_head.as_deref();
+        let mut url = self.url.clone();
+        if let Some(path) = own_head.and_then(|own| own.path.as_deref()) {
+            set_path_and_query(&mut url, path);
+        }
+        let mut headers = self.headers.clone();
+        if let Some(content_type) = own_head.and_then(|own| own.content_type.as_ref()) {
+            headers.insert(http::header::CONTENT_TYPE, content_type.clone());
+        }
+        let request = client.post(url).headers(headers).body(body);
+        let mut sending = pin!(MARKS.scope(Arc::clone(marks), request.send()));
+        let answered = if self.notes.speaks_http_2() {
+            tokio::select! {
+                biased;
+                answered = sending.as_mut() => answered,
+                () = uptake.turns() => {
+                    let answered = sending.await;
+                    if uptake.came_late() && marks.connection().is_none() {
+                        self.notes.note_waited_for_stream();
+                    }
+                    answered
                 }
-            })
+            }
+        } else {
+            sending.await
+        };
+        answered.map_err(|error| {
+            let is_stream_reset = is_stream_reset(&error);
+            let failure = classify(&error.without_url(), Stage::Head);
+            Unanswered {
+                failure: match marks.sent() {
+                    Some(_) => failure,
+                    None => not_taken(failure),
+                },
+                is_stream_reset,
+            }
+        })
     }
 
     /// Heeds what the server says of how long it keeps a connection. The pool has one time for all, which is that of
     /// its making.
-    fn heed(&self, response: &ReqwestResponse) {
-        let Some(value) = response.response.headers().get("keep-alive") else {
+    fn heed(&self, response: &reqwest::Response) {
+        let Some(value) = response.headers().get("keep-alive") else {
             return;
         };
         let told = KeepAlive::parse(value.to_str().unwrap_or_default()).longest_idle();
@@ -186,6 +197,16 @@ impl ReqwestTransport {
             self.client.replace(client);
         }
     }
+}
+
+/// Puts a path, and a query where it has one, into a URL.
+fn set_path_and_query(url: &mut url::Url, text: &str) {
+    let (path, query) = match text.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (text, None),
+    };
+    url.set_path(path);
+    url.set_query(query);
 }
 
 /// A request for which no head of a response came.
@@ -214,13 +235,13 @@ impl Transport for ReqwestTransport {
         Vec::new()
     }
 
-    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+    async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
         let client = if self.reuse.is_useless() {
             self.unpooled.clone()
         } else {
             self.client.borrow().clone()
         };
-        let response = match self.send_by(&client, body.clone(), &marks).await {
+        let response = match self.send_by(&client, request.clone(), &marks).await {
             Ok(response) => {
                 if marks.connection().is_none() {
                     self.reuse.note_works();
@@ -233,14 +254,17 @@ impl Transport for ReqwestTransport {
                 marks.forget_sent();
                 self.notes.note_resent();
                 self.reuse.note_closed(&self.notes);
-                self.send_by(&self.unpooled, body, &marks)
+                self.send_by(&self.unpooled, request, &marks)
                     .await
                     .map_err(|unanswered| unanswered.failure)?
             }
             Err(unanswered) => return Err(unanswered.failure),
         };
         self.heed(&response);
-        Ok(response)
+        Ok(ReqwestResponse {
+            response,
+            clock: *marks.clock(),
+        })
     }
 }
 
@@ -249,31 +273,6 @@ impl Transport for ReqwestTransport {
 pub struct ReqwestResponse {
     response: reqwest::Response,
     clock: Clock,
-    _on_its_way: Arc<OnItsWay>,
-}
-
-/// A request that is on its way from the moment at which a connection takes it until this is dropped, which whoever waits
-/// for the response holds. With HTTP/2, requests for which a connection has no stream are not taken.
-#[derive(Debug)]
-struct OnItsWay {
-    is_taken: AtomicBool,
-    notes: Arc<ConnectionNotes>,
-}
-
-impl OnItsWay {
-    fn take(&self) {
-        if !self.is_taken.swap(true, Ordering::Relaxed) {
-            self.notes.note_taken();
-        }
-    }
-}
-
-impl Drop for OnItsWay {
-    fn drop(&mut self) {
-        if *self.is_taken.get_mut() {
-            self.notes.note_over();
-        }
-    }
 }
 
 impl ResponseBody for ReqwestResponse {
@@ -319,11 +318,41 @@ impl ResponseBody for ReqwestResponse {
     }
 }
 
+/// Whether a connection takes a request as soon as it can be asked to. One of HTTP/2 that is there already does so within
+/// a few turns of the runtime, however long these take, unless all of its streams are in use.
+#[derive(Debug, Default)]
+struct Uptake {
+    is_taken: AtomicBool,
+    is_late: AtomicBool,
+}
+
+impl Uptake {
+    /// The task of the request, that of the connection, and that of the body, with a good margin.
+    const TURNS: usize = 16;
+
+    /// Lets the runtime get to everything that is ready, again and again, until the request is taken or would have been.
+    async fn turns(&self) {
+        for _ in 0..Self::TURNS {
+            if self.is_taken.load(Ordering::Relaxed) {
+                return;
+            }
+            tokio::task::yield_now().await;
+        }
+        let is_taken = self.is_taken.load(Ordering::Relaxed);
+        self.is_late.store(!is_taken, Ordering::Relaxed);
+    }
+
+    /// Whether it was taken, and not within these turns.
+    fn came_late(&self) -> bool {
+        self.is_taken.load(Ordering::Relaxed) && self.is_late.load(Ordering::Relaxed)
+    }
+}
+
 /// A request body that notes when the connection takes the last of it.
 struct StampedBody {
     rest: Bytes,
     marks: Arc<Marks>,
-    on_its_way: Arc<OnItsWay>,
+    uptake: Arc<Uptake>,
 }
 
 /// The connection takes a long body in pieces of this size, as it can write them.
@@ -340,7 +369,7 @@ impl http_body::Body for StampedBody {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        self.on_its_way.take();
+        self.uptake.is_taken.store(true, Ordering::Relaxed);
         let size = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(size);
         if self.rest.is_empty() {

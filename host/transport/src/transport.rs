@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
+use llmuses_core::exchange::{ConnectionOpening, Failure, OwnHead, StampQuality};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,7 +30,7 @@ pub trait Transport {
     /// A failure of any kind that can come before the head of a response.
     fn send(
         &self,
-        body: RequestBody,
+        request: Outgoing,
         marks: Arc<Marks>,
     ) -> impl Future<Output = Result<Self::Response, Failure>>;
 }
@@ -84,21 +84,13 @@ pub struct Arrival {
     pub stamped_by: StampQuality,
 }
 
-/// The body of a request: text that is shared with the exchange, not copied.
+/// A request on its way out.
 #[derive(Debug, Clone)]
-pub struct RequestBody(pub Arc<str>);
-
-impl RequestBody {
-    /// The body as the bytes that go out.
-    pub fn into_bytes(self) -> Bytes {
-        Bytes::from_owner(self)
-    }
-}
-
-impl AsRef<[u8]> for RequestBody {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
+pub struct Outgoing {
+    /// The body, shared with the exchange.
+    pub body: Bytes,
+    /// What its head has that differs from the heads of the others.
+    pub own_head: Option<Arc<OwnHead>>,
 }
 
 /// A mark that has not been set.

@@ -3,8 +3,7 @@
 
 use super::attempt::attempt;
 use super::transport::Transport;
-use super::{ClientBuildError, ConnectionNotes};
-use llmuses_core::budget::Budget;
+use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
@@ -25,6 +24,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How long to wait for what.
     pub timeouts: Timeouts,
+    /// How the bodies of responses are read.
+    pub body: BodySettings,
     /// Turns into the beginning of the run once every worker is ready.
     pub start: watch::Receiver<Option<Moment>>,
     /// How long after the start requests are issued.
@@ -35,8 +36,6 @@ pub struct Shared {
     pub cancelled: watch::Receiver<bool>,
     /// Where finished exchanges go.
     pub finished: flume::Sender<Exchange>,
-    /// What responses draw their memory from.
-    pub budget: Arc<Budget>,
     /// What is noted of connections.
     pub notes: Arc<ConnectionNotes>,
     /// How many requests are under way.
@@ -222,6 +221,7 @@ impl<T: Transport + 'static> Worker<T> {
                         .carry(Job {
                             number: prepared.number,
                             body: prepared.body,
+                            own_head: prepared.own_head,
                             intended: free,
                             body_wait,
                             held: prepared.held,
@@ -273,8 +273,8 @@ impl<T: Transport + 'static> Worker<T> {
             &self.transport,
             &shared.clock,
             &shared.timeouts,
+            &shared.body,
             &shared.notes,
-            &shared.budget,
             &mut cancelled,
             job,
         )
@@ -293,7 +293,7 @@ impl<T: Transport + 'static> Worker<T> {
 mod tests {
     use super::*;
     use crate::reqwest_transport::ReqwestResponse;
-    use crate::transport::{Marks, RequestBody};
+    use crate::transport::{Marks, Outgoing};
     use llmuses_core::budget::Charge;
     use llmuses_core::exchange::Failure;
 
@@ -307,7 +307,7 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: RequestBody, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
             panic!("a fault of this program");
         }
     }
@@ -322,12 +322,12 @@ mod tests {
                 read: second,
                 total: None,
             },
+            body: BodySettings::default(),
             start,
             until: None,
             stop: Arc::default(),
             cancelled: watch::channel(false).1,
             finished: flume::unbounded().0,
-            budget: Arc::default(),
             notes: Arc::default(),
             gauge: Arc::default(),
         };
@@ -339,9 +339,13 @@ mod tests {
         let (shared, begin) = shared();
         let (bodies, queue) = flume::unbounded();
         for number in 0..10 {
-            let body = "{}".into();
-            let held = Charge::default();
-            bodies.send(Prepared { number, body, held }).unwrap();
+            let prepared = Prepared {
+                number,
+                body: "{}".into(),
+                own_head: None,
+                held: Charge::default(),
+            };
+            bodies.send(prepared).unwrap();
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();

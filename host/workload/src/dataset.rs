@@ -6,7 +6,7 @@ use llmuses_core::budget::Budget;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::{ErrorKind, IsTerminal, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -33,6 +33,9 @@ pub enum DatasetError {
         path: PathBuf,
     },
 }
+
+/// So much of a file shows its format.
+const HEAD_BYTES: u64 = 64 << 10;
 
 /// A data set file.
 #[derive(Debug)]
@@ -116,6 +119,33 @@ impl Dataset {
     /// Lines or items that have been read so far, in all passes together, unreadable ones included.
     pub fn entries_read(&self) -> u64 {
         self.entries.load(Ordering::Relaxed)
+    }
+
+    /// The beginning of the file, by which its format is recognised.
+    ///
+    /// # Errors
+    /// Where it cannot be read.
+    pub fn head(&self) -> Result<Vec<u8>, DatasetError> {
+        let failed = |source| DatasetError::Open {
+            path: self.path.clone(),
+            source,
+        };
+        let mut head = Vec::new();
+        self.file()
+            .map_err(std::io::Error::other)
+            .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
+            .map_err(failed)?;
+        // The mark with which some editors begin a file is no part of it.
+        if head.starts_with(b"\xEF\xBB\xBF") {
+            head.drain(..3);
+        }
+        Ok(head)
+    }
+
+    /// The name of the file without its folder.
+    pub fn file_name(&self) -> String {
+        let name = self.path.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
     }
 
     /// The file to read, from its beginning.

@@ -1,13 +1,19 @@
 //! Where requests come from: the readers of data sets, the tokenizer, and the source that asks a
 //! parser for one body after another.
 
+mod bodies;
+mod conversation;
 mod dataset;
+mod entries;
 mod items;
 mod lines;
 mod source;
 mod tokenizer;
 mod waiting;
 
+pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
+pub use conversation::{Conversation, OnlyLengths};
 pub use dataset::{Dataset, DatasetError};
+pub use entries::{Entries, FormatEntries, OnePrompt};
 pub use source::{RequestSource, SourceEnd, SourceError, SourceReport, SourceSettings};
 pub use tokenizer::{HostTokenizer, TokenizerError};

@@ -1,6 +1,7 @@
 //! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
 //! and puts them into the bounded queue from which the clients take.
 
+use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
@@ -8,7 +9,7 @@ use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
 use llmuses_kernel_io::priority;
-use llmuses_plugin_host::{BuildOptions, CallError, ParserInstance, RequestIterator};
+use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -34,8 +35,10 @@ const LOOK_UP: Duration = Duration::from_millis(1);
 /// What a source needs to know.
 #[derive(Debug, Clone)]
 pub struct SourceSettings {
-    /// What the parser is asked.
-    pub options: BuildOptions,
+    /// Prompts of a data set must be longer than this, in Unicode scalar values.
+    pub min_length: u64,
+    /// Prompts of a data set must be shorter than this, in Unicode scalar values.
+    pub max_length: u64,
     /// How many requests to make. `None`: one pass.
     pub requests: Option<u64>,
     /// Whether bad entries are counted and passed over.
@@ -143,20 +146,21 @@ pub enum SourceEnd {
 /// Makes the requests of a run.
 pub struct RequestSource {
     parser: String,
-    instance: ParserInstance,
+    bodies: Box<dyn Bodies>,
     dataset: Option<Arc<Dataset>>,
     settings: SourceSettings,
-    iterator: Option<RequestIterator>,
+    /// Whether a pass is under way.
+    is_in_pass: bool,
     /// Bodies of the pass under way.
     of_this_pass: u64,
     /// Errors of entries since the last body.
     errors_in_a_row: u64,
     entries_at_last_error: u64,
-    buffer: VecDeque<Arc<str>>,
+    buffer: VecDeque<Made>,
     /// Bodies to ask for at once.
     batch: u32,
     /// The bodies of a pass, where all passes are alike.
-    pass: Vec<Arc<str>>,
+    pass: Vec<Made>,
     waiting: Waiting,
     pass_is_over: bool,
     made: u64,
@@ -164,19 +168,19 @@ pub struct RequestSource {
 }
 
 impl RequestSource {
-    /// A source that asks `instance`.
+    /// A source of `bodies`, which the parser of this name makes.
     pub fn new(
         parser: String,
-        instance: ParserInstance,
+        bodies: Box<dyn Bodies>,
         dataset: Option<Arc<Dataset>>,
         settings: SourceSettings,
     ) -> Self {
         Self {
             parser,
-            instance,
+            bodies,
             dataset,
             settings,
-            iterator: None,
+            is_in_pass: false,
             of_this_pass: 0,
             errors_in_a_row: 0,
             entries_at_last_error: 0,
@@ -205,7 +209,7 @@ impl RequestSource {
             bytes += self
                 .buffer
                 .range(before..)
-                .map(|body| body.len())
+                .map(|made| made.body.len())
                 .sum::<usize>();
         }
         Ok(())
@@ -222,10 +226,11 @@ impl RequestSource {
                 break SourceEnd::Stopped;
             }
             match self.buffer.pop_front() {
-                Some(body) => {
+                Some(made) => {
                     let prepared = Prepared {
                         number: self.report.issued,
-                        body,
+                        body: made.body,
+                        own_head: made.own_head,
                         held: Charge::default(),
                     };
                     if !self.hand_over(prepared, queue, stop) {
@@ -246,7 +251,7 @@ impl RequestSource {
         {
             end = SourceEnd::Failed(error);
         }
-        self.report.cost = self.instance.cost();
+        self.report.cost = self.bodies.cost();
         (self.report, end)
     }
 
@@ -310,18 +315,21 @@ impl RequestSource {
             self.repeat_pass(wanted);
             return Ok(true);
         }
-        let iterator = match self.iterator {
-            Some(iterator) => iterator,
-            None => self.begin_pass()?,
-        };
+        if !self.is_in_pass {
+            self.begin_pass()?;
+        }
         let max = u32::try_from(wanted).unwrap_or(u32::MAX).min(self.batch);
-        match self.instance.next(iterator, max) {
-            Ok(bodies) if bodies.is_empty() => self.end_pass(iterator)?,
+        match self.bodies.next(max) {
+            Ok(bodies) if bodies.is_empty() => self.end_pass()?,
             Ok(bodies) => {
                 self.errors_in_a_row = 0;
                 self.of_this_pass += bodies.len() as u64;
                 self.made += bodies.len() as u64;
-                let largest = bodies.iter().map(String::len).max().unwrap_or_default();
+                let largest = bodies
+                    .iter()
+                    .map(|made| made.body.len())
+                    .max()
+                    .unwrap_or_default();
                 let limit = self.settings.budget.limit();
                 if largest > limit / 4 {
                     return Err(SourceError::TooLarge {
@@ -333,7 +341,7 @@ impl RequestSource {
                 let fitting = u32::try_from(BATCH_BYTES / largest.max(1)).unwrap_or(u32::MAX);
                 self.batch = fitting.clamp(1, BATCH);
                 let before = self.buffer.len();
-                self.buffer.extend(bodies.into_iter().map(Arc::from));
+                self.buffer.extend(bodies);
                 if self.settings.passes_are_alike {
                     self.pass.extend(self.buffer.range(before..).cloned());
                 }
@@ -371,24 +379,21 @@ impl RequestSource {
         Ok(())
     }
 
-    fn begin_pass(&mut self) -> Result<RequestIterator, SourceError> {
-        let iterator = self
-            .instance
-            .build_request(&self.settings.options)
-            .map_err(|error| match error {
-                CallError::Refused(message) => SourceError::Begin {
-                    parser: self.parser.clone(),
-                    message,
-                },
-                broken => broken.into(),
-            })?;
-        self.iterator = Some(iterator);
+    fn begin_pass(&mut self) -> Result<(), SourceError> {
+        self.bodies.begin().map_err(|error| match error {
+            CallError::Refused(message) => SourceError::Begin {
+                parser: self.parser.clone(),
+                message,
+            },
+            broken => broken.into(),
+        })?;
+        self.is_in_pass = true;
         self.pass_is_over = false;
         self.of_this_pass = 0;
-        Ok(iterator)
+        Ok(())
     }
 
-    fn end_pass(&mut self, iterator: RequestIterator) -> Result<(), SourceError> {
+    fn end_pass(&mut self) -> Result<(), SourceError> {
         self.note_first_pass()?;
         if self.of_this_pass == 0 {
             return Err(SourceError::Nothing(self.why_nothing()));
@@ -397,9 +402,9 @@ impl RequestSource {
         self.report
             .bodies_of_a_pass
             .get_or_insert(self.of_this_pass);
-        self.iterator = None;
+        self.is_in_pass = false;
         self.pass_is_over = true;
-        self.instance.drop_requests(iterator)?;
+        self.bodies.end()?;
         Ok(())
     }
 
@@ -449,8 +454,8 @@ impl RequestSource {
         if let Some(dataset) = &self.dataset {
             self.report.entries_read = dataset.entries_read();
         }
-        if let Some(iterator) = self.iterator {
-            self.report.skipped = self.instance.skipped(iterator)?;
+        if self.is_in_pass {
+            self.report.skipped = self.bodies.skipped()?;
         }
         Ok(())
     }
@@ -477,8 +482,7 @@ impl RequestSource {
         if reasons.is_empty() {
             reasons.push("parser `".to_owned() + &self.parser + "` gave no reason");
         }
-        let options = &self.settings.options;
-        let bounds = match (options.min_length, options.max_length) {
+        let bounds = match (self.settings.min_length, self.settings.max_length) {
             (0, u64::MAX) => String::new(),
             (min, u64::MAX) => format!(" (prompts must be longer than {min} characters)"),
             (min, max) => {

@@ -1,7 +1,7 @@
 //! The data set, entry by entry. The host reads the file and hands it over in batches; here the batches
 //! become an iterator again, and each entry gets the number under which a person finds it.
 
-use crate::bindings::llmuses::perf::datasets;
+use crate::host::{Host, host};
 use crate::json::{explain, from_str};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
@@ -16,8 +16,7 @@ const BATCH: u32 = 64;
 /// # Errors
 /// Where the host cannot open it; the text is the host's. Natively there is no host, and always an error.
 pub fn dataset_lines() -> Result<Entries, String> {
-    opened()?;
-    Ok(Entries::new("line", Box::new(datasets::line_by_line()?)))
+    Ok(Entries::new("line", (opened()?.lines)()?))
 }
 
 /// Opens the data set as one JSON array, from its beginning. Each item comes as JSON text.
@@ -25,35 +24,18 @@ pub fn dataset_lines() -> Result<Entries, String> {
 /// # Errors
 /// As [`dataset_lines`].
 pub fn dataset_items() -> Result<Entries, String> {
-    opened()?;
-    Ok(Entries::new("item", Box::new(datasets::json_list()?)))
+    Ok(Entries::new("item", (opened()?.items)()?))
 }
 
-/// Stops natively, before a function of the host would be called that isn't there.
-fn opened() -> Result<(), String> {
-    if cfg!(target_family = "wasm") {
-        Ok(())
-    } else {
-        Err("there is no host that could open the data set".to_owned())
-    }
+/// The host; natively there is none.
+fn opened() -> Result<&'static Host, String> {
+    host().ok_or_else(|| "there is no host that could open the data set".to_owned())
 }
 
 /// What gives entries in batches: one of the host's readers, or a list in a test.
 pub(crate) trait Reader {
     /// At most `max` further entries; none at the end. An error stands for one entry.
     fn read(&mut self, max: u32) -> Result<Vec<String>, String>;
-}
-
-impl Reader for datasets::LineReader {
-    fn read(&mut self, max: u32) -> Result<Vec<String>, String> {
-        self.next(max)
-    }
-}
-
-impl Reader for datasets::ItemReader {
-    fn read(&mut self, max: u32) -> Result<Vec<String>, String> {
-        self.next(max)
-    }
 }
 
 /// A list that is handed over whole.

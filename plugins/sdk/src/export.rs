@@ -1,7 +1,8 @@
-//! The bridge between [`Parser`] and the contract, and the macro that builds it. Only the macro is for
+//! The bridge between [`Parser`] and version 0.1 of the contract, and the macro that builds it. Only the macro is for
 //! authors; the rest is public because its expansion is compiled in their crates.
 
-use crate::bindings::exports::llmuses::perf::perf_plugin;
+use crate::bindings::first::exports::llmuses::perf::perf_plugin;
+use crate::host::use_first;
 use crate::requests::Batches;
 use crate::{Options, Parser};
 use std::cell::RefCell;
@@ -24,7 +25,7 @@ macro_rules! export_parser {
             type Exported = $crate::export::Component<$parser, CrateVersion>;
 
             #[cfg(target_family = "wasm")]
-    $crate::bindings::export!(Exported with_types_in $crate::bindings);
+    $crate::bindings::first::export!(Exported with_types_in $crate::bindings::first);
 
             #[cfg(not(target_family = "wasm"))]
             const _: fn(Exported) = $crate::export::check;
@@ -62,6 +63,7 @@ impl<P: Parser, V: Version> perf_plugin::Guest for Component<P, V> {
     fn build_request(
         options: perf_plugin::RequestOptions,
     ) -> Result<perf_plugin::RequestIterator, String> {
+        use_first();
         let requests = P::build_request(Options::try_from(options)?)?;
         Ok(perf_plugin::RequestIterator::new(Iterator(RefCell::new(
             Batches::new(requests),
@@ -73,6 +75,7 @@ impl<P: Parser, V: Version> perf_plugin::Guest for Component<P, V> {
         request: String,
         parameters: String,
     ) -> Result<perf_plugin::ResponseSummary, String> {
+        use_first();
         P::parse_responses(&responses, &request, &parameters).map(Into::into)
     }
 }

@@ -45,12 +45,17 @@
 #![deny(missing_docs)]
 
 #[doc(hidden)]
+pub mod api;
+#[doc(hidden)]
 pub mod bindings;
 pub mod dashscope;
 mod dataset;
 #[doc(hidden)]
 pub mod export;
+#[doc(hidden)]
+pub mod format;
 mod host;
+mod item;
 mod json;
 mod lenient;
 mod message;
@@ -64,8 +69,11 @@ mod shape;
 mod summary;
 mod usage;
 
+pub use api::{Api, Framing, Response, Task};
 pub use dataset::{Entries, Entry, dataset_items, dataset_lines};
+pub use format::{Conversation, Conversations, Format, Head, conversations_of};
 pub use host::{log, tokenizer_count};
+pub use item::{Item, OutputLength, Request, Settings};
 pub use options::{Options, merge};
 pub use parser::{Parser, Source};
 pub use prompt::Prompt;

@@ -251,6 +251,11 @@ impl Message<'_> {
         self.content.as_str().len() + self.refusal.as_str().len() + self.reasoning_size() + calls
     }
 
+    /// Whether it has a part of the answer: neither reasoning nor a call of a function.
+    pub(crate) fn has_answer(&self) -> bool {
+        !self.content.is_empty() || !self.refusal.is_empty()
+    }
+
     /// The reasoning in bytes.
     pub(crate) fn reasoning_size(&self) -> usize {
         self.reasoning_pieces().map(str::len).iter().sum()

@@ -1,12 +1,16 @@
 //! OpenAI's chat completions, and what other servers make of them.
 
+mod reply;
+
 use crate::json::from_str;
 use crate::lenient::{List, Object};
 use crate::message::{Kind, Message, Text, Transcript, choice_number, failure, read, readable};
 use crate::repeats::Repeats;
 use crate::shape::Shapes;
 use crate::usage::{Count, Reading, Usage};
-use crate::{Options, Prompt, Summary, Value, json, log, merge};
+use crate::{
+    Item, Map, Options, Prompt, Request, Response, Settings, Summary, Value, json, log, merge,
+};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -45,6 +49,96 @@ pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
     body
 }
 
+/// The request of an item to a chat-completions API, for [`Api::request`](crate::Api::request).
+///
+/// Of a prompt or messages without anything else it is the same as [`body`] makes. The length of the answer is
+/// `max_completion_tokens`, unless there is a parameter `max_tokens`; with a least or an exact length `min_tokens` and
+/// `ignore_eos` are added, which vLLM, SGLang and TensorRT-LLM know.
+///
+/// # Errors
+/// Where the item is none of a conversation.
+///
+/// ```
+/// use llmuses_plugin::{Item, Settings, json, openai};
+///
+/// let settings = Settings { model: "m".into(), ..Settings::default() };
+/// let request = openai::request(Item::of_prompt("hi"), &settings, json!({"top_k": 1}))?;
+/// assert_eq!(
+///     request.to_json().to_string(),
+///     r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"top_k":1}"#
+/// );
+/// # Ok::<(), String>(())
+/// ```
+pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<Request, String> {
+    if item.body.is_some() {
+        return Ok(settings.request_of(&mut item, Value::Null));
+    }
+    let messages = item.take_messages()?;
+    let mut body = Map::new();
+    body.insert("model".to_owned(), settings.model(&item).into());
+    body.insert("messages".to_owned(), Value::Array(messages));
+    if !item.tools.is_empty() {
+        body.insert(
+            "tools".to_owned(),
+            Value::Array(std::mem::take(&mut item.tools)),
+        );
+    }
+    body.insert("stream".to_owned(), Value::Bool(true));
+    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    let parameters = [&item.parameters, &settings.parameters];
+    let is_given = |name: &str| parameters.iter().any(|given| given.contains_key(name));
+    let output = item.output;
+    if let Some(max) = output.max
+        && !is_given("max_tokens")
+    {
+        body.insert("max_completion_tokens".to_owned(), max.into());
+    }
+    let least = if output.exact { output.max } else { output.min };
+    if let Some(least) = least {
+        body.insert("min_tokens".to_owned(), least.into());
+    }
+    if output.exact {
+        body.insert("ignore_eos".to_owned(), Value::Bool(true));
+    }
+    if let Value::Object(defaults) = defaults {
+        body.extend(defaults);
+    }
+    for given in parameters {
+        merge(&mut body, given);
+    }
+    let streams = body.get("stream") == Some(&Value::Bool(true));
+    if !streams && !is_given("stream_options") {
+        body.shift_remove("stream_options");
+    }
+    Ok(Request::json(&Value::Object(body)))
+}
+
+/// Reads one finished response, for [`Api::response`](crate::Api::response): all that [`parse`] reads, which of the
+/// outputs carry the answer, the tokens so far where the server reports them with each chunk (`continuous_usage_stats`
+/// of vLLM), why the answer ended, and the message for the next turn where it is wanted.
+///
+/// # Errors
+/// As [`parse`].
+pub fn response(
+    response: &Response<'_>,
+    count: impl Fn(&str) -> Option<u64>,
+) -> Result<Summary, String> {
+    // Only the prompt is read out of it, and only where nobody else counted that.
+    let request = std::str::from_utf8(response.request).unwrap_or_default();
+    let (summary, details) = read_all(response.events, request, &count)?;
+    let mut summary = summary.answers(details.answers);
+    if let Some(tokens) = details.tokens_so_far {
+        summary = summary.tokens_so_far(tokens);
+    }
+    if let Some(reason) = details.finish_reason {
+        summary = summary.finish_reason(reason);
+    }
+    if response.wants_reply {
+        summary = summary.reply(reply::of(response.events));
+    }
+    Ok(summary)
+}
+
 /// Reads one finished response: the chunks of a stream, or the one body of a plain response, of chat
 /// completions or of the older completions.
 ///
@@ -65,7 +159,17 @@ pub fn parse(
     request: &str,
     count: impl Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
-    read_all(responses, request, &count)
+    read_all(responses, request, &count).map(|(summary, _)| summary)
+}
+
+/// What there is to know of a response beside counts and outputs.
+#[derive(Debug, PartialEq)]
+struct Details {
+    /// Outputs that carry the answer.
+    answers: Vec<u32>,
+    /// As many as there are outputs. `None`: not every output came with a number.
+    tokens_so_far: Option<Vec<u32>>,
+    finish_reason: Option<String>,
 }
 
 /// As [`parse`], but not generic, so that all the reading of JSON is compiled once, in this crate.
@@ -73,7 +177,7 @@ fn read_all(
     responses: &[Vec<u8>],
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
-) -> Result<Summary, String> {
+) -> Result<(Summary, Details), String> {
     match read_chunks(responses, request, count, Shapes::new()) {
         // What is not UTF-8 is looked for only where something is wrong: it takes a look at every byte.
         Err(error) => match readable(responses) {
@@ -90,12 +194,21 @@ fn read_chunks<'a>(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
     mut shapes: Shapes<'a>,
-) -> Result<Summary, String> {
+) -> Result<(Summary, Details), String> {
     let mut reading = Reading::default();
     let mut seen = Seen::default();
+    let mut details = Details {
+        answers: Vec::new(),
+        tokens_so_far: Some(Vec::new()),
+        finish_reason: None,
+    };
     for ((index, response), number) in responses.iter().enumerate().zip(0_u32..) {
         if let Some(piece) = shapes.recognize(response) {
             reading.outputs.push(number);
+            if piece.kind == Kind::Text {
+                details.answers.push(number);
+            }
+            details.tokens_so_far = None;
             seen.add(piece.kind, piece.text.len());
             if seen.repeats.is_open() {
                 let text = Cow::Borrowed(piece.text);
@@ -113,6 +226,11 @@ fn read_chunks<'a>(
             reading.report(usage);
         }
         let choices = chunk.choices.as_slice();
+        if let Some(reason) = choices.first().map(|choice| choice.finish_reason.as_str())
+            && !reason.is_empty()
+        {
+            details.finish_reason = Some(reason.to_owned());
+        }
         let by_part = choices.iter().any(Choice::has_part);
         // The whole message, behind the parts of it.
         let is_once_more = seen.by_part && !by_part;
@@ -121,6 +239,17 @@ fn read_chunks<'a>(
         }
         seen.by_part |= by_part;
         reading.outputs.push(number);
+        if choices.iter().any(Choice::has_answer) {
+            details.answers.push(number);
+        }
+        let so_far = chunk.usages().filter_map(Usage::completion).last();
+        details.tokens_so_far = details
+            .tokens_so_far
+            .zip(so_far.and_then(|tokens| u32::try_from(tokens).ok()))
+            .map(|(mut all, tokens)| {
+                all.push(tokens);
+                all
+            });
         seen.add_chunk(number, choices);
         if let Some((choice, kind, text)) = chunk.only_text() {
             shapes.learn(response, choice, kind, text);
@@ -130,12 +259,18 @@ fn read_chunks<'a>(
     if let Some(idle) = &repeats {
         say_that_it_repeats();
         reading.outputs.retain(|index| !idle.contains(index));
+        details.answers.retain(|index| !idle.contains(index));
+        details.tokens_so_far = None;
     } else if seen.may_end_with_all(reading.outputs.len())
         && let Some((last, before)) = reading.outputs.split_last()
     {
         let all = transcript(responses, before, &mut shapes, false);
         if transcript(responses, &[*last], &mut shapes, false).says_again(&all) {
             reading.outputs.pop();
+            details
+                .answers
+                .retain(|index| reading.outputs.last() >= Some(index));
+            details.tokens_so_far = None;
         }
     }
     let outputs = reading.outputs.clone();
@@ -144,12 +279,17 @@ fn read_chunks<'a>(
         seen.has_reasoning
             || transcript(responses, &outputs, &mut shapes, is_repeating).has_tagged_reasoning()
     });
-    Ok(reading.finish(
+    // A plain response has no tokens so far, and numbers that fall are none.
+    details.tokens_so_far = details
+        .tokens_so_far
+        .filter(|tokens| tokens.len() > 1 && tokens.is_sorted());
+    let summary = reading.finish(
         hidden,
         || prompt_texts(request),
         || transcript(responses, &outputs, &mut shapes, is_repeating).into_texts(),
         count,
-    ))
+    );
+    Ok((summary, details))
 }
 
 /// Says once that a server sends the text so far with each chunk.
@@ -295,6 +435,8 @@ struct Choice<'a> {
     message: Object<Message<'a>>,
     #[serde(borrow, default)]
     text: Text<'a>,
+    #[serde(borrow, default)]
+    finish_reason: Text<'a>,
     /// Where Moonshot reports.
     #[serde(default)]
     usage: Object<Usage>,
@@ -314,6 +456,10 @@ impl<'a> Choice<'a> {
 
     fn has_output(&self) -> bool {
         !self.text.is_empty() || self.message().is_some_and(|message| message.size() > 0)
+    }
+
+    fn has_answer(&self) -> bool {
+        !self.text.is_empty() || self.message().is_some_and(Message::has_answer)
     }
 
     /// Bytes of reasoning, and of all of it.

@@ -1,7 +1,7 @@
 //! What the user asked for, read and checked once, before the first request is made.
 
 use crate::Prompt;
-use crate::bindings::llmuses::perf::types;
+use crate::bindings::first::llmuses::perf::types;
 use crate::json::from_str;
 use serde_json::{Map, Value};
 
@@ -72,7 +72,7 @@ impl TryFrom<types::RequestOptions> for Options {
 }
 
 /// The parameters out of their JSON text; no text at all is no parameters.
-fn parameters(text: &str) -> Result<Map<String, Value>, String> {
+pub(crate) fn parameters(text: &str) -> Result<Map<String, Value>, String> {
     if text.trim().is_empty() {
         return Ok(Map::new());
     }

@@ -1,6 +1,8 @@
-//! What a parser found in one response, and where it has its token counts from.
+//! What a plugin found in one response, and where it has its token counts from.
 
-use crate::bindings::llmuses::perf::types::{ResponseSummary, TokenCount, TokenSource};
+use crate::Value;
+use crate::bindings::api::llmuses::perf::types as second;
+use crate::bindings::first::llmuses::perf::types as first;
 
 /// A number of tokens, and who counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -16,15 +18,27 @@ pub enum Tokens {
     Unknown,
 }
 
-impl From<Tokens> for Option<TokenCount> {
+impl From<Tokens> for Option<first::TokenCount> {
     fn from(tokens: Tokens) -> Self {
         let (tokens, source) = match tokens {
             Tokens::Unknown => return None,
-            Tokens::Usage(count) => (count, TokenSource::Server),
-            Tokens::Tokenizer(count) => (count, TokenSource::Tokenizer),
-            Tokens::Parser(count) => (count, TokenSource::Parser),
+            Tokens::Usage(count) => (count, first::TokenSource::Server),
+            Tokens::Tokenizer(count) => (count, first::TokenSource::Tokenizer),
+            Tokens::Parser(count) => (count, first::TokenSource::Parser),
         };
-        Some(TokenCount { tokens, source })
+        Some(first::TokenCount { tokens, source })
+    }
+}
+
+impl From<Tokens> for Option<second::TokenCount> {
+    fn from(tokens: Tokens) -> Self {
+        let (tokens, source) = match tokens {
+            Tokens::Unknown => return None,
+            Tokens::Usage(count) => (count, second::TokenSource::Server),
+            Tokens::Tokenizer(count) => (count, second::TokenSource::Tokenizer),
+            Tokens::Parser(count) => (count, second::TokenSource::Plugin),
+        };
+        Some(second::TokenCount { tokens, source })
     }
 }
 
@@ -43,6 +57,10 @@ pub struct Summary {
     prompt: Tokens,
     completion: Tokens,
     outputs: Option<Vec<u32>>,
+    answers: Option<Vec<u32>>,
+    tokens_so_far: Option<Vec<u32>>,
+    finish_reason: Option<String>,
+    reply: Option<String>,
     metrics: Vec<(String, f64)>,
 }
 
@@ -70,6 +88,31 @@ impl Summary {
         self
     }
 
+    /// Which of the outputs carry the answer, ascending: neither reasoning nor a tool call. The time to first answer
+    /// token is that of the first.
+    pub fn answers(mut self, indices: impl IntoIterator<Item = u32>) -> Self {
+        self.answers.get_or_insert_default().extend(indices);
+        self
+    }
+
+    /// The tokens that the model has produced by the end of each output, where the server says so with each of them.
+    pub fn tokens_so_far(mut self, tokens: impl IntoIterator<Item = u32>) -> Self {
+        self.tokens_so_far = Some(tokens.into_iter().collect());
+        self
+    }
+
+    /// Why the answer ended, in the word of the API: `stop`, `length`.
+    pub fn finish_reason(mut self, reason: impl Into<String>) -> Self {
+        self.finish_reason = Some(reason.into());
+        self
+    }
+
+    /// The message of the model as the API takes it back in the next turn of a conversation.
+    pub fn reply(mut self, message: Value) -> Self {
+        self.reply = Some(message.to_string());
+        self
+    }
+
     /// Adds a figure under a name, for the host to aggregate over all requests.
     pub fn metric(mut self, name: impl Into<String>, value: f64) -> Self {
         self.metrics.push((name.into(), value));
@@ -77,12 +120,28 @@ impl Summary {
     }
 }
 
-impl From<Summary> for ResponseSummary {
+/// Version 0.1 has no place for what is not here.
+impl From<Summary> for first::ResponseSummary {
     fn from(summary: Summary) -> Self {
         Self {
             prompt_tokens: summary.prompt.into(),
             completion_tokens: summary.completion.into(),
             outputs: summary.outputs,
+            metrics: summary.metrics,
+        }
+    }
+}
+
+impl From<Summary> for second::ResponseSummary {
+    fn from(summary: Summary) -> Self {
+        Self {
+            prompt_tokens: summary.prompt.into(),
+            completion_tokens: summary.completion.into(),
+            outputs: summary.outputs,
+            answers: summary.answers,
+            tokens_so_far: summary.tokens_so_far,
+            finish_reason: summary.finish_reason,
+            reply: summary.reply,
             metrics: summary.metrics,
         }
     }
@@ -97,9 +156,10 @@ mod tests {
         let given = Summary::new(Tokens::Tokenizer(3), Tokens::Unknown)
             .outputs([0, 2])
             .metric("x", 0.5);
-        let record = ResponseSummary::from(given);
+        let record = first::ResponseSummary::from(given);
         let prompt = record.prompt_tokens.unwrap();
-        assert_eq!((prompt.tokens, prompt.source), (3, TokenSource::Tokenizer));
+        let source = first::TokenSource::Tokenizer;
+        assert_eq!((prompt.tokens, prompt.source), (3, source));
         assert!(record.completion_tokens.is_none());
         assert_eq!(record.outputs, Some(vec![0, 2]));
         assert_eq!(record.metrics, [("x".to_owned(), 0.5)]);
@@ -108,7 +168,10 @@ mod tests {
     #[test]
     fn no_output_is_not_the_same_as_output_not_told() {
         let told = Summary::default().outputs([]);
-        assert_eq!(ResponseSummary::from(told).outputs, Some(vec![]));
-        assert_eq!(ResponseSummary::from(Summary::default()).outputs, None);
+        assert_eq!(first::ResponseSummary::from(told).outputs, Some(vec![]));
+        assert_eq!(
+            first::ResponseSummary::from(Summary::default()).outputs,
+            None
+        );
     }
 }

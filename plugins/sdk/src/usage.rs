@@ -78,6 +78,18 @@ pub(crate) struct Usage {
     models: List<Usage>,
 }
 
+impl Usage {
+    /// Tokens of the answer so far.
+    pub(crate) fn completion(&self) -> Option<u64> {
+        either(self.completion_tokens, self.output_tokens)
+    }
+}
+
+/// Of a figure under two names: gateways that send both families may fill in only the one of the API that they imitate.
+fn either(one: Count, other: Count) -> Option<u64> {
+    one.0.filter(|n| *n > 0).or(other.0).or(one.0)
+}
+
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(default)]
 struct PromptDetails {
@@ -127,10 +139,8 @@ impl Reading {
             .into_iter()
             .filter_map(Object::get)
             .find_map(|details| details.reasoning_tokens.0);
-        // Gateways that send both families may fill in only the one of the API that they imitate.
-        let either = |one: Count, other: Count| one.0.filter(|n| *n > 0).or(other.0).or(one.0);
         let prompt = either(usage.prompt_tokens, usage.input_tokens);
-        let completion = either(usage.completion_tokens, usage.output_tokens);
+        let completion = usage.completion();
         for (known, told) in [
             (&mut self.prompt, prompt),
             (&mut self.completion, completion),

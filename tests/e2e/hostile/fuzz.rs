@@ -86,7 +86,7 @@ fn read(instance: &mut ParserInstance, response: &[u8]) -> Result<Reading, CallE
     for piece in [response, b"{}"] {
         assert!(log.push(piece, Moment::default()));
     }
-    let reading = instance.parse_responses(&log, "{}", "{}")?;
+    let reading = instance.parse_responses(&log, b"{}", "{}", false)?;
     assert!(reading.outputs.is_sorted_by(|first, second| first < second));
     assert!(reading.outputs.iter().all(|index| *index < 2));
     assert!(reading.metrics.len() <= 64);

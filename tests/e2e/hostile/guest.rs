@@ -84,7 +84,7 @@ impl Guest {
                 (global.set $heap (local.get $end))
                 (local.get $at)"
                 .to_owned(),
-            contract: std::fs::read_to_string(repository().join("wit/perf-plugin.wit"))
+            contract: std::fs::read_to_string(repository().join("wit/0.1/perf-plugin.wit"))
                 .expect("the contract is in the repository"),
             packages: Vec::new(),
             world_imports: String::new(),
@@ -287,7 +287,7 @@ pub fn other_world() -> Vec<u8> {
     )
 }
 
-fn component_of(mut resolve: Resolve, wit: &str, world: &str, text: &str) -> Vec<u8> {
+pub fn component_of(mut resolve: Resolve, wit: &str, world: &str, text: &str) -> Vec<u8> {
     let package = resolve
         .push_str("contract.wit", wit)
         .expect("the contract is right");

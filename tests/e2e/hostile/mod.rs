@@ -6,6 +6,7 @@ mod files;
 mod fuzz;
 pub mod guest;
 mod memory;
+mod parts;
 mod plugin_command;
 mod time;
 mod toolchains;

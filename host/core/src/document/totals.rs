@@ -26,6 +26,10 @@ pub struct Totals {
     /// The figures of the run as a whole, under the names that `--fail-if` takes.
     #[serde(default)]
     pub figures: RunFigures,
+    /// Why the answers of succeeded requests ended, in the words of the API, the most frequent first; empty where no
+    /// plugin tells.
+    #[serde(default)]
+    pub finish_reasons: Named<u64>,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.
@@ -99,10 +103,9 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
-    /// The most requests that connections had taken and not finished at once; null where each request had a connection to
-    /// itself. Fewer than were in flight: the others waited, as for a stream of HTTP/2.
+    /// Requests that waited until a connection of HTTP/2 had a stream for them.
     #[serde(default)]
-    pub most_requests_taken_at_once: Option<u64>,
+    pub requests_that_waited_for_a_stream: u64,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte of an
     /// answer.
     pub requests_sent_again: u64,

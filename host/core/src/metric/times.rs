@@ -118,6 +118,20 @@ super::rows! { TIMES: TimeRow, Time;
         curve: true,
         added: false,
     };
+    ANSWER TimeRow {
+        key: "time_to_first_answer_token",
+        short: Some("ttfat"),
+        title: "Time to first answer token",
+        formula: "first chunk that carries a part of the answer, neither reasoning nor a tool call − origin",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: Some("answer_latency"),
+        objective: Objective::Missed,
+        live: None,
+        place: Place::Always,
+        curve: true,
+        added: true,
+    };
     FIRST_PACKAGE TimeRow {
         key: "time_to_first_package",
         short: None,

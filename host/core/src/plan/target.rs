@@ -11,6 +11,8 @@ pub struct Target {
     pub model: String,
     /// The endpoint.
     pub url: Url,
+    /// Whether the user gave none: then only host and port are meant, and the API knows its path.
+    pub url_is_default: bool,
     /// Headers of the user, for every request. May hold credentials.
     pub headers: http::HeaderMap,
     /// Whether TLS certificates are taken unverified.
@@ -23,6 +25,7 @@ impl Target {
         Self {
             model,
             url,
+            url_is_default: false,
             headers: http::HeaderMap::new(),
             insecure: false,
         }

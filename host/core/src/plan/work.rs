@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub struct Work {
     /// The parser.
     pub parser: ParserChoice,
+    /// What reads the data set. `None`: the parser itself, or the built-in format that recognises the file.
+    pub dataset_parser: Option<ParserChoice>,
     /// Where prompts come from.
     pub prompts: PromptSource,
     /// Which prompts of a data set are wanted.
@@ -27,6 +29,7 @@ impl Default for Work {
     fn default() -> Self {
         Self {
             parser: ParserChoice::Builtin("openai_prompt"),
+            dataset_parser: None,
             prompts: PromptSource::Prompt(String::new()),
             lengths: LengthFilter::default(),
             parameters: Map::new(),
@@ -63,6 +66,7 @@ impl Work {
                 PromptSource::Dataset(file) => Some(path_text(file)),
             },
             sha256: None,
+            parser: self.dataset_parser.as_ref().map(ParserChoice::label),
         }
     }
 }

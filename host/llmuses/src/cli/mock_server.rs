@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use llmuses_mock::{MockConfig, UsageMode};
 use std::io::Read;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Arguments of `llmuses mock-server`.
@@ -99,6 +100,10 @@ pub(super) struct MockServerArguments {
     #[arg(long, value_name = "NAME", default_value = "mock")]
     model: String,
 
+    /// Write a line of JSON about each request to this file when it has ended.
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
+
     /// Speak TLS, with a certificate of its own making; clients need --insecure.
     #[arg(long)]
     tls: bool,
@@ -148,6 +153,7 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
         seed: arguments.seed,
         tls: arguments.tls,
         model: arguments.model,
+        log: arguments.log,
     };
     if arguments.until_stdin_closes {
         end_with_standard_input()?;

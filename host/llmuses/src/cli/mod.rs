@@ -22,6 +22,7 @@ pub use server_process::ServerError;
 
 use crate::run::RunError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use llmuses_mock::MockError;
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::results::ResultsError;
@@ -139,6 +140,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause
                 .downcast_ref::<RunError>()
                 .is_some_and(RunError::is_usage)
+            || cause
+                .downcast_ref::<MockError>()
+                .is_some_and(MockError::is_usage)
     });
     if is_usage { 2 } else { 1 }
 }

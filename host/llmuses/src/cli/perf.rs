@@ -22,7 +22,7 @@ use clap::{Args, ValueEnum};
 use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::builtin_names;
+use llmuses_plugin_host::{builtin_formats, builtin_names};
 use llmuses_render::compare::Bound;
 use llmuses_store::sink::SinkError;
 use std::path::PathBuf;
@@ -36,14 +36,10 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
     model: Option<String>,
 
-    /// Endpoint that the requests go to.
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:8000/v1/chat/completions",
-        help_heading = "Endpoint"
-    )]
-    url: String,
+    /// Endpoint that the requests go to. One without a path, or that ends with /v1, gets the path of the API
+    /// [default: http://127.0.0.1:8000, with the path of the API]
+    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
+    url: Option<String>,
 
     /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'; @FILE takes them from a file, one
     /// on each line.
@@ -68,7 +64,7 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Endpoint")]
     insecure: bool,
 
-    /// Data set to take prompts from; the parser says in which format. - reads it from standard input.
+    /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
         long,
         value_name = "FILE",
@@ -103,6 +99,17 @@ pub(super) struct PerfArguments {
         help_heading = "Prompts"
     )]
     parser: String,
+
+    /// Format of the data set, for a parser that takes any: the name of a built-in one, or a .wasm file
+    /// [default: the one of the parser, or the built-in one that recognises the file]
+    #[arg(
+        long,
+        value_name = "NAME|FILE",
+        requires = "dataset",
+        long_help = format_help(),
+        help_heading = "Prompts"
+    )]
+    dataset_parser: Option<String>,
 
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
@@ -157,6 +164,7 @@ pub(super) struct PerfArguments {
         allow_negative_numbers = true,
         value_parser = count_of_slots,
         requires = "rate",
+        conflicts_with = "parallel",
         help_heading = "Load"
     )]
     max_in_flight: Option<u32>,
@@ -343,6 +351,16 @@ fn parser_help() -> String {
     let names: Vec<&str> = builtin_names().collect();
     format!(
         "Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.\n\
+         Built in: {}.",
+        names.join(", ")
+    )
+}
+
+fn format_help() -> String {
+    let names: Vec<&str> = builtin_formats().map(|format| format.name).collect();
+    format!(
+        "Format of the data set, for a parser that takes any: the name of a built-in one, or a .wasm file \
+         [default: the one of the parser, or the built-in one that recognises the file]\n\
          Built in: {}.",
         names.join(", ")
     )

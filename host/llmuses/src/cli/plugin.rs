@@ -12,9 +12,12 @@ use super::perf::parser;
 use crate::run::load_parser;
 use clap::{Args, Subcommand};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::exchange::Framing;
 use llmuses_core::plan::{Limits, ParserChoice};
 use llmuses_observe::terminal::print;
-use llmuses_plugin_host::{Parser, ParserInfo, builtin_names};
+use llmuses_plugin_host::{
+    CONTRACT_VERSION, Offers, Parser, ParserInfo, any_builtin, builtin_formats, builtin_names,
+};
 use std::fmt::Write;
 
 /// Arguments of `llmuses plugin`.
@@ -26,7 +29,7 @@ pub(super) struct PluginArguments {
 
 #[derive(Debug, Subcommand)]
 enum PluginCommand {
-    /// List the parsers inside this program.
+    /// List the plugins inside this program.
     List,
     /// Say what a parser is, what it imports and which headers it wants.
     Inspect(InspectArguments),
@@ -38,7 +41,7 @@ enum PluginCommand {
 
 #[derive(Debug, Args)]
 struct InspectArguments {
-    /// Name of a built-in parser, or a .wasm file.
+    /// Name of a built-in plugin, or a .wasm file.
     #[arg(value_name = "NAME|FILE")]
     parser: String,
 
@@ -62,35 +65,47 @@ pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
 
 /// Loads a plugin by its name or path.
 fn load(text: &str, bounds: &Bounds) -> anyhow::Result<Parser> {
-    let limits = Limits {
+    let choice = match any_builtin(text) {
+        Some(component) => ParserChoice::Builtin(component.name),
+        None => parser(text)?,
+    };
+    Ok(load_parser(&choice, &limits_of(bounds))?)
+}
+
+/// The default limits, with these bounds of a plugin.
+fn limits_of(bounds: &Bounds) -> Limits {
+    Limits {
         parser: *bounds,
         ..Limits::default()
-    };
-    Ok(load_parser(&parser(text)?, &limits)?)
+    }
 }
 
 fn list() -> anyhow::Result<String> {
-    let parsers = builtin_names()
-        .map(|name| load_parser(&ParserChoice::Builtin(name), &Limits::default()))
+    let load = |name| load_parser(&ParserChoice::Builtin(name), &Limits::default());
+    let apis = builtin_names().map(load).collect::<Result<Vec<_>, _>>()?;
+    let formats = builtin_formats()
+        .map(|format| load(format.name))
         .collect::<Result<Vec<_>, _>>()?;
     let width = |of: fn(&ParserInfo) -> &str| {
-        let widths = parsers
+        let widths = apis
             .iter()
+            .chain(&formats)
             .map(|parser| of(parser.info()).chars().count());
         widths.max().unwrap_or(0)
     };
     let (name_width, version_width) = (width(|info| &info.name), width(|info| &info.version));
-    let mut text = String::new();
-    for parser in &parsers {
+    let line = |parser: &Parser| {
         let info = parser.info();
-        // Writing to a string cannot fail.
-        let _ = writeln!(
-            text,
-            "{:name_width$}  {:version_width$}  {}",
+        format!(
+            "{:name_width$}  {:version_width$}  {}\n",
             info.name, info.version, info.description
-        );
-    }
-    Ok(text)
+        )
+    };
+    let apis: String = apis.iter().map(line).collect();
+    let formats: String = formats.iter().map(line).collect();
+    Ok(format!(
+        "{apis}\nFormats of data sets, for --dataset-parser:\n{formats}"
+    ))
 }
 
 fn inspection(info: &ParserInfo) -> String {
@@ -104,14 +119,35 @@ fn inspection(info: &ParserInfo) -> String {
     row(&mut text, "Version", &info.version);
     row(&mut text, "Description", &info.description);
     row(&mut text, "Source", &info.source.to_string());
+    let contract = format!("llmuses:perf@{}", info.contract_version);
     row(
         &mut text,
         "Contract",
-        &format!("llmuses:perf@{}", info.contract_version),
+        &match contract == CONTRACT_VERSION {
+            true => contract,
+            false => format!("{contract}, an older version that goes on working"),
+        },
     );
+    row(&mut text, "Offers", info.offers.as_str());
+    if matches!(info.offers, Offers::Api | Offers::ApiAndFormat) {
+        row(&mut text, "Path", info.path.as_deref().unwrap_or("none"));
+        row(&mut text, "Task", info.task.as_str());
+        row(
+            &mut text,
+            "Framing",
+            match info.framing {
+                Framing::ByContentType => "by content type",
+                Framing::Sse => "server-sent events",
+                Framing::JsonLines => "JSON lines",
+                Framing::JsonArray => "one JSON array",
+                Framing::Plain => "one body",
+            },
+        );
+    }
     row(&mut text, "Size", &format!("{} bytes", info.size));
     row(&mut text, "SHA-256", &info.sha256);
     row(&mut text, "Strict", strict);
+    rows(&mut text, "Exports", info.exports.iter().cloned());
     rows(&mut text, "Imports", info.imports.iter().cloned());
     let headers = info
         .headers

@@ -1,9 +1,10 @@
 //! Stands in for `logging` in a program without Weights & Biases: no run is ever logged.
 
 use super::outputs::Outputs;
+use llmuses_core::backlog::Stage;
 use llmuses_core::document::Totals;
 use llmuses_core::plan::Plan;
-use llmuses_render::report::Progress;
+use llmuses_stats::Sink;
 use llmuses_store::sink::RunRecord;
 use std::cell::Cell;
 use std::convert::Infallible;
@@ -17,15 +18,13 @@ impl<'a> Logging<'a> {
         None
     }
 
-    pub(super) fn tick(&mut self, _: impl FnOnce() -> Progress) {
+    pub(super) fn finish(self, _: Option<&Totals>, _: bool) {
         match self.0 {}
     }
+}
 
-    pub(super) fn last(&mut self, _: &Progress) {
-        match self.0 {}
-    }
-
-    pub(super) fn end(self, _: Option<&Totals>, _: bool) {
+impl Sink for &mut Logging<'_> {
+    fn stage(&self) -> Stage {
         match self.0 {}
     }
 }

@@ -1,6 +1,7 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
+use super::bodies::{Asked, FormatError, bodies, format_of};
 use super::outputs::Outputs;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -14,17 +15,17 @@ use llmuses_core::plan::{
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
-    BuildOptions, CONTRACT_VERSION, CompileCache, Compiler, InstanceContext, LoadError, Loading,
-    Parser, PluginEngine, TokenCounter, WASMTIME_VERSION, builtin,
+    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Parser, PluginEngine,
+    Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
-use llmuses_plugin_host::{CacheError, Source};
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
-use llmuses_workload::{Dataset, HostTokenizer, RequestSource, SourceSettings};
+use llmuses_workload::{ApiSettings, Dataset, HostTokenizer, RequestSource, SourceSettings};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
+use url::Url;
 
 /// Bodies that are made ahead of the clients.
 pub(super) const PREPARED_AHEAD: usize = 256;
@@ -32,14 +33,17 @@ pub(super) const PREPARED_AHEAD: usize = 256;
 /// What all loads of a command share, loaded once: a later load begins as the first one does.
 pub(super) struct Loaded {
     parser: Parser,
+    /// What reads the data set, where the parser does not do that by itself.
+    format: Option<Parser>,
     tokenizer: Option<Arc<dyn TokenCounter>>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
 }
 
 impl Loaded {
-    fn of(work: &Work, limits: &Limits) -> Result<Self, RunError> {
-        let parser = load_parser(&work.parser, limits)?;
+    pub(super) fn of(plan: &Plan, outputs: &Outputs) -> Result<Self, RunError> {
+        let work = &plan.work;
+        let parser = load_parser(&work.parser, &plan.limits)?;
         let tokenizer = match &work.tokenizer {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
             None => None,
@@ -48,13 +52,64 @@ impl Loaded {
             PromptSource::Dataset(path) => Some(Dataset::open(path)?),
             PromptSource::Prompt(_) => None,
         };
+        let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
         Ok(Self {
             parser,
+            format,
             tokenizer,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
     }
+
+    /// The plan with the whole URL, as the API completes it.
+    pub(super) fn addressed(&self, plan: &Plan) -> Plan {
+        let mut addressed = plan.clone();
+        if let Some(path) = &self.parser.info().path {
+            let target = &mut addressed.target;
+            target.url = complete(&given_url(&plan.target), path, &plan.target.model);
+        }
+        addressed
+    }
+}
+
+/// The URL as the user gave it: of the default one, only host and port.
+fn given_url(target: &Target) -> Url {
+    let mut url = target.url.clone();
+    if target.url_is_default {
+        url.set_path("");
+    }
+    url
+}
+
+/// What reads the data set of a plan for its parser, and says so.
+fn format_for(
+    plan: &Plan,
+    outputs: &Outputs,
+    parser: &Parser,
+    dataset: Option<&Dataset>,
+) -> Result<Option<Parser>, RunError> {
+    let Some(dataset) = dataset else {
+        return match parser.info().offers.has_api() {
+            true => Ok(None),
+            false => Err(FormatError::NoApi {
+                label: parser.info().name.clone(),
+            }
+            .into()),
+        };
+    };
+    let choice = plan.work.dataset_parser.as_ref();
+    let format = format_of(parser, choice, dataset, &plan.limits)?;
+    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
+        let info = format.info();
+        terminal::say(format!(
+            "Data set {} read as {} ({})",
+            dataset.path().display(),
+            info.format.as_ref().unwrap_or(&info.name),
+            info.description
+        ));
+    }
+    Ok(format)
 }
 
 /// Everything that can go wrong before the first request, done.
@@ -69,25 +124,23 @@ pub(super) struct Preparation {
     pub(super) max_in_flight: Option<u64>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
+    /// The name of the format that reads the data set for the parser.
+    format: Option<String>,
 }
 
 impl Preparation {
-    /// Of one load; what all loads share is loaded with the first.
+    /// Of one load. `given`: the plan before [`Loaded::addressed`].
     pub(super) fn of(
         plan: &Plan,
+        given: &Plan,
         outputs: &Outputs,
-        loaded: &mut Option<Loaded>,
+        loaded: &Loaded,
     ) -> Result<(Self, RequestSource), RunError> {
         let Plan { work, load, .. } = plan;
-        ensure_capacity(work, load)?;
         let max_in_flight = if load.arrivals.is_open() {
             Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
         } else {
             None
-        };
-        let loaded = match loaded {
-            Some(loaded) => loaded,
-            none => none.insert(Loaded::of(work, &plan.limits)?),
         };
         let budget = Arc::new(Budget::new(
             usize::try_from(plan.limits.memory).unwrap_or(usize::MAX),
@@ -110,12 +163,37 @@ impl Preparation {
         let parameters: Arc<str> = serde_json::Value::Object(work.parameters.clone())
             .to_string()
             .into();
+        let asked = Asked {
+            prompt: match &work.prompts {
+                PromptSource::Prompt(text) => Some(text.clone()),
+                PromptSource::Dataset(_) => None,
+            },
+            api: ApiSettings {
+                model: plan.target.model.clone(),
+                parameters: parameters.to_string(),
+                url: given_url(&given.target),
+                path: parser.info().path.clone(),
+                has_content_type: plan.target.headers.contains_key(CONTENT_TYPE),
+                min_length: work.lengths.min,
+                max_length: work.lengths.max,
+            },
+        };
+        let format = loaded.format.as_ref().map(Parser::for_another_run);
+        let bodies = bodies(
+            &parser,
+            format.as_ref(),
+            dataset.as_deref(),
+            &context,
+            asked,
+            &terminal::messages(),
+        )?;
         let mut source = RequestSource::new(
             parser.info().name.clone(),
-            parser.instantiate(context.clone())?,
+            bodies,
             dataset,
             SourceSettings {
-                options: build_options(&plan.target.model, work, &parameters),
+                min_length: work.lengths.min,
+                max_length: work.lengths.max,
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
                 skip_bad_lines: work.skip_bad_lines,
@@ -137,6 +215,10 @@ impl Preparation {
             parameters,
             max_in_flight,
             dataset_sha256: loaded.dataset_sha256.clone(),
+            format: format.map(|format| {
+                let info = format.info();
+                info.format.as_ref().unwrap_or(&info.name).clone()
+            }),
         };
         Ok((prepared, source))
     }
@@ -145,6 +227,7 @@ impl Preparation {
         let info = self.parser.info();
         let mut record = plan.to_record();
         record.dataset.sha256 = self.dataset_sha256.clone();
+        record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
         RunRecord {
             id: plan.place.run,
@@ -153,7 +236,7 @@ impl Preparation {
             plan: record,
             schedule_seed: plan.load.seed,
             llmuses_version: env!("CARGO_PKG_VERSION").to_owned(),
-            contract_version: CONTRACT_VERSION.to_owned(),
+            contract_version: format!("llmuses:perf@{}", info.contract_version),
             wasmtime_version: WASMTIME_VERSION.to_owned(),
             plugin_name: info.name.clone(),
             plugin_version: info.version.clone(),
@@ -240,26 +323,11 @@ pub fn load_parser(choice: &ParserChoice, limits: &Limits) -> Result<Parser, Run
     Ok(match choice {
         ParserChoice::File(path) => Parser::from_file(&loading, path)?,
         ParserChoice::Builtin(name) => {
-            let component = builtin(name)
-                .ok_or_else(|| LoadError::Host(format!("no built-in parser `{name}`")))?;
+            let component = any_builtin(name)
+                .ok_or_else(|| LoadError::Host(format!("no built-in plugin `{name}`")))?;
             Parser::from_builtin(&loading, component)?
         }
     })
-}
-
-pub(super) fn build_options(model: &str, work: &Work, parameters: &str) -> BuildOptions {
-    let (prompt, has_dataset) = match &work.prompts {
-        PromptSource::Prompt(text) => (Some(text.clone()), false),
-        PromptSource::Dataset(_) => (None, true),
-    };
-    BuildOptions {
-        model: model.to_owned(),
-        prompt,
-        has_dataset,
-        min_length: work.lengths.min,
-        max_length: work.lengths.max,
-        parameters: parameters.to_owned(),
-    }
 }
 
 /// The headers of every request: ours, over them the parser's, over them the user's.

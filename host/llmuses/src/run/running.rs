@@ -7,7 +7,7 @@ use super::pipeline::Pipeline;
 use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Load, Plan, PromptSource, TransportChoice};
+use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, Origin, OtherRuns, RunSoFar,
@@ -178,8 +178,7 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
-                most_on_their_way: (plan.transport.choice == TransportChoice::Reqwest)
-                    .then(|| self.pipeline.notes.most_on_their_way()),
+                waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
             one_prompt: match &plan.work.prompts {

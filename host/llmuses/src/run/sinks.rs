@@ -104,6 +104,7 @@ mod tests {
             request: "{}".into(),
             intended: at,
             body_wait: Duration::ZERO,
+            held_up: Duration::ZERO,
             sent: None,
             connection: None,
             head: None,

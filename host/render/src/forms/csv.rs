@@ -147,7 +147,8 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .filter(|time| time.column.is_some())
         .map(Time::seconds_key)
         .collect();
-    table.write_record(COLUMNS.into_iter().chain(added.iter().map(String::as_str)))?;
+    let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
+    table.write_record(columns.chain(["finish_reason"]))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -221,8 +222,13 @@ mod tests {
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
-            .filter(|name| *name != "added")
-            .chain(["time_to_response_head_seconds", "held_up_seconds"])
+            .filter(|name| !["added", "finish_reason"].contains(name))
+            .chain([
+                "time_to_first_answer_token_seconds",
+                "time_to_response_head_seconds",
+                "held_up_seconds",
+                "finish_reason",
+            ])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();
@@ -232,7 +238,7 @@ mod tests {
             (&rows[1][2], &rows[1][3], &rows[1][5]),
             ("true", "false", "")
         );
-        assert_eq!((&rows[0][19], &rows[1][19]), ("0.01", ""));
+        assert_eq!((&rows[0][20], &rows[1][20]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
     }
 }

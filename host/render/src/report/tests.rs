@@ -222,7 +222,7 @@ fn an_open_loop_with_failures() {
             ended_at_done: 1,
             one_request_each: true,
             http_versions: vec!["HTTP/1.1", "HTTP/2"],
-            most_on_their_way: Some(30),
+            waited_for_stream: 31,
         },
         wall_clock_step_seconds: -1.25,
         interrupted: true,

@@ -29,6 +29,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
             "Output tokens",
             Some(tokens(&totals.tokens.output, succeeded)),
         ),
+        ("Finish reasons", finish_reasons(totals)),
         ("Further figures", further(totals)),
         ("Arrival times", Some(stamps(totals))),
         ("Parser", parser_cost(totals)),
@@ -60,6 +61,23 @@ fn in_flight(totals: &Totals) -> String {
         ));
     }
     text
+}
+
+fn finish_reasons(totals: &Totals) -> Option<String> {
+    let told: u64 = totals.finish_reasons.iter().map(|(_, count)| *count).sum();
+    let mut parts: Vec<String> = totals
+        .finish_reasons
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", one_line(reason, 40)))
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let unknown = totals.requests.succeeded.saturating_sub(told);
+    if unknown > 0 {
+        parts.push(format!("not told for {}", counted(unknown, "request")));
+    }
+    Some(parts.join(", "))
 }
 
 fn warmup(totals: &Totals) -> Option<String> {

@@ -178,28 +178,22 @@ fn a_limit_of_streams_is_told_from_a_client_without_a_processor() {
         .tokens(5, 3, TokenSource::Server)
         .build();
     let run = statistics(400, std::iter::repeat_n(late, 100));
-    let with = |version, taken| {
+    let with = |waited| {
         let mut circumstances = circumstances();
-        circumstances.peak_in_flight = 32;
-        circumstances.connections.http_versions = vec![version];
-        circumstances.connections.most_on_their_way = taken;
+        circumstances.connections.waited_for_stream = waited;
         judge(&run, &circumstances)
     };
-    let doubts = with("HTTP/2", Some(8));
+    let doubts = with(6);
     assert_eq!(doubts.len(), 1);
     assert_eq!(doubts[0].code(), "few-streams");
     assert_eq!(
         doubts[0].figure(),
-        "over HTTP/2, connections took 8 requests at once, and up to 32 were in flight: the others waited, 50.000 ms \
-         at p99"
+        "6 of 500 requests waited for a stream of HTTP/2; the dispatch lag reached 50.000 ms at p99"
     );
-    for (version, taken) in [
-        ("HTTP/2", Some(32)),
-        ("HTTP/2", None),
-        ("HTTP/1.1", Some(8)),
-    ] {
-        assert_eq!(with(version, taken)[0].code(), "dispatch-lag");
-    }
+    assert_eq!(with(5)[0].code(), "dispatch-lag");
+    let mut circumstances = circumstances();
+    circumstances.connections.waited_for_stream = 400;
+    assert_eq!(judge(&statistics(500, []), &circumstances), []);
 }
 
 #[test]
@@ -305,6 +299,8 @@ fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
         "6 of 506 requests that were due had not been sent when the run ended; no other figure has them"
     );
     assert_eq!(doubts.len(), 1);
+    circumstances.interrupted = true;
+    assert_eq!(codes(&late(5), &circumstances), ["interrupted"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns};
+use crate::sink::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
 use llmuses_kernel_io::regular_file::open_regular;
@@ -134,7 +134,7 @@ impl ResultsDatabase {
         Ok(())
     }
 
-    /// The columns of times that were added later, each after a comma; null where this database is older.
+    /// The columns that were added later, those of times first, each after a comma; null where this database is older.
     pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
         let known: Vec<String> = self
             .connection
@@ -143,7 +143,9 @@ impl ResultsDatabase {
             .collect::<rusqlite::Result<_>>()?;
         let has = |column: &str| known.iter().any(|name| name == column);
         Ok(added_columns()
-            .map(|(_, column)| format!(", {}", if has(column) { column } else { "NULL" }))
+            .map(|(_, column)| column)
+            .chain([FINISH_REASON])
+            .map(|column| format!(", {}", if has(column) { column } else { "NULL" }))
             .collect())
     }
 
@@ -300,5 +302,6 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
+        finish_reason: row.get(19 + added_columns().count())?,
     })
 }

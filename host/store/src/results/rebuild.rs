@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{ResultsDatabase, json};
+use super::reader::{ResultsDatabase, json, shown};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -11,7 +11,7 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::{HELD_UP, RESPONSE_HEAD, Time};
+use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, Time};
 use llmuses_core::plan::{Arrivals, Objectives};
 use llmuses_stats::{
     Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
@@ -141,6 +141,19 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     if row.get(18)? {
         response.set_streamed();
     }
+    let counted_from = match origin {
+        Origin::Intended => moment(row.get(2)?),
+        Origin::Sent => optional(3)?.unwrap_or(moment(row.get(2)?)),
+    };
+    let added_span = |wanted: Time| {
+        let found = (22..)
+            .zip(added_columns())
+            .find(|(_, (time, _))| *time == wanted);
+        found.map_or(Ok(None), |(column, _)| span(column))
+    };
+    let added = |wanted: Time| -> rusqlite::Result<Option<Moment>> {
+        Ok(added_span(wanted)?.map(|after| counted_from.after(after)))
+    };
     let has_outputs: Option<String> = row.get(11)?;
     let reading = match has_outputs {
         None => None,
@@ -150,8 +163,10 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 prompt: tokens(row, 12)?,
                 completion: tokens(row, 14)?,
                 outputs: indices(outputs, &arrivals),
+                answers: added(ANSWER)?.map(|first| indices([first].into_iter(), &arrivals)),
+                finish_reason: shown(row, 22 + added_columns().count())?,
                 metrics: json(row, 20)?.unwrap_or_default(),
-                metrics_cut: 0,
+                ..Reading::default()
             })
         }
     };
@@ -159,15 +174,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let message: Option<String> = row.get(17)?;
     let end = moment(row.get(4)?);
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
-    let counted_from = match origin {
-        Origin::Intended => intended,
-        Origin::Sent => sent.unwrap_or(intended),
-    };
-    let added = |time: Time| {
-        let found = (22..).zip(added_columns()).find(|(_, (of, _))| *of == time);
-        found.map_or(Ok(None), |(column, _)| span(column))
-    };
-    let head_after = added(RESPONSE_HEAD)?;
+    let head_at = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -175,7 +182,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         intended,
         // No row has it.
         body_wait: Duration::ZERO,
-        held_up: added(HELD_UP)?.unwrap_or_default(),
+        held_up: added_span(HELD_UP)?.unwrap_or_default(),
         sent,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {
@@ -187,7 +194,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         },
         head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
             status,
-            at: head_after.map_or(end, |after| counted_from.after(after)),
+            at: head_at.unwrap_or(end),
             content_type: None,
         }),
         response,

@@ -50,6 +50,8 @@ pub struct CsvRow {
     pub error: Option<String>,
     /// The times that were added to the table of metrics later, in its order.
     pub added: Vec<Option<f64>>,
+    /// Why the answer ended, in the word of the API.
+    pub finish_reason: Option<String>,
 }
 
 impl CsvRow {
@@ -87,6 +89,10 @@ impl CsvRow {
             added: added_columns()
                 .map(|(time, _)| seconds(measured.times[time]))
                 .collect(),
+            finish_reason: outcome
+                .reading
+                .as_ref()
+                .and_then(|reading| reading.finish_reason.clone()),
         }
     }
 }

@@ -72,7 +72,7 @@ impl RowWriter {
             .and_then(|reading| serde_json::to_string(&reading.metrics).ok());
 
         let columns = params![
-            &*exchange.request,
+            exchange.request_text(),
             seconds(exchange.sent.unwrap_or(exchange.intended)),
             self.chunk_times,
             outcome.succeeded(),
@@ -116,6 +116,12 @@ impl RowWriter {
         for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
+        let last = columns.len() + added_columns().count() + 1;
+        let reading = outcome.reading.as_ref();
+        statement.raw_bind_parameter(
+            last,
+            reading.and_then(|reading| reading.finish_reason.as_deref()),
+        )?;
         statement.raw_execute()?;
         Ok(())
     }

@@ -79,10 +79,16 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
     Time::added().filter_map(|time| Some((time, time.column?)))
 }
 
+/// The column behind them, added later too: why the answer ended.
+pub const FINISH_REASON: &str = "finish_reason";
+
 /// Both tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
+        .chain([format!(
+            "    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"
+        )])
         .collect();
     let unique = "    UNIQUE (run, number)";
     TABLES.replace(unique, &format!("{added}{unique}"))
@@ -93,7 +99,7 @@ const COLUMNS: usize = 31;
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) fn insert_result() -> String {
-    let columns = COLUMNS + added_columns().count();
+    let columns = COLUMNS + added_columns().count() + 1;
     let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
     format!("INSERT INTO result VALUES ({})", places.join(","))
 }

@@ -148,11 +148,11 @@ fn rows_hold_their_columns_in_order() {
         "request,start_time,chunk_times,success,response_messages,completed_time,latency,\
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
-         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,head_latency,\
-         held_up_time"
+         prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
+         head_latency,held_up_time,finish_reason"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..33).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..35).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -199,7 +199,9 @@ fn rows_hold_their_columns_in_order() {
         Value::Integer(1),
         text("kernel"),
         Value::Null,
+        Value::Null,
         Value::Real(0.040),
+        Value::Null,
         Value::Null,
     ];
     assert_eq!(rows[0], expected);
@@ -215,7 +217,7 @@ fn rows_hold_their_columns_in_order() {
     assert_eq!(rows[1][19], text("http-status"));
     assert_eq!(rows[1][20], text("HTTP 503: busy"));
     assert_eq!(rows[1][23], Value::Integer(1));
-    assert_eq!(rows[1][32], Value::Real(0.25));
+    assert_eq!(rows[1][33], Value::Real(0.25));
 }
 
 #[test]

@@ -14,15 +14,15 @@ mod io;
 mod tls;
 
 use super::connection_notes::{ConnectionNotes, Reuse};
-use super::transport::{Arrival, Marks, RequestBody, ResponseBody, Take, Transport};
+use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use connect::Endpoint;
 use connection::{Connection, Room, SendError};
 use head::{Head, RequestHead};
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::clock::Clock;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{ConnectionOpening, Failure};
+use llmuses_core::exchange::{ConnectionOpening, Failure, OwnHead};
 use llmuses_core::plan::{Target, Timeouts};
 use llmuses_core::redact::basic_credentials;
 use llmuses_kernel_io::Stamp;
@@ -48,6 +48,8 @@ const RIGHT_BEHIND: Duration = Duration::from_secs(1);
 pub struct SocketSettings {
     endpoint: Arc<Endpoint>,
     head: Arc<RequestHead>,
+    path: String,
+    headers: HeaderMap,
     notes: Arc<ConnectionNotes>,
     /// Keeps the kernel stamping while no other socket asks for it.
     _stamping: Arc<Option<std::net::UdpSocket>>,
@@ -85,9 +87,26 @@ impl SocketSettings {
             endpoint: Arc::new(endpoint),
             // The parser of URLs has encoded whatever a request line could not hold.
             head: Arc::new(RequestHead::new(&path, &headers)),
+            path,
+            headers,
             notes,
             _stamping: Arc::new(keep_stamping()),
         })
+    }
+}
+
+impl SocketSettings {
+    /// The head of a request: the one that all have, or one of its own.
+    fn head_of(&self, own: Option<&OwnHead>) -> Arc<RequestHead> {
+        let Some(own) = own else {
+            return Arc::clone(&self.head);
+        };
+        let path = own.path.as_ref().unwrap_or(&self.path);
+        let mut headers = self.headers.clone();
+        if let Some(content_type) = &own.content_type {
+            headers.insert(CONTENT_TYPE, content_type.clone());
+        }
+        Arc::new(RequestHead::new(path, &headers))
     }
 }
 
@@ -180,15 +199,13 @@ impl Transport for SocketTransport {
         openings
     }
 
-    async fn send(&self, body: RequestBody, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
-        let body = body.into_bytes();
+    async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
+        let body = request.body;
+        let head = self.settings.head_of(request.own_head.as_deref());
         let notes = &self.settings.notes;
         if let Some(mut connection) = self.kept().await {
             let is_used = connection.has_carried();
-            match connection
-                .send(&self.settings.head, body.clone(), &marks)
-                .await
-            {
+            match connection.send(&head, body.clone(), &marks).await {
                 Ok(head) => {
                     if is_used {
                         self.reuse.note_works();
@@ -216,7 +233,7 @@ impl Transport for SocketTransport {
             marks.mark_tls(tls);
         }
         marks.mark_connected(begun.elapsed());
-        match connection.send(&self.settings.head, body, &marks).await {
+        match connection.send(&head, body, &marks).await {
             Ok(head) => Ok(self.answered(connection, head, &marks)),
             Err(error) => Err(error.into_failure()),
         }

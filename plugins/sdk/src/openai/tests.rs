@@ -1,7 +1,7 @@
 //! Bodies, and the responses that servers really send, odd ones included.
 
 use super::*;
-use crate::{Map, Tokens};
+use crate::Tokens;
 
 const REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","content":"a b"},{"role":"user","content":[{"type":"text","text":"c"}]}]}"#;
 
@@ -44,7 +44,8 @@ fn parsed_both_ways(
         texts.borrow_mut().push(text.to_owned());
         Some(text.split_whitespace().count() as u64)
     };
-    let plainly = read_chunks(&readable(responses), request, &count, Shapes::none());
+    let plainly = read_chunks(&readable(responses), request, &count, Shapes::none())
+        .map(|(summary, _)| summary);
     let texts_of_plain = texts.take();
     let result = parse(responses, request, count);
     let shown = || {
@@ -549,4 +550,105 @@ fn most_chunks_of_a_stream_are_not_read_as_json() {
     shapes.learn(&stream[0], choice, kind, text);
     let piece = shapes.recognize(&stream[1]).expect("the shape is known");
     assert_eq!(&*piece.text(), "bc");
+}
+
+/// All that is read of a response, with what of it is wanted in a conversation.
+fn read_of(chunks: &[&str]) -> Summary {
+    let events = bytes(chunks);
+    let response = Response {
+        wants_reply: true,
+        ..Response::of(&events)
+    };
+    super::response(&response, |_| None).expect("a response")
+}
+
+#[test]
+fn reasoning_and_calls_of_tools_are_no_answer() {
+    let summary = read_of(&[
+        r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+        r#"{"choices":[{"delta":{"reasoning_content":"hm"},"finish_reason":null}]}"#,
+        r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"name":"f"}}]}}]}"#,
+        r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}]}"#,
+        r#"{"choices":[{"delta":{"content":"b"},"finish_reason":null}]}"#,
+        r#"{"choices":[{"delta":{},"finish_reason":"length"}]}"#,
+    ]);
+    let expected = Summary::default()
+        .outputs([1, 2, 3, 4])
+        .answers([3, 4])
+        .finish_reason("length")
+        .reply(json!({
+            "role": "assistant",
+            "content": "ab",
+            "tool_calls": [{"id": "", "type": "function", "function": {"name": "f", "arguments": ""}}],
+        }));
+    assert_eq!(summary, expected);
+}
+
+#[test]
+fn tokens_so_far_are_those_of_every_chunk_or_none() {
+    let chunk = |text: &str, tokens: &str| {
+        format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}],"usage":{tokens}}}"#)
+    };
+    let usage = |tokens: u64| format!(r#"{{"prompt_tokens":3,"completion_tokens":{tokens}}}"#);
+    let read_with = |usages: [String; 3]| {
+        let chunks: Vec<String> = usages.iter().map(|usage| chunk("a", usage)).collect();
+        let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+        read_of(&chunks)
+    };
+    let told = Summary::new(Tokens::Usage(3), Tokens::Usage(6))
+        .outputs([0, 1, 2])
+        .answers([0, 1, 2])
+        .reply(json!({"role": "assistant", "content": "aaa"}));
+    let all = [usage(1), usage(4), usage(6)];
+    assert_eq!(read_with(all), told.clone().tokens_so_far([1, 4, 6]));
+    assert_eq!(read_with([usage(1), "null".to_owned(), usage(6)]), told);
+    assert_eq!(read_with([usage(6), usage(4), usage(6)]), told);
+}
+
+#[test]
+fn a_request_is_the_body_of_today_and_knows_the_length_of_the_answer() {
+    let settings = |parameters: Value| Settings {
+        model: "m".to_owned(),
+        parameters: parameters.as_object().cloned().unwrap_or_default(),
+    };
+    for parameters in [
+        json!({}),
+        json!({"stream": false}),
+        json!({"stream": false, "stream_options": {"a": 1}}),
+        json!({"temperature": 0.5, "model": null, "stop": null}),
+    ] {
+        let made = request(
+            Item::of_prompt("hi"),
+            &settings(parameters.clone()),
+            json!({"stop": ["x"]}),
+        );
+        let today = body(&options(parameters), "hi".into(), json!({"stop": ["x"]}));
+        assert_eq!(made, Ok(Request::json(&today)));
+    }
+    let with = |item: Value, parameters: Value| {
+        let item = serde_json::from_value(item).expect("an item");
+        let made = request(item, &settings(parameters), json!({})).expect("a request");
+        let mut body = made.to_json();
+        for common in ["model", "messages", "stream", "stream_options"] {
+            body.as_object_mut()
+                .expect("an object")
+                .shift_remove(common);
+        }
+        body.to_string()
+    };
+    let item = json!({"prompt": "x", "tools": [{"type": "function"}], "output": {"max": 9}});
+    assert_eq!(
+        with(item, json!({})),
+        r#"{"tools":[{"type":"function"}],"max_completion_tokens":9}"#
+    );
+    let exact = json!({"prompt": "x", "output": {"max": 9, "exact": true}});
+    assert_eq!(
+        with(exact.clone(), json!({})),
+        r#"{"max_completion_tokens":9,"min_tokens":9,"ignore_eos":true}"#
+    );
+    assert_eq!(
+        with(exact, json!({"max_tokens": 5, "ignore_eos": null})),
+        r#"{"min_tokens":9,"max_tokens":5}"#
+    );
+    assert!(request(Item::default(), &settings(json!({})), json!({})).is_err());
 }

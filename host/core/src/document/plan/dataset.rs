@@ -13,11 +13,21 @@ pub struct DatasetRecord {
     /// SHA-256 of that file, in hexadecimal digits.
     #[serde(rename = "dataset_sha256")]
     pub sha256: Option<String>,
+    /// What read it, where that was not the parser itself.
+    #[serde(rename = "dataset_parser", skip_serializing_if = "Option::is_none")]
+    pub parser: Option<String>,
 }
 
 impl DatasetRecord {
     /// Data sets differ by what is in them: the same content under another path is the same work.
     pub(super) fn difference(&self, other: &Self) -> Option<Difference> {
+        self.other_content(other).or_else(|| {
+            let (before, after) = (self.parser.as_ref()?, other.parser.as_ref()?);
+            is_work("--dataset-parser", before, after)
+        })
+    }
+
+    fn other_content(&self, other: &Self) -> Option<Difference> {
         let (Some(before), Some(after)) = (&self.sha256, &other.sha256) else {
             // Runs of older versions do not have it.
             return is_work("--dataset", &self.path, &other.path);

@@ -1,4 +1,4 @@
-//! What was asked for, as it stands in a document: the groups of a plan (see the module `plan` of this crate) as members of one object.
+//! What was asked for, as it stands in a document: the groups of a plan as members of one object.
 
 mod dataset;
 mod group;

@@ -28,7 +28,7 @@ use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use target::{add_api_key, endpoint, headers, with_path};
-use work::prompts;
+use work::{format, prompts};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -122,7 +122,7 @@ impl PerfArguments {
             let key = std::env::var(name).unwrap_or_default();
             add_api_key(&mut headers, name, &key)?;
         }
-        let url = with_path(endpoint(&self.url)?, parser);
+        let url = with_path(endpoint(self.url.as_deref())?, parser);
         let model = match &self.model {
             Some(model) => model.clone(),
             None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
@@ -130,6 +130,7 @@ impl PerfArguments {
         Ok(Target {
             model,
             url,
+            url_is_default: self.url.is_none(),
             headers,
             insecure: self.insecure,
         })
@@ -162,6 +163,7 @@ impl PerfArguments {
         }
         Ok(Work {
             parser: parser(&self.parser)?,
+            dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -343,6 +345,10 @@ mod tests {
             (
                 &["--prompt", "x", "--parser", "nope"],
                 "openai_longalpaca_12k_llama3",
+            ),
+            (
+                &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
+                "json_lines, lines",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],

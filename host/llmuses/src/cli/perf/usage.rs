@@ -55,6 +55,17 @@ pub enum UsageError {
         /// The built-in ones.
         known: Vec<&'static str>,
     },
+    /// No such format of data sets.
+    #[error(
+        "there is no format of data sets `{name}`: it is neither a file nor one of the built-in formats ({})",
+        known.join(", ")
+    )]
+    DatasetParser {
+        /// What was typed.
+        name: String,
+        /// The built-in ones.
+        known: Vec<&'static str>,
+    },
     /// A header that cannot be sent.
     #[error("--headers {name}: {reason}")]
     Header {

@@ -5,21 +5,24 @@ use super::super::bounds::BoundsArguments;
 use super::super::perf::{UsageError, parameters};
 use super::super::{Outcome, values};
 use super::recording::{events, recorded};
+use crate::run::{Asked, FormatError, RunError, bodies, format_of};
 use clap::Args;
+use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
-use llmuses_observe::terminal::print;
+use llmuses_observe::terminal::{messages, print};
 use llmuses_plugin_host::{
-    BuildOptions, CallError, InstanceContext, Parser, ParserInstance, TokenCounter,
+    CallError, InstanceContext, Offers, Parser, ParserInstance, TokenCounter,
 };
-use llmuses_workload::{Dataset, HostTokenizer};
+use llmuses_workload::{ApiSettings, Dataset, HostTokenizer};
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use url::Url;
 
-/// Bodies that are shown.
-const BODIES: u32 = 3;
+/// Requests or entries that are shown.
+const ENTRIES: usize = 3;
 
 /// The longest part of a body that is shown, in characters.
 const BODY_CHARS: usize = 400;
@@ -59,11 +62,11 @@ const SAMPLES: [(&str, &str); 2] = [
 /// Arguments of `llmuses plugin check`.
 #[derive(Debug, Args)]
 pub(super) struct CheckArguments {
-    /// Name of a built-in parser, or a .wasm file.
+    /// Name of a built-in plugin, or a .wasm file.
     #[arg(value_name = "NAME|FILE")]
     parser: String,
 
-    /// Data set to make requests of.
+    /// Data set to make requests of; a format of data sets needs one.
     #[arg(long, value_name = "FILE", conflicts_with = "prompt")]
     dataset: Option<PathBuf>,
 
@@ -107,9 +110,34 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         None => None,
     };
     let parameters = parameters(&arguments.parameters)?;
+    let began = Instant::now();
+    let bounds = arguments.bounds.into_bounds();
+    let parser = super::load(&arguments.parser, &bounds)?;
+    let info = parser.info();
+    print(format!(
+        "loaded {} {} within its bounds in {}\n",
+        info.name,
+        info.version,
+        shown(began.elapsed())
+    ));
+    let context = InstanceContext {
+        dataset: dataset.clone().map(|dataset| dataset as _),
+        tokenizer,
+        debug: true,
+        ..InstanceContext::default()
+    };
+    if info.offers == Offers::Format {
+        let Some(dataset) = &dataset else {
+            let error = FormatError::NoDataset {
+                label: info.name.clone(),
+            };
+            return Err(RunError::from(error).into());
+        };
+        return Ok(check_format(&parser, context, dataset));
+    }
     let responses = match &arguments.responses {
         Some(path) => {
-            let recorded = recorded(path)?;
+            let recorded = recorded(path, info.framing)?;
             if let Some(failure) = &recorded.failure {
                 print(format!(
                     "{}: a run counts this response as failed: {failure}\n",
@@ -123,35 +151,30 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             .map(|(label, text)| ((*label).to_owned(), events(text)))
             .collect(),
     };
-
-    let began = Instant::now();
-    let parser = super::load(&arguments.parser, &arguments.bounds.into_bounds())?;
-    let info = parser.info();
-    print(format!(
-        "loaded {} {} within its bounds in {}\n",
-        info.name,
-        info.version,
-        shown(began.elapsed())
-    ));
+    let format = match &dataset {
+        Some(dataset) => format_of(&parser, None, dataset, &super::limits_of(&bounds))?,
+        None => None,
+    };
+    let prompt = match (&dataset, arguments.prompt) {
+        (Some(_), _) => None,
+        (None, prompt) => Some(prompt.unwrap_or_else(|| SAMPLE_PROMPT.to_owned())),
+    };
     let check = Check {
         parser: &parser,
-        context: InstanceContext {
-            dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer,
-            debug: true,
-            seed: 0,
-            ..InstanceContext::default()
-        },
-        options: BuildOptions {
-            model: arguments.model,
-            prompt: match (&dataset, arguments.prompt) {
-                (Some(_), _) => None,
-                (None, prompt) => Some(prompt.unwrap_or_else(|| SAMPLE_PROMPT.to_owned())),
+        format,
+        dataset: dataset.clone(),
+        context,
+        asked: Asked {
+            prompt,
+            api: ApiSettings {
+                model: arguments.model,
+                parameters: Value::Object(parameters).to_string(),
+                url: Url::parse("http://host")?,
+                path: info.path.clone(),
+                has_content_type: false,
+                min_length: 0,
+                max_length: u64::MAX,
             },
-            has_dataset: dataset.is_some(),
-            min_length: 0,
-            max_length: u64::MAX,
-            parameters: Value::Object(parameters).to_string(),
         },
     };
     let (text, requests) = check.requests();
@@ -163,19 +186,18 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Failed);
         }
     };
-    let request = bodies.first().map_or("{}", String::as_str);
+    let request = bodies.first().map_or("{}".as_bytes(), Vec::as_slice);
     let is_recorded = arguments.responses.is_some();
     let mut readable = 0;
     let mut broken = false;
     for (label, response) in &responses {
         let (text, reading) = check.response(label, response, request);
         print(text);
-        // A parser of another API may read a sample without making anything of it.
-        readable += usize::from(
-            reading
-                .as_ref()
-                .is_ok_and(|reading| is_recorded || !reading.outputs.is_empty()),
-        );
+        // A parser of another API may read a response without making anything of it. In a recording, a count of tokens
+        // is something; the samples have output that each parser of their API must find.
+        readable += usize::from(reading.as_ref().is_ok_and(|reading| {
+            !reading.outputs.is_empty() || (is_recorded && reading.completion.is_some())
+        }));
         broken |= matches!(reading, Err(CallError::Broken { .. }));
     }
     let works = readable > 0 && !broken && !bodies.is_empty();
@@ -191,7 +213,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
              a response of it with --responses FILE, such as one that `llmuses perf --record FILE` or `curl -i -N` wrote\n",
         );
     } else {
-        print("FAILED: it could read no response\n");
+        print("FAILED: it found neither output nor a count of output tokens in the response\n");
     }
     Ok(if works {
         Outcome::Done
@@ -200,47 +222,112 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
     })
 }
 
+/// Has a format read the first entries of a data set.
+fn check_format(format: &Parser, context: InstanceContext, dataset: &Dataset) -> Outcome {
+    let mut text = String::new();
+    let result = read_entries(format, context, dataset, &mut text);
+    print(text);
+    match result {
+        Ok(0) => print("FAILED: it gave no entry\n"),
+        Ok(_) => {
+            print("it works\n");
+            return Outcome::Done;
+        }
+        Err(error) => print(format!("FAILED: {error}\n")),
+    }
+    Outcome::Failed
+}
+
+fn read_entries(
+    format: &Parser,
+    context: InstanceContext,
+    dataset: &Dataset,
+    text: &mut String,
+) -> Result<usize, CallError> {
+    let mut instance = format.instantiate(context)?;
+    let entries = instance.open(&dataset.file_name())?;
+    let mut shown = 0;
+    while shown < ENTRIES {
+        let more = instance.next_entries(entries, (ENTRIES - shown) as u32)?;
+        if more.is_empty() {
+            break;
+        }
+        for entry in more {
+            shown += 1;
+            let json = serde_json::to_string(&entry).unwrap_or_default();
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "entry {shown}: {}", cut(&json));
+        }
+    }
+    tell_skipped(text, &instance.skipped_entries(entries)?);
+    instance.drop_entries(entries)?;
+    let _ = writeln!(text, "cost of entries: {}", cost(instance.cost()));
+    Ok(shown)
+}
+
+fn tell_skipped(text: &mut String, skipped: &[(String, u64)]) {
+    for (reason, count) in skipped {
+        let _ = writeln!(text, "passed over so far: {count} {reason}");
+    }
+}
+
 /// A parser and what it is asked.
 struct Check<'a> {
     parser: &'a Parser,
+    format: Option<Parser>,
+    dataset: Option<Arc<Dataset>>,
     context: InstanceContext,
-    options: BuildOptions,
+    asked: Asked,
 }
 
 impl Check<'_> {
-    fn instance(&self) -> Result<ParserInstance, CallError> {
-        self.parser.instantiate(self.context.clone())
-    }
-
     /// The first bodies, and what it cost to make them.
-    fn requests(&self) -> (String, Result<Vec<String>, CallError>) {
+    fn requests(&self) -> (String, Result<Vec<Vec<u8>>, CallError>) {
         let mut text = String::new();
         let result = self.make_requests(&mut text);
         (text, result)
     }
 
-    fn make_requests(&self, text: &mut String) -> Result<Vec<String>, CallError> {
-        let mut instance = self.instance()?;
-        let requests = instance.build_request(&self.options)?;
-        let mut bodies = Vec::new();
-        while bodies.len() < BODIES as usize {
-            let more = instance.next(requests, BODIES - bodies.len() as u32)?;
+    fn make_requests(&self, text: &mut String) -> Result<Vec<Vec<u8>>, CallError> {
+        let mut source = bodies(
+            self.parser,
+            self.format.as_ref(),
+            self.dataset.as_deref(),
+            &self.context,
+            self.asked.clone(),
+            &messages(),
+        )?;
+        source.begin()?;
+        let mut made = Vec::new();
+        while made.len() < ENTRIES {
+            let more = source.next((ENTRIES - made.len()) as u32)?;
             if more.is_empty() {
                 break;
             }
-            bodies.extend(more);
+            made.extend(more);
         }
-        let skipped = instance.skipped(requests)?;
-        instance.drop_requests(requests)?;
-        for (index, body) in bodies.iter().enumerate() {
+        let skipped = source.skipped()?;
+        source.end()?;
+        for (index, made) in made.iter().enumerate() {
+            let head = made.own_head.as_deref();
+            let path = head.and_then(|head| head.path.as_deref());
+            let kind = head.and_then(|head| head.content_type.as_ref()?.to_str().ok());
+            let head: String = path
+                .into_iter()
+                .chain(kind)
+                .map(|part| format!("{part} "))
+                .collect();
             // Writing to a string cannot fail.
-            let _ = writeln!(text, "request {}: {}", index + 1, cut(body));
+            let _ = writeln!(
+                text,
+                "request {}: {head}{}",
+                index + 1,
+                cut(&String::from_utf8_lossy(&made.body))
+            );
         }
-        for (reason, count) in &skipped {
-            let _ = writeln!(text, "passed over so far: {count} {reason}");
-        }
-        let _ = writeln!(text, "cost of requests: {}", cost(&instance));
-        Ok(bodies)
+        tell_skipped(text, &skipped);
+        let _ = writeln!(text, "cost of requests: {}", cost(source.cost()));
+        Ok(made.into_iter().map(|made| made.body.to_vec()).collect())
     }
 
     /// What it reads in a response, and what that costs.
@@ -248,12 +335,13 @@ impl Check<'_> {
         &self,
         label: &str,
         response: &ResponseLog,
-        request: &str,
+        request: &[u8],
     ) -> (String, Result<Reading, CallError>) {
         let mut text = String::new();
-        let result = self.instance().and_then(|mut instance| {
+        let started = self.parser.instantiate(self.context.clone());
+        let result = started.and_then(|mut instance| {
             let read = |instance: &mut ParserInstance| {
-                instance.parse_responses(response, request, &self.options.parameters)
+                instance.parse_responses(response, request, &self.asked.api.parameters, true)
             };
             let reading = read(&mut instance)?;
             for _ in 1..READINGS {
@@ -262,7 +350,7 @@ impl Check<'_> {
             let events = response.len();
             let _ = writeln!(text, "response ({label}), {events} events:");
             describe(&mut text, &reading, events);
-            let _ = writeln!(text, "  cost: {}", cost(&instance));
+            let _ = writeln!(text, "  cost: {}", cost(instance.cost()));
             Ok(reading)
         });
         if let Err(error) = &result {
@@ -286,6 +374,27 @@ fn describe(text: &mut String, reading: &Reading, events: usize) {
         outputs.len(),
         cut(&outputs.join(", "))
     );
+    if let Some(answers) = &reading.answers {
+        let answers: Vec<String> = answers.iter().map(u32::to_string).collect();
+        let _ = writeln!(
+            text,
+            "  of these with a part of the answer: {} ({})",
+            answers.len(),
+            cut(&answers.join(", "))
+        );
+    }
+    if let Some(tokens) = &reading.tokens_so_far {
+        let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
+        let _ = writeln!(text, "  tokens so far: {}", cut(&tokens.join(", ")));
+    }
+    for (name, value) in [
+        ("finish reason", &reading.finish_reason),
+        ("reply", &reading.reply),
+    ] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "  {name}: {}", cut(value));
+        }
+    }
     for (name, value) in &reading.metrics {
         let _ = writeln!(text, "  {name}: {value}");
     }
@@ -298,8 +407,7 @@ fn describe(text: &mut String, reading: &Reading, events: usize) {
     }
 }
 
-fn cost(instance: &ParserInstance) -> String {
-    let cost = instance.cost();
+fn cost(cost: CallCost) -> String {
     let mean = cost.mean().unwrap_or_default();
     format!("{} calls, {} each", cost.calls, shown(mean))
 }

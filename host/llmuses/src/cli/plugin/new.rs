@@ -46,36 +46,43 @@ macro_rules! files {
 }
 
 /// What every folder gets.
-const COMMON: &[&[File]] = &[
-    files!("wit/" => "wit/": "perf-plugin.wit"),
-    files!("plugins/templates/" => "": "questions.jsonl"),
-];
+const COMMON: &[&[File]] = &[files!("plugins/templates/" => "": "questions.jsonl")];
+
+/// The version of the contract that the templates for other languages than Rust are made for.
+const CONTRACT: &[File] = files!("wit/0.1/" => "wit/": "perf-plugin.wit");
 
 const RUST: &[&[File]] = &[
     files!("plugins/templates/rust/" => "":
         ".cargo/config.toml" ".gitignore" "Cargo.toml" "README.md" "rust-toolchain.toml" "src/lib.rs"
         "vendor/llmuses-plugin/Cargo.toml"
     ),
+    files!("wit/" => "wit/": "0.1/perf-plugin.wit" "0.2/perf-plugin.wit"),
     // Cargo drops what a parser does not need; what is left has the versions that this program was tested with.
     files!("" => "": "Cargo.lock"),
     files!("" => "vendor/llmuses-plugin/": "LICENSE"),
     files!("plugins/sdk/" => "vendor/llmuses-plugin/":
-        "README.md" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
-        "src/dataset/tests.rs" "src/export.rs" "src/host.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs"
-        "src/openai.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
+        "README.md" "src/api.rs" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
+        "src/dataset/tests.rs" "src/export.rs" "src/format.rs" "src/host.rs" "src/item.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs"
+        "src/openai.rs" "src/openai/reply.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
         "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
     ),
 ];
 
-const PYTHON: &[&[File]] = &[files!("plugins/templates/python/" => "":
-    ".gitignore" "README.md" "component.py" "examples/dashscope.py" "llmuses_plugin.py" "my_parser.py"
-    "requirements.txt" "test_my_parser.py"
-)];
+const PYTHON: &[&[File]] = &[
+    CONTRACT,
+    files!("plugins/templates/python/" => "":
+        ".gitignore" "README.md" "component.py" "examples/dashscope.py" "llmuses_plugin.py" "my_parser.py"
+        "requirements.txt" "test_my_parser.py"
+    ),
+];
 
-const JS: &[&[File]] = &[files!("plugins/templates/js/" => "":
-    ".gitignore" "README.md" "component.js" "llmuses_plugin.js" "my_parser.js" "my_parser.test.js"
-    "package.json"
-)];
+const JS: &[&[File]] = &[
+    CONTRACT,
+    files!("plugins/templates/js/" => "":
+        ".gitignore" "README.md" "component.js" "llmuses_plugin.js" "my_parser.js" "my_parser.test.js"
+        "package.json"
+    ),
+];
 
 /// A language that there is a template for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -297,7 +304,11 @@ mod tests {
             assert_eq!(folder, home.path().join(&name));
             let files = files_under(&folder);
             assert_eq!(files.len(), lang.files().count());
-            for file in ["README.md", "questions.jsonl", "wit/perf-plugin.wit"] {
+            let contract = match lang {
+                Language::Rust => "wit/0.2/perf-plugin.wit",
+                Language::Python | Language::Js => "wit/perf-plugin.wit",
+            };
+            for file in ["README.md", "questions.jsonl", contract] {
                 assert!(files.contains(file), "{file}");
             }
             for file in files {

@@ -2,7 +2,7 @@
 
 use super::super::perf::UsageError;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::ResponseLog;
+use llmuses_core::exchange::{Framing, ResponseLog};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_transport::reader::BodyReader;
 use std::path::Path;
@@ -14,23 +14,23 @@ pub(super) struct Recorded {
     pub(super) failure: Option<String>,
 }
 
-/// Reads the response in a file.
+/// Reads the response in a file, of an API that splits its responses like this.
 ///
 /// # Errors
 /// Where the file cannot be read.
-pub(super) fn recorded(path: &Path) -> Result<Recorded, UsageError> {
+pub(super) fn recorded(path: &Path, framing: Framing) -> Result<Recorded, UsageError> {
     let text = read_regular_text(path, ResponseLog::LIMIT_BYTES as u64).map_err(|source| {
         UsageError::Responses {
             path: path.to_owned(),
             source,
         }
     })?;
-    Ok(read_recording(&text))
+    Ok(read_recording(&text, framing))
 }
 
 /// A recorded response in one of these forms: head and body, as `curl -i` and `--record` write it; the body of a stream
 /// of events; an event on each line, where every line is a JSON value of its own; else one body.
-fn read_recording(text: &str) -> Recorded {
+fn read_recording(text: &str, framing: Framing) -> Recorded {
     let (head, body) = split_head(text);
     let lines = || body.lines().filter(|line| !line.trim().is_empty());
     let is_json = |line: &str| serde_json::from_str::<serde::de::IgnoredAny>(line).is_ok();
@@ -46,7 +46,7 @@ fn read_recording(text: &str) -> Recorded {
     }
     // As a run reads it.
     let now = Moment::default();
-    let mut reader = BodyReader::new(head.and_then(content_type));
+    let mut reader = BodyReader::new(framing, head.and_then(content_type));
     let read = reader.push(body.as_bytes(), now);
     reader.finish(now);
     let (log, reported) = reader.into_parts();
@@ -135,7 +135,7 @@ mod tests {
             ("not json\n", 1, false),
         ] {
             std::fs::write(&path, text).unwrap();
-            let log = recorded(&path).unwrap().log;
+            let log = recorded(&path, Framing::default()).unwrap().log;
             assert_eq!((log.len(), log.is_streamed()), (events, streamed), "{text}");
         }
     }
@@ -152,14 +152,16 @@ mod tests {
             format!("{proxy}{head}{stream}"),
             format!("{}{stream}", head.replace("\r\n", "\n")),
         ] {
-            let Recorded { log, failure } = read_recording(&text);
+            let Recorded { log, failure } = read_recording(&text, Framing::default());
             assert!(log.is_streamed(), "{text}");
             let data: Vec<&[u8]> = log.iter().collect();
             assert_eq!(data, [&b"{\"a\":\n1}"[..], b"{}"], "{text}");
             assert_eq!(failure, None);
         }
-        let plain =
-            read_recording("HTTP/2 429 \r\ncontent-type: application/json\r\n\r\n{\n\"a\": 1}\n");
+        let plain = read_recording(
+            "HTTP/2 429 \r\ncontent-type: application/json\r\n\r\n{\n\"a\": 1}\n",
+            Framing::default(),
+        );
         assert_eq!((plain.log.len(), plain.log.is_streamed()), (1, false));
         assert_eq!(plain.failure.as_deref(), Some("status 429"));
     }

@@ -6,11 +6,16 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use llmuses_core::credential::{public_text_of_url, public_url};
 use llmuses_core::plan::ParserChoice;
 use llmuses_kernel_io::regular_file::read_regular_text;
+use llmuses_plugin_host::{Offers, builtin};
 use std::path::{Path, PathBuf};
 use url::Url;
 
+/// Where requests go if nothing else is said.
+const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
+
 /// The URL of `--url`.
-pub(super) fn endpoint(text: &str) -> Result<Url, UsageError> {
+pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
+    let text = text.unwrap_or(DEFAULT_URL);
     let wrong = |reason: String| UsageError::Url {
         text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),
         reason,
@@ -29,12 +34,14 @@ pub(super) fn endpoint(text: &str) -> Result<Url, UsageError> {
     Ok(url)
 }
 
-/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API.
+/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API. A parser that
+/// tells its path is asked for it once it is loaded.
 pub(super) fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
     const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
     const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
     let [base, rest] = match parser {
         ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
+        ParserChoice::Builtin(name) if tells_its_path(name) => return url,
         ParserChoice::Builtin(_) => OPENAI,
         // Only its author knows the path.
         ParserChoice::File(_) => return url,
@@ -46,6 +53,10 @@ pub(super) fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
         url.set_path(&format!("{path}{rest}"));
     }
     url
+}
+
+fn tells_its_path(name: &str) -> bool {
+    builtin(name).is_some_and(|component| component.offers != Offers::OwnRequests)
 }
 
 /// Adds the key that a variable holds.
@@ -163,7 +174,7 @@ mod tests {
                 "http://h/api/v1/services/aigc/text-generation/generation",
             ),
         ] {
-            let url = with_path(endpoint(url).unwrap(), &parser(name).unwrap());
+            let url = with_path(endpoint(Some(url)).unwrap(), &parser(name).unwrap());
             assert_eq!(url.as_str(), whole);
         }
     }
@@ -214,7 +225,7 @@ mod tests {
             "ftp://me:verysecret@h/v1",
             "me:verysecret@h/v1",
         ] {
-            let error = endpoint(url).unwrap_err().to_string();
+            let error = endpoint(Some(url)).unwrap_err().to_string();
             assert!(!error.contains("verysecret"), "{error}");
         }
     }

@@ -5,7 +5,7 @@ use crate::cli::values::{Secret, pair, parameter, parameter_warning};
 use llmuses_core::plan::{ParserChoice, PromptSource};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin, builtin_names};
+use llmuses_plugin_host::{builtin, builtin_formats, builtin_names};
 use llmuses_workload::Dataset;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,21 @@ pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
     Err(UsageError::Parser {
         name: text.to_owned(),
         known: builtin_names().collect(),
+    })
+}
+
+/// What `--dataset-parser` names.
+pub(super) fn format(text: &str) -> Result<ParserChoice, UsageError> {
+    if let Some(component) = builtin_formats().find(|component| component.name == text) {
+        return Ok(ParserChoice::Builtin(component.name));
+    }
+    let path = Path::new(text);
+    if path.exists() {
+        return Ok(ParserChoice::File(path.to_owned()));
+    }
+    Err(UsageError::DatasetParser {
+        name: text.to_owned(),
+        known: builtin_formats().map(|component| component.name).collect(),
     })
 }
 

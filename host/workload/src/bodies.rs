@@ -1,0 +1,336 @@
+//! Where the source has its bodies from, pass after pass: an API that makes them by itself, or items that an API makes
+//! requests of.
+
+use super::conversation::{Conversation, OnlyLengths};
+use super::entries::Entries;
+use bytes::Bytes;
+use llmuses_core::cost::CallCost;
+use llmuses_core::exchange::OwnHead;
+use llmuses_core::item::Item;
+use llmuses_plugin_host::{
+    BuildOptions, CallError, ParserInstance, PluginRequest, RequestIterator, complete,
+};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use url::Url;
+
+/// Bytes of items that an API gets at once at most, or one item.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A body, and what the head of its request has of its own.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Made {
+    /// The body.
+    pub body: Bytes,
+    /// What the head has in place of what all others have.
+    pub own_head: Option<Arc<OwnHead>>,
+}
+
+/// Makes the bodies of a run.
+pub trait Bodies: Send {
+    /// Begins a pass.
+    ///
+    /// # Errors
+    /// Where the plugin refuses, or breaks.
+    fn begin(&mut self) -> Result<(), CallError>;
+
+    /// At most `max` further bodies; an empty list is the end of the pass.
+    ///
+    /// # Errors
+    /// Where the plugin refuses (that is one bad entry), or breaks.
+    fn next(&mut self, max: u32) -> Result<Vec<Made>, CallError>;
+
+    /// What was passed over in this pass so far, by reason.
+    ///
+    /// # Errors
+    /// Where the plugin breaks.
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError>;
+
+    /// Ends a pass.
+    ///
+    /// # Errors
+    /// Where the plugin breaks.
+    fn end(&mut self) -> Result<(), CallError>;
+
+    /// What the calls into plugins have cost so far.
+    fn cost(&self) -> CallCost;
+}
+
+/// The bodies of a plugin that makes them by itself.
+pub struct OwnBodies {
+    instance: ParserInstance,
+    options: BuildOptions,
+    pass: Option<RequestIterator>,
+}
+
+impl OwnBodies {
+    /// Bodies of `instance`, which is asked for `options`.
+    pub fn new(instance: ParserInstance, options: BuildOptions) -> Self {
+        Self {
+            instance,
+            options,
+            pass: None,
+        }
+    }
+}
+
+impl Bodies for OwnBodies {
+    fn begin(&mut self) -> Result<(), CallError> {
+        self.pass = Some(self.instance.build_request(&self.options)?);
+        Ok(())
+    }
+
+    fn next(&mut self, max: u32) -> Result<Vec<Made>, CallError> {
+        let Some(pass) = self.pass else {
+            return Ok(Vec::new());
+        };
+        let bodies = self.instance.next(pass, max)?;
+        let made = |body: String| Made {
+            body: body.into(),
+            own_head: None,
+        };
+        Ok(bodies.into_iter().map(made).collect())
+    }
+
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
+        match self.pass {
+            Some(pass) => self.instance.skipped(pass),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        match self.pass.take() {
+            Some(pass) => self.instance.drop_requests(pass),
+            None => Ok(()),
+        }
+    }
+
+    fn cost(&self) -> CallCost {
+        self.instance.cost()
+    }
+}
+
+/// What an API is told with every item, and what is needed to address its requests.
+#[derive(Debug, Clone)]
+pub struct ApiSettings {
+    /// The model of the run.
+    pub model: String,
+    /// `--parameters` as the text of a JSON object.
+    pub parameters: String,
+    /// The URL as the user gave it.
+    pub url: Url,
+    /// The path that the API has told of itself.
+    pub path: Option<String>,
+    /// Whether the user gives a `content-type` for all requests.
+    pub has_content_type: bool,
+    /// Prompts of a data set must be longer than this, in Unicode scalar values.
+    pub min_length: u64,
+    /// Prompts of a data set must be shorter than this, in Unicode scalar values.
+    pub max_length: u64,
+}
+
+/// An item, or why there is none, with the number of its entry.
+type Wanted = (u64, Result<Item, OnlyLengths>);
+
+/// The bodies that an API makes of the items of entries.
+pub struct ItemBodies {
+    api: ParserInstance,
+    settings: ApiSettings,
+    entries: Box<dyn Entries>,
+    /// Conversations that wait. The first may be under way.
+    conversations: VecDeque<Conversation>,
+    /// The number of the first of them in this pass, from 1.
+    number: u64,
+    /// What was made and not handed over yet.
+    made: VecDeque<Result<Made, String>>,
+    too_short: u64,
+    too_long: u64,
+    /// The head of the last request that had one of its own: many have the same.
+    last_head: Option<Arc<OwnHead>>,
+}
+
+impl ItemBodies {
+    /// Bodies that `api` makes of `entries`.
+    pub fn new(api: ParserInstance, settings: ApiSettings, entries: Box<dyn Entries>) -> Self {
+        Self {
+            api,
+            settings,
+            entries,
+            conversations: VecDeque::new(),
+            number: 1,
+            made: VecDeque::new(),
+            too_short: 0,
+            too_long: 0,
+            last_head: None,
+        }
+    }
+
+    /// The next item that is wanted, with the number of its entry. `None`: there is none without reading on where that
+    /// is not to be done, or none at all. An error of reading stands alone: it must not cost items that were read before.
+    fn next_item(&mut self, max: u32, reads_on: bool) -> Result<Option<Wanted>, CallError> {
+        loop {
+            let Some(conversation) = self.conversations.front_mut() else {
+                if !reads_on {
+                    return Ok(None);
+                }
+                self.conversations = self.entries.next(max)?.into();
+                if self.conversations.is_empty() {
+                    return Ok(None);
+                }
+                continue;
+            };
+            let item = match conversation.next() {
+                Some(item) => item,
+                None => {
+                    self.conversations.pop_front();
+                    self.number += 1;
+                    continue;
+                }
+            };
+            if let Ok(item) = &item
+                && self.entries.is_filtered()
+            {
+                let length = item.length();
+                if length <= self.settings.min_length {
+                    self.too_short += 1;
+                    continue;
+                }
+                if length >= self.settings.max_length {
+                    self.too_long += 1;
+                    continue;
+                }
+            }
+            return Ok(Some((self.number, item)));
+        }
+    }
+
+    /// Has the API make further requests: at most `max`. None is made at the end of the pass.
+    fn make(&mut self, max: u32) -> Result<(), CallError> {
+        let (mut numbers, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let mut bad = None;
+        while texts.len() < max as usize && bytes < BATCH_BYTES {
+            match self.next_item(max, texts.is_empty())? {
+                Some((number, Ok(item))) => {
+                    // Values of JSON are always text.
+                    let text = serde_json::to_string(&item).unwrap_or_default();
+                    bytes += text.len();
+                    numbers.push(number);
+                    texts.push(text);
+                }
+                Some((number, Err(OnlyLengths))) => {
+                    let reason =
+                        "it tells only the length of a prompt, and there is no text to send";
+                    bad = Some(self.at(number, reason));
+                    break;
+                }
+                None => break,
+            }
+        }
+        if !texts.is_empty() {
+            let (model, parameters) = (&self.settings.model, &self.settings.parameters);
+            let made = self.api.requests_of(&texts, model, parameters)?;
+            for (number, made) in numbers.into_iter().zip(made) {
+                let made = match made {
+                    Ok(request) => Ok(self.addressed(request)),
+                    Err(reason) => Err(self.at(number, &reason)),
+                };
+                self.made.push_back(made);
+            }
+        }
+        self.made.extend(bad.map(Err));
+        Ok(())
+    }
+
+    /// A reason with the number of the entry that it is about.
+    fn at(&self, number: u64, reason: &str) -> String {
+        match self.entries.is_filtered() {
+            true => format!("entry {number}: {reason}"),
+            false => reason.to_owned(),
+        }
+    }
+
+    fn addressed(&mut self, request: PluginRequest) -> Made {
+        let path = request
+            .path
+            .filter(|path| Some(path) != self.settings.path.as_ref());
+        let content_type = request
+            .content_type
+            .filter(|_| !self.settings.has_content_type);
+        let mut made = Made {
+            body: request.body,
+            own_head: None,
+        };
+        if path.is_none() && content_type.is_none() {
+            return made;
+        }
+        let head = OwnHead {
+            path: path.map(|path| {
+                let url = complete(&self.settings.url, &path, &self.settings.model);
+                match url.query() {
+                    Some(query) => format!("{}?{query}", url.path()),
+                    None => url.path().to_owned(),
+                }
+            }),
+            content_type,
+        };
+        let head = match self.last_head.take() {
+            Some(last) if *last == head => last,
+            _ => Arc::new(head),
+        };
+        self.last_head = Some(Arc::clone(&head));
+        made.own_head = Some(head);
+        made
+    }
+}
+
+impl Bodies for ItemBodies {
+    fn begin(&mut self) -> Result<(), CallError> {
+        self.conversations.clear();
+        self.made.clear();
+        (self.number, self.too_short, self.too_long) = (1, 0, 0);
+        self.entries.begin()
+    }
+
+    fn next(&mut self, max: u32) -> Result<Vec<Made>, CallError> {
+        if self.made.is_empty() {
+            self.make(max)?;
+        }
+        let mut good = Vec::new();
+        while good.len() < max as usize {
+            match self.made.pop_front() {
+                Some(Ok(made)) => good.push(made),
+                Some(Err(reason)) if good.is_empty() => return Err(CallError::Refused(reason)),
+                Some(bad) => {
+                    self.made.push_front(bad);
+                    break;
+                }
+                None => break,
+            }
+        }
+        Ok(good)
+    }
+
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
+        let mut skipped = self.entries.skipped()?;
+        for (reason, count) in [
+            ("not longer than the minimum", self.too_short),
+            ("not shorter than the maximum", self.too_long),
+        ] {
+            if count > 0 {
+                skipped.push((reason.to_owned(), count));
+            }
+        }
+        Ok(skipped)
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        self.entries.end()
+    }
+
+    fn cost(&self) -> CallCost {
+        let mut cost = self.api.cost();
+        cost += self.entries.cost();
+        cost
+    }
+}

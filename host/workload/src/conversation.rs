@@ -1,0 +1,155 @@
+//! From a conversation to what its requests ask.
+
+use llmuses_core::item::{Entry, Item, OutputLength, Turn};
+use serde_json::{Value, json};
+
+/// The turns of an entry as they are asked, one after another: that of a later turn has the messages of those before
+/// it, with the answers that are recorded among them. They are made one by one, since each repeats all before it.
+#[derive(Debug)]
+pub struct Conversation {
+    turns: std::vec::IntoIter<Turn>,
+    /// Whether it is one prompt and nothing else.
+    is_alone: bool,
+    history: Vec<Value>,
+    /// What all turns share.
+    common: Item,
+}
+
+impl Conversation {
+    /// The conversation of an entry.
+    pub fn new(entry: Entry) -> Self {
+        let system = entry
+            .system
+            .map(|text| json!({"role": "system", "content": text}));
+        Self {
+            is_alone: entry.turns.len() == 1 && system.is_none(),
+            turns: entry.turns.into_iter(),
+            history: system.into_iter().collect(),
+            common: Item {
+                tools: entry.tools,
+                model: entry.model,
+                parameters: entry.parameters,
+                ..Item::default()
+            },
+        }
+    }
+
+    /// A conversation of one prompt.
+    pub fn of_prompt(text: String) -> Self {
+        Self::new(Entry {
+            turns: vec![Turn {
+                prompt: Some(text),
+                ..Turn::default()
+            }],
+            ..Entry::default()
+        })
+    }
+}
+
+/// Why there is no item of a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OnlyLengths;
+
+impl Iterator for Conversation {
+    type Item = Result<Item, OnlyLengths>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let turn = self.turns.next()?;
+        let mut item = Item {
+            prompt_token_ids: turn.prompt_token_ids,
+            texts: turn.texts,
+            query: turn.query,
+            documents: turn.documents,
+            body: turn.body,
+            output: turn.output_tokens.map(|tokens| OutputLength {
+                max: Some(tokens),
+                ..OutputLength::default()
+            }),
+            ..self.common.clone()
+        };
+        match turn.prompt {
+            // An API without messages takes it as it is.
+            Some(prompt) if self.is_alone => item.prompt = Some(prompt),
+            Some(prompt) => self
+                .history
+                .push(json!({"role": "user", "content": prompt})),
+            None if turn.messages.is_empty() && item.has_no_content() => {
+                return Some(Err(OnlyLengths));
+            }
+            None => self.history.extend(turn.messages),
+        }
+        if item.prompt.is_none() && item.has_no_content() {
+            item.messages.clone_from(&self.history);
+        }
+        Some(Ok(item))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn items(entry: Value) -> Value {
+        let entry = serde_json::from_value(entry).unwrap();
+        let items: Vec<Item> = Conversation::new(entry).map(Result::unwrap).collect();
+        serde_json::to_value(items).unwrap()
+    }
+
+    #[test]
+    fn a_prompt_alone_stays_a_prompt() {
+        assert_eq!(
+            items(json!({"turns": [{"prompt": "a", "output_tokens": 7}], "model": "m"})),
+            json!([{"prompt": "a", "output": {"max": 7}, "model": "m"}])
+        );
+    }
+
+    #[test]
+    fn a_later_turn_has_what_was_said_before_it() {
+        let [system, user, answer, more] = [
+            json!({"role": "system", "content": "s"}),
+            json!({"role": "user", "content": "a"}),
+            json!({"role": "assistant", "content": "b"}),
+            json!({"role": "user", "content": "c"}),
+        ];
+        let entry = json!({
+            "system": "s",
+            "turns": [{"prompt": "a"}, {"messages": [answer, more]}],
+            "tools": [{"type": "function"}],
+            "parameters": {"top_k": 1},
+        });
+        let all = |messages: &[&Value]| {
+            json!({
+                "messages": messages,
+                "tools": [{"type": "function"}],
+                "parameters": {"top_k": 1},
+            })
+        };
+        assert_eq!(
+            items(entry),
+            json!([
+                all(&[&system, &user]),
+                all(&[&system, &user, &answer, &more])
+            ])
+        );
+    }
+
+    #[test]
+    fn texts_and_documents_are_no_messages() {
+        for turn in [
+            json!({"texts": ["a", "b"]}),
+            json!({"query": "q", "documents": ["a", {"text": "b"}]}),
+            json!({"prompt_token_ids": [1, 2]}),
+            json!({"body": {"model": "x"}}),
+        ] {
+            assert_eq!(items(json!({"turns": [turn]})), json!([turn]));
+        }
+    }
+
+    #[test]
+    fn a_turn_of_which_only_the_length_is_known_asks_nothing() {
+        let entry = json!({"turns": [{"input_tokens": 9, "output_tokens": 3}]});
+        let mut turns = Conversation::new(serde_json::from_value(entry).unwrap());
+        assert_eq!(turns.next(), Some(Err(OnlyLengths)));
+        assert_eq!(turns.next(), None);
+    }
+}

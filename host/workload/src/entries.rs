@@ -1,0 +1,157 @@
+//! Where items come from: a prompt, or the entries of a data set. A generator of its own is one more implementation of
+//! [`Entries`].
+
+use super::conversation::Conversation;
+use llmuses_core::cost::CallCost;
+use llmuses_core::item::Entry;
+use llmuses_core::messages::Messages;
+use llmuses_plugin_host::{CallError, ParserInstance};
+
+/// Gives conversations.
+pub trait Entries: Send {
+    /// Begins a pass.
+    ///
+    /// # Errors
+    /// Where the plugin behind it refuses, or breaks.
+    fn begin(&mut self) -> Result<(), CallError>;
+
+    /// At most `max` further ones; an empty list is the end of the pass.
+    ///
+    /// # Errors
+    /// Where the plugin behind it refuses (that is one bad entry), or breaks.
+    fn next(&mut self, max: u32) -> Result<Vec<Conversation>, CallError>;
+
+    /// What was passed over in this pass so far, by reason.
+    ///
+    /// # Errors
+    /// Where the plugin behind it breaks.
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError>;
+
+    /// Ends a pass.
+    ///
+    /// # Errors
+    /// Where the plugin behind it breaks.
+    fn end(&mut self) -> Result<(), CallError>;
+
+    /// Whether only prompts of some lengths are wanted of it. What was chosen by hand is wanted in any case.
+    fn is_filtered(&self) -> bool;
+
+    /// What calls into a plugin have cost so far.
+    fn cost(&self) -> CallCost;
+}
+
+/// The one prompt of `--prompt`.
+#[derive(Debug)]
+pub struct OnePrompt {
+    text: String,
+    is_given: bool,
+}
+
+impl OnePrompt {
+    /// An entry of `text` in each pass.
+    pub fn new(text: String) -> Self {
+        Self {
+            text,
+            is_given: false,
+        }
+    }
+}
+
+impl Entries for OnePrompt {
+    fn begin(&mut self) -> Result<(), CallError> {
+        self.is_given = false;
+        Ok(())
+    }
+
+    fn next(&mut self, _max: u32) -> Result<Vec<Conversation>, CallError> {
+        if std::mem::replace(&mut self.is_given, true) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Conversation::of_prompt(self.text.clone())])
+    }
+
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
+        Ok(Vec::new())
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        Ok(())
+    }
+
+    fn is_filtered(&self) -> bool {
+        false
+    }
+
+    fn cost(&self) -> CallCost {
+        CallCost::default()
+    }
+}
+
+/// The entries of a data set, read by a format.
+pub struct FormatEntries {
+    format: ParserInstance,
+    file_name: String,
+    pass: Option<llmuses_plugin_host::Entries>,
+    messages: Messages,
+    has_warned: bool,
+}
+
+impl FormatEntries {
+    /// What `format` reads of the data set that its instance was given. `messages` takes a warning of what is not used.
+    pub fn new(format: ParserInstance, file_name: String, messages: Messages) -> Self {
+        Self {
+            format,
+            file_name,
+            pass: None,
+            messages,
+            has_warned: false,
+        }
+    }
+}
+
+impl Entries for FormatEntries {
+    fn begin(&mut self) -> Result<(), CallError> {
+        self.pass = Some(self.format.open(&self.file_name)?);
+        Ok(())
+    }
+
+    fn next(&mut self, max: u32) -> Result<Vec<Conversation>, CallError> {
+        let Some(pass) = self.pass else {
+            return Ok(Vec::new());
+        };
+        let entries = self.format.next_entries(pass, max)?;
+        let has_times = |entry: &Entry| {
+            entry.at.is_some() || entry.turns.iter().any(|turn| turn.delay.is_some())
+        };
+        if !self.has_warned && entries.iter().any(has_times) {
+            self.has_warned = true;
+            self.messages.say(
+                "warning: the data set says when its entries are due (`at`, `delay`), which is not used: requests \
+                 go as --parallel or --rate says",
+            );
+        }
+        Ok(entries.into_iter().map(Conversation::new).collect())
+    }
+
+    fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
+        match self.pass {
+            Some(pass) => self.format.skipped_entries(pass),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn end(&mut self) -> Result<(), CallError> {
+        match self.pass.take() {
+            Some(pass) => self.format.drop_entries(pass),
+            None => Ok(()),
+        }
+    }
+
+    fn is_filtered(&self) -> bool {
+        true
+    }
+
+    fn cost(&self) -> CallCost {
+        self.format.cost()
+    }
+}

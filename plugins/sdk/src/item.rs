@@ -1,0 +1,210 @@
+//! What one request asks, in the neutral form that every API plugin gets.
+
+use crate::options::{merge, parameters};
+use crate::{Map, Value, json};
+use serde::Deserialize;
+
+/// What one request asks. It has one of `messages`, `prompt`, `prompt_token_ids`, `texts`, `query` with `documents`,
+/// and `body`.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Item {
+    /// The conversation so far, each message as OpenAI's chat completions have it.
+    pub messages: Vec<Value>,
+    /// A text: one message of the user, or the prompt of an API without messages.
+    pub prompt: Option<String>,
+    /// A prompt as the ids of its tokens.
+    pub prompt_token_ids: Vec<u32>,
+    /// Texts to embed.
+    pub texts: Vec<String>,
+    /// What `documents` are to be ranked by.
+    pub query: Option<String>,
+    /// Documents to rank: texts, or objects as the API has them.
+    pub documents: Vec<Value>,
+    /// The whole body of the request, to be sent as it is. [`Settings::request_of`] knows what to do with it.
+    pub body: Option<Value>,
+    /// Tools that the model may call, each as OpenAI's chat completions have it.
+    pub tools: Vec<Value>,
+    /// How long the answer is to be.
+    pub output: OutputLength,
+    /// A model in place of the one of the run. [`Settings::model`] knows which it is.
+    pub model: Option<String>,
+    /// Members of the body, as the API has them. [`Settings::request_of`] adds them.
+    pub parameters: Map<String, Value>,
+}
+
+/// How many tokens an answer is to have. Each API has its own words for that.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct OutputLength {
+    /// The most tokens.
+    pub max: Option<u64>,
+    /// The fewest tokens.
+    pub min: Option<u64>,
+    /// Whether the answer is to have exactly `max` tokens: nothing that the model produces ends it before.
+    pub exact: bool,
+}
+
+impl Item {
+    /// An item of one text: where tests start from.
+    pub fn of_prompt(prompt: impl Into<String>) -> Self {
+        Self {
+            prompt: Some(prompt.into()),
+            ..Self::default()
+        }
+    }
+
+    /// The chat messages, taken out. A text becomes one message of the role `user`.
+    ///
+    /// # Errors
+    /// Where the item is none of a conversation.
+    pub fn take_messages(&mut self) -> Result<Vec<Value>, String> {
+        match self.prompt.take() {
+            Some(text) => Ok(vec![json!({"role": "user", "content": text})]),
+            None if self.messages.is_empty() => {
+                Err("this API takes messages or a prompt, and the item has neither".to_owned())
+            }
+            None => Ok(std::mem::take(&mut self.messages)),
+        }
+    }
+
+    /// The text, taken out; that of messages is their contents, one behind the other with an empty line between them.
+    ///
+    /// # Errors
+    /// Where the item has no text.
+    pub fn take_prompt(&mut self) -> Result<String, String> {
+        if let Some(prompt) = self.prompt.take() {
+            return Ok(prompt);
+        }
+        let contents: Vec<&str> = self
+            .messages
+            .iter()
+            .filter_map(|message| message["content"].as_str())
+            .collect();
+        match contents.is_empty() {
+            true => Err("this API takes a prompt, and the item has no text".to_owned()),
+            false => Ok(contents.join("\n\n")),
+        }
+    }
+}
+
+/// What the user asked for, as far as it concerns every request.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Settings {
+    /// The name of the model of the run.
+    pub model: String,
+    /// What `--parameters` gave, in the order given.
+    pub parameters: Map<String, Value>,
+}
+
+impl Settings {
+    pub(crate) fn read(model: String, text: &str) -> Result<Self, String> {
+        Ok(Self {
+            model,
+            parameters: parameters(text)?,
+        })
+    }
+
+    /// The model that an item asks.
+    pub fn model<'a>(&'a self, item: &'a Item) -> &'a str {
+        item.model.as_deref().unwrap_or(&self.model)
+    }
+
+    /// The request with a body of JSON: `body`, over it the parameters of the item, over them those of the user, as
+    /// [`merge`] does it. Where the item has a whole body, that takes the place of `body`, with the model of the run.
+    pub fn request_of(&self, item: &mut Item, body: Value) -> Request {
+        let mut body = match item.body.take() {
+            Some(mut whole) => {
+                if whole.get("model").is_some() {
+                    whole["model"] = self.model(item).into();
+                }
+                whole
+            }
+            None => body,
+        };
+        if let Value::Object(members) = &mut body {
+            merge(members, &item.parameters);
+            merge(members, &self.parameters);
+        }
+        Request::json(&body)
+    }
+}
+
+/// A request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    pub(crate) body: Vec<u8>,
+    pub(crate) content_type: String,
+    pub(crate) path: Option<String>,
+}
+
+impl Request {
+    /// A request with any body.
+    pub fn new(body: Vec<u8>, content_type: impl Into<String>) -> Self {
+        Self {
+            body,
+            content_type: content_type.into(),
+            path: None,
+        }
+    }
+
+    /// A request with a body of JSON.
+    pub fn json(body: &Value) -> Self {
+        Self::new(body.to_string().into_bytes(), "application/json")
+    }
+
+    /// With a path of its own in place of [`Api::PATH`](crate::Api::PATH).
+    pub fn path(mut self, path: impl Into<String>) -> Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// The body as JSON, for tests.
+    ///
+    /// # Panics
+    /// Where it is none.
+    pub fn to_json(&self) -> Value {
+        serde_json::from_slice(&self.body).expect("the body is JSON")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_those_of_the_item_or_one_of_its_text() {
+        let messages = Item::of_prompt("hi").take_messages();
+        assert_eq!(messages, Ok(vec![json!({"role": "user", "content": "hi"})]));
+        let mut item = Item {
+            messages: vec![
+                json!({"role": "system", "content": "a"}),
+                json!({"content": "b"}),
+            ],
+            ..Item::default()
+        };
+        assert_eq!(item.clone().take_prompt().as_deref(), Ok("a\n\nb"));
+        assert_eq!(item.take_messages().map(|all| all.len()), Ok(2));
+        assert!(Item::default().take_messages().is_err());
+        assert!(Item::default().take_prompt().is_err());
+    }
+
+    #[test]
+    fn parameters_go_over_each_other_and_null_takes_away() {
+        let settings = Settings::read("m".to_owned(), r#"{"b":3,"c":null}"#).unwrap();
+        let mut item: Item =
+            serde_json::from_str(r#"{"parameters":{"a":1,"b":2,"c":4},"later":"unknown"}"#)
+                .unwrap();
+        let request = settings.request_of(&mut item, json!({"model": "m", "a": 0, "c": 0}));
+        assert_eq!(request.body, br#"{"model":"m","a":1,"b":3}"#);
+    }
+
+    #[test]
+    fn a_whole_body_is_sent_as_it_is_but_for_the_model() {
+        let settings = Settings::read("m".to_owned(), r#"{"x":1}"#).unwrap();
+        let mut item: Item =
+            serde_json::from_str(r#"{"body":{"stream":false,"model":"recorded"}}"#).unwrap();
+        let request = settings.request_of(&mut item, json!({"never": 1}));
+        assert_eq!(request.body, br#"{"stream":false,"model":"m","x":1}"#);
+    }
+}

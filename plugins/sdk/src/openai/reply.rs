@@ -1,0 +1,107 @@
+//! The message of the model as it goes back to the API in the next turn of a conversation.
+
+use crate::{Map, Value, json};
+
+/// The message that the first choice of a response says, put together out of its parts: the content, and the calls of
+/// tools. Reasoning is left out, as APIs want it.
+pub(super) fn of(events: &[Vec<u8>]) -> Value {
+    let mut content = String::new();
+    let mut calls: Vec<Value> = Vec::new();
+    for event in events {
+        let Ok(chunk) = serde_json::from_slice::<Value>(event) else {
+            continue;
+        };
+        let choice = &chunk["choices"][0];
+        let message = match &choice["delta"] {
+            Value::Object(delta) => delta,
+            _ => match &choice["message"] {
+                Value::Object(message) => message,
+                _ => continue,
+            },
+        };
+        if let Some(Value::String(text)) = message.get("content") {
+            content.push_str(text);
+        }
+        if let Some(Value::Array(parts)) = message.get("tool_calls") {
+            for (place, part) in parts.iter().enumerate() {
+                add_call(&mut calls, place, part);
+            }
+        }
+    }
+    let mut message = Map::new();
+    message.insert("role".to_owned(), "assistant".into());
+    message.insert("content".to_owned(), content.into());
+    if !calls.is_empty() {
+        message.insert("tool_calls".to_owned(), Value::Array(calls));
+    }
+    Value::Object(message)
+}
+
+/// The most calls of tools that are put together: their numbers are the server's.
+const MOST_CALLS: usize = 128;
+
+/// Adds a part of a call: the name and the arguments come in pieces, all else once.
+fn add_call(calls: &mut Vec<Value>, place: usize, part: &Value) {
+    let index = part["index"].as_u64().map_or(place, |index| index as usize);
+    if index >= MOST_CALLS {
+        return;
+    }
+    while calls.len() <= index {
+        calls
+            .push(json!({"id": "", "type": "function", "function": {"name": "", "arguments": ""}}));
+    }
+    let call = &mut calls[index];
+    if let Some(id) = part["id"].as_str().filter(|id| !id.is_empty()) {
+        call["id"] = id.into();
+    }
+    for name in ["name", "arguments"] {
+        if let (Some(piece), Value::String(whole)) =
+            (part["function"][name].as_str(), &mut call["function"][name])
+        {
+            whole.push_str(piece);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reply(chunks: &[&str]) -> String {
+        let events: Vec<Vec<u8>> = chunks
+            .iter()
+            .map(|chunk| chunk.as_bytes().to_vec())
+            .collect();
+        of(&events).to_string()
+    }
+
+    #[test]
+    fn parts_become_one_message() {
+        assert_eq!(
+            reply(&[
+                r#"{"choices":[{"delta":{"role":"assistant","content":""}}]}"#,
+                r#"{"choices":[{"delta":{"reasoning_content":"hm"}}]}"#,
+                r#"{"choices":[{"delta":{"content":"a"}}]}"#,
+                r#"{"choices":[{"delta":{"content":"b"}}]}"#,
+                r#"{"choices":[],"usage":{}}"#,
+            ]),
+            r#"{"role":"assistant","content":"ab"}"#
+        );
+        assert_eq!(
+            reply(&[r#"{"choices":[{"message":{"content":"whole"}}]}"#]),
+            r#"{"role":"assistant","content":"whole"}"#
+        );
+    }
+
+    #[test]
+    fn calls_of_tools_are_put_together() {
+        assert_eq!(
+            reply(&[
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c1","function":{"name":"f","arguments":""}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"{\"x\":"}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"function":{"arguments":"1}"}}]}}]}"#,
+            ]),
+            r#"{"role":"assistant","content":"","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{\"x\":1}"}}]}"#
+        );
+    }
+}

@@ -1,0 +1,310 @@
+//! APIs and formats of data sets, apart from each other: `--parser` makes requests of items, `--dataset-parser` reads the
+//! file.
+
+use crate::helpers::{good, mock, numbers, paragraph, prompts, quick_mock, refused};
+use crate::support::{Bench, program, run};
+use serde_json::json;
+
+const CHAT: &str = "openai_chat";
+
+#[test]
+fn a_prompt_is_sent_as_the_older_parser_sends_it() {
+    for parameters in [
+        &[][..],
+        &["--parameters", "temperature=0.5", "max_tokens=3"],
+        &["--parameters", "stream=bool_false"],
+        &["--parameters", "stream_options=null", "model=null"],
+    ] {
+        let sent = |parser: &str| {
+            let (bench, mock) = (Bench::new(), quick_mock());
+            let arguments = [
+                &["--parser", parser, "--prompt", "why \"ü\" 😀?"],
+                parameters,
+            ];
+            good(&bench, &mock, &arguments.concat());
+            mock.bodies()
+        };
+        assert_eq!(sent(CHAT), sent("openai_prompt"), "{parameters:?}");
+    }
+}
+
+#[test]
+fn the_format_of_a_file_is_recognised_and_said() {
+    for (content, format, expected) in [
+        ("one\ntwo\n", "lines (lines of text", &["one", "two"][..]),
+        (
+            "\u{feff}one\r\ntwo",
+            "lines (lines of text",
+            &["one", "two"],
+        ),
+        (
+            "{\"prompt\":\"one\"}\n\n{\"prompt\":\"two\"}\n",
+            "json_lines (JSON lines with",
+            &["one", "two"],
+        ),
+        (
+            "\u{feff}{\"id\":1,\"question\":\"one\"}\r\n",
+            "json_lines (JSON lines with",
+            &["one"],
+        ),
+        (
+            "{\"messages\":[{\"role\":\"user\",\"content\":\"one\"}]}\n",
+            "json_lines (JSON lines with",
+            &["one"],
+        ),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("data", content);
+        let ended = good(&bench, &mock, &["--parser", CHAT, "--dataset", "data"]);
+        assert_eq!(prompts(&mock), expected, "{content:?}");
+        let said = format!("Data set data read as {format}");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        let told = bench.value("select json_extract(plan, '$.dataset_parser') from run");
+        assert_eq!(Some(told.as_str().unwrap()), format.split(' ').next());
+    }
+}
+
+#[test]
+fn a_conversation_brings_its_tools_its_system_message_and_its_length() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file(
+        "data",
+        json!({
+            "system": "s",
+            "messages": [{"role": "user", "content": "a"}],
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "max_tokens": 2,
+        })
+        .to_string(),
+    );
+    good(&bench, &mock, &["--parser", CHAT, "--dataset", "data"]);
+    assert_eq!(
+        mock.bodies(),
+        [json!({
+            "model": "m",
+            "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "a"}],
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+            "stream": true,
+            "stream_options": {"include_usage": true},
+            "max_completion_tokens": 2,
+        })]
+    );
+    assert_eq!(bench.value("select completion_tokens from result"), 2);
+    assert_eq!(bench.value("select finish_reason from result"), "length");
+}
+
+#[test]
+fn the_format_can_be_chosen() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file("data", "{\"prompt\":\"one\"}\n");
+    let arguments = [
+        "--parser",
+        CHAT,
+        "--dataset",
+        "data",
+        "--dataset-parser",
+        "lines",
+    ];
+    let ended = good(&bench, &mock, &arguments);
+    assert_eq!(prompts(&mock), ["{\"prompt\":\"one\"}"]);
+    assert!(ended.stderr.contains("read as lines"), "{}", ended.stderr);
+}
+
+#[test]
+fn lengths_bad_lines_and_several_passes_are_as_with_the_older_parsers() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file(
+        "data",
+        "{\"prompt\":\"one\"}\n{\"other\":1}\n\n{\"prompt\":\"a longer one\"}\n{\"prompt\":\"x\"}\n{\"prompt\":\"two\"}\n",
+    );
+    let arguments = [
+        "--parser",
+        CHAT,
+        "--dataset",
+        "data",
+        "--min-prompt-length",
+        "1",
+    ];
+    let arguments = [&arguments[..], &["--max-prompt-length", "5", "-n", "5"]].concat();
+    let error = refused(&bench, &mock, &arguments, 1);
+    assert!(error.contains("data: line 2: no prompt"), "{error}");
+    let arguments = [&arguments[..], &["--skip-bad-lines"]].concat();
+    let ended = good(&bench, &mock, &arguments);
+    assert_eq!(prompts(&mock), ["one", "two", "one", "two", "one"]);
+    let said = paragraph(&ended.stdout, "Data set");
+    for part in [
+        "6 entries read, used 2.5 times",
+        "1 skipped: blank",
+        "1 skipped: not longer than the minimum",
+        "1 skipped: not shorter than the maximum",
+        "passed over, no request could be made of them",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+}
+
+#[test]
+fn a_base_url_is_enough() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    for (url, path) in [
+        (mock.url(""), "/v1/chat/completions"),
+        (mock.url("/v1"), "/v1/chat/completions"),
+        (mock.url("/v1/chat/completions"), "/v1/chat/completions"),
+    ] {
+        let ended = run(bench
+            .perf(&["--url", &url, "--parser", CHAT, "--prompt", "x"])
+            .args(["--save", "summary", "--name", path.trim_matches('/')]));
+        assert_eq!(ended.code, Some(0), "{url}: {}", ended.stderr);
+        assert!(ended.stderr.contains(path), "{}", ended.stderr);
+        std::fs::remove_dir_all(bench.path("v1")).expect("the database is there");
+    }
+}
+
+#[test]
+fn plugins_that_do_not_fit_together_are_refused() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file("data", "one\n");
+    bench.file("image", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR");
+    for (arguments, said) in [
+        (
+            &[
+                "--parser",
+                "openai_line_by_line",
+                "--dataset-parser",
+                "lines",
+            ][..],
+            "reads data sets in a format of its own",
+        ),
+        (&["--parser", "lines"], "there is no parser `lines`"),
+        (
+            &["--parser", CHAT, "--dataset-parser", CHAT],
+            "there is no format of data sets `openai_chat`",
+        ),
+    ] {
+        let arguments = [&["--dataset", "data"], arguments].concat();
+        let error = refused(&bench, &mock, &arguments, 2);
+        assert!(error.contains(said), "{error}");
+    }
+    let error = refused(&bench, &mock, &["--parser", CHAT, "--dataset", "image"], 2);
+    for part in [
+        "no format recognises",
+        "PNG",
+        "json_lines (",
+        "lines (lines of text",
+    ] {
+        assert!(error.contains(part), "{error}");
+    }
+}
+
+#[test]
+fn why_answers_ended_is_counted_everywhere() {
+    let bench = Bench::new();
+    let mock = mock(&["--tokens", "5", "--ttft", "1ms", "--itl", "1ms"]);
+    bench.file(
+        "data",
+        "{\"prompt\":\"a\",\"max_tokens\":2}\n{\"prompt\":\"b\"}\n{\"prompt\":\"c\"}\n",
+    );
+    let arguments = [
+        "--parser",
+        CHAT,
+        "--dataset",
+        "data",
+        "--json",
+        "run.json",
+        "--csv",
+        "run.csv",
+    ];
+    let ended = good(&bench, &mock, &arguments);
+    assert_eq!(
+        paragraph(&ended.stdout, "Finish reasons").trim(),
+        "stop 2, length 1"
+    );
+    let document = std::fs::read_to_string(bench.path("run.json")).expect("it was written");
+    let document: serde_json::Value = serde_json::from_str(&document).expect("it is JSON");
+    assert_eq!(
+        document["runs"][0]["totals"]["finish_reasons"],
+        json!({"stop": 2, "length": 1})
+    );
+    let csv = std::fs::read_to_string(bench.path("run.csv")).expect("it was written");
+    let ends = |end: &str| csv.lines().filter(|line| line.ends_with(end)).count();
+    assert_eq!(
+        (ends(",finish_reason"), ends(",stop"), ends(",length")),
+        (1, 2, 1)
+    );
+}
+
+#[test]
+fn the_answer_begins_with_the_first_token_that_is_no_reasoning() {
+    let bench = Bench::new();
+    let mock = mock(&["--tokens", "5", "--ttft", "1ms", "--itl", "1ms"]);
+    let ended = good(
+        &bench,
+        &mock,
+        &["--parser", CHAT, "--prompt", "x", "-n", "3"],
+    );
+    assert!(
+        ended.stdout.contains("Time to first answer token"),
+        "{}",
+        ended.stdout
+    );
+    let [both] = numbers(
+        &bench,
+        "select count(*) from result where answer_latency = ttft",
+    )[..] else {
+        panic!("one number");
+    };
+    assert_eq!(both, 3.0);
+}
+
+#[test]
+fn the_plugin_commands_know_apis_and_formats() {
+    let bench = Bench::new();
+    bench.file("data", "{\"prompt\":\"one\"}\n\n{\"question\":\"two\"}\n");
+    let said = |arguments: &[&str]| {
+        let ended = run(program()
+            .arg("plugin")
+            .args(arguments)
+            .current_dir(bench.path("")));
+        assert_eq!(ended.code, Some(0), "{}{}", ended.stdout, ended.stderr);
+        ended.stdout
+    };
+    let list = said(&["list"]);
+    for part in ["openai_chat ", "--dataset-parser:\njson_lines"] {
+        assert!(list.contains(part), "{list}");
+    }
+    let api = said(&["inspect", CHAT]);
+    for part in [
+        "llmuses:perf@0.2.0\n",
+        "Offers       an API\n",
+        "Path         /v1/chat/completions\n",
+        "Task         generate\n",
+        "Exports      llmuses:perf/perf-plugin@0.2.0\n",
+        "--sandbox strict takes it",
+    ] {
+        assert!(api.contains(part), "{api}");
+    }
+    let older = said(&["inspect", "openai_prompt"]);
+    assert!(
+        older.contains("llmuses:perf@0.1.0, an older version"),
+        "{older}"
+    );
+    let format = said(&["check", "json_lines", "--dataset", "data"]);
+    for part in [
+        "entry 1: {\"turns\":[{\"prompt\":\"one\"}]}",
+        "entry 2: {\"turns\":[{\"prompt\":\"two\"}]}",
+        "passed over so far: 1 blank",
+        "it works",
+    ] {
+        assert!(format.contains(part), "{format}");
+    }
+    let api = said(&["check", CHAT, "--dataset", "data"]);
+    for part in [
+        "\"content\":\"two\"",
+        "of these with a part of the answer: 2 (1, 2)",
+        "finish reason: stop",
+        "reply: {\"role\":\"assistant\",\"content\":\"Hello.\"}",
+        "it works",
+    ] {
+        assert!(api.contains(part), "{api}");
+    }
+}
