@@ -337,7 +337,7 @@ mod tests {
             }
         }
 
-        let mut reader = ItemReader::new(Broken, Arc::default()).unwrap();
+        let mut reader = ItemReader::new(Broken, Arc::default(), &Arc::default()).unwrap();
         let error = reader.next(1).unwrap_err();
         assert_eq!(error, "it cannot be read: the disk is gone");
     }
