@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::ResultsDatabase;
+use super::reader::{ResultsDatabase, json, shown};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -160,8 +160,8 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 outputs: indices(outputs, &arrivals),
                 answers: added(ANSWER)?
                     .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
-                finish_reason: row.get(22 + added_columns().count())?,
-                metrics: list(row, 20)?,
+                finish_reason: shown(row, 22 + added_columns().count())?,
+                metrics: json(row, 20)?.unwrap_or_default(),
                 ..Reading::default()
             })
         }
@@ -200,6 +200,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             let kind = FailureKind::of_name(&kind).unwrap_or(FailureKind::Protocol);
             Failure::new(kind, message.unwrap_or_default())
         }),
+        held: Default::default(),
     };
     Ok(Outcome { exchange, reading })
 }
