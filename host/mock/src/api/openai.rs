@@ -101,6 +101,7 @@ impl<'a> Body<'a> {
                 echo,
                 tool,
                 open: String::new(),
+                plain: None,
                 named: false,
             }),
         }
@@ -179,9 +180,15 @@ struct Chunks {
     tool: Option<String>,
     /// From `data:` to just before the list of choices' content.
     open: String,
+    /// From `data:` to the text of a chat's first choice, where no chunk has usage or a call: nearly all chunks are
+    /// that, the text, and [`CLOSE`].
+    plain: Option<String>,
     /// Whether a chunk of its own has named the role.
     named: bool,
 }
+
+/// What follows the text of a plain chunk.
+const CLOSE: &str = "\"},\"finish_reason\":null}]}\n\n";
 
 /// What a chunk has besides text.
 #[derive(Debug, Clone, Copy)]
@@ -318,6 +325,8 @@ impl Form for Chunks {
         self.open = format!(
             r#"data: {{"id":"{id}","object":"{object}","created":{created},"model":{model},"choices":["#
         );
+        let is_plain = self.is_chat && self.tool.is_none() && facts.usage != UsageMode::Every;
+        self.plain = is_plain.then(|| format!(r#"{}{{"index":0,"delta":{{"content":""#, self.open));
     }
 
     fn room(&self) -> usize {
@@ -346,11 +355,19 @@ impl Form for Chunks {
     }
 
     fn piece(&mut self, out: &mut BytesMut, facts: &Facts, piece: &Piece) -> fmt::Result {
+        let names_role = piece.sent == 1 && !self.named;
+        if let Some(plain) = &self.plain
+            && piece.choice == 0
+            && !piece.thought
+            && !names_role
+        {
+            return write_all(out, &[plain, piece.text, CLOSE]);
+        }
         let chunk = Chunk {
             choice: piece.choice,
             sent: piece.sent,
             thought: piece.thought,
-            names_role: piece.sent == 1 && !self.named,
+            names_role,
             finish: None,
         };
         self.chunk(out, facts, piece.text, chunk)
