@@ -225,10 +225,14 @@ fn one_prompt_sent_again() {
 
 #[test]
 fn outputs_shorter_than_asked() {
-    let mock = quick_mock();
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        Step::Write(streamed(event(delta("short")) + &event(usage(1, 5)), 1000)),
+        Step::Again,
+    ]);
     let asked = ["max_tokens=1000", "ignore_eos=bool_true"];
     let judged = judged(
-        &mock.chat(),
+        &server.chat(),
         &["-n", "5", "--parameters", asked[0], asked[1]],
     );
     judged.doubts("shorter-than-asked", "outputs have ");
