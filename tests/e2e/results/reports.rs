@@ -197,7 +197,7 @@ fn the_time_to_response_head_is_in_every_output() {
     assert!(text("a.html").contains("/runs/0/totals/time_to_response_head/p50_seconds"));
     let header = text("a.csv").lines().next().map(ToOwned::to_owned);
     let added = ",time_to_response_head_seconds,held_up_seconds";
-    assert!(header.is_some_and(|header| header.ends_with(added)));
+    assert!(header.is_some_and(|header| header.contains(added)));
     let stored = bench
         .value("SELECT count(*) FROM result WHERE head_latency > 0 AND head_latency < latency");
     assert_eq!(stored, 20);
