@@ -145,18 +145,14 @@ fn lengths_bad_lines_and_several_passes_are_as_with_the_older_parsers() {
 
 #[test]
 fn a_base_url_is_enough() {
-    let (bench, mock) = (Bench::new(), quick_mock());
-    for (url, path) in [
-        (mock.url(""), "/v1/chat/completions"),
-        (mock.url("/v1"), "/v1/chat/completions"),
-        (mock.url("/v1/chat/completions"), "/v1/chat/completions"),
-    ] {
-        let ended = run(bench
-            .perf(&["--url", &url, "--parser", CHAT, "--prompt", "x"])
-            .args(["--save", "summary", "--name", path.trim_matches('/')]));
+    let mock = quick_mock();
+    for base in ["", "/v1", "/v1/chat/completions"] {
+        let bench = Bench::new();
+        let url = mock.url(base);
+        let ended = run(bench.perf(&["--url", &url, "--parser", CHAT, "--prompt", "x"]));
         assert_eq!(ended.code, Some(0), "{url}: {}", ended.stderr);
-        assert!(ended.stderr.contains(path), "{}", ended.stderr);
-        std::fs::remove_dir_all(bench.path("v1")).expect("the database is there");
+        let told = bench.value("select json_extract(plan, '$.url') from run");
+        assert_eq!(told, mock.chat(), "{url}");
     }
 }
 
@@ -217,7 +213,7 @@ fn why_answers_ended_is_counted_everywhere() {
     let ended = good(&bench, &mock, &arguments);
     assert_eq!(
         paragraph(&ended.stdout, "Finish reasons").trim(),
-        "stop 2, length 1"
+        "Finish reasons stop 2, length 1"
     );
     let document = std::fs::read_to_string(bench.path("run.json")).expect("it was written");
     let document: serde_json::Value = serde_json::from_str(&document).expect("it is JSON");

@@ -102,11 +102,14 @@ fn format_for(
     let format = format_of(parser, choice, dataset, &plan.limits)?;
     if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
         let info = format.info();
+        let described = match info.description.trim() {
+            "" => String::new(),
+            text => format!(" ({text})"),
+        };
         terminal::say(format!(
-            "Data set {} read as {} ({})",
+            "Data set {} read as {}{described}",
             dataset.path().display(),
             info.format.as_ref().unwrap_or(&info.name),
-            info.description
         ));
     }
     Ok(format)

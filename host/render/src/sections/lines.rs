@@ -63,6 +63,24 @@ fn in_flight(totals: &Totals) -> String {
     text
 }
 
+/// Why answers ended, with the number of each reason.
+fn finish_reasons(totals: &Totals) -> Option<String> {
+    let told: u64 = totals.finish_reasons.iter().map(|(_, count)| *count).sum();
+    let mut parts: Vec<String> = totals
+        .finish_reasons
+        .iter()
+        .map(|(reason, count)| format!("{} {count}", one_line(reason, 40)))
+        .collect();
+    if parts.is_empty() {
+        return None;
+    }
+    let unknown = totals.requests.succeeded.saturating_sub(told);
+    if unknown > 0 {
+        parts.push(format!("not told for {}", counted(unknown, "request")));
+    }
+    Some(parts.join(", "))
+}
+
 fn warmup(totals: &Totals) -> Option<String> {
     let counts = &totals.requests;
     (counts.warmup > 0).then(|| {
