@@ -121,7 +121,7 @@ fn random_numbers_are_those_of_the_seed() {
         .import("(import \"wasi:random/random@0.2.0\" \"get-random-u64\" (func $random (result i64)))")
         .parse(
             "(if (i64.eqz (i64.load (i32.const 8192))) (then (i64.store (i32.const 8192) (call $random))))
-            (i64.store (i32.const 272) (i64.shr_u (i64.load (i32.const 8192)) (i64.const 20)))
+            (i64.store (i32.const 272) (i64.shr_u (i64.load (i32.const 8192)) (i64.const 36)))
             (i32.const 256)",
         );
     let drawn = |seed: &'static str| {
