@@ -305,6 +305,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             own_head: None,
             intended: Moment::default(),
             body_wait: std::time::Duration::ZERO,
+            held: Default::default(),
             held_up: std::time::Duration::ZERO,
         };
         let clock = Clock::start();
@@ -312,7 +313,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             &transport,
             &clock,
             &timeouts,
-            Default::default(),
+            &Default::default(),
             &Default::default(),
             &mut cancelled,
             job,

@@ -11,7 +11,9 @@ const MIB: usize = 1 << 20;
 fn run(script: Vec<Step>, transport: &str) -> (Run, u64) {
     let server = Misbehaving::start(script);
     let bench = Bench::new();
-    let mut command = perf(&bench, &server.chat(), &["--transport", transport]);
+    // The bounds of a single answer are tested here, on a machine of any size.
+    let arguments = ["--transport", transport, "--memory-limit", "4GiB"];
+    let mut command = perf(&bench, &server.chat(), &arguments);
     let (ended, peak) = support::run_measured(&mut command);
     (Run { bench, ended }, peak)
 }
@@ -82,4 +84,38 @@ fn answers_without_end() {
         }
     }
     none(found);
+}
+
+/// Ten answers that come at once and are more than there is memory for, and small ones behind them.
+#[test]
+fn large_answers_fail_and_small_ones_go_on_where_memory_is_used_up() {
+    for transport in TRANSPORTS {
+        let server = Misbehaving::with(|number| {
+            let body = match number {
+                0..10 => "x".repeat(24 * MIB),
+                _ => event(delta("x")) + &event("[DONE]"),
+            };
+            let length = format!("content-length: {}", body.len());
+            let kind = match number {
+                0..10 => "content-type: text/plain",
+                _ => "content-type: text/event-stream",
+            };
+            let head = head("200 OK", &[kind, &length, "connection: close"]);
+            vec![Step::Request, text(head + &body), Step::Close]
+        });
+        let bench = Bench::new();
+        let load = ["--parallel", "10", "-n", "40", "--memory-limit", "64MiB"];
+        let mut command = perf(&bench, &server.chat(), &load);
+        let (ended, peak) = support::run_measured(command.args(["--transport", transport]));
+        let run = Run { bench, ended };
+        let rows = run.rows();
+        assert_eq!(rows.len(), 40, "{transport}: {}", run.ended.stderr);
+        let refused = rows.iter().filter(|row| row.kind == "client-resource");
+        let refused: Vec<&String> = refused.map(|row| &row.error).collect();
+        assert!(!refused.is_empty() && refused.len() <= 10, "{transport}");
+        assert!(refused[0].contains("--memory-limit"), "{}", refused[0]);
+        let succeeded = rows.iter().filter(|row| row.success).count();
+        assert!(succeeded >= 30, "{transport}: {succeeded} succeeded");
+        assert!(peak < 500 * MIB as u64, "{transport}: {} MiB", peak >> 20);
+    }
 }

@@ -2,7 +2,7 @@
 //! becomes of `--parameters` in it.
 
 use crate::helpers::{good, last_headers, numbers, quick_mock, refused};
-use crate::support::{Bench, Mock, run};
+use crate::support::{Bench, Ended, Mock, run};
 use serde_json::{Value, json};
 
 /// DashScope's endpoint on the mock server.
@@ -218,7 +218,7 @@ fn dashscope_bodies_have_their_own_shape() {
 }
 
 /// A run of the DashScope parser against the mock server's DashScope endpoint.
-fn dashscope(bench: &Bench, mock: &Mock, arguments: &[&str]) {
+fn dashscope(bench: &Bench, mock: &Mock, arguments: &[&str]) -> Ended {
     bench.file("lines", "one two three\n");
     let url = mock.url(DASHSCOPE);
     let all = [
@@ -231,13 +231,16 @@ fn dashscope(bench: &Bench, mock: &Mock, arguments: &[&str]) {
     ];
     let ended = run(bench.perf(&all).args(arguments));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended
 }
 
 #[test]
 fn dashscope_streams_and_its_usage_is_read() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    dashscope(&bench, &mock, &[]);
+    let ended = dashscope(&bench, &mock, &[]);
     assert_eq!(last_headers(&mock)["x-dashscope-sse"], "enable");
+    let adds = "which adds to every request x-dashscope-sse: enable";
+    assert!(ended.stderr.contains(adds), "{}", ended.stderr);
     let chunks = numbers(&bench, "SELECT n_chunks FROM result");
     assert!(chunks[0] >= 5.0, "it did not stream: {chunks:?}");
     assert_eq!(numbers(&bench, "SELECT prompt_tokens FROM result"), [3.0]);

@@ -25,10 +25,15 @@ struct Made {
 
 impl Made {
     fn new(language: &str) -> Self {
+        Self::of_kind(language, &[])
+    }
+
+    fn of_kind(language: &str, kind: &[&str]) -> Self {
         let bench = Bench::new();
         let made = run(program()
             .args(["plugin", "new", "--lang", language, NAME, "--into"])
-            .arg(bench.path("")));
+            .arg(bench.path(""))
+            .args(kind));
         assert_eq!(made.code, Some(0), "{}", made.stderr);
         let folder = bench.path(NAME);
         let readme = std::fs::read_to_string(folder.join("README.md")).expect("there is a README");
@@ -154,11 +159,24 @@ fn speaks_openai(made: &Made) -> Vec<Value> {
 
 #[test]
 fn rust() {
-    let made = Made::new("rust");
+    let bodies = built_in_rust(&[]);
+    assert_eq!(bodies[0]["temperature"], 0);
+}
+
+#[test]
+fn rust_for_a_data_set() {
+    let bodies = built_in_rust(&["--kind", "dataset"]);
+    assert!(bodies[0].get("temperature").is_none());
+}
+
+/// Builds the Rust template, and gives the bodies that the plugin in it makes.
+fn built_in_rust(kind: &[&str]) -> Vec<Value> {
+    let made = Made::of_kind("rust", kind);
     // What does not depend on the folder is built once for all runs of this test.
     #[cfg(unix)]
     {
-        let shared = Path::new(env!("CARGO_TARGET_TMPDIR")).join("template");
+        let shared =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("template{}", kind.join("-")));
         std::fs::create_dir_all(&shared).expect("a folder for the build");
         std::os::unix::fs::symlink(shared, made.folder.join("target")).expect("a link to it");
     }
@@ -167,8 +185,7 @@ fn rust() {
     assert_eq!(built.code, Some(0), "{}{}", built.stdout, built.stderr);
     assert!(built.stdout.contains("2 passed"), "{}", built.stdout);
     assert_eq!(script.lines().count(), 2);
-    let bodies = speaks_openai(&made);
-    assert_eq!(bodies[0]["temperature"], 0);
+    speaks_openai(&made)
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub enum Stage {
     Database,
     /// They wait for the CSV file or for the reader of standard output.
     Csv,
-    /// They wait for standard error.
+    /// Their text for standard error is made.
     Terminal,
 }
 

@@ -1,7 +1,10 @@
 //! The facts of one request and its response: the value that flows from the client to parse,
 //! statistics and sinks. Nothing here computes a metric; `stats::measure` does.
 
+use crate::budget::Charge;
+use crate::clean::printable;
 use crate::clock::Moment;
+use crate::wording::{cut, excerpt};
 use bytes::Bytes;
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -69,6 +72,8 @@ pub struct Exchange {
     pub stamps: StampQuality,
     /// Why the request failed. `None`: the response arrived whole.
     pub failure: Option<Failure>,
+    /// The memory of request and response.
+    pub held: [Charge; 2],
 }
 
 /// A request body, ready to go.
@@ -78,6 +83,8 @@ pub struct Prepared {
     pub number: u64,
     /// The body.
     pub body: Bytes,
+    /// The memory of the body.
+    pub held: Charge,
     /// What its head has that differs from the heads of the others. `None`: nothing.
     pub own_head: Option<Arc<OwnHead>>,
 }
@@ -120,6 +127,8 @@ pub struct Job {
     pub intended: Moment,
     /// How long after that its body was there.
     pub body_wait: Duration,
+    /// The memory of the body.
+    pub held: Charge,
     /// How long it waited since as many requests as may be were in flight.
     pub held_up: Duration,
 }
@@ -220,6 +229,9 @@ impl ResponseLog {
 
     /// The most events that a response may have: empty ones take no bytes, but each is noted.
     pub const LIMIT_EVENTS: usize = 4 << 20;
+
+    /// What an event takes beside its data, in bytes.
+    pub const EVENT_BYTES: usize = size_of::<ResponseEvent>();
 
     /// Adds the data of a complete event.
     ///
@@ -332,16 +344,43 @@ impl ResponseLog {
 pub struct Failure {
     /// What sort of failure it is.
     pub kind: FailureKind,
-    /// What happened, for a person to read. Holds no credential.
+    /// What happened, for a person to read. A terminal acts on nothing in it. As long as the response has not been
+    /// read by the plugin, it may hold a credential that the server said back.
     pub message: String,
+    /// The event of the response whose beginning ends the message, once credentials are blanked in both.
+    pub quoted: Option<u32>,
 }
+
+/// The longest message of a failure, in characters.
+const LONGEST_MESSAGE: usize = 600;
 
 impl Failure {
     /// A failure of `kind` with its message.
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: FailureKind, message: impl AsRef<str>) -> Self {
         Self {
             kind,
-            message: message.into(),
+            message: printable(message.as_ref()),
+            quoted: None,
+        }
+    }
+
+    /// The same, whose message ends with the beginning of an event.
+    #[must_use]
+    pub fn quoting(mut self, event: u32) -> Self {
+        self.quoted = Some(event);
+        self
+    }
+
+    /// Cuts a message that is too long and ends it with what is quoted of the response. Not before credentials are
+    /// blanked in both: a part of one would not be known.
+    pub fn cut_and_quote(&mut self, response: &ResponseLog) {
+        self.message = cut(&self.message, LONGEST_MESSAGE);
+        let quoted = self.quoted.take();
+        if let Some(data) = quoted.and_then(|event| response.data(event as usize))
+            && !data.is_empty()
+        {
+            self.message.push_str(": ");
+            self.message.push_str(&excerpt(data));
         }
     }
 }

@@ -4,8 +4,11 @@
 
 pub mod backlog;
 pub mod bounds;
+pub mod budget;
+pub mod clean;
 pub mod clock;
 pub mod cost;
+pub mod credential;
 pub mod document;
 pub mod exchange;
 pub mod in_flight;

@@ -16,7 +16,7 @@ pub use limits::Limits;
 pub use load::{Arrivals, Load, Warmup};
 pub use objectives::Objectives;
 pub use sweep::{Place, Sweep};
-pub use target::{Target, public_url};
+pub use target::Target;
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 

@@ -1,123 +1,306 @@
-//! Keeps credentials out of what is stored and shown. Servers do repeat them: an answer to a wrong key
-//! often quotes the key.
+//! Keeps credentials out of what plugins are shown and of what is stored and shown. Servers do repeat them: an answer
+//! to a wrong key often quotes the key, whole or a part of it, and in the escapes of its format.
 
+mod escapes;
+mod forms;
+
+use crate::credential::{in_members, in_path, is_credential, looks_like_key, names_credential};
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Target;
-pub use crate::wording::BLANK;
-use http::HeaderName;
-use memchr::memmem;
+use crate::wording::BLANK;
+use aho_corasick::{AhoCorasick, MatchKind};
+use forms::forms;
 use percent_encoding::percent_decode_str;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::ops::Range;
 use url::Url;
 
-/// Shorter values are left alone: blanking every `1` of a text would hide nothing and spoil all.
-const SHORTEST_SECRET: usize = 6;
+/// Escapes within escapes that are undone: JSON in a text of JSON, in a URL.
+const DEPTH: u32 = 3;
 
-/// The credentials of a run.
+/// The credentials of a run, with all their parts and in all their encodings. One pass over a text finds them; where
+/// there are none, nothing is looked at.
 #[derive(Debug, Default)]
 pub struct Secrets {
-    values: Vec<String>,
+    finder: Option<AhoCorasick>,
+    longest: usize,
 }
 
 impl Secrets {
-    /// The credentials in the headers and the URL of a target.
-    pub fn of(target: &Target) -> Self {
+    /// The credentials in the headers and the URL of a target, and among the parameters of what is sent there.
+    pub fn of(target: &Target, parameters: &Map<String, Value>) -> Self {
         let mut values = Vec::new();
         for (name, value) in &target.headers {
             if let Ok(value) = value.to_str()
                 && is_credential(name, value)
             {
-                values.push(value.to_owned());
-                // `Bearer KEY`: servers quote the key alone.
-                if let Some((_, key)) = value.split_once(' ') {
-                    values.push(key.trim().to_owned());
-                }
+                values.extend(parts_of_header(name.as_str(), value));
             }
         }
-        values.extend(of_user(&target.url));
-        values.extend(of_query(&target.url));
-        // As they stand in JSON.
-        let escaped: Vec<String> = values
-            .iter()
-            .map(|value| serde_json::Value::from(value.as_str()).to_string())
-            .map(|quoted| quoted[1..quoted.len() - 1].to_owned())
-            .collect();
-        values.extend(escaped);
-        values.retain(|value| value.len() >= SHORTEST_SECRET);
-        // The longest first, so that no secret is cut up by a shorter one within it.
-        values.sort_by(|one, other| (other.len(), one).cmp(&(one.len(), other)));
-        values.dedup();
-        Self { values }
+        values.extend(of_url(&target.url));
+        values.extend(in_members(parameters));
+        Self::of_values(values)
+    }
+
+    /// What looks like a credential among the arguments of a command line, for errors that repeat some of them.
+    pub fn of_arguments(arguments: impl Iterator<Item = String>) -> Self {
+        let mut values = Vec::new();
+        let mut flag_names_one = false;
+        for argument in arguments {
+            let is_flag = argument.starts_with('-');
+            if flag_names_one && !is_flag {
+                values.push(argument.clone());
+            }
+            // What such a flag names is the variable that holds one.
+            let is_variable = argument.ends_with("-env");
+            flag_names_one =
+                is_flag && !argument.contains('=') && !is_variable && names_credential(&argument);
+            let value = argument.split_once('=').filter(|_| is_flag);
+            let value = value.map_or(argument.as_str(), |(_, value)| value);
+            if let Ok(url) = Url::parse(value) {
+                values.extend(of_url(&url));
+            }
+            for parted_by in ['=', ':'] {
+                if let Some((name, value)) = value.split_once(parted_by)
+                    && names_credential(name)
+                {
+                    values.extend(parts_of_header(name, value.trim()));
+                }
+            }
+            let pieces = argument.split(|c: char| c.is_whitespace() || "=:/?&@#,;'\"".contains(c));
+            values.extend(
+                pieces
+                    .filter(|piece| looks_like_key(piece))
+                    .map(str::to_owned),
+            );
+        }
+        Self::of_values(values)
+    }
+
+    fn of_values(values: Vec<String>) -> Self {
+        let forms = forms(values);
+        let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
+        let finder = (!forms.is_empty()).then(|| {
+            AhoCorasick::builder()
+                // No secret is cut up by a shorter one within it.
+                .match_kind(MatchKind::LeftmostLongest)
+                .build(forms)
+                .ok()
+        });
+        Self {
+            finder: finder.flatten(),
+            longest,
+        }
+    }
+
+    /// Whether there is nothing to look for.
+    pub fn is_empty(&self) -> bool {
+        self.finder.is_none()
+    }
+
+    /// The bytes of the longest of them as it is looked for.
+    pub fn longest(&self) -> usize {
+        self.longest
     }
 
     /// Blanks the credentials in what an exchange brought from the server.
     pub fn blank(&self, exchange: &mut Exchange) {
-        if self.values.is_empty() {
+        if self.is_empty() {
             return;
         }
-        if let Some(failure) = &mut exchange.failure {
-            failure.message = self.blank_text(&failure.message);
+        if let Some(failure) = &mut exchange.failure
+            && let Cow::Owned(blanked) = self.blank_text(&failure.message)
+        {
+            failure.message = blanked;
         }
-        if exchange.response.iter().any(|data| self.are_in(data)) {
-            let mut blanked = ResponseLog::default();
-            for index in 0..exchange.response.len() {
-                if let (Some(data), Some(arrival)) = (
-                    exchange.response.data(index),
-                    exchange.response.arrival(index),
-                ) {
-                    // No longer than it was (a secret is longer than what stands for it), so it fits again.
-                    let _ = blanked.push(&self.blank_bytes(data), arrival);
-                }
-            }
-            if exchange.response.is_streamed() {
-                blanked.set_streamed();
-            }
-            if let Some(done) = exchange.response.done() {
-                blanked.set_done(done);
-            }
-            exchange.response = blanked;
+        if let Some(head) = &mut exchange.head
+            && let Some(kind) = &head.content_type
+            && let Cow::Owned(blanked) = self.blank_text(kind)
+        {
+            head.content_type = Some(blanked.into());
+        }
+        let first = exchange
+            .response
+            .iter()
+            .position(|data| !self.places(data).is_empty());
+        if let Some(first) = first {
+            exchange.response = self.blanked(&exchange.response, first);
         }
     }
 
-    fn are_in(&self, data: &[u8]) -> bool {
-        self.values
-            .iter()
-            .any(|value| memmem::find(data, value.as_bytes()).is_some())
+    /// A response whose events are blanked from `first` on.
+    fn blanked(&self, response: &ResponseLog, first: usize) -> ResponseLog {
+        let mut blanked = ResponseLog::default();
+        for (index, (data, arrival)) in response.iter().zip(response.arrivals()).enumerate() {
+            let data = match index < first {
+                true => Cow::Borrowed(data),
+                false => self.blank_bytes(data),
+            };
+            // No longer than it was (a secret is longer than what stands for it), so it fits again.
+            let _ = blanked.push(&data, arrival);
+        }
+        if response.is_streamed() {
+            blanked.set_streamed();
+        }
+        if let Some(done) = response.done() {
+            blanked.set_done(done);
+        }
+        blanked
     }
 
-    /// As they came but for the secrets: bytes that are no text stay what they are.
-    fn blank_bytes(&self, data: &[u8]) -> Vec<u8> {
-        self.values.iter().fold(data.to_owned(), |data, value| {
-            let mut blanked = Vec::with_capacity(data.len());
-            let mut done = 0;
-            for place in memmem::find_iter(&data, value.as_bytes()) {
-                blanked.extend_from_slice(&data[done..place]);
-                blanked.extend_from_slice(BLANK.as_bytes());
-                done = place + value.len();
-            }
-            blanked.extend_from_slice(&data[done..]);
-            blanked
-        })
+    /// Text with the credentials blanked.
+    pub fn blank_text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        match self.blank_bytes(text.as_bytes()) {
+            Cow::Borrowed(_) => Cow::Borrowed(text),
+            Cow::Owned(bytes) => Cow::Owned(
+                String::from_utf8(bytes)
+                    .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()),
+            ),
+        }
     }
 
-    fn blank_text(&self, text: &str) -> String {
-        self.values
-            .iter()
-            .fold(text.to_owned(), |text, value| text.replace(value, BLANK))
+    /// Bytes as they came but for the credentials: what is no text stays what it is.
+    pub fn blank_bytes<'a>(&self, data: &'a [u8]) -> Cow<'a, [u8]> {
+        let places = self.places(data);
+        if places.is_empty() {
+            return Cow::Borrowed(data);
+        }
+        let mut blanked = Vec::with_capacity(data.len());
+        let mut done = 0;
+        for place in places {
+            blanked.extend_from_slice(&data[done..place.start]);
+            blanked.extend_from_slice(BLANK.as_bytes());
+            done = place.end;
+        }
+        blanked.extend_from_slice(&data[done..]);
+        Cow::Owned(blanked)
+    }
+
+    /// Where credentials are, in ascending order and apart from each other.
+    fn places(&self, data: &[u8]) -> Vec<Range<usize>> {
+        match &self.finder {
+            Some(finder) => places(finder, data, DEPTH),
+            None => Vec::new(),
+        }
     }
 }
 
-/// What stands before the host of a URL, as it is there, without its encoding, and as the header in which
-/// it is sent. A name without a password is a key.
-fn of_user(url: &Url) -> Vec<String> {
-    let Some(encoded) = basic_credentials(url) else {
+fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
+    let mut places: Vec<Range<usize>> = finder.find_iter(data).map(|place| place.range()).collect();
+    if depth > 0
+        && let Some(plain) = escapes::undone(data)
+    {
+        let within = self::places(finder, &plain, depth - 1);
+        places.extend(escapes::places_before(data, &within));
+    }
+    if places.len() > 1 {
+        places.sort_by_key(|place| (place.start, place.end));
+        places.dedup_by(|next, before| {
+            let overlaps = next.start < before.end;
+            if overlaps {
+                before.end = before.end.max(next.end);
+            }
+            overlaps
+        });
+    }
+    places
+}
+
+/// The value of a header that carries a credential, and each part of it that is one by itself.
+fn parts_of_header(name: &str, value: &str) -> Vec<String> {
+    let mut parts = vec![value.to_owned()];
+    if words_of_cookie(name) {
+        let cookies = value.split(';').filter_map(|cookie| cookie.split_once('='));
+        parts.extend(cookies.map(|(_, value)| value.trim().trim_matches('"').to_owned()));
+        return parts;
+    }
+    // `Bearer KEY`: servers quote the key alone.
+    if let Some((scheme, rest)) = value.split_once(' ') {
+        let rest = rest.trim();
+        parts.push(rest.to_owned());
+        if scheme.eq_ignore_ascii_case("basic") {
+            parts.extend(decoded_pair(rest));
+        }
+        // As in `AWS4-HMAC-SHA256 Credential=A, Signature=B`.
+        for (name, value) in rest.split(',').filter_map(|part| part.split_once('=')) {
+            let value = value.trim().trim_matches('"');
+            if names_credential(name.trim()) || name.trim() == "response" {
+                parts.push(value.to_owned());
+            }
+        }
+    }
+    // A JSON Web Token is of three parts, of which servers quote one or two.
+    let token = parts
+        .last()
+        .filter(|token| token.starts_with("eyJ"))
+        .cloned();
+    let of_token = token.iter().flat_map(|token| token.split('.'));
+    let of_token: Vec<String> = of_token
+        .filter(|part| part.len() >= 16)
+        .map(str::to_owned)
+        .collect();
+    parts.extend(of_token);
+    parts
+}
+
+fn words_of_cookie(name: &str) -> bool {
+    name.to_ascii_lowercase().contains("cookie")
+}
+
+/// Name and password of the `Basic` scheme (RFC 7617), and the password alone.
+fn decoded_pair(encoded: &str) -> Vec<String> {
+    use base64::Engine;
+    let engine = base64::engine::general_purpose::STANDARD;
+    let Some(pair) = engine
+        .decode(encoded)
+        .ok()
+        .and_then(|pair| String::from_utf8(pair).ok())
+    else {
         return Vec::new();
     };
-    let secret = url.password().unwrap_or(url.username());
-    vec![
-        secret.to_owned(),
-        percent_decode_str(secret).decode_utf8_lossy().into_owned(),
-        encoded,
-    ]
+    let alone = match pair.split_once(':') {
+        // A name without a password is a key.
+        Some((name, "")) => name.to_owned(),
+        Some((_, password)) => password.to_owned(),
+        None => pair.clone(),
+    };
+    vec![pair, alone]
+}
+
+/// The credentials of a URL, as they stand there and without their encoding.
+fn of_url(url: &Url) -> Vec<String> {
+    let mut raw: Vec<&str> = in_path(url.path());
+    if let Some(password) = url.password() {
+        raw.push(password);
+    } else if !url.username().is_empty() {
+        // A name without a password is a key.
+        raw.push(url.username());
+    }
+    // A fragment is not sent, but some give a key in it all the same.
+    for text in [url.query(), url.fragment()].into_iter().flatten() {
+        for part in text.split('&') {
+            match part.split_once('=') {
+                Some((name, value)) if names_credential(name) || looks_like_key(value) => {
+                    raw.push(value);
+                }
+                None if looks_like_key(part) => raw.push(part),
+                _ => {}
+            }
+        }
+    }
+    let mut values: Vec<String> = Vec::new();
+    for text in raw {
+        values.push(text.to_owned());
+        values.push(percent_decode_str(text).decode_utf8_lossy().into_owned());
+        let spaced = text.replace('+', " ");
+        values.push(percent_decode_str(&spaced).decode_utf8_lossy().into_owned());
+    }
+    if let Some(encoded) = basic_credentials(url) {
+        values.extend(decoded_pair(&encoded));
+        values.push(encoded);
+    }
+    values
 }
 
 /// Name and password of a URL as the `Basic` scheme of HTTP carries them (RFC 7617), without its name.
@@ -133,73 +316,5 @@ pub fn basic_credentials(url: &Url) -> Option<String> {
     Some(base64::engine::general_purpose::STANDARD.encode(pair))
 }
 
-/// The credentials in the query of a URL, as they are there and without their encoding.
-fn of_query(url: &Url) -> Vec<String> {
-    let mut values = Vec::new();
-    for part in url.query().unwrap_or_default().split('&') {
-        for (name, value) in url::form_urlencoded::parse(part.as_bytes()) {
-            if names_credential(&name) {
-                let raw = part.split_once('=').map_or("", |(_, raw)| raw);
-                values.push(raw.to_owned());
-                values.push(value.into_owned());
-            }
-        }
-    }
-    values
-}
-
-/// Whether a header carries a credential, by its name or the look of its value.
-pub fn is_credential(name: &HeaderName, value: &str) -> bool {
-    names_credential(name.as_str())
-        || ["bearer ", "basic ", "sk-"].iter().any(|begin| {
-            value
-                .get(..begin.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(begin))
-        })
-}
-
-fn names_credential(name: &str) -> bool {
-    const WORDS: [&str; 9] = [
-        "auth",
-        "key",
-        "token",
-        "secret",
-        "cookie",
-        "password",
-        "credential",
-        "session",
-        "signature",
-    ];
-    let name = name.to_ascii_lowercase();
-    WORDS.iter().any(|word| name.contains(word))
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn headers_with_credentials_are_known() {
-        let is = |name: &str, value: &str| {
-            is_credential(&HeaderName::from_bytes(name.as_bytes()).unwrap(), value)
-        };
-        assert!(is("authorization", "x"));
-        assert!(is("X-Api-Key", "x"));
-        assert!(is("x-other", "Bearer abc"));
-        assert!(!is("content-type", "application/json"));
-    }
-
-    #[test]
-    fn a_key_that_a_server_repeats_is_blanked() {
-        let secrets = Secrets {
-            values: vec!["Bearer sk-123456".to_owned(), "sk-123456".to_owned()],
-        };
-        assert_eq!(secrets.blank_text("wrong key sk-123456!"), "wrong key ***!");
-        assert!(secrets.are_in(b"{\"key\": \"sk-123456\"}"));
-        // Bytes that are no text neither grow nor change.
-        assert_eq!(
-            secrets.blank_bytes(b"\xff sk-123456\xfe Bearer sk-123456"),
-            b"\xff ***\xfe ***"
-        );
-    }
-}
+mod tests;

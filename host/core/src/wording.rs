@@ -1,6 +1,8 @@
 //! Words for a line of ours: counts with their nouns, and what comes from outside (a server, a data set, a
 //! parser).
 
+use crate::clean::Characters;
+
 /// What stands where a credential stood.
 pub const BLANK: &str = "***";
 
@@ -14,25 +16,36 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// Text on one line, at most `most` characters of it and then an ellipsis: words are parted by single
-/// spaces, and no control character gets to a terminal.
+/// spaces, and nothing that a terminal acts on is left.
 pub fn one_line(text: &str, most: usize) -> String {
     let mut line = String::new();
-    let mut characters = 0;
-    for word in text.split(|c: char| c.is_whitespace() || c.is_control()) {
-        if word.is_empty() {
+    let mut count = 0;
+    let mut parted = false;
+    for character in Characters::of(text) {
+        if character.is_whitespace() {
+            parted = !line.is_empty();
             continue;
         }
-        let space = if line.is_empty() { None } else { Some(' ') };
-        for character in space.into_iter().chain(word.chars()) {
-            if characters == most {
+        let space = parted.then_some(' ');
+        parted = false;
+        for character in space.into_iter().chain([character]) {
+            if count == most {
                 line.push('…');
                 return line;
             }
             line.push(character);
-            characters += 1;
+            count += 1;
         }
     }
     line
+}
+
+/// Text, or its beginning and an ellipsis where it has more than `most` characters.
+pub fn cut(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
 }
 
 /// The beginning of a body for a message: text on one line, at most 300 characters.
@@ -53,8 +66,8 @@ mod tests {
 
     #[test]
     fn text_from_outside_stays_on_one_line() {
-        assert_eq!(one_line("a\r\n\u{1b}[31m b", 50), "a [31m b");
-        assert_eq!(one_line(" a\n b\x1b[31m\tc ", 50), "a b [31m c");
+        assert_eq!(one_line("a\r\n\u{1b}[31m b", 50), "a b");
+        assert_eq!(one_line(" a\n b\x1b[31m\tc ", 50), "a b c");
         assert_eq!(one_line("äöüäöü", 3), "äöü…");
         assert_eq!(one_line("ab cd", 3), "ab …");
         assert_eq!(one_line(&"x ".repeat(1000), 200).chars().count(), 201);
@@ -64,10 +77,7 @@ mod tests {
 
     #[test]
     fn an_excerpt_is_short_and_on_one_line() {
-        assert_eq!(
-            excerpt(b"<html>\n  <b>no\x1b[31m</b>"),
-            "<html> <b>no [31m</b>"
-        );
+        assert_eq!(excerpt(b"<html>\n  <b>no\x1b[31m</b>"), "<html> <b>no</b>");
         let long = excerpt("ö".repeat(1000).as_bytes());
         assert_eq!(long.chars().count(), 301);
         assert!(long.ends_with('…'));

@@ -23,7 +23,10 @@
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod kernel;
+pub mod memory;
 pub mod priority;
+pub mod private_file;
+pub mod processor_time;
 pub mod regular_file;
 #[cfg(test)]
 mod tests;

@@ -50,6 +50,7 @@ fn outcome(chunks: u64) -> Outcome {
             end: millis(2000),
             stamps: StampQuality::Kernel,
             failure: None,
+            held: Default::default(),
         },
         reading: Some(Reading {
             prompt: count(7),

@@ -1,8 +1,9 @@
 //! Ctrl-C, and the polite end that other programs ask for: the first asks the run to end early, the
-//! second ends the program at once.
+//! second ends the program at once. A third does so within the handler of the signal, whatever else is stuck.
 
 use llmuses_observe::terminal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
 use signal_hook::iterator::Signals;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -48,25 +49,40 @@ fn ignores_hang_up() -> bool {
 }
 
 fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    let mut watched = vec![SIGINT, SIGTERM];
     if !ignores_hang_up() {
-        signals.add_signal(SIGHUP)?;
+        watched.push(SIGHUP);
     }
+    let is_ending = Arc::new(AtomicBool::new(false));
+    for signal in &watched {
+        flag::register_conditional_shutdown(
+            *signal,
+            EXIT_CODE_INTERRUPTED,
+            Arc::clone(&is_ending),
+        )?;
+        // In the handler itself: the run ends even where the thread below does not get to it.
+        flag::register(*signal, Arc::clone(&interrupted))?;
+    }
+    let mut signals = Signals::new(&watched)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
+            let mut is_first = true;
             for signal in signals.forever() {
-                // The kernel and the shell may both tell of the same terminal that was closed.
-                if signal == SIGHUP && interrupted.load(Ordering::Relaxed) {
+                if is_first {
+                    is_first = false;
+                    terminal::say(
+                        "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)",
+                    );
                     continue;
                 }
-                if interrupted.swap(true, Ordering::Relaxed) {
-                    terminal::leave("ended at once; what was stored so far is kept");
-                    std::process::exit(EXIT_CODE_INTERRUPTED);
+                // The kernel and the shell may both tell of the same terminal that was closed.
+                if signal == SIGHUP {
+                    continue;
                 }
-                terminal::say(
-                    "interrupted: no further requests; waiting for those in flight (Ctrl-C again ends at once)",
-                );
+                is_ending.store(true, Ordering::Relaxed);
+                terminal::leave("ended at once; what was stored so far is kept");
+                std::process::exit(EXIT_CODE_INTERRUPTED);
             }
         })?;
     Ok(())

@@ -1,19 +1,81 @@
 //! Arguments in, exit code out.
 
 use llmuses::cli::{Cli, Outcome, exit_code};
+use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     llmuses::interrupt::outlive_full_files();
-    match Cli::of_process().execute() {
+    terminal::tell_panics();
+    let cli = match Cli::of_arguments(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    let code = catch_unwind(AssertUnwindSafe(|| run(cli)));
+    terminal::finish();
+    // A panic has told its reason; the code is the one that it has by custom.
+    code.unwrap_or(ExitCode::from(EXIT_CODE_PANIC))
+}
+
+/// The exit code of a Rust program whose main thread panics.
+const EXIT_CODE_PANIC: u8 = 101;
+
+fn run(cli: Cli) -> ExitCode {
+    match cli.execute() {
         // What was to be printed is not there in full.
         Ok(Outcome::Done) if terminal::print_failure() => ExitCode::FAILURE,
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
-            terminal::say(format!("error: {error:#}"));
+            let text = format!("error: {}", told(&error));
+            terminal::say(typed_credentials().blank_text(&text));
             ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// Shows what is wrong with the arguments, or the help that they ask for.
+fn usage(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    match typed_credentials().blank_text(&text) {
+        // In colour, where the terminal has it.
+        Cow::Borrowed(_) => error.exit(),
+        Cow::Owned(text) => {
+            terminal::say(text);
+            terminal::finish();
+            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
+        }
+    }
+}
+
+/// What looks like a credential on the command line. No error repeats it.
+fn typed_credentials() -> Secrets {
+    Secrets::of_arguments(std::env::args_os().map(|text| text.to_string_lossy().into_owned()))
+}
+
+/// An error and its causes, each said once.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let more = cause.to_string();
+        if text.contains(&more) {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(&more);
+    }
+    let no_thread = error.chain().any(|cause| {
+        cause
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.raw_os_error() == Some(libc::EAGAIN))
+    });
+    if no_thread {
+        text.push_str("; the number of threads may be limited (`ulimit -u`)");
+    }
+    text
 }

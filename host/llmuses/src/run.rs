@@ -351,7 +351,8 @@ fn one<'a>(
     };
     if !outputs.quiet {
         let parser = prepared.parser.info();
-        terminal::say(report::opening(plan, [&parser.name, &parser.version]));
+        let name = [parser.name.as_str(), &parser.version];
+        terminal::say(report::opening(plan, name, &parser.headers));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
         .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
@@ -383,7 +384,11 @@ fn one<'a>(
         sinks.add(Recorder::new(board, plan, clock, pipeline.started));
     }
     if outputs.debug {
-        sinks.add(Trace::new(&plan.target, &prepared.headers));
+        sinks.add(Trace::new(
+            &plan.target,
+            &prepared.headers,
+            &prepared.secrets,
+        ));
     }
     if let Some(csv) = onlookers.csv {
         sinks.add(csv.sink(clock, plan.place.run));

@@ -113,6 +113,7 @@ impl Pacing {
                 intended,
                 body_wait,
                 held_up,
+                held: prepared.held,
             };
             // A worker goes away only after its sender; there is at least one.
             if let Some(target) = targets.next() {
@@ -178,6 +179,7 @@ mod tests {
                     number,
                     body,
                     own_head: None,
+                    held: Default::default(),
                 })
                 .unwrap();
         }

@@ -4,9 +4,11 @@
 use crate::terminal;
 use http::HeaderMap;
 use llmuses_core::backlog::Stage;
+use llmuses_core::credential::{is_credential, public_url};
 use llmuses_core::exchange::Outcome;
-use llmuses_core::plan::{Target, public_url};
-use llmuses_core::redact::{BLANK, is_credential};
+use llmuses_core::plan::Target;
+use llmuses_core::redact::Secrets;
+use llmuses_core::wording::BLANK;
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::fmt::Write;
 
@@ -19,9 +21,10 @@ pub struct Trace {
 
 impl Trace {
     /// Of requests to `target` with these headers.
-    pub fn new(target: &Target, headers: &HeaderMap) -> Self {
+    pub fn new(target: &Target, headers: &HeaderMap, secrets: &Secrets) -> Self {
+        let head = request_head(target, headers);
         Self {
-            head: request_head(target, headers),
+            head: secrets.blank_text(&head).into_owned(),
         }
     }
 }
@@ -32,7 +35,7 @@ impl Sink for Trace {
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
-        terminal::say(exchange(&sample.outcome, &self.head));
+        terminal::detail(exchange(&sample.outcome, &self.head));
     }
 }
 

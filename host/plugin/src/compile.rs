@@ -8,6 +8,7 @@ use rlimit::Resource;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// How the child ends when the compiler refuses the component.
@@ -64,6 +65,11 @@ pub(super) enum CompileError {
     /// The compiler broke.
     #[error("the compiler crashed on it ({0})")]
     Crashed(String),
+    /// The system gives no threads.
+    #[error(
+        "the threads that compile it could not be started ({0}): raise the limit of threads (`ulimit -u`)"
+    )]
+    Threads(String),
     /// The child process could not be started.
     #[error("a process to compile it in could not be started: {0}")]
     Start(String),
@@ -82,9 +88,30 @@ pub(super) fn compile(
 }
 
 fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
+    have_threads().map_err(CompileError::Threads)?;
     engine()
         .and_then(|engine| engine.precompile_component(bytes))
         .map_err(|error| CompileError::Refused(shown(&format!("{error:#}"))))
+}
+
+/// Starts the threads that the engine compiles with, which panics where the system gives none.
+fn have_threads() -> Result<(), String> {
+    static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
+    STARTED
+        .get_or_init(|| {
+            let started = rayon::ThreadPoolBuilder::new().build_global();
+            started
+                .map_err(|error| error.to_string())
+                .or_else(|reason| {
+                    // There is no other way to ask.
+                    if reason.contains("already been initialized") {
+                        Ok(())
+                    } else {
+                        Err(reason)
+                    }
+                })
+        })
+        .clone()
 }
 
 fn compile_in_child(
@@ -196,6 +223,7 @@ pub fn compile_as_child(parent: u32, memory_bytes: u64, seconds: u64) -> Result<
     limit(Resource::CPU, seconds)?;
     // A crash of the compiler should not leave a core file of a gigabyte in the user's folder.
     limit(Resource::CORE, 0)?;
+    have_threads()?;
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()

@@ -2,7 +2,8 @@
 
 use super::load_error::LoadError;
 use llmuses_core::bounds::Bounds;
-use std::io::Read;
+use llmuses_kernel_io::regular_file::open_regular;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 /// Reads a file that should be a parser.
@@ -15,30 +16,24 @@ pub(super) fn read(path: &Path, bounds: &Bounds) -> Result<Vec<u8>, LoadError> {
         label: path.display().to_string(),
         reason,
     };
-    // Looked at before it is opened: opening a FIFO would wait for somebody to write into it.
-    let metadata = std::fs::metadata(path).map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(not("it is a folder".to_owned()));
-    }
-    if !metadata.is_file() {
-        return Err(not("it is not an ordinary file".to_owned()));
-    }
+    let file = open_regular(path).map_err(|error| match error.kind() {
+        ErrorKind::IsADirectory | ErrorKind::InvalidInput => not(error.to_string()),
+        _ => failed(error),
+    })?;
     let too_large = |bytes: u64| {
         not(format!(
             "it has {bytes} bytes, and {} MiB is the most that is taken (--plugin-file-mib)",
             bounds.file_bytes >> 20
         ))
     };
-    if metadata.len() > bounds.file_bytes {
-        return Err(too_large(metadata.len()));
+    let known = file.metadata().map_err(failed)?.len();
+    if known > bounds.file_bytes {
+        return Err(too_large(known));
     }
     // It may grow while it is read.
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
-        .and_then(|file| {
-            file.take(bounds.file_bytes.saturating_add(1))
-                .read_to_end(&mut bytes)
-        })
+    file.take(bounds.file_bytes.saturating_add(1))
+        .read_to_end(&mut bytes)
         .map_err(failed)?;
     if bytes.len() as u64 > bounds.file_bytes {
         return Err(too_large(bytes.len() as u64));

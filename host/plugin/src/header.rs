@@ -2,6 +2,7 @@
 
 use super::text::shown_name;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use llmuses_core::credential::is_credential;
 
 /// The most headers that a parser may wish for.
 const MOST_HEADERS: usize = 32;
@@ -25,42 +26,47 @@ pub(super) fn headers(wishes: &[(String, String)]) -> Result<HeaderMap, String> 
     Ok(headers)
 }
 
+/// What an API may need to be told that is no business of the person who runs the test. Whatever carries credentials,
+/// names somebody, steers the connection or changes what the request means to a proxy is not among it.
+const ALLOWED: [&str; 8] = [
+    "accept",
+    "accept-language",
+    "anthropic-beta",
+    "anthropic-version",
+    "content-type",
+    "openai-beta",
+    "prefer",
+    "user-agent",
+];
+
+/// How the headers of one API begin that its built-in parser needs.
+const ALLOWED_PREFIX: &str = "x-dashscope-";
+
 /// Checks one header.
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), String> {
-    /// Credentials, and what steers the connection or the framing of the message.
-    const REFUSED: [&str; 14] = [
-        "authorization",
-        "proxy-authorization",
-        "cookie",
-        "host",
-        "connection",
-        "proxy-connection",
-        "keep-alive",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "expect",
-        "content-length",
-        "accept-encoding",
-    ];
     let shown = shown_name(name);
     let parsed = HeaderName::from_bytes(name.as_bytes())
         .map_err(|_| format!("`{shown}` is not a header name"))?;
-    if REFUSED.contains(&parsed.as_str()) {
-        return Err(format!(
-            "`{shown}` carries credentials or steers the connection"
-        ));
-    }
     if value.len() > LONGEST_VALUE_BYTES {
         return Err(format!(
             "the value of `{shown}` has {} bytes, where {LONGEST_VALUE_BYTES} are the most",
             value.len()
         ));
     }
-    let value = HeaderValue::from_str(value)
+    let checked = HeaderValue::from_str(value)
         .map_err(|_| format!("the value of `{shown}` has bytes that no header may have"))?;
-    Ok((parsed, value))
+    let is_known =
+        ALLOWED.contains(&parsed.as_str()) || parsed.as_str().starts_with(ALLOWED_PREFIX);
+    if !is_known {
+        return Err(format!(
+            "`{shown}` is none of {}, {ALLOWED_PREFIX}*; if the API needs it, give it with --headers",
+            ALLOWED.join(", ")
+        ));
+    }
+    if is_credential(&parsed, value) {
+        return Err(format!("`{shown}` carries a credential"));
+    }
+    Ok((parsed, checked))
 }
 
 #[cfg(test)]
@@ -71,6 +77,14 @@ mod tests {
     fn parsers_get_no_headers_with_credentials() {
         assert!(header("X-DashScope-SSE", "enable").is_ok());
         for (name, value) in [
+            ("Accept", "Bearer abc"),
+            ("User-Agent", "sk-0123456789abc"),
+            ("X-DashScope-Token", "x"),
+            ("X-Api-Key", "x"),
+            ("api-key", "x"),
+            ("openai-organization", "x"),
+            ("X-Forwarded-For", "x"),
+            ("X-HTTP-Method-Override", "x"),
             ("Authorization", "x"),
             ("HOST", "x"),
             ("a b", "x"),
@@ -84,9 +98,9 @@ mod tests {
 
     #[test]
     fn headers_are_few_and_short() {
-        let many = vec![("x".to_owned(), "y".to_owned()); 33];
+        let many = vec![("prefer".to_owned(), "y".to_owned()); 33];
         assert!(headers(&many).is_err());
         assert_eq!(headers(&many[..32]).unwrap().len(), 32);
-        assert!(headers(&[("x".to_owned(), "y".repeat(1025))]).is_err());
+        assert!(headers(&[("prefer".to_owned(), "y".repeat(1025))]).is_err());
     }
 }

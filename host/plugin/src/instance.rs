@@ -7,11 +7,13 @@ use super::bindings::second::exports::llmuses::perf::{
 use super::engine::ticks;
 use super::offers::{Offers, Task};
 use super::state::State;
+use super::summary::{self, Summary, Wrong};
 use super::text::shown;
 use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::{Framing, Reading, ResponseLog};
+use llmuses_core::redact::Secrets;
 use wasmtime::component::InstancePre;
 use wasmtime::{Store, Trap};
 use wasmtime_wasi::I32Exit;
@@ -232,6 +234,30 @@ impl ParserInstance {
             .map_err(|error| self.broken(format!("broke in {call}: {error}")))
     }
 
+    /// What must not be shown or kept of what the plugin says.
+    pub(super) fn secrets(&self) -> &Secrets {
+        self.store.data().secrets()
+    }
+
+    /// Text of the plugin as it is shown: credentials are blanked before it is cut.
+    pub(super) fn shown(&self, message: &str) -> String {
+        shown(&self.secrets().blank_text(message))
+    }
+
+    /// What the plugin said in place of a result.
+    pub(super) fn refused(&self, message: &str) -> CallError {
+        CallError::Refused(self.shown(message))
+    }
+
+    /// What the plugin says that it found in a response of so many events, checked.
+    pub(super) fn read(&mut self, told: Summary, responses: usize) -> Result<Reading, CallError> {
+        match summary::reading(told, responses, self.secrets()) {
+            Ok(reading) => Ok(reading),
+            Err(Wrong::Server(reason)) => Err(CallError::Refused(reason)),
+            Err(Wrong::Plugin(reason)) => Err(self.broken(reason)),
+        }
+    }
+
     pub(super) fn broken(&mut self, reason: String) -> CallError {
         self.poisoned = true;
         CallError::Broken {
@@ -282,7 +308,12 @@ fn reason_of(error: &wasmtime::Error, bounds: &Bounds) -> String {
 /// What the engine says where it has no type for it, in plain words. Its words are those of the one
 /// version of wasmtime that this program is built with, and the tests of hostile parsers hold them.
 fn engine_words(text: &str, bounds: &Bounds) -> String {
-    const WORDS: [(&str, &str); 8] = [
+    const WORDS: [(&str, &str); 9] = [
+        (
+            "mmap failed to reserve",
+            "this process may not have the address space that plugins need, some GiB for each instance: \
+             raise the limit (`ulimit -v unlimited`)",
+        ),
         (
             "out of bounds of memory",
             "it gave a text or a list that does not lie in its memory",

@@ -308,7 +308,7 @@ fn component(
             label: label.to_owned(),
             reason: error.to_string(),
         },
-        CompileError::Start(_) => LoadError::Host(error.to_string()),
+        CompileError::Start(_) | CompileError::Threads(_) => LoadError::Host(error.to_string()),
         _ => LoadError::Compile {
             label: label.to_owned(),
             reason: error.to_string(),

@@ -1,10 +1,12 @@
 //! What parsers say to the person who runs the test: a bounded number of lines of a run, shared by all
 //! instances of a parser, for one that breaks on every response would otherwise begin anew each time.
 
-use super::text::{printable, shown_name};
+use super::text::shown_name;
 use bytes::Bytes;
 use llmuses_core::bounds::Bounds;
+use llmuses_core::clean::printable;
 use llmuses_core::messages::Messages;
+use llmuses_core::redact::Secrets;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWrite;
@@ -64,7 +66,7 @@ impl PluginLog {
         name.clone_into(&mut self.said().parser);
     }
 
-    /// Shows a message, or counts it.
+    /// Shows a message without credentials, or counts it.
     pub(super) fn say(&self, label: &str, message: &str) {
         let line = &message[..message.floor_char_boundary(LINE_BYTES)];
         let cut = message.len() - line.len();
@@ -114,9 +116,10 @@ impl Drop for PluginLog {
 pub(super) struct StandardStream(Arc<Lines>);
 
 impl StandardStream {
-    pub(super) fn new(log: Arc<PluginLog>, label: &'static str) -> Self {
+    pub(super) fn new(log: Arc<PluginLog>, secrets: Arc<Secrets>, label: &'static str) -> Self {
         Self(Arc::new(Lines {
             log,
+            secrets,
             label,
             pending: Mutex::default(),
         }))
@@ -125,6 +128,7 @@ impl StandardStream {
 
 struct Lines {
     log: Arc<PluginLog>,
+    secrets: Arc<Secrets>,
     label: &'static str,
     pending: Mutex<Vec<u8>>,
 }
@@ -134,10 +138,8 @@ impl Lines {
         let mut pending = self.pending.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
             for piece in piece.chunks(LINE_BYTES) {
-                if pending.len() + piece.len() > LINE_BYTES {
-                    self.end_line(&mut pending);
-                }
                 pending.extend_from_slice(piece);
+                self.break_line(&mut pending);
             }
             if pending.last() == Some(&b'\n') {
                 pending.pop();
@@ -146,8 +148,22 @@ impl Lines {
         }
     }
 
+    /// Says the beginning of a line that is too long. What may be the beginning of a credential waits for the rest.
+    fn break_line(&self, pending: &mut Vec<u8>) {
+        let longest = self.secrets.longest();
+        while pending.len() > LINE_BYTES + longest {
+            let blanked = self.secrets.blank_bytes(pending).into_owned();
+            let end = LINE_BYTES.min(blanked.len().saturating_sub(longest));
+            let (line, rest) = blanked.split_at(end);
+            self.log.say(self.label, &String::from_utf8_lossy(line));
+            let rest = rest.to_vec();
+            *pending = rest;
+        }
+    }
+
     fn end_line(&self, pending: &mut Vec<u8>) {
-        self.log.say(self.label, &String::from_utf8_lossy(pending));
+        let blanked = self.secrets.blank_bytes(pending);
+        self.log.say(self.label, &String::from_utf8_lossy(&blanked));
         pending.clear();
     }
 }

@@ -4,8 +4,7 @@
 use super::bindings::first::exports::llmuses::perf::perf_plugin as contract;
 use super::bindings::first::llmuses::perf::types::{self, Prompt};
 use super::instance::{CallError, ParserInstance, Told};
-use super::summary::{self, Summary, reasons};
-use super::text::shown;
+use super::summary::{Summary, reasons};
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount, TokenSource};
 use wasmtime::component::ResourceAny;
 
@@ -48,7 +47,7 @@ impl ParserInstance {
             exports.own()?.call_build_request(store, arguments)
         })?
         .map(RequestIterator)
-        .map_err(|message| CallError::Refused(shown(&message)))
+        .map_err(|message| self.refused(&message))
     }
 
     /// At most `max` further bodies; an empty list is the end.
@@ -63,7 +62,7 @@ impl ParserInstance {
                     .request_iterator()
                     .call_next(store, requests.0, max)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         if bodies.len() > max as usize {
             return Err(self.broken(format!(
                 "gave {} request bodies where at most {max} were asked for",
@@ -91,7 +90,7 @@ impl ParserInstance {
                 .request_iterator()
                 .call_skipped(store, requests.0)
         })?;
-        Ok(reasons(skipped))
+        Ok(reasons(skipped, self.secrets()))
     }
 
     /// Lets go of requests.
@@ -134,7 +133,7 @@ impl ParserInstance {
                     .own()?
                     .call_parse_responses(store, &responses, request, parameters)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         let told = Summary {
             prompt: told.prompt_tokens.map(token_count),
             completion: told.completion_tokens.map(token_count),
@@ -142,7 +141,7 @@ impl ParserInstance {
             metrics: told.metrics,
             ..Summary::default()
         };
-        summary::reading(told, response.len()).map_err(|reason| self.broken(reason))
+        self.read(told, response.len())
     }
 }
 

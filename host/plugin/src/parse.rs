@@ -4,6 +4,7 @@
 use crate::answer::{Suspicion, server_error};
 use crate::hints::hint;
 use crate::{CallError, InstanceContext, Parser, ParserInstance, answer};
+use bytes::Bytes;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{
@@ -12,6 +13,8 @@ use llmuses_core::exchange::{
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::priority;
 use memchr::memmem;
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -95,6 +98,7 @@ pub fn spawn(
     let mut thread = ParseThread {
         settings,
         instance: Some(instance),
+        clean_body: None,
         cost: ParserCost::default(),
         error_word: memmem::Finder::new(b"\"error").into_owned(),
     };
@@ -148,6 +152,8 @@ struct ParseThread {
     settings: ParseSettings,
     /// Absent after the parser broke, until it is needed again.
     instance: Option<ParserInstance>,
+    /// The last body of a request that holds no credential.
+    clean_body: Option<Bytes>,
     /// What the instances before this one have cost.
     cost: ParserCost,
     error_word: memmem::Finder<'static>,
@@ -155,14 +161,48 @@ struct ParseThread {
 
 impl ParseThread {
     fn outcome(&mut self, mut exchange: Exchange) -> Outcome {
-        let reading = self.reading(&mut exchange);
+        // Before the plugin is shown any of it, and before anything is cut.
+        self.blank_request(&mut exchange);
+        self.settings.secrets.blank(&mut exchange);
+        let Exchange {
+            failure, response, ..
+        } = &mut exchange;
+        if let Some(failure) = failure {
+            failure.cut_and_quote(response);
+        }
+        let read = catch_unwind(AssertUnwindSafe(|| self.reading(&mut exchange)));
+        let reading = read.unwrap_or_else(|_| {
+            self.drop_instance();
+            let message = "the response could not be read, by a fault of this program";
+            exchange.failure = Some(Failure::new(FailureKind::Parse, message));
+            None
+        });
         if let Some(hint) = hint(&exchange, &self.settings.url)
             && let Some(failure) = &mut exchange.failure
         {
             failure.message = format!("{} ({hint})", failure.message);
         }
-        self.settings.secrets.blank(&mut exchange);
         Outcome { exchange, reading }
+    }
+
+    /// Blanks credentials in the body that was sent. One that many requests share is looked at once.
+    fn blank_request(&mut self, exchange: &mut Exchange) {
+        let secrets = &self.settings.secrets;
+        let is_known = self
+            .clean_body
+            .as_ref()
+            .is_some_and(|clean| std::ptr::eq(&**clean, &*exchange.request));
+        if secrets.is_empty() || is_known {
+            return;
+        }
+        let blanked = match secrets.blank_bytes(&exchange.request) {
+            Cow::Owned(blanked) => Some(blanked),
+            Cow::Borrowed(_) => None,
+        };
+        match blanked {
+            Some(blanked) => exchange.request = blanked.into(),
+            None => self.clean_body = Some(exchange.request.clone()),
+        }
     }
 
     fn reading(&mut self, exchange: &mut Exchange) -> Option<Reading> {

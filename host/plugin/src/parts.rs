@@ -4,8 +4,8 @@ use super::bindings::second::exports::llmuses::perf::perf_plugin as api;
 use super::bindings::second::llmuses::perf::types;
 use super::instance::{CallError, Exports, ParserInstance, Told};
 use super::offers::Task;
-use super::summary::{self, Summary, reasons};
-use super::text::{shown, shown_name};
+use super::summary::{Summary, reasons};
+use super::text::shown_name;
 use bytes::Bytes;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
@@ -68,7 +68,7 @@ impl ParserInstance {
                 Ok(request) => checked(request)
                     .map(Ok)
                     .map_err(|reason| self.broken(reason)),
-                Err(message) => Ok(Err(shown(&message))),
+                Err(message) => Ok(Err(self.shown(&message))),
             })
             .collect()
     }
@@ -93,7 +93,7 @@ impl ParserInstance {
             exports.format()?.call_open(store, &options)
         })?
         .map(Entries)
-        .map_err(|message| CallError::Refused(shown(&message)))
+        .map_err(|message| self.refused(&message))
     }
 
     /// At most `max` further entries; an empty list is the end.
@@ -105,7 +105,7 @@ impl ParserInstance {
             .call("next", |exports, store| {
                 exports.format()?.entries().call_next(store, entries.0, max)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         if texts.len() > max as usize {
             return Err(self.broken(format!(
                 "gave {} entries where at most {max} were asked for",
@@ -139,7 +139,7 @@ impl ParserInstance {
         let skipped = self.call("skipped", |exports, store| {
             exports.format()?.entries().call_skipped(store, entries.0)
         })?;
-        Ok(reasons(skipped))
+        Ok(reasons(skipped, self.secrets()))
     }
 
     /// Lets go of entries.
@@ -210,7 +210,7 @@ impl ParserInstance {
                 let api = exports.api()?;
                 api.call_parse_responses(store, &responses, request, options)
             })?
-            .map_err(|message| CallError::Refused(shown(&message)))?;
+            .map_err(|message| self.refused(&message))?;
         let told = Summary {
             prompt: told.prompt_tokens.map(token_count),
             completion: told.completion_tokens.map(token_count),
@@ -222,7 +222,7 @@ impl ParserInstance {
             reply: told.reply.filter(|_| reply),
             metrics: told.metrics,
         };
-        summary::reading(told, response.len()).map_err(|reason| self.broken(reason))
+        self.read(told, response.len())
     }
 }
 

@@ -4,12 +4,14 @@
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
 use super::readers::{EntryReader, ItemReader, LineReader};
-use super::usage::{CallUsage, Exceeded, MemoryUsage};
+use super::usage::{CallUsage, Exceeded, HostCall, MemoryUsage};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::budget::{Budget, Charge};
+use llmuses_core::redact::Secrets;
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::Duration;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
@@ -47,6 +49,10 @@ pub struct InstanceContext {
     pub tokenizer: Option<Arc<dyn TokenCounter>>,
     /// Whether messages of the lowest level are shown.
     pub debug: bool,
+    /// What counting of tokens draws its memory from.
+    pub budget: Arc<Budget>,
+    /// What must not be shown or kept of what the instance says.
+    pub secrets: Arc<Secrets>,
     /// The seed of the random numbers of WASI. Every instance draws the same ones, so that it does not
     /// matter which of them makes a request or reads a response.
     pub seed: u64,
@@ -63,6 +69,15 @@ const MOST_ENTRIES: u32 = 1024;
 /// Bytes in which the tokenizer counts at most: some million tokens. It cannot be interrupted.
 const MOST_TOKENIZED_BYTES: usize = 8 << 20;
 
+/// What the tokenizer takes while it counts, in bytes for each byte of the text.
+const TOKENIZER_BYTES_A_BYTE: usize = 160;
+
+/// How long counting waits for memory.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Readers that an instance has open at once at most. Each holds an open file, a buffer and perhaps a thread.
+const MOST_READERS: u32 = 16;
+
 /// Random bytes that a parser gets at once at most.
 const MOST_RANDOM_BYTES: u64 = 1 << 20;
 
@@ -75,6 +90,7 @@ pub(super) struct State {
     time: VirtualTime,
     memory: MemoryUsage,
     call: CallUsage,
+    readers: u32,
     log: Arc<PluginLog>,
 }
 
@@ -82,7 +98,8 @@ impl State {
     pub(super) fn new(log: &Arc<PluginLog>, bounds: &Bounds, context: InstanceContext) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(MOST_RESOURCES);
-        let stream = |label| StandardStream::new(Arc::clone(log), label);
+        let stream =
+            |label| StandardStream::new(Arc::clone(log), Arc::clone(&context.secrets), label);
         let random = || ChaCha8Rng::seed_from_u64(context.seed);
         // No folder, no variable, no argument, no socket.
         let wasi = WasiCtx::builder()
@@ -101,12 +118,18 @@ impl State {
             time: VirtualTime::default(),
             memory: MemoryUsage::new(bounds),
             call: CallUsage::begin(),
+            readers: 0,
             log: Arc::clone(log),
         }
     }
 
     pub(super) fn limiter(&mut self) -> &mut dyn ResourceLimiter {
         &mut self.memory
+    }
+
+    /// What must not be shown or kept of what the instance says.
+    pub(super) fn secrets(&self) -> &Secrets {
+        &self.context.secrets
     }
 
     /// Begins the account of a new call.
@@ -137,6 +160,16 @@ impl State {
         }
     }
 
+    /// Notes that a reader is opened.
+    fn add_reader(&mut self) -> Result<(), Exceeded> {
+        self.call.add_opened()?;
+        if self.readers >= MOST_READERS {
+            return Err(Exceeded::Readers(MOST_READERS));
+        }
+        self.readers += 1;
+        Ok(())
+    }
+
     fn dataset(&self) -> Result<&Arc<dyn DatasetAccess>, String> {
         self.context
             .dataset
@@ -150,7 +183,7 @@ impl State {
         moved: usize,
         work: impl FnOnce(&mut Self) -> wasmtime::Result<R>,
     ) -> wasmtime::Result<R> {
-        let since = Instant::now();
+        let since = HostCall::begin();
         self.call.add_moved(moved, &self.bounds)?;
         let result = work(self);
         self.call.add_host_time(since, &self.bounds)?;
@@ -162,20 +195,26 @@ impl State {
 impl State {
     pub(super) fn open_lines(&mut self) -> wasmtime::Result<Result<Resource<LineReader>, String>> {
         self.host(0, |state| {
-            state.call.add_opened()?;
+            state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.lines()) {
                 Ok(reader) => Ok(Ok(state.table.push(LineReader(reader))?)),
-                Err(message) => Ok(Err(message)),
+                Err(message) => {
+                    state.readers -= 1;
+                    Ok(Err(message))
+                }
             }
         })
     }
 
     pub(super) fn open_items(&mut self) -> wasmtime::Result<Result<Resource<ItemReader>, String>> {
         self.host(0, |state| {
-            state.call.add_opened()?;
+            state.add_reader()?;
             match state.dataset().and_then(|dataset| dataset.items()) {
                 Ok(reader) => Ok(Ok(state.table.push(ItemReader(reader))?)),
-                Err(message) => Ok(Err(message)),
+                Err(message) => {
+                    state.readers -= 1;
+                    Ok(Err(message))
+                }
             }
         })
     }
@@ -202,6 +241,7 @@ impl State {
 
     pub(super) fn let_go<R: 'static>(&mut self, reader: Resource<R>) -> wasmtime::Result<()> {
         self.table.delete(reader)?;
+        self.readers -= 1;
         Ok(())
     }
 
@@ -222,6 +262,15 @@ impl State {
                     MOST_TOKENIZED_BYTES >> 20
                 )));
             }
+            let mut charge = Charge::of(&state.context.budget);
+            let needed = text.len().saturating_mul(TOKENIZER_BYTES_A_BYTE);
+            if let Err(error) = charge.grow_within(needed, PATIENCE) {
+                return Ok(Err(format!(
+                    "the tokenizer needs {} MiB for a text of {} bytes: {error}",
+                    needed >> 20,
+                    text.len()
+                )));
+            }
             Ok(tokenizer.count(text))
         })
     }
@@ -234,7 +283,8 @@ impl State {
             Some(label) => label,
         };
         self.host(message.len(), |state| {
-            state.log.say(label, message);
+            let secrets = &state.context.secrets;
+            state.log.say(label, &secrets.blank_text(message));
             Ok(())
         })
     }

@@ -1,11 +1,12 @@
 //! The checks of what a plugin says that it found in a response, whatever the version of its contract.
 
 use super::text::{shown, shown_name};
-use llmuses_core::exchange::{Reading, TokenCount};
+use llmuses_core::exchange::{Reading, TokenCount, TokenSource};
+use llmuses_core::redact::Secrets;
 
-/// Token counts above are no counts: no response has as many tokens, and a figure that large would
-/// spoil every sum and mean. It is also the largest up to which `f64` holds every integer.
-const MOST_TOKENS: u64 = 1 << 53;
+/// Token counts above are no counts: no response has as many tokens (a response of 256 MiB has fewer), and a figure that
+/// large would spoil every sum and mean.
+const MOST_TOKENS: u64 = 1 << 32;
 
 /// Figures that are kept of one response. A run keeps as many names.
 const MOST_METRICS: usize = llmuses_core::exchange::MAX_METRIC_NAMES;
@@ -26,11 +27,31 @@ pub(super) struct Summary {
     pub(super) metrics: Vec<(String, f64)>,
 }
 
-/// What was found in a response of so many events.
+/// What cannot be of what a plugin says that it found.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// The plugin has broken the contract.
+    Plugin(String),
+    /// The server said so, and the plugin only told.
+    Server(String),
+}
+
+impl From<String> for Wrong {
+    fn from(reason: String) -> Self {
+        Self::Plugin(reason)
+    }
+}
+
+/// What was found in a response of so many events. Credentials are blanked before anything is cut.
 ///
 /// # Errors
-/// What of it cannot be, with which the plugin has broken the contract.
-pub(super) fn reading(told: Summary, responses: usize) -> Result<Reading, String> {
+/// What of it cannot be.
+pub(super) fn reading(
+    told: Summary,
+    responses: usize,
+    secrets: &Secrets,
+) -> Result<Reading, Wrong> {
+    let name = |text: &str| shown_name(&secrets.blank_text(text));
     let outputs = match told.outputs {
         Some(outputs) => {
             check_indices("output", &outputs, responses)?;
@@ -45,9 +66,7 @@ pub(super) fn reading(told: Summary, responses: usize) -> Result<Reading, String
             .iter()
             .find(|index| outputs.binary_search(index).is_err())
         {
-            return Err(format!(
-                "named response {other} as answer, which is no output"
-            ));
+            return Err(format!("named response {other} as answer, which is no output").into());
         }
     }
     if let Some(tokens) = &told.tokens_so_far {
@@ -56,10 +75,11 @@ pub(super) fn reading(told: Summary, responses: usize) -> Result<Reading, String
                 "told the tokens so far of {} outputs where there are {}",
                 tokens.len(),
                 outputs.len()
-            ));
+            )
+            .into());
         }
         if !tokens.is_sorted() {
-            return Err("told tokens so far that become fewer".to_owned());
+            return Err("told tokens so far that become fewer".to_owned().into());
         }
     }
     if let Some(reply) = &told.reply
@@ -67,10 +87,11 @@ pub(super) fn reading(told: Summary, responses: usize) -> Result<Reading, String
     {
         return Err(format!(
             "gave a reply that is no JSON object: {}",
-            shown(reply)
-        ));
+            shown(&secrets.blank_text(reply))
+        )
+        .into());
     }
-    let finish_reason = told.finish_reason.map(|reason| shown_name(&reason));
+    let finish_reason = told.finish_reason.map(|reason| name(&reason));
     Ok(Reading {
         prompt: tokens(told.prompt)?,
         completion: tokens(told.completion)?,
@@ -78,13 +99,15 @@ pub(super) fn reading(told: Summary, responses: usize) -> Result<Reading, String
         answers: told.answers,
         tokens_so_far: told.tokens_so_far,
         finish_reason: finish_reason.filter(|reason| !reason.trim().is_empty()),
-        reply: told.reply,
+        reply: told
+            .reply
+            .map(|reply| secrets.blank_text(&reply).into_owned()),
         metrics_cut: told.metrics.len().saturating_sub(MOST_METRICS) as u64,
         metrics: told
             .metrics
             .into_iter()
             .take(MOST_METRICS)
-            .map(|(name, value)| (shown_name(&name), value))
+            .map(|(metric, value)| (name(&metric), value))
             .collect(),
     })
 }
@@ -95,12 +118,18 @@ fn is_json_object(bytes: &[u8]) -> bool {
         && serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok()
 }
 
-fn tokens(count: Option<TokenCount>) -> Result<Option<TokenCount>, String> {
+fn tokens(count: Option<TokenCount>) -> Result<Option<TokenCount>, Wrong> {
     match count {
-        Some(count) if count.tokens > MOST_TOKENS => Err(format!(
-            "counted {} tokens in one response, which cannot be",
-            count.tokens
-        )),
+        Some(count) if count.tokens > MOST_TOKENS => Err(match count.source {
+            TokenSource::Server => Wrong::Server(format!(
+                "the server counted {} tokens for one response, which cannot be",
+                count.tokens
+            )),
+            _ => Wrong::Plugin(format!(
+                "counted {} tokens in one response, which cannot be",
+                count.tokens
+            )),
+        }),
         count => Ok(count),
     }
 }
@@ -118,11 +147,11 @@ fn check_indices(what: &str, indices: &[u32], responses: usize) -> Result<(), St
 }
 
 /// Reasons as they are shown: a few by name, the others summed up.
-pub(super) fn reasons(skipped: Vec<(String, u64)>) -> Vec<(String, u64)> {
+pub(super) fn reasons(skipped: Vec<(String, u64)>, secrets: &Secrets) -> Vec<(String, u64)> {
     let mut reasons: Vec<(String, u64)> = Vec::new();
     let mut others = 0_u64;
     for (reason, count) in skipped {
-        let reason = shown_name(&reason);
+        let reason = shown_name(&secrets.blank_text(&reason));
         if let Some((_, sum)) = reasons.iter_mut().find(|(known, _)| *known == reason) {
             *sum = sum.saturating_add(count);
         } else if reasons.len() < MOST_REASONS {
@@ -149,7 +178,11 @@ mod tests {
                 ..Summary::default()
             };
             change(&mut told);
-            reading(told, 4).err().unwrap_or_default()
+            match reading(told, 4, &Secrets::default()) {
+                Err(Wrong::Plugin(reason)) => reason,
+                Err(Wrong::Server(reason)) => panic!("the plugin is at fault: {reason}"),
+                Ok(_) => String::new(),
+            }
         };
         assert_eq!(of(|_| {}), "");
         assert_eq!(of(|told| told.answers = Some(vec![3])), "");
@@ -165,6 +198,9 @@ mod tests {
             finish_reason: Some("\u{1b}[1m ".to_owned()),
             ..Summary::default()
         };
-        assert_eq!(reading(told, 0).unwrap().finish_reason, None);
+        assert_eq!(
+            reading(told, 0, &Secrets::default()).unwrap().finish_reason,
+            None
+        );
     }
 }

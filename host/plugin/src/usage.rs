@@ -2,6 +2,7 @@
 //! under way.
 
 use llmuses_core::bounds::Bounds;
+use llmuses_kernel_io::processor_time;
 use std::time::{Duration, Instant};
 use wasmtime::{ResourceLimiter, UpdateDeadline};
 
@@ -43,17 +44,38 @@ pub(super) enum Exceeded {
     Transfer(usize),
     #[error("it opened the data set more than {MOST_OPENED} times in one call")]
     Opened,
+    #[error("it has more than {0} readers of the data set open at once")]
+    Readers(u32),
 }
 
 fn seconds(time: Duration) -> String {
     format!("{} s", time.as_secs_f64())
 }
 
-/// The call under way.
+/// A function of the host under way.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct HostCall {
+    wall: Instant,
+    processor: Duration,
+}
+
+impl HostCall {
+    pub(super) fn begin() -> Self {
+        Self {
+            wall: Instant::now(),
+            processor: processor_time::of_thread(),
+        }
+    }
+}
+
+/// The call under way. The parser's own time is that of the processor: beside other programs that are busy, a call
+/// takes longer for no fault of the parser. Time in the host's functions is that of the clock, since they may wait.
 #[derive(Debug)]
 pub(super) struct CallUsage {
-    began: Instant,
+    began: HostCall,
     in_host: Duration,
+    /// Processor time in the host's functions.
+    host_work: Duration,
     moved: usize,
     opened: u32,
 }
@@ -61,16 +83,24 @@ pub(super) struct CallUsage {
 impl CallUsage {
     pub(super) fn begin() -> Self {
         Self {
-            began: Instant::now(),
+            began: HostCall::begin(),
             in_host: Duration::ZERO,
+            host_work: Duration::ZERO,
             moved: 0,
             opened: 0,
         }
     }
 
-    /// How long the call has been under way.
+    /// How long the call has been under way, by the clock.
     pub(super) fn elapsed(&self) -> Duration {
-        self.began.elapsed()
+        self.began.wall.elapsed()
+    }
+
+    /// The parser's own time.
+    fn own(&self) -> Duration {
+        processor_time::of_thread()
+            .saturating_sub(self.began.processor)
+            .saturating_sub(self.host_work)
     }
 
     /// Notes data that came from the parser.
@@ -91,30 +121,27 @@ impl CallUsage {
         Ok(())
     }
 
-    /// Notes time in a function of the host that began at `since`. It is not the parser's; but with it
-    /// the call may have become too long as a whole.
+    /// Notes time in a function of the host. It is not the parser's; but with it the call may have become too long as
+    /// a whole.
     pub(super) fn add_host_time(
         &mut self,
-        since: Instant,
+        since: HostCall,
         bounds: &Bounds,
     ) -> Result<(), Exceeded> {
-        let now = Instant::now();
-        self.in_host += now.saturating_duration_since(since);
-        if now.saturating_duration_since(self.began) > bounds.wall_time() {
+        self.in_host += since.wall.elapsed();
+        self.host_work += processor_time::of_thread().saturating_sub(since.processor);
+        if self.in_host > bounds.wall_time() {
             return Err(Exceeded::WallTime(bounds.wall_time()));
         }
         Ok(())
     }
 
-    /// What is to be done when the deadline has come: the parser gets the time that the host took.
-    ///
-    /// So the bookkeeping costs an ordinary call nothing but two looks at the clock for each function of
-    /// the host that it calls.
+    /// What is to be done when the deadline has come, which is one of the clock: the parser gets the time that the host
+    /// took, and that during which its thread had no processor.
     pub(super) fn at_deadline(&self, bounds: &Bounds) -> Result<UpdateDeadline, Exceeded> {
-        let all = self.elapsed();
-        let own = all.saturating_sub(self.in_host);
+        let own = self.own();
         let left = bounds.call_time.saturating_sub(own);
-        let left_of_all = bounds.wall_time().saturating_sub(all);
+        let left_of_all = bounds.wall_time().saturating_sub(own + self.in_host);
         if left.is_zero() {
             Err(Exceeded::CallTime(bounds.call_time))
         } else if left_of_all.is_zero() {
@@ -197,17 +224,26 @@ mod tests {
         }
     }
 
+    fn work(time: Duration) {
+        let began = processor_time::of_thread();
+        while processor_time::of_thread() - began < time {
+            std::hint::spin_loop();
+        }
+    }
+
     #[test]
-    fn time_in_the_host_is_not_the_parsers() {
+    fn neither_time_in_the_host_nor_without_a_processor_is_the_parsers() {
         let mut call = CallUsage::begin();
-        let since = Instant::now();
-        std::thread::sleep(Duration::from_millis(30));
+        let since = HostCall::begin();
+        work(Duration::from_millis(30));
         call.add_host_time(since, &bounds(20)).unwrap();
+        // As a thread that others keep off the processor.
+        std::thread::sleep(Duration::from_millis(300));
         assert!(matches!(
             call.at_deadline(&bounds(20)),
             Ok(UpdateDeadline::Continue(_))
         ));
-        std::thread::sleep(Duration::from_millis(30));
+        work(Duration::from_millis(30));
         let error = call.at_deadline(&bounds(20)).err();
         assert_eq!(error, Some(Exceeded::CallTime(Duration::from_millis(20))));
     }
@@ -215,7 +251,7 @@ mod tests {
     #[test]
     fn a_call_that_only_waits_ends_too() {
         let mut call = CallUsage::begin();
-        let since = Instant::now();
+        let since = HostCall::begin();
         std::thread::sleep(Duration::from_millis(30));
         let error = call.add_host_time(since, &bounds(2)).unwrap_err();
         assert_eq!(error, Exceeded::WallTime(Duration::from_millis(24)));

@@ -2,7 +2,8 @@
 //! then, and never over one that is there.
 
 use crate::error::OutputError;
-use std::fs::{File, OpenOptions};
+use llmuses_kernel_io::private_file::create_new;
+use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -138,7 +139,10 @@ impl NewFile {
         };
         let mut beside = path.clone().into_os_string();
         beside.push(".part");
-        std::fs::write(&beside, content)
+        // One that a run left which was killed.
+        let _ = std::fs::remove_file(&beside);
+        create_new(Path::new(&beside))
+            .and_then(|mut file| file.write_all(content.as_bytes()))
             .and_then(|()| std::fs::rename(&beside, path))
             .map_err(|reason| {
                 // It is of no use to anyone.
@@ -179,21 +183,17 @@ pub(super) fn unless_closed<T>(written: std::io::Result<T>, closed: T) -> Result
 }
 
 fn create(flag: &'static str, path: &Path) -> Result<File, OutputError> {
-    OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(path)
-        .map_err(|reason| match reason.kind() {
-            ErrorKind::AlreadyExists => OutputError::Exists {
-                flag,
-                path: path.to_owned(),
-            },
-            _ => OutputError::Write {
-                flag,
-                path: path.to_owned(),
-                reason,
-            },
-        })
+    create_new(path).map_err(|reason| match reason.kind() {
+        ErrorKind::AlreadyExists => OutputError::Exists {
+            flag,
+            path: path.to_owned(),
+        },
+        _ => OutputError::Write {
+            flag,
+            path: path.to_owned(),
+            reason,
+        },
+    })
 }
 
 #[cfg(test)]

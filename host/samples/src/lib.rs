@@ -39,6 +39,7 @@ impl Sample {
                 end: moment(intended),
                 stamps: StampQuality::Kernel,
                 failure: None,
+                held: Default::default(),
             },
             reading: None,
         })

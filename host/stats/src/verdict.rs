@@ -409,7 +409,7 @@ impl Doubt {
                     Stage::Totals => "the totals",
                     Stage::Database => "the database",
                     Stage::Csv => "the rows of --csv to be taken",
-                    Stage::Terminal => "standard error to be read",
+                    Stage::Terminal => "standard error to be written",
                 }
             ),
             Self::WallClockStepped { seconds } => {
@@ -550,7 +550,7 @@ impl Doubt {
                     "the disk, or the program that reads the rows of --csv, is slower than responses come"
                 }
                 Stage::Terminal => {
-                    "the program or terminal that reads standard error is slower than responses come"
+                    "the text for standard error takes longer to make than responses take to come"
                 }
                 Stage::Plugin | Stage::Totals => "this machine has too few cores for the load",
             },
@@ -650,9 +650,7 @@ impl Doubt {
             Self::OutputBehind { stage, .. } => match stage {
                 Stage::Database => "use a faster disk, or --save summary",
                 Stage::Csv => "write --csv to a file on a faster disk, or read it faster",
-                Stage::Terminal => {
-                    "leave --debug out, show progress less often, or read standard error faster"
-                }
+                Stage::Terminal => "leave --debug out, or show progress less often",
                 Stage::Plugin | Stage::Totals => "use a machine with more cores, or less load",
             },
             Self::WallClockStepped { .. } => {

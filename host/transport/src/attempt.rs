@@ -3,12 +3,11 @@
 
 use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
-use super::reading::{Reading, Recording, silence, timed_out};
+use super::reading::{BodySettings, Reading, Recording, silence, timed_out};
 use super::transport::{Marks, Outgoing, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
-use llmuses_core::exchange::{Exchange, Failure, FailureKind, Framing, Job, StampQuality};
+use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
 use llmuses_core::plan::Timeouts;
-use llmuses_core::wording::excerpt;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -24,7 +23,7 @@ pub async fn attempt<T: Transport>(
     transport: &T,
     clock: &Clock,
     timeouts: &Timeouts,
-    framing: Framing,
+    body: &BodySettings,
     notes: &ConnectionNotes,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
@@ -58,7 +57,7 @@ pub async fn attempt<T: Transport>(
                         failure = silence(&last_arrival, clock, timeouts.read) => failure,
                     }
                 }));
-                let mut reading = Reading::begin(response, framing, &last_arrival, limits);
+                let mut reading = Reading::begin(response, body, &last_arrival, limits);
                 // Here, and not in a function of its own, since each future around another one is one more piece of
                 // memory to wait for with every chunk.
                 let end = match reading.unreadable() {
@@ -197,17 +196,18 @@ fn finish(
     if let (Err(_), Some(reader)) = (&result, &mut reader) {
         reader.abandon(end);
     }
+    let mut held = reader
+        .as_mut()
+        .map(BodyReader::take_charge)
+        .unwrap_or_default();
+    held.shrink();
     let (mut response, reported) = reader.map(BodyReader::into_parts).unwrap_or_default();
     // It may wait a while for the parser and for the database.
     response.shrink();
     let failure = match result {
         Err(mut failure) => {
-            if failure.kind == FailureKind::HttpStatus
-                && let Some(body) = response.data(0)
-                && !body.is_empty()
-            {
-                failure.message.push_str(": ");
-                failure.message.push_str(&excerpt(body));
+            if failure.kind == FailureKind::HttpStatus && !response.is_empty() {
+                failure = failure.quoting(0);
             }
             // A server that reports an error and then breaks off has broken off for that reason.
             match reported {
@@ -230,6 +230,7 @@ fn finish(
         end,
         stamps: recording.stamped_by.unwrap_or(StampQuality::Read),
         failure,
+        held: [job.held, held],
     }
 }
 
@@ -322,13 +323,14 @@ mod tests {
             own_head: None,
             intended: Moment::default(),
             body_wait: Duration::ZERO,
+            held: Default::default(),
             held_up: Duration::ZERO,
         };
         runtime.block_on(attempt(
             transport,
             &Clock::start(),
             &timeouts,
-            Framing::default(),
+            &BodySettings::default(),
             &ConnectionNotes::default(),
             &mut cancelled,
             job,

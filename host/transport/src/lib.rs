@@ -20,6 +20,7 @@ pub mod transport;
 pub mod worker;
 
 pub use connection_notes::ConnectionNotes;
+pub use reading::BodySettings;
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
 
 /// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling

@@ -3,9 +3,10 @@
 
 use super::json_stream::{self, JsonSplitter};
 use super::sse::{Event, EventSplitter, TooLong, looks_like_events};
+use llmuses_core::budget::{Budget, Charge, UsedUp};
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseLog};
-use llmuses_core::wording::excerpt;
+use std::sync::Arc;
 
 /// Reads one response body, piece by piece.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub struct BodyReader {
     failure: Option<Failure>,
     /// When the last line of an event under way came.
     line_at: Moment,
+    /// The memory of what is kept.
+    charge: Charge,
 }
 
 #[derive(Debug)]
@@ -60,18 +63,32 @@ impl BodyReader {
             log,
             failure: None,
             line_at: Moment::default(),
+            charge: Charge::default(),
         }
+    }
+
+    /// The same, with what is kept of the body drawn from a budget.
+    #[must_use]
+    pub fn drawing_from(mut self, budget: &Arc<Budget>) -> Self {
+        self.charge = Charge::of(budget);
+        self
+    }
+
+    /// What was drawn for the body.
+    pub fn take_charge(&mut self) -> Charge {
+        std::mem::take(&mut self.charge)
     }
 
     /// Takes the bytes of one read, which arrived at `arrival`.
     ///
     /// # Errors
-    /// A failure where the response is larger than is taken.
+    /// A failure where the response is larger than is taken, or than there is memory for.
     pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
+        self.charge.grow(bytes.len()).map_err(used_up)?;
         match &mut self.form {
             Form::Events(splitter) => {
                 let (log, failure) = (&mut self.log, &mut self.failure);
-                let (mut fits, line_at) = (true, self.line_at);
+                let (mut fits, line_at, before) = (true, self.line_at, log.len());
                 splitter
                     .push(bytes, |event| {
                         let arrival = if event.was_complete { line_at } else { arrival };
@@ -81,10 +98,15 @@ impl BodyReader {
                 if splitter.holds_new_data() {
                     self.line_at = arrival;
                 }
+                let events = self.log.len() - before;
+                self.charge
+                    .grow(events * ResponseLog::EVENT_BYTES)
+                    .map_err(used_up)?;
                 if fits { Ok(()) } else { Err(too_large()) }
             }
             Form::Values(splitter) => {
                 let (log, mut fits) = (&mut self.log, true);
+                let before = log.len();
                 splitter
                     .push(bytes, |value| {
                         // One value alone may be a plain answer.
@@ -97,6 +119,10 @@ impl BodyReader {
                 if splitter.is_open_array() {
                     log.set_streamed();
                 }
+                let events = log.len() - before;
+                self.charge
+                    .grow(events * ResponseLog::EVENT_BYTES)
+                    .map_err(used_up)?;
                 if fits { Ok(()) } else { Err(too_large()) }
             }
             Form::Plain(body) => {
@@ -239,12 +265,17 @@ fn keep(
         return true;
     }
     if event.name == b"error" && failure.is_none() {
-        *failure = Some(Failure::new(
-            FailureKind::StreamError,
-            format!("the server sent an error event: {}", excerpt(event.data)),
-        ));
+        // There are fewer events than 2^32 (`ResponseLog::LIMIT_EVENTS`).
+        let place = log.len() as u32;
+        *failure = Some(
+            Failure::new(FailureKind::StreamError, "the server sent an error event").quoting(place),
+        );
     }
     log.push(event.data, arrival)
+}
+
+fn used_up(error: UsedUp) -> Failure {
+    Failure::new(FailureKind::ClientResource, error.to_string())
 }
 
 fn too_large() -> Failure {
@@ -374,6 +405,38 @@ mod tests {
         assert!(begun.elapsed() < std::time::Duration::from_secs(2));
         reader.finish(at(2));
         assert_eq!(reader.into_parts().0.len(), 1);
+    }
+
+    #[test]
+    fn a_response_that_there_is_no_memory_for_fails_and_gives_it_back() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let plain = Framing::ByContentType;
+        for (framing, kind, piece) in [
+            (plain, "application/json", [b'x'; 4096].to_vec()),
+            (plain, "text/event-stream", b"data: x\n\n".repeat(400)),
+            (plain, "text/event-stream", [b'x'; 4096].to_vec()),
+            (
+                Framing::JsonLines,
+                "application/json",
+                b"{\"a\":1}\n".repeat(400),
+            ),
+        ] {
+            let mut reader = BodyReader::new(framing, Some(kind)).drawing_from(&budget);
+            let mut pushed = 0;
+            let failure = loop {
+                match reader.push(&piece, at(1)) {
+                    Ok(()) => pushed += piece.len(),
+                    Err(failure) => break failure,
+                }
+            };
+            assert_eq!(failure.kind, FailureKind::ClientResource);
+            assert!(failure.message.contains("--memory-limit"), "{failure:?}");
+            assert!((2 << 20..8 << 20).contains(&pushed), "{pushed}");
+            let mut small = BodyReader::new(framing, Some(kind)).drawing_from(&budget);
+            small.push(&piece, at(1)).unwrap();
+            drop((reader, small));
+            assert_eq!(budget.used(), 0);
+        }
     }
 
     #[test]

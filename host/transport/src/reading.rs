@@ -4,15 +4,25 @@ use super::failure::truncated;
 use super::polled_on_wake::PolledOnWake;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseHead, StampQuality};
-use llmuses_core::wording::one_line;
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+/// How the bodies of responses are read.
+#[derive(Debug, Clone, Default)]
+pub struct BodySettings {
+    /// How they are split into events.
+    pub framing: Framing,
+    /// What they draw their memory from.
+    pub budget: Arc<Budget>,
+}
 
 /// What there is of a response.
 #[derive(Debug, Default)]
@@ -52,12 +62,13 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// reading.
     pub(super) fn begin(
         response: B,
-        framing: Framing,
+        body: &BodySettings,
         last_arrival: &'a Cell<Moment>,
         limits: Pin<&'a mut F>,
     ) -> Self {
         Self {
-            reader: BodyReader::new(framing, response.header("content-type")),
+            reader: BodyReader::new(body.framing, response.header("content-type"))
+                .drawing_from(&body.budget),
             response,
             last_arrival,
             stamped_by: None,
@@ -226,12 +237,12 @@ fn refused(response: &impl ResponseBody) -> Option<Failure> {
         message.push_str(&format!(" (retry-after: {after})"));
     }
     if let Some(location) = response.header("location") {
-        message.push_str(&format!(" (location: {})", one_line(location, 200)));
+        message.push_str(&format!(" (location: {location})"));
     }
     if let Some(kind) = response.header("content-type")
         && !kind.contains("json")
     {
-        message.push_str(&format!(" ({})", one_line(kind, 80)));
+        message.push_str(&format!(" ({kind})"));
     }
     Some(Failure::new(FailureKind::HttpStatus, message))
 }

@@ -3,11 +3,12 @@
 
 use super::attempt::attempt;
 use super::transport::Transport;
-use super::{ClientBuildError, ConnectionNotes};
+use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::exchange::{ConnectionOpening, Exchange, Framing, Job, Prepared};
+use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::Timeouts;
+use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,8 +24,8 @@ pub struct Shared {
     pub clock: Clock,
     /// How long to wait for what.
     pub timeouts: Timeouts,
-    /// How responses are split into events.
-    pub framing: Framing,
+    /// How the bodies of responses are read.
+    pub body: BodySettings,
     /// Turns into the beginning of the run once every worker is ready.
     pub start: watch::Receiver<Option<Moment>>,
     /// How long after the start requests are issued.
@@ -172,14 +173,16 @@ async fn work<T: Transport + 'static>(
         // The run was given up before it began.
         Err(_) => return WorkerReport { busy: 0.0 },
     };
-    let cpu_before = thread_cpu_time();
+    let cpu_before = processor_time::of_thread();
     let worker = Rc::new(Worker { transport, shared });
     match feed {
         Feed::Closed { queue, slots } => worker.clone().closed_loop(queue, slots, start).await,
         Feed::Open { due } => worker.clone().open_loop(due).await,
     }
     let wall = worker.shared.clock.now().since(start).as_secs_f64();
-    let cpu = thread_cpu_time().saturating_sub(cpu_before).as_secs_f64();
+    let cpu = processor_time::of_thread()
+        .saturating_sub(cpu_before)
+        .as_secs_f64();
     WorkerReport {
         busy: if wall > 0.0 { cpu / wall } else { 0.0 },
     }
@@ -221,6 +224,7 @@ impl<T: Transport + 'static> Worker<T> {
                             own_head: prepared.own_head,
                             intended: free,
                             body_wait,
+                            held: prepared.held,
                             held_up: Duration::ZERO,
                         })
                         .await;
@@ -269,7 +273,7 @@ impl<T: Transport + 'static> Worker<T> {
             &self.transport,
             &shared.clock,
             &shared.timeouts,
-            shared.framing,
+            &shared.body,
             &shared.notes,
             &mut cancelled,
             job,
@@ -285,28 +289,12 @@ impl<T: Transport + 'static> Worker<T> {
     }
 }
 
-/// Processor time of the calling thread so far; zero where the system does not tell.
-fn thread_cpu_time() -> Duration {
-    let mut time = libc::timespec {
-        tv_sec: 0,
-        tv_nsec: 0,
-    };
-    // SAFETY: the pointer is to a live, writable `timespec`, which is all that the call needs.
-    let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, &mut time) };
-    if result != 0 {
-        return Duration::ZERO;
-    }
-    Duration::new(
-        u64::try_from(time.tv_sec).unwrap_or_default(),
-        u32::try_from(time.tv_nsec).unwrap_or_default(),
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::reqwest_transport::ReqwestResponse;
     use crate::transport::{Marks, Outgoing};
+    use llmuses_core::budget::Charge;
     use llmuses_core::exchange::Failure;
 
     struct Panicking;
@@ -334,7 +322,7 @@ mod tests {
                 read: second,
                 total: None,
             },
-            framing: Framing::default(),
+            body: BodySettings::default(),
             start,
             until: None,
             stop: Arc::default(),
@@ -355,6 +343,7 @@ mod tests {
                 number,
                 body: "{}".into(),
                 own_head: None,
+                held: Charge::default(),
             };
             bodies.send(prepared).unwrap();
         }

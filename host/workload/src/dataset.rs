@@ -2,6 +2,7 @@
 
 use super::items::ItemReader;
 use super::lines::LineReader;
+use llmuses_core::budget::Budget;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
@@ -44,6 +45,8 @@ pub struct Dataset {
     copy: Option<Arc<NamedTempFile>>,
     /// Entries that the readers have handed over, of all passes.
     entries: Arc<AtomicU64>,
+    /// What is read ahead draws its memory from this.
+    budget: Arc<Budget>,
 }
 
 impl Dataset {
@@ -93,15 +96,18 @@ impl Dataset {
             path: path.to_owned(),
             copy,
             entries: Arc::default(),
+            budget: Arc::default(),
         })
     }
 
-    /// The same data set, with what was read of it counted from the beginning.
-    pub fn for_another_run(&self) -> Self {
+    /// The same data set, with what was read of it counted from the beginning, and what is read ahead drawn from
+    /// `budget`.
+    pub fn for_another_run(&self, budget: &Arc<Budget>) -> Self {
         Self {
             path: self.path.clone(),
             copy: self.copy.clone(),
             entries: Arc::default(),
+            budget: Arc::clone(budget),
         }
     }
 
@@ -186,6 +192,7 @@ impl DatasetAccess for Dataset {
         Ok(Box::new(ItemReader::new(
             self.file()?,
             Arc::clone(&self.entries),
+            &self.budget,
         )?))
     }
 }

@@ -3,49 +3,81 @@
 //! serde_json calls its visitor; a parser calls us. A thread and a short queue turn the one into the
 //! other.
 
+use llmuses_core::budget::{Budget, Charge};
 use llmuses_plugin_host::EntryReader;
 use serde::de::{Deserializer, SeqAccess, Visitor};
 use serde_json::value::RawValue;
+use std::cell::RefCell;
 use std::fmt;
 use std::io::{BufReader, Read};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Duration;
 
-/// Items that are read ahead.
+/// Items that are read ahead at most.
 const AHEAD: usize = 32;
+
+/// Bytes of items that are read ahead at most; a single item may be longer.
+const AHEAD_BYTES: usize = 4 << 20;
+
+/// The longest item that is taken, in bytes, as of a line. One without end must not fill the memory.
+const ITEM_LIMIT_BYTES: usize = 64 << 20;
+
+/// How long reading waits for memory that others have.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a thread that is far enough ahead looks whether something was taken.
+const LOOK_UP: Duration = Duration::from_millis(1);
 
 /// The most bytes that are handed over at once, so that a batch of long items stays small. A single item may be
 /// longer.
 const BATCH_BYTES: usize = 1 << 20;
 
-type Item = Result<String, String>;
+/// An item with its memory.
+type Item = Result<(String, Charge), String>;
 
 /// Reads items, and counts them.
 #[derive(Debug)]
 pub(super) struct ItemReader {
     items: Receiver<Item>,
+    /// Bytes that are read and not taken.
+    ahead: Arc<AtomicUsize>,
     entries: Arc<AtomicU64>,
     /// What ended a batch early.
     pending: Option<String>,
 }
 
 impl ItemReader {
-    /// A reader of the items of `input`.
+    /// A reader of the items of `input`, which draws from `budget`.
     ///
     /// # Errors
     /// Where the system gives no thread.
     pub(super) fn new<R: Read + Send + 'static>(
         input: R,
         entries: Arc<AtomicU64>,
+        budget: &Arc<Budget>,
     ) -> Result<Self, String> {
         let (sender, items) = sync_channel(AHEAD);
+        let ahead = Arc::<AtomicUsize>::default();
+        let (to, budget) = (Arc::clone(&ahead), Arc::clone(budget));
         std::thread::Builder::new()
             .name("data-set".to_owned())
-            .spawn(move || read(input, &sender))
+            .spawn(move || {
+                read(
+                    input,
+                    &Sender {
+                        items: sender,
+                        ahead: to,
+                        budget,
+                    },
+                )
+            })
             .map_err(|error| format!("no thread could be started to read it: {error}"))?;
         Ok(Self {
             items,
+            ahead,
             entries,
             pending: None,
         })
@@ -69,7 +101,8 @@ impl EntryReader for ItemReader {
             let Some(item) = item else { break };
             self.entries.fetch_add(1, Ordering::Relaxed);
             match item {
-                Ok(item) => {
+                Ok((item, _)) => {
+                    self.ahead.fetch_sub(item.len(), Ordering::Relaxed);
                     bytes += item.len();
                     items.push(item);
                 }
@@ -84,19 +117,93 @@ impl EntryReader for ItemReader {
     }
 }
 
-fn read(input: impl Read, sender: &SyncSender<Item>) {
-    let result = read_all(BufReader::with_capacity(64 << 10, input), sender);
-    if let Err(error) = result {
-        // Fails where nobody wants more; then nobody wants to know either.
-        let _ = sender.send(Err(describe(&error)));
+/// The other end of a reader.
+struct Sender {
+    items: SyncSender<Item>,
+    ahead: Arc<AtomicUsize>,
+    budget: Arc<Budget>,
+}
+
+impl Sender {
+    /// Waits until there is room for an item, and hands it over.
+    fn send(&self, item: String) -> Result<(), String> {
+        let size = item.len();
+        loop {
+            let ahead = self.ahead.load(Ordering::Relaxed);
+            if ahead == 0 || ahead + size <= AHEAD_BYTES {
+                break;
+            }
+            // The reader has the other copy.
+            if Arc::strong_count(&self.ahead) == 1 {
+                return Err(NOBODY.to_owned());
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+        let mut charge = Charge::of(&self.budget);
+        charge
+            .grow_within(size, PATIENCE)
+            .map_err(|error| error.to_string())?;
+        self.ahead.fetch_add(size, Ordering::Relaxed);
+        self.items
+            .send(Ok((item, charge)))
+            .map_err(|_| NOBODY.to_owned())
     }
 }
 
-fn read_all(input: impl Read, sender: &SyncSender<Item>) -> serde_json::Result<()> {
+const NOBODY: &str = "nobody wants more items";
+
+fn read(input: impl Read, sender: &Sender) {
+    let meter = Rc::new(RefCell::new(Meter {
+        of_item: 0,
+        charge: Charge::of(&sender.budget),
+    }));
+    let metered = Metered {
+        input,
+        meter: Rc::clone(&meter),
+    };
+    let result = read_all(BufReader::with_capacity(64 << 10, metered), sender, &meter);
+    if let Err(error) = result {
+        // Fails where nobody wants more; then nobody wants to know either.
+        let _ = sender.items.send(Err(describe(&error)));
+    }
+}
+
+fn read_all(input: impl Read, sender: &Sender, meter: &RefCell<Meter>) -> serde_json::Result<()> {
     let input = without_mark(input).map_err(serde_json::Error::io)?;
     let mut json = serde_json::Deserializer::from_reader(input);
-    json.deserialize_seq(Items(sender))?;
+    json.deserialize_seq(Items { sender, meter })?;
     json.end()
+}
+
+/// What was read for the item under way.
+struct Meter {
+    of_item: usize,
+    charge: Charge,
+}
+
+/// Input that ends with an error where an item does not end, or where there is no memory for it.
+struct Metered<R> {
+    input: R,
+    meter: Rc<RefCell<Meter>>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.input.read(buffer)?;
+        let mut meter = self.meter.borrow_mut();
+        meter.of_item += read;
+        if meter.of_item > ITEM_LIMIT_BYTES {
+            return Err(std::io::Error::other(format!(
+                "an item is longer than {} MiB",
+                ITEM_LIMIT_BYTES >> 20
+            )));
+        }
+        meter
+            .charge
+            .grow_within(read, PATIENCE)
+            .map_err(std::io::Error::other)?;
+        Ok(read)
+    }
 }
 
 /// The input behind the byte-order mark with which some editors begin a file, and JSON may not.
@@ -129,7 +236,10 @@ fn describe(error: &serde_json::Error) -> String {
     )
 }
 
-struct Items<'a>(&'a SyncSender<Item>);
+struct Items<'a> {
+    sender: &'a Sender,
+    meter: &'a RefCell<Meter>,
+}
 
 impl<'de> Visitor<'de> for Items<'_> {
     type Value = ();
@@ -140,9 +250,14 @@ impl<'de> Visitor<'de> for Items<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<(), A::Error> {
         while let Some(item) = array.next_element::<Box<RawValue>>()? {
-            if self.0.send(Ok(item.get().to_owned())).is_err() {
-                return Err(serde::de::Error::custom("nobody wants more items"));
-            }
+            let item: Box<str> = item.into();
+            let mut meter = self.meter.borrow_mut();
+            meter.of_item = 0;
+            meter.charge.clear();
+            drop(meter);
+            self.sender
+                .send(item.into_string())
+                .map_err(serde::de::Error::custom)?;
         }
         Ok(())
     }
@@ -152,8 +267,13 @@ impl<'de> Visitor<'de> for Items<'_> {
 mod tests {
     use super::*;
 
-    fn all(text: &'static str) -> Vec<Item> {
-        let mut reader = ItemReader::new(text.as_bytes(), Arc::default()).unwrap();
+    fn reader(text: impl Into<Vec<u8>>) -> ItemReader {
+        let input = std::io::Cursor::new(text.into());
+        ItemReader::new(input, Arc::default(), &Arc::default()).unwrap()
+    }
+
+    fn all(text: &'static str) -> Vec<Result<String, String>> {
+        let mut reader = reader(text);
         let mut out = Vec::new();
         loop {
             match reader.next(3) {
@@ -217,7 +337,7 @@ mod tests {
             }
         }
 
-        let mut reader = ItemReader::new(Broken, Arc::default()).unwrap();
+        let mut reader = ItemReader::new(Broken, Arc::default(), &Arc::default()).unwrap();
         let error = reader.next(1).unwrap_err();
         assert_eq!(error, "it cannot be read: the disk is gone");
     }
@@ -226,7 +346,7 @@ mod tests {
     fn long_items_come_in_small_batches() {
         let item = format!("\"{}\"", "a".repeat(BATCH_BYTES * 2 / 3));
         let text = format!("[{}]", [item.as_str(); 5].join(","));
-        let mut reader = ItemReader::new(std::io::Cursor::new(text), Arc::default()).unwrap();
+        let mut reader = reader(text);
         let mut count = 0;
         loop {
             let items = reader.next(9).unwrap();
@@ -267,12 +387,48 @@ mod tests {
     #[test]
     fn a_reader_that_is_let_go_ends_its_thread() {
         let (told, ended) = std::sync::mpsc::channel();
-        let mut reader = ItemReader::new(Endless(told, false), Arc::default()).unwrap();
+        let mut reader =
+            ItemReader::new(Endless(told, false), Arc::default(), &Arc::default()).unwrap();
         assert_eq!(reader.next(1).unwrap(), ["1"]);
         // The thread has read ahead, and waits to hand over more.
         assert!(ended.try_recv().is_err());
         drop(reader);
         let longest = std::time::Duration::from_secs(20);
         assert_eq!(ended.recv_timeout(longest), Ok(()), "it reads on and on");
+    }
+
+    #[test]
+    fn an_item_without_end_is_refused() {
+        let endless = std::io::Read::chain(&b"[\"a\", \""[..], std::io::repeat(b'x'));
+        let mut reader = ItemReader::new(endless, Arc::default(), &Arc::default()).unwrap();
+        assert_eq!(reader.next(1).unwrap(), ["\"a\""]);
+        let error = reader.next(1).unwrap_err();
+        assert!(error.contains("an item is longer than 64 MiB"), "{error}");
+    }
+
+    #[test]
+    fn what_is_read_ahead_is_bounded_in_bytes_and_given_back() {
+        let budget = Arc::new(Budget::new(32 << 20));
+        let item = format!("\"{}\"", "a".repeat((1 << 20) - 2));
+        let text = format!("[{}]", vec![item.as_str(); 64].join(","));
+        let readers: Vec<ItemReader> = (0..4)
+            .map(|_| {
+                let input = std::io::Cursor::new(text.clone());
+                ItemReader::new(input, Arc::default(), &budget).unwrap()
+            })
+            .collect();
+        std::thread::sleep(Duration::from_millis(500));
+        let ahead: Vec<usize> = readers
+            .iter()
+            .map(|reader| reader.ahead.load(Ordering::Relaxed))
+            .collect();
+        assert!(ahead.iter().all(|ahead| *ahead <= AHEAD_BYTES), "{ahead:?}");
+        assert!(ahead.iter().sum::<usize>() > 0 && budget.used() > 0);
+        drop(readers);
+        let until = std::time::Instant::now() + Duration::from_secs(20);
+        while budget.used() > 0 && std::time::Instant::now() < until {
+            std::thread::sleep(LOOK_UP);
+        }
+        assert_eq!(budget.used(), 0);
     }
 }

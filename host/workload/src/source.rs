@@ -4,6 +4,7 @@
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
 use super::waiting::{WAITING_BYTES, Waiting};
+use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
@@ -44,6 +45,8 @@ pub struct SourceSettings {
     pub skip_bad_lines: bool,
     /// Takes warnings of entries that were passed over.
     pub messages: Messages,
+    /// What bodies draw their memory from.
+    pub budget: Arc<Budget>,
     /// Whether every pass gives the bodies of the first one, so that the parser need not be asked again. Known of
     /// built-in parsers with a prompt; any other may make each pass another.
     pub passes_are_alike: bool,
@@ -88,6 +91,19 @@ pub enum SourceError {
         bodies: u64,
         /// Entries that were read for them.
         entries: u64,
+    },
+    /// A body takes more than a quarter of the memory that there is for all.
+    #[error(
+        "parser `{parser}` made a request body of {bytes} bytes, and a body may take a quarter of the {limit} bytes of \
+         --memory-limit"
+    )]
+    TooLarge {
+        /// The parser.
+        parser: String,
+        /// The bytes of the body.
+        bytes: usize,
+        /// The bytes of the budget.
+        limit: usize,
     },
     /// Nothing in the data set is wanted.
     #[error("{0}")]
@@ -215,6 +231,7 @@ impl RequestSource {
                         number: self.report.issued,
                         body: made.body,
                         own_head: made.own_head,
+                        held: Charge::default(),
                     };
                     if !self.hand_over(prepared, queue, stop) {
                         break SourceEnd::Stopped;
@@ -250,6 +267,16 @@ impl RequestSource {
                 return false;
             }
             std::thread::sleep(LOOK_UP);
+        }
+        // One body that all requests share is no more memory with each of them.
+        if !self.settings.passes_are_alike {
+            prepared.held = Charge::of(&self.settings.budget);
+            while prepared.held.grow_within_half(size).is_err() {
+                if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
+                    return false;
+                }
+                std::thread::sleep(LOOK_UP);
+            }
         }
         self.waiting.add(size);
         match queue.try_send(prepared) {
@@ -303,6 +330,14 @@ impl RequestSource {
                     .map(|made| made.body.len())
                     .max()
                     .unwrap_or_default();
+                let limit = self.settings.budget.limit();
+                if largest > limit / 4 {
+                    return Err(SourceError::TooLarge {
+                        parser: self.parser.clone(),
+                        bytes: largest,
+                        limit,
+                    });
+                }
                 let fitting = u32::try_from(BATCH_BYTES / largest.max(1)).unwrap_or(u32::MAX);
                 self.batch = fitting.clamp(1, BATCH);
                 let before = self.buffer.len();

@@ -4,6 +4,7 @@ mod vocabulary;
 
 use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use tokenizers::Tokenizer;
 
@@ -117,8 +118,11 @@ impl HostTokenizer {
 
 impl TokenCounter for HostTokenizer {
     fn count(&self, text: &str) -> Result<u64, String> {
-        self.tokenizer
-            .encode_fast(text, false)
+        // A file that is no good tokenizer makes it panic on some texts.
+        std::panic::catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, false)))
+            .map_err(|_| {
+                "the tokenizer failed on this text, by a fault of it or of its file".to_owned()
+            })?
             .map(|encoding| encoding.len() as u64)
             .map_err(|error| format!("the tokenizer failed: {error}"))
     }

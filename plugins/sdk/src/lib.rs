@@ -1,46 +1,19 @@
-//! The kit for parsers of the load tester `llmuses`, in Rust.
+//! The kit for plugins of the load tester `llmuses`, in Rust.
 //!
-//! A parser knows one API and one kind of data set: it turns prompts into request bodies, and reads token
-//! counts out of finished responses. It is a WebAssembly component, so it can neither open a file nor a
-//! socket; whatever it needs, it asks the host for through this kit.
+//! A plugin knows an API, a format of data sets, or both. It is a WebAssembly component, so it can neither open a file nor
+//! a socket; whatever it needs, it asks the host for through this kit.
 //!
-//! # The short way
+//! Implement [`Api`] or [`Format`] on an empty type and hand it to [`export_api!`] or [`export_format!`]. [`openai`] has
+//! what APIs that follow OpenAI's chat completions need.
 //!
-//! Implement [`Parser`] on an empty type and hand it to [`export_parser!`]. Three constants are enough for
-//! an OpenAI-compatible API. [`Parser::prompt_of`] says where in an entry of the data set the prompt is, and
-//! [`Parser::body`] what else belongs into the request.
-//!
-//! ```
-//! use llmuses_plugin::{Entry, Parser, Prompt, Source, export_parser};
-//!
-//! struct Trivia;
-//!
-//! impl Parser for Trivia {
-//!     const NAME: &'static str = "trivia";
-//!     const DESCRIPTION: &'static str = "JSON lines with the prompt in `question`";
-//!     const SOURCE: Source = Source::JsonLines;
-//!
-//!     fn prompt_of(entry: Entry) -> Result<Prompt, String> {
-//!         Ok(entry.string_field("question")?.into())
-//!     }
-//! }
-//!
-//! export_parser!(Trivia);
-//! ```
-//!
-//! # By hand
-//!
-//! [`Parser::build_request`] may be replaced as a whole. It returns anything that implements [`Requests`],
-//! and every iterator over `Result<Value, String>` does. [`dataset_lines`] and [`dataset_items`] read the
-//! data set, [`Options::unwanted`] applies the limits of length, [`Skipped`] counts what was passed over, and
-//! [`merge`] lays the user's parameters over one's own. [`Parser::parse_responses`] builds a [`Summary`];
-//! [`tokenizer_count`] counts where the server did not.
+//! [`Parser`] and [`export_parser!`] make a plugin of version 0.1 of the contract, which makes its requests of a prompt or
+//! a data set by itself.
 //!
 //! # On the machine itself
 //!
-//! The kit also compiles for the machine that one develops on, so that a parser can have ordinary unit
+//! The kit also compiles for the machine that one develops on, so that a plugin can have ordinary unit
 //! tests. There is no host then: the data set cannot be opened, there is no tokenizer, and what is logged
-//! goes nowhere. [`Entries::from_lines`] and [`requests_from`] stand in for the data set.
+//! goes nowhere. [`Entries::from_lines`] stands in for the data set.
 
 #![deny(missing_docs)]
 

@@ -1,6 +1,7 @@
 //! No credential is found in anything that a run leaves, not even where the server says it back.
 
-use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, none};
+use crate::hostile::guest::{Guest, PARSE};
+use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, event, none, streamed};
 use std::io::Read;
 
 /// Where a credential is given, and in which forms it must not be found anywhere.
@@ -63,6 +64,115 @@ fn credentials_in_other_forms_are_kept_nowhere() {
             ..PLAIN
         },
     ]);
+}
+
+#[test]
+fn credentials_in_unusual_places_are_kept_nowhere() {
+    check_credentials(&[
+        Credential {
+            name: "a JSON Web Token",
+            header: "X-Jwt=verysecret-0123456789",
+            ..PLAIN
+        },
+        Credential {
+            name: "a signature in the query",
+            query: "?sig=verysecret-0123456789&code=verysecret-too",
+            ..PLAIN
+        },
+        Credential {
+            name: "a key in the path",
+            query: "/sk-verysecret-0123456789",
+            ..PLAIN
+        },
+    ]);
+}
+
+#[test]
+fn a_key_among_the_parameters_is_kept_nowhere() {
+    let server = Misbehaving::start(vec![Step::Request, Step::EchoHead(200), Step::Hang]);
+    let parameters = ["--parameters", "api_key=verysecret-0123456789", "--debug"];
+    let run = Run::of(&server.chat(), &parameters);
+    none(vec![(
+        "parameters".to_owned(),
+        leaks(&run, &["verysecret"]),
+    )]);
+    let request = run.bench.value("SELECT request FROM result");
+    let request = request.as_str().unwrap_or_default();
+    assert!(request.contains("\"api_key\":\"***\""), "{request}");
+}
+
+#[test]
+fn a_key_that_is_cut_in_an_error_is_blanked_before() {
+    // The excerpt of the body ends within the key.
+    let body = format!("{}verysecret-0123456789-0123456789", "x".repeat(280));
+    let refusal = format!(
+        "HTTP/1.1 401 No\r\nretry-after: verysecret-0123456789-0123456789\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        crate::misbehaving::text(refusal),
+        Step::Hang,
+    ]);
+    let header = "X-Api-Key=verysecret-0123456789-0123456789";
+    let run = Run::of(&server.chat(), &["--headers", header]);
+    none(vec![("cut".to_owned(), leaks(&run, &["verysec"]))]);
+    let error = run.bench.value("SELECT error FROM result");
+    assert!(
+        error.as_str().is_some_and(|error| error.ends_with("x***")),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_plugin_is_not_shown_a_key_that_the_server_says_back() {
+    // An answer that looks like one, with the key in an escape of JSON.
+    let key = event(r#"{"choices":[{"delta":{"content":"Bearer sk-verysecret\/0123456789"}}]}"#);
+    let answer = Step::Write(streamed(key, 1000));
+    let server = Misbehaving::start(vec![Step::Request, answer, Step::Hang]);
+    // It logs the first event, and gives it back as its error.
+    let event = "(i32.load (local.get $list)) (i32.load offset=4 (local.get $list))";
+    let guest = Guest::new().parse(&format!(
+        "(call $log (i32.const 1) {event})
+        (i32.store8 (i32.const {PARSE}) (i32.const 1))
+        (i32.store (i32.const {}) (i32.load (local.get $list)))
+        (i32.store (i32.const {}) (i32.load offset=4 (local.get $list)))
+        (i32.const {PARSE})",
+        PARSE + 8,
+        PARSE + 12
+    ));
+    let files = crate::support::Bench::new();
+    let plugin = files.file("guest.wasm", guest.component());
+    let plugin = plugin.to_str().expect("a path of text");
+    let header = "Authorization=Bearer sk-verysecret/0123456789";
+    let run = Run::of(&server.chat(), &["--headers", header, "--parser", plugin]);
+    none(vec![("plugin".to_owned(), leaks(&run, &["verysecret"]))]);
+    let log = run
+        .ended
+        .stderr
+        .lines()
+        .find(|line| line.contains("(info)"));
+    assert!(
+        log.is_some_and(|line| line.contains("***")),
+        "{}",
+        run.ended.stderr
+    );
+}
+
+#[test]
+fn errors_of_arguments_repeat_no_key() {
+    let bench = crate::support::Bench::new();
+    for arguments in [
+        &["--prompt", "hi", "--api-key", "verysecret"][..],
+        &["--prompt", "hi", "sk-verysecret-0123456789"],
+        &["--prompt", "hi", "--parameters", "verysecret"],
+        &["--prompt", "hi", "--url", "ftp://me:verysecret@h/"],
+        &["--prompt", "hi", "--headers", "verysecret"],
+    ] {
+        let ended = crate::support::run(&mut bench.perf(arguments));
+        assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
+        assert!(!ended.stderr.contains("verysecret"), "{}", ended.stderr);
+    }
 }
 
 /// Without any credential.

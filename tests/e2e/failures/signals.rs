@@ -88,6 +88,61 @@ fn a_second_interrupt_ends_at_once() {
     assert!(rows(&bench).len() <= 2);
 }
 
+/// The exit code of a child that has to end within a time. Its pipes are not read.
+fn ends_within(child: &mut Child, time: Duration) -> Option<i32> {
+    let deadline = Instant::now() + time;
+    loop {
+        if let Some(status) = child.try_wait().expect("the child can be waited for") {
+            return status.code();
+        }
+        if Instant::now() > deadline {
+            child.kill().ok();
+            child.wait().ok();
+            panic!("the program did not end within {time:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A run with more to show than fits into the pipe of its standard error.
+fn talkative(bench: &Bench, mock: &Mock, more: &[&str]) -> Child {
+    let arguments = ["--debug", "--parallel", "10"];
+    start(&mut perf(bench, &mock.chat(), &[&arguments, more].concat()))
+}
+
+#[test]
+fn a_standard_error_that_nobody_reads_holds_up_no_run() {
+    let mock = Mock::start(&["--ttft", "1ms", "--itl", "1ms", "--tokens", "20"]);
+    let bench = Bench::new();
+    let mut child = talkative(&bench, &mock, &["--duration", "3"]);
+    assert_eq!(ends_within(&mut child, Duration::from_secs(15)), Some(0));
+    assert_eq!(bench.value("SELECT state FROM run"), "finished");
+    // Ten at a time take some 25 ms each. The pipe was full after the first hundred.
+    let rows = rows(&bench).len();
+    assert!(rows > 300, "{rows} rows");
+}
+
+#[test]
+fn signals_end_a_run_whose_standard_error_nobody_reads() {
+    let mock = Mock::start(&["--ttft", "1ms", "--itl", "1ms", "--tokens", "20"]);
+    for sent in [libc::SIGINT, libc::SIGTERM] {
+        let bench = Bench::new();
+        let mut child = talkative(&bench, &mock, &["--duration", "60"]);
+        std::thread::sleep(Duration::from_secs(2));
+        signal(&child, sent);
+        ends_within(&mut child, Duration::from_secs(10));
+        assert_eq!(bench.value("SELECT state FROM run"), "interrupted");
+    }
+    let server = Misbehaving::start(hanging());
+    let bench = Bench::new();
+    let mut child = start(&mut perf(&bench, &server.chat(), &["--debug"]));
+    server.await_requests(1);
+    signal(&child, libc::SIGINT);
+    std::thread::sleep(Duration::from_millis(300));
+    signal(&child, libc::SIGINT);
+    assert_eq!(ends_within(&mut child, Duration::from_secs(3)), Some(130));
+}
+
 #[test]
 fn a_killed_run_leaves_its_rows() {
     let mock = Mock::start(&["--ttft", "20ms", "--itl", "20ms", "--tokens", "10"]);

@@ -145,3 +145,15 @@ fn lines_without_measure() {
     case.arguments(&["--dataset", "questions.txt", "-n", "6"])
         .check();
 }
+
+/// Readers that are kept open read ahead, and each may have a thread.
+#[test]
+fn readers_that_are_never_closed() {
+    let guest = with_dataset().next("(call $open (i32.const 8192)) (i32.const 224)");
+    let case = Case::of("readers_that_are_never_closed", 1, &guest);
+    let run = case
+        .arguments(&["--dataset", "questions.txt", "-n", "100"])
+        .run(&[]);
+    let said = "more than 16 readers of the data set open at once";
+    assert!(run.stderr.contains(said), "{}", run.stderr);
+}

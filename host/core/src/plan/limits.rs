@@ -10,14 +10,17 @@ pub struct Limits {
     pub parser: Bounds,
     /// Whether compiled parsers are kept on disk for the next run.
     pub compile_cache: bool,
+    /// The bytes that responses, request bodies, what is read ahead and counting may take together.
+    pub memory: u64,
 }
 
 impl Default for Limits {
-    /// The default bounds of a parser, and the cache.
+    /// The default bounds of a parser, the cache, and all memory.
     fn default() -> Self {
         Self {
             parser: Bounds::default(),
             compile_cache: true,
+            memory: u64::MAX,
         }
     }
 }
@@ -27,6 +30,7 @@ impl Limits {
     pub(super) fn to_record(self) -> LimitsRecord {
         let bounds = self.parser;
         LimitsRecord {
+            memory_limit_bytes: (self.memory != u64::MAX).then_some(self.memory),
             parser_bounds: Some(BoundsRecord {
                 memory_bytes: bounds.memory_bytes as u64,
                 call_seconds: bounds.call_time.as_secs_f64(),

@@ -1,5 +1,6 @@
 //! Where requests go.
 
+use crate::credential::public_url;
 use crate::document::TargetRecord;
 use url::Url;
 
@@ -30,8 +31,7 @@ impl Target {
         }
     }
 
-    /// As it stands in a document. Values of headers, user information and query of the URL are left out: any of
-    /// them may be a credential.
+    /// As it stands in a document. Values of headers are left out, and what may be a credential in the URL.
     pub(super) fn to_record(&self) -> TargetRecord {
         TargetRecord {
             model: self.model.clone(),
@@ -39,36 +39,5 @@ impl Target {
             header_names: self.headers.keys().map(ToString::to_string).collect(),
             insecure: self.insecure,
         }
-    }
-}
-
-/// A URL without what may be a credential: user information is dropped, and the values of its query
-/// are blanked.
-pub fn public_url(url: &Url) -> String {
-    let mut public = url.clone();
-    // Both fail only for a URL without a host, which has no user information either.
-    let _ = public.set_username("");
-    let _ = public.set_password(None);
-    if url.query().is_some() {
-        let names: Vec<String> = url
-            .query_pairs()
-            .map(|(name, _)| name.into_owned())
-            .collect();
-        public.query_pairs_mut().clear();
-        for name in names {
-            public.query_pairs_mut().append_pair(&name, "***");
-        }
-    }
-    public.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_public_url_holds_no_credential() {
-        let url = Url::parse("https://me:secret@example.com/v1?api_key=hidden&x=1").unwrap();
-        assert_eq!(public_url(&url), "https://example.com/v1?api_key=***&x=***");
     }
 }

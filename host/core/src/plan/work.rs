@@ -1,5 +1,6 @@
 //! What is sent.
 
+use crate::credential::public_members;
 use crate::document::{DatasetRecord, WorkRecord};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -39,7 +40,7 @@ impl Default for Work {
 }
 
 impl Work {
-    /// As it stands in a document, but for the data set.
+    /// As it stands in a document, but for the data set, and without credentials among the parameters.
     pub(super) fn to_record(&self) -> WorkRecord {
         let prompt = match &self.prompts {
             PromptSource::Prompt(text) => Some(text.clone()),
@@ -50,7 +51,7 @@ impl Work {
             prompt,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
-            parameters: self.parameters.clone(),
+            parameters: public_members(&self.parameters),
             prompt_order: Some("as in the data set".to_owned()),
             tokenizer: self.tokenizer.as_deref().map(path_text),
             skip_bad_lines: self.skip_bad_lines,

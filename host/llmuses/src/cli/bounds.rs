@@ -13,8 +13,8 @@ pub(super) struct BoundsArguments {
     #[arg(long, value_name = "MIB", default_value_t = 256, value_parser = mebibytes())]
     plugin_memory_mib: u32,
 
-    /// Time that one call into the parser may take; time in the host's functions does not count, but
-    /// after 12 times as long a call is ended in any case.
+    /// Processor time that one call into the parser may take; time in the host's functions does not count,
+    /// but after 12 times as long a call is ended in any case.
     #[arg(long, value_name = "TIME", default_value = "5", value_parser = seconds)]
     plugin_call_timeout: Duration,
 

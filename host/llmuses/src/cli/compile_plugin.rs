@@ -27,6 +27,7 @@ pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outc
         compile_as_child(arguments.parent, arguments.memory_bytes, arguments.seconds)
     {
         llmuses_observe::terminal::say(reason);
+        llmuses_observe::terminal::finish();
         std::process::exit(REFUSED_EXIT_CODE.into());
     }
     Ok(Outcome::Done)

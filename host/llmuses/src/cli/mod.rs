@@ -26,6 +26,7 @@ use llmuses_mock::MockError;
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::results::ResultsError;
+use std::ffi::OsString;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,12 +79,14 @@ enum Command {
 }
 
 impl Cli {
-    /// The arguments of this process. Ends it where they are wrong or ask for help.
-    pub fn of_process() -> Self {
+    /// The command of these arguments, of which the first is the program.
+    ///
+    /// # Errors
+    /// Where they are wrong or ask for help.
+    pub fn of_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
-        let mut matches = command.get_matches_mut();
-        Self::from_arg_matches_mut(&mut matches)
-            .unwrap_or_else(|error| error.format(&mut command).exit())
+        let mut matches = command.try_get_matches_from_mut(arguments)?;
+        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }
 
     /// Carries out the command.

@@ -15,7 +15,7 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Pair, Secret, count, count_of_slots, file_name, objectives, pair, rate, seconds, secret, warmup,
+    Secret, count, count_of_slots, file_name, objectives, rate, seconds, secret, size, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
@@ -41,12 +41,13 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
     url: Option<String>,
 
-    /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'.
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
+    /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'; @FILE takes them from a file, one
+    /// on each line.
+    #[arg(long, value_name = "KEY=VALUE|@FILE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
     headers: Vec<Secret>,
 
-    /// Extra HTTP header for every request, as curl takes it: 'NAME: VALUE'. May be given several times.
-    #[arg(long, value_name = "NAME: VALUE", value_parser = secret, help_heading = "Endpoint")]
+    /// Extra HTTP header for every request, as curl takes it: 'NAME: VALUE' or @FILE. May be given several times.
+    #[arg(long, value_name = "NAME: VALUE|@FILE", value_parser = secret, help_heading = "Endpoint")]
     header: Vec<Secret>,
 
     /// Environment variable that holds the API key, such as OPENAI_API_KEY: sent as
@@ -56,8 +57,8 @@ pub(super) struct PerfArguments {
 
     /// Extra members of every request body, such as max_tokens=100 temperature=0.7. Values: bool_true,
     /// bool_false, numbers, any JSON value, else a string; null removes a default of the parser.
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = pair, help_heading = "Endpoint")]
-    parameters: Vec<Pair>,
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
+    parameters: Vec<Secret>,
 
     /// Take TLS certificates without verifying them.
     #[arg(long, help_heading = "Endpoint")]
@@ -219,6 +220,12 @@ pub(super) struct PerfArguments {
         help_heading = "Client"
     )]
     client_threads: Option<u16>,
+
+    /// Memory that responses, request bodies, what is read ahead and the counting of tokens may take together, such as
+    /// 512MiB or 4GiB. Where it is used up, large responses fail (client-resource) and bodies wait [default:
+    /// an eighth of the memory of this machine or of the control group of this process, 2 GiB at most]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Client")]
+    memory_limit: Option<u64>,
 
     /// Time to wait for a connection: name, TCP and TLS together.
     #[arg(

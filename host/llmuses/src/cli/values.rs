@@ -21,6 +21,11 @@ pub(super) struct Pair {
 pub(super) struct Secret(String);
 
 impl Secret {
+    /// What must not be shown.
+    pub(super) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// What was typed.
     pub(super) fn reveal(&self) -> &str {
         &self.0
@@ -29,14 +34,14 @@ impl Secret {
 
 impl std::fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(llmuses_core::redact::BLANK)
+        formatter.write_str(llmuses_core::wording::BLANK)
     }
 }
 
 /// Takes a secret as it is. What is wrong with it is found out later: an error here would be shown
 /// together with the text.
 pub(super) fn secret(text: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret(text.to_owned()))
+    Ok(Secret::new(text))
 }
 
 /// Reads a header as `NAME=VALUE` or, as curl takes it, `NAME: VALUE`. Errors hold nothing of the text: it
@@ -85,14 +90,14 @@ pub(super) fn parameter_warning(pair: &Pair) -> Option<String> {
     ))
 }
 
-/// Reads a `K=V` pair.
-pub(super) fn pair(text: &str) -> Result<Pair, String> {
-    match text.split_once('=') {
+/// Reads a `K=V` pair. Errors hold nothing of the text: it may be a key.
+pub(super) fn pair(text: &Secret) -> Result<Pair, &'static str> {
+    match text.reveal().split_once('=') {
         Some((key, value)) if !key.trim().is_empty() => Ok(Pair {
             key: key.trim().to_owned(),
             value: value.to_owned(),
         }),
-        _ => Err("it should be KEY=VALUE".to_owned()),
+        _ => Err("it should be KEY=VALUE; what was given is not shown, since it may be a key"),
     }
 }
 
@@ -155,6 +160,36 @@ pub(super) fn seconds(text: &str) -> Result<Duration, String> {
     match Duration::from_secs_f64(seconds.min(CENTURY)) {
         Duration::ZERO => Err(wrong()),
         time => Ok(time),
+    }
+}
+
+/// Reads a number of bytes with its unit, 16 MiB at least.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    const LEAST: u64 = 16 << 20;
+    let wrong = || "it should be a size of 16MiB or more, such as 512MiB or 4GiB".to_owned();
+    let text = text.trim();
+    let end = text
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .ok_or_else(wrong)?;
+    let (number, unit) = text.split_at(end);
+    let unit = match unit.trim().to_ascii_lowercase().as_str() {
+        "k" | "kib" => 1024.0,
+        "m" | "mib" => 1024.0 * 1024.0,
+        "g" | "gib" => 1024.0 * 1024.0 * 1024.0,
+        "t" | "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        "kb" => 1e3,
+        "mb" => 1e6,
+        "gb" => 1e9,
+        "tb" => 1e12,
+        _ => return Err(wrong()),
+    };
+    let number: f64 = number.parse().map_err(|_| wrong())?;
+    // A float beyond the range becomes the largest integer.
+    let bytes = (number * unit) as u64;
+    if bytes < LEAST {
+        Err(wrong())
+    } else {
+        Ok(bytes)
     }
 }
 
@@ -272,11 +307,11 @@ mod tests {
 
     #[test]
     fn a_value_may_hold_equal_signs() {
-        let pair = pair("stop=a=b").unwrap();
+        let pair = pair(&Secret::new("stop=a=b")).unwrap();
         assert_eq!((pair.key.as_str(), pair.value.as_str()), ("stop", "a=b"));
-        assert!(super::pair("stop").is_err());
-        assert!(super::pair("=x").is_err());
-        assert_eq!(super::pair("x=").unwrap().value, "");
+        assert!(super::pair(&Secret::new("stop")).is_err());
+        assert!(super::pair(&Secret::new("=x")).is_err());
+        assert_eq!(super::pair(&Secret::new("x=")).unwrap().value, "");
     }
 
     #[test]
@@ -302,7 +337,7 @@ mod tests {
 
     #[test]
     fn values_of_python_are_read_and_warned_of() {
-        let warning = |text: &str| parameter_warning(&pair(text).unwrap());
+        let warning = |text: &str| parameter_warning(&pair(&Secret::new(text)).unwrap());
         for (text, value) in [
             ("a=True", json!(true)),
             ("a=False", json!(false)),
@@ -409,6 +444,12 @@ mod tests {
             let time = Duration::from_millis(milliseconds);
             assert_eq!(seconds(text).unwrap(), time, "{text}");
             assert_eq!(duration(text).unwrap(), time, "{text}");
+        }
+        assert_eq!(size("512MiB").unwrap(), 512 << 20);
+        assert_eq!(size("1.5 g").unwrap(), 3 << 29);
+        assert_eq!(size("2GB").unwrap(), 2_000_000_000);
+        for text in ["512", "1MiB", "x", "1.2.3GiB", "MiB", "5 parsecs", "-1GiB"] {
+            assert!(size(text).is_err(), "{text}");
         }
         for text in ["0s", "-1s", "10x", "ms"] {
             assert!(seconds(text).is_err(), "{text}");

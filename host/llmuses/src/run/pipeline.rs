@@ -16,7 +16,7 @@ use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
-use llmuses_transport::{ConnectionNotes, ReqwestTransport, worker};
+use llmuses_transport::{BodySettings, ConnectionNotes, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -86,7 +86,10 @@ impl Pipeline {
         let shared = Shared {
             clock,
             timeouts: plan.transport.timeouts,
-            framing: prepared.parser.info().framing,
+            body: BodySettings {
+                framing: prepared.parser.info().framing,
+                budget: Arc::clone(&prepared.budget),
+            },
             start: begun,
             until: plan.load.duration,
             stop: Arc::clone(&stop),

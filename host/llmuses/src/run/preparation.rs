@@ -5,6 +5,7 @@ use super::bodies::{Asked, FormatError, bodies, format_of};
 use super::outputs::Outputs;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
+use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{
@@ -118,6 +119,7 @@ pub(super) struct Preparation {
     pub(super) parameters: Arc<str>,
     pub(super) headers: HeaderMap,
     pub(super) secrets: Arc<Secrets>,
+    pub(super) budget: Arc<Budget>,
     /// The most requests that may be in flight in an open loop.
     pub(super) max_in_flight: Option<u64>,
     /// By what content two runs have the same data set.
@@ -140,16 +142,22 @@ impl Preparation {
         } else {
             None
         };
+        let budget = Arc::new(Budget::new(
+            usize::try_from(plan.limits.memory).unwrap_or(usize::MAX),
+        ));
+        let secrets = Arc::new(Secrets::of(&plan.target, &work.parameters));
         let parser = loaded.parser.for_another_run();
         let dataset = loaded
             .dataset
             .as_ref()
-            .map(Dataset::for_another_run)
+            .map(|dataset| dataset.for_another_run(&budget))
             .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
             tokenizer: loaded.tokenizer.clone(),
             debug: outputs.debug,
+            budget: Arc::clone(&budget),
+            secrets: Arc::clone(&secrets),
             seed: load.seed,
         };
         let parameters: Arc<str> = serde_json::Value::Object(work.parameters.clone())
@@ -190,6 +198,7 @@ impl Preparation {
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
+                budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
                     (&work.prompts, &parser.info().source),
                     (PromptSource::Prompt(_), Source::Builtin)
@@ -199,7 +208,8 @@ impl Preparation {
         source.prepare(PREPARED_AHEAD)?;
         let prepared = Self {
             headers: headers(&plan.target, &plan.transport, &parser),
-            secrets: Arc::new(Secrets::of(&plan.target)),
+            secrets,
+            budget,
             parser,
             context,
             parameters,

@@ -30,7 +30,7 @@ impl Sink for ProgressLines {
         let completed = run.statistics.counts().completed;
         if !sample.warmup && completed.is_multiple_of(self.every) {
             let progress = progress(self.arrivals, run);
-            terminal::say(report::progress_line(&progress, &jiff::Zoned::now()));
+            terminal::detail(report::progress_line(&progress, &jiff::Zoned::now()));
         }
     }
 }

@@ -112,6 +112,7 @@ mod tests {
             end: at,
             stamps: StampQuality::Read,
             failure: None,
+            held: Default::default(),
         };
         let outcome = Outcome {
             exchange,

@@ -3,9 +3,10 @@
 
 use super::text::{Exposition, Family, Kind, Labels};
 use crate::live::{Phase, Snapshot};
+use llmuses_core::credential::public_url;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric::{Figure, Time};
-use llmuses_core::plan::{Arrivals, ParserChoice, Target, public_url};
+use llmuses_core::plan::{Arrivals, ParserChoice, Target};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use llmuses_kernel_io::priority;
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::TcpListener;
@@ -19,10 +20,11 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpStream;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 use tokio::time::{sleep, timeout};
 
-/// Connections at once; further ones wait to be accepted.
+/// Connections at once; a further one takes the place of the oldest.
 const CONNECTIONS: usize = 16;
 
 /// How long a connection may take as a whole: it is for one request.
@@ -66,19 +68,20 @@ pub(super) fn spawn(
 }
 
 async fn accept(listener: tokio::net::TcpListener, shown: Arc<(About, Board)>) {
-    let room = Arc::new(Semaphore::new(CONNECTIONS));
+    let mut open: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        // It is never closed.
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
+                open.retain(|connection| !connection.is_finished());
+                // Those that send nothing do not keep out one that asks.
+                if open.len() >= CONNECTIONS
+                    && let Some(oldest) = open.pop_front()
+                {
+                    oldest.abort();
+                }
                 let shown = Arc::clone(&shown);
-                tokio::spawn(async move {
-                    converse(stream, &shown).await;
-                    drop(place);
-                });
+                let conversation = tokio::spawn(async move { converse(stream, &shown).await });
+                open.push_back(conversation.abort_handle());
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }

@@ -1,12 +1,14 @@
 //! Standard error while a run goes on: the live view at the bottom of a terminal, and whatever else is
 //! said meanwhile above it.
 //!
-//! Whatever speaks during a run does it through [`say`], so that no line is drawn over. Between two
+//! All that is shown during a run goes through one thread ([`say`], [`detail`]), so that no line is drawn over and no
+//! reader is waited for. Between two
 //! drawings the cursor stands at the first column of the view's first line. Erasing the view is therefore
 //! the same few bytes whatever was drawn and however the terminal broke it when it was made narrower,
 //! and a program that is killed leaves the prompt where the view was. Neither the cursor nor a mode of the
 //! terminal is ever changed, so that there is nothing to restore.
 
+mod outlet;
 mod screen;
 mod stdout;
 mod view;
@@ -14,38 +16,53 @@ mod view;
 pub use stdout::{print, print_failure};
 pub use view::View;
 
+use llmuses_core::clean::printable_lines;
 use llmuses_core::messages::Messages;
+use outlet::{Outlet, Weight};
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 /// To the start of the line; erase from there to the end of the screen.
 const ERASE: &str = "\r\x1b[J";
 
-/// Whether a view is on. Whoever holds it has standard error to itself.
-static ON: Mutex<bool> = Mutex::new(false);
+/// For how long the last text of an end at once may be written.
+const LAST_MOMENT: Duration = Duration::from_millis(200);
 
-fn lock() -> MutexGuard<'static, bool> {
-    ON.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether a view is on.
+static ON: AtomicBool = AtomicBool::new(false);
+
+/// Where standard error is written. `None`: the system gave no thread for it.
+fn outlet() -> Option<&'static Outlet> {
+    static OUTLET: OnceLock<Option<Outlet>> = OnceLock::new();
+    OUTLET
+        .get_or_init(|| Outlet::start(std::io::stderr()).ok())
+        .as_ref()
 }
 
-/// The lock, or `None` where somebody does not let go of it: this thread itself, when it panics while it
-/// draws, or one that waits for a terminal that was stopped.
-fn lock_soon() -> Option<MutexGuard<'static, bool>> {
-    for _ in 0..40 {
-        match ON.try_lock() {
-            Ok(on) => return Some(on),
-            Err(TryLockError::Poisoned(on)) => return Some(on.into_inner()),
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(5)),
+fn put(weight: Weight, text: String) {
+    match outlet() {
+        Some(outlet) => outlet.put(weight, text),
+        None => {
+            // Standard error is where one would complain.
+            let _ = std::io::stderr().write_all(text.as_bytes());
         }
     }
-    None
 }
 
-/// Writes lines to standard error, above the view where there is one. A line end is added where the text
-/// has none.
+/// Shows a message on standard error, above the view where there is one. A line end is added where the text has none,
+/// and what a terminal would act on is left out.
+/// It is not waited for, and it is shown as long as somebody reads.
 pub fn say(text: impl AsRef<str>) {
-    write(*lock(), text.as_ref());
+    put(Weight::Message, above_view(text.as_ref()));
+}
+
+/// Shows one of very many texts as [`say`] does. Where they are not read as fast as they come it is dropped, and
+/// [`finish`] says how many lines were.
+pub fn detail(text: impl AsRef<str>) {
+    put(Weight::Detail, above_view(text.as_ref()));
 }
 
 /// Takes messages of other crates to standard error.
@@ -53,27 +70,69 @@ pub fn messages() -> Messages {
     Messages::new(|text| say(text))
 }
 
-fn write(on: bool, text: &str) {
-    let mut out = erasing(on).to_owned();
-    out.push_str(text);
+fn above_view(text: &str) -> String {
+    let mut out = erasing().to_owned();
+    out.push_str(&printable_lines(text));
     if !text.ends_with('\n') {
         out.push('\n');
     }
-    // Standard error is where one would complain.
-    let _ = std::io::stderr().write_all(out.as_bytes());
+    out
 }
 
-/// Takes the view away for good, and says something in its place: for an end that unwinds nothing.
-pub fn leave(text: &str) {
-    let on = lock_soon();
-    write(on.as_deref() == Some(&true), text);
-    if let Some(mut on) = on {
-        *on = false;
+/// Waits until all that was said so far is shown, so that what is printed next comes behind it. A reader that takes
+/// nothing is waited for once, for a second.
+fn settle() {
+    if let Some(outlet) = outlet() {
+        outlet.settle(Duration::from_secs(1));
     }
 }
 
+/// Shows what was said and is not shown yet, at the end of the program. A reader that takes nothing is not waited for.
+pub fn finish() {
+    if let Some(outlet) = outlet() {
+        outlet.finish();
+    }
+}
+
+/// Takes the view away for good, and says something in its place: for an end that unwinds nothing. It waits for no
+/// other thread.
+pub fn leave(text: &str) {
+    let text = above_view(text);
+    ON.store(false, Ordering::Relaxed);
+    if let Some(outlet) = outlet() {
+        outlet.last_words(text, LAST_MOMENT);
+    }
+}
+
+/// Panics that are told one by one; of others it is told that there were more.
+const TOLD_PANICS: u32 = 10;
+
+/// Has a panic of any thread tell its reason as messages are told. The view is drawn anew below it, or taken away where
+/// the panic ends the run.
+pub fn tell_panics() {
+    static PANICS: AtomicU32 = AtomicU32::new(0);
+    std::panic::set_hook(Box::new(|panic| {
+        let before = PANICS.fetch_add(1, Ordering::Relaxed);
+        if before >= TOLD_PANICS {
+            if before == TOLD_PANICS {
+                say("further panics are not shown");
+            }
+            return;
+        }
+        let thread = std::thread::current();
+        let mut text = format!("thread '{}' {panic}", thread.name().unwrap_or("unnamed"));
+        // Taken where RUST_BACKTRACE asks for it.
+        let backtrace = Backtrace::capture();
+        if backtrace.status() == BacktraceStatus::Captured {
+            text.push_str(&format!("\n{backtrace}"));
+        }
+        say(text);
+    }));
+}
+
 /// What erases the view, where there is one.
-fn erasing(on: bool) -> &'static str {
+fn erasing() -> &'static str {
+    let on = ON.load(Ordering::Relaxed);
     if on && is_in_foreground() { ERASE } else { "" }
 }
 

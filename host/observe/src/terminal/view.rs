@@ -1,16 +1,18 @@
 //! The live view: a thread that draws what hangs on the board.
 
 use super::LiveView;
+use super::outlet::Weight;
 use super::screen::{Screen, Size};
-use super::{erasing, is_in_foreground, lock, lock_soon};
+use super::{ON, erasing, is_in_foreground, put, tell_panics};
 use crate::live::{Board, Phase, Snapshot};
 use crate::live_text::{LiveText, live_text};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use llmuses_kernel_io::priority;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -36,7 +38,7 @@ impl View {
     /// # Errors
     /// Where the system gives no thread.
     pub fn start(board: Board, look: LiveView) -> io::Result<Self> {
-        keep_panics_whole();
+        tell_panics();
         let (stop, stopped) = channel();
         let thread = std::thread::Builder::new()
             .name("live-view".to_owned())
@@ -44,7 +46,7 @@ impl View {
                 priority::step_back();
                 draw_along(&board, look, &stopped);
             })?;
-        *lock() = true;
+        ON.store(true, Ordering::Relaxed);
         Ok(Self {
             stop: Some(stop),
             thread: Some(thread),
@@ -59,10 +61,8 @@ impl Drop for View {
             // A view that panicked has said so by its panic.
             let _ = thread.join();
         }
-        if let Some(mut on) = lock_soon() {
-            let _ = io::stderr().write_all(erasing(*on).as_bytes());
-            *on = false;
-        }
+        put(Weight::Message, erasing().to_owned());
+        ON.store(false, Ordering::Relaxed);
     }
 }
 
@@ -71,7 +71,7 @@ impl Drop for View {
 /// Each drawing is of the size that the terminal has then, so that nothing has to be done about a change of
 /// size but to wait for the next one.
 fn draw_along(board: &Board, look: LiveView, stopped: &Receiver<()>) {
-    let screen = Screen::new(io::stderr(), Size::of_stderr());
+    let screen = Screen::new(Drawings, Size::of_stderr());
     let painter = Painter::new(&screen, look);
     while stopped.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
         // The last snapshot of a run may hang there while the next one begins.
@@ -83,26 +83,24 @@ fn draw_along(board: &Board, look: LiveView, stopped: &Receiver<()>) {
         };
         let size = Size::of_stderr();
         screen.resize(size);
-        let on = lock();
-        if *on && is_in_foreground() {
+        if ON.load(Ordering::Relaxed) && is_in_foreground() {
             painter.draw(&snapshot, size);
         }
     }
 }
 
-/// Has a panic of any thread tell its reason above the view. The view is drawn anew below it, or taken
-/// away where the panic ends the run.
-fn keep_panics_whole() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| {
-        let tell = std::panic::take_hook();
-        std::panic::set_hook(Box::new(move |panic| {
-            let on = lock_soon();
-            let shown = on.as_deref() == Some(&true);
-            let _ = io::stderr().write_all(erasing(shown).as_bytes());
-            tell(panic);
-        }));
-    });
+/// Takes drawings to standard error.
+struct Drawings;
+
+impl Write for Drawings {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        put(Weight::Drawing, String::from_utf8_lossy(bytes).into_owned());
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// Brings the text of the view onto a screen.
@@ -200,7 +198,6 @@ impl Drop for Painter {
         // A bar that panicked while it was drawn would do so again. One that was not is drawn for a
         // last time when it is dropped, and that is to be nothing.
         if !std::thread::panicking() {
-            let _on = lock();
             self.bar.finish_and_clear();
         }
     }

@@ -9,6 +9,7 @@ use super::records::{
 use super::row::Started;
 use super::trouble::Trouble;
 use llmuses_core::wandb::WandbSettings;
+use llmuses_kernel_io::private_file::create_new;
 use prost::Message;
 use serde_json::{Map, Value, json};
 use std::fs::{self, File};
@@ -47,7 +48,7 @@ impl Folder {
         };
         fs::create_dir_all(path.join("files")).map_err(wrong(&path))?;
         // Where the name is taken against all odds, another run's file is not written over.
-        let handle = File::create_new(&file).map_err(wrong(&file))?;
+        let handle = create_new(&file).map_err(wrong(&file))?;
         let datastore = Datastore::begin(handle).map_err(wrong(&file))?;
         let mut folder = Self {
             // The command to type should work from any other folder too.

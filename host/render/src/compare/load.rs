@@ -1,5 +1,6 @@
 //! The runs to be compared, out of a database or a JSON document.
 
+use llmuses_core::clean::printable_json;
 use llmuses_core::document::{Document, FORMAT, FORMAT_VERSION, Run};
 use llmuses_kernel_io::regular_file::{open_regular, read_regular_text};
 use llmuses_store::results::{ResultsDatabase, ResultsError};
@@ -103,6 +104,7 @@ fn runs_of_document(path: &Path) -> Result<Vec<Run>, CompareError> {
         });
     }
     let document: Document = serde_json::from_str(&text)
+        .and_then(|value| serde_json::from_value(printable_json(value)))
         .map_err(|error| not_ours(format!("it is damaged ({error})")))?;
     if document.runs.is_empty() {
         return Err(not_ours("it has no runs".to_owned()));

@@ -2,13 +2,19 @@
 
 use super::text::WIDTH;
 use crate::digits::counted;
+use http::HeaderMap;
+use llmuses_core::credential::public_url;
 use llmuses_core::document::{Reason, Rows, Verdict};
-use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup, public_url};
+use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup};
 use llmuses_core::wording::one_line;
 use std::path::Path;
 
-/// One line that says what begins. `parser`: its name and its version.
-pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
+/// The longest value of a header that is shown, in characters.
+const LONGEST_VALUE: usize = 80;
+
+/// One line that says what begins. `parser`: its name and its version. `added`: the headers that it adds to every
+/// request.
+pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     let load = &plan.load;
     let mut requests = match (plan.expected_requests(), load.duration) {
         (Some(requests), _) => counted(requests, "request"),
@@ -45,8 +51,17 @@ pub fn opening(plan: &Plan, parser: [&str; 2]) -> String {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),
     };
+    let added: Vec<String> = added
+        .iter()
+        .filter_map(|(name, value)| Some((name, one_line(value.to_str().ok()?, LONGEST_VALUE))))
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    let adds = match added.as_slice() {
+        [] => String::new(),
+        added => format!(", which adds to every request {}", added.join(", ")),
+    };
     format!(
-        "{place}{requests} to {}: {arrivals}; parser {} ({source})",
+        "{place}{requests} to {}: {arrivals}; parser {} ({source}){adds}",
         public_url(&plan.target.url),
         parser.join(" ")
     )

@@ -63,6 +63,7 @@ fn in_flight(totals: &Totals) -> String {
     text
 }
 
+/// Why answers ended, with the number of each reason.
 fn finish_reasons(totals: &Totals) -> Option<String> {
     let told: u64 = totals.finish_reasons.iter().map(|(_, count)| *count).sum();
     let mut parts: Vec<String> = totals

@@ -6,6 +6,7 @@ use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
+use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
@@ -211,10 +212,27 @@ fn unsigned(number: Option<i64>) -> Option<u64> {
     number.map(|number| u64::try_from(number).unwrap_or_default())
 }
 
-/// A value that stands in a column as JSON.
-fn json<T: DeserializeOwned>(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<T>> {
+/// A text that is shown: a terminal acts on nothing in it, whoever wrote the database.
+pub(super) fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
+    Ok(text(row, column)?.map(|text| printable(&text)))
+}
+
+/// The same of a column that is never null.
+fn shown_always(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
+    Ok(printable(&row.get::<_, String>(column)?))
+}
+
+/// A value that stands in a column as JSON, with texts that may be shown.
+pub(super) fn json<T: DeserializeOwned>(
+    row: &Row<'_>,
+    column: usize,
+) -> rusqlite::Result<Option<T>> {
     text(row, column)?
-        .map(|text| serde_json::from_str(&text).map_err(|error| not_ours(column, error)))
+        .map(|text| {
+            serde_json::from_str(&text)
+                .and_then(|value| serde_json::from_value(printable_json(value)))
+                .map_err(|error| not_ours(column, error))
+        })
         .transpose()
 }
 
@@ -234,17 +252,17 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
         started_unix_seconds: row.get(2)?,
         finished_unix_seconds: row.get(3)?,
         plan: json(row, 4)?.ok_or_else(|| not_ours(4, std::io::Error::other("it is null")))?,
-        schedule_seed: row.get(5)?,
+        schedule_seed: shown_always(row, 5)?,
         versions: Versions {
-            llmuses: row.get(6)?,
-            contract: row.get(7)?,
-            wasmtime: row.get(8)?,
+            llmuses: shown_always(row, 6)?,
+            contract: shown_always(row, 7)?,
+            wasmtime: shown_always(row, 8)?,
         },
         parser: ParserIdentity {
-            name: row.get(9)?,
-            version: row.get(10)?,
-            sha256: row.get(11)?,
-            source: row.get(12)?,
+            name: shown_always(row, 9)?,
+            version: shown_always(row, 10)?,
+            sha256: shown_always(row, 11)?,
+            source: shown_always(row, 12)?,
         },
         totals: json(row, 13)?,
         verdict: json(row, 14)?,
@@ -252,7 +270,7 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
             Some(kept) => Some(Rows {
                 kept,
                 not_kept: unsigned(row.get(16)?).unwrap_or_default(),
-                write_error: row.get(17)?,
+                write_error: shown(row, 17)?,
             }),
             None => None,
         },
@@ -278,8 +296,8 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         input_tokens: unsigned(row.get(14)?),
         output_tokens: unsigned(row.get(15)?),
         status: row.get(16)?,
-        error_kind: row.get(17)?,
-        error: row.get(18)?,
+        error_kind: shown(row, 17)?,
+        error: shown(row, 18)?,
         added: (19..)
             .zip(added_columns())
             .map(|(column, _)| row.get(column))

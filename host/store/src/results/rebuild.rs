@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::ResultsDatabase;
+use super::reader::{ResultsDatabase, json, shown};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -145,14 +145,9 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         Origin::Intended => moment(row.get(2)?),
         Origin::Sent => optional(3)?.unwrap_or(moment(row.get(2)?)),
     };
-    let added_span = |wanted: Time| {
-        let found = (22..)
-            .zip(added_columns())
-            .find(|(_, (time, _))| *time == wanted);
+    let added = |time: Time| {
+        let found = (22..).zip(added_columns()).find(|(_, (of, _))| *of == time);
         found.map_or(Ok(None), |(column, _)| span(column))
-    };
-    let added = |wanted: Time| -> rusqlite::Result<Option<Moment>> {
-        Ok(added_span(wanted)?.map(|after| counted_from.after(after)))
     };
     let has_outputs: Option<String> = row.get(11)?;
     let reading = match has_outputs {
@@ -163,9 +158,10 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 prompt: tokens(row, 12)?,
                 completion: tokens(row, 14)?,
                 outputs: indices(outputs, &arrivals),
-                answers: added(ANSWER)?.map(|first| indices([first].into_iter(), &arrivals)),
-                finish_reason: row.get(22 + added_columns().count())?,
-                metrics: list(row, 20)?,
+                answers: added(ANSWER)?
+                    .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
+                finish_reason: shown(row, 22 + added_columns().count())?,
+                metrics: json(row, 20)?.unwrap_or_default(),
                 ..Reading::default()
             })
         }
@@ -174,7 +170,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let message: Option<String> = row.get(17)?;
     let end = moment(row.get(4)?);
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
-    let head_at = added(RESPONSE_HEAD)?;
+    let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
@@ -182,7 +178,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         intended,
         // No row has it.
         body_wait: Duration::ZERO,
-        held_up: added_span(HELD_UP)?.unwrap_or_default(),
+        held_up: added(HELD_UP)?.unwrap_or_default(),
         sent,
         connection: match span(5)? {
             Some(total) => Some(ConnectionOpening {
@@ -194,7 +190,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
         },
         head: row.get::<_, Option<u16>>(8)?.map(|status| ResponseHead {
             status,
-            at: head_at.unwrap_or(end),
+            at: head_after.map_or(end, |after| counted_from.after(after)),
             content_type: None,
         }),
         response,
@@ -204,6 +200,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             let kind = FailureKind::of_name(&kind).unwrap_or(FailureKind::Protocol);
             Failure::new(kind, message.unwrap_or_default())
         }),
+        held: Default::default(),
     };
     Ok(Outcome { exchange, reading })
 }

@@ -8,9 +8,9 @@ use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{PlanRecord, Rows, RunState, Totals, Verdict};
 use llmuses_core::exchange::StampQuality;
+use llmuses_kernel_io::private_file::create_new;
 use llmuses_stats::Sample;
 use rusqlite::{Connection, OpenFlags, params};
-use std::fs::OpenOptions;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
@@ -319,7 +319,7 @@ fn json(part: &impl serde::Serialize) -> rusqlite::Result<String> {
 /// Makes the empty file, and refuses one that is there: SQLite itself would open it.
 fn reserve(path: &Path) -> Result<(), SinkError> {
     let path_buf = || path.to_owned();
-    match OpenOptions::new().write(true).create_new(true).open(path) {
+    match create_new(path) {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.kind() {
             ErrorKind::AlreadyExists => SinkError::Exists { path: path_buf() },

@@ -6,6 +6,8 @@ group! {
     /// What might be used of the machine.
     #[derive(Default)]
     pub struct LimitsRecord {
+        /// What responses, request bodies, what is read ahead and counting might take together.
+        memory_limit_bytes: Option<u64> => is_told("--memory-limit in bytes"),
         /// What the parser might take.
         parser_bounds: Option<BoundsRecord> => each_bound("bounds of the plugin"),
     }

@@ -3,7 +3,9 @@
 use super::usage::UsageError;
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
-use llmuses_core::plan::public_url;
+use llmuses_core::credential::public_url;
+use llmuses_core::plan::Target;
+use llmuses_core::redact::Secrets;
 use llmuses_core::wording::{counted, excerpt, one_line};
 use llmuses_observe::terminal;
 use llmuses_transport::question;
@@ -67,10 +69,17 @@ fn ask(
     all.insert(ACCEPT, HeaderValue::from_static("*/*"));
     let agent = HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION")));
     all.insert(USER_AGENT, agent);
+    let asked = Target {
+        headers: headers.clone(),
+        ..Target::new(String::new(), list.clone())
+    };
+    let secrets = Secrets::of(&asked, &serde_json::Map::new());
     // Those of the user in the place of ours.
     all.extend(headers.clone());
     let (status, body) = question::get(list, all, connect_timeout, insecure)
         .map_err(|failure| format!("{}: {}", failure.kind, failure.message))?;
+    // What the server says may repeat a key.
+    let body = secrets.blank_bytes(&body);
     if !(200..300).contains(&status) {
         return Err(format!("status {status}: {}", excerpt(&body)));
     }

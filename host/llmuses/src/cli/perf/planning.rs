@@ -18,6 +18,7 @@ use llmuses_core::plan::{
     Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
     TransportSettings, Warmup, Work,
 };
+use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
 use llmuses_render::OutputFiles;
 use llmuses_render::compare::Bound;
@@ -61,6 +62,7 @@ impl PerfArguments {
             limits: Limits {
                 parser: self.bounds.clone().into_bounds(),
                 compile_cache: !self.no_compile_cache,
+                memory: self.memory_limit.unwrap_or_else(share_of_memory),
             },
         };
         let outputs = self.outputs(&sweep.target.model, files, metrics)?;
@@ -225,6 +227,15 @@ impl PerfArguments {
     }
 }
 
+/// An eighth of the memory of this machine, or of the control group of this process.
+fn share_of_memory() -> u64 {
+    /// Of a machine that has next to none.
+    const LEAST: u64 = 64 << 20;
+    /// More than healthy answers ever take.
+    const MOST: u64 = 2 << 30;
+    memory::available().map_or(MOST, |bytes| (bytes / 8).clamp(LEAST, MOST))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -256,7 +267,13 @@ mod tests {
         // What the flags say where they are not given is what the groups have where nobody sets them.
         assert_eq!(sweep.loads, [Load::default()]);
         assert_eq!(sweep.transport, TransportSettings::default());
-        assert_eq!(sweep.limits, Limits::default());
+        assert!(sweep.limits.memory >= 64 << 20);
+        let limits = Limits {
+            // A share of this machine.
+            memory: Limits::default().memory,
+            ..sweep.limits
+        };
+        assert_eq!(limits, Limits::default());
         assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
         assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
         assert_eq!(sweep.transport.timeouts.total, None);
@@ -359,6 +376,11 @@ mod tests {
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
+            (
+                &["--prompt", "x", "--headers", "@/no/such"],
+                "--headers @/no/such",
+            ),
+            (&["--prompt", "x", "--parameters", "a"], "KEY=VALUE"),
             (
                 &["--prompt", "x", "--metrics-listen", "nowhere"],
                 "--metrics-listen nowhere: it should be",

@@ -150,6 +150,17 @@ pub enum UsageError {
         /// What was typed.
         text: String,
     },
+    /// The file of `--headers @FILE` cannot be read.
+    #[error("--headers @{}: {source}", path.display())]
+    HeaderFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A parameter that is none. It is not shown.
+    #[error("--parameters: {0}")]
+    ParameterForm(&'static str),
     /// A header that is none. It is not shown.
     #[error("--headers: {0}")]
     HeaderForm(&'static str),

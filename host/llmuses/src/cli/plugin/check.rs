@@ -84,8 +84,8 @@ pub(super) struct CheckArguments {
     model: String,
 
     /// Extra members of every request body, as in `llmuses perf`.
-    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::pair)]
-    parameters: Vec<values::Pair>,
+    #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = values::secret)]
+    parameters: Vec<values::Secret>,
 
     /// Folder with tokenizer.json, or that file.
     #[arg(long, value_name = "PATH")]
@@ -124,7 +124,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         dataset: dataset.clone().map(|dataset| dataset as _),
         tokenizer,
         debug: true,
-        seed: 0,
+        ..InstanceContext::default()
     };
     if info.offers == Offers::Format {
         let Some(dataset) = &dataset else {

@@ -53,8 +53,7 @@ const CONTRACT: &[File] = files!("wit/0.1/" => "wit/": "perf-plugin.wit");
 
 const RUST: &[&[File]] = &[
     files!("plugins/templates/rust/" => "":
-        ".cargo/config.toml" ".gitignore" "Cargo.toml" "README.md" "rust-toolchain.toml" "src/lib.rs"
-        "vendor/llmuses-plugin/Cargo.toml"
+        ".cargo/config.toml" ".gitignore" "Cargo.toml" "rust-toolchain.toml" "vendor/llmuses-plugin/Cargo.toml"
     ),
     files!("wit/" => "wit/": "0.1/perf-plugin.wit" "0.2/perf-plugin.wit"),
     // Cargo drops what a parser does not need; what is left has the versions that this program was tested with.
@@ -67,6 +66,10 @@ const RUST: &[&[File]] = &[
         "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
     ),
 ];
+
+/// What the folder of an API has beside them, and what that of a format has.
+const API: &[File] = files!("plugins/templates/rust/api/" => "": "README.md" "src/lib.rs");
+const DATASET: &[File] = files!("plugins/templates/rust/dataset/" => "": "README.md" "src/lib.rs");
 
 const PYTHON: &[&[File]] = &[
     CONTRACT,
@@ -92,23 +95,59 @@ enum Language {
     Js,
 }
 
-impl Language {
+/// What a new plugin knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// An API.
+    Api,
+    /// A format of data sets.
+    Dataset,
+}
+
+/// What a folder is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Template {
+    Rust(Kind),
+    Python,
+    Js,
+}
+
+impl Template {
+    /// The template for a language.
+    ///
+    /// # Errors
+    /// Where there is none of that kind.
+    fn of(language: Language, kind: Option<Kind>) -> Result<Self, NewError> {
+        match (language, kind) {
+            (Language::Rust, kind) => Ok(Self::Rust(kind.unwrap_or(Kind::Api))),
+            (Language::Python, None) => Ok(Self::Python),
+            (Language::Js, None) => Ok(Self::Js),
+            (Language::Python | Language::Js, Some(_)) => Err(NewError::Kind),
+        }
+    }
+
     fn files(self) -> impl Iterator<Item = &'static File> {
-        let own = match self {
-            Self::Rust => RUST,
-            Self::Python => PYTHON,
-            Self::Js => JS,
+        let (own, more): (&[&[File]], &[File]) = match self {
+            Self::Rust(Kind::Api) => (RUST, API),
+            Self::Rust(Kind::Dataset) => (RUST, DATASET),
+            Self::Python => (PYTHON, &[]),
+            Self::Js => (JS, &[]),
         };
-        COMMON.iter().chain(own).copied().flatten()
+        COMMON.iter().chain(own).copied().chain([more]).flatten()
     }
 }
 
 /// Arguments of `llmuses plugin new`.
 #[derive(Debug, Args)]
 pub(in crate::cli) struct NewArguments {
-    /// Language to write the parser in.
+    /// Language to write the plugin in.
     #[arg(long, value_enum)]
     lang: Language,
+
+    /// What the plugin knows: an API, or a format of data sets. For Rust; a template for another language has both in
+    /// one [default: api]
+    #[arg(long, value_enum)]
+    kind: Option<Kind>,
 
     /// Name of the parser and of its folder: small letters, digits and underscores.
     name: String,
@@ -129,6 +168,11 @@ pub enum NewError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no template of that kind.
+    #[error(
+        "--kind is for --lang rust: the templates for Python and JavaScript have an API and a format of data sets in one"
+    )]
+    Kind,
     /// There is something of that name already.
     #[error("{} exists already; nothing was changed", .0.display())]
     Exists(PathBuf),
@@ -145,13 +189,14 @@ pub enum NewError {
 impl NewError {
     /// Whether the arguments are at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Name { .. } | Self::Exists(_))
+        matches!(self, Self::Name { .. } | Self::Kind | Self::Exists(_))
     }
 }
 
 /// Makes the folder, says what to type next, and returns where it is.
 pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
     check_name(&arguments.name)?;
+    let template = Template::of(arguments.lang, arguments.kind)?;
     let folder = arguments.into.join(&arguments.name);
     fs::create_dir(&folder).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => NewError::Exists(folder.clone()),
@@ -160,14 +205,14 @@ pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewEr
             source,
         },
     })?;
-    if let Err(error) = fill(&folder, arguments.lang, &arguments.name) {
+    if let Err(error) = fill(&folder, template, &arguments.name) {
         // Half a parser is of no use; the folder is this call's own.
         let _ = fs::remove_dir_all(&folder);
         return Err(error);
     }
     llmuses_observe::terminal::print(format!(
         "{}\n",
-        next_steps(&folder, arguments.lang, &arguments.name)
+        next_steps(&folder, template, &arguments.name)
     ));
     Ok(folder)
 }
@@ -203,8 +248,8 @@ fn check_name(name: &str) -> Result<(), NewError> {
     })
 }
 
-fn fill(folder: &Path, language: Language, name: &str) -> Result<(), NewError> {
-    for file in language.files() {
+fn fill(folder: &Path, template: Template, name: &str) -> Result<(), NewError> {
+    for file in template.files() {
         let path = folder.join(named(file.path, name));
         let failed = |source| NewError::Write {
             path: path.clone(),
@@ -236,16 +281,16 @@ fn type_name(name: &str) -> String {
 }
 
 /// The commands of the folder's README: its first block of them.
-fn commands(language: Language, name: &str) -> String {
-    let readme = language.files().find(|file| file.path == "README.md");
+fn commands(template: Template, name: &str) -> String {
+    let readme = template.files().find(|file| file.path == "README.md");
     let block = readme
         .and_then(|readme| readme.content.split("```sh\n").nth(1))
         .and_then(|rest| rest.split("```").next());
     named(block.unwrap_or_default(), name)
 }
 
-fn next_steps(folder: &Path, language: Language, name: &str) -> String {
-    let commands: String = commands(language, name)
+fn next_steps(folder: &Path, template: Template, name: &str) -> String {
+    let commands: String = commands(template, name)
         .lines()
         .map(|line| format!("    {line}\n"))
         .collect();
@@ -260,15 +305,26 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const LANGUAGES: [Language; 3] = [Language::Rust, Language::Python, Language::Js];
+    const TEMPLATES: [Template; 4] = [
+        Template::Rust(Kind::Api),
+        Template::Rust(Kind::Dataset),
+        Template::Python,
+        Template::Js,
+    ];
 
     fn repository() -> PathBuf {
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
     }
 
-    fn make(into: &Path, lang: Language, name: &str) -> Result<PathBuf, NewError> {
+    fn make(into: &Path, template: Template, name: &str) -> Result<PathBuf, NewError> {
+        let (lang, kind) = match template {
+            Template::Rust(kind) => (Language::Rust, Some(kind)),
+            Template::Python => (Language::Python, None),
+            Template::Js => (Language::Js, None),
+        };
         execute(&NewArguments {
             lang,
+            kind,
             name: name.to_owned(),
             into: into.to_owned(),
         })
@@ -298,15 +354,18 @@ mod tests {
     #[test]
     fn a_folder_has_every_file_with_the_name_in_its_places() {
         let home = tempfile::tempdir().unwrap();
-        for lang in LANGUAGES {
-            let name = format!("asks_{lang:?}").to_lowercase();
-            let folder = make(home.path(), lang, &name).unwrap();
-            assert_eq!(folder, home.path().join(&name));
+        for (template, name) in
+            TEMPLATES
+                .into_iter()
+                .zip(["asks_api", "asks_dataset", "asks_python", "asks_js"])
+        {
+            let folder = make(home.path(), template, name).unwrap();
+            assert_eq!(folder, home.path().join(name));
             let files = files_under(&folder);
-            assert_eq!(files.len(), lang.files().count());
-            let contract = match lang {
-                Language::Rust => "wit/0.2/perf-plugin.wit",
-                Language::Python | Language::Js => "wit/perf-plugin.wit",
+            assert_eq!(files.len(), template.files().count());
+            let contract = match template {
+                Template::Rust(_) => "wit/0.2/perf-plugin.wit",
+                Template::Python | Template::Js => "wit/perf-plugin.wit",
             };
             for file in ["README.md", "questions.jsonl", contract] {
                 assert!(files.contains(file), "{file}");
@@ -318,24 +377,37 @@ mod tests {
                 assert!(!text.contains(TYPE_PLACEHOLDER), "{file}");
             }
         }
-        let lib = fs::read_to_string(home.path().join("asks_rust/src/lib.rs")).unwrap();
-        assert!(lib.contains("export_parser!(AsksRust);"));
+        let lib =
+            |name: &str| fs::read_to_string(home.path().join(name).join("src/lib.rs")).unwrap();
+        assert!(lib("asks_api").contains("export_api!(AsksApi);"));
+        assert!(lib("asks_dataset").contains("export_format!(AsksDataset);"));
+        let of = |lang| Template::of(lang, Some(Kind::Api));
+        assert!(matches!(of(Language::Python), Err(NewError::Kind)));
     }
 
     #[test]
     fn the_lists_have_every_file_of_the_templates_and_of_the_kit() {
         let templates = repository().join("plugins/templates");
-        for (lang, name) in [
-            (Language::Rust, "rust"),
-            (Language::Python, "python"),
-            (Language::Js, "js"),
+        for (template, name) in [
+            (Template::Rust(Kind::Api), "rust"),
+            (Template::Rust(Kind::Dataset), "rust"),
+            (Template::Python, "python"),
+            (Template::Js, "js"),
         ] {
-            let listed: BTreeSet<String> = lang.files().map(|file| file.path.to_owned()).collect();
+            let listed: BTreeSet<&str> = template.files().map(|file| file.path).collect();
             for file in files_under(&templates.join(name)) {
-                assert!(listed.contains(&file), "{name}/{file} is not embedded");
+                // Of the kinds of the Rust template, each is in a folder of its own.
+                let path = ["api/", "dataset/"]
+                    .iter()
+                    .find_map(|kind| file.strip_prefix(kind))
+                    .unwrap_or(&file);
+                assert!(listed.contains(path), "{name}/{file} is not embedded");
             }
         }
-        let listed: BTreeSet<&str> = Language::Rust.files().map(|file| file.path).collect();
+        let listed: BTreeSet<&str> = Template::Rust(Kind::Api)
+            .files()
+            .map(|file| file.path)
+            .collect();
         for file in files_under(&repository().join("plugins/sdk/src")) {
             let path = format!("vendor/llmuses-plugin/src/{file}");
             assert!(listed.contains(path.as_str()), "{file} is not embedded");
@@ -376,11 +448,15 @@ mod tests {
 
     #[test]
     fn what_to_type_next_is_two_commands() {
-        for lang in LANGUAGES {
-            assert_eq!(commands(lang, "asks").lines().count(), 2, "{lang:?}");
+        for template in TEMPLATES {
+            assert_eq!(
+                commands(template, "asks").lines().count(),
+                2,
+                "{template:?}"
+            );
         }
         assert_eq!(
-            next_steps(Path::new("x/asks"), Language::Js, "asks"),
+            next_steps(Path::new("x/asks"), Template::Js, "asks"),
             "made x/asks; next, as its README.md says:\n\n    cd x/asks\n    npm install\n    npm run build\n"
         );
     }
@@ -403,7 +479,7 @@ mod tests {
             ("match", "means something else"),
             ("json", "means something else"),
         ] {
-            let error = make(home.path(), Language::Rust, name).unwrap_err();
+            let error = make(home.path(), Template::Rust(Kind::Api), name).unwrap_err();
             let text = error.to_string();
             assert!(matches!(error, NewError::Name { .. }), "{text}");
             assert!(text.contains(reason), "{text}");
@@ -417,7 +493,7 @@ mod tests {
     fn what_is_there_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("asks"), "mine").unwrap();
-        let error = make(home.path(), Language::Python, "asks").unwrap_err();
+        let error = make(home.path(), Template::Python, "asks").unwrap_err();
         assert!(matches!(error, NewError::Exists(_)), "{error}");
         let kept = fs::read_to_string(home.path().join("asks")).unwrap();
         assert_eq!(kept, "mine");
@@ -426,7 +502,7 @@ mod tests {
     #[test]
     fn a_place_that_is_not_there_is_named() {
         let home = tempfile::tempdir().unwrap();
-        let error = make(&home.path().join("nowhere"), Language::Js, "asks").unwrap_err();
+        let error = make(&home.path().join("nowhere"), Template::Js, "asks").unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
     }
 }

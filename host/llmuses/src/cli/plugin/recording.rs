@@ -53,13 +53,13 @@ fn read_recording(text: &str, framing: Framing) -> Recorded {
     let status = head
         .and_then(status)
         .filter(|status| !status.starts_with('2'));
+    let failure = read.err().or(reported).map(|mut failure| {
+        failure.cut_and_quote(&log);
+        failure.message
+    });
     Recorded {
         log,
-        failure: read
-            .err()
-            .or(reported)
-            .map(|failure| failure.message)
-            .or(status.map(|status| format!("status {status}"))),
+        failure: failure.or(status.map(|status| format!("status {status}"))),
     }
 }
 

@@ -118,6 +118,7 @@ fn a_panic_beside_a_view() {
         panic!("and so did the run");
     }));
     assert!(above.is_err());
+    crate::terminal::finish();
     eprint!("afterwards");
 }
 

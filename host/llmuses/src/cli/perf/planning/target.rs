@@ -3,8 +3,11 @@
 use super::super::usage::UsageError;
 use crate::cli::values::{Secret, header};
 use http::{HeaderMap, HeaderName, HeaderValue};
-use llmuses_core::plan::{ParserChoice, public_url};
+use llmuses_core::credential::{public_text_of_url, public_url};
+use llmuses_core::plan::ParserChoice;
+use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_plugin_host::{Offers, builtin};
+use std::path::{Path, PathBuf};
 use url::Url;
 
 /// Where requests go if nothing else is said.
@@ -13,9 +16,8 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
 /// The URL of `--url`.
 pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
     let text = text.unwrap_or(DEFAULT_URL);
-    // What is no URL at all is shown as it was typed; of a URL, what may be a credential is left out.
     let wrong = |reason: String| UsageError::Url {
-        text: Url::parse(text).map_or_else(|_| text.to_owned(), |url| public_url(&url)),
+        text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),
         reason,
     };
     let url = Url::parse(text).map_err(|error| {
@@ -82,6 +84,34 @@ pub(super) fn add_api_key(
     Ok(())
 }
 
+/// The largest file of `--headers @FILE`.
+const MOST_HEADER_BYTES: u64 = 1 << 20;
+
+/// Headers with those in place that files give: one on each line, without empty lines and those that begin with `#`.
+fn with_files<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<Vec<Secret>, UsageError> {
+    let mut headers = Vec::new();
+    for text in typed {
+        let Some(path) = text.reveal().strip_prefix('@') else {
+            headers.push(text.clone());
+            continue;
+        };
+        let content = read_regular_text(Path::new(path), MOST_HEADER_BYTES).map_err(|source| {
+            UsageError::HeaderFile {
+                path: PathBuf::from(path),
+                source,
+            }
+        })?;
+        let content = content.strip_prefix('\u{feff}').unwrap_or(&content);
+        let lines = content.lines().map(str::trim);
+        headers.extend(
+            lines
+                .filter(|line| !line.is_empty() && !line.starts_with('#'))
+                .map(Secret::new),
+        );
+    }
+    Ok(headers)
+}
+
 /// The headers of the user.
 pub(super) fn headers<'a>(
     typed: impl Iterator<Item = &'a Secret>,
@@ -89,7 +119,7 @@ pub(super) fn headers<'a>(
     /// The client sets these itself; another value would break the request.
     const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "connection"];
     let mut headers = HeaderMap::new();
-    for text in typed {
+    for text in &with_files(typed)? {
         let pair = header(text).map_err(UsageError::HeaderForm)?;
         let wrong = |reason: &str| UsageError::Header {
             name: pair.key.clone(),
@@ -164,6 +194,39 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(said) && !error.contains("secret"), "{error}");
+        }
+    }
+
+    #[test]
+    fn headers_come_from_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("headers");
+        let content = "\u{feff}# mine\nAuthorization: Bearer a:b=c\n\r\n  X-A=1 \n";
+        std::fs::write(&path, content).unwrap();
+        let file = Secret::new(&format!("@{}", path.display()));
+        let found = headers([&file, &Secret::new("X-B=2")].into_iter()).unwrap();
+        assert_eq!(found["authorization"], "Bearer a:b=c");
+        assert_eq!(
+            (&found["x-a"], &found["x-b"]),
+            (
+                &HeaderValue::from_static("1"),
+                &HeaderValue::from_static("2")
+            )
+        );
+        std::fs::write(&path, "verysecret\n").unwrap();
+        let error = headers([&file].into_iter()).unwrap_err().to_string();
+        assert!(!error.contains("verysecret"), "{error}");
+    }
+
+    #[test]
+    fn no_error_about_a_url_repeats_a_key() {
+        for url in [
+            "h:1/v1?api_key=verysecret",
+            "ftp://me:verysecret@h/v1",
+            "me:verysecret@h/v1",
+        ] {
+            let error = endpoint(Some(url)).unwrap_err().to_string();
+            assert!(!error.contains("verysecret"), "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What is sent: prompts, the parser that makes requests of them, and parameters.
 
 use super::super::usage::UsageError;
-use crate::cli::values::{Pair, parameter, parameter_warning};
+use crate::cli::values::{Secret, pair, parameter, parameter_warning};
 use llmuses_core::plan::{ParserChoice, PromptSource};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
@@ -10,10 +10,11 @@ use llmuses_workload::Dataset;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-pub(in crate::cli) fn parameters(pairs: &[Pair]) -> Result<Map<String, Value>, UsageError> {
+pub(in crate::cli) fn parameters(typed: &[Secret]) -> Result<Map<String, Value>, UsageError> {
     let mut parameters = Map::new();
-    for pair in pairs {
-        if let Some(warning) = parameter_warning(pair) {
+    for text in typed {
+        let pair = pair(text).map_err(UsageError::ParameterForm)?;
+        if let Some(warning) = parameter_warning(&pair) {
             terminal::say(format!("warning: {warning}"));
         }
         if parameters

@@ -1,0 +1,280 @@
+//! The memory that a run may take for what comes from outside: responses, request bodies, entries of a data set that are
+//! read ahead, the counting of tokens. All of them draw from one budget.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+/// What is drawn at once at least, so that small pieces do not count one by one.
+const SMALLEST_STEP: usize = 4 << 10;
+
+/// What is drawn at once at most beyond what is needed.
+const LARGEST_STEP: usize = 1 << 20;
+
+/// How often waiting looks whether there is something left.
+const LOOK_UP: Duration = Duration::from_millis(2);
+
+/// A holder of no more than this may use all of the budget; larger ones leave an eighth of it to these. So where memory
+/// is used up, large responses fail and small ones go on.
+const SMALL: usize = 1 << 20;
+
+/// A budget in bytes.
+#[derive(Debug)]
+pub struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+}
+
+impl Default for Budget {
+    /// Without a limit.
+    fn default() -> Self {
+        Self::new(usize::MAX)
+    }
+}
+
+impl Budget {
+    /// A budget of `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit,
+            used: AtomicUsize::new(0),
+        }
+    }
+
+    /// The bytes of it.
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The bytes in use.
+    pub fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    fn draw(&self, bytes: usize, holds: usize) -> Result<(), UsedUp> {
+        self.draw_within(bytes, self.most_for(holds.saturating_add(bytes)))
+    }
+
+    /// Draws where no more than `most` is in use then.
+    fn draw_within(&self, bytes: usize, most: usize) -> Result<(), UsedUp> {
+        let drawn = self
+            .used
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
+                used.checked_add(bytes).filter(|used| *used <= most)
+            });
+        drawn.map(drop).map_err(|_| UsedUp { limit: self.limit })
+    }
+
+    /// What may be in use with a holder of so many bytes.
+    fn most_for(&self, holder: usize) -> usize {
+        if holder <= SMALL {
+            self.limit
+        } else {
+            self.limit - self.limit / 8
+        }
+    }
+}
+
+/// The budget does not have as much left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the memory for responses and requests is used up ({} MiB, --memory-limit)",
+    .limit >> 20
+)]
+pub struct UsedUp {
+    limit: usize,
+}
+
+/// What somebody has drawn from a budget. Goes back when it is dropped.
+#[derive(Debug, Default)]
+pub struct Charge {
+    budget: Option<Arc<Budget>>,
+    drawn: usize,
+    needed: usize,
+}
+
+impl Charge {
+    /// Nothing so far, of this budget.
+    pub fn of(budget: &Arc<Budget>) -> Self {
+        Self {
+            budget: Some(Arc::clone(budget)),
+            drawn: 0,
+            needed: 0,
+        }
+    }
+
+    /// Draws for `bytes` more.
+    ///
+    /// # Errors
+    /// Where there is not as much left; nothing is drawn then.
+    pub fn grow(&mut self, bytes: usize) -> Result<(), UsedUp> {
+        let needed = self.needed.saturating_add(bytes);
+        if needed > self.drawn
+            && let Some(budget) = &self.budget
+        {
+            let missing = needed - self.drawn;
+            let step = (needed / 4).clamp(SMALLEST_STEP, LARGEST_STEP).max(missing);
+            // Where there is no room for a step ahead there may be for what is needed.
+            let drawn = match budget.draw(step, self.drawn) {
+                Ok(()) => step,
+                Err(_) => {
+                    budget.draw(missing, self.drawn)?;
+                    missing
+                }
+            };
+            self.drawn += drawn;
+        }
+        self.needed = needed;
+        Ok(())
+    }
+
+    /// Draws for `bytes` more where no more than half of the budget is in use then: for what can wait, so that what
+    /// cannot has the other half.
+    ///
+    /// # Errors
+    /// Where there is not as much left; nothing is drawn then.
+    pub fn grow_within_half(&mut self, bytes: usize) -> Result<(), UsedUp> {
+        if let Some(budget) = &self.budget {
+            budget.draw_within(bytes, budget.limit / 2)?;
+            self.drawn += bytes;
+        }
+        self.needed = self.needed.saturating_add(bytes);
+        Ok(())
+    }
+
+    /// Draws for `bytes` more, and waits up to `patience` until there is as much left.
+    ///
+    /// # Errors
+    /// Where there is not; at once where the whole budget has not as much.
+    pub fn grow_within(&mut self, bytes: usize, patience: Duration) -> Result<(), UsedUp> {
+        let until = Instant::now() + patience;
+        loop {
+            match self.grow(bytes) {
+                Err(UsedUp { .. }) if self.can_ever_grow(bytes) && Instant::now() < until => {
+                    std::thread::sleep(LOOK_UP);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn can_ever_grow(&self, bytes: usize) -> bool {
+        let needed = self.needed.saturating_add(bytes);
+        self.budget
+            .as_ref()
+            .is_none_or(|budget| needed <= budget.most_for(needed))
+    }
+
+    /// Gives back what is drawn and not needed.
+    pub fn shrink(&mut self) {
+        self.give_back(self.drawn - self.drawn.min(self.needed));
+    }
+
+    /// Gives everything back.
+    pub fn clear(&mut self) {
+        self.needed = 0;
+        self.give_back(self.drawn);
+    }
+
+    fn give_back(&mut self, bytes: usize) {
+        if let Some(budget) = &self.budget {
+            self.drawn -= bytes;
+            budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        self.clear();
+    }
+}
+
+/// A copy is charged to nobody: only tests make any.
+impl Clone for Charge {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+/// Who paid is no part of what is compared.
+impl PartialEq for Charge {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Charge {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_drawn_goes_back() {
+        let budget = Arc::new(Budget::new(10 << 20));
+        let mut one = Charge::of(&budget);
+        one.grow(10).unwrap();
+        assert_eq!(budget.used(), SMALLEST_STEP);
+        one.grow(SMALLEST_STEP).unwrap();
+        one.shrink();
+        assert_eq!(budget.used(), SMALLEST_STEP + 10);
+        let mut other = Charge::of(&budget);
+        other.grow(100_000).unwrap();
+        drop(one);
+        other.clear();
+        assert_eq!(budget.used(), 0);
+        Charge::default().grow(usize::MAX).unwrap();
+    }
+
+    #[test]
+    fn large_holders_leave_room_for_small_ones() {
+        let budget = Arc::new(Budget::new(80 << 20));
+        let mut large = Charge::of(&budget);
+        while large.grow(1 << 20).is_ok() {}
+        assert_eq!(budget.used(), 70 << 20);
+        let mut small = Charge::of(&budget);
+        small.grow(SMALL).unwrap();
+        let error = small.grow(1).unwrap_err().to_string();
+        assert!(error.contains("80 MiB, --memory-limit"), "{error}");
+        drop(large);
+        small.grow(1).unwrap();
+    }
+
+    #[test]
+    fn what_can_wait_leaves_half() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let mut body = Charge::of(&budget);
+        body.grow_within_half(3 << 20).unwrap();
+        let mut other = Charge::of(&budget);
+        assert!(other.grow_within_half(2 << 20).is_err());
+        other.grow_within_half(1 << 20).unwrap();
+        drop((body, other));
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn waiting_ends_when_something_comes_back_or_can_never_come() {
+        let budget = Arc::new(Budget::new(8 << 20));
+        let mut first = Charge::of(&budget);
+        first.grow(6 << 20).unwrap();
+        let mut second = Charge::of(&budget);
+        let begun = Instant::now();
+        assert!(
+            second
+                .grow_within(9 << 20, Duration::from_secs(60))
+                .is_err()
+        );
+        assert!(
+            second
+                .grow_within(4 << 20, Duration::from_millis(50))
+                .is_err()
+        );
+        assert!(begun.elapsed() < Duration::from_secs(30));
+        let waits =
+            std::thread::spawn(move || second.grow_within(4 << 20, Duration::from_secs(60)));
+        std::thread::sleep(Duration::from_millis(20));
+        drop(first);
+        waits.join().unwrap().unwrap();
+    }
+}

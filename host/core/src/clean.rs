@@ -1,0 +1,155 @@
+//! Text from outside (a server, a plugin, a file, a database) made fit for a terminal: without anything that a terminal
+//! acts on.
+
+use serde_json::Value;
+use std::borrow::Cow;
+use std::iter::Peekable;
+use std::str::Chars;
+
+/// Text without escape sequences, with a space for every other character that a terminal acts on, line ends and tabs
+/// among them.
+pub fn printable(text: &str) -> String {
+    Characters::of(text)
+        .map(|character| match character {
+            '\n' | '\t' => ' ',
+            character => character,
+        })
+        .collect()
+}
+
+/// The same where the text may have several lines: line ends and tabs stay.
+pub fn printable_lines(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(is_plain) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(Characters::of(text).collect())
+}
+
+/// JSON with [`printable_lines`] for every text in it, names of members among them.
+pub fn printable_json(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(printable_lines(&text).into_owned()),
+        Value::Array(items) => Value::Array(items.into_iter().map(printable_json).collect()),
+        Value::Object(members) => Value::Object(
+            members
+                .into_iter()
+                .map(|(name, value)| (printable_lines(&name).into_owned(), printable_json(value)))
+                .collect(),
+        ),
+        other => other,
+    }
+}
+
+/// Whether a byte is a character by itself that no terminal acts on, or a line end or tab.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\n' | b'\t')
+}
+
+/// The characters of a text as [`printable_lines`] gives them.
+pub struct Characters<'a>(Peekable<Chars<'a>>);
+
+impl<'a> Characters<'a> {
+    /// Of this text, from its beginning.
+    pub fn of(text: &'a str) -> Self {
+        Self(text.chars().peekable())
+    }
+
+    /// Parameters up to the final letter. What is no part of a sequence stays.
+    fn skip_control_sequence(&mut self) {
+        while self.0.next_if(|c| matches!(c, ' '..='?')).is_some() {}
+        let _ = self.0.next_if(|c| matches!(c, '@'..='~'));
+    }
+
+    /// Up to the end of a string that is meant for the terminal.
+    fn skip_string(&mut self) {
+        while let Some(character) = self.0.next() {
+            match character {
+                '\u{7}' | '\u{9c}' => return,
+                '\u{1b}' => {
+                    let _ = self.0.next_if_eq(&'\\');
+                    return;
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Iterator for Characters<'_> {
+    type Item = char;
+
+    fn next(&mut self) -> Option<char> {
+        loop {
+            match self.0.next()? {
+                '\u{1b}' => match self.0.next() {
+                    Some('[') => self.skip_control_sequence(),
+                    // Operating system commands, device controls and the like.
+                    Some(']' | 'P' | 'X' | '^' | '_') => self.skip_string(),
+                    // Any other escape is of two characters.
+                    _ => {}
+                },
+                '\u{9b}' => self.skip_control_sequence(),
+                '\u{90}' | '\u{98}' | '\u{9d}' | '\u{9e}' | '\u{9f}' => self.skip_string(),
+                character @ ('\n' | '\t') => return Some(character),
+                character if acts(character) => return Some(' '),
+                character => return Some(character),
+            }
+        }
+    }
+}
+
+/// Controls, line and paragraph ends, and what turns the direction of the text around it.
+fn acts(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{61c}'
+                | '\u{200b}'
+                | '\u{200e}'
+                | '\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_a_terminal_acts_on_is_left() {
+        for (text, clean) in [
+            ("plain äöü 日本", "plain äöü 日本"),
+            ("a\r\nb\tc", "a  b c"),
+            ("\u{1b}[31;1mred\u{1b}[0m", "red"),
+            ("\u{1b}]0;title\u{7}after", "after"),
+            ("\u{1b}]52;c;cm0gLXJmCg==\u{7}after", "after"),
+            ("\u{1b}]8;;http://x\u{1b}\\link", "link"),
+            ("\u{9b}2Jgone \u{9d}x\u{9c}y", "gone y"),
+            ("\u{1b}cfull reset", "full reset"),
+            ("\u{202e}txt.exe\u{2066}", " txt.exe "),
+            ("\u{1b}", ""),
+            ("\u{1b}[", ""),
+            ("\0\u{7f}\u{85}", "   "),
+        ] {
+            assert_eq!(printable(text), clean, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lines_stay_lines() {
+        assert!(matches!(printable_lines("a\n\tb ~"), Cow::Borrowed(_)));
+        assert_eq!(printable_lines("a\n\tb\r\u{1b}[2Jc\n"), "a\n\tb c\n");
+        assert_eq!(printable_lines("ä\u{202e}\n"), "ä \n");
+    }
+
+    #[test]
+    fn json_is_cleaned_at_any_depth() {
+        let value = serde_json::json!({"a\u{1b}[2J": ["\u{9b}1mb", {"c": "\u{202e}"}, 1.5]});
+        let clean = serde_json::json!({"a": ["b", {"c": " "}, 1.5]});
+        assert_eq!(printable_json(value), clean);
+    }
+}

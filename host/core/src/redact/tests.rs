@@ -1,0 +1,158 @@
+use super::*;
+use crate::plan::Plan;
+use base64::Engine;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE};
+use http::{HeaderName, HeaderValue};
+
+const KEY: &str = "sk-proj-AbC/9+xyzSECRETKEY0123456789";
+
+fn of(header: &str, value: &str, url: &str) -> Secrets {
+    let mut target = Target::new("m".to_owned(), Url::parse(url).unwrap());
+    target.headers.insert(
+        HeaderName::from_bytes(header.as_bytes()).unwrap(),
+        HeaderValue::from_str(value).unwrap(),
+    );
+    Secrets::of(&target, &Map::new())
+}
+
+fn bearer() -> Secrets {
+    of("authorization", &format!("Bearer {KEY}"), "http://h/")
+}
+
+#[test]
+fn a_key_is_blanked_in_every_encoding() {
+    let secrets = bearer();
+    let json = serde_json::Value::from(KEY).to_string();
+    let escaped = KEY.replace('/', "\\/");
+    let twice = serde_json::Value::from(format!("{{\"key\":\"{escaped}\"}}")).to_string();
+    let all_units: String = KEY.bytes().map(|byte| format!("\\u{byte:04x}")).collect();
+    let percent: String = KEY.bytes().map(|byte| format!("%{byte:02X}")).collect();
+    for (text, expected) in [
+        (format!("wrong key {KEY}!"), "wrong key ***!"),
+        (format!("Bearer {KEY}"), "***"),
+        (json, "\"***\""),
+        (format!("a {escaped} b"), "a *** b"),
+        (twice, "\"{\\\"key\\\":\\\"***\\\"}\""),
+        (format!("é\\n{all_units}\\té"), "é\\n***\\té"),
+        (KEY.replace('/', "\\u002F").replace('+', "\\u002b"), "***"),
+        (KEY.replace('/', "%2f").replace('+', "%2B"), "***"),
+        (percent, "***"),
+        (format!("{}\\ud83d\\ude00", KEY), "***\\ud83d\\ude00"),
+        (
+            "100% of \\ and %zz \\u12".to_owned(),
+            "100% of \\ and %zz \\u12",
+        ),
+    ] {
+        assert_eq!(secrets.blank_text(&text), expected, "{text}");
+    }
+    assert!(matches!(secrets.blank_text("a\\nb"), Cow::Borrowed(_)));
+}
+
+#[test]
+fn a_key_is_blanked_in_base64_of_any_text_around_it() {
+    let secrets = bearer();
+    for around in ["", "a", "ab", "abc", "Authorization: "] {
+        let text = format!("{around}{KEY}{around}");
+        for encoded in [STANDARD.encode(&text), URL_SAFE.encode(&text)] {
+            let blanked = secrets.blank_text(&encoded);
+            assert!(blanked.contains(BLANK), "{encoded}");
+            // What is left is of a few characters on both sides.
+            let most = 2 * STANDARD.encode(around).len() + 8 + BLANK.len();
+            assert!(blanked.len() <= most, "{encoded} {blanked}");
+        }
+    }
+}
+
+#[test]
+fn each_part_of_a_credential_is_blanked_alone() {
+    for (header, value, url, parts) in [
+        (
+            "authorization",
+            "Basic bWU6c2VjcmV0LXBhc3M=",
+            "http://h/",
+            vec!["secret-pass", "me:secret-pass", "bWU6c2VjcmV0LXBhc3M="],
+        ),
+        (
+            "cookie",
+            "a=first-value; b=\"second-value\"",
+            "http://h/",
+            vec!["first-value", "second-value"],
+        ),
+        ("x-jwt", "plainsecret", "http://h/", vec!["plainsecret"]),
+        (
+            "authorization",
+            "Bearer eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJtZSJ9AA.c2lnbmF0dXJlLW9mLWl0",
+            "http://h/",
+            vec!["c2lnbmF0dXJlLW9mLWl0", "eyJzdWIiOiJtZSJ9AA"],
+        ),
+        (
+            "authorization",
+            "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/2026, Signature=5d672d79c15b1316",
+            "http://h/",
+            vec!["AKIDEXAMPLE/2026", "5d672d79c15b1316"],
+        ),
+        (
+            "x-a",
+            "1",
+            "http://me:pass%2Fword@h/sk-in-the-path/a?sig=abc%2Bdef&code=qwertz&x=harmless#key=fragment",
+            vec![
+                "pass/word",
+                "me:pass/word",
+                "sk-in-the-path",
+                "abc+def",
+                "abc%2Bdef",
+                "qwertz",
+                "fragment",
+            ],
+        ),
+    ] {
+        let secrets = of(header, value, url);
+        for part in parts {
+            assert_eq!(secrets.blank_text(part), BLANK, "{header}: {value} {url}");
+        }
+        assert_eq!(secrets.blank_text("harmless"), "harmless");
+    }
+}
+
+#[test]
+fn a_key_among_the_parameters_is_blanked() {
+    let mut plan = Plan::new("m".to_owned(), Url::parse("http://h/").unwrap());
+    plan.work
+        .parameters
+        .insert("api_key".to_owned(), "hidden-key".into());
+    let secrets = Secrets::of(&plan.target, &plan.work.parameters);
+    assert_eq!(
+        secrets.blank_text("{\"api_key\":\"hidden-key\"}"),
+        "{\"api_key\":\"***\"}"
+    );
+    assert_eq!(plan.to_record().work.parameters["api_key"], "***");
+}
+
+#[test]
+fn bytes_that_are_no_text_stay() {
+    let secrets = bearer();
+    let data = [b"\xff ", KEY.as_bytes(), b"\xfe"].concat();
+    assert_eq!(secrets.blank_bytes(&data).as_ref(), b"\xff ***\xfe");
+    let none = Secrets::default();
+    assert!(none.is_empty() && matches!(none.blank_bytes(&data), Cow::Borrowed(_)));
+}
+
+#[test]
+fn errors_about_arguments_repeat_no_key() {
+    let arguments = [
+        "perf",
+        "--api-key",
+        "plain-secret",
+        "--parameters",
+        "api_key=other-secret",
+        "--url",
+        "http://me:third-secret@h/",
+        "hf_abcdefghijklmnop",
+        "Authorization: Bearer fourth-secret",
+    ];
+    let secrets = Secrets::of_arguments(arguments.iter().map(ToString::to_string));
+    let shown = secrets.blank_text(
+        "plain-secret other-secret third-secret hf_abcdefghijklmnop fourth-secret perf",
+    );
+    assert_eq!(shown, "*** *** *** *** *** perf");
+}

@@ -1,0 +1,104 @@
+//! What a short unary request costs in plugins: its body made and its response read, through `openai_chat` (items, version
+//! 0.2 of the contract) and through `openai_prompt` and `openai_line_by_line` (bodies of their own, version 0.1).
+
+use criterion::Criterion;
+use llmuses_core::bounds::Bounds;
+use llmuses_core::clock::Moment;
+use llmuses_core::exchange::ResponseLog;
+use llmuses_core::item::Item;
+use llmuses_plugin_host::{
+    BuildOptions, Compiler, InstanceContext, Loading, Parser, ParserInstance, PluginEngine, builtin,
+};
+use llmuses_workload::Dataset;
+use std::hint::black_box;
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// As many as a run asks for at once.
+const BATCH: usize = 64;
+
+/// A prompt of 100 bytes.
+const PROMPT: &str = "Why is the sky blue during the day, and why is it red in the evening when the sun is about to set?\n\n";
+
+/// A body of about 100 bytes, as it is sent.
+const REQUEST: &[u8] =
+    br#"{"model":"m","messages":[{"role":"user","content":"Say hello."}],"stream":false,"max_tokens":8}"#;
+
+/// Its answer.
+const ANSWER: &[u8] = br#"{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#;
+
+fn instance(name: &str, dataset: Option<Arc<Dataset>>) -> ParserInstance {
+    let engine = PluginEngine::new().expect("WebAssembly runs here");
+    let loading = Loading {
+        engine: &engine,
+        bounds: Bounds::default(),
+        compiler: Compiler::InProcess,
+        cache: None,
+        messages: llmuses_core::messages::Messages::new(|_| {}),
+        cache_trouble: &|error| eprintln!("{error}"),
+    };
+    let component = builtin(name).expect("it is built in");
+    let parser = Parser::from_builtin(&loading, component).expect("it loads");
+    let context = InstanceContext {
+        dataset: dataset.map(|dataset| dataset as _),
+        ..InstanceContext::default()
+    };
+    parser.instantiate(context).expect("it starts")
+}
+
+fn main() {
+    let mut criterion = Criterion::default()
+        .sample_size(20)
+        .warm_up_time(Duration::from_millis(500))
+        .measurement_time(Duration::from_secs(2))
+        .configure_from_args();
+
+    let mut log = ResponseLog::default();
+    assert!(log.push(ANSWER, Moment::from_nanos(0)));
+    let mut group = criterion.benchmark_group("unary/parse");
+    for name in ["openai_prompt", "openai_chat"] {
+        let mut instance = instance(name, None);
+        group.bench_function(name, |bencher| {
+            bencher
+                .iter(|| black_box(instance.parse_responses(&log, REQUEST, "{}", false)).unwrap());
+        });
+    }
+    group.finish();
+
+    let mut file = tempfile::NamedTempFile::new().expect("a file");
+    for _ in 0..BATCH {
+        file.write_all(format!("{}\n", PROMPT.trim()).as_bytes())
+            .expect("it can be written");
+    }
+    let dataset = Arc::new(Dataset::open(file.path()).expect("it is there"));
+    let mut group = criterion.benchmark_group("unary/64 bodies");
+    let mut lines = instance("openai_line_by_line", Some(dataset));
+    let options = BuildOptions {
+        model: "m".to_owned(),
+        prompt: None,
+        has_dataset: true,
+        min_length: 0,
+        max_length: u64::MAX,
+        parameters: r#"{"stream":false}"#.to_owned(),
+    };
+    group.bench_function("openai_line_by_line, the file read", |bencher| {
+        bencher.iter(|| {
+            let requests = lines.build_request(&options).expect("it begins");
+            let bodies = lines.next(requests, BATCH as u32).expect("good lines");
+            assert_eq!(black_box(bodies).len(), BATCH);
+            lines.drop_requests(requests).expect("it lets go");
+        });
+    });
+    let mut chat = instance("openai_chat", None);
+    group.bench_function("openai_chat, of items", |bencher| {
+        bencher.iter(|| {
+            let item = serde_json::to_string(&Item::of_prompt(PROMPT)).expect("it is text");
+            let items = vec![item; BATCH];
+            let made = chat.requests_of(&items, "m", r#"{"stream":false}"#);
+            assert_eq!(black_box(made).expect("good items").len(), BATCH);
+        });
+    });
+    group.finish();
+    criterion.final_summary();
+}
