@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use llmuses_kernel_io::{Write, WriteHook};
 
-use super::truth::{Exchange, Frame};
+use super::exchange::{Exchange, Frame};
 
 /// One frame that is on its way to the client.
 #[derive(Debug)]

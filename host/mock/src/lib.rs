@@ -18,15 +18,17 @@
 //!
 //! Only [`llmuses_kernel_io`] from the rest of the workspace: the server must not share the client's idea
 //! of the protocol, or the two would agree on the same mistake. `server` listens and accepts, `service`
-//! turns a request into a reply, `api` knows how each API is spoken, `prompt` reads prompts and `tokens` counts them,
+//! leads a request to what it is for, `generate` answers it, `api` knows how each API is spoken, `prompt` reads prompts and `tokens` counts them,
 //! `cache` remembers prefixes, `slots` says who waits, `pace` knows when tokens are due, `stream` sends them,
-//! `connection` ties them to the writes that carry them, `truth`, `received` and `log` remember, and `report` and
+//! `connection` ties them to the writes that carry them, `exchange` follows a request to its end, `truth`, `received` and `log` remember, and `report` and
 //! `metrics` sum up.
 
 mod api;
 mod cache;
 mod config;
 mod connection;
+mod exchange;
+mod generate;
 mod log;
 mod metrics;
 mod pace;

@@ -8,13 +8,15 @@ use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response, StatusCode};
 use http_body::{Body, Frame as BodyFrame, SizeHint};
 use tokio::time::Sleep;
 
 use super::api::{Facts, Form, Piece};
 use super::connection::{Label, Outbox};
+use super::exchange::{Frame, Kind};
 use super::pace::Schedule;
-use super::truth::{Frame, Kind};
 use super::words::Words;
 use super::work::Work;
 
@@ -185,6 +187,19 @@ fn wire_size(frame: usize, last: bool) -> usize {
     let digits = (usize::BITS - frame.leading_zeros()).div_ceil(4) as usize;
     let end = if last { 5 } else { 0 };
     digits + 4 + frame + end
+}
+
+/// A response with a body that is sent in one piece.
+pub(super) fn whole(
+    status: StatusCode,
+    content_type: &'static str,
+    body: impl Into<Bytes>,
+) -> Response<Reply> {
+    let mut response = Response::new(Reply::Whole(Some(body.into())));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
 }
 
 /// The body of an answer.

@@ -1,10 +1,13 @@
 //! The server through a real socket, with a client that knows as little as possible.
 //!
-//! Here are the client, and the tests of what the truth says; `shapes` holds those of what is answered.
+//! Here are the client, and the tests of what the truth says; the modules hold those of what is answered.
 
+mod answers;
 mod apis;
 mod load;
+mod other_tasks;
 mod records;
+mod servers;
 mod shapes;
 
 use std::io::{Read, Write};

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::api::{Facts, Finish};
 use super::cache::PrefixCache;
+use super::exchange::{Completed, Exchange, Pending};
 use super::metrics::End;
 use super::slots::Slot;
 use super::tokens::Chain;
-use super::truth::{Completed, Exchange, Pending};
 
 /// A request that has a slot.
 #[derive(Debug)]
