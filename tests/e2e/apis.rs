@@ -149,7 +149,7 @@ fn a_base_url_is_enough() {
     for base in ["", "/v1", "/v1/chat/completions"] {
         let bench = Bench::new();
         let url = mock.url(base);
-        let ended = run(bench.perf(&["--url", &url, "--parser", CHAT, "--prompt", "x"]));
+        let ended = run(&mut bench.perf(&["--url", &url, "--parser", CHAT, "--prompt", "x"]));
         assert_eq!(ended.code, Some(0), "{url}: {}", ended.stderr);
         let told = bench.value("select json_extract(plan, '$.url') from run");
         assert_eq!(told, mock.chat(), "{url}");
