@@ -21,6 +21,7 @@ mod inputs;
 mod large;
 #[cfg(unix)]
 mod live;
+mod made_up;
 mod measures;
 mod metrics;
 mod misbehaving;

@@ -13,6 +13,7 @@ pub mod document;
 pub mod exchange;
 pub mod in_flight;
 pub mod item;
+pub mod lengths;
 pub mod messages;
 pub mod metric;
 pub mod plan;

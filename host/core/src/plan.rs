@@ -4,6 +4,7 @@
 //! The plan has groups, and whoever needs one group takes that group and not the plan. Where results go is no part of
 //! it: the same plan gives the same load whatever is kept of it.
 
+mod generated;
 mod limits;
 mod load;
 mod objectives;
@@ -12,6 +13,7 @@ mod target;
 mod transport;
 mod work;
 
+pub use generated::{Generated, Prefixes, Share};
 pub use limits::Limits;
 pub use load::{Arrivals, Load, Warmup};
 pub use objectives::Objectives;
@@ -57,7 +59,9 @@ impl Plan {
     /// How many requests there will be. `None`: as many as the data set gives, or as the time allows.
     pub fn expected_requests(&self) -> Option<u64> {
         match (&self.work.prompts, self.load.duration) {
-            (PromptSource::Prompt(_), None) => self.load.requests.or(Some(1)),
+            (PromptSource::Prompt(_) | PromptSource::Generated(_), None) => {
+                self.load.requests.or(Some(1))
+            }
             _ => self.load.requests,
         }
     }

@@ -7,6 +7,7 @@ mod logging;
 #[cfg(not(feature = "wandb"))]
 #[path = "run/no_logging.rs"]
 mod logging;
+mod made_up;
 mod other_runs;
 mod outputs;
 mod pauses;
@@ -24,6 +25,7 @@ use running::Collected;
 use sinks::Sinks;
 
 pub use bodies::{Asked, FormatError, bodies, format_of};
+pub use made_up::MadeUpError;
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
 
@@ -74,6 +76,9 @@ pub enum RunError {
     /// The data set cannot be read.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
+    /// No prompts can be made up.
+    #[error(transparent)]
+    MadeUp(#[from] MadeUpError),
     /// No request can be made.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -110,7 +115,11 @@ impl RunError {
     /// Whether the arguments are at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
-            Self::Capacity(_) | Self::Dataset(_) | Self::Format(_) | Self::Tokenizer(_) => true,
+            Self::Capacity(_)
+            | Self::MadeUp(_)
+            | Self::Dataset(_)
+            | Self::Format(_)
+            | Self::Tokenizer(_) => true,
             Self::Output(error) => error.is_usage(),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
@@ -406,7 +415,7 @@ fn one<'a>(
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = pipeline.collect(plan, outputs, prepared.max_in_flight, sinks, &interrupted);
+    let collected = pipeline.collect(plan, outputs, &prepared, sinks, &interrupted);
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {

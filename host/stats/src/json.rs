@@ -1,5 +1,6 @@
 //! Totals and verdict of a run as they stand in a document.
 
+use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::figures::Figures;
 use super::judge::{Circumstances, ConnectionUse};
@@ -52,6 +53,10 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
         figures: RunFigures::default(),
+        asked_lengths: circumstances
+            .lengths_asked
+            .as_ref()
+            .map(LengthsAsked::to_document),
         finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),

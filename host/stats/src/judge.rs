@@ -1,5 +1,6 @@
 //! The judgement: from totals and circumstances to the list of doubts.
 
+use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::measure::Origin;
 use super::pauses::{OtherRuns, Pauses};
@@ -73,6 +74,8 @@ pub struct Circumstances {
     pub one_prompt: Option<u64>,
     /// Output tokens that each response was asked to have at least: [`asked_output_tokens`].
     pub asked_output: Option<u64>,
+    /// Lengths that were asked for beside what the server counted. `None`: none were asked for.
+    pub lengths_asked: Option<LengthsAsked>,
     /// The time in which this program stood still.
     pub pauses: Pauses,
     /// Other runs of this program on the machine, at the start or at the end, whichever was more. `None`: the system
@@ -163,6 +166,8 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(dataset_reused(statistics, circumstances));
     add(prompt_repeated(statistics, circumstances));
     add(shorter_than_asked(statistics, circumstances));
+    add(other_prompt_lengths(circumstances));
+    add(other_output_lengths(circumstances));
     add(without_tokens(statistics));
     add(chunks_are_not_tokens(statistics));
     add(tokens_unknown(statistics));
@@ -423,6 +428,18 @@ fn shorter_than_asked(statistics: &RunStatistics, circumstances: &Circumstances)
         shortest,
         asked,
     })
+}
+
+fn other_prompt_lengths(circumstances: &Circumstances) -> Option<Doubt> {
+    let lengths = circumstances.lengths_asked.as_ref()?.to_document().input;
+    (lengths.different as f64 > lengths.requests as f64 * FEW)
+        .then_some(Doubt::OtherPromptLengths(lengths))
+}
+
+fn other_output_lengths(circumstances: &Circumstances) -> Option<Doubt> {
+    let lengths = circumstances.lengths_asked.as_ref()?.to_document().output;
+    (lengths.different as f64 > lengths.requests as f64 * FEW)
+        .then_some(Doubt::OtherOutputLengths(lengths))
 }
 
 fn without_tokens(statistics: &RunStatistics) -> Option<Doubt> {

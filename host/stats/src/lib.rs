@@ -5,6 +5,7 @@
 //! grow with the number of requests. Nothing can fail either, so that the room has no error type: what
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
+mod asked_lengths;
 mod counts;
 mod figures;
 mod finish_reasons;
@@ -25,6 +26,7 @@ mod timeline;
 mod tokens;
 mod verdict;
 
+pub use asked_lengths::LengthsAsked;
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;

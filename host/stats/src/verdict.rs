@@ -4,7 +4,7 @@
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::{Saturation, Slope};
 use llmuses_core::backlog::Stage;
-use llmuses_core::document::Reason;
+use llmuses_core::document::{AskedLength, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::wording::counted;
 use std::time::Duration;
@@ -191,6 +191,10 @@ pub enum Doubt {
         /// How many were asked for.
         asked: u64,
     },
+    /// More than 1 % of the prompts have another length than was asked for.
+    OtherPromptLengths(AskedLength),
+    /// More than 1 % of the outputs have a clearly other length than was asked for.
+    OtherOutputLengths(AskedLength),
     /// More than 1 % of the succeeded requests have no output token.
     WithoutTokens {
         /// Such requests.
@@ -265,6 +269,8 @@ impl Doubt {
             Self::DatasetReused { .. } => "data-set-reused",
             Self::PromptRepeated { .. } => "prompt-repeated",
             Self::ShorterThanAsked { .. } => "shorter-than-asked",
+            Self::OtherPromptLengths(_) => "other-prompt-lengths",
+            Self::OtherOutputLengths(_) => "other-output-lengths",
             Self::WithoutTokens { .. } => "no-output-tokens",
             Self::ChunksAreNotTokens { .. } => "chunks-are-not-tokens",
             Self::TokensUnknown { .. } => "tokens-unknown",
@@ -447,6 +453,8 @@ impl Doubt {
             } => format!(
                 "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}"
             ),
+            Self::OtherPromptLengths(lengths) => other_lengths("prompts", lengths),
+            Self::OtherOutputLengths(lengths) => other_lengths("outputs", lengths),
             Self::WithoutTokens {
                 requests,
                 succeeded,
@@ -569,6 +577,12 @@ impl Doubt {
             Self::PromptRepeated { .. } => {
                 "--prompt gives one prompt, and the server computes what it has cached only once"
             }
+            Self::OtherPromptLengths(_) => {
+                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own"
+            }
+            Self::OtherOutputLengths(_) => {
+                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            }
             Self::ShorterThanAsked { .. } => {
                 "the server does not know ignore_eos or min_tokens, or has a limit of its own"
             }
@@ -665,6 +679,12 @@ impl Doubt {
             Self::FewSamples { .. } => "run more requests, or leave these percentiles out",
             Self::PromptRepeated { .. } => {
                 "use --dataset with as many prompts as requests, or turn the prefix cache of the server off"
+            }
+            Self::OtherPromptLengths(_) => {
+                "give the folder of the model that the server runs as --tokenizer-path; compare with other runs by the counted length"
+            }
+            Self::OtherOutputLengths(_) => {
+                "look at the finish reasons; ask for outputs that the server can give, or use figures per token"
             }
             Self::ShorterThanAsked { .. } => {
                 "compare the throughput with nothing else; check the parameters and the limits of the server"
@@ -790,4 +810,15 @@ fn kind_remedy(kind: FailureKind) -> &'static str {
         FailureKind::Cancelled => "give the run more time at its end, or lower the load",
         FailureKind::ClientResource => "raise the limits of this machine, or lower the load",
     }
+}
+/// The sentence about lengths that are not those asked for.
+fn other_lengths(what: &str, lengths: &AskedLength) -> String {
+    format!(
+        "{} of {} {what} have another length than was asked for: {:.1} tokens on average for {:.1}, at worst {:+}",
+        lengths.different,
+        lengths.requests,
+        lengths.mean_counted_tokens.unwrap_or_default(),
+        lengths.mean_asked_tokens.unwrap_or_default(),
+        lengths.worst_difference_tokens,
+    )
 }

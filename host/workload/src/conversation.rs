@@ -10,6 +10,8 @@ pub struct Conversation {
     turns: std::vec::IntoIter<Turn>,
     /// Whether it is one prompt and nothing else.
     is_alone: bool,
+    /// Whether answers are to be as long as they may be.
+    is_exact: bool,
     history: Vec<Value>,
     /// What all turns share.
     common: Item,
@@ -23,6 +25,7 @@ impl Conversation {
             .map(|text| json!({"role": "system", "content": text}));
         Self {
             is_alone: entry.turns.len() == 1 && system.is_none(),
+            is_exact: false,
             turns: entry.turns.into_iter(),
             history: system.into_iter().collect(),
             common: Item {
@@ -31,6 +34,22 @@ impl Conversation {
                 parameters: entry.parameters,
                 ..Item::default()
             },
+        }
+    }
+
+    /// A conversation of one prompt, whose answer is to have exactly this many tokens.
+    pub fn of_length(text: String, output: Option<u32>) -> Self {
+        let turn = Turn {
+            prompt: Some(text),
+            output_tokens: output.map(u64::from),
+            ..Turn::default()
+        };
+        Self {
+            is_exact: true,
+            ..Self::new(Entry {
+                turns: vec![turn],
+                ..Entry::default()
+            })
         }
     }
 
@@ -63,6 +82,7 @@ impl Iterator for Conversation {
             body: turn.body,
             output: turn.output_tokens.map(|tokens| OutputLength {
                 max: Some(tokens),
+                exact: self.is_exact,
                 ..OutputLength::default()
             }),
             ..self.common.clone()

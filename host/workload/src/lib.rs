@@ -5,6 +5,7 @@ mod bodies;
 mod conversation;
 mod dataset;
 mod entries;
+pub mod generate;
 mod items;
 mod lines;
 mod source;

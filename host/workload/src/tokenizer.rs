@@ -114,6 +114,37 @@ impl HostTokenizer {
         tokenizer.with_padding(None);
         Ok(Self { tokenizer })
     }
+
+    /// Tokens that are words of lower-case letters, without the space before them, in the order of their ids.
+    pub(crate) fn words(&self) -> impl Iterator<Item = String> {
+        (0..self.tokenizer.get_vocab_size(false) as u32).filter_map(|id| {
+            let text = self.tokenizer.decode(&[id], true).ok()?;
+            let word = text.trim_start_matches(' ');
+            let is_word = word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
+            is_word.then(|| word.to_owned())
+        })
+    }
+
+    /// Where each token of a text ends, in bytes.
+    pub(crate) fn token_ends(&self, text: &str) -> Vec<usize> {
+        match self.tokenizer.encode(text, false) {
+            Ok(encoding) => encoding.get_offsets().iter().map(|(_, end)| *end).collect(),
+            Err(_) => Vec::new(),
+        }
+    }
+
+    /// Whether a text of so many words is split at each of them before anything else, and each is one token.
+    pub(crate) fn has_a_token_for_each_word(&self, text: &str, words: usize) -> bool {
+        // The fast encoding does not say from which split a token came.
+        let Ok(encoding) = self.tokenizer.encode(text, false) else {
+            return false;
+        };
+        let splits = encoding.get_word_ids();
+        splits.len() == words
+            && splits
+                .windows(2)
+                .all(|pair| pair[0].is_some() && pair[0] < pair[1])
+    }
 }
 
 impl TokenCounter for HostTokenizer {

@@ -30,6 +30,9 @@ pub struct Totals {
     /// plugin tells.
     #[serde(default)]
     pub finish_reasons: Named<u64>,
+    /// Lengths that were asked for beside what the server counted; null where none were.
+    #[serde(default)]
+    pub asked_lengths: Option<AskedLengths>,
     /// Rates.
     pub rates: Rates,
     /// Null without objectives.
@@ -413,4 +416,28 @@ pub struct SlowestRequest {
     pub input_tokens: Option<u64>,
     /// Tokens of its answer.
     pub output_tokens: Option<u64>,
+}
+
+/// Lengths that were asked for beside what the server counted, of the measured requests that succeeded.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AskedLengths {
+    /// Of prompts, the chat template included.
+    pub input: AskedLength,
+    /// Of outputs.
+    pub output: AskedLength,
+}
+
+/// A length that was asked for beside what the server counted.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AskedLength {
+    /// Requests of which the length was asked for and counted by the server.
+    pub requests: u64,
+    /// Those with another length: of a prompt by any number of tokens, of an output by more than 5 % or 50 tokens.
+    pub different: u64,
+    /// Mean of what was asked for.
+    pub mean_asked_tokens: Option<f64>,
+    /// Mean of what was counted.
+    pub mean_counted_tokens: Option<f64>,
+    /// The largest difference, counted − asked.
+    pub worst_difference_tokens: i64,
 }

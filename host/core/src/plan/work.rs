@@ -1,5 +1,6 @@
 //! What is sent.
 
+use super::generated::Generated;
 use crate::credential::public_members;
 use crate::document::{DatasetRecord, WorkRecord};
 use serde_json::{Map, Value};
@@ -44,14 +45,23 @@ impl Work {
     pub(super) fn to_record(&self) -> WorkRecord {
         let prompt = match &self.prompts {
             PromptSource::Prompt(text) => Some(text.clone()),
-            PromptSource::Dataset(_) => None,
+            PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
         };
+        let generated = match &self.prompts {
+            PromptSource::Generated(generated) => Some(generated),
+            _ => None,
+        };
+        let prefixes = generated.and_then(|generated| generated.prefixes);
         WorkRecord {
             parser: Some(self.parser.label()),
             prompt,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
             parameters: public_members(&self.parameters),
+            input_tokens: generated.map(|generated| generated.input.to_string()),
+            output_tokens: generated.and_then(|generated| generated.output_text.clone()),
+            prefixes: prefixes.map(|prefixes| prefixes.to_string()),
+            text: generated.and_then(|generated| generated.text.as_deref().map(path_text)),
             prompt_order: Some("as in the data set".to_owned()),
             tokenizer: self.tokenizer.as_deref().map(path_text),
             skip_bad_lines: self.skip_bad_lines,
@@ -62,7 +72,7 @@ impl Work {
     pub(super) fn dataset_record(&self) -> DatasetRecord {
         DatasetRecord {
             path: match &self.prompts {
-                PromptSource::Prompt(_) => None,
+                PromptSource::Prompt(_) | PromptSource::Generated(_) => None,
                 PromptSource::Dataset(file) => Some(path_text(file)),
             },
             sha256: None,
@@ -95,12 +105,14 @@ impl ParserChoice {
 }
 
 /// Where prompts come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum PromptSource {
     /// The same text for every request.
     Prompt(String),
     /// A file that the parser knows how to read.
     Dataset(PathBuf),
+    /// Texts that are made.
+    Generated(Generated),
 }
 
 /// Bounds of the length of a prompt, in Unicode scalar values; both bounds themselves are left out.

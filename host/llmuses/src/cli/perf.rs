@@ -1,6 +1,7 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
 mod help;
+mod made_up;
 mod model;
 mod planning;
 mod usage;
@@ -25,6 +26,7 @@ use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_formats, builtin_names};
 use llmuses_render::compare::Bound;
 use llmuses_store::sink::SinkError;
+use made_up::MadeUpArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -76,6 +78,9 @@ pub(super) struct PerfArguments {
     /// Prompt for every request; @FILE takes the content of a file.
     #[arg(long, value_name = "TEXT|@FILE", help_heading = "Prompts")]
     prompt: Option<String>,
+
+    #[command(flatten)]
+    made_up: MadeUpArguments,
 
     /// Only prompts of the data set that have more Unicode characters than this.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Prompts")]

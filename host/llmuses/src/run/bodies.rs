@@ -8,6 +8,7 @@ use llmuses_core::wording::excerpt;
 use llmuses_plugin_host::{
     BuildOptions, CallError, InstanceContext, Offers, Parser, builtin_formats,
 };
+use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
     ApiSettings, Bodies, Dataset, Entries, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
 };
@@ -40,6 +41,15 @@ pub enum FormatError {
     NoApi {
         /// The plugin.
         label: String,
+    },
+    /// `--input-tokens` with a parser that makes requests by itself.
+    #[error(
+        "--input-tokens: parser `{parser}` makes its requests by itself, of a prompt or a data set; use a parser that \
+         takes any prompt, such as openai_chat"
+    )]
+    MakesItsOwn {
+        /// The parser.
+        parser: String,
     },
     /// A format without a data set.
     #[error("{label} is a format of data sets: it needs a file to read (--dataset)")]
@@ -129,6 +139,8 @@ fn recognised(dataset: &Dataset, limits: &Limits) -> Result<Parser, RunError> {
 pub struct Asked {
     /// `--prompt`, where there is no data set.
     pub prompt: Option<String>,
+    /// What makes prompts, where they are made up.
+    pub prompts: Option<PromptMaker>,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -145,7 +157,11 @@ pub fn bodies(
     asked: Asked,
     messages: &Messages,
 ) -> Result<Box<dyn Bodies>, CallError> {
-    let Asked { prompt, api } = asked;
+    let Asked {
+        prompt,
+        prompts,
+        api,
+    } = asked;
     if parser.info().offers == Offers::OwnRequests {
         let instance = parser.instantiate(context.clone())?;
         let options = BuildOptions {
@@ -158,8 +174,9 @@ pub fn bodies(
         };
         return Ok(Box::new(OwnBodies::new(instance, options)));
     }
-    let entries: Box<dyn Entries> = match (format, dataset) {
-        (Some(format), Some(dataset)) => Box::new(FormatEntries::new(
+    let entries: Box<dyn Entries> = match (format, dataset, prompts) {
+        (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts)),
+        (Some(format), Some(dataset), None) => Box::new(FormatEntries::new(
             format.instantiate(context.clone())?,
             dataset.file_name(),
             messages.clone(),

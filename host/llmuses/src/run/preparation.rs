@@ -2,6 +2,7 @@
 
 use super::RunError;
 use super::bodies::{Asked, FormatError, bodies, format_of};
+use super::made_up;
 use super::outputs::Outputs;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
@@ -15,12 +16,13 @@ use llmuses_core::plan::{
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
-    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Parser, PluginEngine,
-    Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
+    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
+use llmuses_workload::generate::{PromptMaker, Words};
 use llmuses_workload::{ApiSettings, Dataset, HostTokenizer, RequestSource, SourceSettings};
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -36,6 +38,8 @@ pub(super) struct Loaded {
     /// What reads the data set, where the parser does not do that by itself.
     format: Option<Parser>,
     tokenizer: Option<Arc<dyn TokenCounter>>,
+    /// What made-up prompts are made of.
+    words: Option<Words>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
 }
@@ -45,18 +49,32 @@ impl Loaded {
         let work = &plan.work;
         let parser = load_parser(&work.parser, &plan.limits)?;
         let tokenizer = match &work.tokenizer {
-            Some(path) => Some(Arc::new(HostTokenizer::load(path)?) as Arc<dyn TokenCounter>),
+            Some(path) => Some(Arc::new(HostTokenizer::load(path)?)),
             None => None,
+        };
+        let words = match &work.prompts {
+            PromptSource::Generated(_) if parser.info().offers == Offers::OwnRequests => {
+                return Err(FormatError::MakesItsOwn {
+                    parser: parser.info().name.clone(),
+                }
+                .into());
+            }
+            PromptSource::Generated(generated) => {
+                let tokenizer = work.tokenizer.as_deref().zip(tokenizer.as_ref());
+                Some(made_up::words(generated, tokenizer)?)
+            }
+            _ => None,
         };
         let dataset = match &work.prompts {
             PromptSource::Dataset(path) => Some(Dataset::open(path)?),
-            PromptSource::Prompt(_) => None,
+            PromptSource::Prompt(_) | PromptSource::Generated(_) => None,
         };
         let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
         Ok(Self {
             parser,
             format,
-            tokenizer,
+            tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
+            words,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
@@ -125,6 +143,8 @@ pub(super) struct Preparation {
     pub(super) budget: Arc<Budget>,
     /// The most requests that may be in flight in an open loop.
     pub(super) max_in_flight: Option<u64>,
+    /// What makes the prompts, where they are made up.
+    pub(super) prompts: Option<PromptMaker>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
@@ -166,10 +186,18 @@ impl Preparation {
         let parameters: Arc<str> = serde_json::Value::Object(work.parameters.clone())
             .to_string()
             .into();
+        let prompts = match &work.prompts {
+            PromptSource::Generated(generated) => loaded.words.clone().map(|words| {
+                let run = plan.place.run;
+                made_up::maker(generated, words, load.seed, run, load.warmup)
+            }),
+            _ => None,
+        };
         let asked = Asked {
+            prompts: prompts.clone(),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
-                PromptSource::Dataset(_) => None,
+                PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
             },
             api: ApiSettings {
                 model: plan.target.model.clone(),
@@ -217,6 +245,7 @@ impl Preparation {
             context,
             parameters,
             max_in_flight,
+            prompts,
             dataset_sha256: loaded.dataset_sha256.clone(),
             format: format.map(|format| {
                 let info = format.info();
@@ -276,7 +305,7 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
 
 pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityError> {
     let requests = match (&work.prompts, load.requests, load.duration) {
-        (PromptSource::Prompt(_), None, None) => Some(1),
+        (PromptSource::Prompt(_) | PromptSource::Generated(_), None, None) => Some(1),
         // As many as the data set has; nobody knows before it was read.
         (_, requests, _) => requests,
     };

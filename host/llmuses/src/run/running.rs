@@ -4,14 +4,15 @@ use super::other_runs;
 use super::outputs::Outputs;
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
+use super::preparation::Preparation;
 use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Origin, OtherRuns, RunSoFar,
-    RunStatistics, Sample, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
+    RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,7 +42,7 @@ impl Running {
         self,
         plan: &Plan,
         outputs: &Outputs,
-        max_in_flight: Option<u64>,
+        prepared: &Preparation,
         mut sinks: Sinks<'_>,
         interrupted: &AtomicBool,
     ) -> Collected {
@@ -53,6 +54,8 @@ impl Running {
             statistics.record_warm_connection(*opening);
         }
         let mut first_requests = FirstRequests::default();
+        let maker = prepared.prompts.as_ref();
+        let mut lengths_asked = maker.map(|_| LengthsAsked::default());
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
@@ -69,6 +72,11 @@ impl Running {
                     let exchange = &outcome.exchange;
                     let intended = exchange.intended.since(self.started);
                     let warmup = plan.load.warmup.covers(exchange.number, intended);
+                    if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
+                    {
+                        let (input, output) = maker.lengths(exchange.number);
+                        lengths.add(&outcome, input, output);
+                    }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
@@ -82,7 +90,8 @@ impl Running {
         sinks.end(&self.so_far(&statistics, &end));
         self.end(
             plan,
-            max_in_flight,
+            prepared.max_in_flight,
+            lengths_asked,
             statistics,
             end,
             interrupted.load(Ordering::Relaxed),
@@ -109,6 +118,7 @@ impl Running {
         self,
         plan: &Plan,
         max_in_flight: Option<u64>,
+        lengths_asked: Option<LengthsAsked>,
         statistics: RunStatistics,
         end: Ending,
         interrupted: bool,
@@ -183,8 +193,9 @@ impl Running {
             backlog_waits: self.pipeline.gauge.backlog().waits(),
             one_prompt: match &plan.work.prompts {
                 PromptSource::Prompt(text) => Some(text.chars().count() as u64),
-                PromptSource::Dataset(_) => None,
+                PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
             },
+            lengths_asked,
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),

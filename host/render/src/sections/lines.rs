@@ -1,7 +1,7 @@
 //! What is to be known about a run beside its tables: connections, rates, the data set, tokens, where times come from.
 
 use crate::digits::{UNKNOWN, counted, fixed, percent};
-use llmuses_core::document::{ParserCalls, Run, TokenFigures, Totals};
+use llmuses_core::document::{AskedLength, ParserCalls, Run, TokenFigures, Totals};
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::metric::{Figure, HELD_UP};
 use llmuses_core::plan::Arrivals;
@@ -29,6 +29,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
             "Output tokens",
             Some(tokens(&totals.tokens.output, succeeded)),
         ),
+        ("Lengths asked", lengths_asked(totals)),
         ("Finish reasons", finish_reasons(totals)),
         ("Further figures", further(totals)),
         ("Arrival times", Some(stamps(totals))),
@@ -61,6 +62,40 @@ fn in_flight(totals: &Totals) -> String {
         ));
     }
     text
+}
+
+/// The lengths that were asked for, and how many requests had them.
+fn lengths_asked(totals: &Totals) -> Option<String> {
+    let lengths = totals.asked_lengths.as_ref()?;
+    let part = |what: &str, exact: &str, length: &AskedLength| {
+        if length.requests == 0 {
+            return format!("{what}: the server counted none");
+        }
+        let mean = fixed(length.mean_asked_tokens, 1);
+        let kept = length.requests - length.different;
+        let mut text = format!(
+            "{what} of {mean} tokens on average, {exact} for {kept} of {}",
+            length.requests
+        );
+        if length.worst_difference_tokens != 0 {
+            text.push_str(&format!(
+                " (counted {} on average, at worst {:+})",
+                fixed(length.mean_counted_tokens, 1),
+                length.worst_difference_tokens
+            ));
+        }
+        text
+    };
+    let mut text = part("prompts", "exact by the server's count", &lengths.input);
+    if lengths.output.requests > 0 {
+        text.push_str("; ");
+        text.push_str(&part(
+            "outputs",
+            "within 5 % and 50 tokens",
+            &lengths.output,
+        ));
+    }
+    Some(text)
 }
 
 /// Why answers ended, with the number of each reason.

@@ -67,6 +67,8 @@ pub(super) fn rebuild(
             .as_ref()
             .map(|text| text.chars().count() as u64),
         asked_output: asked_output_tokens(&run.plan.work.parameters),
+        // No row has what was asked.
+        lengths_asked: None,
         stop_reason: Some(
             if run.state == RunState::Running {
                 "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \

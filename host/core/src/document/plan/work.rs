@@ -17,6 +17,14 @@ group! {
         max_prompt_length: Option<u64> => is_work("--max-prompt-length"),
         /// Extra members of every request body.
         parameters: Map<String, Value> => is_work("--parameters"),
+        /// How long made-up prompts are, in tokens.
+        input_tokens: Option<String> => is_work("--input-tokens"),
+        /// How long outputs are to be, in tokens.
+        output_tokens: Option<String> => is_work("--output-tokens"),
+        /// What made-up prompts have in common.
+        prefixes: Option<String> => is_work("shared prefixes"),
+        /// The text that made-up prompts are pieces of.
+        text: Option<String> => is_work("--text"),
         /// In which order prompts are used.
         prompt_order: Option<String> => is_told("order of prompts"),
         /// The `tokenizer.json`. The same one may lie elsewhere.

@@ -137,7 +137,10 @@ impl PerfArguments {
     }
 
     fn work(&self) -> Result<Work, UsageError> {
-        let prompts = prompts(self.prompt.clone(), self.dataset.clone())?;
+        let prompts = match self.made_up.generated()? {
+            Some(generated) => PromptSource::Generated(generated),
+            None => prompts(self.prompt.clone(), self.dataset.clone())?,
+        };
         let lengths = LengthFilter {
             min: self.min_prompt_length,
             max: self.max_prompt_length.unwrap_or(u64::MAX),
@@ -162,7 +165,7 @@ impl PerfArguments {
             ));
         }
         Ok(Work {
-            parser: parser(&self.parser)?,
+            parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             prompts,
             lengths,
@@ -170,6 +173,14 @@ impl PerfArguments {
             tokenizer,
             skip_bad_lines: self.skip_bad_lines,
         })
+    }
+
+    /// The parser. The default one makes its requests by itself, and so none of made-up prompts.
+    fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
+        match (prompts, self.parser.as_str()) {
+            (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
+            (_, name) => parser(name),
+        }
     }
 
     fn transport(&self) -> TransportSettings {

@@ -9,6 +9,29 @@ use std::time::Duration;
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// `--output-tokens` is no length.
+    #[error("--output-tokens: {0}")]
+    OutputTokens(#[source] llmuses_core::lengths::LengthError),
+    /// The length of outputs is said twice.
+    #[error(
+        "--input-tokens has output lengths (INPUT/OUTPUT), and --output-tokens says others: leave one of them out"
+    )]
+    TwoOutputs,
+    /// A number of prefixes without a length.
+    #[error(
+        "--prefixes and --prefix-share need the length of a prefix: --prefix-tokens, or --cache-hit"
+    )]
+    PrefixLength,
+    /// A prefix that no prompt is longer than.
+    #[error(
+        "--prefix-tokens {tokens}: a prompt has {prompt} tokens (--input-tokens), and so no text of its own behind its prefix"
+    )]
+    LongPrefix {
+        /// The length of a prefix.
+        tokens: u32,
+        /// The length of all prompts.
+        prompt: u32,
+    },
     /// The URL is none, or not one of a web service.
     #[error("--url {text}: {reason}")]
     Url {

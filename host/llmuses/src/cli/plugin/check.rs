@@ -166,6 +166,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         context,
         asked: Asked {
             prompt,
+            prompts: None,
             api: ApiSettings {
                 model: arguments.model,
                 parameters: Value::Object(parameters).to_string(),

@@ -1,0 +1,88 @@
+//! Prompts that are made: what they consist of, loaded before the first request.
+
+use llmuses_core::plan::{Generated, Warmup};
+use llmuses_workload::HostTokenizer;
+use llmuses_workload::generate::{
+    ChatTemplate, PromptMaker, RealText, TemplateError, TextError, Vocabulary, VocabularyError,
+    Words,
+};
+use std::path::Path;
+use std::sync::Arc;
+
+/// No prompts of the lengths asked for can be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MadeUpError {
+    /// There is no tokenizer to count with.
+    #[error(
+        "--input-tokens needs the tokenizer of the model, to count with: give its folder as --tokenizer-path"
+    )]
+    NoTokenizer,
+    /// It has no words.
+    #[error(transparent)]
+    Vocabulary(#[from] VocabularyError),
+    /// The chat template cannot be used.
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    /// The text cannot be used.
+    #[error(transparent)]
+    Text(#[from] TextError),
+    /// A prompt may be shorter than what the chat template adds to it.
+    #[error(
+        "--input-tokens: a prompt of {shortest} tokens has no room for a text, since the chat template beside the \
+         tokenizer has {overhead} tokens of its own"
+    )]
+    TooShort {
+        /// The shortest prompt that may be drawn.
+        shortest: u32,
+        /// The tokens of the template.
+        overhead: u32,
+    },
+}
+
+/// Loads what prompts consist of.
+///
+/// # Errors
+/// Where no prompts of these lengths can be made of it.
+pub(super) fn words(
+    generated: &Generated,
+    tokenizer: Option<(&Path, &Arc<HostTokenizer>)>,
+) -> Result<Words, MadeUpError> {
+    let (path, tokenizer) = tokenizer.ok_or(MadeUpError::NoTokenizer)?;
+    let vocabulary = Arc::new(Vocabulary::of(tokenizer)?);
+    let overhead = match ChatTemplate::beside(path)? {
+        Some(template) => template.overhead(tokenizer, &vocabulary.samples())?,
+        None => 0,
+    };
+    let shortest = generated.input.shortest();
+    if shortest <= overhead {
+        return Err(MadeUpError::TooShort { shortest, overhead });
+    }
+    let text = generated.text.as_deref();
+    let text = text
+        .map(|path| RealText::load(path, tokenizer))
+        .transpose()?;
+    Ok(Words {
+        vocabulary,
+        tokenizer: Arc::clone(tokenizer),
+        text: text.map(Arc::new),
+        overhead,
+    })
+}
+
+/// What makes the prompts of one load. Each load of a sweep has others, so that none finds those of the load before in the
+/// server's cache.
+pub(super) fn maker(
+    generated: &Generated,
+    words: Words,
+    seed: u64,
+    run: u32,
+    warmup: Warmup,
+) -> PromptMaker {
+    let warmup = match warmup {
+        Warmup::Requests(requests) => requests,
+        // Which requests these are is not known before.
+        Warmup::Nothing | Warmup::Time(_) => 0,
+    };
+    let seed = seed.wrapping_add(u64::from(run - 1) << 32);
+    PromptMaker::new(generated.clone(), seed, warmup, words)
+}

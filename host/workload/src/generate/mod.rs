@@ -1,0 +1,15 @@
+//! Prompts of a length asked for, made of a seed: request k of a run has the same prompt whatever the load, the number
+//! of threads or of machines.
+
+mod draw;
+mod entries;
+mod prompts;
+mod template;
+mod text;
+mod vocabulary;
+
+pub use entries::GeneratedEntries;
+pub use prompts::{Prompt, PromptMaker, Words};
+pub use template::{ChatTemplate, TemplateError};
+pub use text::{RealText, TextError};
+pub use vocabulary::{Vocabulary, VocabularyError};

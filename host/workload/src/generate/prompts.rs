@@ -1,0 +1,317 @@
+//! One prompt after another: its length is drawn, its text made, its tokens counted.
+
+use super::draw;
+use super::text::RealText;
+use super::vocabulary::Vocabulary;
+use crate::tokenizer::HostTokenizer;
+use llmuses_core::plan::{Generated, Prefixes, Share};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution as _, Zipf};
+use std::sync::Arc;
+
+/// What texts are made of.
+#[derive(Debug, Clone)]
+pub struct Words {
+    /// The words.
+    pub vocabulary: Arc<Vocabulary>,
+    /// What counts them.
+    pub tokenizer: Arc<HostTokenizer>,
+    /// Text of which prompts are pieces, in place of words at random.
+    pub text: Option<Arc<RealText>>,
+    /// Tokens that the chat template puts around a prompt.
+    pub overhead: u32,
+}
+
+/// A prompt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prompt {
+    /// Its text.
+    pub text: String,
+    /// The tokens that were asked for, the chat template included.
+    pub asked: u32,
+    /// The tokens that it was counted to have, likewise. Equal to `asked`, except for a tokenizer with which no text of so
+    /// many could be found.
+    pub counted: u32,
+    /// The tokens that its output should have.
+    pub output: Option<u32>,
+    /// Which prefix it begins with, and how many tokens that has, without the chat template.
+    pub prefix: Option<(u32, u32)>,
+}
+
+/// Makes the prompts of a run.
+#[derive(Debug, Clone)]
+pub struct PromptMaker {
+    generated: Generated,
+    seed: u64,
+    /// How many of the first prompts are for the warm-up: they come of another seed, and have other prefixes, so that they
+    /// do not fill a cache for the others.
+    warmup: u64,
+    words: Words,
+}
+
+/// Makes the prompts of a warm-up, and its prefixes, differ from those of the measured requests.
+const WARMUP: u64 = 0x77_61_72_6d_2d_75_70;
+
+/// Makes the texts of prefixes differ from those of prompts.
+const PREFIX: u64 = 0x70_72_65_66_69_78;
+
+impl PromptMaker {
+    /// A maker of such prompts, of which the first `warmup` are not measured.
+    pub fn new(generated: Generated, seed: u64, warmup: u64, words: Words) -> Self {
+        Self {
+            generated,
+            seed,
+            warmup,
+            words,
+        }
+    }
+
+    /// The lengths of the prompt with this number and of its output.
+    pub fn lengths(&self, number: u64) -> (u32, Option<u32>) {
+        self.draw(&mut random_of(self.seed_of(number), number))
+    }
+
+    /// The prompt of the request with this number: the same one each time.
+    ///
+    /// # Errors
+    /// What the tokenizer says where it fails.
+    pub fn make(&self, number: u64) -> Result<Prompt, String> {
+        let seed = self.seed_of(number);
+        let mut random = random_of(seed, number);
+        let (asked, output) = self.draw(&mut random);
+        let overhead = self.words.overhead;
+        let own = asked.saturating_sub(overhead).max(1);
+        let prefix = self.generated.prefixes.map(|prefixes| {
+            let length = prefix_length(prefixes.share, asked, overhead).min(own - 1);
+            (choose(prefixes, &mut random), length)
+        });
+        let mut text = String::new();
+        let mut counted = 0;
+        if let Some((which, length)) = prefix {
+            let mut random = random_of(seed ^ PREFIX, u64::from(which));
+            counted = self.append(&mut text, 0, length, &mut random)?;
+        }
+        counted = self.append(&mut text, counted, own - counted.min(own), &mut random)?;
+        Ok(Prompt {
+            text,
+            asked,
+            counted: counted + overhead,
+            output,
+            prefix,
+        })
+    }
+
+    fn seed_of(&self, number: u64) -> u64 {
+        match number < self.warmup {
+            true => self.seed ^ WARMUP,
+            false => self.seed,
+        }
+    }
+
+    fn draw(&self, random: &mut ChaCha8Rng) -> (u32, Option<u32>) {
+        let part = draw::part(&self.generated.input, random);
+        let asked = draw::length(&part.input, random);
+        let output = part.output.as_ref().or(self.generated.output.as_ref());
+        (asked, output.map(|output| draw::length(output, random)))
+    }
+
+    /// Appends `length` tokens to a text that has `before`. Returns the tokens of the whole.
+    fn append(
+        &self,
+        text: &mut String,
+        before: u32,
+        length: u32,
+        random: &mut ChaCha8Rng,
+    ) -> Result<u32, String> {
+        let Words {
+            vocabulary,
+            tokenizer,
+            text: real,
+            ..
+        } = &self.words;
+        let (keep, wanted) = (text.len(), before + length);
+        match real {
+            Some(real) => real.extend(text, random.random_range(0..real.words()), length),
+            None => vocabulary.extend(text, length, random),
+        }
+        if real.is_none() && vocabulary.additive() {
+            return Ok(wanted);
+        }
+        vocabulary.correct(text, keep, wanted, tokenizer, random)
+    }
+}
+
+fn choose(prefixes: Prefixes, random: &mut ChaCha8Rng) -> u32 {
+    if prefixes.exponent == 0.0 {
+        return random.random_range(0..prefixes.number);
+    }
+    match Zipf::new(f64::from(prefixes.number), prefixes.exponent) {
+        Ok(zipf) => zipf.sample(random) as u32 - 1,
+        // Checked when the flag was read.
+        Err(_) => 0,
+    }
+}
+
+/// How many tokens of its own a prefix has, without those of the chat template before it.
+fn prefix_length(share: Share, asked: u32, overhead: u32) -> u32 {
+    match share {
+        Share::Tokens(tokens) => tokens,
+        Share::Part(part) => ((f64::from(asked) * part).round() as u32).saturating_sub(overhead),
+    }
+}
+
+/// The generator of one request: a function of seed and number alone.
+fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(splitmix64(seed ^ splitmix64(number)))
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated ones.
+fn splitmix64(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_plugin_host::TokenCounter;
+    use std::path::Path;
+
+    const TOKENIZER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../datasets/tokenizer/tokenizer.json"
+    );
+
+    fn generated(input: &str) -> Generated {
+        Generated {
+            input: input.parse().unwrap(),
+            output: None,
+            output_text: None,
+            prefixes: None,
+            text: None,
+        }
+    }
+
+    fn words(overhead: u32, text: Option<&str>) -> Words {
+        let tokenizer = Arc::new(HostTokenizer::load(Path::new(TOKENIZER)).unwrap());
+        let text = text.map(|text| {
+            let folder = tempfile::tempdir().unwrap();
+            let file = folder.path().join("text");
+            std::fs::write(&file, text).unwrap();
+            Arc::new(RealText::load(&file, &tokenizer).unwrap())
+        });
+        Words {
+            vocabulary: Arc::new(Vocabulary::of(&tokenizer).unwrap()),
+            tokenizer,
+            text,
+            overhead,
+        }
+    }
+
+    fn maker(input: &str, words: Words) -> PromptMaker {
+        PromptMaker::new(generated(input), 42, 0, words)
+    }
+
+    #[test]
+    fn every_prompt_has_the_tokens_asked_for() {
+        let words = words(7, None);
+        let maker = maker("uniform:8..500", words.clone());
+        for number in 0..200 {
+            let prompt = maker.make(number).unwrap();
+            let tokens = words.tokenizer.count(&prompt.text).unwrap() + 7;
+            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
+            assert_eq!(prompt.counted, prompt.asked);
+            assert_eq!(maker.lengths(number), (prompt.asked, None));
+        }
+    }
+
+    #[test]
+    fn pieces_of_text_have_the_tokens_asked_for() {
+        let text = "An astronomer's telescope, bought second-hand; \"unbelievable\" (1,024 times) — naïve? ".repeat(9);
+        let words = words(0, Some(&text));
+        let maker = maker("uniform:1..300", words.clone());
+        for number in 0..200 {
+            let prompt = maker.make(number).unwrap();
+            let tokens = words.tokenizer.count(&prompt.text).unwrap();
+            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
+        }
+    }
+
+    #[test]
+    fn a_prompt_depends_on_seed_and_number_alone() {
+        let words = words(0, None);
+        let (one, again) = (maker("100", words.clone()), maker("100", words.clone()));
+        assert_eq!(one.make(17).unwrap(), again.make(17).unwrap());
+        assert_ne!(one.make(17).unwrap().text, one.make(18).unwrap().text);
+        let other = PromptMaker::new(generated("100"), 43, 0, words);
+        assert_ne!(one.make(17).unwrap().text, other.make(17).unwrap().text);
+    }
+
+    #[test]
+    fn prompts_share_the_prefixes_asked_for() {
+        let words = words(3, None);
+        let mut wanted = generated("200");
+        wanted.prefixes = Some(Prefixes {
+            share: Share::Tokens(64),
+            number: 4,
+            exponent: 0.0,
+        });
+        let maker = PromptMaker::new(wanted.clone(), 42, 0, words.clone());
+        let prompts: Vec<Prompt> = (0..100).map(|number| maker.make(number).unwrap()).collect();
+        let beginning = |prompt: &Prompt| -> Vec<String> {
+            let words = prompt.text.split(' ').take(64);
+            words.map(ToOwned::to_owned).collect()
+        };
+        let mut beginnings = std::collections::HashMap::new();
+        for prompt in &prompts {
+            let (which, length) = prompt.prefix.unwrap();
+            assert_eq!(length, 64);
+            let begin = beginning(prompt);
+            assert_eq!(words.tokenizer.count(&begin.join(" ")).unwrap(), 64);
+            assert_eq!(*beginnings.entry(which).or_insert(begin.clone()), begin);
+        }
+        assert_eq!(beginnings.len(), 4);
+        // The prompts of a warm-up have others.
+        let maker = PromptMaker::new(wanted, 42, 50, words);
+        let warm = beginning(&maker.make(0).unwrap());
+        assert!(beginnings.values().all(|known| *known != warm));
+        assert_eq!(maker.make(60).unwrap(), prompts[60]);
+    }
+
+    #[test]
+    fn a_part_of_each_prompt_is_its_prefix() {
+        let mut wanted = generated("uniform:100..1000");
+        wanted.prefixes = Some(Prefixes {
+            share: Share::Part(0.6),
+            number: 1,
+            exponent: 0.0,
+        });
+        let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
+        let prompts: Vec<Prompt> = (0..50).map(|number| maker.make(number).unwrap()).collect();
+        for pair in prompts.windows(2) {
+            let common = pair[0]
+                .text
+                .split(' ')
+                .zip(pair[1].text.split(' '))
+                .take_while(|(one, other)| one == other)
+                .count() as f64;
+            let shorter = pair[0].asked.min(pair[1].asked);
+            assert!(common >= f64::from(shorter) * 0.6 - 1.0);
+        }
+    }
+
+    #[test]
+    fn a_mix_says_how_long_outputs_are() {
+        let maker = maker("70%:20/5,30%:80/30", words(0, None));
+        for number in 0..50 {
+            let prompt = maker.make(number).unwrap();
+            assert!(matches!(
+                (prompt.asked, prompt.output),
+                (20, Some(5)) | (80, Some(30))
+            ));
+        }
+    }
+}

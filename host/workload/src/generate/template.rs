@@ -1,0 +1,218 @@
+//! The chat template beside a tokenizer: how many tokens it puts around the content of a message.
+
+use crate::tokenizer::HostTokenizer;
+use llmuses_kernel_io::regular_file::read_regular;
+use llmuses_plugin_host::TokenCounter;
+use minijinja::syntax::SyntaxConfig;
+use minijinja::{Environment, Error, ErrorKind, Value, context};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+/// The largest file that is read for a template.
+const MOST_BYTES: u64 = 64 << 20;
+
+/// A chat template that is there and cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the chat template in {} cannot be used: {reason}", path.display())]
+pub struct TemplateError {
+    path: PathBuf,
+    reason: String,
+}
+
+/// A chat template of Jinja, as in `tokenizer_config.json` or `chat_template.jinja`.
+#[derive(Debug)]
+pub struct ChatTemplate {
+    path: PathBuf,
+    source: String,
+    /// Named tokens that a template may use: `bos_token`, `eos_token` and others.
+    tokens: Vec<(String, String)>,
+}
+
+impl ChatTemplate {
+    /// The template beside this `tokenizer.json`. `None` where there is none.
+    ///
+    /// # Errors
+    /// Where a file that may hold it cannot be read.
+    pub fn beside(tokenizer: &Path) -> Result<Option<Self>, TemplateError> {
+        let folder = tokenizer.parent().unwrap_or(Path::new("."));
+        let config_path = folder.join("tokenizer_config.json");
+        let config = match text_of(&config_path)? {
+            Some(text) => serde_json::from_str(&text).map_err(|error| TemplateError {
+                path: config_path.clone(),
+                reason: error.to_string(),
+            })?,
+            None => Json::Null,
+        };
+        let own_file = folder.join("chat_template.jinja");
+        let (path, source) = match text_of(&own_file)? {
+            Some(text) => (own_file, Some(text)),
+            None => (config_path, template_of(&config["chat_template"])),
+        };
+        Ok(source.map(|source| Self {
+            path,
+            source,
+            tokens: tokens_of(&config),
+        }))
+    }
+
+    /// How many tokens the template puts around the content of one message of a user.
+    ///
+    /// # Errors
+    /// Where the template cannot be rendered, or puts different numbers around different contents.
+    pub fn overhead(
+        &self,
+        tokenizer: &HostTokenizer,
+        contents: &[String],
+    ) -> Result<u32, TemplateError> {
+        let mut overheads = Vec::new();
+        for content in contents {
+            let rendered = self.render(content)?;
+            let count = |text: &str| tokenizer.count(text).map_err(|reason| self.error(reason));
+            overheads.push(count(&rendered)?.saturating_sub(count(content)?));
+        }
+        let first = overheads.first().copied().unwrap_or(0);
+        if overheads.iter().any(|overhead| *overhead != first) {
+            return Err(self.error(format!(
+                "it puts {overheads:?} tokens around contents of the same kind"
+            )));
+        }
+        u32::try_from(first).map_err(|_| self.error("it is too long".to_owned()))
+    }
+
+    /// The prompt that a server makes of one message of a user.
+    fn render(&self, content: &str) -> Result<String, TemplateError> {
+        let mut environment = Environment::new();
+        // As in the library that the templates are written for.
+        let syntax = SyntaxConfig::builder()
+            .trim_blocks(true)
+            .lstrip_blocks(true)
+            .build()
+            .map_err(|error| self.error(error.to_string()))?;
+        environment.set_syntax(syntax);
+        environment
+            .set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+        environment.add_function(
+            "raise_exception",
+            |message: String| -> Result<String, Error> {
+                Err(Error::new(ErrorKind::InvalidOperation, message))
+            },
+        );
+        environment.add_function("strftime_now", |_: String| "26 Jul 2024");
+        let mut values: BTreeMap<&str, Value> = self
+            .tokens
+            .iter()
+            .map(|(name, token)| (name.as_str(), Value::from(token.as_str())))
+            .collect();
+        let message = context! { role => "user", content => content };
+        values.insert("messages", Value::from(vec![message]));
+        values.insert("add_generation_prompt", Value::from(true));
+        environment
+            .render_str(&self.source, values)
+            .map_err(|error| self.error(error.to_string()))
+    }
+
+    fn error(&self, reason: String) -> TemplateError {
+        TemplateError {
+            path: self.path.clone(),
+            reason,
+        }
+    }
+}
+
+fn text_of(path: &Path) -> Result<Option<String>, TemplateError> {
+    let error = |reason: String| TemplateError {
+        path: path.to_owned(),
+        reason,
+    };
+    match read_regular(path, MOST_BYTES) {
+        Ok(bytes) => match String::from_utf8(bytes) {
+            Ok(text) => Ok(Some(text)),
+            Err(_) => Err(error("it is not UTF-8".to_owned())),
+        },
+        Err(reason) if reason.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(reason) => Err(error(reason.to_string())),
+    }
+}
+
+/// One template, or the one named `default` of several.
+fn template_of(member: &Json) -> Option<String> {
+    match member {
+        Json::String(source) => Some(source.clone()),
+        Json::Array(several) => {
+            let default = several.iter().find(|one| one["name"] == "default");
+            default.and_then(|one| Some(one["template"].as_str()?.to_owned()))
+        }
+        _ => None,
+    }
+}
+
+fn tokens_of(config: &Json) -> Vec<(String, String)> {
+    let Some(members) = config.as_object() else {
+        return Vec::new();
+    };
+    members
+        .iter()
+        .filter(|(name, _)| name.ends_with("_token"))
+        .filter_map(|(name, token)| {
+            let text = token.as_str().or_else(|| token["content"].as_str())?;
+            Some((name.clone(), text.to_owned()))
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKENIZER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../datasets/tokenizer/tokenizer.json"
+    );
+
+    fn tokenizer() -> HostTokenizer {
+        HostTokenizer::load(Path::new(TOKENIZER)).unwrap()
+    }
+
+    fn folder_with(config: &str) -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        let tokenizer = folder.path().join("tokenizer.json");
+        (folder, tokenizer)
+    }
+
+    #[test]
+    fn a_template_is_counted_around_the_content() {
+        let config = r#"{"bos_token":{"content":"moon "},
+            "chat_template":"{{ bos_token }}{% for m in messages %}{{ m['role'] }} {{ m.content.strip() }}\n{% endfor %}"}"#;
+        let (_folder, path) = folder_with(config);
+        let template = ChatTemplate::beside(&path).unwrap().unwrap();
+        assert_eq!(template.render(" far ").unwrap(), "moon user far\n");
+        let contents = ["far".to_owned(), "far away".to_owned()];
+        let around =
+            tokenizer().count("moon user far\n").unwrap() - tokenizer().count("far").unwrap();
+        let overhead = template.overhead(&tokenizer(), &contents).unwrap();
+        assert_eq!(u64::from(overhead), around);
+    }
+
+    #[test]
+    fn a_folder_without_a_template_has_none() {
+        let (_folder, path) = folder_with(r#"{"bos_token":"<s>"}"#);
+        assert!(ChatTemplate::beside(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_template_that_fails_is_named() {
+        let (_folder, path) =
+            folder_with(r#"{"chat_template":"{{ raise_exception('no user') }}"}"#);
+        let template = ChatTemplate::beside(&path).unwrap().unwrap();
+        let error = template
+            .overhead(&tokenizer(), &["a".to_owned()])
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(
+            text.contains("tokenizer_config.json") && text.contains("no user"),
+            "{text}"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! Prompts that are made up, of lengths that were asked for.
+
+use crate::helpers::{ends, good, mock, paragraph, prompts, quick_mock, refused};
+use crate::support::{Bench, repository};
+use serde_json::Value;
+
+fn tokenizer() -> String {
+    let folder = repository().join("datasets/tokenizer");
+    folder.to_str().expect("the path is text").to_owned()
+}
+
+/// `--tokenizer-path` and further arguments.
+fn with_tokenizer<'a>(tokenizer: &'a str, arguments: &[&'a str]) -> Vec<&'a str> {
+    [&["--tokenizer-path", tokenizer], arguments].concat()
+}
+
+fn lengths(bench: &Bench) -> Value {
+    let document = std::fs::read_to_string(bench.path("run.json")).expect("it was written");
+    let document: Value = serde_json::from_str(&document).expect("it is JSON");
+    document["runs"][0]["totals"]["asked_lengths"].clone()
+}
+
+#[test]
+fn prompts_and_outputs_have_the_lengths_asked_for() {
+    let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
+    let mix = ["--input-tokens", "70%:20/5,30%:80/12", "-n", "40"];
+    let arguments = [&mix[..], &["--json", "run.json"]].concat();
+    let ended = good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let told = bench.rows(
+        "SELECT prompt_tokens, completion_tokens, count(*) FROM result GROUP BY 1, 2 ORDER BY 1",
+    );
+    assert_eq!(told.len(), 2, "{told:?}");
+    let kinds: Vec<&[Value]> = told.iter().map(|row| &row[..2]).collect();
+    assert_eq!(kinds, [[20, 5].map(Value::from), [80, 12].map(Value::from)]);
+    let lengths = lengths(&bench);
+    for side in ["input", "output"] {
+        assert_eq!(lengths[side]["requests"], 40, "{lengths}");
+        assert_eq!(lengths[side]["different"], 0, "{lengths}");
+    }
+    let said = paragraph(&ended.stdout, "Lengths asked");
+    assert!(
+        said.contains("exact by the server's count for 40 of 40"),
+        "{said}"
+    );
+    // No prompt comes twice.
+    let mut texts = prompts(&mock);
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), 40);
+}
+
+#[test]
+fn prompts_depend_on_the_seed_alone() {
+    let tokenizer = tokenizer();
+    let sent = |arguments: &[&str]| {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        let length = ["--input-tokens", "uniform:10..50", "-n", "12"];
+        let arguments = [&length[..], arguments].concat();
+        good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+        let mut texts = prompts(&mock);
+        texts.sort();
+        texts
+    };
+    let first = sent(&[]);
+    assert_eq!(sent(&["--parallel", "4"]), first);
+    assert_eq!(sent(&["--rate", "200"]), first);
+    assert_ne!(sent(&["--seed", "7"]), first);
+    assert_ne!(sent(&["--warmup", "4"]), first);
+}
+
+#[test]
+fn prompts_share_prefixes() {
+    let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
+    let arguments = [
+        "--input-tokens",
+        "100",
+        "--prefix-tokens",
+        "60",
+        "--prefixes",
+        "3",
+        "-n",
+        "30",
+    ];
+    good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let beginning = |text: &String| text.split(' ').take(60).collect::<Vec<_>>().join(" ");
+    let mut beginnings: Vec<String> = prompts(&mock).iter().map(beginning).collect();
+    beginnings.sort();
+    beginnings.dedup();
+    assert_eq!(beginnings.len(), 3);
+}
+
+#[test]
+fn prompts_are_pieces_of_a_text() {
+    let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
+    let text = "the moon is far and the sun is more far than that ".repeat(50);
+    bench.file("text.txt", &text);
+    let arguments = ["--input-tokens", "30", "--text", "text.txt", "-n", "5"];
+    good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    for prompt in prompts(&mock) {
+        let begin: Vec<&str> = prompt.split(' ').take(10).collect();
+        assert!(text.contains(&begin.join(" ")), "{prompt}");
+    }
+}
+
+#[test]
+fn other_lengths_than_asked_for_are_a_doubt() {
+    // The server adds tokens of its own, of which nothing is known here.
+    let mock = mock(&["--template-tokens", "9"]);
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    let length = ["--input-tokens", "50", "-n", "10", "--json", "run.json"];
+    let arguments = [&length[..], &["--require-valid"]].concat();
+    let ended = ends(&bench, &mock, &with_tokenizer(&tokenizer, &arguments), 1);
+    let lengths = lengths(&bench);
+    assert_eq!(lengths["input"]["different"], 10, "{lengths}");
+    assert_eq!(lengths["input"]["worst_difference_tokens"], 9, "{lengths}");
+    let stdout = ended
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    let doubt = "10 of 10 prompts have another length than was asked for: 59.0 tokens on average for 50.0, at worst +9";
+    assert!(stdout.contains(doubt), "{stdout}");
+}
+
+#[test]
+fn lengths_that_cannot_be_are_refused() {
+    let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
+    for (arguments, said) in [
+        (
+            &["--input-tokens", "0"][..],
+            "0 tokens are not between 1 and 4194304",
+        ),
+        (
+            &["--input-tokens", "10", "--prompt", "x"],
+            "cannot be used with",
+        ),
+        (
+            &["--input-tokens", "10", "--output-tokens", "x"],
+            "--output-tokens: `x` is no length",
+        ),
+        (
+            &["--input-tokens", "10", "--prefix-tokens", "10"],
+            "no text of its own behind its prefix",
+        ),
+        (
+            &["--input-tokens", "10", "--prefixes", "2"],
+            "need the length of a prefix",
+        ),
+        (
+            &["--input-tokens", "100%:10/5", "--output-tokens", "5"],
+            "leave one of them out",
+        ),
+        (
+            &["--input-tokens", "10", "--parser", "openai_line_by_line"],
+            "parser `openai_line_by_line` makes its requests by itself",
+        ),
+        (
+            &["--input-tokens", "10", "--text", "nowhere"],
+            "the text nowhere cannot be read",
+        ),
+    ] {
+        let error = refused(&bench, &mock, &with_tokenizer(&tokenizer, arguments), 2);
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+    let error = refused(&bench, &mock, &["--input-tokens", "10"], 2);
+    assert!(
+        error.contains("give its folder as --tokenizer-path"),
+        "{error}"
+    );
+}
