@@ -7,7 +7,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub const TRIES: usize = 3;
 
 /// Waits until no other of these tests runs. The test has its turn for as long as it keeps what this gives.
-#[must_use]
 pub fn turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     // A test that failed had its turn all the same.
