@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 /// The plugins, in the order in which they are listed to the user; formats of data sets are asked in this order whether
 /// they recognise a file.
-const PLUGINS: [&str; 10] = [
+const PLUGINS: [&str; 13] = [
     "openai_prompt",
     "openai_line_by_line",
     "openai_openqa_qwen",
@@ -21,6 +21,9 @@ const PLUGINS: [&str; 10] = [
     "openai_longalpaca_12k_llama3",
     "dashscope_line_by_line",
     "openai_chat",
+    "openai_completions",
+    "anthropic_messages",
+    "ollama",
     "json_lines",
     "lines",
 ];

@@ -304,3 +304,77 @@ fn the_plugin_commands_know_apis_and_formats() {
         assert!(api.contains(part), "{api}");
     }
 }
+
+#[test]
+fn each_api_reads_tokens_and_the_end_of_streamed_and_plain_answers() {
+    for (parser, end) in [
+        ("openai_chat", "length"),
+        ("openai_completions", "length"),
+        ("anthropic_messages", "max_tokens"),
+        ("ollama", "length"),
+    ] {
+        for stream in ["bool_true", "bool_false"] {
+            let (bench, mock) = (Bench::new(), mock(&["--tokens", "9"]));
+            bench.file("data", "{\"prompt\":\"one two three\",\"max_tokens\":4}\n");
+            let url = mock.url("");
+            let stream_as = format!("stream={stream}");
+            let ended = run(bench
+                .perf(&["--url", &url, "--parser", parser, "--dataset", "data"])
+                .args(["--parameters", &stream_as, "-n", "3"]));
+            assert_eq!(ended.code, Some(0), "{parser} {stream}: {}", ended.stderr);
+            let rows = bench.rows(
+                "SELECT prompt_tokens, completion_tokens, finish_reason, success, ttft IS NULL FROM result",
+            );
+            let is_plain = i32::from(stream == "bool_false");
+            let row = json!([3, 4, end, 1, is_plain]);
+            assert_eq!(json!(rows), json!([row, row, row]), "{parser} {stream}");
+        }
+    }
+}
+
+#[test]
+fn the_error_of_each_api_is_the_message_of_the_failure() {
+    for parser in ["openai_completions", "anthropic_messages", "ollama"] {
+        let (bench, mock) = (Bench::new(), mock(&["--error-rate", "1"]));
+        let url = mock.url("");
+        let ended = run(&mut bench.perf(&[
+            "--url", &url, "--parser", parser, "--prompt", "x", "-n", "2",
+        ]));
+        assert_eq!(ended.code, Some(1), "{parser}: {}", ended.stderr);
+        let kinds = bench.rows("SELECT DISTINCT error_kind, status FROM result");
+        assert_eq!(json!(kinds), json!([["http-status", 500]]), "{parser}");
+    }
+}
+
+#[test]
+fn a_system_message_and_tools_go_where_anthropic_has_them() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let entry = json!({
+        "messages": [
+            {"role": "system", "content": "be brief"},
+            {"role": "user", "content": "why?"},
+        ],
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
+    });
+    bench.file("data", format!("{entry}\n"));
+    let url = mock.url("/v1");
+    let arguments = [
+        "--url",
+        &url,
+        "--parser",
+        "anthropic_messages",
+        "--dataset",
+        "data",
+    ];
+    let ended = run(&mut bench.perf(&arguments));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let body = json!({
+        "model": "m",
+        "system": "be brief",
+        "messages": [{"role": "user", "content": "why?"}],
+        "tools": [{"name": "look", "input_schema": {"type": "object"}}],
+        "max_tokens": 1024,
+        "stream": true,
+    });
+    assert_eq!(mock.bodies(), [body]);
+}

@@ -83,6 +83,49 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
             Value::Array(std::mem::take(&mut item.tools)),
         );
     }
+    Ok(completed(
+        body,
+        &item,
+        settings,
+        defaults,
+        "max_completion_tokens",
+    ))
+}
+
+/// The request of an item to an API of completions, which continues a text, for
+/// [`Api::request`](crate::Api::request). [`response`] reads its answers.
+///
+/// The prompt is a text or a list of token ids; that of messages is their contents. The length of the answer is
+/// `max_tokens`; with a least or an exact length `min_tokens` and `ignore_eos` are added.
+///
+/// # Errors
+/// Where the item has no text.
+pub fn completion_request(
+    mut item: Item,
+    settings: &Settings,
+    defaults: Value,
+) -> Result<Request, String> {
+    if item.body.is_some() {
+        return Ok(settings.request_of(&mut item, Value::Null));
+    }
+    let prompt = match item.prompt_token_ids.is_empty() {
+        true => item.take_prompt()?.into(),
+        false => std::mem::take(&mut item.prompt_token_ids).into(),
+    };
+    let mut body = Map::new();
+    body.insert("model".to_owned(), settings.model(&item).into());
+    body.insert("prompt".to_owned(), prompt);
+    Ok(completed(body, &item, settings, defaults, "max_tokens"))
+}
+
+/// A body with what requests of both kinds have in common. `most`: the name of the most tokens of the answer.
+fn completed(
+    mut body: Map<String, Value>,
+    item: &Item,
+    settings: &Settings,
+    defaults: Value,
+    most: &str,
+) -> Request {
     body.insert("stream".to_owned(), Value::Bool(true));
     body.insert("stream_options".to_owned(), json!({"include_usage": true}));
     let parameters = [&item.parameters, &settings.parameters];
@@ -91,7 +134,7 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
     if let Some(max) = output.max
         && !is_given("max_tokens")
     {
-        body.insert("max_completion_tokens".to_owned(), max.into());
+        body.insert(most.to_owned(), max.into());
     }
     let least = if output.exact { output.max } else { output.min };
     if let Some(least) = least {
@@ -110,7 +153,7 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
     if !streams && !is_given("stream_options") {
         body.shift_remove("stream_options");
     }
-    Ok(Request::json(&Value::Object(body)))
+    Request::json(&Value::Object(body))
 }
 
 /// Reads one finished response, for [`Api::response`](crate::Api::response): all that [`parse`] reads, which of the

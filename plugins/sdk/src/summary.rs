@@ -74,6 +74,28 @@ impl Summary {
         }
     }
 
+    /// The tokens of the prompt, and those that the model produced, where they are known only later.
+    pub fn tokens(mut self, prompt: Tokens, completion: Tokens) -> Self {
+        (self.prompt, self.completion) = (prompt, completion);
+        self
+    }
+
+    /// Adds the index of a response that carried something the model produced, unless it is there; one of a plain
+    /// response may carry several parts. `is_answer`: a part of it is of the answer.
+    pub fn once(mut self, index: u32, is_answer: bool) -> Self {
+        let add = |indices: &mut Option<Vec<u32>>| {
+            let indices = indices.get_or_insert_default();
+            if indices.last() != Some(&index) {
+                indices.push(index);
+            }
+        };
+        add(&mut self.outputs);
+        if is_answer {
+            add(&mut self.answers);
+        }
+        self
+    }
+
     /// Adds the index of a response that carried something the model produced: text, reasoning or a part of
     /// a tool call. Indices count from 0 and are added in ascending order. The time to first token is that
     /// of the first. Without a call of this or of [`Self::outputs`], the host takes every response for output.
