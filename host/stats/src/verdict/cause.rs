@@ -1,0 +1,150 @@
+//! What most likely caused it.
+
+use super::Doubt;
+use crate::pauses::OtherRuns;
+use llmuses_core::backlog::Stage;
+use llmuses_core::exchange::FailureKind;
+
+impl Doubt {
+    /// The likely cause: a sentence without a full stop.
+    pub fn likely_cause(&self) -> &'static str {
+        match self {
+            Self::NothingSucceeded {
+                commonest: Some((kind, ..)),
+                ..
+            } => kind_cause(*kind),
+            Self::NothingSucceeded { .. } => {
+                "no request could be made, or the run ended before the first answer"
+            }
+            Self::Interrupted { .. } => "a signal or Ctrl-C ended the run before its last request",
+            Self::StoppedEarly {
+                all_failed: true, ..
+            } => "what made the first requests fail would have made the others fail too",
+            Self::StoppedEarly { .. } => {
+                "the source of prompts, or a part of this program, gave up before the run was over"
+            }
+            Self::Failures { commonest, .. } => kind_cause(*commonest),
+            Self::Saturated(_) => {
+                "more requests were sent than the server can answer: they queue, and their times say how long the run was, not how fast the server is"
+            }
+            Self::HeldUp { .. } => {
+                "the server answers more slowly than requests are due, or fewer may be in flight than the rate needs"
+            }
+            Self::DueAndNotSent { .. } => {
+                "they waited until fewer requests were in flight (--max-in-flight), or for their bodies"
+            }
+            Self::LostTime { pauses, .. }
+                if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
+            {
+                "the limit of processor time of the container, or control group, that this program runs in"
+            }
+            Self::LostTime { .. } => {
+                "this program was stopped, or other programs, or the host of this virtual machine, had the processor"
+            }
+            Self::ClientBusy { .. } => {
+                "this machine has too few cores for the load, or the server shares them"
+            }
+            Self::OtherRuns(OtherRuns { same_server: 0, .. }) => {
+                "the other runs took the processor when this one needed it"
+            }
+            Self::OtherRuns(_) => "the server answered the requests of the other runs too",
+            Self::FewStreams { .. } => {
+                "the server's limit of streams on a connection (SETTINGS_MAX_CONCURRENT_STREAMS), or of bytes that it has not read; each client thread has one connection"
+            }
+            Self::DispatchLag { .. } => {
+                "this client had no processor at the instants at which it had to send"
+            }
+            Self::ParserBehind { .. } => {
+                "the parser takes longer for a response than the server takes to send one"
+            }
+            Self::BodiesLate { .. } => {
+                "the plugin makes bodies, or the disk gives the data set, more slowly than requests are sent"
+            }
+            Self::OutputBehind { stage, .. } => match stage {
+                Stage::Database => "the disk of the database is slower than responses come",
+                Stage::Csv => {
+                    "the disk, or the program that reads the rows of --csv, is slower than responses come"
+                }
+                Stage::Terminal => {
+                    "the text for standard error takes longer to make than responses take to come"
+                }
+                Stage::Plugin | Stage::Totals => "this machine has too few cores for the load",
+            },
+            Self::WallClockStepped { .. } => {
+                "time synchronisation or a person set the clock; stamps from the kernel are wall-clock times"
+            }
+            Self::Coalesced { .. } => {
+                "the server, a proxy or the network gathers several chunks before they are passed on"
+            }
+            Self::FewSamples { .. } => {
+                "the run is short: it is not 99 % certain that even one sample lies beyond the true percentile"
+            }
+            Self::PromptRepeated { cached: None, .. } => {
+                "--prompt gives one prompt; a server with a prefix cache computes it once, and this one does not tell how much of it was cached"
+            }
+            Self::PromptRepeated { .. } => {
+                "--prompt gives one prompt, and the server computes what it has cached only once"
+            }
+            Self::OtherPromptLengths(_) => {
+                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own"
+            }
+            Self::OtherOutputLengths(_) => {
+                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            }
+            Self::ShorterThanAsked { .. } => {
+                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            }
+            Self::WithoutTokens { .. } => {
+                "the model said nothing: the prompt, the template of the server, or a stop string ends the text at once"
+            }
+            Self::ChunksAreNotTokens { tokens_per_chunk } if *tokens_per_chunk > 1.0 => {
+                "the server sends several tokens in a chunk (speculative decoding, or chunks that are gathered), or counts tokens that it does not send, such as hidden reasoning"
+            }
+            Self::ChunksAreNotTokens { .. } => {
+                "the server sends parts of tokens in chunks of their own, or does not count all tokens that it sends"
+            }
+            Self::TokensUnknown { .. } => "the server reports no usage, and no tokenizer was given",
+            Self::DatasetReused { .. } => {
+                "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
+            }
+            Self::NotStreamed { .. } => {
+                "the server, or a proxy before it, does not stream for this model or these parameters"
+            }
+            Self::HiddenReasoning { .. } => {
+                "the service keeps the reasoning of its models to itself; the time to first token has the time that it took"
+            }
+            Self::TokensMixed { .. } => "only part of the responses carried a usage",
+            Self::TokensPartlyKnown { .. } => {
+                "part of the responses carried no usage, and no tokenizer was given"
+            }
+        }
+    }
+}
+
+fn kind_cause(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Dns => "the name of the host is unknown, or the resolver is overloaded",
+        FailureKind::Connect => {
+            "nothing listens there, or the server has no room for more connections"
+        }
+        FailureKind::Tls => {
+            "the certificate is not trusted, or the server speaks no TLS on this port"
+        }
+        FailureKind::Send => "the server closed connections while requests were being written",
+        FailureKind::HttpStatus => "the server refused the requests, or was overloaded",
+        FailureKind::TimeoutConnect => "the server is unreachable, or accepts too slowly",
+        FailureKind::TimeoutRead => "the server was silent for too long: overloaded, or queueing",
+        FailureKind::TimeoutTotal => "the answers took longer than a request may take",
+        FailureKind::Protocol => "what answers does not speak HTTP as it should",
+        FailureKind::Truncated => {
+            "the server, or a proxy before it, dropped connections in the middle of answers"
+        }
+        FailureKind::StreamError => "the server gave up on answers that it had begun",
+        FailureKind::NoOutput => {
+            "the server answered with something else than what the model says: another API, a message, or nothing"
+        }
+        FailureKind::Parse => "the parser is not made for the answers of this server",
+        FailureKind::Cancelled => "requests were still in flight when the run ended",
+        FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
+    }
+}

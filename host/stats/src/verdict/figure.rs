@@ -1,0 +1,282 @@
+//! What was found, with its figure.
+
+use super::Doubt;
+use crate::saturation::{Saturation, Slope};
+use llmuses_core::backlog::Stage;
+use llmuses_core::document::AskedLength;
+use llmuses_core::wording::counted;
+use std::time::Duration;
+
+impl Doubt {
+    /// What was found, with its figure: a sentence without a full stop.
+    pub fn figure(&self) -> String {
+        match self {
+            Self::NothingSucceeded {
+                completed,
+                commonest,
+            } => match commonest {
+                Some((kind, _, message)) if *completed == 1 => {
+                    format!("the only request failed with {kind}: {message}")
+                }
+                Some((kind, count, message)) => format!(
+                    "none of {completed} requests succeeded; {count} failed with {kind}: {message}"
+                ),
+                None => "no request was completed".to_owned(),
+            },
+            Self::Interrupted { cancelled } => {
+                format!("the run was interrupted; requests cancelled in flight: {cancelled}")
+            }
+            Self::StoppedEarly {
+                asked,
+                issued,
+                reason,
+                ..
+            } => {
+                let asked = asked
+                    .map(|asked| format!(" of {asked}"))
+                    .unwrap_or_default();
+                match reason {
+                    Some(reason) => {
+                        format!("issuing stopped after {issued}{asked} requests: {reason}")
+                    }
+                    None => format!("only {issued}{asked} requests were issued"),
+                }
+            }
+            Self::Failures {
+                failed,
+                completed,
+                commonest,
+                commonest_count,
+            } => format!(
+                "{} of the requests failed ({failed} of {completed}, limit 1 %), {commonest_count} of them with {commonest}",
+                percent(*failed as f64 / *completed as f64)
+            ),
+            Self::Saturated(found) => saturated(found),
+            Self::HeldUp {
+                requests,
+                completed,
+                longest,
+                most,
+            } => format!(
+                "{requests} of {completed} requests were held up by --max-in-flight{}, {:.3} s at the longest: the arrivals are not those of the schedule",
+                most.map(|most| format!(" {most}")).unwrap_or_default(),
+                longest.as_secs_f64()
+            ),
+            Self::DueAndNotSent { requests, due } => format!(
+                "{requests} of {due} requests that were due had not been sent when the run ended; no other figure has them"
+            ),
+            Self::LostTime { pauses, wall } => {
+                let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
+                let mut text = format!(
+                    "this program stood still for {} of {} seconds (limit 1 %)",
+                    seconds(pauses.total),
+                    seconds(*wall)
+                );
+                if !pauses.longest.is_zero() {
+                    let millis = pauses.longest.as_secs_f64() * 1e3;
+                    text.push_str(&format!(", {millis:.0} ms at a time at most"));
+                }
+                if let Some(throttled) = pauses.throttled.filter(|time| !time.is_zero()) {
+                    text.push_str(&format!(
+                        "; its control group had used up its processor time for {} seconds, summed over processors",
+                        seconds(throttled)
+                    ));
+                }
+                text
+            }
+            Self::ClientBusy {
+                share,
+                busy,
+                threads,
+            } => format!(
+                "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
+                percent(*share)
+            ),
+            Self::FewStreams {
+                waited,
+                completed,
+                p99,
+            } => format!(
+                "{waited} of {completed} requests waited for a stream of HTTP/2; the dispatch lag reached {:.3} ms at p99",
+                p99.as_secs_f64() * 1e3
+            ),
+            Self::DispatchLag { p99, limit } => format!(
+                "the dispatch lag reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
+                p99.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+            Self::OtherRuns(others) => {
+                let mut text = format!(
+                    "there {} of this program on the machine when this one began or ended",
+                    match others.runs {
+                        1 => "was 1 other run".to_owned(),
+                        runs => format!("were {runs} other runs"),
+                    }
+                );
+                if others.same_server > 0 {
+                    text.push_str(&format!(", {} against the same server", others.same_server));
+                }
+                text
+            }
+            Self::ParserBehind { waits, completed } => format!(
+                "client threads waited {waits} times for the parser, in {completed} requests"
+            ),
+            Self::BodiesLate {
+                p99,
+                limit,
+                waited,
+                completed,
+            } => format!(
+                "{waited} of {completed} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms)",
+                p99.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+            Self::OutputBehind {
+                stage,
+                waits,
+                completed,
+            } => format!(
+                "client threads waited {waits} times for {}, in {completed} requests",
+                match stage {
+                    Stage::Plugin => "the parser",
+                    Stage::Totals => "the totals",
+                    Stage::Database => "the database",
+                    Stage::Csv => "the rows of --csv to be taken",
+                    Stage::Terminal => "standard error to be written",
+                }
+            ),
+            Self::WallClockStepped { seconds } => {
+                format!("the wall clock moved by {seconds:+.3} seconds during the run")
+            }
+            Self::Coalesced { coalesced, gaps } => format!(
+                "{} of the gaps between output chunks are zero ({coalesced} of {gaps}, limit 20 %)",
+                percent(*coalesced as f64 / *gaps as f64)
+            ),
+            Self::FewSamples { samples, short } => {
+                let short: Vec<String> = short
+                    .iter()
+                    .map(|(label, needs)| format!("{label} needs {needs}"))
+                    .collect();
+                format!(
+                    "{}, but {}",
+                    counted(*samples, "succeeded request"),
+                    short.join(", ")
+                )
+            }
+            Self::DatasetReused { passes, cached } => {
+                format!(
+                    "the data set was used {passes:.1} times{}",
+                    from_cache(*cached)
+                )
+            }
+            Self::PromptRepeated { requests, cached } => format!(
+                "all {requests} requests had the same prompt{}",
+                from_cache(*cached)
+            ),
+            Self::ShorterThanAsked {
+                mean,
+                shortest,
+                asked,
+            } => format!(
+                "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}"
+            ),
+            Self::OtherPromptLengths(lengths) => other_lengths("prompts", lengths),
+            Self::OtherOutputLengths(lengths) => other_lengths("outputs", lengths),
+            Self::WithoutTokens {
+                requests,
+                succeeded,
+            } => format!(
+                "{requests} of {succeeded} succeeded requests have no output tokens, by what was counted"
+            ),
+            Self::ChunksAreNotTokens { tokens_per_chunk } => format!(
+                "a chunk of output carries {tokens_per_chunk:.2} tokens on average: inter-token latency is the \
+                 time between chunks, not between tokens"
+            ),
+            Self::TokensUnknown { succeeded } => format!(
+                "nobody counted the tokens of any of {}",
+                counted(*succeeded, "succeeded request")
+            ),
+            Self::NotStreamed { plain, succeeded } => format!(
+                "{plain} of {succeeded} succeeded requests asked for a stream and got a plain answer, which has no time to first token"
+            ),
+            Self::HiddenReasoning { requests, tokens } => format!(
+                "{tokens} tokens of reasoning were counted and not sent, in {}; the time per output token is that of the others",
+                counted(*requests, "succeeded request")
+            ),
+            Self::TokensMixed { side, sources } => {
+                let sources: Vec<String> = sources
+                    .iter()
+                    .map(|(source, requests)| format!("{requests} by {}", source.as_str()))
+                    .collect();
+                format!(
+                    "{} tokens were counted in more than one way: {}",
+                    side.as_str(),
+                    sources.join(", ")
+                )
+            }
+            Self::TokensPartlyKnown {
+                side,
+                known,
+                succeeded,
+            } => format!(
+                "{} tokens are known for {known} of {succeeded} succeeded requests",
+                side.as_str()
+            ),
+        }
+    }
+}
+
+fn saturated(found: &Saturation) -> String {
+    let slope = |slope: &Slope, factor: f64| {
+        format!(
+            "{:+.2} (95 % confidence {:+.2} to {:+.2})",
+            slope.value * factor,
+            slope.low * factor,
+            slope.high * factor
+        )
+    };
+    let mut text = format!(
+        "the server did not keep up: {:.1} requests were sent per second and {:.1} were over, {} were in flight \
+         at the end of the schedule; in flight per second {}",
+        found.sent,
+        found.done,
+        found.at_the_end,
+        slope(&found.in_flight, 1.0)
+    );
+    for (name, times) in [
+        ("time to first token", &found.ttft),
+        ("latency", &found.latency),
+    ] {
+        if let Some(times) = times {
+            text.push_str(&format!(", {name} per second {} ms", slope(times, 1e3)));
+        }
+    }
+    text
+}
+
+/// What is known of the cache of the server.
+fn from_cache(share: Option<f64>) -> String {
+    share.map_or_else(String::new, |share| {
+        format!(
+            "; {} of the tokens of prompts came from the cache of the server",
+            percent(share)
+        )
+    })
+}
+
+/// A share as percent with one decimal.
+fn percent(share: f64) -> String {
+    format!("{:.1} %", share * 100.0)
+}
+
+/// The sentence about lengths that are not those asked for.
+fn other_lengths(what: &str, lengths: &AskedLength) -> String {
+    format!(
+        "{} of {} {what} have another length than was asked for: {:.1} tokens on average for {:.1}, at worst {:+}",
+        lengths.different,
+        lengths.requests,
+        lengths.mean_counted_tokens.unwrap_or_default(),
+        lengths.mean_asked_tokens.unwrap_or_default(),
+        lengths.worst_difference_tokens,
+    )
+}

@@ -1,0 +1,135 @@
+//! What to do about it.
+
+use super::Doubt;
+use llmuses_core::backlog::Stage;
+use llmuses_core::exchange::FailureKind;
+
+impl Doubt {
+    /// What to do: a sentence without a full stop.
+    pub fn remedy(&self) -> &'static str {
+        match self {
+            Self::NothingSucceeded {
+                commonest: Some((kind, ..)),
+                ..
+            } => kind_remedy(*kind),
+            Self::NothingSucceeded { .. } => "try a single request, and see what it says",
+            Self::Interrupted { .. } => "let the run end by itself, or ask for fewer requests",
+            Self::StoppedEarly {
+                all_failed: true, ..
+            } => "see to that failure; --keep-going sends all requests, whatever becomes of them",
+            Self::StoppedEarly { .. } => {
+                "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
+            }
+            Self::Failures { commonest, .. } => kind_remedy(*commonest),
+            Self::Saturated(_) => {
+                "lower --rate until this is gone; for the most that the server can do, use --parallel"
+            }
+            Self::HeldUp { .. } => {
+                "lower --rate, or raise --max-in-flight; latency and time to first token are counted from when a request was due, and have the wait in them"
+            }
+            Self::DueAndNotSent { .. } => {
+                "lower --rate, raise --max-in-flight, or ask for a number of requests (-n) in place of a time"
+            }
+            Self::LostTime { pauses, .. }
+                if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
+            {
+                "raise that limit, or lower the load"
+            }
+            Self::LostTime { .. } => {
+                "run again on a machine that has nothing else to do, and do not stop the program"
+            }
+            Self::ClientBusy { .. } => {
+                "use more client threads or a machine of its own, or lower the load"
+            }
+            Self::OtherRuns(_) => "run one after the other, or each on a machine of its own",
+            Self::FewStreams { .. } => {
+                "use --transport socket, which has a connection for each request; or more --client-threads, a higher limit at the server, or less load"
+            }
+            Self::DispatchLag { .. } => {
+                "stop what else runs here, use a machine with more cores, or lower the load"
+            }
+            Self::ParserBehind { .. } => {
+                "use a faster parser, a machine with more cores, or less load"
+            }
+            Self::BodiesLate { .. } => {
+                "use a faster plugin or disk, a smaller data set that fits into memory, or less load"
+            }
+            Self::OutputBehind { stage, .. } => match stage {
+                Stage::Database => "use a faster disk, or --save summary",
+                Stage::Csv => "write --csv to a file on a faster disk, or read it faster",
+                Stage::Terminal => "leave --debug out, or show progress less often",
+                Stage::Plugin | Stage::Totals => "use a machine with more cores, or less load",
+            },
+            Self::WallClockStepped { .. } => {
+                "check the times of the rows, and run again when the clock is steady"
+            }
+            Self::Coalesced { coalesced, gaps } if *coalesced * 2 > *gaps => {
+                "look for a proxy that buffers; until then trust the latency alone: the first tokens waited for the others too, so that time to first token, inter-token latency and time per output token are all wrong"
+            }
+            Self::Coalesced { .. } => {
+                "read inter-token latency with care, trust time per output token instead; look for a proxy that buffers"
+            }
+            Self::FewSamples { .. } => "run more requests, or leave these percentiles out",
+            Self::PromptRepeated { .. } => {
+                "use --dataset with as many prompts as requests, or turn the prefix cache of the server off"
+            }
+            Self::OtherPromptLengths(_) => {
+                "give the folder of the model that the server runs as --tokenizer-path; compare with other runs by the counted length"
+            }
+            Self::OtherOutputLengths(_) => {
+                "look at the finish reasons; ask for outputs that the server can give, or use figures per token"
+            }
+            Self::ShorterThanAsked { .. } => {
+                "compare the throughput with nothing else; check the parameters and the limits of the server"
+            }
+            Self::WithoutTokens { .. } => {
+                "look at the answers in the database, and at the prompt and its template"
+            }
+            Self::ChunksAreNotTokens { .. } => {
+                "compare time per output token rather than inter-token latency"
+            }
+            Self::TokensUnknown { .. } => {
+                "give a tokenizer with --tokenizer-path, or make the server report its usage"
+            }
+            Self::DatasetReused { .. } => {
+                "use a larger data set, fewer requests, or turn the prefix cache of the server off"
+            }
+            Self::NotStreamed { .. } => {
+                "check whether the server streams, or ask for plain answers with --parameters stream=false"
+            }
+            Self::HiddenReasoning { .. } => {
+                "compare output tokens per second with those of such services only, or turn reasoning off"
+            }
+            Self::TokensMixed { .. } => {
+                "make the server report its usage for every request, or compare no token figures"
+            }
+            Self::TokensPartlyKnown { .. } => {
+                "give a tokenizer with --tokenizer-path, or make the server report its usage"
+            }
+        }
+    }
+}
+
+fn kind_remedy(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Dns => "check the host in --url",
+        FailureKind::Connect => "check --url and whether the server runs, or lower the load",
+        FailureKind::Tls => "check the scheme and the port in --url, and the certificate",
+        FailureKind::Send => "look at the server's log, or lower the load",
+        FailureKind::HttpStatus => {
+            "read the message; check --url, --model and --headers, or lower the load"
+        }
+        FailureKind::TimeoutConnect => "check --url, raise --connect-timeout, or lower the load",
+        FailureKind::TimeoutRead => "raise --read-timeout, or lower the load",
+        FailureKind::TimeoutTotal => "raise --total-timeout, or lower the load",
+        FailureKind::Protocol => "check the scheme and the port in --url",
+        FailureKind::Truncated => "look at the logs of the server and of any proxy before it",
+        FailureKind::StreamError => "look at the server's log, or lower the load",
+        FailureKind::NoOutput => {
+            "read the message; check --url and --model, and whether --parser is made for this API"
+        }
+        FailureKind::Parse => "choose another --parser",
+        FailureKind::Cancelled => "give the run more time at its end, or lower the load",
+        FailureKind::ClientResource => "raise the limits of this machine, or lower the load",
+    }
+}
