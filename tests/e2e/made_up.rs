@@ -69,6 +69,17 @@ fn prompts_depend_on_the_seed_alone() {
 }
 
 #[test]
+fn each_load_of_a_sweep_has_prompts_of_its_own() {
+    let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
+    let arguments = ["--input-tokens", "30", "-n", "6", "--parallel", "1,2"];
+    good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let mut texts = prompts(&mock);
+    texts.sort();
+    texts.dedup();
+    assert_eq!(texts.len(), 12);
+}
+
+#[test]
 fn prompts_share_prefixes() {
     let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
     let arguments = [
@@ -136,7 +147,7 @@ fn lengths_that_cannot_be_are_refused() {
         ),
         (
             &["--input-tokens", "10", "--output-tokens", "x"],
-            "--output-tokens: `x` is no length",
+            "`x` is no length",
         ),
         (
             &["--input-tokens", "10", "--prefix-tokens", "10"],

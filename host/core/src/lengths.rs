@@ -10,7 +10,6 @@ pub const MOST_TOKENS: u32 = 1 << 22;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Lengths {
     parts: Vec<Part>,
-    text: String,
 }
 
 /// A kind of request in a mix.
@@ -106,7 +105,14 @@ impl Lengths {
 
 impl fmt::Display for Lengths {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        if let [part] = &self.parts[..] {
+            return write!(f, "{part}");
+        }
+        for (index, part) in self.parts.iter().enumerate() {
+            let comma = if index > 0 { "," } else { "" };
+            write!(f, "{comma}{}%:{part}", part.weight)?;
+        }
+        Ok(())
     }
 }
 
@@ -118,10 +124,7 @@ impl FromStr for Lengths {
             text: text.to_owned(),
             reason,
         })?;
-        Ok(Self {
-            parts,
-            text: text.to_owned(),
-        })
+        Ok(Self { parts })
     }
 }
 
@@ -133,6 +136,30 @@ impl Distribution {
             Self::Uniform { min, max } => (min, max),
             Self::Zipf { max, .. } => (1, max),
             _ => (1, MOST_TOKENS),
+        }
+    }
+}
+
+impl fmt::Display for Distribution {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fixed(length) => write!(f, "{length}"),
+            Self::Uniform { min, max } => write!(f, "uniform:{min}..{max}"),
+            Self::Normal { mean, deviation } => write!(f, "normal:{mean},{deviation}"),
+            Self::LogNormal { mean, deviation } => write!(f, "lognormal:{mean},{deviation}"),
+            Self::Exponential { mean } => write!(f, "exponential:{mean}"),
+            Self::Poisson { mean } => write!(f, "poisson:{mean}"),
+            Self::Zipf { exponent, max } => write!(f, "zipf:{exponent},{max}"),
+        }
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.input)?;
+        match &self.output {
+            Some(output) => write!(f, "/{output}"),
+            None => Ok(()),
         }
     }
 }
@@ -360,6 +387,22 @@ mod tests {
         let lengths: Lengths = "70%:200,30%:8000".parse().unwrap();
         assert_eq!((lengths.shortest(), lengths.longest()), (200, 8000));
         assert!(!lengths.has_outputs());
+    }
+
+    #[test]
+    fn lengths_are_printed_as_they_are_read() {
+        for text in [
+            "1024",
+            "uniform:10..20",
+            "normal:1000,200",
+            "lognormal:1000,200.5",
+            "exponential:500",
+            "poisson:300",
+            "zipf:1.2,4000",
+            "70%:200/50,30%:normal:8000,500/300",
+        ] {
+            assert_eq!(text.parse::<Lengths>().unwrap().to_string(), text);
+        }
     }
 
     #[test]

@@ -17,7 +17,7 @@ pub use generated::{Generated, Prefixes, Share};
 pub use limits::Limits;
 pub use load::{Arrivals, Load, Warmup};
 pub use objectives::Objectives;
-pub use sweep::{Place, Sweep};
+pub use sweep::{RunPlace, Sweep};
 pub use target::Target;
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
@@ -39,7 +39,7 @@ pub struct Plan {
     /// What may be used of this machine for it.
     pub limits: Limits,
     /// Which run of its sweep it is.
-    pub place: Place,
+    pub place: RunPlace,
 }
 
 impl Plan {
@@ -52,7 +52,7 @@ impl Plan {
             load: Load::default(),
             transport: TransportSettings::default(),
             limits: Limits::default(),
-            place: Place::default(),
+            place: RunPlace::default(),
         }
     }
 

@@ -11,7 +11,7 @@ pub use figures::{
 };
 pub use times::{
     ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP, ITL,
-    LATENCY, Objective, Place, RESPONSE_HEAD, TLS, TPOT, TTFT, Time, TimeRow,
+    LATENCY, Objective, RESPONSE_HEAD, TLS, TPOT, TTFT, TablePlace, Time, TimeRow,
 };
 
 /// What a figure counts, and so how it is printed.

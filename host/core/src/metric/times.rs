@@ -24,7 +24,7 @@ pub struct TimeRow {
     /// Its histogram for Prometheus.
     pub live: Option<Live>,
     /// Where it stands in a table of times.
-    pub place: Place,
+    pub place: TablePlace,
     /// Whether documents tell its confidence intervals and the curve of its percentiles.
     pub curve: bool,
     /// Whether it came after the first version of documents, tables and columns: older ones lack it.
@@ -44,7 +44,7 @@ pub enum Objective {
 
 /// Where a time stands in a table of times.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub enum TablePlace {
     /// In a row of its own, whether a request has it or not.
     Always,
     /// Under the row before it, whose part it is, where a request has it.
@@ -65,12 +65,12 @@ impl Time {
 
     /// Whether a table has no row of it where no request has it: it is a part of another time, or came later.
     pub fn needs_samples(self) -> bool {
-        self.place == Place::Part || self.added
+        self.place == TablePlace::Part || self.added
     }
 
     /// The times that a table of times has, in its order.
     pub fn tabled() -> impl Iterator<Item = Self> {
-        Self::all().filter(|time| time.place != Place::Nowhere)
+        Self::all().filter(|time| time.place != TablePlace::Nowhere)
     }
 
     /// Whether it is about the client: every request that was sent has it, for one that fails later was just as late.
@@ -114,7 +114,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("ttft"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_time_to_first_token_seconds", help: "Time to first token of succeeded requests." }),
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: false,
     };
@@ -128,7 +128,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("answer_latency"),
         objective: Objective::Missed,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: true,
     };
@@ -142,7 +142,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("first_chunk_latency"),
         objective: Objective::Never,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: false,
     };
@@ -156,7 +156,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("tpot"),
         objective: Objective::Met,
         live: Some(Live { name: "llmuses_time_per_output_token_seconds", help: "Time per output token of succeeded requests, after the first one." }),
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: false,
     };
@@ -170,7 +170,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: None,
         objective: Objective::Never,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: false,
     };
@@ -184,7 +184,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("latency"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_request_latency_seconds", help: "Latency of succeeded requests." }),
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: false,
     };
@@ -198,7 +198,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("head_latency"),
         objective: Objective::Missed,
         live: Some(Live { name: "llmuses_time_to_response_head_seconds", help: "Time to response head of succeeded requests." }),
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: true,
         added: true,
     };
@@ -212,7 +212,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("connect_time"),
         objective: Objective::Never,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: false,
         added: false,
     };
@@ -226,7 +226,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("dns_time"),
         objective: Objective::Never,
         live: None,
-        place: Place::Part,
+        place: TablePlace::Part,
         curve: false,
         added: false,
     };
@@ -240,7 +240,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("tls_time"),
         objective: Objective::Never,
         live: None,
-        place: Place::Part,
+        place: TablePlace::Part,
         curve: false,
         added: false,
     };
@@ -254,7 +254,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: None,
         objective: Objective::Never,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: false,
         added: false,
     };
@@ -268,7 +268,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: None,
         objective: Objective::Never,
         live: None,
-        place: Place::Part,
+        place: TablePlace::Part,
         curve: false,
         added: false,
     };
@@ -282,7 +282,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: None,
         objective: Objective::Never,
         live: None,
-        place: Place::Nowhere,
+        place: TablePlace::Nowhere,
         curve: false,
         added: true,
     };
@@ -296,7 +296,7 @@ super::rows! { TIMES: TimeRow, Time;
         column: Some("held_up_time"),
         objective: Objective::Never,
         live: None,
-        place: Place::Always,
+        place: TablePlace::Always,
         curve: false,
         added: true,
     };

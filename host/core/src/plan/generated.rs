@@ -11,8 +11,6 @@ pub struct Generated {
     pub input: Lengths,
     /// How many tokens the outputs have, where the mix of `input` does not say. `None`: as the model ends them.
     pub output: Option<Distribution>,
-    /// `output` as it was given.
-    pub output_text: Option<String>,
     /// What prompts have in common.
     pub prefixes: Option<Prefixes>,
     /// Text of which they are pieces, in place of words at random.

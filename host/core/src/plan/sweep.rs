@@ -27,7 +27,7 @@ impl Sweep {
             load: load.clone(),
             transport: self.transport.clone(),
             limits: self.limits,
-            place: Place { run, runs },
+            place: RunPlace { run, runs },
         })
     }
 }
@@ -47,14 +47,14 @@ impl From<Plan> for Sweep {
 
 /// Which run of its sweep a run is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
+pub struct RunPlace {
     /// The number of the run, from 1; also its id in the database.
     pub run: u32,
     /// How many runs the sweep has; 1 where it is none.
     pub runs: u32,
 }
 
-impl Default for Place {
+impl Default for RunPlace {
     /// A run on its own.
     fn default() -> Self {
         Self { run: 1, runs: 1 }

@@ -59,7 +59,8 @@ impl Work {
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),
             parameters: public_members(&self.parameters),
             input_tokens: generated.map(|generated| generated.input.to_string()),
-            output_tokens: generated.and_then(|generated| generated.output_text.clone()),
+            output_tokens: generated
+                .and_then(|generated| generated.output.map(|output| output.to_string())),
             prefixes: prefixes.map(|prefixes| prefixes.to_string()),
             text: generated.and_then(|generated| generated.text.as_deref().map(path_text)),
             prompt_order: Some("as in the data set".to_owned()),

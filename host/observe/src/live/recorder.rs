@@ -4,7 +4,7 @@ use super::{Board, Buckets, Phase, Recent, Snapshot};
 use llmuses_core::backlog::Stage;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::metric::{ByTime, TPOT, TTFT, Time};
-use llmuses_core::plan::{Arrivals, Place, Plan, Warmup};
+use llmuses_core::plan::{Arrivals, Plan, RunPlace, Warmup};
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ pub struct Recorder {
     board: Board,
     clock: Clock,
     start: Moment,
-    place: Place,
+    place: RunPlace,
     arrivals: Arrivals,
     asked: Option<u64>,
     duration: Option<Duration>,

@@ -4,7 +4,7 @@ use super::number::{Part, at};
 use super::table::{Cell, Column, Mark, Table};
 use crate::digits::{counted, time_decimals};
 use llmuses_core::document::{Distribution, Percentile, Totals};
-use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, Place, TTFT, Time};
+use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, TTFT, TablePlace, Time};
 
 /// The percentiles of the table.
 const COLUMNS: [Percentile; 4] = [
@@ -40,7 +40,7 @@ fn is_told(totals: &Totals, time: Time) -> bool {
     match time {
         // Where no request opened a connection, both lags are the same.
         CLIENT_LAG if totals.requests.own_connection == 0 => false,
-        _ => time.place != Place::Nowhere && (spread.samples > 0 || !time.needs_samples()),
+        _ => time.place != TablePlace::Nowhere && (spread.samples > 0 || !time.needs_samples()),
     }
 }
 
@@ -88,7 +88,7 @@ pub(crate) fn times(totals: &Part<'_, Totals>) -> Table {
 fn row(totals: &Part<'_, Totals>, time: Time) -> Vec<Cell> {
     let spread = totals.time(time);
     let mut row = vec![match time.place {
-        Place::Part => Cell::part(time.title),
+        TablePlace::Part => Cell::part(time.title),
         _ => Cell::name(time.title),
     }];
     if spread.value().samples == 0 {

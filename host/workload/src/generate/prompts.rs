@@ -189,7 +189,6 @@ mod tests {
         Generated {
             input: input.parse().unwrap(),
             output: None,
-            output_text: None,
             prefixes: None,
             text: None,
         }
@@ -301,6 +300,26 @@ mod tests {
             let shorter = pair[0].asked.min(pair[1].asked);
             assert!(common >= f64::from(shorter) * 0.6 - 1.0);
         }
+    }
+
+    #[test]
+    fn prefixes_chosen_by_zipf_come_more_often_the_earlier_they_are() {
+        let mut wanted = generated("50");
+        wanted.prefixes = Some(Prefixes {
+            share: Share::Tokens(10),
+            number: 5,
+            exponent: 2.0,
+        });
+        let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
+        let mut chosen = [0; 5];
+        for number in 0..400 {
+            let (which, _) = maker.make(number).unwrap().prefix.unwrap();
+            chosen[which as usize] += 1;
+        }
+        assert!(
+            chosen[0] > 2 * chosen[1] && chosen[1] > chosen[4],
+            "{chosen:?}"
+        );
     }
 
     #[test]

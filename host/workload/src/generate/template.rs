@@ -14,7 +14,10 @@ const MOST_BYTES: u64 = 64 << 20;
 
 /// A chat template that is there and cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[error("the chat template in {} cannot be used: {reason}", path.display())]
+#[error(
+    "the chat template in {} cannot be used: {reason}; with tokenizer.json alone in a folder, no template is counted in",
+    path.display()
+)]
 pub struct TemplateError {
     path: PathBuf,
     reason: String,

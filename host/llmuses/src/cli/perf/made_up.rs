@@ -28,7 +28,7 @@ pub(super) struct MadeUpArguments {
         requires = "input_tokens",
         help_heading = "Prompts"
     )]
-    output_tokens: Option<String>,
+    output_tokens: Option<Distribution>,
 
     /// Take pieces of this text as prompts, in place of words at random.
     #[arg(
@@ -102,16 +102,9 @@ impl MadeUpArguments {
                 prompt: input.longest(),
             });
         }
-        let output: Option<Distribution> = self
-            .output_tokens
-            .as_deref()
-            .map(str::parse)
-            .transpose()
-            .map_err(UsageError::OutputTokens)?;
         Ok(Some(Generated {
             input,
-            output,
-            output_text: self.output_tokens.clone(),
+            output: self.output_tokens,
             prefixes: share.map(|share| Prefixes {
                 share,
                 number: self.prefixes.unwrap_or(1),

@@ -252,7 +252,7 @@ mod tests {
     use super::*;
     use crate::cli::{Cli, Command};
     use clap::Parser;
-    use llmuses_core::plan::Place;
+    use llmuses_core::plan::RunPlace;
     use llmuses_render::OutputFile;
     use serde_json::Value;
     use std::path::PathBuf;
@@ -306,10 +306,10 @@ mod tests {
             arrivals(&closed),
             [1, 8].map(|parallel| Arrivals::Closed { parallel })
         );
-        let places: Vec<Place> = closed.plans().map(|plan| plan.place).collect();
+        let places: Vec<RunPlace> = closed.plans().map(|plan| plan.place).collect();
         assert_eq!(
             places,
-            [Place { run: 1, runs: 2 }, Place { run: 2, runs: 2 }]
+            [RunPlace { run: 1, runs: 2 }, RunPlace { run: 2, runs: 2 }]
         );
         assert!(outputs.summary_to_stderr());
         assert_eq!(

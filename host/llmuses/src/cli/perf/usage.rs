@@ -9,9 +9,6 @@ use std::time::Duration;
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
-    /// `--output-tokens` is no length.
-    #[error("--output-tokens: {0}")]
-    OutputTokens(#[source] llmuses_core::lengths::LengthError),
     /// The length of outputs is said twice.
     #[error(
         "--input-tokens has output lengths (INPUT/OUTPUT), and --output-tokens says others: leave one of them out"
