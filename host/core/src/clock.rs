@@ -74,6 +74,12 @@ impl Clock {
         (self.origin_unix + Duration::from_nanos(moment.0)).as_secs_f64()
     }
 
+    /// The moment of this wall-clock time since 1970. `None`: it was before the clock was started.
+    pub fn of_unix(&self, unix: Duration) -> Option<Moment> {
+        let since = unix.checked_sub(self.origin_unix)?;
+        Some(Moment(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)))
+    }
+
     /// By how many seconds the wall clock has moved against the monotonic one since the start.
     pub fn wall_step_seconds(&self) -> f64 {
         let expected = self.origin_unix + self.origin.elapsed();
@@ -99,6 +105,9 @@ mod tests {
         assert_eq!(clock.at(clock.instant(moment)), moment);
         let later = clock.unix_seconds(moment) - clock.unix_seconds(Moment::default());
         assert!((later - 1.5).abs() < 1e-6);
+        let unix = clock.origin_unix + Duration::from_nanos(moment.nanos());
+        assert_eq!(clock.of_unix(unix), Some(moment));
+        assert_eq!(clock.of_unix(Duration::ZERO), None);
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod preparation;
 mod progress;
 mod running;
 mod sinks;
+mod start;
 
 use logging::Logging;
 use pipeline::Pipeline;
@@ -103,6 +104,16 @@ pub enum RunError {
     /// Live figures cannot be served.
     #[error(transparent)]
     Metrics(#[from] MetricsError),
+    /// The instant of `--start-at` was over before the run was ready.
+    #[error(
+        "--start-at: the run was ready {:.3} s after that instant, and nothing was sent; requests that were due would have \
+         gone in a burst. Give a later instant",
+        late.as_secs_f64()
+    )]
+    LateStart {
+        /// By how much it was over.
+        late: std::time::Duration,
+    },
     /// It was interrupted before it began.
     #[error("interrupted before the first request")]
     Interrupted,
@@ -364,7 +375,7 @@ fn one<'a>(
         terminal::say(report::opening(plan, name, &parser.headers));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, plan, &interrupted));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {

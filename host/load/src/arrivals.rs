@@ -1,6 +1,6 @@
 //! Arrival processes. Given the seed, every due time is fixed before the first request is sent.
 
-use llmuses_core::plan::Arrivals;
+use llmuses_core::plan::{Arrivals, Split};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use std::time::Duration;
@@ -34,6 +34,18 @@ pub fn due_times(arrivals: Arrivals, seed: u64) -> Option<DueTimes> {
     }
 }
 
+/// The requests that this process sends, by number, and when each is due. `requests`: how many there are, those of other
+/// processes among them, where that is known.
+pub(super) fn own(
+    due_times: DueTimes,
+    split: Split,
+    requests: Option<u64>,
+) -> impl Iterator<Item = (u64, Duration)> {
+    (0..requests.unwrap_or(u64::MAX))
+        .zip(due_times)
+        .filter(move |(number, _)| split.takes(*number))
+}
+
 impl Iterator for DueTimes {
     type Item = Duration;
 
@@ -59,6 +71,58 @@ impl Iterator for DueTimes {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::plan::{Load, Shard};
+
+    #[test]
+    fn parts_of_a_schedule_are_the_whole_schedule() {
+        let load = |shard| Load {
+            arrivals: Arrivals::Poisson { rate: 50.0 },
+            shard,
+            ..Load::default()
+        };
+        let part = |shard| {
+            let load = load(shard);
+            own(
+                due_times(load.arrivals, load.seed).unwrap(),
+                load.split(),
+                Some(500),
+            )
+        };
+        let whole: Vec<(u64, Duration)> = part(Shard::default()).collect();
+        assert_eq!(whole.len(), 500);
+        for parts in 1..=17 {
+            let mut sum: Vec<(u64, Duration)> = (0..parts)
+                .flat_map(|number| part(Shard::new(number, parts).unwrap()))
+                .collect();
+            sum.sort();
+            assert_eq!(sum, whole, "{parts} parts");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_poisson_process_is_one() {
+        let load = Load {
+            arrivals: Arrivals::Poisson { rate: 100.0 },
+            shard: Shard::new(2, 4).unwrap(),
+            ..Load::default()
+        };
+        let times = own(
+            due_times(load.arrivals, load.seed).unwrap(),
+            load.split(),
+            None,
+        );
+        let times: Vec<f64> = times
+            .take(20_000)
+            .map(|(_, due)| due.as_secs_f64())
+            .collect();
+        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        assert!((mean * 25.0 - 1.0).abs() < 0.03, "{mean}");
+        // One is that of a Poisson process; requests dealt in turn would have one half.
+        let variation = variance.sqrt() / mean;
+        assert!((0.97..=1.03).contains(&variation), "{variation}");
+    }
 
     #[test]
     fn the_seed_fixes_the_schedule() {

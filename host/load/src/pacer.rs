@@ -1,10 +1,11 @@
 //! The pacer: a thread that hands each request over when it is due. Timers of the async runtime have a
 //! grain of one millisecond and always round up, so it sleeps to shortly before and spins the rest.
 
-use super::arrivals::DueTimes;
+use super::arrivals::{DueTimes, own};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
+use llmuses_core::plan::Split;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,9 +26,11 @@ const MOST_COUNTED: u64 = 10_000_000;
 pub struct Pacing {
     /// When requests are due.
     pub due_times: DueTimes,
+    /// Which of them are of requests that this process sends.
+    pub split: Split,
     /// Ends before the first request that is due that long after the start or later.
     pub until: Option<Duration>,
-    /// How many requests there are, where that is known.
+    /// How many requests there are, those of other processes among them, where that is known.
     pub requests: Option<u64>,
     /// The bodies, in order.
     pub bodies: flume::Receiver<Prepared>,
@@ -45,7 +48,8 @@ impl Pacing {
     /// were due and not handed over when `stop` was set.
     pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> u64 {
         let Self {
-            mut due_times,
+            due_times,
+            split,
             until,
             requests,
             bodies,
@@ -53,6 +57,7 @@ impl Pacing {
             in_flight,
             most,
         } = self;
+        let mut due_times = own(due_times, split, requests).map(|(_, due)| due);
         let mut targets = workers.iter().cycle();
         let mut handed_over = 0;
         let mut bodies_late = false;
@@ -62,12 +67,12 @@ impl Pacing {
             if until.is_some_and(|until| due >= until) {
                 return 0;
             }
-            let unsent = |due_times: DueTimes, at_hand: u64| {
+            let unsent = |due_times, at_hand: u64| {
                 let elapsed = clock.now().since(start);
-                let left = match requests {
-                    Some(requests) => requests.saturating_sub(handed_over),
-                    None if until.is_some() => MOST_COUNTED,
-                    None => at_hand + bodies.len() as u64,
+                let left = match (requests, until) {
+                    (None, None) => at_hand + bodies.len() as u64,
+                    // The due times end with the requests, or with the time.
+                    _ => MOST_COUNTED,
                 };
                 let is_due =
                     |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
@@ -187,6 +192,7 @@ mod tests {
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
         let pacing = Pacing {
             due_times: due_times(Arrivals::Poisson { rate }, 1).unwrap(),
+            split: Split::default(),
             until,
             requests: until.is_none().then_some(requests),
             bodies,

@@ -8,6 +8,7 @@ use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
+use llmuses_core::plan::Split;
 use llmuses_kernel_io::priority;
 use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
@@ -41,6 +42,8 @@ pub struct SourceSettings {
     pub max_length: u64,
     /// How many requests to make. `None`: one pass.
     pub requests: Option<u64>,
+    /// Which of them this process sends.
+    pub split: Split,
     /// Whether bad entries are counted and passed over.
     pub skip_bad_lines: bool,
     /// Takes warnings of entries that were passed over.
@@ -116,7 +119,7 @@ pub enum SourceError {
 /// What a source has done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceReport {
-    /// Bodies handed over.
+    /// Bodies handed over, and those before them that other processes send.
     pub issued: u64,
     /// Complete passes over the data set.
     pub passes: u64,
@@ -226,6 +229,9 @@ impl RequestSource {
                 break SourceEnd::Stopped;
             }
             match self.buffer.pop_front() {
+                Some(_) if !self.settings.split.takes(self.report.issued) => {
+                    self.report.issued += 1;
+                }
                 Some(made) => {
                     let prepared = Prepared {
                         number: self.report.issued,

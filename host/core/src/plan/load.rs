@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::Objectives;
+use super::{Objectives, Shard, Split};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -26,6 +26,10 @@ pub struct Load {
     pub warmup: Warmup,
     /// What requests should achieve.
     pub objectives: Option<Objectives>,
+    /// Which part of the load this process sends.
+    pub shard: Shard,
+    /// When the run begins, since 1970. `None`: as soon as it can.
+    pub start_at: Option<Duration>,
 }
 
 impl Default for Load {
@@ -41,11 +45,18 @@ impl Default for Load {
             keep_going: false,
             warmup: Warmup::Nothing,
             objectives: None,
+            shard: Shard::default(),
+            start_at: None,
         }
     }
 }
 
 impl Load {
+    /// Which requests this process sends.
+    pub fn split(&self) -> Split {
+        Split::of(self.shard, &self.arrivals, self.seed)
+    }
+
     /// As it stands in a document.
     pub(super) fn to_record(&self) -> LoadRecord {
         let seconds = |time: Duration| time.as_secs_f64();
@@ -72,6 +83,7 @@ impl Load {
             max_in_flight: self.max_in_flight,
             seed: self.seed,
             keep_going: self.keep_going,
+            shard: (!self.shard.is_whole()).then(|| self.shard.to_string()),
         }
     }
 }

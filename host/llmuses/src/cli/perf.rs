@@ -3,6 +3,7 @@
 mod help;
 mod made_up;
 mod model;
+mod parts;
 mod planning;
 mod usage;
 #[cfg(feature = "wandb")]
@@ -27,6 +28,7 @@ use llmuses_plugin_host::{builtin_formats, builtin_names};
 use llmuses_render::compare::Bound;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
+use parts::PartArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -199,6 +201,9 @@ pub(super) struct PerfArguments {
     /// all fail, or the first 10 get no connection.
     #[arg(long, help_heading = "Load")]
     keep_going: bool,
+
+    #[command(flatten)]
+    parts: PartArguments,
 
     /// Seed of the arrival times.
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]

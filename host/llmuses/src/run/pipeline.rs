@@ -5,6 +5,7 @@ use super::other_runs;
 use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation, slots};
 use super::running::Running;
+use super::start::await_start;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
@@ -23,7 +24,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use url::Url;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -149,19 +149,28 @@ impl Pipeline {
         self,
         start: Start,
         source: RequestSource,
-        url: &Url,
+        plan: &Plan,
+        interrupted: &AtomicBool,
     ) -> Result<Running, RunError> {
         let Start {
             begin,
             queue,
             pacing,
         } = start;
-        let other_runs = other_runs::look(url);
+        // Runs of the other parts of a load are no others.
+        let other_runs = plan
+            .load
+            .shard
+            .is_whole()
+            .then(|| other_runs::look(&plan.target.url))
+            .flatten();
         let stop = Arc::clone(&self.stop);
         let source = std::thread::Builder::new()
             .name("source".to_owned())
             .spawn(move || source.run(&queue, &stop))?;
-        let (clock, started) = (self.clock, self.clock.now());
+        let clock = self.clock;
+        let started = await_start(clock, plan.load.start_at, interrupted)
+            .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
         begin.send_replace(Some(started));
         let pacer = match pacing {
             None => None,
@@ -280,6 +289,7 @@ pub(super) fn feeds(
         .unzip();
     let pacing = Pacing {
         due_times,
+        split: load.split(),
         until: load.duration,
         requests: plan.expected_requests(),
         bodies,

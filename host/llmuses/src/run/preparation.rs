@@ -161,7 +161,7 @@ impl Preparation {
     ) -> Result<(Self, RequestSource), RunError> {
         let Plan { work, load, .. } = plan;
         let max_in_flight = if load.arrivals.is_open() {
-            Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
+            Some(own_in_flight(load).map_or_else(capacity::most, Ok)?)
         } else {
             None
         };
@@ -227,6 +227,7 @@ impl Preparation {
                 max_length: work.lengths.max,
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
+                split: load.split(),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
@@ -309,7 +310,8 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         // As many as the data set has; nobody knows before it was read.
         (_, requests, _) => requests,
     };
-    let at_once = match (load.arrivals, load.max_in_flight) {
+    let requests = requests.map(|requests| load.split().count(requests));
+    let at_once = match (load.arrivals, own_in_flight(load)) {
         (Arrivals::Closed { parallel }, _) => slots(load, parallel) as u64,
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
@@ -319,12 +321,19 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
     capacity::ensure(at_once)
 }
 
-/// The slots of a closed loop that can ever be busy.
+/// The slots of a closed loop that this process has and that can ever be busy.
 pub(super) fn slots(load: &Load, parallel: usize) -> usize {
-    match load.requests {
-        Some(requests) => parallel.min(usize::try_from(requests).unwrap_or(usize::MAX)),
-        None => parallel,
-    }
+    let own = load.shard.share_of(parallel as u64);
+    let busy = match load.requests {
+        Some(requests) => own.min(load.split().count(requests)),
+        None => own,
+    };
+    usize::try_from(busy).unwrap_or(usize::MAX)
+}
+
+/// The most requests of an open loop that may be in flight here, where that was asked for.
+fn own_in_flight(load: &Load) -> Option<u64> {
+    load.max_in_flight.map(|most| load.shard.share_of(most))
 }
 
 /// Loads a parser under its bounds; what goes wrong with the cache of compiled ones is only told.

@@ -8,7 +8,7 @@ use super::preparation::Preparation;
 use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_core::plan::{Load, Plan, PromptSource, Shard};
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
@@ -102,7 +102,9 @@ impl Running {
     fn has_more(&self, plan: &Plan) -> bool {
         let begun = self.pipeline.gauge.begun();
         !self.pipeline.stop.load(Ordering::Relaxed)
-            && plan.expected_requests().is_none_or(|all| begun < all)
+            && plan
+                .expected_requests()
+                .is_none_or(|all| begun < plan.load.split().count(all))
     }
 
     fn so_far<'a>(&self, statistics: &'a RunStatistics, end: &Ending) -> RunSoFar<'a> {
@@ -162,14 +164,18 @@ impl Running {
         troubles.extend(self.pipeline.gave_up.reason());
         let issued = statistics.counts().completed + statistics.counts().warmup;
         let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
-            passes: passes(&report, issued),
+            passes: passes(&report, plan.load.shard, issued),
             entries_read: report.entries_read,
             skipped: report.skipped.clone(),
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
             // Time was up: as many as there were are all that was asked for.
-            asked: plan.load.requests.filter(|_| !end.by_time),
+            asked: plan
+                .load
+                .requests
+                .filter(|_| !end.by_time)
+                .map(|requests| plan.load.split().count(requests)),
             issued,
             dataset,
             client_busy,
@@ -198,7 +204,9 @@ impl Running {
             lengths_asked,
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
-            other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
+            other_runs: self
+                .other_runs
+                .and_then(|before| other_runs::look(&plan.target.url).max(Some(before))),
             parser_cost,
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
@@ -267,9 +275,11 @@ impl Ending {
 
 /// How often the data set was used: requests issued, in requests of a whole pass. What was made ahead of them does
 /// not count.
-pub(super) fn passes(report: &SourceReport, issued: u64) -> f64 {
+pub(super) fn passes(report: &SourceReport, shard: Shard, issued: u64) -> f64 {
+    // The other parts issue as many.
+    let issued_by_all = issued as f64 * f64::from(shard.parts());
     match report.bodies_of_a_pass {
-        Some(whole) if whole > 0 => issued as f64 / whole as f64,
+        Some(whole) if whole > 0 => issued_by_all / whole as f64,
         // The first pass was not over when the run was.
         _ => 1.0,
     }

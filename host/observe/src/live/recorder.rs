@@ -36,7 +36,9 @@ impl Recorder {
             start,
             place: plan.place,
             arrivals: plan.load.arrivals,
-            asked: plan.expected_requests(),
+            asked: plan
+                .expected_requests()
+                .map(|requests| plan.load.split().count(requests)),
             duration: plan.load.duration,
             warms_up: plan.load.warmup != Warmup::Nothing,
             recent: Recent::default(),

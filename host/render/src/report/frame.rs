@@ -47,6 +47,9 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     if let Some(most) = load.max_in_flight {
         arrivals.push_str(&format!(", {most} in flight at most"));
     }
+    if !load.shard.is_whole() {
+        arrivals.push_str(&format!(", part {} of it", load.shard));
+    }
     let source = match &plan.work.parser {
         ParserChoice::Builtin(_) => "built in".to_owned(),
         ParserChoice::File(path) => path.display().to_string(),

@@ -38,6 +38,8 @@ group! {
         seed: u64 => is_told("--seed"),
         /// Whether requests were sent on and on though every one of the first failed.
         keep_going: bool => is_told("--keep-going"),
+        /// The part of the load that this run sent, as number and number of parts; null: all of it.
+        shard: Option<String> => is_work("--shard"),
     }
 }
 

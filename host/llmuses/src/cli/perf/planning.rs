@@ -15,8 +15,8 @@ use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, Save};
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
-    TransportSettings, Warmup, Work,
+    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Shard, Sweep, Target,
+    Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -24,7 +24,7 @@ use llmuses_render::OutputFiles;
 use llmuses_render::compare::Bound;
 use llmuses_render::forms::rows_take_stdout;
 use llmuses_workload::HostTokenizer;
-use names::default_name;
+use names::{database_of_part, default_name};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use target::{add_api_key, endpoint, headers, with_path};
@@ -37,6 +37,7 @@ impl PerfArguments {
     /// What of it cannot be done.
     pub(in crate::cli) fn into_sweep(self) -> Result<(Sweep, Outputs), UsageError> {
         self.check_load()?;
+        self.check_parts()?;
         if let Some(text) = self.fail_if.iter().find_map(Bound::of_a_change) {
             return Err(UsageError::ChangeBound {
                 text: text.to_owned(),
@@ -58,7 +59,7 @@ impl PerfArguments {
             target: self.target(&work.parser)?,
             work,
             transport: self.transport(),
-            loads: self.loads(),
+            loads: self.loads(self.parts.shard()?),
             limits: Limits {
                 parser: self.bounds.clone().into_bounds(),
                 compile_cache: !self.no_compile_cache,
@@ -91,7 +92,7 @@ impl PerfArguments {
     }
 
     /// The loads to be run, in the order in which they were given; one at least.
-    fn loads(&self) -> Vec<Load> {
+    fn loads(&self, shard: Shard) -> Vec<Load> {
         let closed = |parallel: u32| Arrivals::Closed {
             parallel: parallel as usize,
         };
@@ -112,6 +113,8 @@ impl PerfArguments {
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
+                shard,
+                start_at: self.parts.start_at,
             })
             .collect()
     }
@@ -205,7 +208,10 @@ impl PerfArguments {
         metrics: Option<SocketAddr>,
     ) -> Result<Outputs, UsageError> {
         let name = self.name.unwrap_or_else(|| default_name(model));
-        let database = database(&name);
+        let database = match self.parts.shard()? {
+            shard if shard.is_whole() => database(&name),
+            shard => database_of_part(&name, shard.part()),
+        };
         if self.save != SaveArgument::None && database.symlink_metadata().is_ok() {
             return Err(UsageError::DatabaseExists { path: database });
         }
@@ -378,6 +384,16 @@ mod tests {
             (
                 &["--prompt", "x", "--json", "-", "--csv", "-"],
                 "standard output",
+            ),
+            (&["--prompt", "x", "--shard", "2/2"], "--shard 2/2"),
+            (
+                &["--prompt", "x", "--shard", "0/2", "--parallel", "1"],
+                "--parallel 1 cannot be split into 2 parts",
+            ),
+            (&["--prompt", "x", "--start-at", "5"], "s ago"),
+            (
+                &["--prompt", "x", "--start-at", "9e9", "--rate", "1,2"],
+                "one --rate",
             ),
             (&["--prompt", "x", "-n", "5", "--warmup", "5"], "--warmup 5"),
             (

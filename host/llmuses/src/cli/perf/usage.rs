@@ -139,6 +139,38 @@ pub enum UsageError {
         "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
     )]
     EndlessAtOnce,
+    /// `--shard` names no part.
+    #[error("--shard {text}: {reason}")]
+    Shard {
+        /// What was typed.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A part of the load would have nothing to do.
+    #[error("{flag} {slots} cannot be split into {parts} parts: each part needs one at least")]
+    FewSlots {
+        /// The flag.
+        flag: &'static str,
+        /// What it says.
+        slots: u32,
+        /// The parts of the load.
+        parts: u32,
+    },
+    /// One instant for the beginnings of several loads.
+    #[error(
+        "--start-at is the beginning of one load, and there are {loads}: give one --rate or --parallel"
+    )]
+    OneStart {
+        /// How many loads there are.
+        loads: usize,
+    },
+    /// The instant of `--start-at` is over.
+    #[error("--start-at: that instant was {:.3} s ago", ago.as_secs_f64())]
+    StartIsOver {
+        /// How long ago it was.
+        ago: Duration,
+    },
     /// The recorded response of `plugin check` cannot be read.
     #[error("--responses {}: {source}", path.display())]
     Responses {

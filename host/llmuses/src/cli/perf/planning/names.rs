@@ -30,6 +30,14 @@ pub(super) fn default_name(model: &str) -> String {
         .unwrap_or(name)
 }
 
+/// The database of one part of a run of this name: `NAME.K.db`.
+pub(in crate::cli) fn database_of_part(name: &str, part: u32) -> PathBuf {
+    database(&format!(
+        "{}.{part}",
+        name.strip_suffix(".db").unwrap_or(name)
+    ))
+}
+
 /// The database of a run of this name.
 pub(in crate::cli) fn database(name: &str) -> PathBuf {
     match name.strip_suffix(".db") {
@@ -49,5 +57,6 @@ mod tests {
         assert!(default_name(&"\u{6a21}".repeat(90)).len() < 200);
         assert_eq!(database("run"), PathBuf::from("run.db"));
         assert_eq!(database("run.db"), PathBuf::from("run.db"));
+        assert_eq!(database_of_part("run.db", 3), PathBuf::from("run.3.db"));
     }
 }
