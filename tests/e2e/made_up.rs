@@ -173,9 +173,57 @@ fn lengths_that_cannot_be_are_refused() {
         let error = refused(&bench, &mock, &with_tokenizer(&tokenizer, arguments), 2);
         assert!(error.contains(said), "{arguments:?}: {error}");
     }
-    let error = refused(&bench, &mock, &["--input-tokens", "10"], 2);
+}
+
+#[test]
+fn without_a_tokenizer_lengths_are_learned_from_the_server() {
+    let mock = mock(&["--template-tokens", "11"]);
+    let bench = Bench::new();
+    let arguments = [
+        "--input-tokens",
+        "uniform:200..1000",
+        "--output-tokens",
+        "3",
+        "-n",
+        "30",
+        "--parallel",
+        "4",
+        "--json",
+        "run.json",
+    ];
+    let ended = good(&bench, &mock, &arguments);
     assert!(
-        error.contains("give its folder as --tokenizer-path"),
+        ended
+            .stderr
+            .contains("learned from the server by 8 short requests"),
+        "{}",
+        ended.stderr
+    );
+    let lengths = lengths(&bench);
+    assert_eq!(lengths["input"]["requests"], 30, "{lengths}");
+    assert_eq!(lengths["input"]["different"], 0, "{lengths}");
+    assert_eq!(lengths["learned"]["probes"], 8, "{lengths}");
+    let around = lengths["learned"]["tokens_around"].as_f64();
+    assert!(
+        around.is_some_and(|around| (around - 11.0).abs() < 4.0),
+        "{lengths}"
+    );
+    // The requests before the run are no rows of it.
+    assert_eq!(
+        bench.rows("SELECT count(*) FROM result"),
+        [[Value::from(30)]]
+    );
+    let said = paragraph(&ended.stdout, "Lengths asked");
+    assert!(said.contains("made without a tokenizer"), "{said}");
+}
+
+#[test]
+fn a_server_that_does_not_count_is_named() {
+    let (bench, mock) = (Bench::new(), mock(&["--usage", "off"]));
+    let error = ends(&bench, &mock, &["--input-tokens", "10"], 1).stderr;
+    assert!(
+        error.contains("the server said for 0 of 8 prompts how many tokens they have"),
         "{error}"
     );
+    assert!(error.contains("tokenizer as --tokenizer-path"), "{error}");
 }

@@ -1,6 +1,6 @@
 //! How long prompts and outputs were beside what was asked for.
 
-use llmuses_core::document::{AskedLength, AskedLengths};
+use llmuses_core::document::{AskedLength, AskedLengths, LearnedLengths};
 use llmuses_core::exchange::{Outcome, TokenSource};
 
 /// Lengths asked for and counted, over all requests that are measured.
@@ -8,6 +8,7 @@ use llmuses_core::exchange::{Outcome, TokenSource};
 pub struct LengthsAsked {
     input: Differences,
     output: Differences,
+    learned: Option<LearnedLengths>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +21,14 @@ struct Differences {
 }
 
 impl LengthsAsked {
+    /// None so far. `learned`: how the lengths of prompts are known, where no tokenizer counted them.
+    pub fn new(learned: Option<LearnedLengths>) -> Self {
+        Self {
+            learned,
+            ..Self::default()
+        }
+    }
+
     /// Adds a request of which these lengths were asked. One that failed, or whose server counted nothing, is left out.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
         let Some(reading) = outcome.reading.as_ref().filter(|_| outcome.succeeded()) else {
@@ -29,7 +38,9 @@ impl LengthsAsked {
             (count.source == TokenSource::Server).then_some(count.tokens)
         };
         if let Some(counted) = reading.prompt.as_ref().and_then(by_server) {
-            self.input.add(input, counted, 0);
+            // A line is right to a per cent; a tokenizer to the token.
+            let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
+            self.input.add(input, counted, tolerance);
         }
         if let Some(asked) = output
             && let Some(counted) = reading.completion.as_ref().and_then(by_server)
@@ -45,6 +56,7 @@ impl LengthsAsked {
         AskedLengths {
             input: self.input.to_document(),
             output: self.output.to_document(),
+            learned: self.learned,
         }
     }
 }
@@ -93,12 +105,28 @@ mod tests {
         lengths.add(&outcome(100, 40), 100, Some(40));
         lengths.add(&outcome(103, 39), 100, Some(40));
         lengths.add(&outcome(98, 20), 100, Some(40));
-        let AskedLengths { input, output } = lengths.to_document();
+        let AskedLengths { input, output, .. } = lengths.to_document();
         assert_eq!((input.requests, input.different), (3, 2));
         assert_eq!(input.worst_difference_tokens, 3);
         assert_eq!(input.mean_asked_tokens, Some(100.0));
         // One token of forty is within 5 %.
         assert_eq!((output.requests, output.different), (3, 1));
         assert_eq!(output.worst_difference_tokens, -20);
+    }
+
+    #[test]
+    fn learned_lengths_may_be_off_by_a_per_cent() {
+        let outcome = |prompt| {
+            Sample::at(0)
+                .events(&[1, 2])
+                .outputs(&[0, 1])
+                .tokens(prompt, 1, TokenSource::Server)
+                .build()
+        };
+        let mut lengths = LengthsAsked::new(Some(LearnedLengths::default()));
+        lengths.add(&outcome(1009), 1000, None);
+        lengths.add(&outcome(1011), 1000, None);
+        let input = lengths.to_document().input;
+        assert_eq!((input.requests, input.different), (2, 1));
     }
 }

@@ -425,6 +425,23 @@ pub struct AskedLengths {
     pub input: AskedLength,
     /// Of outputs.
     pub output: AskedLength,
+    /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
+    #[serde(default)]
+    pub learned: Option<LearnedLengths>,
+}
+
+/// The straight line through what the server counted for a few prompts before the run:
+/// `tokens = tokens_around + tokens_per_word · words`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LearnedLengths {
+    /// Prompts that were counted.
+    pub probes: u64,
+    /// Tokens of a prompt without words: those of the chat template.
+    pub tokens_around: f64,
+    /// Tokens of a word.
+    pub tokens_per_word: f64,
+    /// The largest difference of one of these prompts from the line.
+    pub worst_difference_tokens: f64,
 }
 
 /// A length that was asked for beside what the server counted.
@@ -432,7 +449,8 @@ pub struct AskedLengths {
 pub struct AskedLength {
     /// Requests of which the length was asked for and counted by the server.
     pub requests: u64,
-    /// Those with another length: of a prompt by any number of tokens, of an output by more than 5 % or 50 tokens.
+    /// Those with another length: of a prompt by any number of tokens, or by more than 1 % where lengths were
+    /// learned from the server; of an output by more than 5 % or 50 tokens.
     pub different: u64,
     /// Mean of what was asked for.
     pub mean_asked_tokens: Option<f64>,

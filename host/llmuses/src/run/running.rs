@@ -55,7 +55,7 @@ impl Running {
         }
         let mut first_requests = FirstRequests::default();
         let maker = prepared.prompts.as_ref();
-        let mut lengths_asked = maker.map(|_| LengthsAsked::default());
+        let mut lengths_asked = maker.map(|_| LengthsAsked::new(prepared.learned));
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {

@@ -86,7 +86,7 @@ impl Doubt {
                 "--prompt gives one prompt, and the server computes what it has cached only once"
             }
             Self::OtherPromptLengths(_) => {
-                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own"
+                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own; without --tokenizer-path words differ in their tokens"
             }
             Self::OtherOutputLengths(_) => {
                 "the server does not know ignore_eos or min_tokens, or has a limit of its own"

@@ -16,11 +16,23 @@ pub struct Words {
     /// The words.
     pub vocabulary: Arc<Vocabulary>,
     /// What counts them.
-    pub tokenizer: Arc<HostTokenizer>,
+    pub counting: Counting,
     /// Text of which prompts are pieces, in place of words at random.
     pub text: Option<Arc<RealText>>,
     /// Tokens that the chat template puts around a prompt.
     pub overhead: u32,
+}
+
+/// How the tokens of a text are known.
+#[derive(Debug, Clone)]
+pub enum Counting {
+    /// The tokenizer of the model counts them.
+    Tokenizer(Arc<HostTokenizer>),
+    /// The server counted those of a few texts: so many tokens a word.
+    Learned {
+        /// Tokens of a word, on average.
+        per_word: f64,
+    },
 }
 
 /// A prompt.
@@ -31,7 +43,7 @@ pub struct Prompt {
     /// The tokens that were asked for, the chat template included.
     pub asked: u32,
     /// The tokens that it was counted to have, likewise. Equal to `asked`, except for a tokenizer with which no text of so
-    /// many could be found.
+    /// many could be found, and for lengths that were learned from the server, which are to the next whole word.
     pub counted: u32,
     /// The tokens that its output should have.
     pub output: Option<u32>,
@@ -81,9 +93,10 @@ impl PromptMaker {
         let mut random = random_of(seed, number);
         let (asked, output) = self.draw(&mut random);
         let overhead = self.words.overhead;
-        let own = asked.saturating_sub(overhead).max(1);
+        let own = self.words.units(asked.saturating_sub(overhead)).max(1);
         let prefix = self.generated.prefixes.map(|prefixes| {
-            let length = prefix_length(prefixes.share, asked, overhead).min(own - 1);
+            let length = prefix_length(prefixes.share, asked, overhead);
+            let length = self.words.units(length).min(own - 1);
             (choose(prefixes, &mut random), length)
         });
         let mut text = String::new();
@@ -93,10 +106,11 @@ impl PromptMaker {
             counted = self.append(&mut text, 0, length, &mut random)?;
         }
         counted = self.append(&mut text, counted, own - counted.min(own), &mut random)?;
+        let prefix = prefix.map(|(which, length)| (which, self.words.tokens(length)));
         Ok(Prompt {
             text,
             asked,
-            counted: counted + overhead,
+            counted: self.words.tokens(counted) + overhead,
             output,
             prefix,
         })
@@ -116,7 +130,8 @@ impl PromptMaker {
         (asked, output.map(|output| draw::length(output, random)))
     }
 
-    /// Appends `length` tokens to a text that has `before`. Returns the tokens of the whole.
+    /// Appends `length` tokens, or words where lengths were learned, to a text that has `before`. Returns those of the
+    /// whole.
     fn append(
         &self,
         text: &mut String,
@@ -126,7 +141,7 @@ impl PromptMaker {
     ) -> Result<u32, String> {
         let Words {
             vocabulary,
-            tokenizer,
+            counting,
             text: real,
             ..
         } = &self.words;
@@ -135,10 +150,31 @@ impl PromptMaker {
             Some(real) => real.extend(text, random.random_range(0..real.words()), length),
             None => vocabulary.extend(text, length, random),
         }
-        if real.is_none() && vocabulary.additive() {
-            return Ok(wanted);
+        match counting {
+            Counting::Learned { .. } => Ok(wanted),
+            Counting::Tokenizer(_) if real.is_none() && vocabulary.additive() => Ok(wanted),
+            Counting::Tokenizer(tokenizer) => {
+                vocabulary.correct(text, keep, wanted, tokenizer, random)
+            }
         }
-        vocabulary.correct(text, keep, wanted, tokenizer, random)
+    }
+}
+
+impl Words {
+    /// So many tokens in what texts are counted by: tokens, or words where lengths were learned.
+    fn units(&self, tokens: u32) -> u32 {
+        match self.counting {
+            Counting::Tokenizer(_) => tokens,
+            Counting::Learned { per_word } => (f64::from(tokens) / per_word).round() as u32,
+        }
+    }
+
+    /// The reverse of [`Words::units`].
+    fn tokens(&self, units: u32) -> u32 {
+        match self.counting {
+            Counting::Tokenizer(_) => units,
+            Counting::Learned { per_word } => (f64::from(units) * per_word).round() as u32,
+        }
     }
 }
 
@@ -200,13 +236,52 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("text");
             std::fs::write(&file, text).unwrap();
-            Arc::new(RealText::load(&file, &tokenizer).unwrap())
+            Arc::new(RealText::load(&file, Some(&tokenizer)).unwrap())
         });
         Words {
             vocabulary: Arc::new(Vocabulary::of(&tokenizer).unwrap()),
-            tokenizer,
+            counting: Counting::Tokenizer(tokenizer),
             text,
             overhead,
+        }
+    }
+
+    /// Lengths that were learned: 3 tokens for two words, and 5 around a prompt.
+    fn learned_words(text: Option<&str>) -> Words {
+        Words {
+            vocabulary: Arc::new(Vocabulary::common()),
+            counting: Counting::Learned { per_word: 1.5 },
+            text: text.map(|text| Arc::new(RealText::in_words(text).unwrap())),
+            overhead: 5,
+        }
+    }
+
+    fn count(words: &Words, text: &str) -> u64 {
+        match &words.counting {
+            Counting::Tokenizer(tokenizer) => tokenizer.count(text).unwrap(),
+            Counting::Learned { .. } => text.split_whitespace().count() as u64,
+        }
+    }
+
+    #[test]
+    fn learned_lengths_are_met_to_the_next_word() {
+        let text = "one two, three\nfour five.";
+        for words in [learned_words(None), learned_words(Some(text))] {
+            let mut wanted = generated("uniform:20..500");
+            wanted.prefixes = Some(Prefixes {
+                share: Share::Tokens(3),
+                number: 1,
+                exponent: 0.0,
+            });
+            let maker = PromptMaker::new(wanted, 42, 0, words);
+            for number in 0..50 {
+                let prompt = maker.make(number).unwrap();
+                let counted = prompt.text.split_whitespace().count() as f64 * 1.5 + 5.0;
+                let difference = counted - f64::from(prompt.asked);
+                assert!(difference.abs() <= 1.0, "{difference}: {}", prompt.text);
+                assert!(prompt.counted.abs_diff(prompt.asked) <= 1);
+                assert_eq!(prompt.prefix, Some((0, 3)));
+            }
         }
     }
 
@@ -220,7 +295,7 @@ mod tests {
         let maker = maker("uniform:8..500", words.clone());
         for number in 0..200 {
             let prompt = maker.make(number).unwrap();
-            let tokens = words.tokenizer.count(&prompt.text).unwrap() + 7;
+            let tokens = count(&words, &prompt.text) + 7;
             assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
             assert_eq!(prompt.counted, prompt.asked);
             assert_eq!(maker.lengths(number), (prompt.asked, None));
@@ -234,7 +309,7 @@ mod tests {
         let maker = maker("uniform:1..300", words.clone());
         for number in 0..200 {
             let prompt = maker.make(number).unwrap();
-            let tokens = words.tokenizer.count(&prompt.text).unwrap();
+            let tokens = count(&words, &prompt.text);
             assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
         }
     }
@@ -269,7 +344,7 @@ mod tests {
             let (which, length) = prompt.prefix.unwrap();
             assert_eq!(length, 64);
             let begin = beginning(prompt);
-            assert_eq!(words.tokenizer.count(&begin.join(" ")).unwrap(), 64);
+            assert_eq!(count(&words, &begin.join(" ")), 64);
             assert_eq!(*beginnings.entry(which).or_insert(begin.clone()), begin);
         }
         assert_eq!(beginnings.len(), 4);
