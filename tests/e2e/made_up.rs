@@ -101,6 +101,50 @@ fn prompts_share_prefixes() {
 }
 
 #[test]
+fn predicted_cache_hits_are_those_of_the_server() {
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    let mock = mock(&["--prefix-cache", "100000"]);
+    let arguments = [
+        "--input-tokens",
+        "640",
+        "--prefix-tokens",
+        "512",
+        "--prefixes",
+        "4",
+        "-n",
+        "60",
+        "--parallel",
+        "4",
+        "--json",
+        "run.json",
+    ];
+    let ended = good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let cached = lengths(&bench)["cached"].clone();
+    assert_eq!(cached["requests"], 60, "{cached}");
+    let mean = |name: &str| cached[name].as_f64().expect("it is a number");
+    let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+    assert!(predicted > 512.0 * 0.7, "{cached}");
+    assert!((predicted - reported).abs() < 16.0, "{cached}");
+    assert!(
+        !ended.stdout.contains("prefix cache on average"),
+        "{}",
+        ended.stdout
+    );
+    // The same prompts again, which nobody told the prediction of.
+    let again = Bench::new();
+    let ended = good(&again, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let stdout = ended
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        stdout.contains("the server has seen these prompts before"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn prompts_are_pieces_of_a_text() {
     let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
     let text = "the moon is far and the sun is more far than that ".repeat(50);

@@ -428,6 +428,23 @@ pub struct AskedLengths {
     /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
     #[serde(default)]
     pub learned: Option<LearnedLengths>,
+    /// Tokens of prompts in the server's prefix cache; null where it reports none.
+    #[serde(default)]
+    pub cached: Option<CachedTokens>,
+}
+
+/// Tokens of prompts that a server with a prefix cache has already computed: predicted and reported, of the measured
+/// requests of which it reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CachedTokens {
+    /// Requests of which the server reports cached tokens.
+    pub requests: u64,
+    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix.
+    pub mean_predicted_tokens: f64,
+    /// Mean of the reported tokens.
+    pub mean_reported_tokens: f64,
+    /// By how much the means may differ: a server caches whole blocks, and its chat template too.
+    pub tolerance_tokens: f64,
 }
 
 /// The straight line through what the server counted for a few prompts before the run:

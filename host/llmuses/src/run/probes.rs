@@ -109,7 +109,7 @@ impl Sink for Counts<'_> {
         if let Some(maker) = &self.prepared.prompts
             && let Some(count) = prompt.filter(|count| count.source == TokenSource::Server)
         {
-            let (words, _) = maker.lengths(outcome.exchange.number);
+            let words = maker.asked(outcome.exchange.number).input;
             self.counts.push((u64::from(words), count.tokens));
         }
     }

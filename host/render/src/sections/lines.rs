@@ -107,6 +107,13 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
             &lengths.output,
         ));
     }
+    if let Some(cached) = lengths.cached {
+        text.push_str(&format!(
+            "; of each prompt {} tokens from the server's prefix cache ({} expected)",
+            fixed(Some(cached.mean_reported_tokens), 1),
+            fixed(Some(cached.mean_predicted_tokens), 1),
+        ));
+    }
     Some(text)
 }
 

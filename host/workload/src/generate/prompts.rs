@@ -40,14 +40,21 @@ pub enum Counting {
 pub struct Prompt {
     /// Its text.
     pub text: String,
-    /// The tokens that were asked for, the chat template included.
-    pub asked: u32,
-    /// The tokens that it was counted to have, likewise. Equal to `asked`, except for a tokenizer with which no text of so
+    /// What was asked for.
+    pub asked: Asked,
+    /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a tokenizer with which no text of so
     /// many could be found, and for lengths that were learned from the server, which are to the next whole word.
     pub counted: u32,
-    /// The tokens that its output should have.
+}
+
+/// What is asked of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Tokens of the prompt, the chat template included.
+    pub input: u32,
+    /// Tokens of the output.
     pub output: Option<u32>,
-    /// Which prefix it begins with, and how many tokens that has, without the chat template.
+    /// With which prefix the prompt begins, and how many tokens that has, without the chat template.
     pub prefix: Option<(u32, u32)>,
 }
 
@@ -79,9 +86,14 @@ impl PromptMaker {
         }
     }
 
-    /// The lengths of the prompt with this number and of its output.
-    pub fn lengths(&self, number: u64) -> (u32, Option<u32>) {
+    /// What is asked of the request with this number.
+    pub fn asked(&self, number: u64) -> Asked {
         self.draw(&mut random_of(self.seed_of(number), number))
+    }
+
+    /// Tokens that the chat template puts around a prompt.
+    pub fn overhead(&self) -> u32 {
+        self.words.overhead
     }
 
     /// The prompt of the request with this number: the same one each time.
@@ -91,28 +103,20 @@ impl PromptMaker {
     pub fn make(&self, number: u64) -> Result<Prompt, String> {
         let seed = self.seed_of(number);
         let mut random = random_of(seed, number);
-        let (asked, output) = self.draw(&mut random);
-        let overhead = self.words.overhead;
-        let own = self.words.units(asked.saturating_sub(overhead)).max(1);
-        let prefix = self.generated.prefixes.map(|prefixes| {
-            let length = prefix_length(prefixes.share, asked, overhead);
-            let length = self.words.units(length).min(own - 1);
-            (choose(prefixes, &mut random), length)
-        });
+        let asked = self.draw(&mut random);
+        let own = self.own_units(asked.input);
         let mut text = String::new();
         let mut counted = 0;
-        if let Some((which, length)) = prefix {
+        if let Some((which, length)) = asked.prefix {
             let mut random = random_of(seed ^ PREFIX, u64::from(which));
+            let length = self.words.units(length).min(own - 1);
             counted = self.append(&mut text, 0, length, &mut random)?;
         }
         counted = self.append(&mut text, counted, own - counted.min(own), &mut random)?;
-        let prefix = prefix.map(|(which, length)| (which, self.words.tokens(length)));
         Ok(Prompt {
             text,
             asked,
-            counted: self.words.tokens(counted) + overhead,
-            output,
-            prefix,
+            counted: self.words.tokens(counted) + self.words.overhead,
         })
     }
 
@@ -123,11 +127,27 @@ impl PromptMaker {
         }
     }
 
-    fn draw(&self, random: &mut ChaCha8Rng) -> (u32, Option<u32>) {
+    fn draw(&self, random: &mut ChaCha8Rng) -> Asked {
         let part = draw::part(&self.generated.input, random);
-        let asked = draw::length(&part.input, random);
+        let input = draw::length(&part.input, random);
         let output = part.output.as_ref().or(self.generated.output.as_ref());
-        (asked, output.map(|output| draw::length(output, random)))
+        let output = output.map(|output| draw::length(output, random));
+        let prefix = self.generated.prefixes.map(|prefixes| {
+            let length = prefix_length(prefixes.share, input, self.words.overhead);
+            let length = self.words.units(length).min(self.own_units(input) - 1);
+            (choose(prefixes, random), self.words.tokens(length))
+        });
+        Asked {
+            input,
+            output,
+            prefix,
+        }
+    }
+
+    /// What the text of a prompt of so many tokens has, without those of the chat template.
+    fn own_units(&self, input: u32) -> u32 {
+        let own = input.saturating_sub(self.words.overhead);
+        self.words.units(own).max(1)
     }
 
     /// Appends `length` tokens, or words where lengths were learned, to a text that has `before`. Returns those of the
@@ -277,10 +297,10 @@ mod tests {
             for number in 0..50 {
                 let prompt = maker.make(number).unwrap();
                 let counted = prompt.text.split_whitespace().count() as f64 * 1.5 + 5.0;
-                let difference = counted - f64::from(prompt.asked);
+                let difference = counted - f64::from(prompt.asked.input);
                 assert!(difference.abs() <= 1.0, "{difference}: {}", prompt.text);
-                assert!(prompt.counted.abs_diff(prompt.asked) <= 1);
-                assert_eq!(prompt.prefix, Some((0, 3)));
+                assert!(prompt.counted.abs_diff(prompt.asked.input) <= 1);
+                assert_eq!(prompt.asked.prefix, Some((0, 3)));
             }
         }
     }
@@ -296,9 +316,9 @@ mod tests {
         for number in 0..200 {
             let prompt = maker.make(number).unwrap();
             let tokens = count(&words, &prompt.text) + 7;
-            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
-            assert_eq!(prompt.counted, prompt.asked);
-            assert_eq!(maker.lengths(number), (prompt.asked, None));
+            assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
+            assert_eq!(prompt.counted, prompt.asked.input);
+            assert_eq!(maker.asked(number), prompt.asked);
         }
     }
 
@@ -310,7 +330,7 @@ mod tests {
         for number in 0..200 {
             let prompt = maker.make(number).unwrap();
             let tokens = count(&words, &prompt.text);
-            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
+            assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
         }
     }
 
@@ -341,7 +361,7 @@ mod tests {
         };
         let mut beginnings = std::collections::HashMap::new();
         for prompt in &prompts {
-            let (which, length) = prompt.prefix.unwrap();
+            let (which, length) = prompt.asked.prefix.unwrap();
             assert_eq!(length, 64);
             let begin = beginning(prompt);
             assert_eq!(count(&words, &begin.join(" ")), 64);
@@ -372,7 +392,7 @@ mod tests {
                 .zip(pair[1].text.split(' '))
                 .take_while(|(one, other)| one == other)
                 .count() as f64;
-            let shorter = pair[0].asked.min(pair[1].asked);
+            let shorter = pair[0].asked.input.min(pair[1].asked.input);
             assert!(common >= f64::from(shorter) * 0.6 - 1.0);
         }
     }
@@ -388,7 +408,7 @@ mod tests {
         let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
         let mut chosen = [0; 5];
         for number in 0..400 {
-            let (which, _) = maker.make(number).unwrap().prefix.unwrap();
+            let (which, _) = maker.make(number).unwrap().asked.prefix.unwrap();
             chosen[which as usize] += 1;
         }
         assert!(
@@ -403,7 +423,7 @@ mod tests {
         for number in 0..50 {
             let prompt = maker.make(number).unwrap();
             assert!(matches!(
-                (prompt.asked, prompt.output),
+                (prompt.asked.input, prompt.asked.output),
                 (20, Some(5)) | (80, Some(30))
             ));
         }
