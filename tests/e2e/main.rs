@@ -35,6 +35,7 @@ mod pty;
 mod results;
 mod same_figures;
 mod schema;
+mod shards;
 mod shell;
 mod slow;
 mod stall;

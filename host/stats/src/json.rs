@@ -102,7 +102,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         },
         client: ClientUse {
             transport: circumstances.transport.clone(),
-            transport_reason: circumstances.transport_reason.map(ToOwned::to_owned),
+            transport_reason: circumstances.transport_reason.clone(),
             kernel_stamped_responses: counts.kernel_stamped,
             read_stamped_responses: counts.read_stamped,
             busy_shares: circumstances.client_busy.clone(),
@@ -141,9 +141,8 @@ fn seconds(time: Duration) -> f64 {
 }
 
 fn connections(used: &ConnectionUse) -> ConnectionFigures {
-    let versions = used.http_versions.iter();
     ConnectionFigures {
-        http_versions: versions.map(|version| (*version).to_owned()).collect(),
+        http_versions: used.http_versions.clone(),
         requests_that_waited_for_a_stream: used.waited_for_stream,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,

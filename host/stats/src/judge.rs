@@ -68,7 +68,7 @@ pub struct Circumstances {
     /// The name of the transport.
     pub transport: String,
     /// Why this program chose it. `None`: the user did.
-    pub transport_reason: Option<&'static str>,
+    pub transport_reason: Option<String>,
     /// How connections were used.
     pub connections: ConnectionUse,
     /// How often a client thread had to wait until a response was taken, by what held it up.
@@ -122,7 +122,7 @@ pub struct ConnectionUse {
     /// Whether the server was found to close each connection behind its first answer.
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
-    pub http_versions: Vec<&'static str>,
+    pub http_versions: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     pub waited_for_stream: u64,
 }

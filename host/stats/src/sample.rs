@@ -12,6 +12,8 @@ pub struct Sample {
     pub measured: Measurement,
     /// Whether it is of the warm-up, and so in no figure.
     pub warmup: bool,
+    /// Which of several workers sent it, from 0. `None`: this process did.
+    pub worker: Option<u32>,
 }
 
 impl Sample {
@@ -21,6 +23,7 @@ impl Sample {
             measured: Measurement::of(&outcome, origin),
             outcome,
             warmup,
+            worker: None,
         }
     }
 }

@@ -1,4 +1,6 @@
-//! The database of runs, both ways: `sink` writes it while a run goes on, `results` reads it.
+//! The database of runs, both ways: `sink` writes it while a run goes on, `results` reads it, `merge` makes one
+//! of several.
 
+pub mod merge;
 pub mod results;
 pub mod sink;

@@ -8,6 +8,7 @@ mod completions;
 mod demo;
 mod documents;
 mod man;
+mod merge;
 mod mock_server;
 mod perf;
 mod plugin;
@@ -25,6 +26,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use llmuses_mock::MockError;
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
+use llmuses_store::merge::MergeError;
 use llmuses_store::results::ResultsError;
 use std::ffi::OsString;
 
@@ -63,6 +65,8 @@ enum Command {
     Report(report::ReportArguments),
     /// Hold runs against one another: which figures changed, and whether by more than chance.
     Compare(compare::CompareArguments),
+    /// Make one database of those of the parts of a load, which several processes sent.
+    Merge(merge::MergeArguments),
     /// Show how right the measurements of this machine are, against a server that knows the truth.
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
@@ -99,6 +103,7 @@ impl Cli {
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Report(arguments) => report::execute(&arguments),
             Command::Compare(arguments) => compare::execute(&arguments),
+            Command::Merge(arguments) => merge::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
@@ -134,6 +139,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause
                 .downcast_ref::<ResultsError>()
                 .is_some_and(ResultsError::is_usage)
+            || cause
+                .downcast_ref::<MergeError>()
+                .is_some_and(MergeError::is_usage)
             || cause
                 .downcast_ref::<OutputError>()
                 .is_some_and(OutputError::is_usage)

@@ -190,12 +190,18 @@ impl Running {
             transport_reason: plan
                 .transport
                 .by_auto
-                .then(|| plan.transport.choice.reason()),
+                .then(|| plan.transport.choice.reason().to_owned()),
             connections: ConnectionUse {
                 resent: self.pipeline.notes.resent(),
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
-                http_versions: self.pipeline.notes.versions(),
+                http_versions: self
+                    .pipeline
+                    .notes
+                    .versions()
+                    .into_iter()
+                    .map(str::to_owned)
+                    .collect(),
                 waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),

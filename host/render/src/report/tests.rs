@@ -36,7 +36,7 @@ fn circumstances(issued: u64) -> Circumstances {
         client_busy: vec![0.12, 0.08],
         peak_in_flight: 2,
         transport: "socket".to_owned(),
-        transport_reason: Some("HTTP/1.1, stamped by the kernel"),
+        transport_reason: Some("HTTP/1.1, stamped by the kernel".to_owned()),
         ..Circumstances::default()
     }
 }
@@ -221,7 +221,7 @@ fn an_open_loop_with_failures() {
             resent: 2,
             ended_at_done: 1,
             one_request_each: true,
-            http_versions: vec!["HTTP/1.1", "HTTP/2"],
+            http_versions: ["HTTP/1.1", "HTTP/2"].map(str::to_owned).to_vec(),
             waited_for_stream: 31,
         },
         wall_clock_step_seconds: -1.25,

@@ -15,4 +15,5 @@ mod foreign_tests;
 pub use document::run_of;
 pub use error::ResultsError;
 pub use reader::ResultsDatabase;
+pub(crate) use rebuild::rebuild_with;
 pub use row::CsvRow;

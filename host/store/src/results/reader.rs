@@ -88,6 +88,20 @@ impl ResultsDatabase {
     /// # Errors
     /// Where SQLite cannot go on, or a column holds what this program does not write.
     pub fn runs(&self) -> Result<Vec<Run>, ResultsError> {
+        let mut runs = self.unfinished_runs()?;
+        if runs.is_empty() {
+            return Err(self.damaged("it has no run"));
+        }
+        for (run, first_due) in &mut runs {
+            if run.totals.is_none() {
+                rebuild(self, run, *first_due)?;
+            }
+        }
+        Ok(runs.into_iter().map(|(run, _)| run).collect())
+    }
+
+    /// All runs as they stand in the table, each with the time at which requests began to be issued.
+    fn unfinished_runs(&self) -> Result<Vec<(Run, Option<f64>)>, ResultsError> {
         let read = || -> rusqlite::Result<Vec<(Run, Option<f64>)>> {
             self.connection
                 .prepare(
@@ -99,16 +113,34 @@ impl ResultsDatabase {
                 .query_map([], |row| Ok((run(row)?, row.get(18)?)))?
                 .collect()
         };
-        let mut runs = read().map_err(|reason| self.failed(reason))?;
-        if runs.is_empty() {
-            return Err(self.damaged("it has no run"));
-        }
-        for (run, first_due) in &mut runs {
-            if run.totals.is_none() {
-                rebuild(self, run, *first_due)?;
-            }
-        }
-        Ok(runs.into_iter().map(|(run, _)| run).collect())
+        read().map_err(|reason| self.failed(reason))
+    }
+
+    /// A run as it stands in the table, whether it has totals or not.
+    pub(crate) fn unfinished(&self, id: u32) -> Result<Run, ResultsError> {
+        let runs = self.unfinished_runs()?;
+        let found = runs.into_iter().find(|(run, _)| run.id == id);
+        found
+            .map(|(run, _)| run)
+            .ok_or_else(|| self.damaged(format!("it has no run {id}")))
+    }
+
+    /// When requests of a run began to be issued, in Unix seconds.
+    pub(crate) fn first_due(&self, id: u32) -> Result<Option<f64>, ResultsError> {
+        let runs = self.unfinished_runs()?;
+        let found = runs.into_iter().find(|(run, _)| run.id == id);
+        Ok(found.and_then(|(_, first_due)| first_due))
+    }
+
+    /// The numbers of the requests of a run, ascending.
+    pub(crate) fn numbers(&self, id: u32) -> Result<Vec<u64>, ResultsError> {
+        let read = || -> rusqlite::Result<Vec<u64>> {
+            self.connection
+                .prepare("SELECT number FROM result WHERE run = ?1 ORDER BY number")?
+                .query_map([id], |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))?
+                .collect()
+        };
+        read().map_err(|reason| self.failed(reason))
     }
 
     /// Hands over the requests of all runs as rows of the table, in the order in which they were written:
@@ -136,11 +168,7 @@ impl ResultsDatabase {
 
     /// The columns that were added later, those of times first, each after a comma; null where this database is older.
     pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
-        let known: Vec<String> = self
-            .connection
-            .prepare("SELECT name FROM pragma_table_info('result')")?
-            .query_map([], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        let known = self.known_columns()?;
         let has = |column: &str| known.iter().any(|name| name == column);
         Ok(added_columns()
             .map(|(_, column)| column)
@@ -149,7 +177,19 @@ impl ResultsDatabase {
             .collect())
     }
 
-    pub(super) fn connection(&self) -> &Connection {
+    fn known_columns(&self) -> rusqlite::Result<Vec<String>> {
+        self.connection
+            .prepare("SELECT name FROM pragma_table_info('result')")?
+            .query_map([], |row| row.get(0))?
+            .collect()
+    }
+
+    /// The names of the columns of the table of requests.
+    pub(crate) fn columns_of_result(&self) -> Result<Vec<String>, ResultsError> {
+        self.known_columns().map_err(|reason| self.failed(reason))
+    }
+
+    pub(crate) fn connection(&self) -> &Connection {
         &self.connection
     }
 

@@ -25,6 +25,27 @@ pub(super) fn rebuild(
     run: &mut Run,
     first_due: Option<f64>,
 ) -> Result<(), ResultsError> {
+    let reason = if run.state == RunState::Running {
+        "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
+         that there are"
+    } else {
+        "an older version of this program wrote the database; these totals are made of its rows"
+    };
+    let known = Circumstances {
+        stop_reason: Some(reason.to_owned()),
+        transport: run.plan.transport.choice.clone(),
+        ..Circumstances::default()
+    };
+    rebuild_with(database, run, first_due, known)
+}
+
+/// Gives `run` its totals and its verdict. `known`: what is known beside the rows.
+pub(crate) fn rebuild_with(
+    database: &ResultsDatabase,
+    run: &mut Run,
+    first_due: Option<f64>,
+    known: Circumstances,
+) -> Result<(), ResultsError> {
     let arrivals = Arrivals::of_record(&run.plan.load)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
@@ -59,7 +80,6 @@ pub(super) fn rebuild(
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
-        transport: run.plan.transport.choice.clone(),
         one_prompt: run
             .plan
             .work
@@ -69,16 +89,7 @@ pub(super) fn rebuild(
         asked_output: asked_output_tokens(&run.plan.work.parameters),
         // No row has what was asked.
         lengths_asked: None,
-        stop_reason: Some(
-            if run.state == RunState::Running {
-                "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
-                 that there are"
-            } else {
-                "an older version of this program wrote the database; these totals are made of its rows"
-            }
-            .to_owned(),
-        ),
-        ..Circumstances::default()
+        ..known
     };
     let doubts = judge(&statistics, &circumstances);
     run.totals = Some(totals(&statistics, &circumstances));

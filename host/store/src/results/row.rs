@@ -61,6 +61,7 @@ impl CsvRow {
             outcome,
             measured,
             warmup,
+            worker: _,
         } = sample;
         let exchange = &outcome.exchange;
         let unix = |moment| unix_seconds(clock, moment);

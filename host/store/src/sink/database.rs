@@ -1,6 +1,7 @@
 //! The database of a run as the rest of the program sees it: made, fed, finished.
 
 use super::error::SinkError;
+use super::file;
 use super::rows::RowWriter;
 use super::schema;
 use super::text::UnixTime;
@@ -8,23 +9,14 @@ use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{PlanRecord, Rows, RunState, Totals, Verdict};
 use llmuses_core::exchange::StampQuality;
-use llmuses_kernel_io::private_file::create_new;
 use llmuses_stats::Sample;
-use rusqlite::{Connection, OpenFlags, params};
-use std::io::ErrorKind;
+use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 /// How many outcomes wait for the writer at most.
 const QUEUE: usize = 1024;
-
-/// The size of a page. The answers of a stream are rows of tens or hundreds of kilobytes: in pages of 4 KiB, which is
-/// what SQLite takes by itself, they cost twice the processor time of the writer, and a row of 2 KB wastes half a page.
-const PAGE_BYTES: u32 = 32 << 10;
-
-/// How long the write-ahead log becomes before its pages are moved into the database.
-const LOG_BYTES: u32 = 4 << 20;
 
 /// What is known of a run when it starts.
 #[derive(Debug, Clone)]
@@ -143,7 +135,7 @@ impl Database {
     /// An existing file is an error and stays as it is; so are a missing folder, a file that cannot be
     /// made, and a file system on which SQLite cannot work (the new file is removed again).
     pub fn create(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
-        reserve(path)?;
+        file::reserve(path)?;
         let unix = UnixTime::of(&record.clock);
         let connection = prepare(path, unix, record, true).inspect_err(|_| {
             // It holds nothing yet, and would be in the way of the next attempt.
@@ -236,11 +228,7 @@ impl Database {
         if self.run > 1 {
             return;
         }
-        for suffix in ["", "-wal", "-shm"] {
-            let mut path = self.path.clone().into_os_string();
-            path.push(suffix);
-            let _ = std::fs::remove_file(path);
-        }
+        file::remove(&self.path);
     }
 
     /// Waits for all rows, writes totals and verdict, and makes the database one file without `-wal` and
@@ -285,7 +273,7 @@ impl Database {
             )
         };
         let completed = complete();
-        let closed = close(connection);
+        let closed = file::close(connection);
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
             reason,
@@ -311,25 +299,9 @@ impl Drop for Database {
 }
 
 /// A part of the document for a column.
-fn json(part: &impl serde::Serialize) -> rusqlite::Result<String> {
+pub(super) fn json(part: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(part)
         .map_err(|error| rusqlite::Error::ToSqlConversionFailure(Box::new(error)))
-}
-
-/// Makes the empty file, and refuses one that is there: SQLite itself would open it.
-fn reserve(path: &Path) -> Result<(), SinkError> {
-    let path_buf = || path.to_owned();
-    match create_new(path) {
-        Ok(_) => Ok(()),
-        Err(error) => Err(match error.kind() {
-            ErrorKind::AlreadyExists => SinkError::Exists { path: path_buf() },
-            ErrorKind::NotFound => SinkError::NoFolder { path: path_buf() },
-            _ => SinkError::Create {
-                path: path_buf(),
-                reason: error,
-            },
-        }),
-    }
 }
 
 /// Opens the reserved file, or one with runs in it, and writes everything that is known at the start.
@@ -340,22 +312,7 @@ fn prepare(
     new: bool,
 ) -> Result<Connection, SinkError> {
     let open = || -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(path, flags)?;
-        // Another program that reads the database meanwhile may hold it up for a moment.
-        connection.busy_timeout(std::time::Duration::from_secs(10))?;
-        // Before anything is written, since the first page fixes it.
-        connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-        connection.pragma_update(None, "application_id", schema::APPLICATION_ID)?;
-        connection.pragma_update(None, "user_version", schema::SCHEMA_VERSION)?;
-        // A process that is killed loses nothing that was committed; a machine that loses its power may
-        // lose the last commits, but never the database.
-        connection.pragma_update(None, "journal_mode", "WAL")?;
-        connection.pragma_update(None, "synchronous", "NORMAL")?;
-        connection.pragma_update(None, "wal_autocheckpoint", LOG_BYTES / PAGE_BYTES)?;
-        if new {
-            connection.execute_batch(&schema::tables())?;
-        }
+        let connection = file::open(path, new)?;
         connection.execute(
             schema::INSERT_RUN,
             params![
@@ -380,12 +337,4 @@ fn prepare(
         path: path.to_owned(),
         reason,
     })
-}
-
-/// Moves what is in the write-ahead log into the database, and does away with the log.
-fn close(connection: Connection) -> rusqlite::Result<()> {
-    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-    // Refused while another program reads: the log stays then, and goes with its last reader.
-    let _ = connection.pragma_update(None, "journal_mode", "DELETE");
-    connection.close().map_err(|(_, reason)| reason)
 }

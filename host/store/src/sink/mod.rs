@@ -3,8 +3,10 @@
 //! A writer of its own thread takes outcomes from a bounded queue, so that no disk can move a
 //! timestamp; nothing but values comes in. What it writes, column by column, is in `schema`.
 
+mod copied;
 mod database;
 mod error;
+mod file;
 mod messages;
 mod row_sink;
 mod rows;
@@ -17,9 +19,10 @@ mod tests;
 #[cfg(test)]
 pub(crate) mod tests_support;
 
+pub use copied::{Copied, CopyError, FinishedCopy};
 pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
 pub use row_sink::RowSink;
-pub use schema::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
+pub use schema::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, WORKER, added_columns};
 pub use text::unix_seconds;

@@ -46,6 +46,7 @@ impl RowWriter {
             outcome,
             measured,
             warmup,
+            worker,
         } = sample;
         let exchange = &outcome.exchange;
         let response = &exchange.response;
@@ -122,6 +123,7 @@ impl RowWriter {
             last,
             reading.and_then(|reading| reading.finish_reason.as_deref()),
         )?;
+        statement.raw_bind_parameter(last + 1, worker)?;
         statement.raw_execute()?;
         Ok(())
     }

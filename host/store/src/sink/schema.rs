@@ -82,12 +82,16 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 /// The column behind them, added later too: why the answer ended.
 pub const FINISH_REASON: &str = "finish_reason";
 
-/// Both tables.
+/// The column behind that, added later still: which of several workers sent the request.
+pub const WORKER: &str = "worker";
+
+/// All tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
         .chain([format!(
-            "    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"
+            "    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n    \
+             {WORKER} INTEGER, -- which worker sent it, from 0; NULL where there are not several\n"
         )])
         .collect();
     let unique = "    UNIQUE (run, number)";
@@ -99,7 +103,7 @@ const COLUMNS: usize = 31;
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) fn insert_result() -> String {
-    let columns = COLUMNS + added_columns().count() + 1;
+    let columns = COLUMNS + added_columns().count() + 2;
     let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
     format!("INSERT INTO result VALUES ({})", places.join(","))
 }
