@@ -3,6 +3,7 @@
 use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::measure::Origin;
+use super::objective::RunObjective;
 use super::pauses::{OtherRuns, Pauses};
 use super::running::RunStatistics;
 use super::saturation::saturation;
@@ -83,6 +84,8 @@ pub struct Circumstances {
     pub other_runs: Option<OtherRuns>,
     /// What the parser cost.
     pub parser_cost: ParserCost,
+    /// Objectives of the run as a whole.
+    pub objectives: Vec<RunObjective>,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.

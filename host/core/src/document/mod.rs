@@ -6,6 +6,7 @@
 
 mod figures;
 mod named;
+mod objective;
 mod percentile;
 mod plan;
 mod schema;
@@ -14,6 +15,7 @@ mod totals;
 
 pub use figures::RunFigures;
 pub use named::Named;
+pub use objective::{ObjectiveFigures, ObjectiveOutcome};
 pub use percentile::{ByPercentile, Percentile};
 pub use plan::{
     BoundsRecord, DatasetRecord, Difference, GoodputBounds, LimitsRecord, LoadRecord,

@@ -2,6 +2,7 @@
 
 use super::figures::RunFigures;
 use super::named::Named;
+use super::objective::ObjectiveFigures;
 use super::plan::GoodputBounds;
 use super::spread::Times;
 use schemars::JsonSchema;
@@ -37,6 +38,9 @@ pub struct Totals {
     pub rates: Rates,
     /// Null without objectives.
     pub goodput: Option<Goodput>,
+    /// The objectives of the run as a whole, and what became of them.
+    #[serde(default)]
+    pub objectives: Vec<ObjectiveFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.

@@ -88,14 +88,16 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        self.end(
+        let mut collected = self.end(
             plan,
             prepared.max_in_flight,
             lengths_asked,
             statistics,
             end,
             interrupted.load(Ordering::Relaxed),
-        )
+        );
+        collected.circumstances.objectives = outputs.objectives.clone();
+        collected
     }
 
     /// Whether further requests are to be sent, as far as is known.
@@ -200,6 +202,7 @@ impl Running {
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
             parser_cost,
+            objectives: Vec::new(),
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
