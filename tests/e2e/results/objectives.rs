@@ -77,22 +77,11 @@ fn objectives_are_met_missed_or_not_decided_in_every_output() {
 #[test]
 fn a_run_that_meets_its_objectives_ends_well() {
     let server = Mock::start(&SERVER);
-    let bench = Bench::new();
-    let arguments = |objective| {
-        let url = server.chat();
-        let bench = &bench;
-        run(&mut bench.perf(&[
-            "--url",
-            &url,
-            "--prompt",
-            "x",
-            "-n",
-            "50",
-            "--parallel",
-            "10",
-            "--objective",
-            objective,
-        ]))
+    let ended = |objective| {
+        let (url, bench) = (server.chat(), Bench::new());
+        let load = ["--prompt", "x", "-n", "50", "--parallel", "10"];
+        let arguments = [&["--url", &url], &load[..], &["--objective", objective]].concat();
+        run(&mut bench.perf(&arguments))
     };
     assert_eq!(ended("latency_mean<5s").code, Some(0));
     let usage = ended("speed<5s");
