@@ -24,10 +24,10 @@ pub use plan::{
 pub use schema::schema;
 pub use spread::{Curve, Distribution, TimeFigures, Times};
 pub use totals::{
-    AskedLength, AskedLengths, BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures,
-    FailureFigures, Goodput, LengthBar, Packages, ParserCalls, ParserCosts, ParserFigures,
-    ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures, TimeSeries, TokenFigures,
-    Tokens, TokensBySource, Totals,
+    AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
+    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
+    ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures,
+    TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
 };
 
 use schemars::JsonSchema;

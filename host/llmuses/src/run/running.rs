@@ -55,7 +55,8 @@ impl Running {
         }
         let mut first_requests = FirstRequests::default();
         let maker = prepared.prompts.as_ref();
-        let mut lengths_asked = maker.map(|_| LengthsAsked::default());
+        let mut lengths_asked =
+            maker.map(|maker| LengthsAsked::new(prepared.learned, maker.overhead()));
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
@@ -74,8 +75,9 @@ impl Running {
                     let warmup = plan.load.warmup.covers(exchange.number, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {
-                        let (input, output) = maker.lengths(exchange.number);
-                        lengths.add(&outcome, input, output);
+                        let asked = maker.asked(exchange.number);
+                        lengths.add(&outcome, asked.input, asked.output);
+                        lengths.add_cached(&outcome, asked.prefix);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
