@@ -72,6 +72,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             share_of_completed: GOODPUT_SHARE.of(&sums),
             per_second: GOODPUT.of(&sums),
         }),
+        objectives: Vec::new(),
         tokens: Tokens {
             input: tokens(&counts.prompt, &statistics.lengths().input),
             output: tokens(&counts.completion, &statistics.lengths().output),
@@ -141,6 +142,11 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
     };
     // As they come out of the document, so that one that is read back says the same.
     totals.figures = RunFigures::of(&totals.sums());
+    totals.objectives = circumstances
+        .objectives
+        .iter()
+        .map(|objective| objective.decide(&totals))
+        .collect();
     totals
 }
 

@@ -6,7 +6,9 @@
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
 mod asked_lengths;
+mod compared;
 mod counts;
+mod estimate;
 mod figures;
 mod finish_reasons;
 mod first_requests;
@@ -16,6 +18,7 @@ mod input_length;
 mod json;
 mod judge;
 mod measure;
+mod objective;
 mod over_time;
 mod pauses;
 mod running;
@@ -31,13 +34,16 @@ mod tokens;
 mod verdict;
 
 pub use asked_lengths::LengthsAsked;
+pub use compared::{METRICS, Metric, Source};
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
+pub use estimate::Estimate;
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;
 pub use json::{totals, verdict};
 pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
+pub use objective::{RunObjective, RunObjectiveError};
 pub use pauses::{OtherRuns, Pauses};
 pub use running::RunStatistics;
 pub use sample::Sample;

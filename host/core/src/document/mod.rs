@@ -7,6 +7,7 @@
 mod figures;
 mod machine;
 mod named;
+mod objective;
 mod over_time;
 mod percentile;
 mod plan;
@@ -18,6 +19,7 @@ mod totals;
 pub use figures::RunFigures;
 pub use machine::Machine;
 pub use named::Named;
+pub use objective::{ObjectiveFigures, ObjectiveOutcome};
 pub use over_time::{SlotPercentiles, TimesOverTime};
 pub use percentile::{ByPercentile, Percentile};
 pub use plan::{
@@ -28,10 +30,10 @@ pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use totals::{
-    AskedLength, AskedLengths, BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures,
-    FailureFigures, Goodput, LengthBar, Packages, ParserCalls, ParserCosts, ParserFigures,
-    ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures, TimeSeries, TokenFigures,
-    Tokens, TokensBySource, Totals,
+    AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
+    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
+    ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures,
+    TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
 };
 
 use schemars::JsonSchema;

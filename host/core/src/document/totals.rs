@@ -3,6 +3,7 @@
 use super::figures::RunFigures;
 use super::machine::Machine;
 use super::named::Named;
+use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
@@ -40,6 +41,9 @@ pub struct Totals {
     pub rates: Rates,
     /// Null without objectives.
     pub goodput: Option<Goodput>,
+    /// The objectives of the run as a whole, and what became of them.
+    #[serde(default)]
+    pub objectives: Vec<ObjectiveFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.
@@ -443,6 +447,40 @@ pub struct AskedLengths {
     pub input: AskedLength,
     /// Of outputs.
     pub output: AskedLength,
+    /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
+    #[serde(default)]
+    pub learned: Option<LearnedLengths>,
+    /// Tokens of prompts in the server's prefix cache; null where it reports none.
+    #[serde(default)]
+    pub cached: Option<CachedTokens>,
+}
+
+/// Tokens of prompts that a server with a prefix cache has already computed: predicted and reported, of the measured
+/// requests of which it reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CachedTokens {
+    /// Requests of which the server reports cached tokens.
+    pub requests: u64,
+    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix.
+    pub mean_predicted_tokens: f64,
+    /// Mean of the reported tokens.
+    pub mean_reported_tokens: f64,
+    /// By how much the means may differ: a server caches whole blocks, and its chat template too.
+    pub tolerance_tokens: f64,
+}
+
+/// The straight line through what the server counted for a few prompts before the run:
+/// `tokens = tokens_around + tokens_per_word · words`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LearnedLengths {
+    /// Prompts that were counted.
+    pub probes: u64,
+    /// Tokens of a prompt without words: those of the chat template.
+    pub tokens_around: f64,
+    /// Tokens of a word.
+    pub tokens_per_word: f64,
+    /// The largest difference of one of these prompts from the line.
+    pub worst_difference_tokens: f64,
 }
 
 /// A length that was asked for beside what the server counted.
@@ -450,7 +488,8 @@ pub struct AskedLengths {
 pub struct AskedLength {
     /// Requests of which the length was asked for and counted by the server.
     pub requests: u64,
-    /// Those with another length: of a prompt by any number of tokens, of an output by more than 5 % or 50 tokens.
+    /// Those with another length: of a prompt by any number of tokens, or by more than 1 % where lengths were
+    /// learned from the server; of an output by more than 5 % or 50 tokens.
     pub different: u64,
     /// Mean of what was asked for.
     pub mean_asked_tokens: Option<f64>,

@@ -4,6 +4,7 @@ use llmuses_core::document::OutputsRecord;
 use llmuses_core::wandb::WandbSettings;
 use llmuses_observe::terminal::LiveView;
 use llmuses_render::OutputFiles;
+use llmuses_stats::RunObjective;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -24,6 +25,8 @@ pub struct Outputs {
     pub record: Option<PathBuf>,
     /// Whether a run whose numbers are to be read with care counts as failed.
     pub require_valid: bool,
+    /// Objectives of each run as a whole.
+    pub objectives: Vec<RunObjective>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
     /// A progress line is printed after this many completed requests.
@@ -60,6 +63,7 @@ impl Outputs {
             files: OutputFiles::default(),
             record: None,
             require_valid: false,
+            objectives: Vec::new(),
             quiet: false,
             log_every: 10,
             live_view: None,
@@ -81,6 +85,11 @@ impl Outputs {
             command: self.command.clone(),
             log_every_n_query: Some(self.log_every),
             require_valid: self.require_valid,
+            run_objectives: self
+                .objectives
+                .iter()
+                .map(|objective| objective.text().to_owned())
+                .collect(),
             wandb: self.wandb.as_ref().map(WandbSettings::to_record),
         }
     }

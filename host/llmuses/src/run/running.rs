@@ -56,7 +56,8 @@ impl Running {
         }
         let mut first_requests = FirstRequests::default();
         let maker = prepared.prompts.as_ref();
-        let mut lengths_asked = maker.map(|_| LengthsAsked::default());
+        let mut lengths_asked =
+            maker.map(|maker| LengthsAsked::new(prepared.learned, maker.overhead()));
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
@@ -75,8 +76,9 @@ impl Running {
                     let warmup = plan.load.warmup.covers(exchange.number, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {
-                        let (input, output) = maker.lengths(exchange.number);
-                        lengths.add(&outcome, input, output);
+                        let asked = maker.asked(exchange.number);
+                        lengths.add(&outcome, asked.input, asked.output);
+                        lengths.add_cached(&outcome, asked.prefix);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
@@ -89,14 +91,16 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        self.end(
+        let mut collected = self.end(
             plan,
             prepared,
             lengths_asked,
             statistics,
             end,
             interrupted.load(Ordering::Relaxed),
-        )
+        );
+        collected.circumstances.objectives = outputs.objectives.clone();
+        collected
     }
 
     /// Whether further requests are to be sent, as far as is known.
@@ -209,6 +213,7 @@ impl Running {
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
             parser_cost,
+            objectives: Vec::new(),
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };

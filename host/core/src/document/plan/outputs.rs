@@ -14,6 +14,8 @@ pub struct OutputsRecord {
     pub log_every_n_query: Option<u64>,
     /// Whether a run whose figures are to be read with care counts as failed.
     pub require_valid: bool,
+    /// Objectives of the run as a whole, as they were asked for.
+    pub run_objectives: Vec<String>,
     /// Where the run is logged at Weights & Biases.
     pub wandb: Option<WandbRecord>,
 }

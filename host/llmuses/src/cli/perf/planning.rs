@@ -230,6 +230,7 @@ impl PerfArguments {
             files,
             record: self.record,
             require_valid: self.require_valid,
+            objectives: self.objective,
             quiet: false,
             log_every: self.log_every_n_query,
             live_view: if plain { None } else { terminal::live_view() },
