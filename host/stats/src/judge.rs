@@ -3,13 +3,14 @@
 use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::measure::Origin;
+use super::objective::RunObjective;
 use super::pauses::{OtherRuns, Pauses};
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::Percentile;
+use llmuses_core::document::{Machine, Percentile};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -46,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// The machine that sent the requests. `None`: nobody asked.
+    pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.
     pub asked: Option<u64>,
     /// Requests issued.
@@ -86,6 +89,8 @@ pub struct Circumstances {
     pub other_runs: Option<OtherRuns>,
     /// What the parser cost.
     pub parser_cost: ParserCost,
+    /// Objectives of the run as a whole.
+    pub objectives: Vec<RunObjective>,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.
@@ -123,6 +128,8 @@ pub struct ConnectionUse {
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
+    /// What servers call themselves.
+    pub servers: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     pub waited_for_stream: u64,
 }

@@ -305,6 +305,10 @@ impl Preparation {
         record.dataset.sha256 = self.dataset_sha256.clone();
         record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
+        // With what is known of credentials by now: also those within the parameters.
+        if let Some(command) = &mut record.outputs.command {
+            *command = self.secrets.blank_text(command).into_owned();
+        }
         RunRecord {
             id: plan.place.run,
             clock,

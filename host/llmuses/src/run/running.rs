@@ -9,6 +9,7 @@ use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource, Shard};
+use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
@@ -90,14 +91,16 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        self.end(
+        let mut collected = self.end(
             plan,
-            prepared.max_in_flight,
+            prepared,
             lengths_asked,
             statistics,
             end,
             interrupted.load(Ordering::Relaxed),
-        )
+        );
+        collected.circumstances.objectives = outputs.objectives.clone();
+        collected
     }
 
     /// Whether further requests are to be sent, as far as is known.
@@ -121,7 +124,7 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
-        max_in_flight: Option<u64>,
+        prepared: &Preparation,
         lengths_asked: Option<LengthsAsked>,
         statistics: RunStatistics,
         end: Ending,
@@ -172,6 +175,7 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan
                 .load
@@ -182,7 +186,7 @@ impl Running {
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
-            max_in_flight,
+            max_in_flight: prepared.max_in_flight,
             due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
@@ -202,6 +206,13 @@ impl Running {
                     .into_iter()
                     .map(str::to_owned)
                     .collect(),
+                servers: self
+                    .pipeline
+                    .notes
+                    .servers()
+                    .iter()
+                    .map(|name| prepared.secrets.blank_text(name).into_owned())
+                    .collect(),
                 waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
@@ -216,6 +227,7 @@ impl Running {
                 .other_runs
                 .and_then(|before| other_runs::look(&plan.target.url).max(Some(before))),
             parser_cost,
+            objectives: Vec::new(),
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
