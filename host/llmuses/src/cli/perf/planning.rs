@@ -167,6 +167,7 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            field: self.field.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -359,7 +360,7 @@ mod tests {
             ),
             (
                 &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
-                "json_lines, lines",
+                "json_lines, json_array, csv",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],
