@@ -31,7 +31,7 @@ impl Entries for GeneratedEntries {
         numbers
             .map(|number| {
                 let prompt = self.maker.make(number).map_err(CallError::Refused)?;
-                Ok(Conversation::of_length(prompt.text, prompt.output))
+                Ok(Conversation::of_length(prompt.text, prompt.asked.output))
             })
             .collect()
     }
