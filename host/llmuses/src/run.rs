@@ -25,7 +25,7 @@ use progress::ProgressLines;
 use running::Collected;
 use sinks::Sinks;
 
-pub use bodies::{Asked, FormatError, bodies, format_of};
+pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;

@@ -13,6 +13,8 @@ use std::path::PathBuf;
 pub struct Outputs {
     /// The name of the runs.
     pub name: String,
+    /// The command line that asked for the runs, without credentials. `None`: there was none.
+    pub command: Option<String>,
     /// The database; does not exist yet.
     pub database: PathBuf,
     /// What the database keeps.
@@ -55,6 +57,7 @@ impl Outputs {
     pub fn printed() -> Self {
         Self {
             name: "run".to_owned(),
+            command: None,
             database: PathBuf::new(),
             save: Save::Nothing,
             files: OutputFiles::default(),
@@ -79,6 +82,7 @@ impl Outputs {
     pub fn to_record(&self) -> OutputsRecord {
         OutputsRecord {
             name: Some(self.name.clone()),
+            command: self.command.clone(),
             log_every_n_query: Some(self.log_every),
             require_valid: self.require_valid,
             run_objectives: self

@@ -14,6 +14,7 @@ use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, Save};
+use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
     TransportSettings, Warmup, Work,
@@ -168,6 +169,7 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            field: self.field.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -220,6 +222,7 @@ impl PerfArguments {
             || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
         Ok(Outputs {
             name,
+            command: Some(command_line()),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
@@ -238,6 +241,12 @@ impl PerfArguments {
             wandb,
         })
     }
+}
+
+/// The command line of this program, without credentials.
+fn command_line() -> String {
+    let arguments = std::env::args_os().map(|text| text.to_string_lossy().into_owned());
+    public_command_line(&arguments.collect::<Vec<String>>())
 }
 
 /// An eighth of the memory of this machine, or of the control group of this process.
@@ -361,7 +370,7 @@ mod tests {
             ),
             (
                 &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
-                "json_lines, lines",
+                "json_lines, json_array, csv",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],
