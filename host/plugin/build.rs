@@ -50,7 +50,7 @@ const FORMATS: [(&str, &[&str]); 1] = [(
         "burstgpt",
         "sharegpt",
         "multi_turn",
-        "rerank",
+        "documents",
         "texts",
         "images",
         "bodies",
