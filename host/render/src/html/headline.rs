@@ -50,7 +50,9 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
     let mut cards: Vec<Card> = figures
         .filter_map(|figure| of_run(figure, totals))
         .collect();
-    cards.extend(drawn_times().map(|time| time_of_requests(time, totals)));
+    let has = |time: &Time| totals.value().times[*time].samples > 0 || !time.needs_samples();
+    let times = drawn_times().filter(has);
+    cards.extend(times.map(|time| time_of_requests(time, totals)));
     cards.push(failed(totals));
     cards
 }
