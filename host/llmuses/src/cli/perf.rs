@@ -128,6 +128,15 @@ pub(super) struct PerfArguments {
     )]
     field: Option<String>,
 
+    /// Folder in which images lie that a data set names by their paths [default: the folder of the data set]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    image_folder: Option<PathBuf>,
+
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]

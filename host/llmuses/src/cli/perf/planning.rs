@@ -169,6 +169,7 @@ impl PerfArguments {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             field: self.field.clone(),
+            image_folder: self.image_folder.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
