@@ -161,6 +161,11 @@ impl Item {
             && self.body.is_none()
     }
 
+    /// Whether what it asks is text: neither ids of tokens nor a body that is sent as it is.
+    pub fn has_text(&self) -> bool {
+        self.prompt_token_ids.is_empty() && self.body.is_none()
+    }
+
     /// The length of what it asks in Unicode scalar values: of messages, that of their texts.
     pub fn length(&self) -> u64 {
         let length = |text: &str| text.chars().count() as u64;

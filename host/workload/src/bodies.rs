@@ -190,6 +190,7 @@ impl ItemBodies {
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
+                && item.has_text()
             {
                 let length = item.length();
                 if length <= self.settings.min_length {

@@ -11,7 +11,7 @@ use std::sync::Arc;
 pub struct Filling {
     /// Makes texts where only lengths are known. `None`: there is no tokenizer.
     pub lengths: Option<LengthTexts>,
-    /// Reads images. `None`: nobody said where they are.
+    /// Reads images. `None`: there is no data set.
     pub images: Option<Images>,
 }
 

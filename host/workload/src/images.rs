@@ -12,18 +12,27 @@ const MOST_BYTES: u64 = 20 << 20;
 /// Images in one folder.
 #[derive(Debug)]
 pub struct Images {
-    folder: PathBuf,
+    /// `None`: nobody said where they are, as with a data set from a pipe.
+    folder: Option<PathBuf>,
 }
 
 impl Images {
     /// Images of this folder and of those in it.
     pub fn of(folder: &Path) -> Self {
-        let folder = match folder.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => folder,
-        };
         Self {
-            folder: folder.to_owned(),
+            folder: Some(folder.to_owned()),
+        }
+    }
+
+    /// Images beside the data set in this file.
+    pub fn beside(dataset: &Path) -> Self {
+        let is_file = dataset.is_file();
+        let folder = dataset.parent().filter(|_| is_file);
+        Self {
+            folder: folder.map(|folder| match folder.as_os_str().is_empty() {
+                true => PathBuf::from("."),
+                false => folder.to_owned(),
+            }),
         }
     }
 
@@ -50,13 +59,18 @@ impl Images {
 
     fn data_url(&self, path: &str) -> Result<String, String> {
         let failed = |error: std::io::Error| format!("the image {path} cannot be read: {error}");
-        let folder = self.folder.canonicalize().map_err(failed)?;
+        let Some(folder) = &self.folder else {
+            return Err(format!(
+                "the image {path} of a data set from a pipe: --image-folder says where images lie"
+            ));
+        };
+        let whole = folder.canonicalize().map_err(failed)?;
         // Links are followed before it is judged.
-        let file = folder.join(path).canonicalize().map_err(failed)?;
-        if !file.starts_with(&folder) {
+        let file = whole.join(path).canonicalize().map_err(failed)?;
+        if !file.starts_with(&whole) {
             return Err(format!(
                 "the image {path} is not in {}; --image-folder names another folder",
-                self.folder.display()
+                folder.display()
             ));
         }
         let bytes = read_regular(&file, MOST_BYTES).map_err(failed)?;

@@ -116,11 +116,10 @@ pub(super) fn filling(
         lengths: tokenizer.map(|(path, tokenizer)| {
             LengthTexts::new(path, Arc::clone(tokenizer), of_run(seed, run))
         }),
-        images: work
-            .image_folder
-            .as_deref()
-            .or_else(|| file.parent())
-            .map(Images::of),
+        images: Some(match &work.image_folder {
+            Some(folder) => Images::of(folder),
+            None => Images::beside(file),
+        }),
     }
 }
 
