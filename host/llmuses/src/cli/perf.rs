@@ -4,6 +4,7 @@ mod help;
 mod made_up;
 mod model;
 mod planning;
+mod route;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
@@ -29,6 +30,7 @@ use llmuses_render::compare::Bound;
 use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
+use route::RouteArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,9 +66,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
     parameters: Vec<Secret>,
 
-    /// Take TLS certificates without verifying them.
-    #[arg(long, help_heading = "Endpoint")]
-    insecure: bool,
+    #[command(flatten)]
+    route: RouteArguments,
 
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(

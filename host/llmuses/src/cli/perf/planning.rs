@@ -124,16 +124,17 @@ impl PerfArguments {
             add_api_key(&mut headers, name, &key)?;
         }
         let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let route = self.route.route()?;
         let model = match &self.model {
             Some(model) => model.clone(),
-            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+            None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
         Ok(Target {
             model,
             url,
             url_is_default: self.url.is_none(),
             headers,
-            insecure: self.insecure,
+            route,
         })
     }
 
