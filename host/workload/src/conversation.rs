@@ -1,16 +1,24 @@
 //! From a conversation to what its requests ask.
 
-use crate::generate::LengthTexts;
 use crate::images::Images;
 use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
+/// Makes texts where only lengths are known.
+pub trait LengthText: std::fmt::Debug + Send + Sync {
+    /// A text for a turn of the entry with this number.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn make(&self, number: u64, turn: &Turn) -> Result<String, String>;
+}
+
 /// What the host puts into the turns of a data set.
 #[derive(Debug, Default)]
 pub struct Filling {
     /// Makes texts where only lengths are known. `None`: there is no tokenizer.
-    pub lengths: Option<LengthTexts>,
+    pub lengths: Option<Box<dyn LengthText>>,
     /// Reads images. `None`: there is no data set.
     pub images: Option<Images>,
 }
@@ -217,26 +225,5 @@ mod tests {
         let error = turns.next().unwrap().unwrap_err();
         assert!(error.contains("--tokenizer-path"), "{error}");
         assert_eq!(turns.next(), None);
-    }
-
-    #[test]
-    fn a_text_is_made_of_a_length_and_its_answer_is_to_be_as_long_as_told() {
-        let path = concat!(
-            env!("CARGO_MANIFEST_DIR"),
-            "/../../datasets/tokenizer/tokenizer.json"
-        );
-        let path = std::path::Path::new(path);
-        let tokenizer = Arc::new(crate::HostTokenizer::load(path).unwrap());
-        let filling = Arc::new(Filling {
-            lengths: Some(LengthTexts::new(path, tokenizer, 1)),
-            images: None,
-        });
-        let entry = json!({"turns": [{"input_tokens": 9, "output_tokens": 3}]});
-        let entry = serde_json::from_value(entry).unwrap();
-        let mut turns = Conversation::filled(entry, 7, &filling);
-        let item = turns.next().unwrap().unwrap();
-        assert!(item.prompt.is_some());
-        let output = item.output.unwrap();
-        assert_eq!((output.max, output.exact), (Some(3), true));
     }
 }

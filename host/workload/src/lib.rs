@@ -14,7 +14,7 @@ mod tokenizer;
 mod waiting;
 
 pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
-pub use conversation::{Conversation, Filling};
+pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};
 pub use entries::{Entries, FormatEntries, OnePrompt};
 pub use images::Images;

@@ -114,7 +114,11 @@ pub(super) fn filling(
     let tokenizer = work.tokenizer.as_deref().zip(tokenizer);
     Filling {
         lengths: tokenizer.map(|(path, tokenizer)| {
-            LengthTexts::new(path, Arc::clone(tokenizer), of_run(seed, run))
+            Box::new(LengthTexts::new(
+                path,
+                Arc::clone(tokenizer),
+                of_run(seed, run),
+            )) as _
         }),
         images: Some(match &work.image_folder {
             Some(folder) => Images::of(folder),

@@ -4,6 +4,7 @@
 use super::prompts::random_of;
 use super::template::ChatTemplate;
 use super::vocabulary::Vocabulary;
+use crate::conversation::LengthText;
 use crate::tokenizer::HostTokenizer;
 use llmuses_core::item::Turn;
 use llmuses_core::lengths::MOST_TOKENS;
@@ -41,12 +42,26 @@ impl LengthTexts {
         }
     }
 
+    fn load(&self) -> Result<BlockWords, String> {
+        let vocabulary = Vocabulary::of(&self.tokenizer).map_err(|error| error.to_string())?;
+        let template = ChatTemplate::beside(&self.path).map_err(|error| error.to_string())?;
+        let overhead = match template {
+            Some(template) => template
+                .overhead(&self.tokenizer, &vocabulary.samples())
+                .map_err(|error| error.to_string())?,
+            None => 0,
+        };
+        Ok(BlockWords {
+            vocabulary,
+            overhead,
+        })
+    }
+}
+
+impl LengthText for LengthTexts {
     /// A text of `turn.input_tokens` tokens, those of the chat template among them. A block has the same text in all
     /// prompts, and what is behind the last block is of the request with this number alone.
-    ///
-    /// # Errors
-    /// Where no text has that length.
-    pub fn make(&self, number: u64, turn: &Turn) -> Result<String, String> {
+    fn make(&self, number: u64, turn: &Turn) -> Result<String, String> {
         let words = self.words.get_or_init(|| self.load());
         let words = words.as_ref().map_err(String::clone)?;
         let wanted = turn.input_tokens.unwrap_or(0);
@@ -93,26 +108,12 @@ impl LengthTexts {
         }
         Ok(text)
     }
-
-    fn load(&self) -> Result<BlockWords, String> {
-        let vocabulary = Vocabulary::of(&self.tokenizer).map_err(|error| error.to_string())?;
-        let template = ChatTemplate::beside(&self.path).map_err(|error| error.to_string())?;
-        let overhead = match template {
-            Some(template) => template
-                .overhead(&self.tokenizer, &vocabulary.samples())
-                .map_err(|error| error.to_string())?,
-            None => 0,
-        };
-        Ok(BlockWords {
-            vocabulary,
-            overhead,
-        })
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::conversation::{Conversation, Filling};
     use llmuses_plugin_host::TokenCounter;
 
     const TOKENIZER: &str = concat!(
@@ -179,5 +180,23 @@ mod tests {
         assert!(error.contains("no room for a text"), "{error}");
         let error = texts.make(0, &turn(1 << 40, &[], 16)).unwrap_err();
         assert!(error.contains("are the most"), "{error}");
+    }
+
+    #[test]
+    fn the_answer_of_a_made_up_prompt_is_to_be_as_long_as_told() {
+        let texts = LengthTexts::new(Path::new(TOKENIZER), tokenizer(), 1);
+        let filling = Arc::new(Filling {
+            lengths: Some(Box::new(texts)),
+            images: None,
+        });
+        let entry = r#"{"turns": [{"input_tokens": 9, "output_tokens": 3}]}"#;
+        let entry = serde_json::from_str(entry).unwrap();
+        let item = Conversation::filled(entry, 7, &filling)
+            .next()
+            .unwrap()
+            .unwrap();
+        assert!(item.prompt.is_some());
+        let output = item.output.unwrap();
+        assert_eq!((output.max, output.exact), (Some(3), true));
     }
 }
