@@ -118,7 +118,7 @@ impl RunView {
             anchor,
             plan: facts::plan(of).into(),
             identity: facts::identity(run).into(),
-            summary: of.totals.is_some().then(|| report::summary(of)),
+            summary: of.totals.is_some().then(|| report::whole_summary(of)),
         }
     }
 
