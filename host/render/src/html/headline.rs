@@ -164,7 +164,7 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
             .lines(vec![vec!["no succeeded request has one".into()]]);
     }
     let number = |percentile: Percentile| {
-        let number = spread.percentile(percentile).millis(decimals);
+        let number = spread.certain(percentile);
         number.marked(percentile.is_short(independent))
     };
     let mut lines: Vec<Vec<Piece>> = Vec::new();
@@ -181,7 +181,7 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     }
     lines.push(vec![
         "mean ".into(),
-        at!(spread, mean_seconds).millis(decimals).into(),
+        spread.certain_mean(independent).into(),
     ]);
     Card {
         figures: vec![
