@@ -389,7 +389,7 @@ fn a_run_has_every_number_of_its_document() {
     assert_eq!(text("/runs/0/totals/requests/succeeded"), "500");
     assert_eq!(
         text("/runs/0/totals/time_to_first_token/p50_seconds"),
-        "23.000"
+        "23.00"
     );
     assert_eq!(text("/runs/0/totals/failures/connect/requests"), "3");
     // What the document has of figures stands in a table.
