@@ -28,7 +28,9 @@ use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use target::{add_api_key, endpoint, headers, with_path};
+use target::{add_api_key, with_path};
+
+pub(super) use target::{endpoint, headers};
 use work::{format, prompts};
 
 impl PerfArguments {
