@@ -14,6 +14,7 @@ mod docs;
 mod external;
 mod failures;
 mod flags;
+mod formats;
 mod helpers;
 mod hostile;
 mod html;

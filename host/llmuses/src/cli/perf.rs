@@ -57,10 +57,6 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Endpoint")]
     wait_ready: Option<Duration>,
 
-    /// Send nothing: print what would be sent and when, with the first requests.
-    #[arg(long, help_heading = "Load")]
-    dry_run: bool,
-
     /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'; @FILE takes them from a file, one
     /// on each line.
     #[arg(long, value_name = "KEY=VALUE|@FILE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
@@ -143,6 +139,15 @@ pub(super) struct PerfArguments {
     )]
     field: Option<String>,
 
+    /// Folder in which images lie that a data set names by their paths [default: the folder of the data set]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    image_folder: Option<PathBuf>,
+
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
@@ -174,6 +179,10 @@ pub(super) struct PerfArguments {
         help_heading = "Load"
     )]
     parallel: Vec<u32>,
+
+    /// Send nothing: print what would be sent and when, with the first requests.
+    #[arg(long, help_heading = "Load")]
+    dry_run: bool,
 
     /// Open loop: requests per second, as a Poisson process, however many are in flight; -1 sends all at
     /// once; several, such as 5,10,20, are run one after another.
@@ -318,15 +327,13 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "FIGURE<VALUE", value_parser = clap::value_parser!(RunObjective), help_heading = "Results")]
     objective: Vec<RunObjective>,
 
-    /// A progress line on standard error after this many requests.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = count,
-        help_heading = "Results"
-    )]
-    log_every_n_query: u64,
+    /// Print every figure at the end, and of a sweep those of each load; `llmuses report` does so too.
+    #[arg(long, help_heading = "Results")]
+    details: bool,
+
+    /// A progress line on standard error after this many requests [default: 10, one a second at most]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Results")]
+    log_every_n_query: Option<u64>,
 
     /// Progress lines on a terminal too, in place of the live view.
     #[arg(long, help_heading = "Results")]

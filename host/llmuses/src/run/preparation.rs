@@ -40,7 +40,7 @@ pub(super) struct Loaded {
     parser: Parser,
     /// What reads the data set, where the parser does not do that by itself.
     format: Option<DataFormat>,
-    tokenizer: Option<Arc<dyn TokenCounter>>,
+    tokenizer: Option<Arc<HostTokenizer>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
     /// By what line the server counts their tokens, where no tokenizer does.
@@ -78,7 +78,7 @@ impl Loaded {
         Ok(Self {
             parser,
             format,
-            tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
+            tokenizer,
             words,
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
@@ -219,7 +219,10 @@ impl Preparation {
             .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer: loaded.tokenizer.clone(),
+            tokenizer: loaded
+                .tokenizer
+                .clone()
+                .map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
             debug: outputs.debug,
             budget: Arc::clone(&budget),
             secrets: Arc::clone(&secrets),
@@ -237,6 +240,12 @@ impl Preparation {
         };
         let asked = Asked {
             prompts: prompts.clone(),
+            filling: Arc::new(made_up::filling(
+                work,
+                loaded.tokenizer.as_ref(),
+                load.seed,
+                plan.place.run,
+            )),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,

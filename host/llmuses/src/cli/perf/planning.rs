@@ -13,7 +13,7 @@ use super::usage::UsageError;
 use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
-use crate::run::{Outputs, Save};
+use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
@@ -28,10 +28,11 @@ use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::time::Duration;
 use target::{add_api_key, with_path};
+use work::{format, prompts};
 
 pub(super) use target::{endpoint, headers};
-use work::{format, prompts};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -172,6 +173,7 @@ impl PerfArguments {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             field: self.field.clone(),
+            image_folder: self.image_folder.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -236,7 +238,14 @@ impl PerfArguments {
             require_valid: self.require_valid,
             objectives: self.objective,
             quiet: false,
-            log_every: self.log_every_n_query,
+            details: self.details,
+            progress: match self.log_every_n_query {
+                Some(requests) => ProgressEvery {
+                    requests,
+                    at_least: Duration::ZERO,
+                },
+                None => ProgressEvery::default(),
+            },
             live_view: if plain { None } else { terminal::live_view() },
             debug: self.debug,
             metrics,
@@ -301,7 +310,7 @@ mod tests {
         assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
         assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
         assert_eq!(sweep.transport.timeouts.total, None);
-        assert_eq!(outputs.log_every, 10);
+        assert_eq!(outputs.progress, ProgressEvery::default());
         assert_eq!(sweep.loads[0].requests, None);
         let name = &outputs.name;
         assert!(name.starts_with("m_20"), "{name}");
