@@ -56,7 +56,7 @@ fn report(
 ) -> String {
     let (arrivals, parallel, rate) = match arrivals {
         Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
-        Arrivals::Poisson { rate } => ("poisson", None, Some(*rate)),
+        Arrivals::Open { rate, .. } => ("poisson", None, Some(*rate)),
         Arrivals::AllAtOnce => ("all-at-once", None, None),
     };
     let text = summary(&Run {
@@ -243,7 +243,7 @@ fn an_open_loop_with_failures() {
         stop_reason: None,
         ..Circumstances::default()
     };
-    let arrivals = Arrivals::Poisson { rate: 10.0 };
+    let arrivals = Arrivals::poisson(10.0);
     insta::assert_snapshot!(report(&statistics, &circumstances, &arrivals));
 }
 
