@@ -545,7 +545,8 @@ fn name() {
 fn log_every_n_query() {
     for (arguments, expected) in [
         (&["--log-every-n-query", "3"][..], &["3", "6", "9"][..]),
-        (&[], &["10"]),
+        // The last line of a second.
+        (&[], &["11"]),
     ] {
         let (bench, mock) = (Bench::new(), quick_mock());
         let all = [&["--prompt", "x", "-n", "11"], arguments].concat();

@@ -13,6 +13,7 @@ mod docs;
 mod external;
 mod failures;
 mod flags;
+mod formats;
 mod helpers;
 mod hostile;
 mod html;
@@ -33,6 +34,8 @@ mod parsers;
 #[cfg(unix)]
 mod pty;
 mod results;
+#[cfg(unix)]
+mod routes;
 mod same_figures;
 mod schema;
 mod shell;

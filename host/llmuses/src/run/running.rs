@@ -9,6 +9,7 @@ use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
@@ -92,7 +93,7 @@ impl Running {
         sinks.end(&self.so_far(&statistics, &end));
         let mut collected = self.end(
             plan,
-            prepared.max_in_flight,
+            prepared,
             lengths_asked,
             statistics,
             end,
@@ -121,7 +122,7 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
-        max_in_flight: Option<u64>,
+        prepared: &Preparation,
         lengths_asked: Option<LengthsAsked>,
         statistics: RunStatistics,
         end: Ending,
@@ -172,13 +173,14 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
-            max_in_flight,
+            max_in_flight: prepared.max_in_flight,
             due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
@@ -192,6 +194,13 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
+                servers: self
+                    .pipeline
+                    .notes
+                    .servers()
+                    .iter()
+                    .map(|name| prepared.secrets.blank_text(name).into_owned())
+                    .collect(),
                 waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),

@@ -13,7 +13,8 @@ use super::usage::UsageError;
 use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
-use crate::run::{Outputs, Save};
+use crate::run::{Outputs, ProgressEvery, Save};
+use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
     Timeouts, TransportSettings, Warmup, Work,
@@ -27,6 +28,7 @@ use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::time::Duration;
 use target::{add_api_key, endpoint, headers, with_path};
 use work::{format, prompts};
 
@@ -133,16 +135,17 @@ impl PerfArguments {
             add_api_key(&mut headers, name, &key)?;
         }
         let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let route = self.route.route()?;
         let model = match &self.model {
             Some(model) => model.clone(),
-            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+            None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
         Ok(Target {
             model,
             url,
             url_is_default: self.url.is_none(),
             headers,
-            insecure: self.insecure,
+            route,
         })
     }
 
@@ -177,6 +180,8 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            field: self.field.clone(),
+            image_folder: self.image_folder.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -229,6 +234,7 @@ impl PerfArguments {
             || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
         Ok(Outputs {
             name,
+            command: Some(command_line()),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
@@ -240,13 +246,26 @@ impl PerfArguments {
             require_valid: self.require_valid,
             objectives: self.objective,
             quiet: false,
-            log_every: self.log_every_n_query,
+            details: self.details,
+            progress: match self.log_every_n_query {
+                Some(requests) => ProgressEvery {
+                    requests,
+                    at_least: Duration::ZERO,
+                },
+                None => ProgressEvery::default(),
+            },
             live_view: if plain { None } else { terminal::live_view() },
             debug: self.debug,
             metrics,
             wandb,
         })
     }
+}
+
+/// The command line of this program, without credentials.
+fn command_line() -> String {
+    let arguments = std::env::args_os().map(|text| text.to_string_lossy().into_owned());
+    public_command_line(&arguments.collect::<Vec<String>>())
 }
 
 /// An eighth of the memory of this machine, or of the control group of this process.
@@ -299,7 +318,7 @@ mod tests {
         assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
         assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
         assert_eq!(sweep.transport.timeouts.total, None);
-        assert_eq!(outputs.log_every, 10);
+        assert_eq!(outputs.progress, ProgressEvery::default());
         assert_eq!(sweep.loads[0].requests, None);
         let name = &outputs.name;
         assert!(name.starts_with("m_20"), "{name}");
@@ -373,7 +392,7 @@ mod tests {
             ),
             (
                 &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
-                "json_lines, lines",
+                "json_lines, json_array, csv",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],
