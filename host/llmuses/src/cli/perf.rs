@@ -18,12 +18,12 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, file_name, objectives, rate, seconds, secret, size, warmup,
+    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -184,7 +184,7 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Load")]
     dry_run: bool,
 
-    /// Open loop: requests per second, as a Poisson process, however many are in flight; -1 sends all at
+    /// Open loop: requests per second, however many are in flight, at times that --arrival draws; -1 sends all at
     /// once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
@@ -196,6 +196,18 @@ pub(super) struct PerfArguments {
         help_heading = "Load"
     )]
     rate: Vec<Arrivals>,
+
+    /// Gaps between the requests of --rate: poisson (exponential), constant (all equal), or gamma:CV, of which the
+    /// standard deviation is CV times the mean (above 1: bursts). A burstiness B of vLLM is CV = 1/√B.
+    #[arg(
+        long,
+        value_name = "poisson|constant|gamma:CV",
+        default_value = "poisson",
+        value_parser = gaps,
+        requires = "rate",
+        help_heading = "Load"
+    )]
+    arrival: Gaps,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]

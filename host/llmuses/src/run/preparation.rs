@@ -372,7 +372,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Poisson { .. }, None) => 0,
+        (Arrivals::Open { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }
