@@ -41,8 +41,9 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     };
     let mut arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
-        Arrivals::Poisson { rate } => {
-            format!("open loop, {rate} requests/s, seed {}", load.seed)
+        Arrivals::Open { rate, gaps } => {
+            let gaps = gaps.suffix();
+            format!("open loop, {rate} requests/s{gaps}, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };

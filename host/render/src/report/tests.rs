@@ -71,7 +71,7 @@ fn assert_fits(text: &str, columns: usize) {
 fn run(statistics: &RunStatistics, circumstances: &Circumstances, arrivals: &Arrivals) -> Run {
     let (arrivals, parallel, rate) = match arrivals {
         Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
-        Arrivals::Poisson { rate } => ("poisson", None, Some(*rate)),
+        Arrivals::Open { rate, .. } => ("poisson", None, Some(*rate)),
         Arrivals::AllAtOnce => ("all-at-once", None, None),
     };
     Run {
@@ -265,7 +265,7 @@ fn an_open_loop_with_failures() {
         stop_reason: None,
         ..Circumstances::default()
     };
-    let arrivals = Arrivals::Poisson { rate: 10.0 };
+    let arrivals = Arrivals::poisson(10.0);
     insta::assert_snapshot!(report(&statistics, &circumstances, &arrivals));
 }
 

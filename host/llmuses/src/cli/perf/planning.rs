@@ -16,8 +16,8 @@ use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
-    TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
+    Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -29,8 +29,10 @@ use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use target::{add_api_key, endpoint, headers, with_path};
+use target::{add_api_key, with_path};
 use work::{format, prompts};
+
+pub(super) use target::{endpoint, headers};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -89,6 +91,9 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
+            return Err(UsageError::GapsAtOnce);
+        }
         Ok(())
     }
 
@@ -97,7 +102,14 @@ impl PerfArguments {
         let closed = |parallel: u32| Arrivals::Closed {
             parallel: parallel as usize,
         };
-        let mut arrivals: Vec<Arrivals> = self.rate.clone();
+        let with_gaps = |arrivals: &Arrivals| match *arrivals {
+            Arrivals::Open { rate, .. } => Arrivals::Open {
+                rate,
+                gaps: self.arrival,
+            },
+            other => other,
+        };
+        let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
         if arrivals.is_empty() {
             arrivals.push(closed(1));
@@ -336,10 +348,13 @@ mod tests {
             outputs.files.files,
             [("--json", OutputFile::StandardOutput)]
         );
+        let (bursts, _) = sweep(&["--prompt", "x", "--rate", "2", "--arrival", "gamma:3"]).unwrap();
+        let gaps = Gaps::Gamma { cv: 3.0 };
+        assert_eq!(arrivals(&bursts), [Arrivals::Open { rate: 2.0, gaps }]);
         let (open, _) = sweep(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(
             arrivals(&open),
-            [Arrivals::Poisson { rate: 0.5 }, Arrivals::AllAtOnce]
+            [Arrivals::poisson(0.5), Arrivals::AllAtOnce]
         );
     }
 
@@ -405,6 +420,10 @@ mod tests {
                 "--warmup",
             ),
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
+            (
+                &["--prompt", "x", "--rate", "-1", "--arrival", "constant"],
+                "no gaps",
+            ),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (
