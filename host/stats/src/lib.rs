@@ -29,6 +29,7 @@ mod sketch;
 mod slowest;
 mod spread;
 mod student;
+mod texts;
 mod timeline;
 mod tokens;
 mod verdict;

@@ -10,10 +10,11 @@ use llmuses_plugin_host::{
 };
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
-    ApiSettings, Bodies, Dataset, Entries, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
+    ApiSettings, Bodies, Dataset, Entries, Filling, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
 };
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The plugins that were chosen do not fit together, or none fits the data set.
 #[derive(Debug, thiserror::Error)]
@@ -260,6 +261,8 @@ pub struct Asked {
     pub prompt: Option<String>,
     /// What makes prompts, where they are made up.
     pub prompts: Option<PromptMaker>,
+    /// What is put into the turns of a data set.
+    pub filling: Arc<Filling>,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -279,6 +282,7 @@ pub fn bodies(
     let Asked {
         prompt,
         prompts,
+        filling,
         api,
     } = asked;
     if parser.info().offers == Offers::OwnRequests {
@@ -298,6 +302,7 @@ pub fn bodies(
         (Some(format), Some(_), None) => Box::new(FormatEntries::new(
             format.component.instantiate(context.clone())?,
             format.options.clone(),
+            filling,
             messages.clone(),
         )),
         _ => Box::new(OnePrompt::new(prompt.unwrap_or_default())),

@@ -40,7 +40,7 @@ pub(super) struct Loaded {
     parser: Parser,
     /// What reads the data set, where the parser does not do that by itself.
     format: Option<DataFormat>,
-    tokenizer: Option<Arc<dyn TokenCounter>>,
+    tokenizer: Option<Arc<HostTokenizer>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
     /// By what line the server counts their tokens, where no tokenizer does.
@@ -78,12 +78,17 @@ impl Loaded {
         Ok(Self {
             parser,
             format,
-            tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
+            tokenizer,
             words,
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
+    }
+
+    /// Whether it is still to be learned how many tokens made-up prompts have.
+    pub(super) fn must_learn(&self) -> bool {
+        self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
     }
 
     /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
@@ -96,7 +101,7 @@ impl Loaded {
         let PromptSource::Generated(generated) = &plan.work.prompts else {
             return Ok(());
         };
-        if self.tokenizer.is_some() || self.learned.is_some() {
+        if !self.must_learn() {
             return Ok(());
         }
         let line = probes::learn(plan, generated, outputs, self, interrupted)?;
@@ -214,7 +219,10 @@ impl Preparation {
             .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer: loaded.tokenizer.clone(),
+            tokenizer: loaded
+                .tokenizer
+                .clone()
+                .map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
             debug: outputs.debug,
             budget: Arc::clone(&budget),
             secrets: Arc::clone(&secrets),
@@ -232,6 +240,12 @@ impl Preparation {
         };
         let asked = Asked {
             prompts: prompts.clone(),
+            filling: Arc::new(made_up::filling(
+                work,
+                loaded.tokenizer.as_ref(),
+                load.seed,
+                plan.place.run,
+            )),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -358,7 +372,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Poisson { .. }, None) => 0,
+        (Arrivals::Open { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }

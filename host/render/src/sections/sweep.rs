@@ -45,9 +45,11 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
     if goodput {
         columns.push(Column::new("goodput/s").of_a_page());
     }
-    for (time, _) in times(has_output) {
-        columns.push(Column::new(format!("{time} p50")));
-        columns.push(Column::new(format!("{time} p99")).narrow("p99".to_owned()));
+    for &(time, _, rank) in times(has_output) {
+        // The median is left out first: a head without the time would be that of the column before it.
+        let p99 = format!("{time} p99");
+        columns.push(Column::new(format!("{time} p50")).rank(rank));
+        columns.push(Column::new(p99).narrow("p99".to_owned()).rank(rank));
     }
     columns.extend(["failed", "verdict"].map(Column::new));
     let numbers = columns.len() - 2;
@@ -68,9 +70,13 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
     table
 }
 
-/// The times that there are columns of. `has_output`: whether any run has output tokens.
-fn times(has_output: bool) -> &'static [(&'static str, Time)] {
-    const ALL: &[(&str, Time)] = &[("TTFT", TTFT), ("TPOT", TPOT), ("latency", LATENCY)];
+/// The times that there are columns of, with the ranks of those. `has_output`: whether any run has output tokens.
+fn times(has_output: bool) -> &'static [(&'static str, Time, u8)] {
+    const ALL: &[(&str, Time, u8)] = &[
+        ("TTFT", TTFT, 0),
+        ("TPOT", TPOT, 3),
+        ("latency", LATENCY, 1),
+    ];
     match has_output {
         true => ALL,
         false => &ALL[2..],
@@ -90,11 +96,11 @@ fn figures(totals: &Part<'_, Totals>, goodput: bool, has_output: bool) -> Vec<Ce
     if goodput {
         cells.push(Cell::number(totals.figure(GOODPUT, 2)));
     }
-    for &(_, time) in times(has_output) {
+    for &(_, time, _) in times(has_output) {
         let samples = independent_samples(totals.value(), time);
         let spread = totals.time(time);
         cells.extend([Percentile::P50, Percentile::P99].map(|percentile| {
-            let number = spread.percentile(percentile).millis(2);
+            let number = spread.certain(percentile);
             Cell::number(number.marked(samples > 0 && percentile.is_short(samples)))
         }));
     }

@@ -168,6 +168,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         asked: Asked {
             prompt,
             prompts: None,
+            filling: Arc::default(),
             api: ApiSettings {
                 model: arguments.model,
                 parameters: Value::Object(parameters).to_string(),
