@@ -37,28 +37,11 @@ impl Offers {
     }
 }
 
-/// What a model is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Task {
-    /// To produce tokens.
-    #[default]
-    Generate,
-    /// To embed texts.
-    Embed,
-    /// To rank documents.
-    Rerank,
-    /// Something else.
-    Other,
-}
-
-impl Task {
-    /// A word for a person.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::Embed => "embed",
-            Self::Rerank => "rerank",
-            Self::Other => "other",
-        }
-    }
+/// A format of data sets, by its own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatInfo {
+    /// Its name.
+    pub name: String,
+    /// What it reads.
+    pub description: String,
 }

@@ -59,6 +59,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             .lengths_asked
             .as_ref()
             .map(LengthsAsked::to_document),
+        task: circumstances.task,
         finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),
@@ -245,6 +246,8 @@ fn slowest(slowest: &Slowest, start: Moment) -> Vec<SlowestRequest> {
             time_per_output_token_seconds: request.tpot.map(seconds),
             input_tokens: request.prompt_tokens,
             output_tokens: request.completion_tokens,
+            prompt: request.prompt.clone(),
+            answer: request.answer.clone(),
         })
         .collect()
 }

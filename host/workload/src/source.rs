@@ -568,7 +568,7 @@ mod tests {
             requests,
             split: load.split(),
             skip_bad_lines: false,
-            messages: Messages::default(),
+            messages: Messages::new(|_| {}),
             budget: Arc::new(Budget::new(usize::MAX)),
             passes_are_alike: false,
         };
@@ -591,7 +591,7 @@ mod tests {
     #[test]
     fn parts_of_a_load_have_the_numbers_and_bodies_of_the_whole() {
         for arrivals in [
-            Arrivals::Poisson { rate: 5.0 },
+            Arrivals::poisson(5.0),
             Arrivals::Closed { parallel: 17 },
             Arrivals::AllAtOnce,
         ] {

@@ -8,6 +8,7 @@ use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
 use super::spread::Times;
+use super::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +19,9 @@ pub struct Totals {
     /// was sent (`sent`, closed loop).
     #[schemars(extend("enum" = ["intended", "sent"]))]
     pub origin: String,
+    /// What a model was asked for. Runs of a task other than `generate` need have no output tokens.
+    #[serde(default)]
+    pub task: Task,
     /// First request sent to last end.
     pub wall_seconds: Option<f64>,
     /// Requests, counted.
@@ -438,6 +442,12 @@ pub struct SlowestRequest {
     pub input_tokens: Option<u64>,
     /// Tokens of its answer.
     pub output_tokens: Option<u64>,
+    /// The first 2,000 characters of its prompt; null where no rows of requests are kept.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The first 2,000 characters of its answer; null where no rows of requests are kept, or nothing of it can be read.
+    #[serde(default)]
+    pub answer: Option<String>,
 }
 
 /// Lengths that were asked for beside what the server counted, of the measured requests that succeeded.

@@ -112,8 +112,12 @@ fn splitmix64(number: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::Gaps;
 
-    const SCHEDULE: Arrivals = Arrivals::Poisson { rate: 10.0 };
+    const SCHEDULE: Arrivals = Arrivals::Open {
+        rate: 10.0,
+        gaps: Gaps::Poisson,
+    };
 
     fn splits(parts: u32, arrivals: Arrivals) -> Vec<Split> {
         (0..parts)

@@ -1,9 +1,10 @@
 //! `llmuses merge`: one database of those of the parts of a load.
 
 use super::Outcome;
+use crate::run::print_summary;
 use clap::Args;
 use llmuses_observe::terminal;
-use llmuses_render::report::summary;
+use llmuses_render::report;
 use llmuses_store::merge::merge;
 use std::path::PathBuf;
 
@@ -26,12 +27,15 @@ pub(super) struct MergeArguments {
 
 /// Runs `llmuses merge`.
 pub(super) fn execute(arguments: &MergeArguments) -> anyhow::Result<Outcome> {
-    let merged = merge(&arguments.out, &arguments.parts, summary)?;
+    let merged = merge(&arguments.out, &arguments.parts, report::whole_summary)?;
     for run in &merged.runs {
         if merged.runs.len() > 1 {
             terminal::print(format!("Run {} of {}:\n", run.id, merged.runs.len()));
         }
-        terminal::print(summary(run));
+        print_summary(true, |look| report::summary(run, look));
+    }
+    if merged.runs.len() > 1 {
+        print_summary(true, |look| report::sweep_summary(&merged.runs, None, look));
     }
     for what in &merged.missing {
         terminal::say(format!("warning: {what}"));

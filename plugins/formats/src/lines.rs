@@ -1,0 +1,40 @@
+//! Lines of text: each is a prompt.
+
+use llmuses_plugin::{Conversation, Entry, Format, Head, Source};
+
+pub(crate) struct Lines;
+
+impl Format for Lines {
+    const NAME: &'static str = "lines";
+    const DESCRIPTION: &'static str = "lines of text, each of them a prompt";
+    const SOURCE: Source = Source::Lines;
+
+    /// Any text that is not JSON, which another format may be made for.
+    fn recognises(head: &Head<'_>) -> bool {
+        let (line, _) = head.first_line();
+        !head.bytes.contains(&0) && !line.starts_with(b"{") && !line.starts_with(b"[")
+    }
+
+    fn conversation(entry: Entry) -> Result<Conversation, String> {
+        Ok(Conversation::of_prompt(entry.into_text()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::head;
+
+    #[test]
+    fn text_is_recognised_and_json_is_not() {
+        for (text, is_text) in [
+            ("Why is the sky blue?\n", true),
+            ("", true),
+            ("{\"a\": 1}\n", false),
+            ("\n[1]", false),
+            ("PK\0\0", false),
+        ] {
+            assert_eq!(Lines::recognises(&head(text)), is_text, "{text:?}");
+        }
+    }
+}
