@@ -34,7 +34,7 @@ pub fn due_times(arrivals: Arrivals, seed: u64) -> Option<DueTimes> {
 
 /// The requests that this process sends, by number, and when each is due. `requests`: how many there are, those of other
 /// processes among them, where that is known.
-pub(super) fn own(
+pub fn own_due_times(
     due_times: DueTimes,
     split: Split,
     requests: Option<u64>,
@@ -120,7 +120,7 @@ mod tests {
         };
         let part = |shard| {
             let load = load(shard);
-            own(
+            own_due_times(
                 due_times(load.arrivals, load.seed).unwrap(),
                 load.split(),
                 Some(500),
@@ -144,7 +144,7 @@ mod tests {
             shard: Shard::new(2, 4).unwrap(),
             ..Load::default()
         };
-        let times = own(
+        let times = own_due_times(
             due_times(load.arrivals, load.seed).unwrap(),
             load.split(),
             None,

@@ -3,5 +3,5 @@
 mod arrivals;
 mod pacer;
 
-pub use arrivals::{DueTimes, due_times};
+pub use arrivals::{DueTimes, due_times, own_due_times};
 pub use pacer::Pacing;

@@ -1,7 +1,7 @@
 //! The pacer: a thread that hands each request over when it is due. Timers of the async runtime have a
 //! grain of one millisecond and always round up, so it sleeps to shortly before and spins the rest.
 
-use super::arrivals::{DueTimes, own};
+use super::arrivals::{DueTimes, own_due_times};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
@@ -57,7 +57,7 @@ impl Pacing {
             in_flight,
             most,
         } = self;
-        let mut due_times = own(due_times, split, requests).map(|(_, due)| due);
+        let mut due_times = own_due_times(due_times, split, requests).map(|(_, due)| due);
         let mut targets = workers.iter().cycle();
         let mut handed_over = 0;
         let mut bodies_late = false;

@@ -6,7 +6,7 @@ use super::preparation::{Loaded, Preparation};
 use llmuses_core::exchange::Prepared;
 use llmuses_core::plan::{Plan, Sweep};
 use llmuses_core::wording::{counted, one_line};
-use llmuses_load::due_times;
+use llmuses_load::{due_times, own_due_times};
 use llmuses_observe::terminal;
 use llmuses_render::report;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -81,12 +81,9 @@ fn schedule(plan: &Plan) -> String {
     let Some(due) = due_times(plan.load.arrivals, plan.load.seed) else {
         return "Schedule: a request whenever one of those in flight is over\n".to_owned();
     };
-    let most = plan
-        .expected_requests()
-        .map_or(DUE, |all| usize::try_from(all).unwrap_or(DUE).min(DUE));
-    let due: Vec<String> = due
-        .take(most)
-        .map(|due| format!("{:.3}", due.as_secs_f64()))
+    let due: Vec<String> = own_due_times(due, plan.load.split(), plan.expected_requests())
+        .take(DUE)
+        .map(|(_, due)| format!("{:.3}", due.as_secs_f64()))
         .collect();
     format!(
         "Schedule: the first requests are due after {} s\n",
