@@ -1,9 +1,11 @@
 use super::*;
 use crate::sink::tests_support::{measured, record};
 use crate::sink::{Database, FinishedRun, RunRecord};
+use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Outcome, TokenSource};
 use llmuses_samples::{Sample as MadeUp, moment};
 use llmuses_stats::{Circumstances, Origin, RunStatistics, totals, verdict};
+use std::sync::LazyLock;
 
 /// Requests of a closed loop, of which one in seven is refused.
 fn outcome(number: u64) -> Outcome {
@@ -24,7 +26,10 @@ fn outcome(number: u64) -> Outcome {
 }
 
 fn record_of(shard: Option<&str>) -> RunRecord {
+    // Machines whose clocks agree.
+    static CLOCK: LazyLock<Clock> = LazyLock::new(Clock::start);
     let mut record = record();
+    record.clock = *CLOCK;
     record.plan.load.shard = shard.map(ToOwned::to_owned);
     record.plan.load.parallel = Some(3);
     record.plan.load.number = Some(60);
@@ -103,12 +108,6 @@ fn the_parts_of_a_run_are_the_run() {
         let mut rows = Vec::new();
         database.each_row(|row| rows.push(row)).unwrap();
         rows.sort_by_key(|row| row.number);
-        rows.iter_mut().for_each(|row| {
-            // Each database was made with a clock of its own.
-            row.intended_unix_seconds = 0.0;
-            row.sent_unix_seconds = None;
-            row.completed_unix_seconds = 0.0;
-        });
         rows
     };
     assert_eq!(rows(&database), rows(&expected));
