@@ -10,6 +10,7 @@ mod objective;
 mod percentile;
 mod plan;
 mod schema;
+mod search;
 mod spread;
 mod totals;
 
@@ -22,6 +23,9 @@ pub use plan::{
     OutputsRecord, PlanRecord, TargetRecord, TransportRecord, WandbRecord, WorkRecord,
 };
 pub use schema::schema;
+pub use search::{
+    ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
+};
 pub use spread::{Curve, Distribution, TimeFigures, Times};
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
@@ -55,6 +59,9 @@ pub struct Document {
     /// One run, or several that belong together.
     #[schemars(length(min = 1))]
     pub runs: Vec<Run>,
+    /// The result of a search of the highest load; null where the runs are none.
+    #[serde(default)]
+    pub search: Option<SearchFigures>,
 }
 
 impl Document {
@@ -68,6 +75,7 @@ impl Document {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,
             written_by: concat!("llmuses ", env!("CARGO_PKG_VERSION")).to_owned(),
+            search: SearchFigures::of(&runs),
             runs,
         }
     }

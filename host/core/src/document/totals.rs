@@ -4,6 +4,7 @@ use super::figures::RunFigures;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
 use super::plan::GoodputBounds;
+use super::search::ProbeFigures;
 use super::spread::Times;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +42,9 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// What the run found as a probe of a search; null where it is none.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.

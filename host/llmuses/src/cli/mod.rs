@@ -12,6 +12,7 @@ mod mock_server;
 mod perf;
 mod plugin;
 mod report;
+mod search;
 mod server_process;
 mod values;
 
@@ -57,6 +58,8 @@ pub struct Cli {
 enum Command {
     /// Send requests to an endpoint and report how fast it is.
     Perf(Box<perf::PerfArguments>),
+    /// Find the highest load at which a service keeps objectives, as surely as you ask.
+    Search(Box<search::SearchArguments>),
     /// Try it: load-test a local server with known timing, with nothing to set up.
     Demo(demo::DemoArguments),
     /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
@@ -84,7 +87,9 @@ impl Cli {
     /// # Errors
     /// Where they are wrong or ask for help.
     pub fn of_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
+        let mut command = Self::command()
+            .mut_subcommand("perf", perf::with_short_help)
+            .mut_subcommand("search", search::with_help);
         let mut matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }
@@ -96,6 +101,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<Outcome> {
         match self.command {
             Command::Perf(arguments) => perf::execute(*arguments),
+            Command::Search(arguments) => search::execute(&arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Report(arguments) => report::execute(&arguments),
             Command::Compare(arguments) => compare::execute(&arguments),
@@ -111,7 +117,9 @@ impl Cli {
 
 /// The commands that a person uses, for completions and man pages.
 fn public_commands() -> clap::Command {
-    let all = Cli::command().mut_subcommand("perf", perf::with_help);
+    let all = Cli::command()
+        .mut_subcommand("perf", perf::with_help)
+        .mut_subcommand("search", search::with_help);
     let public = all
         .get_subcommands()
         .filter(|command| !command.is_hide_set());

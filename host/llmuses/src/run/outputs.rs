@@ -1,6 +1,6 @@
 //! Where the results of a run go.
 
-use llmuses_core::document::OutputsRecord;
+use llmuses_core::document::{OutputsRecord, SearchRecord};
 use llmuses_core::wandb::WandbSettings;
 use llmuses_observe::terminal::LiveView;
 use llmuses_render::OutputFiles;
@@ -25,6 +25,8 @@ pub struct Outputs {
     pub require_valid: bool,
     /// Objectives of each run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// The search of which the runs are probes.
+    pub search: Option<SearchRecord>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
     /// A progress line is printed after this many completed requests.
@@ -61,6 +63,7 @@ impl Outputs {
             record: None,
             require_valid: false,
             objectives: Vec::new(),
+            search: None,
             quiet: false,
             log_every: 10,
             live_view: None,
@@ -86,6 +89,7 @@ impl Outputs {
                 .iter()
                 .map(|objective| objective.text().to_owned())
                 .collect(),
+            search: self.search.clone(),
             wandb: self.wandb.as_ref().map(WandbSettings::to_record),
         }
     }

@@ -6,6 +6,7 @@
 mod details;
 mod frame;
 mod progress;
+mod search;
 mod summary;
 mod sweep;
 mod table;
@@ -17,5 +18,6 @@ mod tests;
 pub(crate) use crate::sections::load_of;
 pub use frame::{closing, nothing_succeeded, opening};
 pub use progress::{Progress, ProgressNumber, progress_line};
+pub use search::{probe_line, search_summary};
 pub use summary::summary;
 pub use sweep::sweep_summary;

@@ -15,8 +15,8 @@ use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, Save};
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
-    TransportSettings, Warmup, Work,
+    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, StopRule, Sweep,
+    Target, Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -87,6 +87,14 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() {
+            return Err(UsageError::SaturatedClosed);
+        }
+        let is_of_goodput =
+            |rule: &StopRule| matches!(rule, StopRule::Share(bound) if bound.of == ShareOf::MetAll);
+        if self.stop_if.iter().any(is_of_goodput) && self.goodput.is_none() {
+            return Err(UsageError::NoGoodput);
+        }
         Ok(())
     }
 
@@ -112,6 +120,7 @@ impl PerfArguments {
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
+                stop_if: self.stop_if.clone(),
             })
             .collect()
     }
@@ -229,6 +238,7 @@ impl PerfArguments {
             record: self.record,
             require_valid: self.require_valid,
             objectives: self.objective,
+            search: None,
             quiet: false,
             log_every: self.log_every_n_query,
             live_view: if plain { None } else { terminal::live_view() },
@@ -387,6 +397,11 @@ mod tests {
             ),
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
+            (&["--prompt", "x", "--stop-if", "saturated"], "--rate"),
+            (
+                &["--prompt", "x", "--stop-if", "goodput_share<90%"],
+                "--goodput",
+            ),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (
                 &["--prompt", "x", "--headers", "@/no/such"],
