@@ -5,6 +5,7 @@ mod agreement;
 mod answers;
 mod apis;
 mod architecture;
+mod beginnings;
 mod calibrate;
 mod connections;
 mod datasets;
@@ -13,6 +14,7 @@ mod docs;
 mod external;
 mod failures;
 mod flags;
+mod formats;
 mod helpers;
 mod hostile;
 mod html;
@@ -33,6 +35,8 @@ mod parsers;
 #[cfg(unix)]
 mod pty;
 mod results;
+#[cfg(unix)]
+mod routes;
 mod same_figures;
 mod schema;
 mod shell;

@@ -2,6 +2,7 @@
 //! statistics, database and report wired together; result out.
 
 mod bodies;
+mod dry;
 mod loads;
 #[cfg(feature = "wandb")]
 mod logging;
@@ -20,7 +21,7 @@ mod running;
 mod sinks;
 mod watch;
 
-use loads::{Loads, NextLoad, SearchLoads, SweepLoads, cool_down, tell_ending};
+use loads::{Loads, NextLoad, SearchLoads, SweepLoads, cool_down};
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation, ensure_capacity};
@@ -28,10 +29,11 @@ use progress::ProgressLines;
 use running::Collected;
 use sinks::Sinks;
 
-pub use bodies::{Asked, FormatError, bodies, format_of};
+pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
+pub use dry::dry_run;
 pub use loads::SearchPlan;
 pub use made_up::MadeUpError;
-pub use outputs::{Outputs, Save};
+pub use outputs::{Outputs, ProgressEvery, Save, print_summary};
 pub use preparation::load_parser;
 
 use crate::interrupt;
@@ -46,10 +48,12 @@ use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::{CsvFile, Files};
-use llmuses_render::{OutputError, ResponseFile, is_of_the_name, report};
+use llmuses_render::report;
+use llmuses_render::{OutputError, ResponseFile, is_of_the_name};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
+use llmuses_transport::ClientBuildError;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
@@ -127,6 +131,10 @@ impl RunError {
             | Self::Dataset(_)
             | Self::Format(_)
             | Self::Tokenizer(_) => true,
+            Self::Tls(error)
+            | Self::Worker(WorkerError::Transport(ClientBuildError::Tls(error))) => {
+                matches!(error, TlsError::File { .. })
+            }
             Self::Output(error) => error.is_usage(),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
@@ -277,9 +285,7 @@ fn carry_out(
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     let all_failed = results.iter().any(|result| result.circumstances.all_failed);
-    if !outputs.quiet || outputs.search.is_some() {
-        tell_ending(outputs, loads.ending(&runs, all_failed));
-    }
+    loads.tell(outputs, &runs, all_failed);
     // All are written, whatever became of the others.
     let recording = onlookers
         .recording
@@ -374,7 +380,8 @@ fn one<'a>(
         }
         Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
     };
-    if !outputs.quiet {
+    // Those of the later loads of a sweep say how they went.
+    if !outputs.quiet && plan.place.run == 1 {
         let parser = prepared.parser.info();
         let name = [parser.name.as_str(), &parser.version];
         terminal::say(report::opening(plan, name, &parser.headers));
@@ -422,7 +429,7 @@ fn one<'a>(
         sinks.add(recording);
     }
     if !outputs.quiet && view.is_none() {
-        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.progress));
     }
     if let Some(logging) = &mut logging {
         sinks.add(logging);
@@ -480,13 +487,15 @@ fn finish(
         summary: String::new(),
     };
     let mut run = run_of(&record, &finished);
-    finished.summary = report::summary(&run);
+    finished.summary = report::whole_summary(&run);
     let stored = database.map(|database| database.finish(&finished));
     if !outputs.quiet {
-        if outputs.summary_to_stderr() {
-            terminal::say(&finished.summary);
-        } else {
-            terminal::print(&finished.summary);
+        // Of a sweep, all loads are shown together at its end.
+        if plan.place.runs > 1 {
+            terminal::say(report::load_line(&run, plan.place));
+        }
+        if plan.place.runs == 1 || outputs.details {
+            outputs.show(|look| report::summary(&run, look));
         }
         if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);

@@ -3,7 +3,9 @@
 use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::figures::Figures;
+use super::histogram::histogram;
 use super::judge::{Circumstances, ConnectionUse};
+use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
 use super::timeline::{Slot, Timeline};
@@ -103,6 +105,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             replaced_instances: call_cost(&circumstances.parser_cost.replacements, wall),
         },
         client: ClientUse {
+            machine: circumstances.machine.clone(),
             transport: circumstances.transport.clone(),
             transport_reason: circumstances.transport_reason.map(ToOwned::to_owned),
             kernel_stamped_responses: counts.kernel_stamped,
@@ -130,7 +133,12 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
                 entries_skipped: dataset.skipped.iter().cloned().collect(),
                 bad_entries: dataset.bad_entries,
             }),
-        timeline: timeline(statistics.timeline(), statistics.objectives().is_some()),
+        timeline: TimeSeries {
+            warmup_seconds: statistics.warmup().map(seconds),
+            ..timeline(statistics.timeline(), statistics.objectives().is_some())
+        },
+        times_over_time: Some(times_over_time(statistics.timeline())),
+        time_to_first_token_by_input_length: Some(statistics.by_input_length().to_document()),
         slowest_requests: slowest(statistics.slowest(), statistics.timeline().start()),
     };
     // As they come out of the document, so that one that is read back says the same.
@@ -151,6 +159,7 @@ fn connections(used: &ConnectionUse) -> ConnectionFigures {
     let versions = used.http_versions.iter();
     ConnectionFigures {
         http_versions: versions.map(|version| (*version).to_owned()).collect(),
+        servers: used.servers.clone(),
         requests_that_waited_for_a_stream: used.waited_for_stream,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,
@@ -201,6 +210,7 @@ fn timeline(timeline: &Timeline, has_objectives: bool) -> TimeSeries {
     let mut in_flight = 0_u64;
     TimeSeries {
         slot_seconds: seconds(timeline.slot_length()),
+        warmup_seconds: None,
         requests_sent: counts(|slot| slot.sent),
         requests_succeeded: counts(|slot| slot.succeeded),
         requests_that_met_all: has_objectives.then(|| counts(|slot| slot.good)),
@@ -237,6 +247,8 @@ fn slowest(slowest: &Slowest, start: Moment) -> Vec<SlowestRequest> {
             time_per_output_token_seconds: request.tpot.map(seconds),
             input_tokens: request.prompt_tokens,
             output_tokens: request.completion_tokens,
+            prompt: request.prompt.clone(),
+            answer: request.answer.clone(),
         })
         .collect()
 }
@@ -302,6 +314,7 @@ fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
             percents,
             seconds: times,
         }),
+        histogram: histogram(spread),
     }
 }
 

@@ -10,7 +10,7 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{Percentile, ProbeFigures};
+use llmuses_core::document::{Machine, Percentile, ProbeFigures};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -47,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// The machine that sent the requests. `None`: nobody asked.
+    pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.
     pub asked: Option<u64>,
     /// Requests issued.
@@ -128,6 +130,8 @@ pub struct ConnectionUse {
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<&'static str>,
+    /// What servers call themselves.
+    pub servers: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     pub waited_for_stream: u64,
 }

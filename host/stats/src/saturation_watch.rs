@@ -42,6 +42,7 @@ impl SaturationWatch {
 mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
+    use llmuses_core::metric::{ByTime, TTFT};
     use llmuses_samples::Sample;
 
     /// When the growth of a server with one place that takes so many ms for each of 40 requests a second is believed.
@@ -59,7 +60,8 @@ mod tests {
                 .end(free)
                 .outputs(&[0, 1]);
             let ttft = Duration::from_millis(begin + 1 - at);
-            timeline.record(&outcome.build(), Some(ttft), false);
+            let times = ByTime::of(|time| (time == TTFT).then_some(ttft));
+            timeline.record(&outcome.build(), &times, false);
             if watch.look(&timeline).is_some() {
                 return Some(free);
             }

@@ -1,7 +1,7 @@
 //! Where the source has its bodies from, pass after pass: an API that makes them by itself, or items that an API makes
 //! requests of.
 
-use super::conversation::{Conversation, OnlyLengths};
+use super::conversation::Conversation;
 use super::entries::Entries;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
@@ -131,7 +131,7 @@ pub struct ApiSettings {
 }
 
 /// An item, or why there is none, with the number of its entry.
-type Wanted = (u64, Result<Item, OnlyLengths>);
+type Wanted = (u64, Result<Item, String>);
 
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
@@ -190,6 +190,7 @@ impl ItemBodies {
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
+                && item.has_text()
             {
                 let length = item.length();
                 if length <= self.settings.min_length {
@@ -218,10 +219,8 @@ impl ItemBodies {
                     numbers.push(number);
                     texts.push(text);
                 }
-                Some((number, Err(OnlyLengths))) => {
-                    let reason =
-                        "it tells only the length of a prompt, and there is no text to send";
-                    bad = Some(self.at(number, reason));
+                Some((number, Err(reason))) => {
+                    bad = Some(self.at(number, &reason));
                     break;
                 }
                 None => break,

@@ -1,11 +1,12 @@
 //! Where items come from: a prompt, or the entries of a data set. A generator of its own is one more implementation of
 //! [`Entries`].
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Filling};
 use llmuses_core::cost::CallCost;
 use llmuses_core::item::Entry;
 use llmuses_core::messages::Messages;
-use llmuses_plugin_host::{CallError, ParserInstance};
+use llmuses_plugin_host::{CallError, FileOptions, ParserInstance};
+use std::sync::Arc;
 
 /// Gives conversations.
 pub trait Entries: Send {
@@ -90,18 +91,29 @@ impl Entries for OnePrompt {
 /// The entries of a data set, read by a format.
 pub struct FormatEntries {
     format: ParserInstance,
-    file_name: String,
+    options: FileOptions,
+    filling: Arc<Filling>,
+    /// The entries of this pass so far.
+    number: u64,
     pass: Option<llmuses_plugin_host::Entries>,
     messages: Messages,
     has_warned: bool,
 }
 
 impl FormatEntries {
-    /// What `format` reads of the data set that its instance was given. `messages` takes a warning of what is not used.
-    pub fn new(format: ParserInstance, file_name: String, messages: Messages) -> Self {
+    /// What `format` reads of the data set that its instance was given, told these options, with this filled in.
+    /// `messages` takes a warning of what is not used.
+    pub fn new(
+        format: ParserInstance,
+        options: FileOptions,
+        filling: Arc<Filling>,
+        messages: Messages,
+    ) -> Self {
         Self {
             format,
-            file_name,
+            options,
+            filling,
+            number: 0,
             pass: None,
             messages,
             has_warned: false,
@@ -111,7 +123,8 @@ impl FormatEntries {
 
 impl Entries for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
-        self.pass = Some(self.format.open(&self.file_name)?);
+        self.number = 0;
+        self.pass = Some(self.format.open(&self.options)?);
         Ok(())
     }
 
@@ -130,7 +143,10 @@ impl Entries for FormatEntries {
                  go as --parallel or --rate says",
             );
         }
-        Ok(entries.into_iter().map(Conversation::new).collect())
+        let begin = self.number;
+        self.number += entries.len() as u64;
+        let conversation = |(number, entry)| Conversation::filled(entry, number, &self.filling);
+        Ok((begin..).zip(entries).map(conversation).collect())
     }
 
     fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {

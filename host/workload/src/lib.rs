@@ -6,6 +6,7 @@ mod conversation;
 mod dataset;
 mod entries;
 pub mod generate;
+mod images;
 mod items;
 mod lines;
 mod source;
@@ -13,8 +14,9 @@ mod tokenizer;
 mod waiting;
 
 pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
-pub use conversation::{Conversation, OnlyLengths};
+pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};
 pub use entries::{Entries, FormatEntries, OnePrompt};
+pub use images::Images;
 pub use source::{RequestSource, SourceEnd, SourceError, SourceReport, SourceSettings};
 pub use tokenizer::{HostTokenizer, TokenizerError};

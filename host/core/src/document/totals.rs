@@ -1,9 +1,12 @@
 //! The figures of a run.
 
 use super::figures::RunFigures;
+use super::machine::Machine;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
+use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
+use super::scatter::TtftByInputLength;
 use super::search::ProbeFigures;
 use super::spread::Times;
 use schemars::JsonSchema;
@@ -64,6 +67,12 @@ pub struct Totals {
     pub data_set: Option<DatasetFigures>,
     /// The run in slots of equal length from its start, 240 at most: columns.
     pub timeline: TimeSeries,
+    /// Percentiles of times over the run; null in documents of older versions.
+    #[serde(default)]
+    pub times_over_time: Option<TimesOverTime>,
+    /// Times to first token by the length of the prompt; null in documents of older versions.
+    #[serde(default)]
+    pub time_to_first_token_by_input_length: Option<TtftByInputLength>,
     /// The 20 succeeded requests with the longest latency, longest first.
     pub slowest_requests: Vec<SlowestRequest>,
 }
@@ -114,6 +123,9 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
+    /// What servers call themselves in the header `server` of their responses: 4 different texts at most.
+    #[serde(default)]
+    pub servers: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     #[serde(default)]
     pub requests_that_waited_for_a_stream: u64,
@@ -315,6 +327,9 @@ pub struct ParserCalls {
 /// How the client measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientUse {
+    /// The machine that sent the requests; null in documents of older versions.
+    #[serde(default)]
+    pub machine: Option<Machine>,
     /// What carried requests.
     pub transport: String,
     /// Why this program chose it; absent where the user did.
@@ -386,6 +401,9 @@ pub struct DatasetFigures {
 pub struct TimeSeries {
     /// The length of a slot.
     pub slot_seconds: f64,
+    /// From the start of the run until the first request was sent that counts; null without a warm-up.
+    #[serde(default)]
+    pub warmup_seconds: Option<f64>,
     /// Requests that were sent.
     pub requests_sent: Vec<u64>,
     /// Requests that were over and had succeeded.
@@ -424,6 +442,12 @@ pub struct SlowestRequest {
     pub input_tokens: Option<u64>,
     /// Tokens of its answer.
     pub output_tokens: Option<u64>,
+    /// The first 2,000 characters of its prompt; null where no rows of requests are kept.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The first 2,000 characters of its answer; null where no rows of requests are kept, or nothing of it can be read.
+    #[serde(default)]
+    pub answer: Option<String>,
 }
 
 /// Lengths that were asked for beside what the server counted, of the measured requests that succeeded.

@@ -13,6 +13,10 @@ pub struct Work {
     pub parser: ParserChoice,
     /// What reads the data set. `None`: the parser itself, or the built-in format that recognises the file.
     pub dataset_parser: Option<ParserChoice>,
+    /// The field of the entries of the data set that has the prompt. `None`: one of the usual names.
+    pub field: Option<String>,
+    /// The folder of the images that a data set names. `None`: the folder of the data set.
+    pub image_folder: Option<PathBuf>,
     /// Where prompts come from.
     pub prompts: PromptSource,
     /// Which prompts of a data set are wanted.
@@ -31,6 +35,8 @@ impl Default for Work {
         Self {
             parser: ParserChoice::Builtin("openai_prompt"),
             dataset_parser: None,
+            field: None,
+            image_folder: None,
             prompts: PromptSource::Prompt(String::new()),
             lengths: LengthFilter::default(),
             parameters: Map::new(),
@@ -54,6 +60,8 @@ impl Work {
         let prefixes = generated.and_then(|generated| generated.prefixes);
         WorkRecord {
             parser: Some(self.parser.label()),
+            field: self.field.clone(),
+            image_folder: self.image_folder.as_deref().map(path_text),
             prompt,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),

@@ -126,11 +126,11 @@ fn measure(
     plan.load.arrivals = arrivals;
     plan.load.requests = Some(match arrivals {
         Arrivals::Closed { parallel } => parallel as u64 * REQUESTS_PER_SLOT,
-        Arrivals::Poisson { rate } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
+        Arrivals::Open { rate, .. } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
         Arrivals::AllAtOnce => 100,
     });
     plan.transport.choice = arguments.transport.choice();
-    plan.target.insecure = arguments.tls;
+    plan.target.route.insecure = arguments.tls;
     let outputs = Outputs {
         quiet: true,
         ..Outputs::printed()

@@ -5,6 +5,7 @@ mod calibrate;
 mod compare;
 mod compile_plugin;
 mod completions;
+mod config_file;
 mod demo;
 mod documents;
 mod man;
@@ -16,6 +17,7 @@ mod search;
 mod server_process;
 mod values;
 
+pub use config_file::ConfigError;
 pub use demo::DemoError;
 pub use perf::UsageError;
 pub use plugin::NewError;
@@ -82,7 +84,7 @@ enum Command {
 }
 
 impl Cli {
-    /// The command of these arguments, of which the first is the program.
+    /// The command of these arguments, of which the first is the program, with the flags of the file of `--config`.
     ///
     /// # Errors
     /// Where they are wrong or ask for help.
@@ -90,6 +92,8 @@ impl Cli {
         let mut command = Self::command()
             .mut_subcommand("perf", perf::with_short_help)
             .mut_subcommand("search", search::with_help);
+        let arguments = config_file::expanded(arguments.collect(), &command)
+            .map_err(|error| command.error(clap::error::ErrorKind::ValueValidation, error))?;
         let mut matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }

@@ -4,6 +4,8 @@ mod help;
 mod made_up;
 mod model;
 mod planning;
+mod ready;
+mod route;
 mod search;
 mod usage;
 #[cfg(feature = "wandb")]
@@ -18,20 +20,21 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, file_name, objectives, rate, seconds, secret, size, stop_rule,
-    warmup,
+    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
+    stop_rule, warmup,
 };
-use crate::run::{Outputs, RunError, RunResult, Save, run};
+use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Objectives, StopRule, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin_formats, builtin_names};
+use llmuses_plugin_host::{builtin_names, format_names};
 use llmuses_render::compare::Bound;
 use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
+use route::RouteArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -47,6 +50,15 @@ pub(super) struct PerfArguments {
     /// [default: http://127.0.0.1:8000, with the path of the API]
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
     url: Option<String>,
+
+    /// Take flags from this TOML file: `parallel = 8`, `parameters = ["max_tokens=100"]` or `[parameters]`. What is on
+    /// the command line comes first.
+    #[arg(long, value_name = "FILE.toml", help_heading = "Endpoint")]
+    config: Option<PathBuf>,
+
+    /// Wait so long at most until the server answers, before anything is measured.
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Endpoint")]
+    wait_ready: Option<Duration>,
 
     /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'; @FILE takes them from a file, one
     /// on each line.
@@ -67,9 +79,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
     parameters: Vec<Secret>,
 
-    /// Take TLS certificates without verifying them.
-    #[arg(long, help_heading = "Endpoint")]
-    insecure: bool,
+    #[command(flatten)]
+    route: RouteArguments,
 
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
@@ -121,6 +132,25 @@ pub(super) struct PerfArguments {
     )]
     dataset_parser: Option<String>,
 
+    /// Field of a JSON object, or column of a table, that has the prompt, for json_lines, json_array, csv and tsv
+    /// [default: prompt, question, instruction, text and others]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    field: Option<String>,
+
+    /// Folder in which images lie that a data set names by their paths [default: the folder of the data set]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    image_folder: Option<PathBuf>,
+
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
@@ -153,7 +183,11 @@ pub(super) struct PerfArguments {
     )]
     parallel: Vec<u32>,
 
-    /// Open loop: requests per second, as a Poisson process, however many are in flight; -1 sends all at
+    /// Send nothing: print what would be sent and when, with the first requests.
+    #[arg(long, help_heading = "Load")]
+    dry_run: bool,
+
+    /// Open loop: requests per second, however many are in flight, at times that --arrival draws; -1 sends all at
     /// once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
@@ -165,6 +199,18 @@ pub(super) struct PerfArguments {
         help_heading = "Load"
     )]
     rate: Vec<Arrivals>,
+
+    /// Gaps between the requests of --rate: poisson (exponential), constant (all equal), or gamma:CV, of which the
+    /// standard deviation is CV times the mean (above 1: bursts). A burstiness B of vLLM is CV = 1/√B.
+    #[arg(
+        long,
+        value_name = "poisson|constant|gamma:CV",
+        default_value = "poisson",
+        value_parser = gaps,
+        requires = "rate",
+        help_heading = "Load"
+    )]
+    arrival: Gaps,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -301,15 +347,13 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "FIGURE<VALUE", value_parser = clap::value_parser!(RunObjective), help_heading = "Results")]
     objective: Vec<RunObjective>,
 
-    /// A progress line on standard error after this many requests.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = count,
-        help_heading = "Results"
-    )]
-    log_every_n_query: u64,
+    /// Print every figure at the end, and of a sweep those of each load; `llmuses report` does so too.
+    #[arg(long, help_heading = "Results")]
+    details: bool,
+
+    /// A progress line on standard error after this many requests [default: 10, one a second at most]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Results")]
+    log_every_n_query: Option<u64>,
 
     /// Progress lines on a terminal too, in place of the live view.
     #[arg(long, help_heading = "Results")]
@@ -378,7 +422,7 @@ fn parser_help() -> String {
 }
 
 fn format_help() -> String {
-    let names: Vec<&str> = builtin_formats().map(|format| format.name).collect();
+    let names: Vec<&str> = format_names().collect();
     format!(
         "Format of the data set, for a parser that takes any: the name of a built-in one, or a .wasm file \
          [default: the one of the parser, or the built-in one that recognises the file]\n\
@@ -389,6 +433,12 @@ fn format_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
+    if arguments.dry_run {
+        let (sweep, outputs) = arguments.into_sweep()?;
+        dry_run(&sweep, &outputs)?;
+        return Ok(Outcome::Done);
+    }
+    arguments.wait_until_ready()?;
     let (loads, results) = loop {
         let (sweep, outputs) = arguments.clone().into_sweep()?;
         make_folder(&outputs)?;

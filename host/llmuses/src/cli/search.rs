@@ -120,6 +120,7 @@ impl SearchArguments {
 
 /// Runs `llmuses search`.
 pub(super) fn execute(arguments: &SearchArguments) -> anyhow::Result<Outcome> {
+    arguments.perf.wait_until_ready()?;
     let results = loop {
         let (sweep, mut outputs, mut bounds) = arguments.perf.clone().for_search()?;
         if !bounds.iter().any(|bound| bound.of == ShareOf::Failed) {

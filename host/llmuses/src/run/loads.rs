@@ -3,7 +3,7 @@
 use super::RunResult;
 use super::outputs::Outputs;
 use super::watch::{ProbeWatch, StopRules, Watch};
-use llmuses_core::document::{Document, ObjectiveOutcome, Run, SearchRecord};
+use llmuses_core::document::{ObjectiveOutcome, Run, SearchFigures, SearchRecord};
 use llmuses_core::plan::{Arrivals, Plan, RunPlace, ShareBound, Sweep};
 use llmuses_observe::terminal;
 use llmuses_render::report;
@@ -27,8 +27,8 @@ pub(super) trait Loads {
     /// Takes in what a load gave.
     fn note(&mut self, result: &RunResult);
 
-    /// The text for the end of all loads, where there is one. `runs`: those that were carried out.
-    fn ending(&self, runs: &[Run], all_failed: bool) -> Option<String>;
+    /// Prints the end of all loads. `runs`: those that were carried out.
+    fn tell(&self, outputs: &Outputs, runs: &[Run], all_failed: bool);
 }
 
 /// The loads of a sweep.
@@ -58,12 +58,12 @@ impl Loads for SweepLoads<'_> {
 
     fn note(&mut self, _: &RunResult) {}
 
-    fn ending(&self, runs: &[Run], all_failed: bool) -> Option<String> {
+    fn tell(&self, outputs: &Outputs, runs: &[Run], all_failed: bool) {
         let loads = &self.sweep.loads;
-        if loads.len() < 2 {
-            return None;
+        if loads.len() < 2 || outputs.quiet {
+            return;
         }
-        let mut summary = format!("\n{}", report::sweep_summary(runs));
+        let mut not_run = None;
         if runs.len() < loads.len() {
             let missing: Vec<String> = loads[runs.len()..]
                 .iter()
@@ -74,9 +74,9 @@ impl Loads for SweepLoads<'_> {
             } else {
                 ""
             };
-            summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
+            not_run = Some(format!("Not run: {}{why}.", missing.join(", ")));
         }
-        Some(summary)
+        outputs.show(|look| report::sweep_summary(runs, not_run.as_deref(), look));
     }
 }
 
@@ -135,7 +135,7 @@ impl Loads for SearchLoads<'_> {
             "parallel" => Arrivals::Closed {
                 parallel: probe.load as usize,
             },
-            _ => Arrivals::Poisson { rate: probe.load },
+            _ => Arrivals::poisson(probe.load),
         };
         plan.load.duration = Some(Duration::from_secs_f64(asked.probe_limit_seconds.min(time)));
         // With the same one, every probe would have the same bursts.
@@ -165,8 +165,10 @@ impl Loads for SearchLoads<'_> {
         }
     }
 
-    fn ending(&self, runs: &[Run], _: bool) -> Option<String> {
-        Some(report::search_summary(&Document::of(runs.to_vec())))
+    fn tell(&self, outputs: &Outputs, runs: &[Run], _: bool) {
+        if let Some(search) = SearchFigures::of(runs) {
+            outputs.show(|look| report::search_summary(&search, runs, look));
+        }
     }
 }
 
@@ -180,14 +182,5 @@ pub(super) fn cool_down(time: Duration, interrupted: impl Fn() -> bool) {
             return;
         }
         std::thread::sleep(left.min(NAP));
-    }
-}
-
-/// Prints the end of all loads.
-pub(super) fn tell_ending(outputs: &Outputs, text: Option<String>) {
-    match text {
-        Some(text) if outputs.summary_to_stderr() => terminal::say(text),
-        Some(text) => terminal::print(text),
-        None => {}
     }
 }

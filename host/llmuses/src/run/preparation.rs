@@ -1,7 +1,7 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
-use super::bodies::{Asked, FormatError, bodies, format_of};
+use super::bodies::{Asked, DataFormat, FormatError, bodies, format_of};
 use super::made_up;
 use super::outputs::Outputs;
 use super::probes;
@@ -39,8 +39,8 @@ pub(super) const PREPARED_AHEAD: usize = 256;
 pub(super) struct Loaded {
     parser: Parser,
     /// What reads the data set, where the parser does not do that by itself.
-    format: Option<Parser>,
-    tokenizer: Option<Arc<dyn TokenCounter>>,
+    format: Option<DataFormat>,
+    tokenizer: Option<Arc<HostTokenizer>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
     /// By what line the server counts their tokens, where no tokenizer does.
@@ -78,12 +78,17 @@ impl Loaded {
         Ok(Self {
             parser,
             format,
-            tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
+            tokenizer,
             words,
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
+    }
+
+    /// Whether it is still to be learned how many tokens made-up prompts have.
+    pub(super) fn must_learn(&self) -> bool {
+        self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
     }
 
     /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
@@ -96,7 +101,7 @@ impl Loaded {
         let PromptSource::Generated(generated) = &plan.work.prompts else {
             return Ok(());
         };
-        if self.tokenizer.is_some() || self.learned.is_some() {
+        if !self.must_learn() {
             return Ok(());
         }
         let line = probes::learn(plan, generated, outputs, self, interrupted)?;
@@ -141,7 +146,7 @@ fn format_for(
     outputs: &Outputs,
     parser: &Parser,
     dataset: Option<&Dataset>,
-) -> Result<Option<Parser>, RunError> {
+) -> Result<Option<DataFormat>, RunError> {
     let Some(dataset) = dataset else {
         return match parser.info().offers.has_api() {
             true => Ok(None),
@@ -152,17 +157,17 @@ fn format_for(
         };
     };
     let choice = plan.work.dataset_parser.as_ref();
-    let format = format_of(parser, choice, dataset, &plan.limits)?;
+    let field = plan.work.field.as_deref();
+    let format = format_of(parser, choice, field, dataset, &plan.limits)?;
     if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
-        let info = format.info();
-        let described = match info.description.trim() {
+        let (name, description) = format.info();
+        let described = match description {
             "" => String::new(),
             text => format!(" ({text})"),
         };
         terminal::say(format!(
-            "Data set {} read as {}{described}",
+            "Data set {} read as {name}{described}",
             dataset.path().display(),
-            info.format.as_ref().unwrap_or(&info.name),
         ));
     }
     Ok(format)
@@ -214,7 +219,10 @@ impl Preparation {
             .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer: loaded.tokenizer.clone(),
+            tokenizer: loaded
+                .tokenizer
+                .clone()
+                .map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
             debug: outputs.debug,
             budget: Arc::clone(&budget),
             secrets: Arc::clone(&secrets),
@@ -232,6 +240,12 @@ impl Preparation {
         };
         let asked = Asked {
             prompts: prompts.clone(),
+            filling: Arc::new(made_up::filling(
+                work,
+                loaded.tokenizer.as_ref(),
+                load.seed,
+                plan.place.run,
+            )),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -246,7 +260,7 @@ impl Preparation {
                 max_length: work.lengths.max,
             },
         };
-        let format = loaded.format.as_ref().map(Parser::for_another_run);
+        let format = loaded.format.as_ref().map(DataFormat::for_another_run);
         let bodies = bodies(
             &parser,
             format.as_ref(),
@@ -290,10 +304,7 @@ impl Preparation {
                 worst_difference_tokens: line.worst,
             }),
             dataset_sha256: loaded.dataset_sha256.clone(),
-            format: format.map(|format| {
-                let info = format.info();
-                info.format.as_ref().unwrap_or(&info.name).clone()
-            }),
+            format: format.map(|format| format.info().0),
         };
         Ok((prepared, source))
     }
@@ -304,6 +315,10 @@ impl Preparation {
         record.dataset.sha256 = self.dataset_sha256.clone();
         record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
+        // With what is known of credentials by now: also those within the parameters.
+        if let Some(command) = &mut record.outputs.command {
+            *command = self.secrets.blank_text(command).into_owned();
+        }
         RunRecord {
             id: plan.place.run,
             clock,
@@ -357,7 +372,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Poisson { .. }, None) => 0,
+        (Arrivals::Open { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }

@@ -1,7 +1,7 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::other_runs;
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Save};
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
@@ -10,6 +10,7 @@ use super::watch::{Stop, Watch};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
@@ -51,7 +52,8 @@ impl Running {
         let origin = Origin::of(&plan.load.arrivals);
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
-            .with_objectives(plan.load.objectives);
+            .with_objectives(plan.load.objectives)
+            .with_texts(outputs.save == Save::Full);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -96,7 +98,7 @@ impl Running {
         sinks.end(&self.so_far(&statistics, &end));
         let mut collected = self.end(
             plan,
-            prepared.max_in_flight,
+            prepared,
             lengths_asked,
             statistics,
             end,
@@ -126,7 +128,7 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
-        max_in_flight: Option<u64>,
+        prepared: &Preparation,
         lengths_asked: Option<LengthsAsked>,
         statistics: RunStatistics,
         end: Ending,
@@ -177,13 +179,14 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
-            max_in_flight,
+            max_in_flight: prepared.max_in_flight,
             due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
@@ -197,6 +200,13 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
+                servers: self
+                    .pipeline
+                    .notes
+                    .servers()
+                    .iter()
+                    .map(|name| prepared.secrets.blank_text(name).into_owned())
+                    .collect(),
                 waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),

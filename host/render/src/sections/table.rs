@@ -24,6 +24,8 @@ pub(crate) struct Column {
     pub(crate) narrow: Option<String>,
     /// Whether only a page has room for it.
     pub(crate) of_a_page: bool,
+    /// Where a terminal has too little room, the column with the highest is left out first; one with 0 never is.
+    pub(crate) rank: u8,
 }
 
 impl Column {
@@ -33,7 +35,13 @@ impl Column {
             head: head.into(),
             narrow: None,
             of_a_page: false,
+            rank: 0,
         }
+    }
+
+    /// The same, to be left out before all columns of a lower rank.
+    pub(crate) fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
     }
 
     /// The same with another head where there is little room.
@@ -227,6 +235,20 @@ impl Table {
     pub(crate) fn mark(&mut self, mark: Mark, text: impl Into<String>) {
         let text = text.into();
         self.notes.push(Note { mark, text });
+    }
+
+    /// The same with the columns of these heads behind the first one, where a narrow screen shows them.
+    pub(crate) fn with_first(mut self, heads: &[&str]) -> Self {
+        for (place, head) in (1..).zip(heads) {
+            let found = self.columns.iter().position(|column| column.head == *head);
+            if let Some(found) = found.filter(|found| *found > place) {
+                self.columns[place..=found].rotate_right(1);
+                for row in &mut self.rows {
+                    row[place..=found].rotate_right(1);
+                }
+            }
+        }
+        self
     }
 
     /// The same with its last column in the second place, where a narrow screen shows it too.

@@ -218,7 +218,7 @@ fn prefix_length(share: Share, asked: u32, overhead: u32) -> u32 {
 }
 
 /// The generator of one request: a function of seed and number alone.
-fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
+pub(super) fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
     ChaCha8Rng::seed_from_u64(splitmix64(seed ^ splitmix64(number)))
 }
 

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub struct OutputsRecord {
     /// The name of the run.
     pub name: Option<String>,
+    /// The command line that made the run, without credentials.
+    pub command: Option<String>,
     /// A progress line after this many requests.
     pub log_every_n_query: Option<u64>,
     /// Whether a run whose figures are to be read with care counts as failed.

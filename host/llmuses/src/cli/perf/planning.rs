@@ -13,10 +13,11 @@ use super::usage::UsageError;
 use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
-use crate::run::{Outputs, Save};
+use crate::run::{Outputs, ProgressEvery, Save};
+use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, StopRule, Sweep,
-    Target, Timeouts, TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, StopRule,
+    Sweep, Target, Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -27,8 +28,11 @@ use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use target::{add_api_key, endpoint, headers, with_path};
+use std::time::Duration;
+use target::{add_api_key, with_path};
 use work::{format, prompts};
+
+pub(super) use target::{endpoint, headers};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -87,6 +91,9 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
+            return Err(UsageError::GapsAtOnce);
+        }
         if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() {
             return Err(UsageError::SaturatedClosed);
         }
@@ -103,7 +110,14 @@ impl PerfArguments {
         let closed = |parallel: u32| Arrivals::Closed {
             parallel: parallel as usize,
         };
-        let mut arrivals: Vec<Arrivals> = self.rate.clone();
+        let with_gaps = |arrivals: &Arrivals| match *arrivals {
+            Arrivals::Open { rate, .. } => Arrivals::Open {
+                rate,
+                gaps: self.arrival,
+            },
+            other => other,
+        };
+        let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
         if arrivals.is_empty() {
             arrivals.push(closed(1));
@@ -132,16 +146,17 @@ impl PerfArguments {
             add_api_key(&mut headers, name, &key)?;
         }
         let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let route = self.route.route()?;
         let model = match &self.model {
             Some(model) => model.clone(),
-            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+            None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
         Ok(Target {
             model,
             url,
             url_is_default: self.url.is_none(),
             headers,
-            insecure: self.insecure,
+            route,
         })
     }
 
@@ -176,6 +191,8 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            field: self.field.clone(),
+            image_folder: self.image_folder.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -228,6 +245,7 @@ impl PerfArguments {
             || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
         Ok(Outputs {
             name,
+            command: Some(command_line()),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
@@ -240,13 +258,26 @@ impl PerfArguments {
             objectives: self.objective,
             search: None,
             quiet: false,
-            log_every: self.log_every_n_query,
+            details: self.details,
+            progress: match self.log_every_n_query {
+                Some(requests) => ProgressEvery {
+                    requests,
+                    at_least: Duration::ZERO,
+                },
+                None => ProgressEvery::default(),
+            },
             live_view: if plain { None } else { terminal::live_view() },
             debug: self.debug,
             metrics,
             wandb,
         })
     }
+}
+
+/// The command line of this program, without credentials.
+fn command_line() -> String {
+    let arguments = std::env::args_os().map(|text| text.to_string_lossy().into_owned());
+    public_command_line(&arguments.collect::<Vec<String>>())
 }
 
 /// An eighth of the memory of this machine, or of the control group of this process.
@@ -299,7 +330,7 @@ mod tests {
         assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
         assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
         assert_eq!(sweep.transport.timeouts.total, None);
-        assert_eq!(outputs.log_every, 10);
+        assert_eq!(outputs.progress, ProgressEvery::default());
         assert_eq!(sweep.loads[0].requests, None);
         let name = &outputs.name;
         assert!(name.starts_with("m_20"), "{name}");
@@ -327,10 +358,13 @@ mod tests {
             outputs.files.files,
             [("--json", OutputFile::StandardOutput)]
         );
+        let (bursts, _) = sweep(&["--prompt", "x", "--rate", "2", "--arrival", "gamma:3"]).unwrap();
+        let gaps = Gaps::Gamma { cv: 3.0 };
+        assert_eq!(arrivals(&bursts), [Arrivals::Open { rate: 2.0, gaps }]);
         let (open, _) = sweep(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(
             arrivals(&open),
-            [Arrivals::Poisson { rate: 0.5 }, Arrivals::AllAtOnce]
+            [Arrivals::poisson(0.5), Arrivals::AllAtOnce]
         );
     }
 
@@ -370,7 +404,7 @@ mod tests {
             ),
             (
                 &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
-                "json_lines, lines",
+                "json_lines, json_array, csv",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],
@@ -396,6 +430,10 @@ mod tests {
                 "--warmup",
             ),
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
+            (
+                &["--prompt", "x", "--rate", "-1", "--arrival", "constant"],
+                "no gaps",
+            ),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
             (&["--prompt", "x", "--stop-if", "saturated"], "--rate"),
             (

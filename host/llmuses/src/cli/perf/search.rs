@@ -8,10 +8,12 @@ use llmuses_core::plan::{Objectives, ShareBound, ShareOf, Sweep, Warmup};
 use std::time::Duration;
 
 /// The flags that a search has no use for: it sets the load and its length by itself, and has objectives in place of bounds.
-pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 13] = [
+pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 15] = [
     "number",
     "parallel",
     "rate",
+    "dry-run",
+    "arrival",
     "max-in-flight",
     "duration",
     "drain-timeout",
@@ -44,6 +46,7 @@ impl PerfArguments {
             ("--number", self.number.is_some()),
             ("--parallel", !self.parallel.is_empty()),
             ("--rate", !self.rate.is_empty()),
+            ("--dry-run", self.dry_run),
             ("--duration", self.duration.is_some()),
             ("--keep-going", self.keep_going),
             ("--require-valid", self.require_valid),

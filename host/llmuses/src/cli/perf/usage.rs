@@ -63,6 +63,14 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The proxy is none that can be used.
+    #[error("--proxy {text}: {reason}")]
+    Proxy {
+        /// What was typed, without credentials.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no `--model`, and the server has not just one.
     #[error(
         "--model is not given, and {url} does not say which to use: {reason}; give --model NAME"
@@ -165,6 +173,9 @@ pub enum UsageError {
         "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
     )]
     EndlessAtOnce,
+    /// Gaps between requests of which all go at once.
+    #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
+    GapsAtOnce,
     /// The recorded response of `plugin check` cannot be read.
     #[error("--responses {}: {source}", path.display())]
     Responses {
