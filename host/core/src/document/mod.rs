@@ -15,6 +15,7 @@ mod scatter;
 mod schema;
 mod search;
 mod spread;
+mod task;
 mod totals;
 
 pub use figures::RunFigures;
@@ -33,6 +34,7 @@ pub use search::{
     ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
 };
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
+pub use task::Task;
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
     DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
