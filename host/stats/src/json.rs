@@ -74,6 +74,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             per_second: GOODPUT.of(&sums),
         }),
         objectives: Vec::new(),
+        probe: circumstances.probe.clone(),
         tokens: Tokens {
             input: tokens(&counts.prompt, &statistics.lengths().input),
             output: tokens(&counts.completion, &statistics.lengths().output),

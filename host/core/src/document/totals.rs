@@ -7,6 +7,7 @@ use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
+use super::search::ProbeFigures;
 use super::spread::Times;
 use super::task::Task;
 use schemars::JsonSchema;
@@ -48,6 +49,9 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// What the run found as a probe of a search; null where it is none.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.

@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives, Shard, Split};
+use super::{Arrivals, Objectives, Shard, Split, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub struct Load {
     pub shard: Shard,
     /// When the run begins, since 1970. `None`: as soon as it can.
     pub start_at: Option<Duration>,
+    /// What ends the run early.
+    pub stop_if: Vec<StopRule>,
 }
 
 impl Default for Load {
@@ -47,6 +49,7 @@ impl Default for Load {
             objectives: None,
             shard: Shard::default(),
             start_at: None,
+            stop_if: Vec::new(),
         }
     }
 }
@@ -76,6 +79,11 @@ impl Load {
             seed: self.seed,
             keep_going: self.keep_going,
             shard: (!self.shard.is_whole()).then(|| self.shard.to_string()),
+            stop_if: self
+                .stop_if
+                .iter()
+                .map(|rule| rule.text().to_owned())
+                .collect(),
             ..LoadRecord::default()
         };
         self.arrivals.to_record(&mut record);

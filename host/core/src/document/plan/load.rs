@@ -43,6 +43,8 @@ group! {
         keep_going: bool => is_told("--keep-going"),
         /// The part of the load that this run sent, as number and number of parts; null: all of it.
         shard: Option<String> => is_work("--shard"),
+        /// What ends the run early.
+        stop_if: Vec<String> => is_told("--stop-if"),
     }
 }
 
