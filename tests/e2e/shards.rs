@@ -94,8 +94,8 @@ fn merged_parts_are_the_run_that_is_not_split() {
             .args(["report", "all.db"]));
         assert_eq!(report.stdout, merged.stdout);
         assert_eq!(
-            summary_line(&report.stdout, "Requests"),
-            summary_line(&whole.stdout, "Requests")
+            summary_line(&report.stdout, "Succeed requests"),
+            summary_line(&whole.stdout, "Succeed requests")
         );
 
         let two = merge("two.db", &["run.0.db", "run.1.db"]);

@@ -21,7 +21,7 @@ pub(super) struct PartArguments {
     /// Send part K of N of the load, K from 0; results go to NAME.K.db, and `llmuses merge` makes one run of those of all
     /// parts. `auto` takes both from the variables of Slurm or MPI, `auto/N` takes K from those of Kubernetes too.
     #[arg(long, value_name = "K/N|auto", help_heading = "Many machines")]
-    shard: Option<String>,
+    pub(super) shard: Option<String>,
 
     /// Begin at this instant: seconds since 1970 (`date +%s`), or such as 2026-01-31T12:00:00Z. A run that is not ready by
     /// then sends nothing.

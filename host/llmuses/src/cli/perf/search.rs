@@ -8,7 +8,7 @@ use llmuses_core::plan::{Objectives, ShareBound, ShareOf, Sweep, Warmup};
 use std::time::Duration;
 
 /// The flags that a search has no use for: it sets the load and its length by itself, and has objectives in place of bounds.
-pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 15] = [
+pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 17] = [
     "number",
     "parallel",
     "rate",
@@ -24,6 +24,8 @@ pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 15] = [
     "record",
     "log-every-n-query",
     "no-progress",
+    "shard",
+    "start-at",
 ];
 
 /// Requests of this time of a probe are in no figure: a queue that was empty fills.
@@ -53,6 +55,8 @@ impl PerfArguments {
             ("--fail-if", !self.fail_if.is_empty()),
             ("--stop-if", !self.stop_if.is_empty()),
             ("--record", self.record.is_some()),
+            ("--shard", self.parts.shard.is_some()),
+            ("--start-at", self.parts.start_at.is_some()),
         ];
         if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(UsageError::NotOfASearch { flag });
