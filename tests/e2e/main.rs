@@ -40,6 +40,7 @@ mod same_figures;
 mod schema;
 mod shell;
 mod slow;
+mod stages;
 mod stall;
 mod support;
 mod templates;

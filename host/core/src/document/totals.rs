@@ -1,6 +1,7 @@
 //! The figures of a run.
 
 use super::figures::RunFigures;
+use super::groups::GroupFigures;
 use super::machine::Machine;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
@@ -44,6 +45,9 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// Figures of requests that have something in common, such as a stage of the load; empty where nothing tells them apart.
+    #[serde(default)]
+    pub groups: Vec<GroupFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.

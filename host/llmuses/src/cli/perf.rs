@@ -22,7 +22,7 @@ use super::values::{
 use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -190,10 +190,21 @@ pub(super) struct PerfArguments {
         value_name = "poisson|constant|gamma:CV",
         default_value = "poisson",
         value_parser = gaps,
-        requires = "rate",
         help_heading = "Load"
     )]
     arrival: Gaps,
+
+    /// A load that changes, stage by stage, each with figures of its own: requests per second (rate:) or requests in
+    /// flight (parallel:) that stay or change evenly, or by the same factor in equal times (exp), such as
+    /// rate:5@60s,5..50@2m,50@5m or parallel:1..64exp@10m. The run ends with the last stage.
+    #[arg(
+        long,
+        value_name = "rate|parallel:STAGE,...",
+        conflicts_with_all = ["rate", "parallel", "duration"],
+        group = "timed",
+        help_heading = "Load"
+    )]
+    stages: Option<Stages>,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -202,7 +213,6 @@ pub(super) struct PerfArguments {
         value_name = "N",
         allow_negative_numbers = true,
         value_parser = count_of_slots,
-        requires = "rate",
         conflicts_with = "parallel",
         help_heading = "Load"
     )]
@@ -210,7 +220,14 @@ pub(super) struct PerfArguments {
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        value_parser = seconds,
+        group = "timed",
+        help_heading = "Load"
+    )]
     duration: Option<Duration>,
 
     /// Time that requests in flight have after --duration; what is not over then is cancelled.
@@ -219,7 +236,7 @@ pub(super) struct PerfArguments {
         value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
-        requires = "duration",
+        requires = "timed",
         help_heading = "Load"
     )]
     drain_timeout: Duration,

@@ -12,8 +12,8 @@ use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
-    RunSoFar, RunStatistics, Sample, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
+    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -51,6 +51,8 @@ impl Running {
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
             .with_objectives(plan.load.objectives);
+        let stages = plan.load.stages.clone();
+        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -82,6 +84,7 @@ impl Running {
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
+                    groups.add(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
@@ -91,6 +94,7 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
+        let groups = groups.figures(statistics.wall());
         let mut collected = self.end(
             plan,
             prepared,
@@ -99,6 +103,7 @@ impl Running {
             end,
             interrupted.load(Ordering::Relaxed),
         );
+        collected.circumstances.groups = groups;
         collected.circumstances.objectives = outputs.objectives.clone();
         collected
     }
@@ -173,6 +178,7 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            groups: Vec::new(),
             machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),

@@ -16,7 +16,7 @@ use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Staged, Sweep, Target,
     Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
@@ -89,6 +89,22 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        let is_open = !self.rate.is_empty()
+            || (self.stages.as_ref()).is_some_and(|stages| stages.of() == Staged::Rate);
+        for (flag, given) in [
+            ("--arrival", self.arrival != Gaps::default()),
+            ("--max-in-flight", self.max_in_flight.is_some()),
+        ] {
+            if given && !is_open {
+                return Err(UsageError::OnlyOpen { flag });
+            }
+        }
+        if let (Some(Warmup::Time(warmup)), Some(stages)) = (self.warmup, &self.stages)
+            && warmup >= stages.length()
+        {
+            let duration = stages.length();
+            return Err(UsageError::LongWarmup { warmup, duration });
+        }
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
         }
@@ -109,6 +125,18 @@ impl PerfArguments {
         };
         let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
+        if let Some(stages) = &self.stages {
+            let peak = stages.peak();
+            arrivals.push(match stages.of() {
+                Staged::Rate => Arrivals::Open {
+                    rate: peak,
+                    gaps: self.arrival,
+                },
+                Staged::Parallel => Arrivals::Closed {
+                    parallel: peak as usize,
+                },
+            });
+        }
         if arrivals.is_empty() {
             arrivals.push(closed(1));
         }
@@ -116,10 +144,13 @@ impl PerfArguments {
             .into_iter()
             .map(|arrivals| Load {
                 arrivals,
+                stages: self.stages.clone(),
                 max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
-                duration: self.duration,
+                duration: self
+                    .duration
+                    .or_else(|| Some(self.stages.as_ref()?.length())),
                 drain: self.drain_timeout,
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
