@@ -3,7 +3,7 @@
 use super::correction::{correct, follow_requests, followers};
 use super::judgement::{Change, judge};
 use crate::report::load_of;
-use llmuses_core::document::{Difference, GroupFigures, Run};
+use llmuses_core::document::{Difference, GroupFigures, Run, Totals};
 use llmuses_core::wording::one_line;
 use llmuses_stats::METRICS;
 
@@ -105,7 +105,13 @@ fn groups(before: &Run, after: &Run, comparable: bool, margin: f64) -> Vec<Group
         of(after).unwrap_or_default(),
     );
     let alone = |group: &GroupFigures| Run {
-        totals: Some(group.totals()),
+        totals: Some(Totals {
+            task: before
+                .totals
+                .as_ref()
+                .map_or_else(Default::default, |totals| totals.task),
+            ..group.totals()
+        }),
         ..before.clone()
     };
     let pairs = ours.iter().filter_map(|group| {

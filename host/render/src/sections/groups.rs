@@ -22,10 +22,13 @@ pub(crate) fn groups(totals: &Part<'_, Totals>) -> Vec<Table> {
     let groups = at!(totals, groups).items();
     let of_a_kind =
         |a: &Part<'_, GroupFigures>, b: &Part<'_, GroupFigures>| a.value().by == b.value().by;
-    groups.chunk_by(of_a_kind).map(table).collect()
+    groups
+        .chunk_by(of_a_kind)
+        .map(|groups| table(groups, totals.value().task.has_output_tokens()))
+        .collect()
 }
 
-fn table(groups: &[Part<'_, GroupFigures>]) -> Table {
+fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
     let by = groups.first().map_or("", |group| group.value().by.as_str());
     let goodput = groups.iter().any(|group| group.value().goodput.is_some());
     let (head, note) = texts(by);
@@ -35,7 +38,7 @@ fn table(groups: &[Part<'_, GroupFigures>]) -> Table {
         Column::new("requests"),
         Column::new("due/s"),
     ];
-    columns.extend(super::sweep::figure_columns(goodput));
+    columns.extend(super::sweep::figure_columns(goodput, has_output));
     let mut table = Table::of_columns(format!("By {}", head.to_lowercase()), columns);
     for group in groups {
         // The numbers stand in the group under the names that they have in totals.
@@ -46,7 +49,12 @@ fn table(groups: &[Part<'_, GroupFigures>]) -> Table {
             Cell::number(at!(group, completed).whole()),
             Cell::number(at!(group, due_per_second).fixed(2)),
         ];
-        row.extend(figures(&as_totals, at!(group, failed).whole(), goodput));
+        row.extend(figures(
+            &as_totals,
+            at!(group, failed).whole(),
+            goodput,
+            has_output,
+        ));
         table.rows.push(row);
     }
     table.note(format!("{note} Times in milliseconds."));
