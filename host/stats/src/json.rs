@@ -72,6 +72,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         groups: circumstances.groups.clone(),
         tokens: tokens_of(statistics, &sums),
         packages: packages(statistics, &sums),
+        probe: circumstances.probe.clone(),
         bytes_received: counts.bytes_received,
         times: Times(ByTime::of(|time| distribution(statistics, time))),
         parser_metrics: ParserMetrics {

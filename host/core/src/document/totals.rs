@@ -8,6 +8,7 @@ use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
+use super::search::ProbeFigures;
 use super::spread::Times;
 use super::task::Task;
 use schemars::JsonSchema;
@@ -52,6 +53,9 @@ pub struct Totals {
     /// Figures of requests that have something in common, such as a stage of the load; empty where nothing tells them apart.
     #[serde(default)]
     pub groups: Vec<GroupFigures>,
+    /// What the run found as a probe of a search; null where it is none.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.
