@@ -59,6 +59,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             .lengths_asked
             .as_ref()
             .map(LengthsAsked::to_document),
+        task: circumstances.task,
         finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),
@@ -73,6 +74,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             per_second: GOODPUT.of(&sums),
         }),
         objectives: Vec::new(),
+        probe: circumstances.probe.clone(),
         tokens: Tokens {
             input: tokens(&counts.prompt, &statistics.lengths().input),
             output: tokens(&counts.completion, &statistics.lengths().output),

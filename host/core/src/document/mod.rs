@@ -13,7 +13,9 @@ mod percentile;
 mod plan;
 mod scatter;
 mod schema;
+mod search;
 mod spread;
+mod task;
 mod totals;
 
 pub use figures::RunFigures;
@@ -28,7 +30,11 @@ pub use plan::{
 };
 pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
+pub use search::{
+    ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
+};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
+pub use task::Task;
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
     DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
@@ -61,6 +67,9 @@ pub struct Document {
     /// One run, or several that belong together.
     #[schemars(length(min = 1))]
     pub runs: Vec<Run>,
+    /// The result of a search of the highest load; null where the runs are none.
+    #[serde(default)]
+    pub search: Option<SearchFigures>,
 }
 
 impl Document {
@@ -74,6 +83,7 @@ impl Document {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,
             written_by: concat!("llmuses ", env!("CARGO_PKG_VERSION")).to_owned(),
+            search: SearchFigures::of(&runs),
             runs,
         }
     }

@@ -7,7 +7,9 @@ use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
+use super::search::ProbeFigures;
 use super::spread::Times;
+use super::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -18,6 +20,9 @@ pub struct Totals {
     /// was sent (`sent`, closed loop).
     #[schemars(extend("enum" = ["intended", "sent"]))]
     pub origin: String,
+    /// What a model was asked for. Runs of a task other than `generate` need have no output tokens.
+    #[serde(default)]
+    pub task: Task,
     /// First request sent to last end.
     pub wall_seconds: Option<f64>,
     /// Requests, counted.
@@ -44,6 +49,9 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// What the run found as a probe of a search; null where it is none.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.

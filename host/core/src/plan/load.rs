@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives};
+use super::{Arrivals, Objectives, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -26,6 +26,8 @@ pub struct Load {
     pub warmup: Warmup,
     /// What requests should achieve.
     pub objectives: Option<Objectives>,
+    /// What ends the run early.
+    pub stop_if: Vec<StopRule>,
 }
 
 impl Default for Load {
@@ -41,6 +43,7 @@ impl Default for Load {
             keep_going: false,
             warmup: Warmup::Nothing,
             objectives: None,
+            stop_if: Vec::new(),
         }
     }
 }
@@ -64,6 +67,11 @@ impl Load {
             max_in_flight: self.max_in_flight,
             seed: self.seed,
             keep_going: self.keep_going,
+            stop_if: self
+                .stop_if
+                .iter()
+                .map(|rule| rule.text().to_owned())
+                .collect(),
             ..LoadRecord::default()
         };
         self.arrivals.to_record(&mut record);

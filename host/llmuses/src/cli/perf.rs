@@ -6,24 +6,27 @@ mod model;
 mod planning;
 mod ready;
 mod route;
+mod search;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
 
 pub(super) use help::{with_help, with_short_help};
 pub(super) use planning::{database, parameters, parser};
+pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size, warmup,
+    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
+    stop_rule, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -333,6 +336,11 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound), help_heading = "Results")]
     fail_if: Vec<Bound>,
 
+    /// End the run early with code 1 where this holds for certain: saturated (the queue of an open loop grows), or a share
+    /// or percentile such as failed>5% or ttft_p99>2s. May be given several times.
+    #[arg(long, value_name = "RULE", value_parser = stop_rule, help_heading = "Load")]
+    stop_if: Vec<StopRule>,
+
     /// Objective of each load as a whole, such as ttft_p99<200ms, failed<0.1% or goodput_share>95%: met or missed where
     /// the 95 % confidence interval of the figure says so, else not decided. Ends with code 1 where one is not met. May
     /// be given several times.
@@ -482,7 +490,7 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Makes the folder that the name of the run asks for.
-fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
+pub(super) fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
     match outputs.database.parent() {
         Some(folder) if outputs.save != Save::Nothing && !folder.as_os_str().is_empty() => {
             std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {

@@ -6,6 +6,7 @@ use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use super::sinks::Sinks;
+use super::watch::{Stop, Watch};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
@@ -45,6 +46,7 @@ impl Running {
         outputs: &Outputs,
         prepared: &Preparation,
         mut sinks: Sinks<'_>,
+        watch: &mut dyn Watch,
         interrupted: &AtomicBool,
     ) -> Collected {
         let origin = Origin::of(&plan.load.arrivals);
@@ -91,11 +93,13 @@ impl Running {
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
+                    watch.offer(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
+            end.stop(watch.look(&self.so_far(&statistics, &end)), outputs.quiet);
             end.look_up(&self.pipeline, interrupted);
             sinks.tick(&self.so_far(&statistics, &end));
         }
@@ -109,6 +113,7 @@ impl Running {
             interrupted.load(Ordering::Relaxed),
         );
         collected.circumstances.objectives = outputs.objectives.clone();
+        collected.circumstances.probe = watch.probe();
         collected
     }
 
@@ -138,7 +143,7 @@ impl Running {
         interrupted: bool,
     ) -> Collected {
         let all_failed = end.all_failed.is_some();
-        let mut troubles: Vec<String> = end.all_failed.into_iter().collect();
+        let mut troubles: Vec<String> = end.all_failed.into_iter().chain(end.failed).collect();
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
@@ -221,8 +226,10 @@ impl Running {
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
+            task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),
+            probe: None,
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
@@ -245,6 +252,10 @@ struct Ending {
     by_time: bool,
     /// Why it makes no sense to go on.
     all_failed: Option<String>,
+    /// Whether it was ended by what watches it.
+    is_stopped: bool,
+    /// Why that is a failure.
+    failed: Option<String>,
 }
 
 impl Ending {
@@ -256,7 +267,24 @@ impl Ending {
             give_up_at: None,
             by_time: false,
             all_failed: None,
+            is_stopped: false,
+            failed: None,
         }
+    }
+
+    /// Takes in what watches the run. Requests in flight have as long as at the end of its time.
+    fn stop(&mut self, stop: Option<Stop>, quiet: bool) {
+        match stop.filter(|_| !self.is_draining()) {
+            Some(Stop::Failed(reason)) => {
+                if !quiet {
+                    terminal::say(format!("error: the run is stopped: {reason}"));
+                }
+                self.failed = Some(reason);
+            }
+            Some(Stop::Enough) => self.by_time = true,
+            None => return,
+        }
+        self.is_stopped = true;
     }
 
     fn is_draining(&self) -> bool {
@@ -270,6 +298,10 @@ impl Ending {
             pipeline.stop.store(true, Ordering::Relaxed);
             self.by_time = true;
             self.give_up_at.get_or_insert(at.after(self.drain));
+        }
+        if self.is_stopped {
+            pipeline.stop.store(true, Ordering::Relaxed);
+            self.give_up_at.get_or_insert(now.after(self.drain));
         }
         if interrupted.load(Ordering::Relaxed) || self.all_failed.is_some() {
             pipeline.stop.store(true, Ordering::Relaxed);

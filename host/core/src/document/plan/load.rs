@@ -41,6 +41,8 @@ group! {
         seed: u64 => is_told("--seed"),
         /// Whether requests were sent on and on though every one of the first failed.
         keep_going: bool => is_told("--keep-going"),
+        /// What ends the run early.
+        stop_if: Vec<String> => is_told("--stop-if"),
     }
 }
 

@@ -16,8 +16,8 @@ use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
-    Timeouts, TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, StopRule,
+    Sweep, Target, Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -94,6 +94,14 @@ impl PerfArguments {
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
         }
+        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() {
+            return Err(UsageError::SaturatedClosed);
+        }
+        let is_of_goodput =
+            |rule: &StopRule| matches!(rule, StopRule::Share(bound) if bound.of == ShareOf::MetAll);
+        if self.stop_if.iter().any(is_of_goodput) && self.goodput.is_none() {
+            return Err(UsageError::NoGoodput);
+        }
         Ok(())
     }
 
@@ -126,6 +134,7 @@ impl PerfArguments {
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
+                stop_if: self.stop_if.clone(),
             })
             .collect()
     }
@@ -247,6 +256,7 @@ impl PerfArguments {
             record: self.record,
             require_valid: self.require_valid,
             objectives: self.objective,
+            search: None,
             quiet: false,
             details: self.details,
             progress: match self.log_every_n_query {
@@ -425,6 +435,11 @@ mod tests {
                 "no gaps",
             ),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
+            (&["--prompt", "x", "--stop-if", "saturated"], "--rate"),
+            (
+                &["--prompt", "x", "--stop-if", "goodput_share<90%"],
+                "--goodput",
+            ),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (
                 &["--prompt", "x", "--headers", "@/no/such"],
