@@ -49,6 +49,7 @@ mod text;
 mod timing;
 mod tls;
 mod tls_server;
+mod traces;
 mod verdict;
 #[cfg(feature = "wandb")]
 mod wandb;

@@ -477,9 +477,10 @@ pub struct AskedLengths {
 /// requests of which it reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CachedTokens {
-    /// Requests of which the server reports cached tokens.
+    /// Requests of which the server reports cached tokens. Those after the first 4,000,000 pieces of prompts are left out.
     pub requests: u64,
-    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix.
+    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix; of a trace, those
+    /// of the leading blocks that were sent before.
     pub mean_predicted_tokens: f64,
     /// Mean of the reported tokens.
     pub mean_reported_tokens: f64,

@@ -83,7 +83,15 @@ impl Running {
                     {
                         let asked = maker.asked(exchange.number);
                         lengths.add(&outcome, asked.input, asked.output);
-                        lengths.add_cached(&outcome, asked.prefix);
+                        let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
+                        lengths.add_cached(&outcome, prefix.as_slice(), true);
+                    }
+                    if let Some(asked) = prepared.asked.take(exchange.number) {
+                        let lengths = lengths_asked.get_or_insert_default();
+                        if !warmup {
+                            lengths.add(&outcome, asked.input, asked.output);
+                        }
+                        lengths.add_cached(&outcome, &asked.pieces, !warmup);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
