@@ -440,8 +440,14 @@ mod tests {
         for (arguments, said) in [
             (&["--prompt", "x", "--url", "localhost:80"][..], "http://"),
             (&["--prompt", "x", "--url", "http://"], "not a URL"),
-            (&["--url", "http://a/x", "http://b/y"], "the same path"),
-            (&["--url", "http://a", "http://a/"], "twice"),
+            (
+                &["--prompt", "x", "--url", "http://a/x", "http://b/y"],
+                "the same path",
+            ),
+            (
+                &["--prompt", "x", "--url", "http://a", "http://a/"],
+                "twice",
+            ),
             (&[], "nothing to send"),
             (&["--prompt", "@/no/such"], "--prompt @/no/such"),
             (&["--dataset", "/no/such"], "/no/such cannot be read"),
