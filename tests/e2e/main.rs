@@ -34,6 +34,7 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod replicas;
 mod results;
 #[cfg(unix)]
 mod routes;
@@ -41,6 +42,7 @@ mod same_figures;
 mod schema;
 mod shell;
 mod slow;
+mod stages;
 mod stall;
 mod support;
 mod templates;
@@ -48,6 +50,7 @@ mod text;
 mod timing;
 mod tls;
 mod tls_server;
+mod traces;
 mod verdict;
 #[cfg(feature = "wandb")]
 mod wandb;

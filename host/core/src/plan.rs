@@ -10,6 +10,7 @@ mod limits;
 mod load;
 mod objectives;
 mod share;
+mod stages;
 mod sweep;
 mod target;
 mod transport;
@@ -21,8 +22,9 @@ pub use limits::Limits;
 pub use load::{Load, Warmup};
 pub use objectives::Objectives;
 pub use share::{ShareBound, ShareOf, StopRule};
+pub use stages::{Staged, Stages, StagesError};
 pub use sweep::{RunPlace, Sweep};
-pub use target::{Route, Target};
+pub use target::{Route, Target, UrlPolicy};
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 

@@ -10,7 +10,7 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{Machine, Percentile, ProbeFigures, Task};
+use llmuses_core::document::{GroupFigures, Machine, Percentile, ProbeFigures, Task};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -47,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// Figures of groups of requests.
+    pub groups: Vec<GroupFigures>,
     /// The machine that sent the requests. `None`: nobody asked.
     pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.

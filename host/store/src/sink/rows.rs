@@ -122,6 +122,9 @@ impl RowWriter {
             last,
             reading.and_then(|reading| reading.finish_reason.as_deref()),
         )?;
+        let head = exchange.head.as_ref();
+        statement.raw_bind_parameter(last + 1, head.and_then(|head| head.label.as_deref()))?;
+        statement.raw_bind_parameter(last + 2, exchange.url.as_deref())?;
         statement.raw_execute()?;
         Ok(())
     }
