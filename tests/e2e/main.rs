@@ -34,6 +34,7 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod replicas;
 mod results;
 #[cfg(unix)]
 mod routes;
@@ -42,6 +43,7 @@ mod schema;
 mod shards;
 mod shell;
 mod slow;
+mod stages;
 mod stall;
 mod support;
 mod templates;
@@ -49,6 +51,7 @@ mod text;
 mod timing;
 mod tls;
 mod tls_server;
+mod traces;
 mod verdict;
 #[cfg(feature = "wandb")]
 mod wandb;

@@ -11,6 +11,7 @@ mod load;
 mod objectives;
 mod shard;
 mod share;
+mod stages;
 mod sweep;
 mod target;
 mod transport;
@@ -23,8 +24,9 @@ pub use load::{Load, Warmup};
 pub use objectives::Objectives;
 pub use shard::{Shard, Split};
 pub use share::{ShareBound, ShareOf, StopRule};
+pub use stages::{Staged, Stages, StagesError};
 pub use sweep::{RunPlace, Sweep};
-pub use target::{Route, Target};
+pub use target::{Route, Target, UrlPolicy};
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 

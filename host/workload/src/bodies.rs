@@ -1,6 +1,7 @@
 //! Where the source has its bodies from, pass after pass: an API that makes them by itself, or items that an API makes
 //! requests of.
 
+use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::Entries;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Made {
     pub body: Bytes,
     /// What the head has in place of what all others have.
     pub own_head: Option<Arc<OwnHead>>,
+    /// What it asks, where its text was made of lengths.
+    pub asked: Option<Arc<AskedTurn>>,
 }
 
 /// Makes the bodies of a run.
@@ -88,6 +91,7 @@ impl Bodies for OwnBodies {
         let made = |body: String| Made {
             body: body.into(),
             own_head: None,
+            asked: None,
         };
         Ok(bodies.into_iter().map(made).collect())
     }
@@ -130,8 +134,8 @@ pub struct ApiSettings {
     pub max_length: u64,
 }
 
-/// An item, or why there is none, with the number of its entry.
-type Wanted = (u64, Result<Item, String>);
+/// An item with what it asks, or why there is none, with the number of its entry.
+type Wanted = (u64, Result<(Item, Option<Arc<AskedTurn>>), String>);
 
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
@@ -202,21 +206,22 @@ impl ItemBodies {
                     continue;
                 }
             }
-            return Ok(Some((self.number, item)));
+            let asked = conversation.asked();
+            return Ok(Some((self.number, item.map(|item| (item, asked)))));
         }
     }
 
     /// Has the API make further requests: at most `max`. None is made at the end of the pass.
     fn make(&mut self, max: u32) -> Result<(), CallError> {
-        let (mut numbers, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut wanted, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut bad = None;
         while texts.len() < max as usize && bytes < BATCH_BYTES {
             match self.next_item(max, texts.is_empty())? {
-                Some((number, Ok(item))) => {
+                Some((number, Ok((item, asked)))) => {
                     // Values of JSON are always text.
                     let text = serde_json::to_string(&item).unwrap_or_default();
                     bytes += text.len();
-                    numbers.push(number);
+                    wanted.push((number, asked));
                     texts.push(text);
                 }
                 Some((number, Err(reason))) => {
@@ -229,9 +234,12 @@ impl ItemBodies {
         if !texts.is_empty() {
             let (model, parameters) = (&self.settings.model, &self.settings.parameters);
             let made = self.api.requests_of(&texts, model, parameters)?;
-            for (number, made) in numbers.into_iter().zip(made) {
+            for ((number, asked), made) in wanted.into_iter().zip(made) {
                 let made = match made {
-                    Ok(request) => Ok(self.addressed(request)),
+                    Ok(request) => Ok(Made {
+                        asked,
+                        ..self.addressed(request)
+                    }),
                     Err(reason) => Err(self.at(number, &reason)),
                 };
                 self.made.push_back(made);
@@ -259,6 +267,7 @@ impl ItemBodies {
         let mut made = Made {
             body: request.body,
             own_head: None,
+            asked: None,
         };
         if path.is_none() && content_type.is_none() {
             return made;

@@ -1,6 +1,7 @@
 //! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
 //! and puts them into the bounded queue from which the clients take.
 
+use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
 use super::waiting::{WAITING_BYTES, Waiting};
@@ -167,6 +168,7 @@ pub struct RequestSource {
     waiting: Waiting,
     pass_is_over: bool,
     made: u64,
+    asked: AskedTurns,
     report: SourceReport,
 }
 
@@ -193,8 +195,14 @@ impl RequestSource {
             waiting: Waiting::default(),
             pass_is_over: false,
             made: 0,
+            asked: AskedTurns::default(),
             report: SourceReport::default(),
         }
+    }
+
+    /// What is asked of the requests that it hands over, where their texts were made of lengths.
+    pub fn asked(&self) -> AskedTurns {
+        self.asked.clone()
     }
 
     /// Makes the first bodies, as many as a queue of `capacity` can hold and memory allows, so that what is wrong with the
@@ -233,6 +241,9 @@ impl RequestSource {
                     self.report.issued += 1;
                 }
                 Some(made) => {
+                    if let Some(asked) = made.asked {
+                        self.asked.note(self.report.issued, asked);
+                    }
                     let prepared = Prepared {
                         number: self.report.issued,
                         body: made.body,
@@ -532,6 +543,7 @@ mod tests {
             let made = (self.next..end).map(|body| Made {
                 body: format!("body {body}").into(),
                 own_head: None,
+                asked: None,
             });
             self.next = end;
             Ok(made.collect())

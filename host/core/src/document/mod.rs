@@ -5,6 +5,7 @@
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
 mod figures;
+mod groups;
 mod machine;
 mod named;
 mod objective;
@@ -19,6 +20,7 @@ mod task;
 mod totals;
 
 pub use figures::RunFigures;
+pub use groups::GroupFigures;
 pub use machine::Machine;
 pub use named::Named;
 pub use objective::{ObjectiveFigures, ObjectiveOutcome};
@@ -78,6 +80,9 @@ impl Document {
         // Those that were read may be of an earlier version, which had fewer figures.
         for totals in runs.iter_mut().filter_map(|run| run.totals.as_mut()) {
             totals.figures = RunFigures::of(&totals.sums());
+            for group in &mut totals.groups {
+                group.figures = RunFigures::of(&group.totals().sums());
+            }
         }
         Self {
             format: FORMAT.to_owned(),

@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives, Shard, Split, StopRule};
+use super::{Arrivals, Objectives, Shard, Split, Stages, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Load {
     /// When requests go.
     pub arrivals: Arrivals,
+    /// How the rate, or the number of slots, changes while the run goes on; `arrivals` has its highest value.
+    pub stages: Option<Stages>,
     /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
     pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
@@ -39,6 +41,7 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             arrivals: Arrivals::Closed { parallel: 1 },
+            stages: None,
             max_in_flight: None,
             seed: 42,
             requests: None,
@@ -60,6 +63,22 @@ impl Load {
         Split::of(self.shard, &self.arrivals, self.seed)
     }
 
+    /// The load in a few words.
+    pub fn name(&self) -> String {
+        name(self.arrivals, self.stages.as_ref())
+    }
+
+    /// The load of a document in a few words. `None` where it does not say.
+    pub fn name_of_record(record: &LoadRecord) -> Option<String> {
+        let arrivals = Arrivals::of_record(record)?;
+        Some(name(arrivals, Self::stages_of_record(record).as_ref()))
+    }
+
+    /// The stages of a load as it stands in a document.
+    pub fn stages_of_record(record: &LoadRecord) -> Option<Stages> {
+        record.stages.as_deref()?.parse().ok()
+    }
+
     /// As it stands in a document.
     pub(super) fn to_record(&self) -> LoadRecord {
         let seconds = |time: Duration| time.as_secs_f64();
@@ -76,6 +95,7 @@ impl Load {
             warmup_seconds,
             objectives: self.objectives.map(|objectives| objectives.to_record()),
             max_in_flight: self.max_in_flight,
+            stages: self.stages.as_ref().map(ToString::to_string),
             seed: self.seed,
             keep_going: self.keep_going,
             shard: (!self.shard.is_whole()).then(|| self.shard.to_string()),
@@ -88,6 +108,14 @@ impl Load {
         };
         self.arrivals.to_record(&mut record);
         record
+    }
+}
+
+fn name(arrivals: Arrivals, stages: Option<&Stages>) -> String {
+    match (stages, arrivals) {
+        (Some(stages), Arrivals::Open { gaps, .. }) => format!("{stages}{}", gaps.suffix()),
+        (Some(stages), _) => stages.to_string(),
+        (None, arrivals) => arrivals.name(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod header_names;
 mod help;
 mod made_up;
 mod model;
@@ -26,8 +27,9 @@ use super::values::{
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
+use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -48,10 +50,19 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
     model: Option<String>,
 
-    /// Endpoint that the requests go to. One without a path, or that ends with /v1, gets the path of the API
-    /// [default: http://127.0.0.1:8000, with the path of the API]
-    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
-    url: Option<String>,
+    /// Endpoint that the requests go to; several share them (--url-policy). One without a path, or that ends with /v1,
+    /// gets the path of the API [default: http://127.0.0.1:8000, with the path of the API]
+    #[arg(long, value_name = "URL", num_args = 1.., help_heading = "Endpoint")]
+    url: Vec<String>,
+
+    /// How several --url share the requests: one after another, or each to the one with the fewest under way.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "round-robin",
+        help_heading = "Endpoint"
+    )]
+    url_policy: UrlPolicyArgument,
 
     /// Take flags from this TOML file: `parallel = 8`, `parameters = ["max_tokens=100"]` or `[parameters]`. What is on
     /// the command line comes first.
@@ -83,6 +94,9 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     route: RouteArguments,
+
+    #[command(flatten)]
+    header_names: HeaderNameArguments,
 
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
@@ -209,10 +223,21 @@ pub(super) struct PerfArguments {
         value_name = "poisson|constant|gamma:CV",
         default_value = "poisson",
         value_parser = gaps,
-        requires = "rate",
         help_heading = "Load"
     )]
     arrival: Gaps,
+
+    /// A load that changes, stage by stage, each with figures of its own: requests per second (rate:) or requests in
+    /// flight (parallel:) that stay or change evenly, or by the same factor in equal times (exp), such as
+    /// rate:5@60s,5..50@2m,50@5m or parallel:1..64exp@10m. The run ends with the last stage.
+    #[arg(
+        long,
+        value_name = "rate|parallel:STAGE,...",
+        conflicts_with_all = ["rate", "parallel", "duration"],
+        group = "timed",
+        help_heading = "Load"
+    )]
+    stages: Option<Stages>,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -221,7 +246,6 @@ pub(super) struct PerfArguments {
         value_name = "N",
         allow_negative_numbers = true,
         value_parser = count_of_slots,
-        requires = "rate",
         conflicts_with = "parallel",
         help_heading = "Load"
     )]
@@ -229,7 +253,14 @@ pub(super) struct PerfArguments {
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        value_parser = seconds,
+        group = "timed",
+        help_heading = "Load"
+    )]
     duration: Option<Duration>,
 
     /// Time that requests in flight have after --duration; what is not over then is cancelled.
@@ -238,7 +269,7 @@ pub(super) struct PerfArguments {
         value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
-        requires = "duration",
+        requires = "timed",
         help_heading = "Load"
     )]
     drain_timeout: Duration,
@@ -383,6 +414,15 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     bounds: BoundsArguments,
+}
+
+/// What was typed for `--url-policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UrlPolicyArgument {
+    /// One after another.
+    RoundRobin,
+    /// To the one with the fewest requests under way.
+    LeastInFlight,
 }
 
 /// What was typed for `--save`.

@@ -16,8 +16,8 @@ use llmuses_load::{Pacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
-use llmuses_transport::{BodySettings, ConnectionNotes, ReqwestTransport, worker};
+use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
+use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,6 +89,7 @@ impl Pipeline {
             body: BodySettings {
                 framing: prepared.parser.info().framing,
                 budget: Arc::clone(&prepared.budget),
+                label_header: plan.target.label_header.clone(),
             },
             start: begun,
             until: plan.load.duration,
@@ -97,6 +98,7 @@ impl Pipeline {
             finished,
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
+            endpoints: Arc::new(Endpoints::of(&plan.target)),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let count = feeds.len();
@@ -162,7 +164,7 @@ impl Pipeline {
             .load
             .shard
             .is_whole()
-            .then(|| other_runs::look(&plan.target.url))
+            .then(|| other_runs::look(&plan.target))
             .flatten();
         let stop = Arc::clone(&self.stop);
         let source = std::thread::Builder::new()
@@ -236,32 +238,54 @@ pub(super) fn start_workers(
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
 ) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
+    let targets: Vec<Target> = target.of_each_url().collect();
     let settings = match transport.choice {
-        TransportChoice::Socket => Some(SocketSettings::new(
-            target,
-            &transport.timeouts,
-            prepared.headers.clone(),
-            Arc::clone(&shared.notes),
-        )?),
+        TransportChoice::Socket => Some(
+            targets
+                .iter()
+                .map(|target| {
+                    SocketSettings::new(
+                        target,
+                        &transport.timeouts,
+                        prepared.headers.clone(),
+                        Arc::clone(&shared.notes),
+                    )
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+        ),
         TransportChoice::Reqwest => None,
     };
     let mut workers = Vec::with_capacity(feeds.len());
     for (index, feed) in feeds.into_iter().enumerate() {
         let warm = match &feed {
-            Feed::Closed { slots, .. } if transport.warm_connections => *slots,
+            // With a ramp, each user comes with a connection of its own.
+            Feed::Closed {
+                slots, ramp: None, ..
+            } if transport.warm_connections => *slots,
             _ => 0,
         };
         let (shared, ready) = (shared.clone(), ready.clone());
         workers.push(match settings.clone() {
             Some(settings) => {
-                let make = || Ok(SocketTransport::new(settings));
+                let make = || {
+                    Ok(settings
+                        .into_iter()
+                        .map(SocketTransport::new)
+                        .collect::<Vec<_>>())
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
             None => {
-                let (target, timeouts) = (target.clone(), transport.timeouts);
+                let (targets, timeouts) = (targets.clone(), transport.timeouts);
                 let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
-                let make = move || ReqwestTransport::new(&target, &timeouts, headers, notes);
+                let make = move || {
+                    let made = targets.iter().map(|target| {
+                        let notes = Arc::clone(&notes);
+                        ReqwestTransport::new(target, &timeouts, headers.clone(), notes)
+                    });
+                    made.collect::<Result<Vec<_>, _>>()
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });
@@ -278,7 +302,7 @@ pub(super) fn feeds(
 ) -> (Vec<Feed>, Option<Pacing>) {
     let load = &plan.load;
     let threads = plan.transport.threads(load);
-    let Some(due_times) = due_times(load.arrivals, load.seed) else {
+    let Some(due_times) = due_times(load) else {
         return (closed_feeds(load, threads, &bodies), None);
     };
     let (workers, feeds) = (0..threads)
@@ -307,10 +331,17 @@ fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>)
     };
     let slots = slots(load, parallel);
     let threads = threads.min(slots);
+    let (part, parts) = (load.shard.part() as usize, load.shard.parts() as usize);
     (0..threads)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),
             slots: slots / threads + usize::from(index < slots % threads),
+            ramp: load.stages.clone().map(|stages| Ramp {
+                stages,
+                // Users of the whole load come in turn from all parts.
+                first: index * parts + part,
+                step: threads * parts,
+            }),
         })
         .collect()
 }

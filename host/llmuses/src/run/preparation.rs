@@ -25,7 +25,9 @@ use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
-use llmuses_workload::{ApiSettings, Dataset, HostTokenizer, RequestSource, SourceSettings};
+use llmuses_workload::{
+    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SourceSettings,
+};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
@@ -126,6 +128,9 @@ impl Loaded {
         if let Some(path) = &self.parser.info().path {
             let target = &mut addressed.target;
             target.url = complete(&given_url(&plan.target), path, &plan.target.model);
+            for url in &mut target.more_urls {
+                *url = complete(url, path, &plan.target.model);
+            }
         }
         addressed
     }
@@ -185,6 +190,8 @@ pub(super) struct Preparation {
     pub(super) max_in_flight: Option<u64>,
     /// What makes the prompts, where they are made up.
     pub(super) prompts: Option<PromptMaker>,
+    /// What requests ask whose texts are made of the lengths of a trace.
+    pub(super) asked: AskedTurns,
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
     /// By what content two runs have the same data set.
@@ -298,6 +305,7 @@ impl Preparation {
             parameters,
             max_in_flight,
             prompts,
+            asked: source.asked(),
             learned: loaded.learned.map(|line| LearnedLengths {
                 probes: line.probes,
                 tokens_around: line.around,

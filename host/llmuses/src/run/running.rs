@@ -13,8 +13,8 @@ use llmuses_core::plan::{Load, Plan, PromptSource, Shard};
 use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
-    RunSoFar, RunStatistics, Sample, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
+    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -54,6 +54,9 @@ impl Running {
             .starting_at(self.started)
             .with_objectives(plan.load.objectives)
             .with_texts(outputs.save == Save::Full);
+        let stages = plan.load.stages.clone();
+        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
+            .with_labels(plan.target.label_header.is_some());
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -81,10 +84,19 @@ impl Running {
                     {
                         let asked = maker.asked(exchange.number);
                         lengths.add(&outcome, asked.input, asked.output);
-                        lengths.add_cached(&outcome, asked.prefix);
+                        let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
+                        lengths.add_cached(&outcome, prefix.as_slice(), true);
+                    }
+                    if let Some(asked) = prepared.asked.take(exchange.number) {
+                        let lengths = lengths_asked.get_or_insert_default();
+                        if !warmup {
+                            lengths.add(&outcome, asked.input, asked.output);
+                        }
+                        lengths.add_cached(&outcome, &asked.pieces, !warmup);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
+                    groups.add(&sample);
                     watch.offer(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
@@ -96,6 +108,7 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
+        let groups = groups.figures(statistics.wall());
         let mut collected = self.end(
             plan,
             prepared,
@@ -104,6 +117,7 @@ impl Running {
             end,
             interrupted.load(Ordering::Relaxed),
         );
+        collected.circumstances.groups = groups;
         collected.circumstances.objectives = outputs.objectives.clone();
         collected.circumstances.probe = watch.probe();
         collected
@@ -181,6 +195,7 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            groups: Vec::new(),
             machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan
@@ -231,7 +246,7 @@ impl Running {
             pauses: self.pauses.end(),
             other_runs: self
                 .other_runs
-                .and_then(|before| other_runs::look(&plan.target.url).max(Some(before))),
+                .and_then(|before| other_runs::look(&plan.target).max(Some(before))),
             task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),

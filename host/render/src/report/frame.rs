@@ -40,6 +40,14 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         runs => format!("Load {} of {runs}: ", plan.place.run),
     };
     let mut arrivals = match load.arrivals {
+        _ if load.stages.is_some() => {
+            let kind = if load.arrivals.is_open() {
+                format!("open loop, seed {}", load.seed)
+            } else {
+                "closed loop".to_owned()
+            };
+            format!("{}, {kind}", load.name())
+        }
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Open { rate, gaps } => {
             let gaps = gaps.suffix();
@@ -68,7 +76,11 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     };
     format!(
         "{place}{requests} to {}: {arrivals}; parser {} ({source}){adds}",
-        public_url(&plan.target.url),
+        plan.target
+            .urls()
+            .map(public_url)
+            .collect::<Vec<_>>()
+            .join(", "),
         parser.join(" ")
     )
 }

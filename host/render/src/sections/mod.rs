@@ -3,6 +3,7 @@
 //! A number of a table knows its full value and its place in the document, which a page shows beside its digits.
 
 mod failures;
+mod groups;
 mod lines;
 mod number;
 mod objectives;
@@ -13,6 +14,7 @@ mod table;
 mod times;
 
 pub(crate) use failures::failures;
+pub(crate) use groups::groups;
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
 pub(crate) use objectives::objectives;

@@ -123,7 +123,10 @@ impl RowWriter {
             last,
             reading.and_then(|reading| reading.finish_reason.as_deref()),
         )?;
-        statement.raw_bind_parameter(last + 1, worker)?;
+        let head = exchange.head.as_ref();
+        statement.raw_bind_parameter(last + 1, head.and_then(|head| head.label.as_deref()))?;
+        statement.raw_bind_parameter(last + 2, exchange.url.as_deref())?;
+        statement.raw_bind_parameter(last + 3, worker)?;
         statement.raw_execute()?;
         Ok(())
     }

@@ -42,11 +42,17 @@ impl PartArguments {
 impl PerfArguments {
     /// What of the parts contradicts the load.
     pub(super) fn check_parts(&self) -> Result<(), UsageError> {
-        let parts = self.parts.shard()?.parts();
-        if let Some(slots) = self.parallel.iter().copied().find(|slots| *slots < parts) {
+        let shard = self.parts.shard()?;
+        let parts = shard.parts();
+        let loads = self.loads(shard);
+        let few = loads.iter().find_map(|load| match load.arrivals {
+            Arrivals::Closed { parallel } if parallel < parts as usize => Some(parallel),
+            _ => None,
+        });
+        if let Some(slots) = few {
             return Err(UsageError::FewSlots {
                 flag: "--parallel",
-                slots,
+                slots: slots as u32,
                 parts,
             });
         }
@@ -57,16 +63,8 @@ impl PerfArguments {
                 parts,
             });
         }
-        if self.rate.is_empty() && self.parallel.is_empty() && parts > 1 {
-            return Err(UsageError::FewSlots {
-                flag: "--parallel",
-                slots: 1,
-                parts,
-            });
-        }
-        let loads = self.rate.len() + self.parallel.len();
-        if self.parts.start_at.is_some() && loads > 1 {
-            return Err(UsageError::OneStart { loads });
+        if self.parts.start_at.is_some() && loads.len() > 1 {
+            return Err(UsageError::OneStart { loads: loads.len() });
         }
         if let Some(at) = self.parts.start_at
             && let Ok(now) = SystemTime::now().duration_since(UNIX_EPOCH)

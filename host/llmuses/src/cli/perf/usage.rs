@@ -63,6 +63,9 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Several URLs for one socket.
+    #[error("--unix-socket is one server: give one --url")]
+    UrlsOfOneSocket,
     /// The proxy is none that can be used.
     #[error("--proxy {text}: {reason}")]
     Proxy {
@@ -204,6 +207,12 @@ pub enum UsageError {
     StartIsOver {
         /// How long ago it was.
         ago: Duration,
+    },
+    /// A flag of an open loop without one.
+    #[error("{flag} is for an open loop: give --rate, or --stages rate:...")]
+    OnlyOpen {
+        /// The flag.
+        flag: &'static str,
     },
     /// Gaps between requests of which all go at once.
     #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
