@@ -20,7 +20,8 @@ struct Differences {
 }
 
 impl LengthsAsked {
-    /// Adds a request of which these lengths were asked. One that failed, or whose server counted nothing, is left out.
+    /// Adds a request of which these lengths were asked; of a later turn of a session, whose prompt has what was said before,
+    /// only that of the output. One that failed, or whose server counted nothing, is left out.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
         let Some(reading) = outcome.reading.as_ref().filter(|_| outcome.succeeded()) else {
             return;
@@ -28,7 +29,9 @@ impl LengthsAsked {
         let by_server = |count: &llmuses_core::exchange::TokenCount| {
             (count.source == TokenSource::Server).then_some(count.tokens)
         };
-        if let Some(counted) = reading.prompt.as_ref().and_then(by_server) {
+        if outcome.exchange.place.turn == 0
+            && let Some(counted) = reading.prompt.as_ref().and_then(by_server)
+        {
             self.input.add(input, counted, 0);
         }
         if let Some(asked) = output

@@ -4,10 +4,13 @@ use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
 
 /// The turns of an entry as they are asked, one after another: that of a later turn has the messages of those before
-/// it, with the answers that are recorded among them. They are made one by one, since each repeats all before it.
-#[derive(Debug)]
+/// it, with the answers that are recorded among them, or the one that was [given](Self::answered). They are made one by
+/// one, since each repeats all before it.
+#[derive(Debug, Clone)]
 pub struct Conversation {
     turns: std::vec::IntoIter<Turn>,
+    /// What the model answered to the turn before.
+    answer: Option<Value>,
     /// Whether it is one prompt and nothing else.
     is_alone: bool,
     /// Whether answers are to be as long as they may be.
@@ -27,6 +30,7 @@ impl Conversation {
             is_alone: entry.turns.len() == 1 && system.is_none(),
             is_exact: false,
             turns: entry.turns.into_iter(),
+            answer: None,
             history: system.into_iter().collect(),
             common: Item {
                 tools: entry.tools,
@@ -37,9 +41,9 @@ impl Conversation {
         }
     }
 
-    /// A conversation of one prompt, whose answer is to have exactly this many tokens.
-    pub fn of_length(text: String, output: Option<u32>) -> Self {
-        let turn = Turn {
+    /// A conversation of these prompts, the answer to each of which is to have exactly so many tokens.
+    pub fn of_lengths(turns: impl IntoIterator<Item = (String, Option<u32>)>) -> Self {
+        let turn = |(text, output): (String, Option<u32>)| Turn {
             prompt: Some(text),
             output_tokens: output.map(u64::from),
             ..Turn::default()
@@ -47,22 +51,87 @@ impl Conversation {
         Self {
             is_exact: true,
             ..Self::new(Entry {
-                turns: vec![turn],
+                turns: turns.into_iter().map(turn).collect(),
                 ..Entry::default()
             })
         }
     }
 
-    /// A conversation of one prompt.
-    pub fn of_prompt(text: String) -> Self {
+    /// A conversation of so many turns with the same prompt.
+    pub fn of_prompt(text: String, turns: u32) -> Self {
+        let turn = Turn {
+            prompt: Some(text),
+            ..Turn::default()
+        };
         Self::new(Entry {
-            turns: vec![Turn {
-                prompt: Some(text),
-                ..Turn::default()
-            }],
+            turns: vec![turn; turns as usize],
             ..Entry::default()
         })
     }
+
+    /// How many turns are to come.
+    pub fn turns_left(&self) -> u32 {
+        u32::try_from(self.turns.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Leaves so many turns to come at most.
+    pub fn truncate(&mut self, turns: u32) {
+        let mut kept = std::mem::take(&mut self.turns).collect::<Vec<_>>();
+        kept.truncate(turns as usize);
+        self.turns = kept.into_iter();
+    }
+
+    /// Whether nothing but the length is known of a turn that is to come.
+    pub fn has_only_lengths(&self) -> bool {
+        self.turns.as_slice().iter().any(asks_nothing)
+    }
+
+    /// Seconds before the next turn, as the data set says.
+    pub fn delay(&self) -> Option<f64> {
+        self.turns.as_slice().first()?.delay
+    }
+
+    /// About how many bytes the messages have that are kept of it.
+    pub fn bytes(&self) -> usize {
+        let size = |message: &Value| message.to_string().len();
+        let of_turn = |turn: &Turn| {
+            let prompt = turn.prompt.as_ref().map_or(0, String::len);
+            prompt + turn.messages.iter().map(size).sum::<usize>()
+        };
+        let to_come: usize = self.turns.as_slice().iter().map(of_turn).sum();
+        to_come + self.history.iter().map(size).sum::<usize>()
+    }
+
+    /// The message with which the model answered the last turn, in place of the one that is recorded. A recorded one that
+    /// calls tools stays where their results are recorded too: they answer the calls of that one.
+    pub fn answered(&mut self, message: Value) {
+        self.answer = Some(message);
+    }
+
+    /// Adds the messages of a later turn, behind the answer to the one before.
+    fn add(&mut self, mut messages: Vec<Value>) {
+        if let Some(answer) = self.answer.take() {
+            let role = |message: &Value| message["role"].as_str().map(str::to_owned);
+            let is_answer = |message: &&Value| role(message).as_deref() == Some("assistant");
+            let recorded = messages.iter().take_while(is_answer).count();
+            let next = messages.get(recorded).and_then(role);
+            if next.as_deref() != Some("tool") {
+                messages.splice(..recorded, [answer]);
+            }
+        }
+        self.history.extend(messages);
+    }
+}
+
+/// Whether there is no text to send.
+fn asks_nothing(turn: &Turn) -> bool {
+    turn.prompt.is_none()
+        && turn.messages.is_empty()
+        && turn.prompt_token_ids.is_empty()
+        && turn.texts.is_empty()
+        && turn.query.is_none()
+        && turn.documents.is_empty()
+        && turn.body.is_none()
 }
 
 /// Why there is no item of a turn.
@@ -74,6 +143,9 @@ impl Iterator for Conversation {
 
     fn next(&mut self) -> Option<Self::Item> {
         let turn = self.turns.next()?;
+        if asks_nothing(&turn) {
+            return Some(Err(OnlyLengths));
+        }
         let mut item = Item {
             prompt_token_ids: turn.prompt_token_ids,
             texts: turn.texts,
@@ -90,13 +162,8 @@ impl Iterator for Conversation {
         match turn.prompt {
             // An API without messages takes it as it is.
             Some(prompt) if self.is_alone => item.prompt = Some(prompt),
-            Some(prompt) => self
-                .history
-                .push(json!({"role": "user", "content": prompt})),
-            None if turn.messages.is_empty() && item.has_no_content() => {
-                return Some(Err(OnlyLengths));
-            }
-            None => self.history.extend(turn.messages),
+            Some(prompt) => self.add(vec![json!({"role": "user", "content": prompt})]),
+            None => self.add(turn.messages),
         }
         if item.prompt.is_none() && item.has_no_content() {
             item.messages.clone_from(&self.history);
@@ -150,6 +217,42 @@ mod tests {
                 all(&[&system, &user]),
                 all(&[&system, &user, &answer, &more])
             ])
+        );
+    }
+
+    #[test]
+    fn the_answer_that_came_takes_the_place_of_the_recorded_one() {
+        let message = |role: &str, text: &str| json!({"role": role, "content": text});
+        let entry = json!({"turns": [
+            {"prompt": "a"},
+            {"messages": [message("assistant", "recorded"), message("user", "b")], "delay": 1.5},
+            {"messages": [message("assistant", "calls"), message("tool", "result")]},
+            {"prompt": "c"},
+        ]});
+        let mut conversation = Conversation::new(serde_json::from_value(entry).unwrap());
+        conversation.next().unwrap().unwrap();
+        assert_eq!(
+            (conversation.turns_left(), conversation.delay()),
+            (3, Some(1.5))
+        );
+        conversation.answered(message("assistant", "live 1"));
+        conversation.next().unwrap().unwrap();
+        conversation.answered(message("assistant", "live 2"));
+        conversation.next().unwrap().unwrap();
+        conversation.answered(message("assistant", "live 3"));
+        let messages = conversation.next().unwrap().unwrap().messages;
+        assert_eq!(
+            messages,
+            [
+                message("user", "a"),
+                message("assistant", "live 1"),
+                message("user", "b"),
+                // The result is of a call that only the recorded one has.
+                message("assistant", "calls"),
+                message("tool", "result"),
+                message("assistant", "live 3"),
+                message("user", "c"),
+            ]
         );
     }
 

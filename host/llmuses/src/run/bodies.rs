@@ -11,6 +11,7 @@ use llmuses_plugin_host::{
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
     ApiSettings, Bodies, Dataset, Entries, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
+    SessionDraws,
 };
 use std::path::PathBuf;
 
@@ -48,6 +49,15 @@ pub enum FormatError {
          takes any prompt, such as openai_chat"
     )]
     MakesItsOwn {
+        /// The parser.
+        parser: String,
+    },
+    /// Sessions with a parser that makes requests by itself.
+    #[error(
+        "--turns: parser `{parser}` makes its requests by itself, each of one turn; use a parser that takes any \
+         conversation, such as openai_chat"
+    )]
+    OneTurnEach {
         /// The parser.
         parser: String,
     },
@@ -141,6 +151,8 @@ pub struct Asked {
     pub prompt: Option<String>,
     /// What makes prompts, where they are made up.
     pub prompts: Option<PromptMaker>,
+    /// What is drawn for each session.
+    pub draws: SessionDraws,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -160,6 +172,7 @@ pub fn bodies(
     let Asked {
         prompt,
         prompts,
+        draws,
         api,
     } = asked;
     if parser.info().offers == Offers::OwnRequests {
@@ -175,13 +188,13 @@ pub fn bodies(
         return Ok(Box::new(OwnBodies::new(instance, options)));
     }
     let entries: Box<dyn Entries> = match (format, dataset, prompts) {
-        (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts)),
+        (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
         (Some(format), Some(dataset), None) => Box::new(FormatEntries::new(
             format.instantiate(context.clone())?,
             dataset.file_name(),
             messages.clone(),
         )),
-        _ => Box::new(OnePrompt::new(prompt.unwrap_or_default())),
+        _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),
     };
     // An API makes requests of items, and reads no file.
     let instance = parser.instantiate(InstanceContext {

@@ -83,6 +83,10 @@ pub(super) fn maker(
         // Which requests these are is not known before.
         Warmup::Nothing | Warmup::Time(_) => 0,
     };
-    let seed = seed.wrapping_add(u64::from(run - 1) << 32);
-    PromptMaker::new(generated.clone(), seed, warmup, words)
+    PromptMaker::new(generated.clone(), seed_of(seed, run), warmup, words)
+}
+
+/// The seed of one load of a sweep.
+pub(super) fn seed_of(seed: u64, run: u32) -> u64 {
+    seed.wrapping_add(u64::from(run - 1) << 32)
 }

@@ -17,13 +17,16 @@ use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
     CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
-    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    PluginEngine, Source, Task, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{PromptMaker, Words};
-use llmuses_workload::{ApiSettings, Dataset, HostTokenizer, RequestSource, SourceSettings};
+use llmuses_workload::{
+    ApiSettings, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
+    SourceSettings,
+};
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
@@ -52,6 +55,12 @@ impl Loaded {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?)),
             None => None,
         };
+        if work.sessions.turns.is_some() && parser.info().offers == Offers::OwnRequests {
+            return Err(FormatError::OneTurnEach {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
         let words = match &work.prompts {
             PromptSource::Generated(_) if parser.info().offers == Offers::OwnRequests => {
                 return Err(FormatError::MakesItsOwn {
@@ -145,6 +154,8 @@ pub(super) struct Preparation {
     pub(super) max_in_flight: Option<u64>,
     /// What makes the prompts, where they are made up.
     pub(super) prompts: Option<PromptMaker>,
+    /// How sessions go. `None`: no request has a later turn.
+    pub(super) sessions: Option<SessionSettings>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
@@ -160,6 +171,10 @@ impl Preparation {
         loaded: &Loaded,
     ) -> Result<(Self, RequestSource), RunError> {
         let Plan { work, load, .. } = plan;
+        let draws = SessionDraws::new(
+            work.sessions.clone(),
+            made_up::seed_of(load.seed, plan.place.run),
+        );
         let max_in_flight = if load.arrivals.is_open() {
             Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
         } else {
@@ -195,6 +210,7 @@ impl Preparation {
         };
         let asked = Asked {
             prompts: prompts.clone(),
+            draws: draws.clone(),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -209,6 +225,18 @@ impl Preparation {
                 max_length: work.lengths.max,
             },
         };
+        let has_sessions = parser.info().offers != Offers::OwnRequests
+            && (work.sessions.turns.is_some() || matches!(work.prompts, PromptSource::Dataset(_)));
+        let sessions = has_sessions.then(|| SessionSettings {
+            parser: parser.info().name.clone(),
+            api: asked.api.clone(),
+            draws,
+            has_replies: parser.info().task == Task::Generate,
+            has_users: !load.arrivals.is_open(),
+            skip_refused: work.skip_bad_lines,
+            budget: Arc::clone(&budget),
+            messages: terminal::messages(),
+        });
         let format = loaded.format.as_ref().map(Parser::for_another_run);
         let bodies = bodies(
             &parser,
@@ -227,12 +255,13 @@ impl Preparation {
                 max_length: work.lengths.max,
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
+                sessions: sessions_of(plan),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
-                    (&work.prompts, &parser.info().source),
-                    (PromptSource::Prompt(_), Source::Builtin)
+                    (&work.prompts, &parser.info().source, work.sessions.turns),
+                    (PromptSource::Prompt(_), Source::Builtin, None)
                 ),
             },
         );
@@ -246,6 +275,7 @@ impl Preparation {
             parameters,
             max_in_flight,
             prompts,
+            sessions,
             dataset_sha256: loaded.dataset_sha256.clone(),
             format: format.map(|format| {
                 let info = format.info();
@@ -281,6 +311,15 @@ impl Preparation {
             },
         }
     }
+}
+
+/// How many sessions to begin. Prompts that are not read have no end, and one session is what there is of them where
+/// nobody says more.
+fn sessions_of(plan: &Plan) -> Option<u64> {
+    let Plan { work, load, .. } = plan;
+    let is_endless = !matches!(work.prompts, PromptSource::Dataset(_));
+    let is_bounded = load.requests.is_some() || load.duration.is_some();
+    load.sessions.or((is_endless && !is_bounded).then_some(1))
 }
 
 /// The digest of a data set. `None`: it cannot be read, which the run then says.

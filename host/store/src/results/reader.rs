@@ -5,9 +5,10 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
+use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
@@ -144,7 +145,7 @@ impl ResultsDatabase {
         let has = |column: &str| known.iter().any(|name| name == column);
         Ok(added_columns()
             .map(|(_, column)| column)
-            .chain([FINISH_REASON])
+            .chain(last_columns())
             .map(|column| format!(", {}", if has(column) { column } else { "NULL" }))
             .collect())
     }
@@ -277,10 +278,25 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
+/// The place of a request in its session, which stands in three columns from this one on. `number`: that of the request,
+/// which stood alone where an older version wrote the row.
+pub(super) fn place(row: &Row<'_>, column: usize, number: u64) -> rusqlite::Result<TurnPlace> {
+    Ok(match unsigned(row.get(column)?) {
+        Some(session) => TurnPlace {
+            session,
+            turn: row.get(column + 1)?,
+            turns: row.get(column + 2)?,
+        },
+        None => TurnPlace::alone(number),
+    })
+}
+
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
+    let number = unsigned(row.get(1)?).unwrap_or_default();
+    let place = place(row, 20 + added_columns().count(), number)?;
     Ok(CsvRow {
         run: row.get(0)?,
-        number: unsigned(row.get(1)?).unwrap_or_default(),
+        number,
         warmup: row.get(2)?,
         success: row.get(3)?,
         intended_unix_seconds: row.get(4)?,
@@ -303,5 +319,8 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
         finish_reason: row.get(19 + added_columns().count())?,
+        session: place.session,
+        turn: place.turn,
+        turns: place.turns,
     })
 }

@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{ResultsDatabase, json, shown};
+use super::reader::{ResultsDatabase, json, place, shown};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -174,8 +174,10 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
     let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
+    let number = row.get::<_, i64>(0)?.unsigned_abs();
     let exchange = Exchange {
-        number: row.get::<_, i64>(0)?.unsigned_abs(),
+        number,
+        place: place(row, 23 + added_columns().count(), number)?,
         request: row.get::<_, String>(21)?.into(),
         intended,
         // No row has it.

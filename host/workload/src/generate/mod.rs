@@ -1,7 +1,6 @@
 //! Prompts of a length asked for, made of a seed: request k of a run has the same prompt whatever the load, the number
 //! of threads or of machines.
 
-mod draw;
 mod entries;
 mod prompts;
 mod template;

@@ -1,11 +1,13 @@
 //! One prompt after another: its length is drawn, its text made, its tokens counted.
 
-use super::draw;
 use super::text::RealText;
 use super::vocabulary::Vocabulary;
+use crate::draw;
+use crate::draw::random_of;
 use crate::tokenizer::HostTokenizer;
 use llmuses_core::plan::{Generated, Prefixes, Share};
-use rand::{RngExt, SeedableRng};
+use llmuses_core::turn::TurnPlace;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Zipf};
 use std::sync::Arc;
@@ -44,7 +46,7 @@ pub struct Prompt {
 pub struct PromptMaker {
     generated: Generated,
     seed: u64,
-    /// How many of the first prompts are for the warm-up: they come of another seed, and have other prefixes, so that they
+    /// How many of the first sessions are the warm-up: they come of another seed, and have other prefixes, so that they
     /// do not fill a cache for the others.
     warmup: u64,
     words: Words,
@@ -57,7 +59,7 @@ const WARMUP: u64 = 0x77_61_72_6d_2d_75_70;
 const PREFIX: u64 = 0x70_72_65_66_69_78;
 
 impl PromptMaker {
-    /// A maker of such prompts, of which the first `warmup` are not measured.
+    /// A maker of such prompts, of which those of the first `warmup` sessions are not measured.
     pub fn new(generated: Generated, seed: u64, warmup: u64, words: Words) -> Self {
         Self {
             generated,
@@ -68,21 +70,23 @@ impl PromptMaker {
     }
 
     /// The lengths of the prompt with this number and of its output.
-    pub fn lengths(&self, number: u64) -> (u32, Option<u32>) {
-        self.draw(&mut random_of(self.seed_of(number), number))
+    pub fn lengths(&self, number: u64, place: TurnPlace) -> (u32, Option<u32>) {
+        self.draw(&mut random_of(self.seed_of(place), number))
     }
 
-    /// The prompt of the request with this number: the same one each time.
+    /// The prompt of the request with this number: the same one each time. That of a later turn has no prefix: it stands
+    /// behind all that was said before.
     ///
     /// # Errors
     /// What the tokenizer says where it fails.
-    pub fn make(&self, number: u64) -> Result<Prompt, String> {
-        let seed = self.seed_of(number);
+    pub fn make(&self, number: u64, place: TurnPlace) -> Result<Prompt, String> {
+        let seed = self.seed_of(place);
         let mut random = random_of(seed, number);
         let (asked, output) = self.draw(&mut random);
         let overhead = self.words.overhead;
         let own = asked.saturating_sub(overhead).max(1);
-        let prefix = self.generated.prefixes.map(|prefixes| {
+        let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);
+        let prefix = prefixes.map(|prefixes| {
             let length = prefix_length(prefixes.share, asked, overhead).min(own - 1);
             (choose(prefixes, &mut random), length)
         });
@@ -102,8 +106,8 @@ impl PromptMaker {
         })
     }
 
-    fn seed_of(&self, number: u64) -> u64 {
-        match number < self.warmup {
+    fn seed_of(&self, place: TurnPlace) -> u64 {
+        match place.session < self.warmup {
             true => self.seed ^ WARMUP,
             false => self.seed,
         }
@@ -161,19 +165,6 @@ fn prefix_length(share: Share, asked: u32, overhead: u32) -> u32 {
     }
 }
 
-/// The generator of one request: a function of seed and number alone.
-fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(splitmix64(seed ^ splitmix64(number)))
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated ones.
-fn splitmix64(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,11 +210,14 @@ mod tests {
         let words = words(7, None);
         let maker = maker("uniform:8..500", words.clone());
         for number in 0..200 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             let tokens = words.tokenizer.count(&prompt.text).unwrap() + 7;
             assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
             assert_eq!(prompt.counted, prompt.asked);
-            assert_eq!(maker.lengths(number), (prompt.asked, None));
+            assert_eq!(
+                maker.lengths(number, TurnPlace::alone(number)),
+                (prompt.asked, None)
+            );
         }
     }
 
@@ -233,7 +227,7 @@ mod tests {
         let words = words(0, Some(&text));
         let maker = maker("uniform:1..300", words.clone());
         for number in 0..200 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             let tokens = words.tokenizer.count(&prompt.text).unwrap();
             assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
         }
@@ -243,10 +237,19 @@ mod tests {
     fn a_prompt_depends_on_seed_and_number_alone() {
         let words = words(0, None);
         let (one, again) = (maker("100", words.clone()), maker("100", words.clone()));
-        assert_eq!(one.make(17).unwrap(), again.make(17).unwrap());
-        assert_ne!(one.make(17).unwrap().text, one.make(18).unwrap().text);
+        assert_eq!(
+            one.make(17, TurnPlace::alone(17)).unwrap(),
+            again.make(17, TurnPlace::alone(17)).unwrap()
+        );
+        assert_ne!(
+            one.make(17, TurnPlace::alone(17)).unwrap().text,
+            one.make(18, TurnPlace::alone(18)).unwrap().text
+        );
         let other = PromptMaker::new(generated("100"), 43, 0, words);
-        assert_ne!(one.make(17).unwrap().text, other.make(17).unwrap().text);
+        assert_ne!(
+            one.make(17, TurnPlace::alone(17)).unwrap().text,
+            other.make(17, TurnPlace::alone(17)).unwrap().text
+        );
     }
 
     #[test]
@@ -259,7 +262,9 @@ mod tests {
             exponent: 0.0,
         });
         let maker = PromptMaker::new(wanted.clone(), 42, 0, words.clone());
-        let prompts: Vec<Prompt> = (0..100).map(|number| maker.make(number).unwrap()).collect();
+        let prompts: Vec<Prompt> = (0..100)
+            .map(|number| maker.make(number, TurnPlace::alone(number)).unwrap())
+            .collect();
         let beginning = |prompt: &Prompt| -> Vec<String> {
             let words = prompt.text.split(' ').take(64);
             words.map(ToOwned::to_owned).collect()
@@ -275,9 +280,9 @@ mod tests {
         assert_eq!(beginnings.len(), 4);
         // The prompts of a warm-up have others.
         let maker = PromptMaker::new(wanted, 42, 50, words);
-        let warm = beginning(&maker.make(0).unwrap());
+        let warm = beginning(&maker.make(0, TurnPlace::alone(0)).unwrap());
         assert!(beginnings.values().all(|known| *known != warm));
-        assert_eq!(maker.make(60).unwrap(), prompts[60]);
+        assert_eq!(maker.make(60, TurnPlace::alone(60)).unwrap(), prompts[60]);
     }
 
     #[test]
@@ -289,7 +294,9 @@ mod tests {
             exponent: 0.0,
         });
         let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
-        let prompts: Vec<Prompt> = (0..50).map(|number| maker.make(number).unwrap()).collect();
+        let prompts: Vec<Prompt> = (0..50)
+            .map(|number| maker.make(number, TurnPlace::alone(number)).unwrap())
+            .collect();
         for pair in prompts.windows(2) {
             let common = pair[0]
                 .text
@@ -313,7 +320,11 @@ mod tests {
         let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
         let mut chosen = [0; 5];
         for number in 0..400 {
-            let (which, _) = maker.make(number).unwrap().prefix.unwrap();
+            let (which, _) = maker
+                .make(number, TurnPlace::alone(number))
+                .unwrap()
+                .prefix
+                .unwrap();
             chosen[which as usize] += 1;
         }
         assert!(
@@ -326,7 +337,7 @@ mod tests {
     fn a_mix_says_how_long_outputs_are() {
         let maker = maker("70%:20/5,30%:80/30", words(0, None));
         for number in 0..50 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             assert!(matches!(
                 (prompt.asked, prompt.output),
                 (20, Some(5)) | (80, Some(30))

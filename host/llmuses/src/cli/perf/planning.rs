@@ -107,6 +107,7 @@ impl PerfArguments {
                 max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
+                sessions: self.sessions.number,
                 duration: self.duration,
                 drain: self.drain_timeout,
                 keep_going: self.keep_going,
@@ -167,6 +168,7 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            sessions: self.sessions.plan(&prompts)?,
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -175,10 +177,11 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts.
+    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later turns.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
+            (_, "openai_prompt") if self.sessions.has_turns() => parser("openai_chat"),
             (_, name) => parser(name),
         }
     }

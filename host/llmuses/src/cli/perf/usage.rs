@@ -9,6 +9,12 @@ use std::time::Duration;
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// A time to think without a later turn.
+    #[error(
+        "--think-time is the time before a later turn of a session, and every session has one turn: --turns makes more, \
+         and conversations of a --dataset may have more"
+    )]
+    NoTurns,
     /// The length of outputs is said twice.
     #[error(
         "--input-tokens has output lengths (INPUT/OUTPUT), and --output-tokens says others: leave one of them out"
