@@ -101,6 +101,50 @@ fn prompts_share_prefixes() {
 }
 
 #[test]
+fn predicted_cache_hits_are_those_of_the_server() {
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    let mock = mock(&["--prefix-cache", "100000"]);
+    let arguments = [
+        "--input-tokens",
+        "640",
+        "--prefix-tokens",
+        "512",
+        "--prefixes",
+        "4",
+        "-n",
+        "60",
+        "--parallel",
+        "4",
+        "--json",
+        "run.json",
+    ];
+    let ended = good(&bench, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let cached = lengths(&bench)["cached"].clone();
+    assert_eq!(cached["requests"], 60, "{cached}");
+    let mean = |name: &str| cached[name].as_f64().expect("it is a number");
+    let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+    assert!(predicted > 512.0 * 0.7, "{cached}");
+    assert!((predicted - reported).abs() < 16.0, "{cached}");
+    assert!(
+        !ended.stdout.contains("prefix cache on average"),
+        "{}",
+        ended.stdout
+    );
+    // The same prompts again, which nobody told the prediction of.
+    let again = Bench::new();
+    let ended = good(&again, &mock, &with_tokenizer(&tokenizer, &arguments));
+    let stdout = ended
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(
+        stdout.contains("the server has seen these prompts before"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn prompts_are_pieces_of_a_text() {
     let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
     let text = "the moon is far and the sun is more far than that ".repeat(50);
@@ -173,9 +217,57 @@ fn lengths_that_cannot_be_are_refused() {
         let error = refused(&bench, &mock, &with_tokenizer(&tokenizer, arguments), 2);
         assert!(error.contains(said), "{arguments:?}: {error}");
     }
-    let error = refused(&bench, &mock, &["--input-tokens", "10"], 2);
+}
+
+#[test]
+fn without_a_tokenizer_lengths_are_learned_from_the_server() {
+    let mock = mock(&["--template-tokens", "11"]);
+    let bench = Bench::new();
+    let arguments = [
+        "--input-tokens",
+        "uniform:200..1000",
+        "--output-tokens",
+        "3",
+        "-n",
+        "30",
+        "--parallel",
+        "4",
+        "--json",
+        "run.json",
+    ];
+    let ended = good(&bench, &mock, &arguments);
     assert!(
-        error.contains("give its folder as --tokenizer-path"),
+        ended
+            .stderr
+            .contains("learned from the server by 8 short requests"),
+        "{}",
+        ended.stderr
+    );
+    let lengths = lengths(&bench);
+    assert_eq!(lengths["input"]["requests"], 30, "{lengths}");
+    assert_eq!(lengths["input"]["different"], 0, "{lengths}");
+    assert_eq!(lengths["learned"]["probes"], 8, "{lengths}");
+    let around = lengths["learned"]["tokens_around"].as_f64();
+    assert!(
+        around.is_some_and(|around| (around - 11.0).abs() < 4.0),
+        "{lengths}"
+    );
+    // The requests before the run are no rows of it.
+    assert_eq!(
+        bench.rows("SELECT count(*) FROM result"),
+        [[Value::from(30)]]
+    );
+    let said = paragraph(&ended.stdout, "Lengths asked");
+    assert!(said.contains("made without a tokenizer"), "{said}");
+}
+
+#[test]
+fn a_server_that_does_not_count_is_named() {
+    let (bench, mock) = (Bench::new(), mock(&["--usage", "off"]));
+    let error = ends(&bench, &mock, &["--input-tokens", "10"], 1).stderr;
+    assert!(
+        error.contains("the server said for 0 of 8 prompts how many tokens they have"),
         "{error}"
     );
+    assert!(error.contains("tokenizer as --tokenizer-path"), "{error}");
 }

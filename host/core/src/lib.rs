@@ -7,6 +7,7 @@ pub mod bounds;
 pub mod budget;
 pub mod clean;
 pub mod clock;
+pub mod command_line;
 pub mod cost;
 pub mod credential;
 pub mod document;

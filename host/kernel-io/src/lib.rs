@@ -23,6 +23,7 @@
 
 #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
 mod kernel;
+pub mod machine;
 pub mod memory;
 pub mod priority;
 pub mod private_file;

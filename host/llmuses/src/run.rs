@@ -13,6 +13,7 @@ mod outputs;
 mod pauses;
 mod pipeline;
 mod preparation;
+mod probes;
 mod progress;
 mod running;
 mod sinks;
@@ -115,6 +116,7 @@ impl RunError {
     /// Whether the arguments are at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {
+            Self::MadeUp(MadeUpError::NotLearned(_)) => false,
             Self::Capacity(_)
             | Self::MadeUp(_)
             | Self::Dataset(_)
@@ -345,10 +347,11 @@ fn one<'a>(
         Some(loaded) => loaded,
         none => none.insert(Loaded::of(plan, outputs)?),
     };
+    let interrupted = interrupt::flag()?;
+    loaded.learn(plan, outputs, &interrupted)?;
     let (given, plan) = (plan, &loaded.addressed(plan));
     let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
     let clock = Clock::start();
-    let interrupted = interrupt::flag()?;
     let record = prepared.record(plan, outputs, clock);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match outputs.save {

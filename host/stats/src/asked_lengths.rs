@@ -1,13 +1,31 @@
 //! How long prompts and outputs were beside what was asked for.
 
-use llmuses_core::document::{AskedLength, AskedLengths};
+use llmuses_core::clock::Moment;
+use llmuses_core::document::{AskedLength, AskedLengths, CachedTokens, LearnedLengths};
 use llmuses_core::exchange::{Outcome, TokenSource};
+use llmuses_core::metric::CACHED_TOKENS;
+use std::collections::HashMap;
 
 /// Lengths asked for and counted, over all requests that are measured.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LengthsAsked {
     input: Differences,
     output: Differences,
+    learned: Option<LearnedLengths>,
+    cached: Cached,
+}
+
+/// Tokens in the prefix cache of the server.
+#[derive(Debug, Clone, Default, PartialEq)]
+struct Cached {
+    requests: u64,
+    /// Tokens of the prefixes of all prompts.
+    prefixes: u64,
+    reported: f64,
+    /// Of each prefix, when the first prompt with it was sent, and its tokens: that one finds nothing.
+    first: HashMap<u32, (Moment, u32)>,
+    /// Tokens that the chat template puts around a prompt.
+    overhead: u32,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +38,19 @@ struct Differences {
 }
 
 impl LengthsAsked {
+    /// None so far. `learned`: how the lengths of prompts are known, where no tokenizer counted them.
+    /// `overhead`: tokens that the chat template puts around a prompt.
+    pub fn new(learned: Option<LearnedLengths>, overhead: u32) -> Self {
+        Self {
+            learned,
+            cached: Cached {
+                overhead,
+                ..Cached::default()
+            },
+            ..Self::default()
+        }
+    }
+
     /// Adds a request of which these lengths were asked; of a later turn of a session, whose prompt has what was said before,
     /// only that of the output. One that failed, or whose server counted nothing, is left out.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
@@ -32,7 +63,9 @@ impl LengthsAsked {
         if outcome.exchange.place.turn == 0
             && let Some(counted) = reading.prompt.as_ref().and_then(by_server)
         {
-            self.input.add(input, counted, 0);
+            // A line is right to a per cent; a tokenizer to the token.
+            let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
+            self.input.add(input, counted, tolerance);
         }
         if let Some(asked) = output
             && let Some(counted) = reading.completion.as_ref().and_then(by_server)
@@ -43,14 +76,59 @@ impl LengthsAsked {
         }
     }
 
+    /// Adds what the server reports of its prefix cache for a request that began with this prefix of so many tokens. Later
+    /// turns of a session are left out: most of what they say was said before.
+    pub fn add_cached(&mut self, outcome: &Outcome, prefix: Option<(u32, u32)>) {
+        let exchange = &outcome.exchange;
+        let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
+        let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
+            return;
+        };
+        let cached = &mut self.cached;
+        let metrics = reading.metrics.iter();
+        let reported = metrics.clone().find(|(name, _)| name == CACHED_TOKENS);
+        if let Some((_, reported)) = reported {
+            cached.requests += 1;
+            cached.reported += reported;
+            if let Some((which, tokens)) = prefix {
+                cached.prefixes += u64::from(tokens);
+                let first = cached.first.entry(which).or_insert((sent, tokens));
+                *first = (sent, tokens).min(*first);
+            }
+        }
+    }
+
     /// As it stands in a document.
     pub fn to_document(&self) -> AskedLengths {
         AskedLengths {
             input: self.input.to_document(),
             output: self.output.to_document(),
+            learned: self.learned,
+            cached: self.cached.to_document(),
         }
     }
 }
+
+impl Cached {
+    fn to_document(&self) -> Option<CachedTokens> {
+        let mean = |sum: f64| sum / self.requests as f64;
+        let new: u64 = self
+            .first
+            .values()
+            .map(|(_, tokens)| u64::from(*tokens))
+            .sum();
+        (self.requests > 0).then(|| CachedTokens {
+            requests: self.requests,
+            mean_predicted_tokens: mean(self.prefixes.saturating_sub(new) as f64),
+            mean_reported_tokens: mean(self.reported),
+            tolerance_tokens: f64::from(self.overhead.max(BLOCKS)),
+        })
+    }
+}
+
+/// Tokens by which what a server reports may differ from the prediction: three of the blocks of 16 tokens in which most
+/// servers cache.
+const BLOCKS: u32 = 48;
 
 impl Differences {
     fn add(&mut self, asked: u32, counted: u64, tolerance: u64) {
@@ -96,12 +174,51 @@ mod tests {
         lengths.add(&outcome(100, 40), 100, Some(40));
         lengths.add(&outcome(103, 39), 100, Some(40));
         lengths.add(&outcome(98, 20), 100, Some(40));
-        let AskedLengths { input, output } = lengths.to_document();
+        let AskedLengths { input, output, .. } = lengths.to_document();
         assert_eq!((input.requests, input.different), (3, 2));
         assert_eq!(input.worst_difference_tokens, 3);
         assert_eq!(input.mean_asked_tokens, Some(100.0));
         // One token of forty is within 5 %.
         assert_eq!((output.requests, output.different), (3, 1));
         assert_eq!(output.worst_difference_tokens, -20);
+    }
+
+    #[test]
+    fn a_prefix_is_cached_by_the_first_prompt_with_it() {
+        let outcome = |sent, cached| {
+            Sample::at(0)
+                .sent(sent)
+                .events(&[sent + 10, sent + 11])
+                .outputs(&[0, 1])
+                .metric("cached_tokens", cached)
+                .build()
+        };
+        let mut lengths = LengthsAsked::new(None, 10);
+        // Whichever of them is over first.
+        lengths.add_cached(&outcome(50, 512.0), Some((0, 512)));
+        lengths.add_cached(&outcome(0, 0.0), Some((0, 512)));
+        lengths.add_cached(&outcome(200, 512.0), Some((0, 512)));
+        lengths.add_cached(&outcome(300, 0.0), Some((1, 512)));
+        let cached = lengths.to_document().cached.unwrap();
+        assert_eq!(cached.requests, 4);
+        assert_eq!(cached.mean_predicted_tokens, 256.0);
+        assert_eq!(cached.mean_reported_tokens, 256.0);
+        assert_eq!(cached.tolerance_tokens, 48.0);
+    }
+
+    #[test]
+    fn learned_lengths_may_be_off_by_a_per_cent() {
+        let outcome = |prompt| {
+            Sample::at(0)
+                .events(&[1, 2])
+                .outputs(&[0, 1])
+                .tokens(prompt, 1, TokenSource::Server)
+                .build()
+        };
+        let mut lengths = LengthsAsked::new(Some(LearnedLengths::default()), 0);
+        lengths.add(&outcome(1009), 1000, None);
+        lengths.add(&outcome(1011), 1000, None);
+        let input = lengths.to_document().input;
+        assert_eq!((input.requests, input.different), (2, 1));
     }
 }

@@ -3,7 +3,9 @@
 use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::figures::Figures;
+use super::histogram::histogram;
 use super::judge::{Circumstances, ConnectionUse};
+use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
 use super::timeline::{Slot, Timeline};
@@ -70,6 +72,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             share_of_completed: GOODPUT_SHARE.of(&sums),
             per_second: GOODPUT.of(&sums),
         }),
+        objectives: Vec::new(),
         tokens: Tokens {
             input: tokens(&counts.prompt, &statistics.lengths().input),
             output: tokens(&counts.completion, &statistics.lengths().output),
@@ -101,6 +104,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             replaced_instances: call_cost(&circumstances.parser_cost.replacements, wall),
         },
         client: ClientUse {
+            machine: circumstances.machine.clone(),
             transport: circumstances.transport.clone(),
             transport_reason: circumstances.transport_reason.map(ToOwned::to_owned),
             kernel_stamped_responses: counts.kernel_stamped,
@@ -128,11 +132,21 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
                 entries_skipped: dataset.skipped.iter().cloned().collect(),
                 bad_entries: dataset.bad_entries,
             }),
-        timeline: timeline(statistics.timeline(), statistics.objectives().is_some()),
+        timeline: TimeSeries {
+            warmup_seconds: statistics.warmup().map(seconds),
+            ..timeline(statistics.timeline(), statistics.objectives().is_some())
+        },
+        times_over_time: Some(times_over_time(statistics.timeline())),
+        time_to_first_token_by_input_length: Some(statistics.by_input_length().to_document()),
         slowest_requests: slowest(statistics.slowest(), statistics.timeline().start()),
     };
     // As they come out of the document, so that one that is read back says the same.
     totals.figures = RunFigures::of(&totals.sums());
+    totals.objectives = circumstances
+        .objectives
+        .iter()
+        .map(|objective| objective.decide(&totals))
+        .collect();
     totals
 }
 
@@ -144,6 +158,7 @@ fn connections(used: &ConnectionUse) -> ConnectionFigures {
     let versions = used.http_versions.iter();
     ConnectionFigures {
         http_versions: versions.map(|version| (*version).to_owned()).collect(),
+        servers: used.servers.clone(),
         requests_that_waited_for_a_stream: used.waited_for_stream,
         requests_sent_again: used.resent,
         one_request_each: used.one_request_each,
@@ -194,6 +209,7 @@ fn timeline(timeline: &Timeline, has_objectives: bool) -> TimeSeries {
     let mut in_flight = 0_u64;
     TimeSeries {
         slot_seconds: seconds(timeline.slot_length()),
+        warmup_seconds: None,
         requests_sent: counts(|slot| slot.sent),
         requests_succeeded: counts(|slot| slot.succeeded),
         requests_that_met_all: has_objectives.then(|| counts(|slot| slot.good)),
@@ -295,6 +311,7 @@ fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
             percents,
             seconds: times,
         }),
+        histogram: histogram(spread),
     }
 }
 

@@ -3,13 +3,14 @@
 use super::asked_lengths::LengthsAsked;
 use super::counts::TokenTotals;
 use super::measure::Origin;
+use super::objective::RunObjective;
 use super::pauses::{OtherRuns, Pauses};
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::Percentile;
+use llmuses_core::document::{Machine, Percentile};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -23,6 +24,9 @@ const LEAST_LAG: Duration = Duration::from_millis(5);
 const LAG_OF_TTFT: f64 = 0.01;
 /// Failures and waits for the parser above this share are doubts.
 const FEW: f64 = 0.01;
+
+/// The share of the predicted hits of a prefix cache that may miss.
+const CACHE_MISSES: f64 = 0.1;
 /// Coalesced chunks above this share are a doubt.
 const COALESCED_SHARE: f64 = 0.20;
 /// A run may lose this share of its time before that is a doubt.
@@ -43,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// The machine that sent the requests. `None`: nobody asked.
+    pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.
     pub asked: Option<u64>,
     /// Requests issued.
@@ -83,6 +89,8 @@ pub struct Circumstances {
     pub other_runs: Option<OtherRuns>,
     /// What the parser cost.
     pub parser_cost: ParserCost,
+    /// Objectives of the run as a whole.
+    pub objectives: Vec<RunObjective>,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.
@@ -120,6 +128,8 @@ pub struct ConnectionUse {
     pub one_request_each: bool,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<&'static str>,
+    /// What servers call themselves.
+    pub servers: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     pub waited_for_stream: u64,
 }
@@ -167,6 +177,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(prompt_repeated(statistics, circumstances));
     add(shorter_than_asked(statistics, circumstances));
     add(other_prompt_lengths(circumstances));
+    add(other_cache_hits(circumstances));
     add(other_output_lengths(circumstances));
     add(without_tokens(statistics));
     add(chunks_are_not_tokens(statistics));
@@ -434,6 +445,15 @@ fn other_prompt_lengths(circumstances: &Circumstances) -> Option<Doubt> {
     let lengths = circumstances.lengths_asked.as_ref()?.to_document().input;
     (lengths.different as f64 > lengths.requests as f64 * FEW)
         .then_some(Doubt::OtherPromptLengths(lengths))
+}
+
+fn other_cache_hits(circumstances: &Circumstances) -> Option<Doubt> {
+    let cached = circumstances.lengths_asked.as_ref()?.to_document().cached?;
+    let difference = (cached.mean_reported_tokens - cached.mean_predicted_tokens).abs();
+    let tolerance = cached
+        .tolerance_tokens
+        .max(cached.mean_predicted_tokens * CACHE_MISSES);
+    (difference > tolerance).then_some(Doubt::OtherCacheHits(cached))
 }
 
 fn other_output_lengths(circumstances: &Circumstances) -> Option<Doubt> {

@@ -4,6 +4,7 @@ use super::counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 use super::figures::{Figures, Metrics};
 use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
+use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps};
 use super::sample::Sample;
 use super::slowest::Slowest;
@@ -27,6 +28,7 @@ pub struct RunStatistics {
     lengths: TokenSpreads,
     timeline: Timeline,
     slowest: Slowest,
+    by_input_length: ByInputLength,
     objectives: Option<Objectives>,
     metrics: Metrics,
     failures: Vec<FailureCount>,
@@ -48,6 +50,7 @@ impl RunStatistics {
             lengths: TokenSpreads::default(),
             timeline: Timeline::new(Moment::default()),
             slowest: Slowest::default(),
+            by_input_length: ByInputLength::default(),
             objectives: None,
             metrics: Metrics::default(),
             failures: Vec::new(),
@@ -100,7 +103,7 @@ impl RunStatistics {
                 .objectives
                 .is_some_and(|objectives| is_met(&objectives, &measured.times));
         self.counts.met_objectives += u64::from(good);
-        self.timeline.record(outcome, measured.times[TTFT], good);
+        self.timeline.record(outcome, &measured.times, good);
 
         earliest(&mut self.first_intended, exchange.intended);
         latest(&mut self.last_intended, exchange.intended);
@@ -186,6 +189,10 @@ impl RunStatistics {
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
         }
         self.slowest.record(&outcome.exchange, measured);
+        if let (Some(prompt), Some(ttft)) = (measured.prompt_tokens, measured.times[TTFT]) {
+            self.by_input_length
+                .record(outcome.exchange.number, prompt.tokens, ttft);
+        }
         for (spread, count) in [
             (&mut self.lengths.input, measured.prompt_tokens),
             (&mut self.lengths.output, measured.completion_tokens),
@@ -243,6 +250,17 @@ impl RunStatistics {
     /// The slowest requests.
     pub fn slowest(&self) -> &Slowest {
         &self.slowest
+    }
+
+    /// Times to first token by the length of the prompt.
+    pub(super) fn by_input_length(&self) -> &ByInputLength {
+        &self.by_input_length
+    }
+
+    /// From the start until the first request was sent that counts. `None` without a warm-up.
+    pub(super) fn warmup(&self) -> Option<Duration> {
+        let first = self.first_sent.filter(|_| self.counts.warmup > 0)?;
+        Some(first.since(self.timeline.start()))
     }
 
     /// The objectives against which requests are held.

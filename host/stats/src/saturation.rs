@@ -173,6 +173,7 @@ fn rise(
 mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
+    use llmuses_core::metric::{ByTime, TTFT};
     use llmuses_samples::Sample;
 
     /// One request every 25 ms for 15 s, to a server with one place that takes `service` ms for each, or with
@@ -195,7 +196,9 @@ mod tests {
                 .end(free)
                 .outputs(&[0, 1])
                 .build();
-            timeline.record(&outcome, Some(Duration::from_millis(begin + 1 - at)), false);
+            let ttft = Duration::from_millis(begin + 1 - at);
+            let times = ByTime::of(|time| (time == TTFT).then_some(ttft));
+            timeline.record(&outcome, &times, false);
         }
         timeline
     }

@@ -198,6 +198,20 @@ impl Spread {
         }
     }
 
+    /// Hands over every time in nanoseconds, as it is kept, with how often it came.
+    pub(super) fn each(&self, mut take: impl FnMut(u64, u64)) {
+        match &self.kept {
+            Kept::Few(samples) => samples.iter().for_each(|nanos| take(*nanos, 1)),
+            Kept::Many(histogram) => histogram.iter_recorded().for_each(|step| {
+                let micros = histogram.median_equivalent(step.value_iterated_to());
+                take(
+                    micros.saturating_mul(1000),
+                    u64::from(step.count_at_value()),
+                );
+            }),
+        }
+    }
+
     /// Puts the time of each rank, ascending from 1, into its place. False without samples.
     fn at_ranks(&self, ranks: &[u64], times: &mut [Duration]) -> bool {
         let (Some(min), Some(max)) = (self.min, self.max) else {

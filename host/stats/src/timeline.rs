@@ -1,7 +1,9 @@
 //! What happened when: a run cut into slots of equal length, for a chart over time.
 
+use super::sketch::Sketch;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::Outcome;
+use llmuses_core::metric::{ByTime, LATENCY, TPOT, TTFT, Time};
 use std::time::Duration;
 
 /// The most slots. With one more, two and two become one, so that memory does not grow with the run.
@@ -10,8 +12,11 @@ const MOST_SLOTS: usize = 240;
 /// The length of a slot at the start: runs of up to twelve seconds keep it.
 const SHORTEST_SLOT_NANOS: u64 = 50_000_000;
 
+/// The times of which each slot keeps the percentiles.
+pub const SKETCHED: [Time; 3] = [TTFT, TPOT, LATENCY];
+
 /// What happened in one slot.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Slot {
     /// Requests that were sent.
     pub sent: u64,
@@ -37,6 +42,8 @@ pub struct Slot {
     pub latency_sum: Duration,
     /// How many such latencies there are.
     pub latency_samples: u64,
+    /// The times [`SKETCHED`] of succeeded requests that were sent in this slot.
+    pub sketches: [Sketch; SKETCHED.len()],
 }
 
 impl Slot {
@@ -53,6 +60,9 @@ impl Slot {
         self.ttft_max = self.ttft_max.max(other.ttft_max);
         self.latency_sum += other.latency_sum;
         self.latency_samples += other.latency_samples;
+        for (sketch, other) in self.sketches.iter_mut().zip(&other.sketches) {
+            sketch.add(other);
+        }
     }
 }
 
@@ -79,8 +89,8 @@ impl Timeline {
         self.start
     }
 
-    /// Adds a request. `ttft`: of a succeeded one. `good`: whether it met all objectives.
-    pub fn record(&mut self, outcome: &Outcome, ttft: Option<Duration>, good: bool) {
+    /// Adds a request with its times. `good`: whether it met all objectives.
+    pub fn record(&mut self, outcome: &Outcome, times: &ByTime<Option<Duration>>, good: bool) {
         let exchange = &outcome.exchange;
         let succeeded = outcome.succeeded();
         if let Some(sent) = exchange.sent {
@@ -90,7 +100,12 @@ impl Timeline {
                 slot.latency_sum += exchange.end.since(sent);
                 slot.latency_samples += 1;
             }
-            if let Some(ttft) = ttft.filter(|_| succeeded) {
+            if succeeded {
+                for (sketch, time) in slot.sketches.iter_mut().zip(SKETCHED) {
+                    sketch.record(times[time]);
+                }
+            }
+            if let Some(ttft) = times[TTFT].filter(|_| succeeded) {
                 slot.ttft_sum += ttft;
                 slot.ttft_samples += 1;
                 slot.ttft_max = slot.ttft_max.max(ttft);
@@ -163,7 +178,7 @@ impl Timeline {
             .slots
             .chunks(2)
             .map(|pair| {
-                let mut both = pair[0];
+                let mut both = pair[0].clone();
                 pair.iter().skip(1).for_each(|slot| both.add(slot));
                 both
             })
@@ -187,12 +202,16 @@ mod tests {
             .build()
     }
 
+    fn ttft() -> ByTime<Option<Duration>> {
+        ByTime::of(|time| (time == TTFT).then_some(Duration::from_millis(10)))
+    }
+
     #[test]
     fn each_fact_stands_in_its_slot() {
         let mut timeline = Timeline::new(Moment::from_nanos(2_000_000_000));
-        timeline.record(&streamed(2000), Some(Duration::from_millis(10)), true);
+        timeline.record(&streamed(2000), &ttft(), true);
         let failed = Sample::at(2060).end(2070).fails(FailureKind::Connect, "no");
-        timeline.record(&failed.build(), None, false);
+        timeline.record(&failed.build(), &ByTime::default(), false);
         let slots = timeline.slots();
         assert_eq!(slots.len(), 3);
         let tokens: Vec<f64> = slots.iter().map(|slot| slot.output_tokens).collect();
@@ -208,11 +227,7 @@ mod tests {
     fn a_long_run_keeps_its_sums_in_as_many_slots() {
         let mut timeline = Timeline::new(Moment::default());
         for second in 0..3600 {
-            timeline.record(
-                &streamed(second * 1000),
-                Some(Duration::from_millis(10)),
-                false,
-            );
+            timeline.record(&streamed(second * 1000), &ttft(), false);
         }
         assert!(timeline.slots().len() <= MOST_SLOTS);
         assert!(timeline.slots().len() > MOST_SLOTS / 4);

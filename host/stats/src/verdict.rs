@@ -8,7 +8,7 @@ mod remedy;
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
 use llmuses_core::backlog::Stage;
-use llmuses_core::document::{AskedLength, Reason};
+use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use std::time::Duration;
 
@@ -196,6 +196,8 @@ pub enum Doubt {
     },
     /// More than 1 % of the prompts have another length than was asked for.
     OtherPromptLengths(AskedLength),
+    /// The server's prefix cache did not do what the prompts let expect.
+    OtherCacheHits(CachedTokens),
     /// More than 1 % of the outputs have a clearly other length than was asked for.
     OtherOutputLengths(AskedLength),
     /// More than 1 % of the succeeded requests have no output token.
@@ -273,6 +275,7 @@ impl Doubt {
             Self::PromptRepeated { .. } => "prompt-repeated",
             Self::ShorterThanAsked { .. } => "shorter-than-asked",
             Self::OtherPromptLengths(_) => "other-prompt-lengths",
+            Self::OtherCacheHits(_) => "other-cache-hits",
             Self::OtherOutputLengths(_) => "other-output-lengths",
             Self::WithoutTokens { .. } => "no-output-tokens",
             Self::ChunksAreNotTokens { .. } => "chunks-are-not-tokens",

@@ -1,6 +1,14 @@
 //! What the client threads of a run note about its connections.
 
+use llmuses_core::wording::one_line;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{PoisonError, RwLock};
+
+/// How many different servers are noted; behind a proxy there may be many.
+const MOST_SERVERS: usize = 4;
+
+/// The longest name of a server that is noted, in characters.
+const LONGEST_SERVER: usize = 100;
 
 /// Counts of a run, shared by all transports.
 #[derive(Debug, Default)]
@@ -10,6 +18,7 @@ pub struct ConnectionNotes {
     one_request_each: AtomicBool,
     versions: AtomicU8,
     waited_for_stream: AtomicU64,
+    servers: RwLock<Vec<String>>,
 }
 
 /// The versions of HTTP that are told apart; the place of each is its bit in the notes.
@@ -47,6 +56,28 @@ impl ConnectionNotes {
         if self.versions.load(Ordering::Relaxed) & bit != bit {
             self.versions.fetch_or(bit, Ordering::Relaxed);
         }
+    }
+
+    /// A server called itself so in the head of a response.
+    pub fn note_server(&self, name: &str) {
+        let known = |servers: &[String]| {
+            servers.len() >= MOST_SERVERS || servers.iter().any(|server| server == name)
+        };
+        // All threads read this for each response; only the first of a name writes.
+        if known(&self.servers.read().unwrap_or_else(PoisonError::into_inner)) {
+            return;
+        }
+        let name = one_line(name, LONGEST_SERVER);
+        let mut servers = self.servers.write().unwrap_or_else(PoisonError::into_inner);
+        if servers.len() < MOST_SERVERS && !name.is_empty() && !servers.contains(&name) {
+            servers.push(name);
+        }
+    }
+
+    /// What servers call themselves, in the order in which each first answered.
+    pub fn servers(&self) -> Vec<String> {
+        let servers = self.servers.read().unwrap_or_else(PoisonError::into_inner);
+        servers.clone()
     }
 
     /// A request waited until the connection of HTTP/2 had a stream for it.
@@ -147,6 +178,26 @@ mod tests {
         assert!(!notes.has_one_request_each());
         closing.note_closed(&notes);
         assert!(closing.is_useless() && notes.has_one_request_each());
+    }
+
+    #[test]
+    fn a_few_servers_are_told_once_each() {
+        let notes = ConnectionNotes::default();
+        for name in [
+            "uvicorn",
+            "a  b\u{1b}[1m",
+            "uvicorn",
+            "",
+            "c",
+            "d",
+            "e",
+            "f",
+        ] {
+            notes.note_server(name);
+        }
+        assert_eq!(notes.servers().len(), MOST_SERVERS);
+        assert_eq!(notes.servers()[0], "uvicorn");
+        assert!(notes.servers().iter().all(|name| !name.contains('\u{1b}')));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 mod comparisons;
 mod files;
 mod load;
+mod objectives;
 mod reports;
 mod sweeps;
 

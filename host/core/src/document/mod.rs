@@ -5,27 +5,35 @@
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
 mod figures;
+mod machine;
 mod named;
+mod objective;
+mod over_time;
 mod percentile;
 mod plan;
+mod scatter;
 mod schema;
 mod spread;
 mod totals;
 
 pub use figures::RunFigures;
+pub use machine::Machine;
 pub use named::Named;
+pub use objective::{ObjectiveFigures, ObjectiveOutcome};
+pub use over_time::{SlotPercentiles, TimesOverTime};
 pub use percentile::{ByPercentile, Percentile};
 pub use plan::{
     BoundsRecord, DatasetRecord, Difference, GoodputBounds, LimitsRecord, LoadRecord,
     OutputsRecord, PlanRecord, TargetRecord, TransportRecord, WandbRecord, WorkRecord,
 };
+pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
-pub use spread::{Curve, Distribution, TimeFigures, Times};
+pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use totals::{
-    AskedLength, AskedLengths, BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures,
-    FailureFigures, Goodput, LengthBar, Packages, ParserCalls, ParserCosts, ParserFigures,
-    ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures, TimeSeries, TokenFigures,
-    Tokens, TokensBySource, Totals,
+    AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
+    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
+    ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures,
+    TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
 };
 
 use schemars::JsonSchema;

@@ -53,6 +53,23 @@ pub struct Distribution {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Curve")]
     pub curve: Option<Curve>,
+    /// How many of the times lie in each of at most 40 bins; absent without samples.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Histogram")]
+    pub histogram: Option<Histogram>,
+}
+
+/// How many times lie in each of some bins of equal width, the first of which begins at the shortest time.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Histogram {
+    /// Where the first bin begins.
+    pub from_seconds: f64,
+    /// The width of a bin.
+    pub bin_seconds: f64,
+    /// The times in each bin.
+    pub samples: Vec<u64>,
+    /// Times beyond the last bin: few, and so long that all others would lie in few bins.
+    pub longer: u64,
 }
 
 impl std::ops::Deref for Distribution {

@@ -1,8 +1,12 @@
 //! The figures of a run.
 
 use super::figures::RunFigures;
+use super::machine::Machine;
 use super::named::Named;
+use super::objective::ObjectiveFigures;
+use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
+use super::scatter::TtftByInputLength;
 use super::spread::Times;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -37,6 +41,9 @@ pub struct Totals {
     pub rates: Rates,
     /// Null without objectives.
     pub goodput: Option<Goodput>,
+    /// The objectives of the run as a whole, and what became of them.
+    #[serde(default)]
+    pub objectives: Vec<ObjectiveFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.
@@ -56,6 +63,12 @@ pub struct Totals {
     pub data_set: Option<DatasetFigures>,
     /// The run in slots of equal length from its start, 240 at most: columns.
     pub timeline: TimeSeries,
+    /// Percentiles of times over the run; null in documents of older versions.
+    #[serde(default)]
+    pub times_over_time: Option<TimesOverTime>,
+    /// Times to first token by the length of the prompt; null in documents of older versions.
+    #[serde(default)]
+    pub time_to_first_token_by_input_length: Option<TtftByInputLength>,
     /// The 20 succeeded requests with the longest latency, longest first.
     pub slowest_requests: Vec<SlowestRequest>,
 }
@@ -106,6 +119,9 @@ pub struct RequestCounts {
 pub struct ConnectionFigures {
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
+    /// What servers call themselves in the header `server` of their responses: 4 different texts at most.
+    #[serde(default)]
+    pub servers: Vec<String>,
     /// Requests that waited until a connection of HTTP/2 had a stream for them.
     #[serde(default)]
     pub requests_that_waited_for_a_stream: u64,
@@ -307,6 +323,9 @@ pub struct ParserCalls {
 /// How the client measured.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ClientUse {
+    /// The machine that sent the requests; null in documents of older versions.
+    #[serde(default)]
+    pub machine: Option<Machine>,
     /// What carried requests.
     pub transport: String,
     /// Why this program chose it; absent where the user did.
@@ -378,6 +397,9 @@ pub struct DatasetFigures {
 pub struct TimeSeries {
     /// The length of a slot.
     pub slot_seconds: f64,
+    /// From the start of the run until the first request was sent that counts; null without a warm-up.
+    #[serde(default)]
+    pub warmup_seconds: Option<f64>,
     /// Requests that were sent.
     pub requests_sent: Vec<u64>,
     /// Requests that were over and had succeeded.
@@ -425,6 +447,40 @@ pub struct AskedLengths {
     pub input: AskedLength,
     /// Of outputs.
     pub output: AskedLength,
+    /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
+    #[serde(default)]
+    pub learned: Option<LearnedLengths>,
+    /// Tokens of prompts in the server's prefix cache; null where it reports none.
+    #[serde(default)]
+    pub cached: Option<CachedTokens>,
+}
+
+/// Tokens of prompts that a server with a prefix cache has already computed: predicted and reported, of the measured
+/// requests of which it reports them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CachedTokens {
+    /// Requests of which the server reports cached tokens.
+    pub requests: u64,
+    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix.
+    pub mean_predicted_tokens: f64,
+    /// Mean of the reported tokens.
+    pub mean_reported_tokens: f64,
+    /// By how much the means may differ: a server caches whole blocks, and its chat template too.
+    pub tolerance_tokens: f64,
+}
+
+/// The straight line through what the server counted for a few prompts before the run:
+/// `tokens = tokens_around + tokens_per_word · words`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LearnedLengths {
+    /// Prompts that were counted.
+    pub probes: u64,
+    /// Tokens of a prompt without words: those of the chat template.
+    pub tokens_around: f64,
+    /// Tokens of a word.
+    pub tokens_per_word: f64,
+    /// The largest difference of one of these prompts from the line.
+    pub worst_difference_tokens: f64,
 }
 
 /// A length that was asked for beside what the server counted.
@@ -432,7 +488,8 @@ pub struct AskedLengths {
 pub struct AskedLength {
     /// Requests of which the length was asked for and counted by the server.
     pub requests: u64,
-    /// Those with another length: of a prompt by any number of tokens, of an output by more than 5 % or 50 tokens.
+    /// Those with another length: of a prompt by any number of tokens, or by more than 1 % where lengths were
+    /// learned from the server; of an output by more than 5 % or 50 tokens.
     pub different: u64,
     /// Mean of what was asked for.
     pub mean_asked_tokens: Option<f64>,

@@ -21,11 +21,13 @@ use super::values::{
 };
 use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
+use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_formats, builtin_names};
 use llmuses_render::compare::Bound;
+use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
 use sessions::SessionArguments;
@@ -290,6 +292,12 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound), help_heading = "Results")]
     fail_if: Vec<Bound>,
 
+    /// Objective of each load as a whole, such as ttft_p99<200ms, failed<0.1% or goodput_share>95%: met or missed where
+    /// the 95 % confidence interval of the figure says so, else not decided. Ends with code 1 where one is not met. May
+    /// be given several times.
+    #[arg(long, value_name = "FIGURE<VALUE", value_parser = clap::value_parser!(RunObjective), help_heading = "Results")]
+    objective: Vec<RunObjective>,
+
     /// A progress line on standard error after this many requests.
     #[arg(
         long,
@@ -405,6 +413,15 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
             .iter()
             .filter_map(|bound| bound.broken_by_run(totals));
         reasons.extend(broken.map(|reason| format!("--fail-if {reason}{load}")));
+        let objectives = totals.map(|totals| totals.objectives.as_slice());
+        let unmet = objectives
+            .unwrap_or_default()
+            .iter()
+            .filter(|objective| objective.outcome != ObjectiveOutcome::Met);
+        reasons.extend(unmet.map(|objective| {
+            let (text, outcome) = (&objective.objective, objective.outcome.as_str());
+            format!("--objective {text}: {outcome}{load}")
+        }));
     }
     for reason in &reasons {
         terminal::say(format!("fails: {reason}"));

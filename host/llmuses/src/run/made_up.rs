@@ -3,8 +3,8 @@
 use llmuses_core::plan::{Generated, Warmup};
 use llmuses_workload::HostTokenizer;
 use llmuses_workload::generate::{
-    ChatTemplate, PromptMaker, RealText, TemplateError, TextError, Vocabulary, VocabularyError,
-    Words,
+    ChatTemplate, Counting, Line, PromptMaker, RealText, TemplateError, TextError, Vocabulary,
+    VocabularyError, Words,
 };
 use std::path::Path;
 use std::sync::Arc;
@@ -12,11 +12,12 @@ use std::sync::Arc;
 /// No prompts of the lengths asked for can be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MadeUpError {
-    /// There is no tokenizer to count with.
+    /// There is no tokenizer to count with, and the server did not help.
     #[error(
-        "--input-tokens needs the tokenizer of the model, to count with: give its folder as --tokenizer-path"
+        "--input-tokens: the lengths of prompts could not be learned from the server: {0}; give the folder of the \
+         model's tokenizer as --tokenizer-path"
     )]
-    NoTokenizer,
+    NotLearned(String),
     /// It has no words.
     #[error(transparent)]
     Vocabulary(#[from] VocabularyError),
@@ -28,8 +29,8 @@ pub enum MadeUpError {
     Text(#[from] TextError),
     /// A prompt may be shorter than what the chat template adds to it.
     #[error(
-        "--input-tokens: a prompt of {shortest} tokens has no room for a text, since the chat template beside the \
-         tokenizer has {overhead} tokens of its own"
+        "--input-tokens: a prompt of {shortest} tokens has no room for a text, since the chat template has \
+         {overhead} tokens of its own"
     )]
     TooShort {
         /// The shortest prompt that may be drawn.
@@ -39,7 +40,7 @@ pub enum MadeUpError {
     },
 }
 
-/// Loads what prompts consist of.
+/// Loads what prompts consist of. Without a tokenizer a token is a word, until more was learned.
 ///
 /// # Errors
 /// Where no prompts of these lengths can be made of it.
@@ -47,26 +48,57 @@ pub(super) fn words(
     generated: &Generated,
     tokenizer: Option<(&Path, &Arc<HostTokenizer>)>,
 ) -> Result<Words, MadeUpError> {
-    let (path, tokenizer) = tokenizer.ok_or(MadeUpError::NoTokenizer)?;
-    let vocabulary = Arc::new(Vocabulary::of(tokenizer)?);
-    let overhead = match ChatTemplate::beside(path)? {
-        Some(template) => template.overhead(tokenizer, &vocabulary.samples())?,
-        None => 0,
+    let (vocabulary, counting, overhead) = match tokenizer {
+        Some((path, tokenizer)) => {
+            let vocabulary = Vocabulary::of(tokenizer)?;
+            let overhead = match ChatTemplate::beside(path)? {
+                Some(template) => template.overhead(tokenizer, &vocabulary.samples())?,
+                None => 0,
+            };
+            ensure_room(generated, overhead)?;
+            let counting = Counting::Tokenizer(Arc::clone(tokenizer));
+            (vocabulary, counting, overhead)
+        }
+        None => (Vocabulary::common(), Counting::Learned { per_word: 1.0 }, 0),
     };
+    let text = generated.text.as_deref();
+    let text = text
+        .map(|path| RealText::load(path, tokenizer.map(|(_, tokenizer)| &**tokenizer)))
+        .transpose()?;
+    Ok(Words {
+        vocabulary: Arc::new(vocabulary),
+        counting,
+        text: text.map(Arc::new),
+        overhead,
+    })
+}
+
+/// The same words, of which is known now how many tokens they have.
+///
+/// # Errors
+/// Where the shortest prompt asked for has no room for a word.
+pub(super) fn with_line(
+    generated: &Generated,
+    words: Words,
+    line: &Line,
+) -> Result<Words, MadeUpError> {
+    let overhead = line.around.round().max(0.0) as u32;
+    ensure_room(generated, overhead)?;
+    Ok(Words {
+        counting: Counting::Learned {
+            per_word: line.per_word,
+        },
+        overhead,
+        ..words
+    })
+}
+
+fn ensure_room(generated: &Generated, overhead: u32) -> Result<(), MadeUpError> {
     let shortest = generated.input.shortest();
     if shortest <= overhead {
         return Err(MadeUpError::TooShort { shortest, overhead });
     }
-    let text = generated.text.as_deref();
-    let text = text
-        .map(|path| RealText::load(path, tokenizer))
-        .transpose()?;
-    Ok(Words {
-        vocabulary,
-        tokenizer: Arc::clone(tokenizer),
-        text: text.map(Arc::new),
-        overhead,
-    })
+    Ok(())
 }
 
 /// What makes the prompts of one load. Each load of a sweep has others, so that none finds those of the load before in the

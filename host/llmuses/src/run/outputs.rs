@@ -4,6 +4,7 @@ use llmuses_core::document::OutputsRecord;
 use llmuses_core::wandb::WandbSettings;
 use llmuses_observe::terminal::LiveView;
 use llmuses_render::OutputFiles;
+use llmuses_stats::RunObjective;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -12,6 +13,8 @@ use std::path::PathBuf;
 pub struct Outputs {
     /// The name of the runs.
     pub name: String,
+    /// The command line that asked for the runs, without credentials. `None`: there was none.
+    pub command: Option<String>,
     /// The database; does not exist yet.
     pub database: PathBuf,
     /// What the database keeps.
@@ -22,6 +25,8 @@ pub struct Outputs {
     pub record: Option<PathBuf>,
     /// Whether a run whose numbers are to be read with care counts as failed.
     pub require_valid: bool,
+    /// Objectives of each run as a whole.
+    pub objectives: Vec<RunObjective>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
     /// A progress line is printed after this many completed requests.
@@ -52,11 +57,13 @@ impl Outputs {
     pub fn printed() -> Self {
         Self {
             name: "run".to_owned(),
+            command: None,
             database: PathBuf::new(),
             save: Save::Nothing,
             files: OutputFiles::default(),
             record: None,
             require_valid: false,
+            objectives: Vec::new(),
             quiet: false,
             log_every: 10,
             live_view: None,
@@ -75,8 +82,14 @@ impl Outputs {
     pub fn to_record(&self) -> OutputsRecord {
         OutputsRecord {
             name: Some(self.name.clone()),
+            command: self.command.clone(),
             log_every_n_query: Some(self.log_every),
             require_valid: self.require_valid,
+            run_objectives: self
+                .objectives
+                .iter()
+                .map(|objective| objective.text().to_owned())
+                .collect(),
             wandb: self.wandb.as_ref().map(WandbSettings::to_record),
         }
     }

@@ -4,10 +4,12 @@ use super::RunError;
 use super::bodies::{Asked, FormatError, bodies, format_of};
 use super::made_up;
 use super::outputs::Outputs;
+use super::probes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
+use llmuses_core::document::LearnedLengths;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{
     Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
@@ -22,7 +24,7 @@ use llmuses_plugin_host::{
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
-use llmuses_workload::generate::{PromptMaker, Words};
+use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
     ApiSettings, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
     SourceSettings,
@@ -30,6 +32,7 @@ use llmuses_workload::{
 use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use url::Url;
 
 /// Bodies that are made ahead of the clients.
@@ -43,6 +46,8 @@ pub(super) struct Loaded {
     tokenizer: Option<Arc<dyn TokenCounter>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
+    /// By what line the server counts their tokens, where no tokenizer does.
+    learned: Option<Line>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
 }
@@ -84,9 +89,39 @@ impl Loaded {
             format,
             tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
             words,
+            learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
         })
+    }
+
+    /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
+    pub(super) fn learn(
+        &mut self,
+        plan: &Plan,
+        outputs: &Outputs,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<(), RunError> {
+        let PromptSource::Generated(generated) = &plan.work.prompts else {
+            return Ok(());
+        };
+        if self.tokenizer.is_some() || self.learned.is_some() {
+            return Ok(());
+        }
+        let line = probes::learn(plan, generated, outputs, self, interrupted)?;
+        let words = self.words.take();
+        self.words = words
+            .map(|words| made_up::with_line(generated, words, &line))
+            .transpose()?;
+        if !outputs.quiet {
+            terminal::say(format!(
+                "Lengths of prompts learned from the server by {} short requests: {:.1} tokens around a prompt and {:.4} \
+                 for each word, at worst off by {:.1} tokens (--tokenizer-path counts exactly)",
+                line.probes, line.around, line.per_word, line.worst
+            ));
+        }
+        self.learned = Some(line);
+        Ok(())
     }
 
     /// The plan with the whole URL, as the API completes it.
@@ -156,6 +191,8 @@ pub(super) struct Preparation {
     pub(super) prompts: Option<PromptMaker>,
     /// How sessions go. `None`: no request has a later turn.
     pub(super) sessions: Option<SessionSettings>,
+    /// How the lengths of made-up prompts are known, where no tokenizer counts them.
+    pub(super) learned: Option<LearnedLengths>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
@@ -276,6 +313,12 @@ impl Preparation {
             max_in_flight,
             prompts,
             sessions,
+            learned: loaded.learned.map(|line| LearnedLengths {
+                probes: line.probes,
+                tokens_around: line.around,
+                tokens_per_word: line.per_word,
+                worst_difference_tokens: line.worst,
+            }),
             dataset_sha256: loaded.dataset_sha256.clone(),
             format: format.map(|format| {
                 let info = format.info();
@@ -291,6 +334,10 @@ impl Preparation {
         record.dataset.sha256 = self.dataset_sha256.clone();
         record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
+        // With what is known of credentials by now: also those within the parameters.
+        if let Some(command) = &mut record.outputs.command {
+            *command = self.secrets.blank_text(command).into_owned();
+        }
         RunRecord {
             id: plan.place.run,
             clock,

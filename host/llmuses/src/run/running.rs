@@ -9,6 +9,7 @@ use super::sinks::Sinks;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
+use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
@@ -55,7 +56,8 @@ impl Running {
         }
         let mut first_requests = FirstRequests::default();
         let maker = prepared.prompts.as_ref();
-        let mut lengths_asked = maker.map(|_| LengthsAsked::default());
+        let mut lengths_asked =
+            maker.map(|maker| LengthsAsked::new(prepared.learned, maker.overhead()));
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
@@ -74,8 +76,9 @@ impl Running {
                     let warmup = plan.load.warmup.covers(exchange.place.session, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {
-                        let (input, output) = maker.lengths(exchange.number, exchange.place);
-                        lengths.add(&outcome, input, output);
+                        let asked = maker.asked(exchange.number, exchange.place);
+                        lengths.add(&outcome, asked.input, asked.output);
+                        lengths.add_cached(&outcome, asked.prefix);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
@@ -88,14 +91,16 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        self.end(
+        let mut collected = self.end(
             plan,
-            prepared.max_in_flight,
+            prepared,
             lengths_asked,
             statistics,
             end,
             interrupted.load(Ordering::Relaxed),
-        )
+        );
+        collected.circumstances.objectives = outputs.objectives.clone();
+        collected
     }
 
     /// Whether further requests are to be sent, as far as is known.
@@ -117,7 +122,7 @@ impl Running {
     fn end(
         self,
         plan: &Plan,
-        max_in_flight: Option<u64>,
+        prepared: &Preparation,
         lengths_asked: Option<LengthsAsked>,
         statistics: RunStatistics,
         end: Ending,
@@ -171,13 +176,14 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),
             issued,
             dataset,
             client_busy,
             peak_in_flight: self.pipeline.gauge.peak(),
-            max_in_flight,
+            max_in_flight: prepared.max_in_flight,
             due_and_not_sent,
             wall_clock_step_seconds: self.pipeline.clock.wall_step_seconds(),
             interrupted,
@@ -191,6 +197,13 @@ impl Running {
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),
                 http_versions: self.pipeline.notes.versions(),
+                servers: self
+                    .pipeline
+                    .notes
+                    .servers()
+                    .iter()
+                    .map(|name| prepared.secrets.blank_text(name).into_owned())
+                    .collect(),
                 waited_for_stream: self.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: self.pipeline.gauge.backlog().waits(),
@@ -203,6 +216,7 @@ impl Running {
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
             parser_cost,
+            objectives: Vec::new(),
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };

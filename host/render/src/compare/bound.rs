@@ -2,8 +2,9 @@
 
 use super::comparison::Comparison;
 use super::judgement::{Change, Judgement};
-use super::metric::{METRICS, Metric, Unit};
 use llmuses_core::document::Totals;
+use llmuses_core::metric::Unit;
+use llmuses_stats::{METRICS, Metric};
 use std::str::FromStr;
 
 /// A bound that a change, or a figure of the later run, must not pass.
@@ -67,15 +68,7 @@ impl FromStr for Bound {
                 Limit::Value(number(percent)? / 100.0)
             }
             (Some(percent), _) => Limit::Change(number(percent)? / 100.0),
-            (None, Unit::Seconds) => {
-                let (digits, unit) = match (limit.strip_suffix("us"), limit.strip_suffix("ms")) {
-                    (Some(digits), _) => (digits, 1e-6),
-                    (_, Some(digits)) => (digits, 1e-3),
-                    _ => (limit.strip_suffix('s').ok_or_else(form)?, 1.0),
-                };
-                Limit::Value(number(digits)? * unit)
-            }
-            (None, _) => Limit::Value(number(limit)?),
+            (None, _) => Limit::Value(metric.value_of_text(limit).ok_or_else(form)?),
         };
         Ok(Self {
             text: text.to_owned(),
@@ -192,7 +185,8 @@ impl Bound {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::compare::{Estimate, Places};
+    use crate::compare::Places;
+    use llmuses_stats::Estimate;
 
     fn comparison(before: f64, after: f64, half: f64) -> Comparison {
         let estimate = |value: f64| Estimate {

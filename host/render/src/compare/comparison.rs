@@ -2,10 +2,10 @@
 
 use super::correction::{correct, follow_requests, followers};
 use super::judgement::{Change, judge};
-use super::metric::METRICS;
 use crate::report::load_of;
 use llmuses_core::document::{Difference, Run};
 use llmuses_core::wording::one_line;
+use llmuses_stats::METRICS;
 
 /// Where the two runs of a comparison stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

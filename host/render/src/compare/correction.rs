@@ -1,9 +1,9 @@
 //! What chance does where many figures are judged at once.
 
 use super::judgement::{Change, Judgement};
-use super::metric::{Better, METRICS, Metric};
 use llmuses_core::document::Run;
-use llmuses_core::metric::QPS;
+use llmuses_core::metric::{Better, QPS};
+use llmuses_stats::{METRICS, Metric};
 
 /// What comes with a request is equal within this share.
 const EQUAL: f64 = 1e-3;

@@ -1,7 +1,7 @@
 //! What a change is: better or worse, the same, or not to be told.
 
-use super::interval::Estimate;
-use super::metric::{Better, Metric};
+use llmuses_core::metric::Better;
+use llmuses_stats::{Estimate, Metric};
 
 /// What a change is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,10 +6,8 @@
 mod bound;
 mod comparison;
 mod correction;
-mod interval;
 mod judgement;
 mod load;
-mod metric;
 mod pairing;
 mod table;
 
@@ -18,10 +16,8 @@ mod tests;
 
 pub use bound::{Bound, BoundError};
 pub use comparison::{Comparison, Places};
-pub use interval::Estimate;
 pub use judgement::{Change, Judgement};
 pub use load::{CompareError, Results};
-pub use metric::{METRICS, Metric};
 pub use pairing::compare;
 pub(crate) use table::change_text;
 pub use table::{table, to_json};

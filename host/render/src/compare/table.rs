@@ -2,8 +2,8 @@
 
 use super::comparison::Comparison;
 use super::correction::ERROR;
-use super::interval::Estimate;
 use super::judgement::Change;
+use llmuses_stats::Estimate;
 use serde_json::{Value, json};
 use std::fmt::Write;
 

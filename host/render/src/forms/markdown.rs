@@ -39,6 +39,10 @@ fn render(document: &Document) -> String {
     for run in &runs {
         doubts(&mut out, run.value());
         if let Some(totals) = at!(run, totals).known() {
+            if let Some(table) = sections::objectives(&totals) {
+                out.push_str(&format!("\nObjectives of {}:\n\n", load_of(run.value())));
+                push_table(&mut out, &table);
+            }
             let load = load_of(run.value());
             out.push_str(&format!(
                 "\n<details><summary>Times of {load}</summary>\n\n"

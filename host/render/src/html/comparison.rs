@@ -5,12 +5,13 @@ use super::drawn::{Drawn, curves};
 use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
-use crate::compare::{Change, Comparison, Estimate, Judgement, Results, change_text, to_json};
+use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
 use crate::digits::{UNKNOWN, counted};
 use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
 use askama::Template;
 use llmuses_core::document::Run;
 use llmuses_core::wording::one_line;
+use llmuses_stats::Estimate;
 
 /// The size of the picture of a change.
 const WIDTH: f64 = 150.0;

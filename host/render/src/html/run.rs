@@ -59,6 +59,7 @@ pub(super) struct VerdictView {
 /// The figures of a run.
 #[derive(Debug)]
 pub(super) struct Measured {
+    pub(super) objectives: Option<TableView>,
     pub(super) cards: Vec<Card>,
     pub(super) failures: Option<TableView>,
     pub(super) completed: u64,
@@ -191,6 +192,7 @@ impl Measured {
         };
         let totals = &run.totals;
         Self {
+            objectives: sections::objectives(totals).map(TableView::from),
             cards: cards(totals),
             failures: facts::failures(totals).map(TableView::from),
             completed: totals.value().requests.completed,

@@ -222,6 +222,7 @@ fn an_open_loop_with_failures() {
             ended_at_done: 1,
             one_request_each: true,
             http_versions: vec!["HTTP/1.1", "HTTP/2"],
+            servers: vec!["uvicorn".to_owned()],
             waited_for_stream: 31,
         },
         wall_clock_step_seconds: -1.25,

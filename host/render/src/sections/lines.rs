@@ -86,13 +86,32 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
         }
         text
     };
-    let mut text = part("prompts", "exact by the server's count", &lengths.input);
+    let kept = match lengths.learned {
+        None => "exact by the server's count",
+        Some(_) => "within 1 % by the server's count",
+    };
+    let mut text = part("prompts", kept, &lengths.input);
+    if let Some(learned) = lengths.learned {
+        text.push_str(&format!(
+            ", made without a tokenizer ({} tokens and {} for each word, learned from {} requests before the run)",
+            fixed(Some(learned.tokens_around), 1),
+            fixed(Some(learned.tokens_per_word), 3),
+            learned.probes
+        ));
+    }
     if lengths.output.requests > 0 {
         text.push_str("; ");
         text.push_str(&part(
             "outputs",
             "within 5 % and 50 tokens",
             &lengths.output,
+        ));
+    }
+    if let Some(cached) = lengths.cached {
+        text.push_str(&format!(
+            "; of each prompt {} tokens from the server's prefix cache ({} expected)",
+            fixed(Some(cached.mean_reported_tokens), 1),
+            fixed(Some(cached.mean_predicted_tokens), 1),
         ));
     }
     Some(text)

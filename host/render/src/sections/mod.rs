@@ -5,6 +5,7 @@
 mod failures;
 mod lines;
 mod number;
+mod objectives;
 mod parser;
 mod sweep;
 mod table;
@@ -13,6 +14,7 @@ mod times;
 pub(crate) use failures::failures;
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
+pub(crate) use objectives::objectives;
 pub(crate) use parser::parser_figures;
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};

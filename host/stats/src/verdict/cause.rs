@@ -85,8 +85,16 @@ impl Doubt {
             Self::PromptRepeated { .. } => {
                 "--prompt gives one prompt, and the server computes what it has cached only once"
             }
+            Self::OtherCacheHits(cached)
+                if cached.mean_reported_tokens > cached.mean_predicted_tokens =>
+            {
+                "the server has seen these prompts before: a run with the same --seed, or a system message of its own in each prompt"
+            }
+            Self::OtherCacheHits(_) => {
+                "the prefix cache of the server is off, too small for the number of prefixes, or split over several replicas"
+            }
             Self::OtherPromptLengths(_) => {
-                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own"
+                "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own; without --tokenizer-path words differ in their tokens"
             }
             Self::OtherOutputLengths(_) => {
                 "the server does not know ignore_eos or min_tokens, or has a limit of its own"

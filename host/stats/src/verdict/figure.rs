@@ -181,6 +181,10 @@ impl Doubt {
                 "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}"
             ),
             Self::OtherPromptLengths(lengths) => other_lengths("prompts", lengths),
+            Self::OtherCacheHits(cached) => format!(
+                "the server took {:.1} tokens of each prompt from its prefix cache on average, where the prompts let expect {:.1}",
+                cached.mean_reported_tokens, cached.mean_predicted_tokens
+            ),
             Self::OtherOutputLengths(lengths) => other_lengths("outputs", lengths),
             Self::WithoutTokens {
                 requests,

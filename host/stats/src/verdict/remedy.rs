@@ -73,6 +73,14 @@ impl Doubt {
             Self::PromptRepeated { .. } => {
                 "use --dataset with as many prompts as requests, or turn the prefix cache of the server off"
             }
+            Self::OtherCacheHits(cached)
+                if cached.mean_reported_tokens > cached.mean_predicted_tokens =>
+            {
+                "run again with another --seed, or with an empty cache"
+            }
+            Self::OtherCacheHits(_) => {
+                "look at the cache settings of the server before times are compared with those of other runs"
+            }
             Self::OtherPromptLengths(_) => {
                 "give the folder of the model that the server runs as --tokenizer-path; compare with other runs by the counted length"
             }

@@ -67,6 +67,13 @@ pub(super) fn rebuild(
             .as_ref()
             .map(|text| text.chars().count() as u64),
         asked_output: asked_output_tokens(&run.plan.work.parameters),
+        objectives: run
+            .plan
+            .outputs
+            .run_objectives
+            .iter()
+            .filter_map(|text| text.parse().ok())
+            .collect(),
         // No row has what was asked.
         lengths_asked: None,
         stop_reason: Some(

@@ -44,7 +44,7 @@ impl GeneratedEntries {
             .take(turns as usize)
             .map(|(number, place)| {
                 let prompt = self.maker.make(number, place)?;
-                Ok((prompt.text, prompt.output))
+                Ok((prompt.text, prompt.asked.output))
             })
             .collect::<Result<_, String>>()?;
         self.session += 1;

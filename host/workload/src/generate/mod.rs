@@ -2,13 +2,15 @@
 //! of threads or of machines.
 
 mod entries;
+mod line;
 mod prompts;
 mod template;
 mod text;
 mod vocabulary;
 
 pub use entries::GeneratedEntries;
-pub use prompts::{Prompt, PromptMaker, Words};
+pub use line::{Line, LineError};
+pub use prompts::{Asked, Counting, Prompt, PromptMaker, Words};
 pub use template::{ChatTemplate, TemplateError};
 pub use text::{RealText, TextError};
 pub use vocabulary::{Vocabulary, VocabularyError};

@@ -18,11 +18,23 @@ pub struct Words {
     /// The words.
     pub vocabulary: Arc<Vocabulary>,
     /// What counts them.
-    pub tokenizer: Arc<HostTokenizer>,
+    pub counting: Counting,
     /// Text of which prompts are pieces, in place of words at random.
     pub text: Option<Arc<RealText>>,
     /// Tokens that the chat template puts around a prompt.
     pub overhead: u32,
+}
+
+/// How the tokens of a text are known.
+#[derive(Debug, Clone)]
+pub enum Counting {
+    /// The tokenizer of the model counts them.
+    Tokenizer(Arc<HostTokenizer>),
+    /// The server counted those of a few texts: so many tokens a word.
+    Learned {
+        /// Tokens of a word, on average.
+        per_word: f64,
+    },
 }
 
 /// A prompt.
@@ -30,14 +42,21 @@ pub struct Words {
 pub struct Prompt {
     /// Its text.
     pub text: String,
-    /// The tokens that were asked for, the chat template included.
-    pub asked: u32,
-    /// The tokens that it was counted to have, likewise. Equal to `asked`, except for a tokenizer with which no text of so
-    /// many could be found.
+    /// What was asked for.
+    pub asked: Asked,
+    /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a tokenizer with which no text of so
+    /// many could be found, and for lengths that were learned from the server, which are to the next whole word.
     pub counted: u32,
-    /// The tokens that its output should have.
+}
+
+/// What is asked of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Asked {
+    /// Tokens of the prompt, the chat template included.
+    pub input: u32,
+    /// Tokens of the output.
     pub output: Option<u32>,
-    /// Which prefix it begins with, and how many tokens that has, without the chat template.
+    /// With which prefix the prompt begins, and how many tokens that has, without the chat template.
     pub prefix: Option<(u32, u32)>,
 }
 
@@ -69,9 +88,14 @@ impl PromptMaker {
         }
     }
 
-    /// The lengths of the prompt with this number and of its output.
-    pub fn lengths(&self, number: u64, place: TurnPlace) -> (u32, Option<u32>) {
-        self.draw(&mut random_of(self.seed_of(place), number))
+    /// What is asked of the request with this number.
+    pub fn asked(&self, number: u64, place: TurnPlace) -> Asked {
+        self.draw(place, &mut random_of(self.seed_of(place), number))
+    }
+
+    /// Tokens that the chat template puts around a prompt.
+    pub fn overhead(&self) -> u32 {
+        self.words.overhead
     }
 
     /// The prompt of the request with this number: the same one each time. That of a later turn has no prefix: it stands
@@ -82,27 +106,20 @@ impl PromptMaker {
     pub fn make(&self, number: u64, place: TurnPlace) -> Result<Prompt, String> {
         let seed = self.seed_of(place);
         let mut random = random_of(seed, number);
-        let (asked, output) = self.draw(&mut random);
-        let overhead = self.words.overhead;
-        let own = asked.saturating_sub(overhead).max(1);
-        let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);
-        let prefix = prefixes.map(|prefixes| {
-            let length = prefix_length(prefixes.share, asked, overhead).min(own - 1);
-            (choose(prefixes, &mut random), length)
-        });
+        let asked = self.draw(place, &mut random);
+        let own = self.own_units(asked.input);
         let mut text = String::new();
         let mut counted = 0;
-        if let Some((which, length)) = prefix {
+        if let Some((which, length)) = asked.prefix {
             let mut random = random_of(seed ^ PREFIX, u64::from(which));
+            let length = self.words.units(length).min(own - 1);
             counted = self.append(&mut text, 0, length, &mut random)?;
         }
         counted = self.append(&mut text, counted, own - counted.min(own), &mut random)?;
         Ok(Prompt {
             text,
             asked,
-            counted: counted + overhead,
-            output,
-            prefix,
+            counted: self.words.tokens(counted) + self.words.overhead,
         })
     }
 
@@ -113,14 +130,32 @@ impl PromptMaker {
         }
     }
 
-    fn draw(&self, random: &mut ChaCha8Rng) -> (u32, Option<u32>) {
+    fn draw(&self, place: TurnPlace, random: &mut ChaCha8Rng) -> Asked {
         let part = draw::part(&self.generated.input, random);
-        let asked = draw::length(&part.input, random);
+        let input = draw::length(&part.input, random);
         let output = part.output.as_ref().or(self.generated.output.as_ref());
-        (asked, output.map(|output| draw::length(output, random)))
+        let output = output.map(|output| draw::length(output, random));
+        let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);
+        let prefix = prefixes.map(|prefixes| {
+            let length = prefix_length(prefixes.share, input, self.words.overhead);
+            let length = self.words.units(length).min(self.own_units(input) - 1);
+            (choose(prefixes, random), self.words.tokens(length))
+        });
+        Asked {
+            input,
+            output,
+            prefix,
+        }
     }
 
-    /// Appends `length` tokens to a text that has `before`. Returns the tokens of the whole.
+    /// What the text of a prompt of so many tokens has, without those of the chat template.
+    fn own_units(&self, input: u32) -> u32 {
+        let own = input.saturating_sub(self.words.overhead);
+        self.words.units(own).max(1)
+    }
+
+    /// Appends `length` tokens, or words where lengths were learned, to a text that has `before`. Returns those of the
+    /// whole.
     fn append(
         &self,
         text: &mut String,
@@ -130,7 +165,7 @@ impl PromptMaker {
     ) -> Result<u32, String> {
         let Words {
             vocabulary,
-            tokenizer,
+            counting,
             text: real,
             ..
         } = &self.words;
@@ -139,10 +174,31 @@ impl PromptMaker {
             Some(real) => real.extend(text, random.random_range(0..real.words()), length),
             None => vocabulary.extend(text, length, random),
         }
-        if real.is_none() && vocabulary.additive() {
-            return Ok(wanted);
+        match counting {
+            Counting::Learned { .. } => Ok(wanted),
+            Counting::Tokenizer(_) if real.is_none() && vocabulary.additive() => Ok(wanted),
+            Counting::Tokenizer(tokenizer) => {
+                vocabulary.correct(text, keep, wanted, tokenizer, random)
+            }
         }
-        vocabulary.correct(text, keep, wanted, tokenizer, random)
+    }
+}
+
+impl Words {
+    /// So many tokens in what texts are counted by: tokens, or words where lengths were learned.
+    fn units(&self, tokens: u32) -> u32 {
+        match self.counting {
+            Counting::Tokenizer(_) => tokens,
+            Counting::Learned { per_word } => (f64::from(tokens) / per_word).round() as u32,
+        }
+    }
+
+    /// The reverse of [`Words::units`].
+    fn tokens(&self, units: u32) -> u32 {
+        match self.counting {
+            Counting::Tokenizer(_) => units,
+            Counting::Learned { per_word } => (f64::from(units) * per_word).round() as u32,
+        }
     }
 }
 
@@ -191,13 +247,52 @@ mod tests {
             let folder = tempfile::tempdir().unwrap();
             let file = folder.path().join("text");
             std::fs::write(&file, text).unwrap();
-            Arc::new(RealText::load(&file, &tokenizer).unwrap())
+            Arc::new(RealText::load(&file, Some(&tokenizer)).unwrap())
         });
         Words {
             vocabulary: Arc::new(Vocabulary::of(&tokenizer).unwrap()),
-            tokenizer,
+            counting: Counting::Tokenizer(tokenizer),
             text,
             overhead,
+        }
+    }
+
+    /// Lengths that were learned: 3 tokens for two words, and 5 around a prompt.
+    fn learned_words(text: Option<&str>) -> Words {
+        Words {
+            vocabulary: Arc::new(Vocabulary::common()),
+            counting: Counting::Learned { per_word: 1.5 },
+            text: text.map(|text| Arc::new(RealText::in_words(text).unwrap())),
+            overhead: 5,
+        }
+    }
+
+    fn count(words: &Words, text: &str) -> u64 {
+        match &words.counting {
+            Counting::Tokenizer(tokenizer) => tokenizer.count(text).unwrap(),
+            Counting::Learned { .. } => text.split_whitespace().count() as u64,
+        }
+    }
+
+    #[test]
+    fn learned_lengths_are_met_to_the_next_word() {
+        let text = "one two, three\nfour five.";
+        for words in [learned_words(None), learned_words(Some(text))] {
+            let mut wanted = generated("uniform:20..500");
+            wanted.prefixes = Some(Prefixes {
+                share: Share::Tokens(3),
+                number: 1,
+                exponent: 0.0,
+            });
+            let maker = PromptMaker::new(wanted, 42, 0, words);
+            for number in 0..50 {
+                let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
+                let counted = prompt.text.split_whitespace().count() as f64 * 1.5 + 5.0;
+                let difference = counted - f64::from(prompt.asked.input);
+                assert!(difference.abs() <= 1.0, "{difference}: {}", prompt.text);
+                assert!(prompt.counted.abs_diff(prompt.asked.input) <= 1);
+                assert_eq!(prompt.asked.prefix, Some((0, 3)));
+            }
         }
     }
 
@@ -211,13 +306,10 @@ mod tests {
         let maker = maker("uniform:8..500", words.clone());
         for number in 0..200 {
             let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
-            let tokens = words.tokenizer.count(&prompt.text).unwrap() + 7;
-            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
-            assert_eq!(prompt.counted, prompt.asked);
-            assert_eq!(
-                maker.lengths(number, TurnPlace::alone(number)),
-                (prompt.asked, None)
-            );
+            let tokens = count(&words, &prompt.text) + 7;
+            assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
+            assert_eq!(prompt.counted, prompt.asked.input);
+            assert_eq!(maker.asked(number, TurnPlace::alone(number)), prompt.asked);
         }
     }
 
@@ -228,8 +320,8 @@ mod tests {
         let maker = maker("uniform:1..300", words.clone());
         for number in 0..200 {
             let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
-            let tokens = words.tokenizer.count(&prompt.text).unwrap();
-            assert_eq!(tokens, u64::from(prompt.asked), "{}", prompt.text);
+            let tokens = count(&words, &prompt.text);
+            assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
         }
     }
 
@@ -271,10 +363,10 @@ mod tests {
         };
         let mut beginnings = std::collections::HashMap::new();
         for prompt in &prompts {
-            let (which, length) = prompt.prefix.unwrap();
+            let (which, length) = prompt.asked.prefix.unwrap();
             assert_eq!(length, 64);
             let begin = beginning(prompt);
-            assert_eq!(words.tokenizer.count(&begin.join(" ")).unwrap(), 64);
+            assert_eq!(count(&words, &begin.join(" ")), 64);
             assert_eq!(*beginnings.entry(which).or_insert(begin.clone()), begin);
         }
         assert_eq!(beginnings.len(), 4);
@@ -304,7 +396,7 @@ mod tests {
                 .zip(pair[1].text.split(' '))
                 .take_while(|(one, other)| one == other)
                 .count() as f64;
-            let shorter = pair[0].asked.min(pair[1].asked);
+            let shorter = pair[0].asked.input.min(pair[1].asked.input);
             assert!(common >= f64::from(shorter) * 0.6 - 1.0);
         }
     }
@@ -323,6 +415,7 @@ mod tests {
             let (which, _) = maker
                 .make(number, TurnPlace::alone(number))
                 .unwrap()
+                .asked
                 .prefix
                 .unwrap();
             chosen[which as usize] += 1;
@@ -339,7 +432,7 @@ mod tests {
         for number in 0..50 {
             let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             assert!(matches!(
-                (prompt.asked, prompt.output),
+                (prompt.asked.input, prompt.asked.output),
                 (20, Some(5)) | (80, Some(30))
             ));
         }

@@ -34,20 +34,41 @@ pub struct RealText {
     /// Where each word begins, in bytes, and how many tokens are before it.
     words: Vec<(usize, u32)>,
     tokens: u32,
+    /// Tokens by which a piece may be longer than asked for: the last word of which some are wanted is there as a whole.
+    spare: u32,
 }
 
 impl RealText {
-    /// Reads a file.
+    /// Reads a file. Without a tokenizer its pieces are measured in words.
     ///
     /// # Errors
     /// Where it cannot be read or has no words.
-    pub fn load(path: &Path, tokenizer: &HostTokenizer) -> Result<Self, TextError> {
+    pub fn load(path: &Path, tokenizer: Option<&HostTokenizer>) -> Result<Self, TextError> {
         let text = read_regular_text(path, MOST_BYTES).map_err(|source| TextError::Read {
             path: path.to_owned(),
             source,
         })?;
-        Self::of(text.trim(), tokenizer).ok_or_else(|| TextError::Empty {
+        let of_text = match tokenizer {
+            Some(tokenizer) => Self::of(text.trim(), tokenizer),
+            None => Self::in_words(text.trim()),
+        };
+        of_text.ok_or_else(|| TextError::Empty {
             path: path.to_owned(),
+        })
+    }
+
+    /// A text whose pieces are measured in words. `None`: it has none.
+    pub(super) fn in_words(text: &str) -> Option<Self> {
+        let begin = text.as_ptr() as usize;
+        let places = text
+            .split_whitespace()
+            .map(|word| word.as_ptr() as usize - begin);
+        let words: Vec<(usize, u32)> = places.zip(0..).collect();
+        (!words.is_empty()).then(|| Self {
+            text: text.to_owned(),
+            tokens: words.len() as u32,
+            spare: 0,
+            words,
         })
     }
 
@@ -71,6 +92,7 @@ impl RealText {
             text: text.to_owned(),
             words,
             tokens: ends.len() as u32,
+            spare: 1,
         })
     }
 
@@ -80,13 +102,15 @@ impl RealText {
     }
 
     /// Appends text from this word on, from the beginning again behind the end, of about `tokens` tokens and not more
-    /// than a word above.
+    /// than a word above; of exactly so many words where it is measured in words.
     pub(super) fn extend(&self, text: &mut String, word: usize, tokens: u32) {
         let mut word = word;
         let mut left = tokens;
         while left > 0 {
             let (begin, before) = self.words[word];
-            let after = self.words[word..].partition_point(|(_, at)| at - before <= left) + word;
+            let after = self.words[word..]
+                .partition_point(|(_, at)| at - before < left + self.spare)
+                + word;
             let end = match self.words.get(after) {
                 Some((next, _)) => *next,
                 None => self.text.len(),

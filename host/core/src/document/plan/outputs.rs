@@ -8,10 +8,14 @@ use serde::{Deserialize, Serialize};
 pub struct OutputsRecord {
     /// The name of the run.
     pub name: Option<String>,
+    /// The command line that made the run, without credentials.
+    pub command: Option<String>,
     /// A progress line after this many requests.
     pub log_every_n_query: Option<u64>,
     /// Whether a run whose figures are to be read with care counts as failed.
     pub require_valid: bool,
+    /// Objectives of the run as a whole, as they were asked for.
+    pub run_objectives: Vec<String>,
     /// Where the run is logged at Weights & Biases.
     pub wandb: Option<WandbRecord>,
 }

@@ -4,7 +4,7 @@
 use clap::{Arg, ArgAction, Command};
 
 /// The flags that `--help` shows.
-const COMMON: [&str; 28] = [
+const COMMON: [&str; 29] = [
     "help",
     "help-all",
     "model",
@@ -30,6 +30,7 @@ const COMMON: [&str; 28] = [
     "html",
     "goodput",
     "fail-if",
+    "objective",
     "log-every-n-query",
     "wandb-api-key",
     "debug",
@@ -48,7 +49,7 @@ const EXAMPLES: &str = r#"Examples:
 "#;
 
 const EXIT_CODES: &str = "Exit codes: 0 the run was carried out; 1 it failed, was ended early, or is not valid \
-     where --require-valid asks for that, or a --fail-if holds; 2 the arguments are wrong.";
+     where --require-valid asks for that, or a --fail-if holds, or an --objective is not met; 2 the arguments are wrong.";
 
 /// `perf` with its two flags for help.
 pub(in crate::cli) fn with_help(perf: Command) -> Command {

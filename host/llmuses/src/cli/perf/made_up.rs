@@ -9,8 +9,8 @@ use std::path::PathBuf;
 /// Arguments for prompts of a given length.
 #[derive(Debug, Clone, Args)]
 pub(super) struct MadeUpArguments {
-    /// Make prompts of exactly this many tokens, the chat template included, counted by --tokenizer-path: a number such as
-    /// 1024, uniform:100..2000, normal:MEAN,DEVIATION, lognormal:MEAN,DEVIATION, exponential:MEAN, poisson:MEAN,
+    /// Make prompts of exactly this many tokens, the chat template included, counted by --tokenizer-path, or within 1 %
+    /// without it, as a few short requests before the run tell: a number such as 1024, uniform:100..2000, normal:MEAN,DEVIATION, lognormal:MEAN,DEVIATION, exponential:MEAN, poisson:MEAN,
     /// zipf:EXPONENT,LONGEST, or a mix such as 70%:200/50,30%:8000/300 (input/output). Another seed gives other prompts.
     #[arg(
         long,

@@ -14,6 +14,7 @@ use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, Save};
+use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
     TransportSettings, Warmup, Work,
@@ -222,6 +223,7 @@ impl PerfArguments {
             || (rows_take_stdout(&files) && std::io::stdout().is_terminal());
         Ok(Outputs {
             name,
+            command: Some(command_line()),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
@@ -231,6 +233,7 @@ impl PerfArguments {
             files,
             record: self.record,
             require_valid: self.require_valid,
+            objectives: self.objective,
             quiet: false,
             log_every: self.log_every_n_query,
             live_view: if plain { None } else { terminal::live_view() },
@@ -239,6 +242,12 @@ impl PerfArguments {
             wandb,
         })
     }
+}
+
+/// The command line of this program, without credentials.
+fn command_line() -> String {
+    let arguments = std::env::args_os().map(|text| text.to_string_lossy().into_owned());
+    public_command_line(&arguments.collect::<Vec<String>>())
 }
 
 /// An eighth of the memory of this machine, or of the control group of this process.

@@ -1,9 +1,8 @@
-//! The figures that are compared: those of the table of metrics.
+//! The figures of the table of metrics by the names of flags: what is compared, and what may be bounded.
 
-use super::interval::Estimate;
+use super::estimate::Estimate;
 use llmuses_core::document::{Percentile, Totals};
-pub(super) use llmuses_core::metric::{Better, Unit};
-use llmuses_core::metric::{Figure, LATENCY, QPS, Sum, Time};
+use llmuses_core::metric::{Better, FAILED_SHARE, Figure, LATENCY, QPS, Sum, Time, Unit};
 use std::sync::LazyLock;
 
 /// A figure of a run, or of how one of its times is spread.
@@ -17,12 +16,13 @@ pub struct Metric {
     pub unit: Unit,
     /// Which way is better.
     pub better: Better,
-    source: Source,
+    /// Where it is read.
+    pub source: Source,
 }
 
 /// Where a figure is read.
 #[derive(Debug, Clone, Copy)]
-enum Source {
+pub enum Source {
     /// A figure of the run as a whole.
     Figure(Figure),
     /// The mean of a time.
@@ -31,24 +31,39 @@ enum Source {
     Percentile(Time, Percentile),
 }
 
-/// All figures, in the order of the table.
+/// The figures that are compared, in the order of the table.
 pub static METRICS: LazyLock<Vec<Metric>> = LazyLock::new(|| {
     let figures = Figure::all().filter(|figure| figure.compared);
-    let figures = figures.map(|figure| Metric {
+    let times = Time::all();
+    let compared = [Percentile::P50, Percentile::P90, Percentile::P99];
+    figures
+        .map(of_run)
+        .chain(times.flat_map(|time| of_time(time, &compared)))
+        .collect()
+});
+
+/// All figures of the table and every percentile.
+static ALL: LazyLock<Vec<Metric>> = LazyLock::new(|| {
+    let times = Time::all().flat_map(|time| of_time(time, &Percentile::ALL));
+    Figure::all().map(of_run).chain(times).collect()
+});
+
+fn of_run(figure: Figure) -> Metric {
+    Metric {
         name: figure.name.to_owned(),
         title: figure.title.to_owned(),
         unit: figure.unit,
         better: figure.better,
         source: Source::Figure(figure),
-    });
-    figures.chain(Time::all().flat_map(of_time)).collect()
-});
+    }
+}
 
-fn of_time(time: Time) -> impl Iterator<Item = Metric> {
+fn of_time(time: Time, percentiles: &[Percentile]) -> impl Iterator<Item = Metric> {
     time.short.into_iter().flat_map(move |short| {
         let mean = ("mean".to_owned(), Source::Mean(time));
-        let percentiles = [Percentile::P50, Percentile::P90, Percentile::P99]
-            .map(|percentile| (percentile.label(), Source::Percentile(time, percentile)));
+        let percentiles = percentiles
+            .iter()
+            .map(move |of| (of.label(), Source::Percentile(time, *of)));
         [mean]
             .into_iter()
             .chain(percentiles)
@@ -69,9 +84,46 @@ impl PartialEq for Metric {
 }
 
 impl Metric {
-    /// The figure of a name. `None`: there is none of that name.
+    /// The compared figure of a name. `None`: there is none of that name.
     pub fn of_name(name: &str) -> Option<&'static Self> {
         METRICS.iter().find(|metric| metric.name == name)
+    }
+
+    /// The figure of a name, compared or not; `failed` is short for `failed_share`.
+    pub(super) fn of_any_name(name: &str) -> Option<&'static Self> {
+        let name = if name == "failed" {
+            FAILED_SHARE.name
+        } else {
+            name
+        };
+        ALL.iter().find(|metric| metric.name == name)
+    }
+
+    /// A value of this figure as a flag has it: `200ms`, `0.1%`, `50`. `None`: it is none.
+    pub fn value_of_text(&self, text: &str) -> Option<f64> {
+        let (digits, factor) = match self.unit {
+            Unit::Share => match text.strip_suffix('%') {
+                Some(percent) => (percent, 1e-2),
+                None => (text, 1.0),
+            },
+            Unit::Seconds => match (text.strip_suffix("us"), text.strip_suffix("ms")) {
+                (Some(digits), _) => (digits, 1e-6),
+                (_, Some(digits)) => (digits, 1e-3),
+                _ => (text.strip_suffix('s')?, 1.0),
+            },
+            Unit::PerSecond | Unit::Tokens | Unit::Packages => (text, 1.0),
+        };
+        let number: f64 = digits.trim().parse().ok()?;
+        number.is_finite().then_some(number * factor)
+    }
+
+    /// What a value of this figure looks like in a flag.
+    pub(super) fn example(&self) -> &'static str {
+        match self.unit {
+            Unit::Seconds => "give a time with its unit, such as 200ms or 1.5s",
+            Unit::Share => "give a share such as 0.1%",
+            Unit::PerSecond | Unit::Tokens | Unit::Packages => "give a number such as 50",
+        }
     }
 
     /// The figure in the totals of a run. `None` where the run does not have it.
@@ -94,7 +146,7 @@ impl Metric {
     }
 
     /// How much of what a rate counts came with a succeeded request. `None`: it is no rate, or that of requests itself.
-    pub(super) fn per_request(&self, totals: &Totals) -> Option<f64> {
+    pub fn per_request(&self, totals: &Totals) -> Option<f64> {
         let Source::Figure(figure) = self.source else {
             return None;
         };
@@ -139,5 +191,18 @@ mod tests {
         );
         assert!(Metric::of_name("total_throughput").is_some());
         assert_eq!(Metric::of_name("ttft"), None);
+        assert_eq!(Metric::of_name("ttft_p95"), None);
+        assert!(Metric::of_any_name("ttft_p95").is_some());
+        assert_eq!(Metric::of_any_name("failed").unwrap().name, "failed_share");
+    }
+
+    #[test]
+    fn a_value_has_the_unit_of_its_figure() {
+        let value = |name, text| Metric::of_any_name(name).unwrap().value_of_text(text);
+        assert_eq!(value("ttft_p99", "200ms"), Some(0.2));
+        assert_eq!(value("ttft_p99", "200"), None);
+        assert_eq!(value("failed", "0.1%"), Some(0.001));
+        assert_eq!(value("qps", "50"), Some(50.0));
+        assert_eq!(value("qps", "inf"), None);
     }
 }

@@ -1,7 +1,7 @@
 //! How certain a figure is, and how certain the difference of two figures is.
 
+use super::student::student;
 use llmuses_core::document::{Distribution, Percentile};
-use llmuses_stats::student;
 
 /// A figure with its 95 % confidence interval. A bound is `None` where there were too few samples for it.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -15,7 +15,7 @@ pub struct Estimate {
 }
 
 /// The quantile of the normal distribution at 97.5 %.
-const Z: f64 = 1.959_963_984_540_054;
+pub(super) const Z: f64 = 1.959_963_984_540_054;
 
 /// Batches into which a run is cut for the spread of its rates.
 const BATCHES: usize = 20;

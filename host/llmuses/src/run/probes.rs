@@ -1,0 +1,118 @@
+//! Lengths of prompts learned from the server, where there is no tokenizer: a few short requests before the run.
+
+use super::RunError;
+use super::made_up::MadeUpError;
+use super::outputs::Outputs;
+use super::pipeline::Pipeline;
+use super::preparation::{Loaded, Preparation};
+use super::sinks::Sinks;
+use llmuses_core::backlog::Stage;
+use llmuses_core::clock::Clock;
+use llmuses_core::exchange::TokenSource;
+use llmuses_core::lengths::{Distribution, LengthError, Lengths};
+use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
+use llmuses_stats::{RunSoFar, Sample, Sink};
+use llmuses_workload::generate::Line;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Requests from which lengths are learned.
+const PROBES: u64 = 8;
+
+/// Words of their prompts: enough for the tokens of a word to be known to a per cent, and few enough for any model.
+const WORDS: &str = "uniform:16..400";
+
+/// Makes their prompts differ from those of the run.
+const SEED: u64 = 0x70_72_6f_62_65_73;
+
+/// The line by which the server counts the tokens of the prompts of this plan.
+///
+/// # Errors
+/// Where the requests cannot be sent, or do not tell.
+pub(super) fn learn(
+    plan: &Plan,
+    generated: &Generated,
+    outputs: &Outputs,
+    loaded: &Loaded,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Line, RunError> {
+    let given = plan_of(plan, generated)?;
+    let probe = loaded.addressed(&given);
+    let quiet = Outputs {
+        quiet: true,
+        ..outputs.clone()
+    };
+    let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
+    let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
+    let running = pipeline.begin(start, source, &probe.target.url)?;
+    let mut counts = Vec::new();
+    let mut first_failure = None;
+    let mut sinks = Sinks::new(Arc::clone(running.pipeline.gauge.backlog()));
+    sinks.add(Counts {
+        prepared: &prepared,
+        counts: &mut counts,
+        first_failure: &mut first_failure,
+    });
+    running.collect(&probe, &quiet, &prepared, sinks, interrupted);
+    if interrupted.load(Ordering::Relaxed) {
+        return Err(RunError::Interrupted);
+    }
+    Line::through(&counts, PROBES).map_err(|error| {
+        let reason = match first_failure {
+            Some(failure) => format!("{error} ({failure})"),
+            None => error.to_string(),
+        };
+        MadeUpError::NotLearned(reason).into()
+    })
+}
+
+/// The plan of the probes: one after another, with the shortest outputs, to the same target.
+fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
+    let not_learned = |error: LengthError| MadeUpError::NotLearned(error.to_string());
+    let mut probe = plan.clone();
+    probe.load = Load {
+        arrivals: Arrivals::Closed { parallel: 1 },
+        requests: Some(PROBES),
+        seed: plan.load.seed ^ SEED,
+        ..Load::default()
+    };
+    probe.work.lengths = LengthFilter::default();
+    probe.work.sessions = Sessions::default();
+    probe.work.prompts = PromptSource::Generated(Generated {
+        input: WORDS.parse::<Lengths>().map_err(not_learned)?,
+        output: Some("1".parse::<Distribution>().map_err(not_learned)?),
+        prefixes: None,
+        text: generated.text.clone(),
+    });
+    Ok(probe)
+}
+
+/// Takes down how many words each probe has, and how many tokens the server counted.
+struct Counts<'a> {
+    prepared: &'a Preparation,
+    counts: &'a mut Vec<(u64, u64)>,
+    first_failure: &'a mut Option<String>,
+}
+
+impl Sink for Counts<'_> {
+    fn stage(&self) -> Stage {
+        Stage::Totals
+    }
+
+    fn offer(&mut self, sample: &Sample, _run: &RunSoFar<'_>) {
+        let outcome = &sample.outcome;
+        if let Some(failure) = &outcome.exchange.failure {
+            self.first_failure
+                .get_or_insert_with(|| format!("{}: {}", failure.kind, failure.message));
+        }
+        let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
+        let prompt = reading.and_then(|reading| reading.prompt.as_ref());
+        if let Some(maker) = &self.prepared.prompts
+            && let Some(count) = prompt.filter(|count| count.source == TokenSource::Server)
+        {
+            let exchange = &outcome.exchange;
+            let words = maker.asked(exchange.number, exchange.place).input;
+            self.counts.push((u64::from(words), count.tokens));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Objectives of a run as a whole: `--objective 'ttft_p99<200ms'`.
+
+use super::compared::{Metric, Source};
+use super::estimate::{Estimate, Z};
+use llmuses_core::document::{ObjectiveFigures, ObjectiveOutcome, Percentile, Totals};
+use llmuses_core::metric::{Figure, Sum, Time};
+use std::str::FromStr;
+
+/// A bound that a figure of a run should keep.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunObjective {
+    text: String,
+    metric: &'static Metric,
+    below: bool,
+    limit: f64,
+}
+
+/// A text is no objective.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RunObjectiveError {
+    /// The form is not known.
+    #[error(
+        "`{0}` should be FIGURE<VALUE or FIGURE>VALUE, such as ttft_p99<200ms, failed<0.1% or qps>50"
+    )]
+    Form(String),
+    /// There is no such figure.
+    #[error(
+        "there is no figure `{0}`: give the name of a figure such as failed, goodput_share or qps, or of a time \
+         (ttft, tpot, itl, latency) with _mean or a percentile such as _p95; they are in the manual under metrics"
+    )]
+    Figure(String),
+    /// The value does not fit the figure.
+    #[error("`{value}` is no value of {name}: {example}")]
+    Value {
+        /// The value.
+        value: String,
+        /// The name of the figure.
+        name: String,
+        /// What one looks like.
+        example: &'static str,
+    },
+}
+
+impl FromStr for RunObjective {
+    type Err = RunObjectiveError;
+
+    fn from_str(text: &str) -> Result<Self, RunObjectiveError> {
+        let at = text
+            .find(['<', '>'])
+            .ok_or_else(|| RunObjectiveError::Form(text.to_owned()))?;
+        let (name, value) = (text[..at].trim(), &text[at + 1..]);
+        let value = value.strip_prefix('=').unwrap_or(value).trim();
+        if name.is_empty() || value.is_empty() {
+            return Err(RunObjectiveError::Form(text.to_owned()));
+        }
+        let metric =
+            Metric::of_any_name(name).ok_or_else(|| RunObjectiveError::Figure(name.to_owned()))?;
+        let limit = metric
+            .value_of_text(value)
+            .ok_or_else(|| RunObjectiveError::Value {
+                value: value.to_owned(),
+                name: metric.name.clone(),
+                example: metric.example(),
+            })?;
+        Ok(Self {
+            text: text.to_owned(),
+            metric,
+            below: text[at..].starts_with('<'),
+            limit,
+        })
+    }
+}
+
+impl RunObjective {
+    /// As it was asked for.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// The bound: seconds of a time, a share of 1.
+    pub fn limit(&self) -> f64 {
+        self.limit
+    }
+
+    /// Whether the figure should be below the bound.
+    pub fn is_below(&self) -> bool {
+        self.below
+    }
+
+    /// The percentile of a time that it bounds, if it bounds one.
+    pub fn percentile(&self) -> Option<(Time, Percentile)> {
+        match self.metric.source {
+            Source::Percentile(time, percentile) => Some((time, percentile)),
+            _ => None,
+        }
+    }
+
+    /// The figure of the run that it bounds, if it bounds one.
+    pub fn figure(&self) -> Option<Figure> {
+        match self.metric.source {
+            Source::Figure(figure) => Some(figure),
+            _ => None,
+        }
+    }
+
+    /// A value of its figure for a person.
+    pub fn shown(&self, value: f64) -> String {
+        self.metric.unit.format(value)
+    }
+
+    /// What became of it in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
+    /// one side of the bound.
+    pub fn decide(&self, totals: &Totals) -> ObjectiveFigures {
+        let estimate = self.metric.of(totals);
+        let outcome = estimate.map_or(ObjectiveOutcome::NotDecided, |found| self.outcome(&found));
+        let requests_needed = match (estimate, outcome) {
+            (Some(found), ObjectiveOutcome::NotDecided) => self.needed(&found, totals),
+            _ => None,
+        };
+        ObjectiveFigures {
+            objective: self.text.clone(),
+            figure: self.metric.name.clone(),
+            limit: self.limit,
+            value: estimate.map(|found| found.value),
+            low: estimate.and_then(|found| found.low),
+            high: estimate.and_then(|found| found.high),
+            outcome,
+            requests_needed,
+        }
+    }
+
+    /// Whether a value keeps the bound.
+    fn keeps(&self, value: f64) -> bool {
+        if self.below {
+            value < self.limit
+        } else {
+            value > self.limit
+        }
+    }
+
+    fn outcome(&self, found: &Estimate) -> ObjectiveOutcome {
+        let is_counted = matches!(self.figure().map(|figure| figure.sum), Some(Sum::Ratio(..)));
+        // What is counted is known, and has no interval.
+        let [low, high] = match is_counted {
+            true => [Some(found.value); 2],
+            false => [found.low, found.high],
+        };
+        let (worst, best) = if self.below { (high, low) } else { (low, high) };
+        if worst.is_some_and(|worst| self.keeps(worst)) {
+            ObjectiveOutcome::Met
+        } else if best.is_some_and(|best| !self.keeps(best)) {
+            ObjectiveOutcome::Missed
+        } else {
+            ObjectiveOutcome::NotDecided
+        }
+    }
+
+    /// Requests of a run that would decide the objective, if the figure stays as it is.
+    fn needed(&self, found: &Estimate, totals: &Totals) -> Option<u64> {
+        let (value, limit) = (found.value, self.limit);
+        if self
+            .figure()
+            .is_some_and(|figure| matches!(figure.sum, Sum::Share(..)))
+        {
+            // Wilson's interval ends at the bound where the score test of the bound does.
+            let distance = value - limit;
+            let needed = Z * Z * limit * (1.0 - limit) / (distance * distance);
+            return whole(needed);
+        }
+        let towards = if value < limit { found.high } else { found.low };
+        match (towards, self.percentile()) {
+            // The half of an interval shrinks with the root of the requests.
+            (Some(bound), _) => {
+                let times = ((bound - value) / (limit - value)).powi(2);
+                whole(times * totals.requests.succeeded as f64)
+            }
+            // The least number of requests with which the interval has this end.
+            (None, Some((_, percentile))) => {
+                let p = percentile.share();
+                let within = if value < limit { p } else { 1.0 - p };
+                whole(0.025_f64.ln() / within.ln())
+            }
+            (None, None) => None,
+        }
+    }
+}
+
+fn whole(requests: f64) -> Option<u64> {
+    requests
+        .is_finite()
+        .then(|| requests.ceil().max(1.0) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::totals;
+    use crate::{Circumstances, Origin, RunStatistics};
+    use llmuses_core::exchange::FailureKind;
+    use llmuses_samples::Sample;
+
+    /// `requests` requests with times to first token of 1 ms, 2 ms, ... 100 ms and again, and failed ones.
+    fn run(requests: u64, failed: u64) -> Totals {
+        let mut statistics = RunStatistics::new(Origin::Sent);
+        for number in 0..requests {
+            let from = number * 10;
+            let outcome = Sample::at(from)
+                .sent(from)
+                .events(&[from + 1 + number % 100, from + 200])
+                .end(from + 200)
+                .outputs(&[0, 1])
+                .build();
+            statistics.record(&outcome);
+        }
+        for number in 0..failed {
+            let outcome = Sample::at(number).sent(number).end(number + 1);
+            statistics.record(&outcome.fails(FailureKind::Connect, "refused").build());
+        }
+        totals(&statistics, &Circumstances::default())
+    }
+
+    fn decided(objective: &str, totals: &Totals) -> ObjectiveFigures {
+        objective.parse::<RunObjective>().unwrap().decide(totals)
+    }
+
+    #[test]
+    fn an_objective_is_decided_by_the_whole_interval() {
+        let totals = run(1000, 0);
+        for (objective, outcome) in [
+            ("ttft_p50<60ms", ObjectiveOutcome::Met),
+            ("ttft_p50<40ms", ObjectiveOutcome::Missed),
+            ("ttft_p50<50ms", ObjectiveOutcome::NotDecided),
+            ("ttft_p50 > 40ms", ObjectiveOutcome::Met),
+            ("ttft_p95<=99ms", ObjectiveOutcome::Met),
+            ("ttft_mean<80ms", ObjectiveOutcome::Met),
+            ("failed<1%", ObjectiveOutcome::Met),
+            ("failed<0.1%", ObjectiveOutcome::NotDecided),
+            ("goodput>1", ObjectiveOutcome::NotDecided),
+            ("packages<3", ObjectiveOutcome::Met),
+            ("packages<2", ObjectiveOutcome::Missed),
+        ] {
+            assert_eq!(decided(objective, &totals).outcome, outcome, "{objective}");
+        }
+        let many_failed = run(100, 100);
+        let failed = decided("failed<10%", &many_failed);
+        assert_eq!(failed.outcome, ObjectiveOutcome::Missed);
+        assert_eq!(failed.value, Some(0.5));
+    }
+
+    #[test]
+    fn what_is_not_decided_says_what_it_would_take() {
+        let few = decided("ttft_p99<200ms", &run(100, 0));
+        assert_eq!(few.outcome, ObjectiveOutcome::NotDecided);
+        // 0.99^367 = 2.5 %.
+        assert_eq!(few.requests_needed, Some(368));
+        let enough = decided("ttft_p99<200ms", &run(368, 0));
+        assert_eq!(enough.outcome, ObjectiveOutcome::Met);
+        // z² (1 − p) / p for a share of zero.
+        let failed = decided("failed<1%", &run(100, 0));
+        assert_eq!(failed.requests_needed, Some(381));
+        assert_eq!(
+            decided("failed<1%", &run(381, 0)).outcome,
+            ObjectiveOutcome::Met
+        );
+        let at_the_bound = decided("ttft_p50<50ms", &run(1000, 0));
+        assert_eq!(at_the_bound.requests_needed, None);
+        assert_eq!(decided("goodput>1", &run(9, 0)).value, None);
+    }
+
+    #[test]
+    fn what_is_no_objective_is_refused() {
+        let error = |text: &str| text.parse::<RunObjective>().unwrap_err().to_string();
+        assert!(error("ttft_p99").contains("FIGURE<VALUE"));
+        assert!(error("<5").contains("FIGURE<VALUE"));
+        assert!(error("speed<5").contains("no figure `speed`"));
+        assert!(error("ttft_p99<200").contains("200ms"));
+        assert!(error("failed<+x%").contains("0.1%"));
+        assert!(error("qps>fast").contains("50"));
+    }
+}
