@@ -185,8 +185,8 @@ fn plugins_that_do_not_fit_together_are_refused() {
     for part in [
         "no format recognises",
         "PNG",
-        "json_lines (",
-        "lines (lines of text",
+        "\n  json_lines: ",
+        "\n  lines: lines of text",
     ] {
         assert!(error.contains(part), "{error}");
     }
@@ -265,7 +265,11 @@ fn the_plugin_commands_know_apis_and_formats() {
         ended.stdout
     };
     let list = said(&["list"]);
-    for part in ["openai_chat ", "--dataset-parser:\njson_lines"] {
+    for part in [
+        "openai_chat ",
+        "--dataset-parser:\nmooncake",
+        "\njson_lines ",
+    ] {
         assert!(list.contains(part), "{list}");
     }
     let api = said(&["inspect", CHAT]);

@@ -33,6 +33,8 @@ mod parsers;
 #[cfg(unix)]
 mod pty;
 mod results;
+#[cfg(unix)]
+mod routes;
 mod same_figures;
 mod schema;
 mod shell;

@@ -77,6 +77,12 @@ async fn serve(stream: TlsStream<TcpStream>, versions: Arc<Mutex<Vec<Version>>>)
         .ok();
 }
 
+/// A block of a PEM file.
+fn pem(label: &str, content: &[u8]) -> String {
+    let text = base64::engine::general_purpose::STANDARD.encode(content);
+    format!("-----BEGIN {label}-----\n{text}\n-----END {label}-----\n")
+}
+
 /// An authority that the program is told to trust.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
@@ -105,10 +111,35 @@ impl Authority {
         }
     }
 
+    /// The certificate and key of a client, and what a server needs to ask for them.
+    fn of_a_client(&self) -> (String, rustls::ServerConfig) {
+        let params = CertificateParams::new(["client".to_owned()]).expect("a good name");
+        let key = KeyPair::generate().expect("a key");
+        let certificate = params.signed_by(&key, &self.issuer).expect("a certificate");
+        let mut roots = rustls::RootCertStore::empty();
+        roots
+            .add(self.issuer.der().clone())
+            .expect("a certificate that can be trusted");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+            Arc::new(roots),
+            Arc::clone(&provider),
+        );
+        let identity = self.vouches_for(&NAMES, 2090);
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the usual versions")
+            .with_client_cert_verifier(verifier.build().expect("a verifier"))
+            .with_single_cert(vec![identity.certificate], identity.key)
+            .expect("key and certificate fit");
+        let client =
+            pem("CERTIFICATE", certificate.der()) + &pem("PRIVATE KEY", &key.serialize_der());
+        (client, config)
+    }
+
     /// Its own certificate as files of trusted ones hold it.
     fn pem(&self) -> String {
-        let text = base64::engine::general_purpose::STANDARD.encode(self.issuer.der());
-        format!("-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n")
+        pem("CERTIFICATE", self.issuer.der())
     }
 
     /// Runs `perf` against a server with this identity, as somebody who trusts the authority.
@@ -220,4 +251,54 @@ fn a_certificate_that_is_trusted_and_does_not_fit() {
         }
     }
     none(found);
+}
+
+#[test]
+fn an_authority_of_the_user_is_trusted_by_ca_file() {
+    let authority = Authority::new();
+    for transport in TRANSPORTS {
+        let server = TlsServer::with(authority.vouches_for(&NAMES, 2090), &["http/1.1"]);
+        let bench = Bench::new();
+        bench.file("ca.pem", authority.pem());
+        let trusting = ["--transport", transport, "--ca-file", "ca.pem"];
+        let ended = support::run(&mut perf(&bench, &server.url(), &trusting));
+        assert_eq!(ended.code, Some(0), "{transport}: {}", ended.stderr);
+        let others = ["--transport", transport];
+        let ended = support::run(&mut perf(&Bench::new(), &server.url(), &others));
+        assert_eq!(ended.code, Some(1), "{transport}: {}", ended.stderr);
+    }
+}
+
+#[test]
+fn a_client_shows_its_certificate() {
+    let authority = Authority::new();
+    for transport in TRANSPORTS {
+        let (pem, config) = authority.of_a_client();
+        let versions = Arc::default();
+        let serve = move |stream| serve(stream, Arc::clone(&versions));
+        let server = tls_server::TlsServer::start(config, serve);
+        let bench = Bench::new();
+        bench.file("ca.pem", authority.pem());
+        bench.file("client.pem", pem);
+        let trusting = ["--transport", transport, "--ca-file", "ca.pem"];
+        let with = [&trusting[..], &["--client-cert", "client.pem"]].concat();
+        let ended = support::run(&mut perf(&bench, &server.url(), &with));
+        assert_eq!(ended.code, Some(0), "{transport}: {}", ended.stderr);
+        let next = Bench::new();
+        next.file("ca.pem", authority.pem());
+        let ended = support::run(&mut perf(&next, &server.url(), &trusting));
+        assert_eq!(ended.code, Some(1), "{transport}: {}", ended.stderr);
+        let wrong = [&trusting[..], &["--client-cert", "ca.pem"]].concat();
+        let last = Bench::new();
+        last.file("ca.pem", authority.pem());
+        let ended = support::run(&mut perf(&last, &server.url(), &wrong));
+        assert_eq!(ended.code, Some(2), "{transport}: {}", ended.stderr);
+        assert!(
+            ended
+                .stderr
+                .contains("--client-cert ca.pem: it has no private key"),
+            "{}",
+            ended.stderr
+        );
+    }
 }

@@ -20,7 +20,7 @@ pub use load::{Arrivals, Load, Warmup};
 pub use objectives::Objectives;
 pub use sessions::Sessions;
 pub use sweep::{RunPlace, Sweep};
-pub use target::Target;
+pub use target::{Route, Target};
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 

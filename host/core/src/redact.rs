@@ -39,6 +39,7 @@ impl Secrets {
             }
         }
         values.extend(of_url(&target.url));
+        values.extend(target.route.proxy.iter().flat_map(of_url));
         values.extend(in_members(parameters));
         Self::of_values(values)
     }

@@ -25,7 +25,7 @@ use progress::ProgressLines;
 use running::Collected;
 use sinks::Sinks;
 
-pub use bodies::{Asked, FormatError, bodies, format_of};
+pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, Save};
 pub use preparation::load_parser;
@@ -46,6 +46,7 @@ use llmuses_render::{OutputError, ResponseFile, is_of_the_name, report};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
+use llmuses_transport::ClientBuildError;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
@@ -122,6 +123,10 @@ impl RunError {
             | Self::Dataset(_)
             | Self::Format(_)
             | Self::Tokenizer(_) => true,
+            Self::Tls(error)
+            | Self::Worker(WorkerError::Transport(ClientBuildError::Tls(error))) => {
+                matches!(error, TlsError::File { .. })
+            }
             Self::Output(error) => error.is_usage(),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),

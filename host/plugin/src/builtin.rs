@@ -5,8 +5,10 @@ use super::offers::Offers;
 /// A plugin inside this program.
 #[derive(Debug, Clone, Copy)]
 pub struct BuiltinComponent {
-    /// Its name for `--parser` or `--dataset-parser`.
+    /// Its name, for `--parser` where it is an API.
     pub name: &'static str,
+    /// The names of its formats, for `--dataset-parser`.
+    pub formats: &'static [&'static str],
     /// What it can be used for.
     pub offers: Offers,
     /// Its component.
@@ -22,9 +24,21 @@ pub fn builtin(name: &str) -> Option<&'static BuiltinComponent> {
         .find(|component| component.name == name && component.offers.has_api())
 }
 
-/// The built-in plugin of this name, whatever it is.
+/// The built-in plugin of this name or with a format of this name, whatever it is.
 pub fn any_builtin(name: &str) -> Option<&'static BuiltinComponent> {
-    BUILTIN.iter().find(|component| component.name == name)
+    let is_it =
+        |component: &&BuiltinComponent| component.name == name || component.formats.contains(&name);
+    BUILTIN.iter().find(is_it)
+}
+
+/// The built-in format of this name.
+pub fn builtin_format(name: &str) -> Option<&'static str> {
+    format_names().find(|format| *format == name)
+}
+
+/// The names of all built-in formats of data sets.
+pub fn format_names() -> impl Iterator<Item = &'static str> {
+    builtin_formats().flat_map(|component| component.formats.iter().copied())
 }
 
 /// The names of all built-in APIs, the default one first.
@@ -35,7 +49,7 @@ pub fn builtin_names() -> impl Iterator<Item = &'static str> {
         .map(|component| component.name)
 }
 
-/// The built-in formats of data sets, in the order in which they are asked whether they recognise a file.
+/// The components with built-in formats of data sets, in the order in which they are asked whether they recognise a file.
 pub fn builtin_formats() -> impl Iterator<Item = &'static BuiltinComponent> {
     BUILTIN
         .iter()

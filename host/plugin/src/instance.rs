@@ -5,7 +5,7 @@ use super::bindings::second::exports::llmuses::perf::{
     dataset_plugin as format, perf_plugin as api,
 };
 use super::engine::ticks;
-use super::offers::{Offers, Task};
+use super::offers::{FormatInfo, Offers, Task};
 use super::state::State;
 use super::summary::{self, Summary, Wrong};
 use super::text::shown;
@@ -138,8 +138,8 @@ pub(super) struct Told {
     pub(super) path: Option<String>,
     pub(super) framing: Framing,
     pub(super) task: Task,
-    /// The name of its format of data sets.
-    pub(super) format: Option<String>,
+    /// Its formats of data sets.
+    pub(super) formats: Vec<FormatInfo>,
 }
 
 /// An instance of a parser. It belongs to one thread at a time.

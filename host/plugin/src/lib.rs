@@ -34,7 +34,10 @@ mod text;
 mod usage;
 
 pub use address::complete;
-pub use builtin::{BuiltinComponent, any_builtin, builtin, builtin_formats, builtin_names};
+pub use builtin::{
+    BuiltinComponent, any_builtin, builtin, builtin_format, builtin_formats, builtin_names,
+    format_names,
+};
 pub use cache::CompileCache;
 pub use cache_error::CacheError;
 pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
@@ -42,9 +45,9 @@ pub use engine::PluginEngine;
 pub use instance::{CallError, ParserInstance};
 pub use load::{Loading, Parser, ParserInfo, Source};
 pub use load_error::LoadError;
-pub use offers::{Offers, Task};
+pub use offers::{FormatInfo, Offers, Task};
 pub use own_requests::{BuildOptions, RequestIterator};
-pub use parts::{Entries, PluginRequest};
+pub use parts::{Entries, FileOptions, PluginRequest};
 pub use readers::EntryReader;
 pub use state::{DatasetAccess, InstanceContext, TokenCounter};
 

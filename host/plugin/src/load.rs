@@ -12,7 +12,7 @@ use super::instance::{CallError, Indices, ParserInstance};
 use super::link;
 use super::load_error::LoadError;
 use super::log::PluginLog;
-use super::offers::{Offers, Task};
+use super::offers::{FormatInfo, Offers, Task};
 use super::state::{InstanceContext, State};
 use super::text::{shown, shown_name};
 use llmuses_core::bounds::Bounds;
@@ -89,8 +89,8 @@ pub struct ParserInfo {
     pub framing: Framing,
     /// What a model is asked for.
     pub task: Task,
-    /// The name of its format of data sets, by its own account.
-    pub format: Option<String>,
+    /// Its formats of data sets, by its own account.
+    pub formats: Vec<FormatInfo>,
     /// The interfaces that it imports.
     pub imports: Vec<String>,
     /// Where it came from.
@@ -203,7 +203,7 @@ impl Parser {
                 path: None,
                 framing: Framing::default(),
                 task: Task::default(),
-                format: None,
+                formats: Vec::new(),
                 imports: interface.imports,
                 source,
             },
@@ -227,7 +227,7 @@ impl Parser {
         self.info.path = told.path;
         self.info.framing = told.framing;
         self.info.task = told.task;
-        self.info.format = told.format.map(|name| shown_name(name.trim()));
+        self.info.formats = told.formats;
         self.info.version = shown_name(&told.version);
         self.info.description = shown(&told.description);
         self.info.headers = headers(&told.headers).map_err(|reason| LoadError::Header {

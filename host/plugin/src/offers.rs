@@ -37,6 +37,15 @@ impl Offers {
     }
 }
 
+/// A format of data sets, by its own account.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FormatInfo {
+    /// Its name.
+    pub name: String,
+    /// What it reads.
+    pub description: String,
+}
+
 /// What a model is asked for.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Task {

@@ -3,14 +3,15 @@
 use super::bindings::second::exports::llmuses::perf::perf_plugin as api;
 use super::bindings::second::llmuses::perf::types;
 use super::instance::{CallError, Exports, ParserInstance, Told};
-use super::offers::Task;
+use super::offers::{FormatInfo, Task};
 use super::summary::{Summary, reasons};
-use super::text::shown_name;
+use super::text::{shown, shown_name};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
 use llmuses_core::exchange::{Framing, Reading, ResponseLog, TokenCount, TokenSource};
 use llmuses_core::item::Entry;
+use serde::Serialize;
 use wasmtime::component::ResourceAny;
 
 /// The longest path and the longest content type that a plugin may give, in bytes.
@@ -29,6 +30,21 @@ pub struct PluginRequest {
     pub content_type: Option<HeaderValue>,
     /// The path, where it is not the one that the API has told of itself.
     pub path: Option<String>,
+}
+
+/// What a format is told of a file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct FileOptions {
+    /// The name of the file without the folder.
+    pub file_name: String,
+    /// The beginning of the file as text.
+    pub head: String,
+    /// Which of the formats of the component it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<String>,
+    /// The field that has the prompt, where the user names one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
 }
 
 /// Entries of a data set under way in an instance.
@@ -73,13 +89,18 @@ impl ParserInstance {
             .collect()
     }
 
-    /// Whether a file is likely to be of this format, by its beginning and its name without the folder.
+    /// The name of the format that a file is likely to be of, by its beginning.
     ///
     /// # Errors
     /// Where the plugin breaks.
-    pub fn recognises(&mut self, head: &[u8], file_name: &str) -> Result<bool, CallError> {
+    pub fn recognises(
+        &mut self,
+        head: &[u8],
+        options: &FileOptions,
+    ) -> Result<Option<String>, CallError> {
+        let options = serde_json::to_string(options).unwrap_or_default();
         self.call("recognises", |exports, store| {
-            exports.format()?.call_recognises(store, head, file_name)
+            exports.format()?.call_recognises(store, head, &options)
         })
     }
 
@@ -87,8 +108,9 @@ impl ParserInstance {
     ///
     /// # Errors
     /// Where the plugin refuses, or breaks.
-    pub fn open(&mut self, file_name: &str) -> Result<Entries, CallError> {
-        let options = serde_json::json!({ "file_name": file_name }).to_string();
+    pub fn open(&mut self, options: &FileOptions) -> Result<Entries, CallError> {
+        // Values of JSON are always text.
+        let options = serde_json::to_string(options).unwrap_or_default();
         self.call("open", |exports, store| {
             exports.format()?.call_open(store, &options)
         })?
@@ -159,12 +181,27 @@ impl ParserInstance {
         };
         let mut told = Told::default();
         if has_format {
-            let format = self.call("describe", |exports, store| {
+            let formats = self.call("describe", |exports, store| {
                 exports.format()?.call_describe(store)
             })?;
-            told.format = Some(format.name.clone());
-            (told.name, told.version) = (format.name, format.version);
-            told.description = format.description;
+            let Some(first) = formats.first() else {
+                return Err(self.broken("has no format of data sets".to_owned()));
+            };
+            told.version.clone_from(&first.version);
+            match &formats[..] {
+                [format] => {
+                    told.name.clone_from(&format.name);
+                    told.description.clone_from(&format.description);
+                }
+                several => told.description = format!("{} formats of data sets", several.len()),
+            }
+            told.formats = formats
+                .into_iter()
+                .map(|format| FormatInfo {
+                    name: shown_name(format.name.trim()),
+                    description: shown(&format.description),
+                })
+                .collect();
         }
         if has_api {
             let api = self.call("describe", |exports, store| {
@@ -190,7 +227,7 @@ impl ParserInstance {
                     types::Task::Rerank => Task::Rerank,
                     types::Task::Other => Task::Other,
                 },
-                format: told.format,
+                formats: told.formats,
             };
         }
         Ok(told)

@@ -10,6 +10,24 @@ pub(crate) fn fixed(figure: Option<f64>, decimals: usize) -> String {
     )
 }
 
+/// The text of a number with its thousands apart: `12,345.6`. What is no number stays as it is.
+pub(crate) fn grouped(text: &str) -> String {
+    let sign = text.len() - text.trim_start_matches(['+', '-']).len();
+    let digits = text[sign..]
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .count();
+    let (whole, rest) = text[sign..].split_at(digits);
+    let mut out = text[..sign].to_owned();
+    for (place, digit) in whole.chars().enumerate() {
+        if place > 0 && (digits - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out + rest
+}
+
 /// A figure rounded to that many decimals, without zeros at its end but with one decimal at least: `0.2`,
 /// `97.0`, as Python prints a rounded float (other than Python, never with an exponent).
 pub(crate) fn rounded(figure: Option<f64>, decimals: usize) -> String {
@@ -58,6 +76,16 @@ pub(crate) fn short_figure(figure: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    #[test]
+    fn thousands_are_apart() {
+        let grouped = super::grouped;
+        assert_eq!(grouped("1234567.8901"), "1,234,567.8901");
+        assert_eq!(grouped("+12345 %"), "+12,345 %");
+        assert_eq!(grouped("-999"), "-999");
+        assert_eq!(grouped("n/a"), "n/a");
+        assert_eq!(grouped(""), "");
+    }
+
     #[test]
     fn figures_are_rounded_as_python_rounds_them() {
         let rounded = |figure, decimals| super::rounded(Some(figure), decimals);

@@ -4,6 +4,7 @@ use super::failure::{Stage, classify};
 use super::reqwest_transport::plain_client;
 use http::HeaderMap;
 use llmuses_core::exchange::{Failure, FailureKind};
+use llmuses_core::plan::Route;
 use std::time::Duration;
 use url::Url;
 
@@ -13,7 +14,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// The most bytes of an answer that are read.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The status and the body that the server answers to a GET of `url`. `insecure`: takes any certificate.
+/// The status and the body that the server answers to a GET of `url`, by the same way as requests.
 ///
 /// # Errors
 /// Where there is no whole answer, or a longer one than 4 MiB.
@@ -21,7 +22,7 @@ pub fn get(
     url: &Url,
     headers: HeaderMap,
     connect_timeout: Duration,
-    insecure: bool,
+    route: &Route,
 ) -> Result<(u16, Vec<u8>), Failure> {
     let not_begun = |error: String| Failure::new(FailureKind::Connect, error);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -29,7 +30,7 @@ pub fn get(
         .build()
         .map_err(|error| not_begun(format!("a thread could not be started: {error}")))?;
     let client =
-        plain_client(connect_timeout, insecure).map_err(|error| not_begun(error.to_string()))?;
+        plain_client(connect_timeout, route).map_err(|error| not_begun(error.to_string()))?;
     runtime.block_on(async {
         let failed = |stage| move |error: reqwest::Error| classify(&error.without_url(), stage);
         let mut response = client

@@ -6,14 +6,14 @@
 
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
-use super::socket::KeepAlive;
+use super::socket::{Credentials, KeepAlive, TlsError};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
-use llmuses_core::plan::{Target, Timeouts};
+use llmuses_core::plan::{Route, Target, Timeouts};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
@@ -33,8 +33,14 @@ tokio::task_local! {
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
-#[error("the HTTP client could not be set up: {0}")]
-pub struct ClientBuildError(#[from] reqwest::Error);
+pub enum ClientBuildError {
+    /// By the settings that this program chose.
+    #[error("the HTTP client could not be set up: {0}")]
+    Client(#[from] reqwest::Error),
+    /// By the files of certificates that the user named.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+}
 
 /// A reqwest client for one endpoint. One for each thread: its connections stay on that thread.
 #[derive(Debug)]
@@ -52,22 +58,23 @@ pub struct ReqwestTransport {
     notes: Arc<ConnectionNotes>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 struct Settings {
     connect_timeout: Duration,
-    insecure: bool,
+    route: Route,
     keep_alive: bool,
 }
 
 impl Settings {
     fn client(
-        self,
+        &self,
         keeps: bool,
         longest_idle: Option<Duration>,
-    ) -> Result<reqwest::Client, reqwest::Error> {
-        reqwest::Client::builder()
+    ) -> Result<reqwest::Client, ClientBuildError> {
+        let builder = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
+            // None of the environment: what is measured must not depend on it.
             .no_proxy()
             .referer(false)
             .tcp_nodelay(true)
@@ -76,25 +83,50 @@ impl Settings {
             // idle.
             .pool_idle_timeout(longest_idle)
             .pool_max_idle_per_host(if keeps { usize::MAX } else { 0 })
-            .tls_danger_accept_invalid_certs(self.insecure)
+            .tls_danger_accept_invalid_certs(self.route.insecure)
             .dns_resolver(TimedResolver)
-            .connector_layer(TimedConnecting)
-            .build()
+            .connector_layer(TimedConnecting);
+        Ok(self.with_route(builder)?.build()?)
+    }
+
+    /// Certificates, keys, socket and proxy of the route.
+    fn with_route(
+        &self,
+        mut builder: reqwest::ClientBuilder,
+    ) -> Result<reqwest::ClientBuilder, ClientBuildError> {
+        let credentials = Credentials::of(&self.route)?;
+        if !credentials.roots.is_empty() {
+            let roots = credentials.roots.iter();
+            let roots = roots.map(|root| reqwest::Certificate::from_der(root));
+            builder = builder.tls_certs_merge(roots.collect::<Result<Vec<_>, _>>()?);
+        }
+        if let Some(own) = &credentials.own {
+            builder = builder.identity(reqwest::Identity::from_pem(&own.pem)?);
+        }
+        #[cfg(unix)]
+        if let Some(path) = &self.route.unix_socket {
+            builder = builder.unix_socket(path.as_path());
+        }
+        if let Some(url) = &self.route.proxy {
+            // Credentials in its URL are sent to it.
+            builder = builder.proxy(reqwest::Proxy::all(url.clone())?);
+        }
+        Ok(builder)
     }
 }
 
 /// A client with the settings of a transport that keeps no connections.
 pub(super) fn plain_client(
     connect_timeout: Duration,
-    insecure: bool,
+    route: &Route,
 ) -> Result<reqwest::Client, ClientBuildError> {
     super::provide_cryptography();
     let settings = Settings {
         connect_timeout,
-        insecure,
+        route: route.clone(),
         keep_alive: false,
     };
-    Ok(settings.client(false, None)?)
+    settings.client(false, None)
 }
 
 impl ReqwestTransport {
@@ -115,7 +147,7 @@ impl ReqwestTransport {
             .any(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
         let settings = Settings {
             connect_timeout: timeouts.connect,
-            insecure: target.insecure,
+            route: target.route.clone(),
             keep_alive: !closes,
         };
         Ok(Self {

@@ -6,7 +6,7 @@ use super::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
 use llmuses_core::item::Entry;
 use llmuses_core::messages::Messages;
-use llmuses_plugin_host::{CallError, ParserInstance};
+use llmuses_plugin_host::{CallError, FileOptions, ParserInstance};
 
 /// Gives conversations.
 pub trait Entries: Send {
@@ -98,18 +98,18 @@ impl Entries for OnePrompt {
 /// The entries of a data set, read by a format.
 pub struct FormatEntries {
     format: ParserInstance,
-    file_name: String,
+    options: FileOptions,
     pass: Option<llmuses_plugin_host::Entries>,
     messages: Messages,
     has_warned: bool,
 }
 
 impl FormatEntries {
-    /// What `format` reads of the data set that its instance was given. `messages` takes a warning of what is not used.
-    pub fn new(format: ParserInstance, file_name: String, messages: Messages) -> Self {
+    /// What `format` reads of the data set that its instance was given, told these options. `messages` takes a warning of what is not used.
+    pub fn new(format: ParserInstance, options: FileOptions, messages: Messages) -> Self {
         Self {
             format,
-            file_name,
+            options,
             pass: None,
             messages,
             has_warned: false,
@@ -119,7 +119,7 @@ impl FormatEntries {
 
 impl Entries for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
-        self.pass = Some(self.format.open(&self.file_name)?);
+        self.pass = Some(self.format.open(&self.options)?);
         Ok(())
     }
 

@@ -15,6 +15,8 @@ pub enum Source {
     JsonLines,
     /// The data set is one JSON array, and each of its items an entry.
     JsonArray,
+    /// The data set is JSON lines or one JSON array, as its beginning shows. Of formats only.
+    Json,
 }
 
 /// A parser for one API and one kind of data set.

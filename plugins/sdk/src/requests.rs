@@ -69,6 +69,7 @@ pub(crate) fn begin<P: Parser>(mut options: Options) -> Result<Box<dyn Requests>
         }
         (Source::Lines | Source::JsonLines, true) => dataset_lines()?,
         (Source::JsonArray, true) => dataset_items()?,
+        (Source::Json, true) => return Err("only a format reads JSON of either kind".to_owned()),
     };
     Ok(Box::new(requests_from::<P>(options, entries)))
 }

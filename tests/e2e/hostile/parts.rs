@@ -8,7 +8,10 @@ use wit_parser::Resolve;
 
 /// Where the guest keeps what it returns. The layouts are those of the canonical ABI.
 const DESCRIBE_API: u32 = 128;
-const DESCRIBE_FORMAT: u32 = 192;
+const DESCRIBE_FORMATS: u32 = 180;
+const FORMATS: u32 = 192;
+/// `option<string>`: the tag, then the text.
+const RECOGNISES: u32 = 240;
 const BUILD: u32 = 224;
 /// The list that `build-request` gives: of each the tag, then at 4 the body, at 12 the content type, at 20 the path.
 const REQUESTS: u32 = 256;
@@ -58,7 +61,9 @@ impl Parts {
                     DESCRIBE_API,
                     words(&[NAME, 7, NAME, 0, NAME, 0, EMPTY, 0, 0, 0, 0, 0]),
                 ),
-                (DESCRIBE_FORMAT, words(&[NAME, 7, NAME, 0, NAME, 0])),
+                (DESCRIBE_FORMATS, words(&[FORMATS, 1])),
+                (FORMATS, words(&[NAME, 7, NAME, 0, NAME, 0])),
+                (RECOGNISES, words(&[1, NAME, 7])),
                 (BUILD, words(&[REQUESTS, 1])),
                 (
                     REQUESTS,
@@ -140,8 +145,8 @@ impl Parts {
                     (param i32 i32 i32 i32 i32) (result i32) {parse})
                 (func (export \"cabi_post_{api}#parse-responses\") (param i32)
                     (global.set $heap (i32.const {HEAP})))
-                (func (export \"{format}#describe\") (result i32) (i32.const {DESCRIBE_FORMAT}))
-                (func (export \"{format}#recognises\") (param i32 i32 i32 i32) (result i32) (i32.const 1))
+                (func (export \"{format}#describe\") (result i32) (i32.const {DESCRIBE_FORMATS}))
+                (func (export \"{format}#recognises\") (param i32 i32 i32 i32) (result i32) (i32.const {RECOGNISES}))
                 (func (export \"{format}#open\") (param i32 i32) (result i32) {open})
                 (func (export \"{format}#[method]entries.next\") (param $self i32) (param $max i32)
                     (result i32) {next})

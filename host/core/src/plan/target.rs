@@ -2,6 +2,7 @@
 
 use crate::credential::public_url;
 use crate::document::TargetRecord;
+use std::path::PathBuf;
 use url::Url;
 
 /// Where requests go: whoever opens connections, writes the head of a request or names the server needs this.
@@ -15,8 +16,25 @@ pub struct Target {
     pub url_is_default: bool,
     /// Headers of the user, for every request. May hold credentials.
     pub headers: http::HeaderMap,
+    /// By which way connections get there.
+    pub route: Route,
+}
+
+/// By which way connections get to a server, and how the two know each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Route {
     /// Whether TLS certificates are taken unverified.
     pub insecure: bool,
+    /// Certificates (PEM) that are trusted beside those that the system trusts.
+    pub ca_file: Option<PathBuf>,
+    /// The certificate of this client (PEM), with its key in the same file where `client_key` names none.
+    pub client_cert: Option<PathBuf>,
+    /// The key of this client (PEM).
+    pub client_key: Option<PathBuf>,
+    /// The socket of a server on this machine, in place of the host and port of the URL.
+    pub unix_socket: Option<PathBuf>,
+    /// An HTTP proxy. May hold a credential.
+    pub proxy: Option<Url>,
 }
 
 impl Target {
@@ -27,7 +45,7 @@ impl Target {
             url,
             url_is_default: false,
             headers: http::HeaderMap::new(),
-            insecure: false,
+            route: Route::default(),
         }
     }
 
@@ -37,7 +55,14 @@ impl Target {
             model: self.model.clone(),
             url: public_url(&self.url),
             header_names: self.headers.keys().map(ToString::to_string).collect(),
-            insecure: self.insecure,
+            insecure: self.route.insecure,
+            client_certificate: self.route.client_cert.is_some(),
+            unix_socket: self
+                .route
+                .unix_socket
+                .as_ref()
+                .map(|path| path.display().to_string()),
+            proxy: self.route.proxy.as_ref().map(public_url),
         }
     }
 }

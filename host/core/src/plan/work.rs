@@ -14,6 +14,8 @@ pub struct Work {
     pub parser: ParserChoice,
     /// What reads the data set. `None`: the parser itself, or the built-in format that recognises the file.
     pub dataset_parser: Option<ParserChoice>,
+    /// The field of the entries of the data set that has the prompt. `None`: one of the usual names.
+    pub field: Option<String>,
     /// Where prompts come from.
     pub prompts: PromptSource,
     /// How conversations of several turns go.
@@ -34,6 +36,7 @@ impl Default for Work {
         Self {
             parser: ParserChoice::Builtin("openai_prompt"),
             dataset_parser: None,
+            field: None,
             prompts: PromptSource::Prompt(String::new()),
             sessions: Sessions::default(),
             lengths: LengthFilter::default(),
@@ -58,6 +61,7 @@ impl Work {
         let prefixes = generated.and_then(|generated| generated.prefixes);
         WorkRecord {
             parser: Some(self.parser.label()),
+            field: self.field.clone(),
             prompt,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),

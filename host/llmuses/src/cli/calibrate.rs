@@ -130,7 +130,7 @@ fn measure(
         Arrivals::AllAtOnce => 100,
     });
     plan.transport.choice = arguments.transport.choice();
-    plan.target.insecure = arguments.tls;
+    plan.target.route.insecure = arguments.tls;
     let outputs = Outputs {
         quiet: true,
         ..Outputs::printed()

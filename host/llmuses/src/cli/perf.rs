@@ -4,6 +4,7 @@ mod help;
 mod made_up;
 mod model;
 mod planning;
+mod route;
 mod sessions;
 mod usage;
 #[cfg(feature = "wandb")]
@@ -25,11 +26,12 @@ use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin_formats, builtin_names};
+use llmuses_plugin_host::{builtin_names, format_names};
 use llmuses_render::compare::Bound;
 use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
+use route::RouteArguments;
 use sessions::SessionArguments;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -66,9 +68,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "KEY=VALUE", num_args = 1.., value_parser = secret, help_heading = "Endpoint")]
     parameters: Vec<Secret>,
 
-    /// Take TLS certificates without verifying them.
-    #[arg(long, help_heading = "Endpoint")]
-    insecure: bool,
+    #[command(flatten)]
+    route: RouteArguments,
 
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
@@ -122,6 +123,16 @@ pub(super) struct PerfArguments {
         help_heading = "Prompts"
     )]
     dataset_parser: Option<String>,
+
+    /// Field of a JSON object, or column of a table, that has the prompt, for json_lines, json_array, csv and tsv
+    /// [default: prompt, question, instruction, text and others]
+    #[arg(
+        long,
+        value_name = "NAME",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    field: Option<String>,
 
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
@@ -375,7 +386,7 @@ fn parser_help() -> String {
 }
 
 fn format_help() -> String {
-    let names: Vec<&str> = builtin_formats().map(|format| format.name).collect();
+    let names: Vec<&str> = format_names().collect();
     format!(
         "Format of the data set, for a parser that takes any: the name of a built-in one, or a .wasm file \
          [default: the one of the parser, or the built-in one that recognises the file]\n\

@@ -84,22 +84,40 @@ fn list() -> anyhow::Result<String> {
     let load = |name| load_parser(&ParserChoice::Builtin(name), &Limits::default());
     let apis = builtin_names().map(load).collect::<Result<Vec<_>, _>>()?;
     let formats = builtin_formats()
-        .map(|format| load(format.name))
+        .map(|component| load(component.name))
         .collect::<Result<Vec<_>, _>>()?;
-    let width = |of: fn(&ParserInfo) -> &str| {
-        let widths = apis
+    let apis: Vec<[&str; 3]> = apis
+        .iter()
+        .map(|api| {
+            let info = api.info();
+            [&*info.name, &*info.version, &*info.description]
+        })
+        .collect();
+    let of_component = |component: &'_ Parser| {
+        let info = component.info();
+        info.formats
             .iter()
-            .chain(&formats)
-            .map(|parser| of(parser.info()).chars().count());
-        widths.max().unwrap_or(0)
+            .map(|format| {
+                [
+                    format.name.clone(),
+                    info.version.clone(),
+                    format.description.clone(),
+                ]
+            })
+            .collect::<Vec<_>>()
     };
-    let (name_width, version_width) = (width(|info| &info.name), width(|info| &info.version));
-    let line = |parser: &Parser| {
-        let info = parser.info();
-        format!(
-            "{:name_width$}  {:version_width$}  {}\n",
-            info.name, info.version, info.description
-        )
+    let formats: Vec<[String; 3]> = formats.iter().flat_map(of_component).collect();
+    let formats: Vec<[&str; 3]> = formats
+        .iter()
+        .map(|parts| parts.each_ref().map(String::as_str))
+        .collect();
+    let width = |part: usize| {
+        let parts = apis.iter().chain(&formats).map(|parts| parts[part]);
+        parts.map(|part| part.chars().count()).max().unwrap_or(0)
+    };
+    let (name_width, version_width) = (width(0), width(1));
+    let line = |[name, version, description]: &[&str; 3]| {
+        format!("{name:name_width$}  {version:version_width$}  {description}\n")
     };
     let apis: String = apis.iter().map(line).collect();
     let formats: String = formats.iter().map(line).collect();
@@ -144,6 +162,10 @@ fn inspection(info: &ParserInfo) -> String {
             },
         );
     }
+    if info.formats.len() > 1 {
+        let names = info.formats.iter().map(|format| format.name.clone());
+        rows(&mut text, "Formats", names);
+    }
     row(&mut text, "Size", &format!("{} bytes", info.size));
     row(&mut text, "SHA-256", &info.sha256);
     row(&mut text, "Strict", strict);
@@ -171,5 +193,25 @@ fn rows(text: &mut String, label: &str, values: impl Iterator<Item = String>) {
     }
     if let Some(label) = label {
         row(text, label, "none");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_plugin_host::format_names;
+
+    #[test]
+    fn built_in_formats_have_the_names_that_the_program_knows_them_by() {
+        for component in builtin_formats() {
+            let choice = ParserChoice::Builtin(component.name);
+            let loaded = load_parser(&choice, &Limits::default()).unwrap();
+            let told = loaded.info().formats.iter().map(|format| &*format.name);
+            assert!(told.eq(component.formats.iter().copied()));
+        }
+        let list = list().unwrap();
+        let (_, formats) = list.split_once("--dataset-parser:\n").unwrap();
+        let listed = formats.lines().map(|line| line.split(' ').next().unwrap());
+        assert!(listed.eq(format_names()));
     }
 }

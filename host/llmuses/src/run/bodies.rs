@@ -6,13 +6,14 @@ use llmuses_core::messages::Messages;
 use llmuses_core::plan::{Limits, ParserChoice};
 use llmuses_core::wording::excerpt;
 use llmuses_plugin_host::{
-    BuildOptions, CallError, InstanceContext, Offers, Parser, builtin_formats,
+    BuildOptions, CallError, FileOptions, InstanceContext, Offers, Parser, builtin_formats,
 };
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
     ApiSettings, Bodies, Dataset, Entries, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
     SessionDraws,
 };
+use std::fmt::Write;
 use std::path::PathBuf;
 
 /// The plugins that were chosen do not fit together, or none fits the data set.
@@ -24,6 +25,15 @@ pub enum FormatError {
          use a parser that takes any format, such as openai_chat"
     )]
     OfItsOwn {
+        /// The parser.
+        parser: String,
+    },
+    /// `--field` with a parser that reads the data set itself.
+    #[error(
+        "--field: parser `{parser}` reads data sets in a format of its own; use a parser that takes any format, such as \
+         openai_chat"
+    )]
+    OwnField {
         /// The parser.
         parser: String,
     },
@@ -69,8 +79,8 @@ pub enum FormatError {
     },
     /// No built-in format recognises the data set.
     #[error(
-        "no format recognises the data set {}, which begins with `{begin}`. Known are {known}; name one with \
-         --dataset-parser, or a .wasm file",
+        "no format recognises the data set {}{field}, which begins with `{begin}`; name one with --dataset-parser, or a \
+         .wasm file, or the field that has the prompt with --field. Known are:{known}",
         path.display()
     )]
     Unknown {
@@ -80,7 +90,91 @@ pub enum FormatError {
         begin: String,
         /// The formats and what they read.
         known: String,
+        /// The field that was named.
+        field: String,
     },
+}
+
+/// A format of data sets, and what it is told of the file.
+#[derive(Clone)]
+pub struct DataFormat {
+    /// The component that has it.
+    pub component: Parser,
+    /// What it is told.
+    pub options: FileOptions,
+}
+
+impl DataFormat {
+    /// The format `name` of a component, or the one of its formats that recognises the file, else its first.
+    fn of(
+        component: Parser,
+        name: Option<&str>,
+        mut options: FileOptions,
+        head: &[u8],
+    ) -> Result<Self, CallError> {
+        let formats = &component.info().formats;
+        let named = name.filter(|name| formats.iter().any(|format| format.name == *name));
+        options.format = match named {
+            Some(name) => Some(name.to_owned()),
+            None if formats.len() == 1 => None,
+            None => {
+                let mut instance = component.instantiate(InstanceContext::default())?;
+                instance.recognises(head, &options)?
+            }
+        };
+        Ok(Self { component, options })
+    }
+
+    /// Its name and what it reads, by its own account.
+    pub fn info(&self) -> (String, &str) {
+        let info = self.component.info();
+        let name = self.options.format.as_ref();
+        let format = match name {
+            Some(name) => info.formats.iter().find(|format| format.name == *name),
+            None => info.formats.first(),
+        };
+        match format {
+            Some(format) => (format.name.clone(), format.description.trim()),
+            None => (name.unwrap_or(&info.name).clone(), ""),
+        }
+    }
+
+    /// The same format, with what it may log counted from the beginning.
+    pub fn for_another_run(&self) -> Self {
+        Self {
+            component: self.component.for_another_run(),
+            options: self.options.clone(),
+        }
+    }
+}
+
+/// The format of this name in a component, or the one that recognises the data set.
+///
+/// # Errors
+/// Where the data set cannot be read, or the component breaks.
+pub fn format_in(
+    component: &Parser,
+    name: &str,
+    dataset: &Dataset,
+) -> Result<DataFormat, RunError> {
+    let head = dataset.head()?;
+    let options = file_options(dataset, &head, None);
+    Ok(DataFormat::of(
+        component.clone(),
+        Some(name),
+        options,
+        &head,
+    )?)
+}
+
+/// What a format is told of a data set.
+pub fn file_options(dataset: &Dataset, head: &[u8], field: Option<&str>) -> FileOptions {
+    FileOptions {
+        file_name: dataset.file_name(),
+        head: String::from_utf8_lossy(head).into_owned(),
+        format: None,
+        field: field.map(str::to_owned),
+    }
 }
 
 /// The format that reads the data set for an API: the one that was chosen, that of the plugin itself, or the built-in
@@ -91,16 +185,26 @@ pub enum FormatError {
 pub fn format_of(
     parser: &Parser,
     choice: Option<&ParserChoice>,
+    field: Option<&str>,
     dataset: &Dataset,
     limits: &Limits,
-) -> Result<Option<Parser>, RunError> {
+) -> Result<Option<DataFormat>, RunError> {
     let info = parser.info();
+    let chosen = |component: Parser, name: Option<&str>| {
+        let head = dataset.head()?;
+        let options = file_options(dataset, &head, field);
+        Ok::<_, RunError>(Some(DataFormat::of(component, name, options, &head)?))
+    };
     match (info.offers, choice) {
         (Offers::Format, _) => Err(FormatError::NoApi {
             label: info.name.clone(),
         }
         .into()),
         (Offers::OwnRequests, Some(_)) => Err(FormatError::OfItsOwn {
+            parser: info.name.clone(),
+        }
+        .into()),
+        (Offers::OwnRequests, None) if field.is_some() => Err(FormatError::OwnField {
             parser: info.name.clone(),
         }
         .into()),
@@ -114,32 +218,47 @@ pub fn format_of(
                 }
                 .into());
             }
-            Ok(Some(format))
+            match choice {
+                ParserChoice::Builtin(name) => chosen(format, Some(name)),
+                ParserChoice::File(_) => chosen(format, None),
+            }
         }
-        (Offers::ApiAndFormat, None) => Ok(Some(parser.clone())),
-        (Offers::Api, None) => recognised(dataset, limits).map(Some),
+        (Offers::ApiAndFormat, None) => chosen(parser.clone(), None),
+        (Offers::Api, None) => recognised(dataset, field, limits).map(Some),
     }
 }
 
 /// The first built-in format that recognises the data set.
-fn recognised(dataset: &Dataset, limits: &Limits) -> Result<Parser, RunError> {
+fn recognised(
+    dataset: &Dataset,
+    field: Option<&str>,
+    limits: &Limits,
+) -> Result<DataFormat, RunError> {
     let head = dataset.head()?;
-    let mut known = Vec::new();
+    let mut options = file_options(dataset, &head, field);
+    let mut known = String::new();
     for component in builtin_formats() {
         let choice = ParserChoice::Builtin(component.name);
         let format = load_parser(&choice, limits)?;
         let mut instance = format.instantiate(InstanceContext::default())?;
-        if instance.recognises(&head, &dataset.file_name())? {
-            return Ok(format);
+        if let Some(name) = instance.recognises(&head, &options)? {
+            options.format = Some(name);
+            return Ok(DataFormat {
+                component: format,
+                options,
+            });
         }
-        let info = format.info();
-        known.push(format!("{} ({})", info.name, info.description));
+        for format in &format.info().formats {
+            // Writing to a string cannot fail.
+            let _ = write!(known, "\n  {}: {}", format.name, format.description);
+        }
     }
     let line = head.trim_ascii_start().split(|byte| *byte == b'\n').next();
     Err(FormatError::Unknown {
         path: dataset.path().to_owned(),
         begin: excerpt(line.unwrap_or_default()),
-        known: known.join(", "),
+        known,
+        field: field.map_or(String::new(), |field| format!(" with --field {field}")),
     }
     .into())
 }
@@ -163,7 +282,7 @@ pub struct Asked {
 /// Where a plugin breaks as it starts.
 pub fn bodies(
     parser: &Parser,
-    format: Option<&Parser>,
+    format: Option<&DataFormat>,
     dataset: Option<&Dataset>,
     context: &InstanceContext,
     asked: Asked,
@@ -189,9 +308,9 @@ pub fn bodies(
     }
     let entries: Box<dyn Entries> = match (format, dataset, prompts) {
         (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
-        (Some(format), Some(dataset), None) => Box::new(FormatEntries::new(
-            format.instantiate(context.clone())?,
-            dataset.file_name(),
+        (Some(format), Some(_), None) => Box::new(FormatEntries::new(
+            format.component.instantiate(context.clone())?,
+            format.options.clone(),
             messages.clone(),
         )),
         _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),

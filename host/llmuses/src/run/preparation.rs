@@ -1,7 +1,7 @@
 //! What is done before the first request: everything that can go wrong by then, goes wrong here.
 
 use super::RunError;
-use super::bodies::{Asked, FormatError, bodies, format_of};
+use super::bodies::{Asked, DataFormat, FormatError, bodies, format_of};
 use super::made_up;
 use super::outputs::Outputs;
 use super::probes;
@@ -42,7 +42,7 @@ pub(super) const PREPARED_AHEAD: usize = 256;
 pub(super) struct Loaded {
     parser: Parser,
     /// What reads the data set, where the parser does not do that by itself.
-    format: Option<Parser>,
+    format: Option<DataFormat>,
     tokenizer: Option<Arc<dyn TokenCounter>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
@@ -150,7 +150,7 @@ fn format_for(
     outputs: &Outputs,
     parser: &Parser,
     dataset: Option<&Dataset>,
-) -> Result<Option<Parser>, RunError> {
+) -> Result<Option<DataFormat>, RunError> {
     let Some(dataset) = dataset else {
         return match parser.info().offers.has_api() {
             true => Ok(None),
@@ -161,17 +161,17 @@ fn format_for(
         };
     };
     let choice = plan.work.dataset_parser.as_ref();
-    let format = format_of(parser, choice, dataset, &plan.limits)?;
+    let field = plan.work.field.as_deref();
+    let format = format_of(parser, choice, field, dataset, &plan.limits)?;
     if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
-        let info = format.info();
-        let described = match info.description.trim() {
+        let (name, description) = format.info();
+        let described = match description {
             "" => String::new(),
             text => format!(" ({text})"),
         };
         terminal::say(format!(
-            "Data set {} read as {}{described}",
+            "Data set {} read as {name}{described}",
             dataset.path().display(),
-            info.format.as_ref().unwrap_or(&info.name),
         ));
     }
     Ok(format)
@@ -274,7 +274,7 @@ impl Preparation {
             budget: Arc::clone(&budget),
             messages: terminal::messages(),
         });
-        let format = loaded.format.as_ref().map(Parser::for_another_run);
+        let format = loaded.format.as_ref().map(DataFormat::for_another_run);
         let bodies = bodies(
             &parser,
             format.as_ref(),
@@ -320,10 +320,7 @@ impl Preparation {
                 worst_difference_tokens: line.worst,
             }),
             dataset_sha256: loaded.dataset_sha256.clone(),
-            format: format.map(|format| {
-                let info = format.info();
-                info.format.as_ref().unwrap_or(&info.name).clone()
-            }),
+            format: format.map(|format| format.info().0),
         };
         Ok((prepared, source))
     }

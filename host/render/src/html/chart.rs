@@ -1,6 +1,6 @@
-//! Places for charts. What they show stands in the document that the page carries; the script draws it.
-//! Each has a description in words, and where there is nothing to draw, the reason.
+//! A chart: a plot with a head, a description in words and a legend, or the reason why there is nothing to draw.
 
+use super::plot::{Plot, Shape};
 use askama::Template;
 
 /// A chart, or why there is none.
@@ -8,17 +8,13 @@ use askama::Template;
 #[template(path = "chart.html")]
 pub(super) struct Chart {
     /// What it shows.
-    pub(super) title: String,
-    /// What is to be seen, in words.
-    pub(super) description: String,
-    /// The kind of chart, as the script knows it.
-    pub(super) kind: &'static str,
-    /// The part of the totals that is drawn.
-    pub(super) of: &'static str,
-    /// The runs that are drawn: places in the document.
-    pub(super) runs: Vec<usize>,
-    /// A name for each of them.
-    pub(super) names: Vec<String>,
+    title: String,
+    /// The drawing.
+    svg: String,
+    /// The names of what is drawn, each with its colour; empty where there is one line only.
+    legend: Vec<(usize, String)>,
+    /// What is to be known about it.
+    note: Option<String>,
     /// Why there is nothing to draw.
     pub(super) absent: Option<String>,
 }
@@ -26,13 +22,40 @@ pub(super) struct Chart {
 impl askama::filters::HtmlSafe for Chart {}
 
 impl Chart {
-    fn places(&self) -> String {
-        let places: Vec<String> = self.runs.iter().map(usize::to_string).collect();
-        places.join(",")
+    /// A plot. `description`: what is to be seen, in words.
+    pub(super) fn of(title: impl Into<String>, description: &str, plot: &Plot) -> Self {
+        let named = plot
+            .series
+            .iter()
+            .filter(|series| !matches!(series.shape, Shape::Strokes(_)));
+        let legend: Vec<(usize, String)> = named
+            .map(|series| (series.colour, series.name.clone()))
+            .collect();
+        Self {
+            title: title.into(),
+            svg: plot.svg(description),
+            legend: if legend.len() > 1 { legend } else { Vec::new() },
+            note: None,
+            absent: None,
+        }
     }
 
-    fn labels(&self) -> String {
-        // Strings have a JSON form.
-        serde_json::to_string(&self.names).unwrap_or_default()
+    /// The reason why there is nothing to draw.
+    pub(super) fn absent(title: impl Into<String>, why: impl Into<String>) -> Self {
+        Self {
+            title: title.into(),
+            svg: String::new(),
+            legend: Vec::new(),
+            note: None,
+            absent: Some(why.into()),
+        }
+    }
+
+    /// The same with a sentence under it.
+    pub(super) fn note(self, note: impl Into<String>) -> Self {
+        Self {
+            note: Some(note.into()),
+            ..self
+        }
     }
 }

@@ -1,7 +1,8 @@
 //! The page of a comparison: what became of each figure, and the curves over one another.
 
 use super::chart::Chart;
-use super::drawn::{Drawn, curves};
+use super::curves::curves;
+use super::drawn::Drawn;
 use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
@@ -46,7 +47,7 @@ struct Pair {
 /// `alone`: loads that one side alone has. One file, complete in itself.
 pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
     let mut document = to_json(comparisons, alone);
-    // The script draws from here, as it does on the page of a database.
+    // As on the page of a database: its numbers are here.
     let runs: Vec<&Run> = files.iter().flat_map(|file| &file.runs).collect();
     // The types of a run have no value that JSON cannot have.
     document["runs"] = serde_json::to_value(&runs).unwrap_or_default();
@@ -83,7 +84,6 @@ fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[&'a Run]) -> Ve
         let run: Part<'a, Run> = Part::new(format!("/runs/{place}"), *runs.get(place)?);
         Some(Drawn {
             totals: at!(run, totals).known()?,
-            place,
             name: one_line(name, 60),
         })
     })

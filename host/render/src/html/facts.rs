@@ -1,7 +1,7 @@
 //! What is to be known about a run beside its times: failures, the circumstances under which it was
 //! measured, what was asked for, and who made it.
 
-use crate::digits::percent;
+use crate::digits::{counted, percent};
 use crate::sections::{self, Cell, Part, Piece, Table, at};
 use llmuses_core::document::{Run, Totals};
 use llmuses_core::wording::one_line;
@@ -106,12 +106,45 @@ fn client(table: &mut Table, totals: &Part<'_, Totals>) {
     }
 }
 
+/// Where a run was made: the server as it calls itself, and the machine of this program. Names and values.
+pub(super) fn place(run: &Run) -> Vec<(&'static str, String)> {
+    let Some(totals) = &run.totals else {
+        return Vec::new();
+    };
+    let used = &totals.connections;
+    let server = match used.servers.as_slice() {
+        [] => "none".to_owned(),
+        servers => servers.join(", "),
+    };
+    let mut found = vec![("Server header", server)];
+    if !used.http_versions.is_empty() {
+        found.push(("Protocol", used.http_versions.join(" and ")));
+    }
+    if let Some(machine) = &totals.client.machine {
+        let processors = machine.processors.map(|count| counted(count, "processor"));
+        let cpu: Vec<String> = machine.cpu.clone().into_iter().chain(processors).collect();
+        let known = |text: &Option<String>| text.clone().unwrap_or_default();
+        found.extend([
+            ("Client host", known(&machine.host)),
+            ("Kernel", known(&machine.kernel)),
+            ("CPU", cpu.join(", ")),
+        ]);
+    }
+    found.retain(|(_, text)| !text.is_empty());
+    let short = |(name, text): (&'static str, String)| (name, one_line(&text, LONGEST));
+    found.into_iter().map(short).collect()
+}
+
 /// What was asked for.
 pub(super) fn plan(run: &Run) -> Table {
     let mut table = Table::new("Plan", &[]);
     // Whatever flags there are: the plan of a document is as open as they are.
     let plan = serde_json::to_value(&run.plan).unwrap_or_default();
     for (name, value) in plan.as_object().into_iter().flatten() {
+        // It stands above.
+        if name == "command" {
+            continue;
+        }
         let text = match value {
             Value::Null => continue,
             Value::String(text) => text.clone(),

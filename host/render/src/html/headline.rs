@@ -10,8 +10,8 @@ use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT, QPS, THROUGHPUT, Time,
 pub(super) struct Card {
     /// What it is.
     pub(super) title: String,
-    /// The figure itself.
-    pub(super) figure: Vec<Piece>,
+    /// The figure itself, or several of one size, each with what it is.
+    pub(super) figures: Vec<(&'static str, Vec<Piece>)>,
     /// Its unit; empty where it has none, or is unknown.
     pub(super) unit: &'static str,
     /// What belongs to it: lines of words and numbers.
@@ -32,7 +32,7 @@ impl Card {
         Self {
             title: title.into(),
             unit: if number.is_unknown() { "" } else { unit },
-            figure: vec![number.into()],
+            figures: vec![("", vec![number.into()])],
             lines: Vec::new(),
             formula,
             bad: false,
@@ -50,7 +50,7 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
     let mut cards: Vec<Card> = figures
         .filter_map(|figure| of_run(figure, totals))
         .collect();
-    cards.extend(drawn_times().map(|time| median(time, totals)));
+    cards.extend(drawn_times().map(|time| time_of_requests(time, totals)));
     cards.push(failed(totals));
     cards
 }
@@ -151,36 +151,44 @@ fn milliseconds(seconds: f64) -> String {
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
-fn median(time: Time, totals: &Part<'_, Totals>) -> Card {
+/// The median and the 99th percentile of a time, side by side: the tail counts as much.
+fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     let spread = totals.time(time);
     let independent = independent_samples(totals.value(), time);
     let decimals = decimals(spread.value());
+    if spread.value().samples == 0 {
+        let unknown = spread.percentile(Percentile::P50).whole();
+        return Card::new(time.title, unknown, "ms", time.formula)
+            .lines(vec![vec!["no succeeded request has one".into()]]);
+    }
     let number = |percentile: Percentile| {
         let number = spread.percentile(percentile).millis(decimals);
         number.marked(percentile.is_short(independent))
     };
-    let title = format!("{}, median", time.title);
-    if spread.value().samples == 0 {
-        let unknown = spread.percentile(Percentile::P50).whole();
-        return Card::new(title, unknown, "ms", time.formula)
-            .lines(vec![vec!["no succeeded request has one".into()]]);
+    let mut lines: Vec<Vec<Piece>> = Vec::new();
+    for (name, percentile) in [("p50", Percentile::P50), ("p99", Percentile::P99)] {
+        let [low, high] = spread.bounds(percentile);
+        if low.number().is_some() && high.number().is_some() {
+            lines.push(vec![
+                format!("{name} with 95 % confidence ").into(),
+                low.millis(decimals).into(),
+                " to ".into(),
+                high.millis(decimals).into(),
+            ]);
+        }
     }
-    let mut lines: Vec<Vec<Piece>> = vec![vec![
-        "p99 ".into(),
-        number(Percentile::P99).into(),
-        ", mean ".into(),
+    lines.push(vec![
+        "mean ".into(),
         at!(spread, mean_seconds).millis(decimals).into(),
-    ]];
-    let [low, high] = spread.bounds(Percentile::P50);
-    if low.number().is_some() && high.number().is_some() {
-        lines.push(vec![
-            "median with 95 % confidence ".into(),
-            low.millis(decimals).into(),
-            " to ".into(),
-            high.millis(decimals).into(),
-        ]);
+    ]);
+    Card {
+        figures: vec![
+            ("p50", vec![number(Percentile::P50).into()]),
+            ("p99", vec![number(Percentile::P99).into()]),
+        ],
+        ..Card::new(time.title, number(Percentile::P50), "ms", time.formula)
     }
-    Card::new(title, number(Percentile::P50), "ms", time.formula).lines(lines)
+    .lines(lines)
 }
 
 fn failed(totals: &Part<'_, Totals>) -> Card {

@@ -1,12 +1,13 @@
-//! The frame of a page: head, styles, the document that is drawn from, and the scripts.
+//! The frame of a page: head, style, the document that its numbers come from, and the script.
 
 use askama::Template;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use serde::Serialize;
+use sha2::{Digest, Sha256};
 
 const STYLE: &str = include_str!("../../assets/html/page.css");
 const SCRIPT: &str = include_str!("../../assets/html/page.js");
-const CHART_STYLE: &str = include_str!("../../assets/uplot/uPlot.min.css");
-const CHART_SCRIPT: &str = include_str!("../../assets/uplot/uPlot.iife.min.js");
 
 /// Markup that this room has made, of which nothing comes from outside.
 #[derive(Debug)]
@@ -27,31 +28,46 @@ struct Page<'a> {
     title: &'a str,
     heading: &'a str,
     body: Markup,
-    styles: [Markup; 2],
-    scripts: [Markup; 2],
+    style: Markup,
+    script: Markup,
+    /// What the page may do: its own style and script, by their digests, and nothing else.
+    policy: Markup,
     document: Markup,
     version: &'static str,
 }
 
-/// The page around `body`, which a template of this room has made. `document`: what the charts are drawn
-/// from, and what every `data` element points into.
+/// The page around `body`, which a template of this room has made. `document`: what every `data` element
+/// points into.
 pub(super) fn page(
     title: &str,
     heading: &str,
     body: &impl Template,
     document: &impl Serialize,
 ) -> String {
-    let own = |text: &str| Markup(text.to_owned());
+    let own = |text: &str| Markup(format!("\n{text}\n"));
+    let (style, script) = (own(STYLE), own(SCRIPT));
     let page = Page {
         title,
         heading,
         body: Markup(rendered(body)),
-        styles: [own(CHART_STYLE), own(STYLE)],
-        scripts: [own(CHART_SCRIPT), own(SCRIPT)],
+        policy: Markup(policy(&style.0, &script.0)),
+        style,
+        script,
         document: Markup(json_for_script(document)),
         version: env!("CARGO_PKG_VERSION"),
     };
     rendered(&page)
+}
+
+/// The content security policy of a page with this style and this script.
+fn policy(style: &str, script: &str) -> String {
+    let digest = |text: &str| BASE64_STANDARD.encode(Sha256::digest(text));
+    format!(
+        "default-src 'none'; style-src 'sha256-{}'; script-src 'sha256-{}'; img-src data:; base-uri 'none'; \
+         form-action 'none'",
+        digest(style),
+        digest(script)
+    )
 }
 
 /// A template fails only where a value in it fails to print, and none of this room's does.

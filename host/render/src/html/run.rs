@@ -1,18 +1,26 @@
 //! One run on a page: the verdict first, then the headline figures, then everything else.
 
 use super::chart::Chart;
-use super::drawn::{self, Drawn};
+use super::curves;
+use super::drawn::Drawn;
 use super::facts;
 use super::headline::{Card, cards};
+use super::over_time;
+use super::scatter;
 use super::spreads;
 use super::table::{Pieces, TableView};
+use super::tokens;
 use crate::digits::{counted, sentence};
 use crate::report;
-use crate::sections::{self, Part, Piece, at, load_of};
+use crate::sections::{self, Part, Piece, at, load_of, verdict_in_short};
 use askama::Template;
 use jiff::Timestamp;
-use llmuses_core::document::{Run, RunState, Totals, Verdict};
+use llmuses_core::document::{Percentile, Run, RunState, Totals, Verdict};
+use llmuses_core::metric::{QPS, THROUGHPUT, TTFT};
 use llmuses_core::wording::one_line;
+
+/// Characters of a command line that are shown; the document in the page has all of it.
+const LONGEST_COMMAND: usize = 4_000;
 
 /// Characters of the figure of a doubt, which may hold a message of the server.
 const LONGEST: usize = 500;
@@ -25,6 +33,12 @@ pub(super) struct RunView {
     pub(super) anchor: String,
     /// Its head, where it is one of several.
     pub(super) title: Option<String>,
+    /// What it came to in a few words, where it is one of several.
+    pub(super) outcome: String,
+    /// The command line that repeats it, where it is known and the page has not said it yet.
+    pub(super) command: Option<String>,
+    /// Where it was made, where the page has not said it yet.
+    pub(super) place: Vec<(&'static str, String)>,
     /// The level of the heads of its parts.
     pub(super) level: u8,
     /// What was asked, where and when: a line each.
@@ -64,6 +78,7 @@ pub(super) struct Measured {
     pub(super) failures: Option<TableView>,
     pub(super) completed: u64,
     pub(super) times: TableView,
+    pub(super) histograms: Vec<Chart>,
     pub(super) percentiles: Option<TableView>,
     pub(super) curves: Vec<Chart>,
     pub(super) over_time: Vec<Chart>,
@@ -87,10 +102,17 @@ impl RunView {
         Self {
             anchor: format!("run-{number}"),
             title: several.then(|| format!("Run {number}: {load}")),
+            outcome: if several { outcome(of) } else { String::new() },
+            command: command(of).filter(|_| !several),
+            place: if several {
+                Vec::new()
+            } else {
+                facts::place(of)
+            },
             level: if several { 3 } else { 2 },
             subject: subject(of, &load, several),
             verdict: VerdictView::of(of.verdict.as_ref()),
-            measured: totals.map(|totals| Measured::of(of, totals, place, &load)),
+            measured: totals.map(|totals| Measured::of(of, totals, &load)),
             state: of.state.as_str(),
             plan: facts::plan(of).into(),
             identity: facts::identity(run).into(),
@@ -101,6 +123,34 @@ impl RunView {
     fn pieces<'a>(&self, pieces: &'a [Piece]) -> Pieces<'a> {
         Pieces { pieces }
     }
+}
+
+/// The command line that repeats a run, where it is known.
+pub(super) fn command(run: &Run) -> Option<String> {
+    let command = run.plan.outputs.command.as_ref()?;
+    Some(one_line(command, LONGEST_COMMAND))
+}
+
+/// What a run came to: its median and 99th percentile of the time to first token, its throughput and its verdict.
+fn outcome(run: &Run) -> String {
+    let mut parts = Vec::new();
+    if let Some(totals) = &run.totals {
+        let part = Part::new("", totals);
+        let ttft = part.time(TTFT);
+        if ttft.value().samples > 0 {
+            let [p50, p99] = [Percentile::P50, Percentile::P99]
+                .map(|percentile| ttft.percentile(percentile).millis(1).text);
+            parts.push(format!("TTFT p50 {p50} ms, p99 {p99} ms"));
+        }
+        let tokens = part.figure(THROUGHPUT, 1);
+        parts.push(if tokens.is_unknown() {
+            format!("{} requests/s", part.figure(QPS, 2).text)
+        } else {
+            format!("{} tokens/s", tokens.text)
+        });
+    }
+    parts.push(verdict_in_short(run));
+    parts.join(" · ")
 }
 
 /// What was asked, where and when; for one of several runs, what the page has not said yet.
@@ -184,27 +234,29 @@ impl Measured {
         self.curves.iter().any(|chart| chart.absent.is_none())
     }
 
-    fn of(of: &Run, totals: Part<'_, Totals>, place: usize, name: &str) -> Self {
+    fn of(of: &Run, totals: Part<'_, Totals>, name: &str) -> Self {
         let run = Drawn {
             totals,
-            place,
             name: name.to_owned(),
         };
         let totals = &run.totals;
+        let mut histograms = curves::histograms(&run);
+        histograms.extend(scatter::by_input_length(&run));
         Self {
-            objectives: sections::objectives(totals).map(TableView::from),
             cards: cards(totals),
+            objectives: sections::objectives(totals).map(TableView::from),
             failures: facts::failures(totals).map(TableView::from),
             completed: totals.value().requests.completed,
-            times: sections::times(totals).into(),
+            times: sections::times(totals).with_first(&["p50", "p99"]).into(),
+            histograms,
             percentiles: spreads::percentiles(totals).map(TableView::from),
-            curves: drawn::curves(std::slice::from_ref(&run)),
-            over_time: drawn::over_time(&run),
+            curves: curves::curves(std::slice::from_ref(&run)),
+            over_time: over_time::over_time(&run),
             slot_seconds: at!(totals, timeline.slot_seconds).whole().text,
-            slots: drawn::slots(totals).map(TableView::from),
-            lengths: drawn::lengths(&run),
-            tokens: drawn::tokens(totals).into(),
-            bars: drawn::bars(totals).map(TableView::from),
+            slots: over_time::slots(totals).map(TableView::from),
+            lengths: tokens::lengths(&run),
+            tokens: tokens::tokens(totals).into(),
+            bars: tokens::bars(totals).map(TableView::from),
             slowest: spreads::slowest(totals).map(TableView::from),
             metrics: sections::parser_figures(totals).map(TableView::from),
             circumstances: facts::circumstances(of, totals).into(),

@@ -1,7 +1,7 @@
 //! Tables as they stand on a page.
 
-use crate::digits::sentence;
-use crate::sections::{Mark, Note, Piece, Table};
+use crate::digits::{grouped, sentence};
+use crate::sections::{Mark, Note, Number, Piece, Table};
 use askama::Template;
 
 /// A table in a box that scrolls by itself where the screen is narrow.
@@ -47,3 +47,10 @@ pub(super) struct Pieces<'a> {
 }
 
 impl askama::filters::HtmlSafe for Pieces<'_> {}
+
+impl Pieces<'_> {
+    /// A number with its thousands apart.
+    fn grouped(&self, number: &Number) -> String {
+        grouped(&number.text)
+    }
+}

@@ -229,6 +229,20 @@ impl Table {
         self.notes.push(Note { mark, text });
     }
 
+    /// The same with the columns of these heads behind the first one, where a narrow screen shows them.
+    pub(crate) fn with_first(mut self, heads: &[&str]) -> Self {
+        for (place, head) in (1..).zip(heads) {
+            let found = self.columns.iter().position(|column| column.head == *head);
+            if let Some(found) = found.filter(|found| *found > place) {
+                self.columns[place..=found].rotate_right(1);
+                for row in &mut self.rows {
+                    row[place..=found].rotate_right(1);
+                }
+            }
+        }
+        self
+    }
+
     /// The same with its last column in the second place, where a narrow screen shows it too.
     pub(crate) fn with_last_column_second(mut self) -> Self {
         if self.columns.len() > 2 {

@@ -2,6 +2,7 @@
 
 use super::connection::{Connection, Room};
 use super::io::Stream;
+use super::proxy::Proxy;
 use super::tls::{TlsError, client_config};
 use crate::failure::{ResolveError, Stage, classify_error};
 use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
@@ -10,6 +11,7 @@ use llmuses_kernel_io::StampedStream;
 use rustls::pki_types::ServerName;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::TcpStream;
@@ -23,6 +25,9 @@ pub(super) struct Endpoint {
     host: Host<String>,
     port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
+    /// The socket of a server on this machine.
+    unix_socket: Option<PathBuf>,
+    proxy: Option<Proxy>,
     timeout: Duration,
 }
 
@@ -40,6 +45,17 @@ pub enum ConnectError {
         /// What the system said.
         source: io::Error,
     },
+    /// The socket cannot be reached.
+    #[error("{}: {source}", path.display())]
+    Unix {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The proxy opens no tunnel.
+    #[error("no connection through the proxy (--proxy): {0}")]
+    Proxy(String),
     /// The TLS handshake failed.
     #[error("{0}")]
     Tls(#[source] io::Error),
@@ -60,7 +76,8 @@ impl ConnectError {
             }
             Self::Timeout(_) => Failure::new(FailureKind::TimeoutConnect, self.to_string()),
             Self::Name(_) => Failure::new(FailureKind::Tls, self.to_string()),
-            Self::Tcp { source, .. } => {
+            Self::Proxy(_) => Failure::new(FailureKind::Connect, self.to_string()),
+            Self::Tcp { source, .. } | Self::Unix { source, .. } => {
                 let kind = classify_error(source, Stage::Connect).kind;
                 let what = if kind == FailureKind::ClientResource {
                     "this machine ran out of a resource"
@@ -99,7 +116,7 @@ impl Endpoint {
             None => Host::Domain(String::new()),
         };
         let tls = match target.url.scheme() {
-            "https" => Some(client_config(target.insecure)?),
+            "https" => Some(client_config(&target.route)?),
             _ => None,
         };
         Ok(Self {
@@ -107,8 +124,15 @@ impl Endpoint {
             url: target.url.clone(),
             host,
             tls,
+            unix_socket: target.route.unix_socket.clone(),
+            proxy: Proxy::of(&target.route),
             timeout: timeouts.connect,
         })
+    }
+
+    /// The proxy that wants whole URLs in request lines: one that has nothing else to know where they go.
+    pub(super) fn forwarding_proxy(&self) -> Option<&Proxy> {
+        self.proxy.as_ref().filter(|_| self.tls.is_none())
     }
 
     /// Host and port for the `host` header; the port only where it is not the usual one.
@@ -119,23 +143,67 @@ impl Endpoint {
         }
     }
 
-    async fn addresses(&self) -> Result<(Vec<SocketAddr>, Option<Duration>), ResolveError> {
-        let literal = |address: IpAddr| (vec![SocketAddr::new(address, self.port)], None);
-        match &self.host {
-            Host::Ipv4(address) => Ok(literal((*address).into())),
-            Host::Ipv6(address) => Ok(literal((*address).into())),
-            Host::Domain(name) => {
-                let begun = Instant::now();
-                let addresses = tokio::net::lookup_host((name.as_str(), self.port))
-                    .await
-                    .map_err(|source| ResolveError {
-                        name: name.clone(),
-                        source,
-                    })?;
-                Ok((addresses.collect(), Some(begun.elapsed())))
-            }
+    /// The TCP or Unix stream to the server, or to the proxy before it. Gives back how long the name took too.
+    async fn stream(&self) -> Result<(TcpStream, Option<Duration>), ConnectError> {
+        if let Some(path) = &self.unix_socket {
+            return Ok((unix_stream(path).await?, None));
+        }
+        let Some(proxy) = &self.proxy else {
+            let (addresses, dns) = addresses(&self.host, self.port).await?;
+            return Ok((reach(&self.host, &addresses).await?, dns));
+        };
+        let (addresses, dns) = addresses(&proxy.host, proxy.port).await?;
+        let mut stream = reach(&proxy.host, &addresses).await?;
+        if self.tls.is_some() {
+            proxy.tunnel(&mut stream, &self.url).await?;
+        }
+        Ok((stream, dns))
+    }
+}
+
+/// The addresses of a host, and how long it took to find them where it is a name.
+async fn addresses(
+    host: &Host<String>,
+    port: u16,
+) -> Result<(Vec<SocketAddr>, Option<Duration>), ResolveError> {
+    let literal = |address: IpAddr| (vec![SocketAddr::new(address, port)], None);
+    match host {
+        Host::Ipv4(address) => Ok(literal((*address).into())),
+        Host::Ipv6(address) => Ok(literal((*address).into())),
+        Host::Domain(name) => {
+            let begun = Instant::now();
+            let addresses = tokio::net::lookup_host((name.as_str(), port))
+                .await
+                .map_err(|source| ResolveError {
+                    name: name.clone(),
+                    source,
+                })?;
+            Ok((addresses.collect(), Some(begun.elapsed())))
         }
     }
+}
+
+/// A connection to a socket of this machine. A `TcpStream` is a descriptor whose bytes are read and written by the
+/// calls for any stream socket, so it carries this one too; what only TCP has (`TCP_NODELAY`, addresses) fails on it,
+/// and the kernel stamps nothing.
+#[cfg(unix)]
+async fn unix_stream(path: &Path) -> Result<TcpStream, ConnectError> {
+    let open = async {
+        let stream = tokio::net::UnixStream::connect(path).await?.into_std()?;
+        TcpStream::from_std(std::os::fd::OwnedFd::from(stream).into())
+    };
+    open.await.map_err(|source| ConnectError::Unix {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+#[cfg(not(unix))]
+async fn unix_stream(path: &Path) -> Result<TcpStream, ConnectError> {
+    Err(ConnectError::Unix {
+        path: path.to_owned(),
+        source: io::ErrorKind::Unsupported.into(),
+    })
 }
 
 /// Opens a connection, within the time that connecting may take.
@@ -154,8 +222,7 @@ async fn open_unbounded(
     room: &Room,
 ) -> Result<(Connection, ConnectionOpening), ConnectError> {
     let begun = Instant::now();
-    let (addresses, dns) = endpoint.addresses().await?;
-    let stream = reach(&endpoint.host, &addresses).await?;
+    let (stream, dns) = endpoint.stream().await?;
     let stream = StampedStream::new(stream);
     let (stream, tls) = match &endpoint.tls {
         None => (Stream::Plain(stream), None),

@@ -11,6 +11,7 @@ mod connect;
 mod connection;
 mod head;
 mod io;
+mod proxy;
 mod tls;
 
 use super::connection_notes::{ConnectionNotes, Reuse};
@@ -18,7 +19,7 @@ use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use connect::Endpoint;
 use connection::{Connection, Room, SendError};
 use head::{Head, RequestHead};
-use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, PROXY_AUTHORIZATION};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::clock::Clock;
 use llmuses_core::clock::Moment;
@@ -34,6 +35,7 @@ use std::time::{Duration, Instant};
 
 pub use connect::ConnectError;
 pub(super) use head::KeepAlive;
+pub(super) use tls::Credentials;
 pub use tls::TlsError;
 
 /// Connections that are opened at the same time before a run begins.
@@ -49,6 +51,8 @@ pub struct SocketSettings {
     endpoint: Arc<Endpoint>,
     head: Arc<RequestHead>,
     path: String,
+    /// What request lines have before the path: scheme and host for a proxy.
+    origin: String,
     headers: HeaderMap,
     notes: Arc<ConnectionNotes>,
     /// Keeps the kernel stamping while no other socket asks for it.
@@ -79,15 +83,27 @@ impl SocketSettings {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        let path = match target.url.query() {
+        let mut path = match target.url.query() {
             Some(query) => format!("{}?{query}", target.url.path()),
             None => target.url.path().to_owned(),
         };
+        let mut origin = String::new();
+        if let Some(proxy) = endpoint.forwarding_proxy() {
+            origin = format!("http://{}", endpoint.authority());
+            path.insert_str(0, &origin);
+            if let Some(authorization) = &proxy.authorization
+                && let Ok(mut value) = HeaderValue::from_str(authorization)
+            {
+                value.set_sensitive(true);
+                headers.insert(PROXY_AUTHORIZATION, value);
+            }
+        }
         Ok(Self {
             endpoint: Arc::new(endpoint),
             // The parser of URLs has encoded whatever a request line could not hold.
             head: Arc::new(RequestHead::new(&path, &headers)),
             path,
+            origin,
             headers,
             notes,
             _stamping: Arc::new(keep_stamping()),
@@ -101,12 +117,15 @@ impl SocketSettings {
         let Some(own) = own else {
             return Arc::clone(&self.head);
         };
-        let path = own.path.as_ref().unwrap_or(&self.path);
+        let path = match &own.path {
+            Some(path) => format!("{}{path}", self.origin),
+            None => self.path.clone(),
+        };
         let mut headers = self.headers.clone();
         if let Some(content_type) = &own.content_type {
             headers.insert(CONTENT_TYPE, content_type.clone());
         }
-        Arc::new(RequestHead::new(path, &headers))
+        Arc::new(RequestHead::new(&path, &headers))
     }
 }
 

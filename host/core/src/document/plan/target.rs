@@ -14,5 +14,14 @@ group! {
         header_names: Vec<String> => is_told("names of --headers"),
         /// Whether TLS certificates were taken unverified.
         insecure: bool => is_told("--insecure"),
+        /// Whether the client showed a certificate.
+        #[serde(default)]
+        client_certificate: bool => is_told("--client-cert"),
+        /// The socket of the server, in place of host and port of the URL.
+        #[serde(default)]
+        unix_socket: Option<String> => is_told("--unix-socket"),
+        /// The proxy, without user information.
+        #[serde(default)]
+        proxy: Option<String> => is_told("--proxy"),
     }
 }

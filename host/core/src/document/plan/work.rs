@@ -9,6 +9,8 @@ group! {
     pub struct WorkRecord {
         /// The parser as it was typed.
         parser: Option<String> => is_work("--parser"),
+        /// The field of the entries of the data set that has the prompt.
+        field: Option<String> => is_work("--field"),
         /// The prompt, where all requests have the same.
         prompt: Option<String> => is_work("--prompt"),
         /// Prompts must be longer than this.

@@ -4,7 +4,7 @@ use super::usage::UsageError;
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderValue, USER_AGENT};
 use llmuses_core::credential::public_url;
-use llmuses_core::plan::Target;
+use llmuses_core::plan::{Route, Target};
 use llmuses_core::redact::Secrets;
 use llmuses_core::wording::{counted, excerpt, one_line};
 use llmuses_observe::terminal;
@@ -27,11 +27,11 @@ pub(super) fn only_one(
     url: &Url,
     headers: &HeaderMap,
     connect_timeout: Duration,
-    insecure: bool,
+    route: &Route,
 ) -> Result<String, UsageError> {
     let list = list_of(url);
     let shown = public_url(&list);
-    let model = ask(&list, headers, connect_timeout, insecure)
+    let model = ask(&list, headers, connect_timeout, route)
         .and_then(|names| chosen(&names))
         .map_err(|reason| UsageError::Model {
             url: shown.clone(),
@@ -63,7 +63,7 @@ fn ask(
     list: &Url,
     headers: &HeaderMap,
     connect_timeout: Duration,
-    insecure: bool,
+    route: &Route,
 ) -> Result<Vec<String>, String> {
     let mut all = HeaderMap::new();
     all.insert(ACCEPT, HeaderValue::from_static("*/*"));
@@ -76,7 +76,7 @@ fn ask(
     let secrets = Secrets::of(&asked, &serde_json::Map::new());
     // Those of the user in the place of ours.
     all.extend(headers.clone());
-    let (status, body) = question::get(list, all, connect_timeout, insecure)
+    let (status, body) = question::get(list, all, connect_timeout, route)
         .map_err(|failure| format!("{}: {}", failure.kind, failure.message))?;
     // What the server says may repeat a key.
     let body = secrets.blank_bytes(&body);

@@ -125,16 +125,17 @@ impl PerfArguments {
             add_api_key(&mut headers, name, &key)?;
         }
         let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let route = self.route.route()?;
         let model = match &self.model {
             Some(model) => model.clone(),
-            None => model::only_one(&url, &headers, self.connect_timeout, self.insecure)?,
+            None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
         Ok(Target {
             model,
             url,
             url_is_default: self.url.is_none(),
             headers,
-            insecure: self.insecure,
+            route,
         })
     }
 
@@ -170,6 +171,7 @@ impl PerfArguments {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             sessions: self.sessions.plan(&prompts)?,
+            field: self.field.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -371,7 +373,7 @@ mod tests {
             ),
             (
                 &["--dataset", "Cargo.toml", "--dataset-parser", "nope"],
-                "json_lines, lines",
+                "json_lines, json_array, csv",
             ),
             (
                 &["--prompt", "x", "--tokenizer-path", "/no/such"],

@@ -43,6 +43,14 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// The proxy is none that can be used.
+    #[error("--proxy {text}: {reason}")]
+    Proxy {
+        /// What was typed, without credentials.
+        text: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// There is no `--model`, and the server has not just one.
     #[error(
         "--model is not given, and {url} does not say which to use: {reason}; give --model NAME"

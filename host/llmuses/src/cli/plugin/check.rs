@@ -5,7 +5,7 @@ use super::super::bounds::BoundsArguments;
 use super::super::perf::{UsageError, parameters};
 use super::super::{Outcome, values};
 use super::recording::{events, recorded};
-use crate::run::{Asked, FormatError, RunError, bodies, format_of};
+use crate::run::{Asked, DataFormat, FormatError, RunError, bodies, format_in, format_of};
 use clap::Args;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
@@ -133,7 +133,8 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             };
             return Err(RunError::from(error).into());
         };
-        return Ok(check_format(&parser, context, dataset));
+        let format = format_in(&parser, &arguments.parser, dataset)?;
+        return Ok(check_format(&format, context));
     }
     let responses = match &arguments.responses {
         Some(path) => {
@@ -152,7 +153,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             .collect(),
     };
     let format = match &dataset {
-        Some(dataset) => format_of(&parser, None, dataset, &super::limits_of(&bounds))?,
+        Some(dataset) => format_of(&parser, None, None, dataset, &super::limits_of(&bounds))?,
         None => None,
     };
     let prompt = match (&dataset, arguments.prompt) {
@@ -225,9 +226,9 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Has a format read the first entries of a data set.
-fn check_format(format: &Parser, context: InstanceContext, dataset: &Dataset) -> Outcome {
+fn check_format(format: &DataFormat, context: InstanceContext) -> Outcome {
     let mut text = String::new();
-    let result = read_entries(format, context, dataset, &mut text);
+    let result = read_entries(format, context, &mut text);
     print(text);
     match result {
         Ok(0) => print("FAILED: it gave no entry\n"),
@@ -241,13 +242,12 @@ fn check_format(format: &Parser, context: InstanceContext, dataset: &Dataset) ->
 }
 
 fn read_entries(
-    format: &Parser,
+    format: &DataFormat,
     context: InstanceContext,
-    dataset: &Dataset,
     text: &mut String,
 ) -> Result<usize, CallError> {
-    let mut instance = format.instantiate(context)?;
-    let entries = instance.open(&dataset.file_name())?;
+    let mut instance = format.component.instantiate(context)?;
+    let entries = instance.open(&format.options)?;
     let mut shown = 0;
     while shown < ENTRIES {
         let more = instance.next_entries(entries, (ENTRIES - shown) as u32)?;
@@ -276,7 +276,7 @@ fn tell_skipped(text: &mut String, skipped: &[(String, u64)]) {
 /// A parser and what it is asked.
 struct Check<'a> {
     parser: &'a Parser,
-    format: Option<Parser>,
+    format: Option<DataFormat>,
     dataset: Option<Arc<Dataset>>,
     context: InstanceContext,
     asked: Asked,

@@ -5,7 +5,7 @@ use crate::cli::values::{Secret, pair, parameter, parameter_warning};
 use llmuses_core::plan::{ParserChoice, PromptSource};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
-use llmuses_plugin_host::{builtin, builtin_formats, builtin_names};
+use llmuses_plugin_host::{builtin, builtin_format, builtin_names, format_names};
 use llmuses_workload::Dataset;
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -46,8 +46,8 @@ pub(in crate::cli) fn parser(text: &str) -> Result<ParserChoice, UsageError> {
 
 /// What `--dataset-parser` names.
 pub(super) fn format(text: &str) -> Result<ParserChoice, UsageError> {
-    if let Some(component) = builtin_formats().find(|component| component.name == text) {
-        return Ok(ParserChoice::Builtin(component.name));
+    if let Some(name) = builtin_format(text) {
+        return Ok(ParserChoice::Builtin(name));
     }
     let path = Path::new(text);
     if path.exists() {
@@ -55,7 +55,7 @@ pub(super) fn format(text: &str) -> Result<ParserChoice, UsageError> {
     }
     Err(UsageError::DatasetParser {
         name: text.to_owned(),
-        known: builtin_formats().map(|component| component.name).collect(),
+        known: format_names().collect(),
     })
 }
 

@@ -1,8 +1,8 @@
 //! Lines of text: each is a prompt.
 
-use llmuses_plugin::{Conversation, Entry, Format, Head, Source, export_format};
+use llmuses_plugin::{Conversation, Entry, Format, Head, Source};
 
-struct Lines;
+pub(crate) struct Lines;
 
 impl Format for Lines {
     const NAME: &'static str = "lines";
@@ -20,27 +20,21 @@ impl Format for Lines {
     }
 }
 
-export_format!(Lines);
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::record::tests::head;
 
     #[test]
     fn text_is_recognised_and_json_is_not() {
-        for (head, is_text) in [
+        for (text, is_text) in [
             ("Why is the sky blue?\n", true),
             ("", true),
             ("{\"a\": 1}\n", false),
             ("\n[1]", false),
             ("PK\0\0", false),
         ] {
-            let bytes = head.as_bytes();
-            let head = Head {
-                bytes,
-                file_name: "x",
-            };
-            assert_eq!(Lines::recognises(&head), is_text, "{head:?}");
+            assert_eq!(Lines::recognises(&head(text)), is_text, "{text:?}");
         }
     }
 }

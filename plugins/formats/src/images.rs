@@ -1,0 +1,72 @@
+//! Prompts with images, by their paths or addresses. The load tester reads the files.
+
+use crate::record::{Members, begins_with, prompt_of, with_the_rest};
+use llmuses_plugin::{Conversation, Entry, Format, Head, Source, Value, json};
+
+/// A prompt beside `image`, `images`, `image_files`, `image_path` or `image_url`.
+pub(crate) struct Images;
+
+const IMAGES: [&str; 5] = ["images", "image", "image_files", "image_path", "image_url"];
+
+impl Format for Images {
+    const NAME: &'static str = "images";
+    const DESCRIPTION: &'static str = "JSON lines or one JSON array with a prompt, and the paths or URLs of images in `image` or `images`";
+    const SOURCE: Source = Source::Json;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        begins_with(head, message)
+    }
+
+    fn conversation(entry: Entry) -> Result<Conversation, String> {
+        let mut members: Members = entry.json()?;
+        let message = message(&mut members).map_err(|reason| entry.error(reason))?;
+        let conversation = Conversation::of_messages(vec![message]);
+        Ok(with_the_rest(conversation, &mut members))
+    }
+}
+
+fn message(members: &mut Members) -> Result<Value, String> {
+    let (name, images) = IMAGES
+        .iter()
+        .find_map(|name| Some((*name, members.remove(*name)?)))
+        .ok_or_else(|| format!("no image: none of the fields {}", IMAGES.join(", ")))?;
+    let images = match images {
+        Value::Array(images) => images,
+        one => vec![one],
+    };
+    let mut parts = vec![json!({"type": "text", "text": prompt_of(members, None)?})];
+    for image in images {
+        let Value::String(place) = image else {
+            return Err(format!(
+                "an image in \"{name}\" is not the text of a path or URL"
+            ));
+        };
+        parts.push(json!({"type": "image_url", "image_url": {"url": place}}));
+    }
+    Ok(json!({"role": "user", "content": parts}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::tests::{head, read};
+
+    #[test]
+    fn images_follow_the_prompt() {
+        let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+        let record =
+            json!({"prompt": "What?", "images": ["a.png", "https://x/b.png"], "max_tokens": 3});
+        assert_eq!(
+            read::<Images>(&record),
+            Ok(json!({"turns": [{
+                "messages": [{"role": "user", "content": [
+                    {"type": "text", "text": "What?"}, image("a.png"), image("https://x/b.png"),
+                ]}],
+                "output_tokens": 3,
+            }]}))
+        );
+        assert!(Images::recognises(&head(&record.to_string())));
+        assert!(!Images::recognises(&head("{\"prompt\": \"a\"}")));
+        assert!(read::<Images>(&json!({"prompt": "a", "image": 1})).is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! What the records of most formats have under one name or another.
+
+use llmuses_plugin::{Conversation, Head, Map, Value};
+
+/// A JSON object, or a row of a table.
+pub(crate) type Members = Map<String, Value>;
+
+/// Where a prompt is looked for, in this order.
+pub(crate) const PROMPTS: [&str; 8] = [
+    "prompt",
+    "question",
+    "instruction",
+    "text",
+    "text_input",
+    "input_text",
+    "input",
+    "content",
+];
+
+/// Where the most tokens of the answer are looked for.
+const OUTPUT_LENGTHS: [&str; 7] = [
+    "max_completion_tokens",
+    "max_tokens",
+    "max_new_tokens",
+    "output_tokens",
+    "output_length",
+    "output_tokens_count",
+    "completion_tokens_count",
+];
+
+/// Members of a request that are sent on as they are.
+const PARAMETERS: [&str; 10] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stop",
+    "frequency_penalty",
+    "presence_penalty",
+    "response_format",
+    "tool_choice",
+];
+
+/// Whether the first record of a file is one of which this can be made.
+pub(crate) fn begins_with<T>(
+    head: &Head<'_>,
+    make: impl FnOnce(&mut Members) -> Result<T, String>,
+) -> bool {
+    match head.first_record() {
+        Some(Value::Object(mut members)) => make(&mut members).is_ok(),
+        _ => false,
+    }
+}
+
+/// The prompt of a record: of the field that the user named, or of one of the usual names. What an instruction is about
+/// (`input`, as in Alpaca) follows it.
+pub(crate) fn prompt_of(members: &mut Members, field: Option<&str>) -> Result<String, String> {
+    let name = match field {
+        Some(name) => name,
+        None => PROMPTS
+            .into_iter()
+            .find(|name| members.get(*name).is_some_and(|value| !value.is_null()))
+            .ok_or_else(|| {
+                format!(
+                    "no prompt: it has neither \"messages\" nor one of {} (--field names another)",
+                    PROMPTS.join(", ")
+                )
+            })?,
+    };
+    let mut prompt = match members.remove(name) {
+        Some(Value::String(text)) => text,
+        Some(_) => return Err(format!("\"{name}\" is not a string")),
+        None => return Err(format!("no field \"{name}\"")),
+    };
+    if name == "instruction"
+        && let Some(about) = members.get("input").and_then(Value::as_str)
+        && !about.is_empty()
+    {
+        prompt.push_str("\n\n");
+        prompt.push_str(about);
+    }
+    Ok(prompt)
+}
+
+/// A whole number, be it text in a table. `None`: there is none under these names.
+pub(crate) fn number_of(members: &Members, names: &[&str]) -> Option<u64> {
+    names.iter().find_map(|name| whole(members.get(*name)?))
+}
+
+fn whole(value: &Value) -> Option<u64> {
+    match value {
+        Value::String(text) => text.trim().parse().ok(),
+        // Some tools write 12.0.
+        value => value.as_u64().or_else(|| {
+            let number = value.as_f64()?;
+            (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
+        }),
+    }
+}
+
+/// The length of the answer, the system message, tools and parameters, as far as the record has them.
+pub(crate) fn with_the_rest(mut conversation: Conversation, members: &mut Members) -> Conversation {
+    if let Some(tokens) = number_of(members, &OUTPUT_LENGTHS) {
+        conversation = conversation.output_tokens(tokens);
+    }
+    for (name, others) in [
+        ("system", &["system", "system_prompt"][..]),
+        ("tools", &["tools", "tool_definitions"]),
+    ] {
+        let found = others.iter().find_map(|name| members.remove(*name));
+        let is_one = |value: &Value| match name {
+            "system" => value.as_str().is_some_and(|text| !text.is_empty()),
+            _ => value.as_array().is_some_and(|tools| !tools.is_empty()),
+        };
+        if let Some(value) = found.filter(is_one) {
+            conversation = conversation.with(name, value);
+        }
+    }
+    let parameters: Members = PARAMETERS
+        .iter()
+        .filter_map(|name| Some(((*name).to_owned(), members.remove(*name)?)))
+        .filter(|(_, value)| !value.is_null())
+        .collect();
+    if !parameters.is_empty() {
+        conversation = conversation.with("parameters", Value::Object(parameters));
+    }
+    conversation
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use llmuses_plugin::{Conversations, Entries, Format, conversations_of, json};
+
+    /// The beginning of a file of this content.
+    pub(crate) fn head(text: &str) -> Head<'_> {
+        let bytes = text.as_bytes();
+        Head {
+            bytes: &bytes[..bytes.len().min(64 << 10)],
+            file_name: "x",
+            field: None,
+        }
+    }
+
+    /// What a format makes of one record.
+    pub(crate) fn read<F: Format>(record: &Value) -> Result<Value, String> {
+        let mut all = conversations_of::<F>(Entries::from_lines([record.to_string()]));
+        let first = all.next_conversation().expect("a record");
+        first.map(|conversation| conversation.to_json())
+    }
+
+    #[test]
+    fn numbers_may_be_text() {
+        let members: Value = json!({"a": "12", "b": 12.0, "c": "x", "d": -1, "e": 1.5});
+        let members = members.as_object().unwrap();
+        let number = |name: &str| number_of(members, &[name]);
+        assert_eq!((number("a"), number("b")), (Some(12), Some(12)));
+        assert_eq!([number("c"), number("d"), number("e")], [None; 3]);
+    }
+
+    #[test]
+    fn an_instruction_is_followed_by_what_it_is_about() {
+        let prompt = |mut record: Value| prompt_of(record.as_object_mut().unwrap(), None);
+        assert_eq!(
+            prompt(json!({"instruction": "Sum up.", "input": "Long."})).as_deref(),
+            Ok("Sum up.\n\nLong.")
+        );
+        assert_eq!(
+            prompt(json!({"instruction": "Sum up.", "input": ""})).as_deref(),
+            Ok("Sum up.")
+        );
+    }
+}

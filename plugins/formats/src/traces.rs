@@ -1,0 +1,337 @@
+//! Traces: when requests came and how long they were. Most have no text.
+
+mod blocks;
+mod tabular;
+
+use crate::bodies::as_body;
+use crate::record::{Members, number_of};
+use crate::sessions::Sessions;
+use crate::time::{Clock, seconds};
+use blocks::fit_blocks;
+use llmuses_plugin::{
+    Conversation, Conversations, Entry, Format, Head, Skipped, Source, Value, dataset_lines,
+};
+pub(crate) use tabular::{Azure, BurstGpt};
+
+/// Mooncake, and what aiperf makes of it.
+pub(crate) struct Mooncake;
+
+/// Bailian, of Qwen.
+pub(crate) struct Bailian;
+
+/// vLLM's timed trace.
+pub(crate) struct TimedTrace;
+
+/// guidellm's `trace_synthetic`.
+pub(crate) struct GuidellmTrace;
+
+/// evalscope's `workload_trace`.
+pub(crate) struct WorkloadTrace;
+
+/// Where texts stand in the traces that have some.
+const TEXTS: [&str; 2] = ["text_input", "input_text"];
+
+impl Format for Mooncake {
+    const NAME: &'static str = "mooncake";
+    const DESCRIPTION: &'static str = "trace of Mooncake, JSON lines: `timestamp` in milliseconds, `input_length`, \
+                                       `output_length`, `hash_ids` of blocks of 512 tokens; or a text";
+    const SOURCE: Source = Source::JsonLines;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        let has_text = |members: &Members| {
+            members.contains_key("timestamp")
+                && members.contains_key("output_length")
+                && ["messages", "payload"]
+                    .iter()
+                    .chain(&TEXTS)
+                    .any(|name| members.contains_key(*name))
+        };
+        records(head).is_some_and(|records| {
+            records
+                .iter()
+                .all(|members| has_text(members) || (is_timed(members) && fit_blocks(members, 512)))
+        })
+    }
+
+    fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
+        opened(|members, state| {
+            let mut conversation = match text_of(members)? {
+                Some(text) => output_of(text, members),
+                None => lengths_of(members, Some(512))?,
+            };
+            if let Some(delay) = members.get("delay").and_then(|delay| seconds(delay, 1e-3)) {
+                conversation = conversation.also("delay", delay.into());
+            }
+            if let Some(session) = members.get("session_id").and_then(Value::as_str) {
+                conversation = conversation.with("session", session.into());
+            }
+            if let Some(tools @ Value::Array(_)) = members.get("tools") {
+                conversation = conversation.with("tools", tools.clone());
+            }
+            match members.contains_key("timestamp") {
+                true => state.timed(conversation, members, 1e-3),
+                false => Ok(conversation),
+            }
+        })
+    }
+}
+
+impl Format for Bailian {
+    const NAME: &'static str = "bailian";
+    const DESCRIPTION: &'static str = "trace of Bailian, JSON lines: `chat_id`, `parent_chat_id`, `timestamp` in seconds, \
+                                       `input_length`, `output_length`, `hash_ids` of blocks of 16 tokens";
+    const SOURCE: Source = Source::JsonLines;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        records(head).is_some_and(|records| {
+            records
+                .iter()
+                .all(|members| is_timed(members) && members.contains_key("chat_id"))
+        })
+    }
+
+    fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
+        let mut sessions = Sessions::default();
+        opened(move |members, state| {
+            let id = members.get("chat_id").unwrap_or(&Value::Null);
+            let session = sessions.of(id, members.get("parent_chat_id"));
+            let conversation = lengths_of(members, Some(16))?;
+            let conversation = state.timed(conversation, members, 1.0)?;
+            Ok(match session {
+                Some(session) => conversation.with("session", session.into()),
+                None => conversation,
+            })
+        })
+    }
+}
+
+impl Format for TimedTrace {
+    const NAME: &'static str = "timed_trace";
+    const DESCRIPTION: &'static str = "vLLM's timed trace, JSON lines: `timestamp` in seconds, `input_length`, \
+                                       `output_length`, `hash_ids` of blocks of 16 tokens";
+    const SOURCE: Source = Source::JsonLines;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        records(head).is_some_and(|records| {
+            records
+                .iter()
+                .all(|members| is_timed(members) && fit_blocks(members, 16))
+        })
+    }
+
+    fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
+        opened(|members, state| state.timed(lengths_of(members, Some(16))?, members, 1.0))
+    }
+}
+
+impl Format for GuidellmTrace {
+    const NAME: &'static str = "guidellm_trace";
+    const DESCRIPTION: &'static str = "guidellm's trace_synthetic, JSON lines: `timestamp` in seconds, `input_length`, \
+                                       `output_length`";
+    const SOURCE: Source = Source::JsonLines;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        records(head).is_some_and(|records| {
+            records
+                .iter()
+                .all(|members| is_timed(members) && !members.contains_key("hash_ids"))
+        })
+    }
+
+    fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
+        opened(|members, state| state.timed(lengths_of(members, None)?, members, 1.0))
+    }
+}
+
+impl Format for WorkloadTrace {
+    const NAME: &'static str = "workload_trace";
+    const DESCRIPTION: &'static str = "evalscope's workload_trace, JSON lines: the request in `body`, `timestamp` in \
+                                       seconds or as ISO 8601";
+    const SOURCE: Source = Source::JsonLines;
+
+    fn recognises(head: &Head<'_>) -> bool {
+        records(head).is_some_and(|records| {
+            records.iter().all(|members| {
+                members.contains_key("timestamp")
+                    && members
+                        .get("body")
+                        .is_some_and(|body| as_body(body.clone()).is_ok())
+            })
+        })
+    }
+
+    fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
+        opened(|members, state| {
+            let body = members.remove("body").ok_or("no field \"body\"")?;
+            let conversation = Conversation::default().turn("body", as_body(body)?);
+            state.timed(conversation, members, 1.0)
+        })
+    }
+}
+
+/// Why a request of a trace is passed over.
+pub(crate) const NO_OUTPUT: &str = "without output tokens";
+
+/// What the requests of a trace have in common.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    clock: Clock,
+}
+
+impl State {
+    /// With the time of the request.
+    pub(crate) fn timed(
+        &mut self,
+        conversation: Conversation,
+        members: &Members,
+        unit: f64,
+    ) -> Result<Conversation, String> {
+        let time = members.get("timestamp").ok_or("no field \"timestamp\"")?;
+        let time = seconds(time, unit).ok_or("\"timestamp\" is neither a number nor a date")?;
+        Ok(conversation.with("at", self.clock.since_start(time)?.into()))
+    }
+}
+
+/// The first records of a file of JSON lines: those that are whole, or `None` where one of them is no object.
+fn records(head: &Head<'_>) -> Option<Vec<Members>> {
+    /// So many show what a trace is.
+    const ENOUGH: usize = 32;
+    let mut lines: Vec<&[u8]> = head.bytes.split(|byte| *byte == b'\n').collect();
+    // The last one may be cut.
+    if !head.is_whole() && lines.len() > 1 {
+        lines.pop();
+    }
+    let lines = lines.into_iter().map(<[u8]>::trim_ascii);
+    let records: Option<Vec<Members>> = lines
+        .filter(|line| !line.is_empty())
+        .take(ENOUGH)
+        .map(|line| match std::str::from_utf8(line).ok()?.parse() {
+            Ok(Value::Object(members)) => Some(members),
+            _ => None,
+        })
+        .collect();
+    records.filter(|records| !records.is_empty())
+}
+
+/// Whether it has a time and both lengths.
+fn is_timed(members: &Members) -> bool {
+    ["timestamp", "input_length", "output_length"]
+        .iter()
+        .all(|name| members.contains_key(*name))
+}
+
+/// The requests of a trace in JSON lines.
+fn opened(
+    mut read: impl FnMut(&mut Members, &mut State) -> Result<Conversation, String> + 'static,
+) -> Result<Box<dyn Conversations>, String> {
+    let mut state = State::default();
+    Ok(Box::new(Requests {
+        entries: dataset_lines()?,
+        skipped: Skipped::default(),
+        read: move |entry: Entry| {
+            if entry.text().trim().is_empty() {
+                return Ok(Err("blank"));
+            }
+            let mut members: Members = entry.json()?;
+            // Nothing can be asked for no answer: such a request failed when it was recorded.
+            if number_of(&members, &["output_length"]) == Some(0) {
+                return Ok(Err(NO_OUTPUT));
+            }
+            let conversation = read(&mut members, &mut state);
+            conversation.map(Ok).map_err(|reason| entry.error(reason))
+        },
+    }))
+}
+
+/// A conversation, or why it is passed over.
+pub(crate) type Wanted = Result<Conversation, &'static str>;
+
+/// Requests, with those that are passed over counted.
+pub(crate) struct Requests<E, R> {
+    pub(crate) entries: E,
+    pub(crate) skipped: Skipped,
+    pub(crate) read: R,
+}
+
+impl<T, E, R> Conversations for Requests<E, R>
+where
+    E: Iterator<Item = Result<T, String>>,
+    R: FnMut(T) -> Result<Wanted, String>,
+{
+    fn next_conversation(&mut self) -> Option<Result<Conversation, String>> {
+        loop {
+            match self.entries.next()?.and_then(&mut self.read) {
+                Ok(Ok(conversation)) => return Some(Ok(conversation)),
+                Ok(Err(reason)) => self.skipped.count(reason),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    fn skipped(&self) -> Vec<(String, u64)> {
+        self.skipped.to_list()
+    }
+}
+
+/// The text of a request, where the trace has it.
+fn text_of(members: &mut Members) -> Result<Option<Conversation>, String> {
+    for name in TEXTS {
+        match members.remove(name) {
+            Some(Value::String(text)) => return Ok(Some(Conversation::of_prompt(text))),
+            Some(_) => return Err(format!("\"{name}\" is not a string")),
+            None => {}
+        }
+    }
+    if let Some(messages) = members.remove("messages") {
+        return match messages {
+            Value::Array(messages) if !messages.is_empty() => {
+                Ok(Some(Conversation::of_messages(messages)))
+            }
+            _ => Err("\"messages\" is not a list of messages".to_owned()),
+        };
+    }
+    let payload = members.remove("payload").map(as_body).transpose()?;
+    Ok(payload.map(|payload| Conversation::default().turn("body", payload)))
+}
+
+fn output_of(conversation: Conversation, members: &Members) -> Conversation {
+    match number_of(members, &["output_length"]) {
+        Some(tokens) => conversation.output_tokens(tokens),
+        None => conversation,
+    }
+}
+
+/// A request of which only the lengths are known, with its blocks of so many tokens.
+fn lengths_of(members: &mut Members, block: Option<u64>) -> Result<Conversation, String> {
+    let input = length(members, "input_length")?;
+    let output = length(members, "output_length")?;
+    let mut conversation = of_lengths(input, output);
+    if let Some(block) = block
+        && let Some(ids) = members.remove("hash_ids")
+    {
+        let ids = blocks::checked(ids, input, block)?;
+        conversation = conversation
+            .also("hash_ids", ids)
+            .also("block_tokens", block.into());
+    }
+    Ok(conversation)
+}
+
+/// A request of these lengths, in tokens.
+pub(crate) fn of_lengths(input: u64, output: u64) -> Conversation {
+    Conversation::default()
+        .turn("input_tokens", input.into())
+        .output_tokens(output)
+}
+
+pub(crate) fn length(members: &Members, name: &str) -> Result<u64, String> {
+    match number_of(members, &[name]) {
+        Some(0) => Err(format!("\"{name}\" is 0")),
+        Some(length) => Ok(length),
+        None if members.contains_key(name) => Err(format!("\"{name}\" is not a number of tokens")),
+        None => Err(format!("no field \"{name}\"")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

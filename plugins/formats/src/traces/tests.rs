@@ -1,0 +1,100 @@
+use super::*;
+use crate::record::tests::head;
+use llmuses_plugin::json;
+
+const MOONCAKE: &str = r#"{"timestamp": 0, "input_length": 513, "output_length": 3, "hash_ids": [1, 2]}
+{"timestamp": 250, "input_length": 1024, "output_length": 4, "hash_ids": [1, 3]}
+"#;
+const TIMED: &str =
+    r#"{"timestamp": 0.5, "input_length": 33, "output_length": 3, "hash_ids": [1, 2, 3]}"#;
+const BAILIAN: &str = r#"{"chat_id": 1, "parent_chat_id": -1, "timestamp": 61.114, "input_length": 33, "output_length": 3, "type": "text", "turn": 1, "hash_ids": [1, 2, 3]}"#;
+const GUIDELLM: &str = r#"{"timestamp": 0.5, "input_length": 33, "output_length": 3}"#;
+const WORKLOAD: &str = r#"{"timestamp": "2025-01-01T00:00:00Z", "body": {"messages": []}}"#;
+const AZURE: &str =
+    "TIMESTAMP,ContextTokens,GeneratedTokens\n2023-11-16 18:17:03.9799600,4808,10\n";
+const BURST: &str = "Timestamp,Model,Request tokens,Response tokens,Total tokens,Log Type\n5,ChatGPT,472,18,490,Conversation log\n";
+
+/// The names of the formats that recognise a file, in their order.
+fn recognised(text: &str) -> Vec<&'static str> {
+    let head = head(text);
+    let all: [(&str, bool); 7] = [
+        (Mooncake::NAME, Mooncake::recognises(&head)),
+        (Bailian::NAME, Bailian::recognises(&head)),
+        (TimedTrace::NAME, TimedTrace::recognises(&head)),
+        (GuidellmTrace::NAME, GuidellmTrace::recognises(&head)),
+        (WorkloadTrace::NAME, WorkloadTrace::recognises(&head)),
+        (Azure::NAME, Azure::recognises(&head)),
+        (BurstGpt::NAME, BurstGpt::recognises(&head)),
+    ];
+    let found = all.into_iter().filter(|(_, is_it)| *is_it);
+    found.map(|(name, _)| name).collect()
+}
+
+#[test]
+fn each_trace_is_recognised() {
+    for (text, name) in [
+        (MOONCAKE, "mooncake"),
+        (TIMED, "timed_trace"),
+        (BAILIAN, "bailian"),
+        (GUIDELLM, "guidellm_trace"),
+        (WORKLOAD, "workload_trace"),
+        (AZURE, "azure"),
+        (BURST, "burstgpt"),
+    ] {
+        assert_eq!(recognised(text).first(), Some(&name), "{text}");
+    }
+    for text in ["{\"prompt\": \"a\"}", "a,b\n", "", "[]"] {
+        assert_eq!(recognised(text), [""; 0], "{text}");
+    }
+}
+
+fn lengths(record: Value, block: Option<u64>) -> Result<Value, String> {
+    let mut record = record;
+    let members = record.as_object_mut().unwrap();
+    lengths_of(members, block).map(|conversation| conversation.to_json())
+}
+
+#[test]
+fn lengths_and_blocks_become_a_turn() {
+    let record = json!({"input_length": 33, "output_length": 3, "hash_ids": [1, 2, 3]});
+    assert_eq!(
+        lengths(record.clone(), Some(16)),
+        Ok(json!({"turns": [{
+            "input_tokens": 33, "output_tokens": 3, "hash_ids": [1, 2, 3], "block_tokens": 16,
+        }]}))
+    );
+    assert_eq!(
+        lengths(record, Some(512)).unwrap_err(),
+        "3 \"hash_ids\", and a prompt of 33 tokens has 1 blocks of 512 tokens"
+    );
+}
+
+#[test]
+fn a_length_that_is_none_is_said() {
+    for (record, said) in [
+        (json!({"output_length": 1}), "no field \"input_length\""),
+        (
+            json!({"input_length": 0, "output_length": 1}),
+            "\"input_length\" is 0",
+        ),
+        (
+            json!({"input_length": "x", "output_length": 1}),
+            "\"input_length\" is not a number of tokens",
+        ),
+        (
+            json!({"input_length": 9, "output_length": 1, "hash_ids": [-1]}),
+            "\"hash_ids\" has -1, which is no whole number of 64 bits from 0 on",
+        ),
+    ] {
+        assert_eq!(lengths(record, Some(16)), Err(said.to_owned()));
+    }
+}
+
+#[test]
+fn a_trace_may_have_texts() {
+    let text = r#"{"timestamp": 0, "text_input": "a", "output_length": 3}"#;
+    assert_eq!(recognised(text), ["mooncake"]);
+    let mut record = json!({"input_text": "a"});
+    let text = text_of(record.as_object_mut().unwrap());
+    assert_eq!(text, Ok(Some(Conversation::of_prompt("a"))));
+}
