@@ -158,11 +158,7 @@ mod tests {
             ready: due,
             prepared: Prepared {
                 number,
-                place: TurnPlace {
-                    session: number,
-                    turn: 1,
-                    turns: 2,
-                },
+                place: TurnPlace::first(number, 2).next(due),
                 body: "{}".into(),
                 own_head: None,
                 later: None,

@@ -56,9 +56,9 @@ impl Sample {
     /// Makes it a turn of a session of several.
     pub fn turn(mut self, session: u64, turn: u32, turns: u32) -> Self {
         self.0.exchange.place = TurnPlace {
-            session,
             turn,
-            turns,
+            began: (turn > 0).then(Moment::default),
+            ..TurnPlace::first(session, turns)
         };
         self
     }

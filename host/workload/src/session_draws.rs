@@ -75,9 +75,8 @@ mod tests {
                 .map(|session| {
                     let turns = draws.turns(session);
                     let place = TurnPlace {
-                        session,
                         turn: 1,
-                        turns,
+                        ..TurnPlace::first(session, turns)
                     };
                     (turns, draws.think_time(place, Some(9.0)))
                 })
@@ -91,7 +90,10 @@ mod tests {
 
     #[test]
     fn the_data_set_says_how_long_to_think_where_nobody_else_does() {
-        let place = TurnPlace::alone(0).next();
+        let place = TurnPlace {
+            turn: 1,
+            ..TurnPlace::first(0, 2)
+        };
         let time = |think, delay| draws("3", think).think_time(place, delay);
         assert_eq!(time(None, Some(1.5)), Duration::from_millis(1500));
         assert_eq!(time(Some("200ms"), Some(1.5)), Duration::from_millis(200));

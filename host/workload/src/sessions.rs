@@ -185,11 +185,11 @@ impl Sessions {
         self.settle(&mut state);
     }
 
-    /// Ends a session of which no further request can be made, and the run where that is not to be passed over.
+    /// Ends a session of which no request behind this turn can be made, and the run where that is not to be passed over.
     fn refuse(&self, place: TurnPlace, reason: &str) {
         let what = format!(
             "turn {} of session {} cannot be asked: {reason}",
-            place.turn + 1,
+            place.turn + 2,
             place.session
         );
         let mut state = self.state();
@@ -223,7 +223,7 @@ impl Sessions {
         instance: &mut ParserInstance,
     ) -> Result<LaterTurn, Refusal> {
         let settings = &self.settings;
-        let place = exchange.place.next();
+        let place = exchange.place.next(exchange.intended);
         if self.wants_reply(exchange) {
             let reply = reply.ok_or_else(|| {
                 Refusal::of(format!(
@@ -316,11 +316,11 @@ impl GoOn for Sessions {
                 Ok(())
             }
             Err(Refusal::Reason(reason)) => {
-                self.refuse(exchange.place.next(), &reason);
+                self.refuse(exchange.place, &reason);
                 Ok(())
             }
             Err(Refusal::Broken(error)) => {
-                self.refuse(exchange.place.next(), &error.to_string());
+                self.refuse(exchange.place, &error.to_string());
                 Err(error)
             }
         }

@@ -274,11 +274,7 @@ impl RequestSource {
         sessions: Option<&Sessions>,
     ) -> bool {
         let (size, turns) = (made.bytes(), made.turns());
-        let place = TurnPlace {
-            session: self.report.sessions,
-            turn: 0,
-            turns,
-        };
+        let place = TurnPlace::first(self.report.sessions, turns);
         let mut prepared = Prepared {
             number: self.report.issued,
             place,

@@ -13,6 +13,7 @@ mod percentile;
 mod plan;
 mod scatter;
 mod schema;
+mod sessions;
 mod spread;
 mod totals;
 
@@ -28,6 +29,7 @@ pub use plan::{
 };
 pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
+pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,

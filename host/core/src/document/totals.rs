@@ -7,6 +7,7 @@ use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
+use super::sessions::SessionFigures;
 use super::spread::Times;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -59,6 +60,9 @@ pub struct Totals {
     pub parser_cost: ParserCosts,
     /// How the client measured.
     pub client: ClientUse,
+    /// Sessions of several turns; null where every request stood alone.
+    #[serde(default)]
+    pub sessions: Option<SessionFigures>,
     /// Null without a data set.
     pub data_set: Option<DatasetFigures>,
     /// The run in slots of equal length from its start, 240 at most: columns.

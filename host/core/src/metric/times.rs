@@ -78,6 +78,11 @@ impl Time {
         [DISPATCH_LAG, CLIENT_LAG, BODY_WAIT, HELD_UP].contains(&self)
     }
 
+    /// Whether only requests of sessions of several turns have it.
+    pub fn is_of_sessions(self) -> bool {
+        [FIRST_TURN, LATER_TURNS, SESSION].contains(&self)
+    }
+
     /// The times that may be an objective.
     pub fn objectives() -> impl Iterator<Item = Self> {
         Self::all().filter(|time| time.objective != Objective::Never)
@@ -117,6 +122,34 @@ super::rows! { TIMES: TimeRow, Time;
         place: TablePlace::Always,
         curve: true,
         added: false,
+    };
+    FIRST_TURN TimeRow {
+        key: "time_to_first_token_of_first_turns",
+        short: Some("ttft_first_turn"),
+        title: "of first turns",
+        formula: "time to first token of the first turn of a session of several",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Part,
+        curve: true,
+        added: true,
+    };
+    LATER_TURNS TimeRow {
+        key: "time_to_first_token_of_later_turns",
+        short: Some("ttft_later_turns"),
+        title: "of later turns",
+        formula: "time to first token of every other turn of such a session",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Part,
+        curve: true,
+        added: true,
     };
     ANSWER TimeRow {
         key: "time_to_first_answer_token",
@@ -298,6 +331,20 @@ super::rows! { TIMES: TimeRow, Time;
         live: None,
         place: TablePlace::Always,
         curve: false,
+        added: true,
+    };
+    SESSION TimeRow {
+        key: "session",
+        short: Some("session"),
+        title: "Session",
+        formula: "end of the last turn − when the first turn of its session was intended: of sessions of several turns, all of which succeeded; times to think are part of it",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: Some("session_time"),
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Always,
+        curve: true,
         added: true,
     };
 }

@@ -72,7 +72,9 @@ impl Running {
                         end.all_failed = Some(reason);
                     }
                     let exchange = &outcome.exchange;
-                    let intended = exchange.intended.since(self.started);
+                    // Of a session, all turns or none.
+                    let intended = exchange.place.began.unwrap_or(exchange.intended);
+                    let intended = intended.since(self.started);
                     let warmup = plan.load.warmup.covers(exchange.place.session, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {

@@ -108,7 +108,10 @@ fn tenth_of(value: f64) -> usize {
 
 /// The curves of percentiles of the runs, those of one time in one chart.
 pub(super) fn curves(runs: &[Drawn<'_>]) -> Vec<Chart> {
-    drawn_times()
+    let mut runs_of_sessions = runs
+        .iter()
+        .filter(|run| run.totals.value().sessions.is_some());
+    drawn_times(runs_of_sessions.next().is_some())
         .map(|time| {
             let (with, without): (Vec<&Drawn<'_>>, Vec<_>) = runs.iter().partition(|run| {
                 let spread = &run.totals.value().times[time];

@@ -50,7 +50,9 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
     let mut cards: Vec<Card> = figures
         .filter_map(|figure| of_run(figure, totals))
         .collect();
-    cards.extend(drawn_times().map(|time| time_of_requests(time, totals)));
+    cards.extend(
+        drawn_times(totals.value().sessions.is_some()).map(|time| time_of_requests(time, totals)),
+    );
     cards.push(failed(totals));
     cards
 }

@@ -9,7 +9,7 @@ use llmuses_core::metric::{LATENCY, Time};
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
-    let known: Vec<Time> = drawn_times()
+    let known: Vec<Time> = drawn_times(true)
         .filter(|time| totals.value().times[*time].samples > 0)
         .collect();
     if known.is_empty() {

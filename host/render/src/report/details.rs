@@ -16,6 +16,7 @@ const LABEL: usize = 16;
 pub(super) fn details(out: &mut String, run: &Run, totals: &Totals) {
     let part = Part::new("", totals);
     times(out, &part);
+    turns(out, &part);
     objectives(out, &part);
     for (label, text) in sections::lines(run, totals) {
         line(out, label, &text);
@@ -52,6 +53,15 @@ fn times(out: &mut String, totals: &Part<'_, Totals>) {
 /// Appends the objectives, with an empty line behind them; nothing where there are none.
 fn objectives(out: &mut String, totals: &Part<'_, Totals>) {
     if let Some(table) = sections::objectives(totals) {
+        push_table(out, &table);
+        push_notes(out, &table);
+        out.push('\n');
+    }
+}
+
+/// Appends the table of turns, with an empty line behind it, where sessions have several.
+fn turns(out: &mut String, totals: &Part<'_, Totals>) {
+    if let Some(table) = sections::turns(totals) {
         push_table(out, &table);
         push_notes(out, &table);
         out.push('\n');

@@ -18,6 +18,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
         ("In flight", Some(in_flight(totals))),
+        ("Sessions", sessions(run, totals)),
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),
         ("Data set", dataset(totals)),
@@ -62,6 +63,36 @@ fn in_flight(totals: &Totals) -> String {
         ));
     }
     text
+}
+
+/// How sessions of several turns went.
+fn sessions(run: &Run, totals: &Totals) -> Option<String> {
+    let sessions = totals.sessions.as_ref()?;
+    let mut parts = vec![format!("{} complete", sessions.complete)];
+    for (count, what) in [
+        (sessions.ended_by_failure, "ended with a turn that failed"),
+        (sessions.cut_short, "cut short by the end of the run"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let begun = counted(sessions.begun, "session");
+    let mut text = format!("{begun}: {}", parts.join(", "));
+    text.push_str(&match sessions.turns_not_sent {
+        0 => format!(
+            "; all of their {} sent",
+            counted(sessions.turns_asked, "turn")
+        ),
+        missing => format!(
+            "; {missing} of their {} not sent",
+            counted(sessions.turns_asked, "turn")
+        ),
+    });
+    if run.plan.load.rate.is_some() {
+        text.push_str("; the rate asked for is that of sessions");
+    }
+    Some(text)
 }
 
 /// The lengths that were asked for, and how many requests had them.

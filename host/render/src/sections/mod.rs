@@ -10,6 +10,7 @@ mod parser;
 mod sweep;
 mod table;
 mod times;
+mod turns;
 
 pub(crate) use failures::failures;
 pub(crate) use lines::lines;
@@ -19,3 +20,4 @@ pub(crate) use parser::parser_figures;
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
 pub(crate) use times::{decimals, drawn_times, independent_samples, times};
+pub(crate) use turns::turns;

@@ -283,9 +283,8 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
 pub(super) fn place(row: &Row<'_>, column: usize, number: u64) -> rusqlite::Result<TurnPlace> {
     Ok(match unsigned(row.get(column)?) {
         Some(session) => TurnPlace {
-            session,
             turn: row.get(column + 1)?,
-            turns: row.get(column + 2)?,
+            ..TurnPlace::first(session, row.get(column + 2)?)
         },
         None => TurnPlace::alone(number),
     })

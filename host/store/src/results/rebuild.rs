@@ -11,8 +11,9 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, Time};
+use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
 use llmuses_core::plan::{Arrivals, Objectives};
+use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
     Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
 };
@@ -184,7 +185,13 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let number = row.get::<_, i64>(0)?.unsigned_abs();
     let exchange = Exchange {
         number,
-        place: place(row, 23 + added_columns().count(), number)?,
+        place: TurnPlace {
+            began: added(SESSION)?.map(|time| {
+                let zero = Moment::default();
+                zero.after(end.since(zero).saturating_sub(time))
+            }),
+            ..place(row, 23 + added_columns().count(), number)?
+        },
         request: row.get::<_, String>(21)?.into(),
         intended,
         // No row has it.

@@ -33,16 +33,11 @@ impl GeneratedEntries {
     /// The next session, whose turns have numbers one after another.
     fn session(&mut self) -> Result<Conversation, String> {
         let turns = self.draws.turns(self.session);
-        let first = TurnPlace {
-            session: self.session,
-            turn: 0,
-            turns,
-        };
-        let places = std::iter::successors(Some(first), |place| Some(place.next()));
+        let first = TurnPlace::first(self.session, turns);
         let prompts: Vec<_> = (self.number..)
-            .zip(places)
-            .take(turns as usize)
-            .map(|(number, place)| {
+            .zip(0..turns)
+            .map(|(number, turn)| {
+                let place = TurnPlace { turn, ..first };
                 let prompt = self.maker.make(number, place)?;
                 Ok((prompt.text, prompt.asked.output))
             })
