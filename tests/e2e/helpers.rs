@@ -35,10 +35,10 @@ pub fn good(bench: &Bench, mock: &Mock, arguments: &[&str]) -> Ended {
     ends(bench, mock, arguments, 0)
 }
 
-/// Runs `perf` against the chat endpoint to an end with this exit code.
+/// Runs `perf` against the chat endpoint to an end with this exit code, with the whole summary.
 pub fn ends(bench: &Bench, mock: &Mock, arguments: &[&str], code: i32) -> Ended {
     let url = mock.chat();
-    let ended = run(bench.perf(&["--url", &url]).args(arguments));
+    let ended = run(bench.perf(&["--url", &url, "--details"]).args(arguments));
     assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
     ended
 }

@@ -87,9 +87,9 @@ fn the_summary_takes_the_place_of_the_view() {
     let (code, screen) = terminal.end();
     assert_eq!(code, Some(0), "{screen}");
     assert_clean(&screen);
-    assert_eq!(
-        screen.matches("Benchmarking summary:").count(),
-        2,
+    assert!(!screen.contains("Benchmarking summary:"), "{screen}");
+    assert!(
+        screen.contains("\nLoad 2 of 2, parallel 3: 8 requests in "),
         "{screen}"
     );
     assert!(screen.contains("\nSweep of 2 loads:\n"), "{screen}");
@@ -241,7 +241,7 @@ fn a_pipe_gets_lines_and_nothing_else() {
     let ended = run(perf(&bench, &mock, &["-n", "20"]).env("TERM", "xterm-256color"));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(!ended.stderr.contains(['\x1b', '\r']), "{:?}", ended.stderr);
-    assert_eq!(ended.stderr.matches("perf - INFO").count(), 2);
+    assert_eq!(ended.stderr.matches("perf - INFO").count(), 1);
 }
 
 #[test]

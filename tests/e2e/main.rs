@@ -13,6 +13,7 @@ mod docs;
 mod external;
 mod failures;
 mod flags;
+mod formats;
 mod helpers;
 mod hostile;
 mod html;

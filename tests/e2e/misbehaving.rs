@@ -406,7 +406,7 @@ impl Run {
 
 /// `perf` against `url`, not yet run.
 pub fn perf(bench: &Bench, url: &str, arguments: &[&str]) -> Command {
-    let mut all = vec!["--url", url];
+    let mut all = vec!["--details", "--url", url];
     for (flag, value) in [
         ("--prompt", "hi"),
         ("--connect-timeout", "20"),

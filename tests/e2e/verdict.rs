@@ -196,7 +196,7 @@ fn a_data_set_used_again() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("set", questions(&["a", "b"]));
     let url = mock.chat();
-    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "-n", "5"]);
+    let mut command = bench.perf(&["--details", "--url", &url, "--dataset", "set", "-n", "5"]);
     command.args(["--parser", "openai_openqa_qwen"]);
     Judged::of(bench, &mut command).doubts("data-set-reused", "the data set was used 2.5 times");
 }
@@ -207,7 +207,15 @@ fn what_was_made_ahead_does_not_use_the_data_set() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("set", questions(&["a", "b", "c"]));
     let url = mock.chat();
-    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "--duration", "0.01"]);
+    let mut command = bench.perf(&[
+        "--details",
+        "--url",
+        &url,
+        "--dataset",
+        "set",
+        "--duration",
+        "0.01",
+    ]);
     command.args(["--parser", "openai_openqa_qwen", "--rate", "100"]);
     let judged = Judged::of(bench, &mut command);
     let sent = judged.run.count("Total requests").expect("a count");
@@ -379,7 +387,7 @@ fn stopped_early() {
     let good = (1..=400).map(|number| format!("{{\"question\": \"{number}\"}}\n"));
     bench.file("set", good.collect::<String>() + "broken\n");
     let url = mock.chat();
-    let mut command = bench.perf(&["--url", &url, "--dataset", "set", "-n", "500"]);
+    let mut command = bench.perf(&["--details", "--url", &url, "--dataset", "set", "-n", "500"]);
     command.args(["--parser", "openai_openqa_qwen", "--parallel", "8"]);
     let judged = Judged::of(bench, &mut command);
     judged.doubts(
@@ -433,7 +441,7 @@ fn a_client_that_sends_late() {
     let ended = support::wait(child);
     let judged = Judged::checked(Run { bench, ended });
     assert_eq!(judged.run.count("Succeed requests"), Some(200));
-    judged.doubts("dispatch-lag", "the dispatch lag reached ");
+    judged.doubts("dispatch-lag", "the send delay reached ");
     let figure = judged.figure("dispatch-lag").expect("it is there");
     let milliseconds = figure.split(' ').nth(4).and_then(|text| text.parse().ok());
     assert!(milliseconds > Some(100.0), "{figure}");

@@ -66,12 +66,28 @@ pub struct Turn {
     /// The blocks of a prompt of which only the length is known: prompts share as long a beginning as these lists do.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hash_ids: Vec<u64>,
+    /// How many tokens a block of `hash_ids` has; the last one may have fewer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub block_tokens: Option<u64>,
     /// The most tokens of the answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_tokens: Option<u64>,
     /// Seconds between the end of the turn before and this one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delay: Option<f64>,
+}
+
+impl Turn {
+    /// Whether it has nothing but lengths.
+    pub fn asks_nothing(&self) -> bool {
+        self.messages.is_empty()
+            && self.prompt.is_none()
+            && self.prompt_token_ids.is_empty()
+            && self.texts.is_empty()
+            && self.query.is_none()
+            && self.documents.is_empty()
+            && self.body.is_none()
+    }
 }
 
 /// What one request asks. It has one of `messages`, `prompt`, `prompt_token_ids`, `texts`, `query` with `documents`, and
@@ -143,6 +159,11 @@ impl Item {
             && self.query.is_none()
             && self.documents.is_empty()
             && self.body.is_none()
+    }
+
+    /// Whether what it asks is text: neither ids of tokens nor a body that is sent as it is.
+    pub fn has_text(&self) -> bool {
+        self.prompt_token_ids.is_empty() && self.body.is_none()
     }
 
     /// The length of what it asks in Unicode scalar values: of messages, that of their texts.

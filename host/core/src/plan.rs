@@ -4,6 +4,7 @@
 //! The plan has groups, and whoever needs one group takes that group and not the plan. Where results go is no part of
 //! it: the same plan gives the same load whatever is kept of it.
 
+mod arrivals;
 mod generated;
 mod limits;
 mod load;
@@ -14,9 +15,10 @@ mod target;
 mod transport;
 mod work;
 
+pub use arrivals::{Arrivals, Gaps};
 pub use generated::{Generated, Prefixes, Share};
 pub use limits::Limits;
-pub use load::{Arrivals, Load, Warmup};
+pub use load::{Load, Warmup};
 pub use objectives::Objectives;
 pub use sessions::Sessions;
 pub use sweep::{RunPlace, Sweep};

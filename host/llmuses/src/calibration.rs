@@ -124,7 +124,7 @@ pub fn describe(arrivals: &Arrivals) -> String {
     match arrivals {
         Arrivals::Closed { parallel: 1 } => "1 stream".to_owned(),
         Arrivals::Closed { parallel } => format!("{parallel} streams"),
-        Arrivals::Poisson { rate } => format!("{rate} requests/s"),
+        Arrivals::Open { rate, .. } => format!("{rate} requests/s"),
         Arrivals::AllAtOnce => "all at once".to_owned(),
     }
 }
@@ -251,7 +251,7 @@ pub fn to_json(levels: &[Level]) -> Value {
                 .collect();
             let (arrivals, parallel, rate) = match level.arrivals {
                 Arrivals::Closed { parallel } => ("closed", Some(parallel), None),
-                Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
+                Arrivals::Open { rate, .. } => ("poisson", None, Some(rate)),
                 Arrivals::AllAtOnce => ("all-at-once", None, None),
             };
             json!({"arrivals": arrivals, "parallel": parallel, "rate": rate, "runs": runs})

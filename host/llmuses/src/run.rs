@@ -27,7 +27,7 @@ use sinks::Sinks;
 
 pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
 pub use made_up::MadeUpError;
-pub use outputs::{Outputs, Save};
+pub use outputs::{Outputs, ProgressEvery, Save, print_summary};
 pub use preparation::load_parser;
 
 use crate::interrupt;
@@ -42,7 +42,8 @@ use llmuses_observe::trace::Trace;
 use llmuses_plugin_host::parse::ParseError;
 use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::{CsvFile, Files};
-use llmuses_render::{OutputError, ResponseFile, is_of_the_name, report};
+use llmuses_render::report;
+use llmuses_render::{OutputError, ResponseFile, is_of_the_name};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
 use llmuses_store::results::run_of;
 use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
@@ -319,7 +320,7 @@ fn serve(
 
 /// Prints the loads side by side, and which of them were not run.
 fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) {
-    let mut summary = format!("\n{}", report::sweep_summary(runs));
+    let mut not_run = None;
     if runs.len() < sweep.loads.len() {
         let missing: Vec<String> = sweep.loads[runs.len()..]
             .iter()
@@ -330,13 +331,9 @@ fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) 
         } else {
             ""
         };
-        summary.push_str(&format!(" Not run: {}{why}.\n", missing.join(", ")));
+        not_run = Some(format!("Not run: {}{why}.", missing.join(", ")));
     }
-    if outputs.summary_to_stderr() {
-        terminal::say(summary);
-    } else {
-        terminal::print(summary);
-    }
+    outputs.show(|look| report::sweep_summary(runs, not_run.as_deref(), look));
 }
 
 /// Carries out one plan. What is logged of it is still to be ended.
@@ -366,7 +363,8 @@ fn one<'a>(
         }
         Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
     };
-    if !outputs.quiet {
+    // Those of the later loads of a sweep say how they went.
+    if !outputs.quiet && plan.place.run == 1 {
         let parser = prepared.parser.info();
         let name = [parser.name.as_str(), &parser.version];
         terminal::say(report::opening(plan, name, &parser.headers));
@@ -414,7 +412,7 @@ fn one<'a>(
         sinks.add(recording);
     }
     if !outputs.quiet && view.is_none() {
-        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.log_every));
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.progress));
     }
     if let Some(logging) = &mut logging {
         sinks.add(logging);
@@ -465,13 +463,15 @@ fn finish(
         summary: String::new(),
     };
     let mut run = run_of(&record, &finished);
-    finished.summary = report::summary(&run);
+    finished.summary = report::whole_summary(&run);
     let stored = database.map(|database| database.finish(&finished));
     if !outputs.quiet {
-        if outputs.summary_to_stderr() {
-            terminal::say(&finished.summary);
-        } else {
-            terminal::print(&finished.summary);
+        // Of a sweep, all loads are shown together at its end.
+        if plan.place.runs > 1 {
+            terminal::say(report::load_line(&run, plan.place));
+        }
+        if plan.place.runs == 1 || outputs.details {
+            outputs.show(|look| report::summary(&run, look));
         }
         if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);

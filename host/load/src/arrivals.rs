@@ -1,21 +1,20 @@
 //! Arrival processes. Given the seed, every due time is fixed before the first request is sent.
 
-use llmuses_core::plan::Arrivals;
+use llmuses_core::plan::{Arrivals, Gaps};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, Gamma};
 use std::time::Duration;
 
 /// An endless sequence of due times after the start of the run, ascending.
 #[derive(Debug)]
 pub enum DueTimes {
-    /// A Poisson process of this many requests per second.
-    Poisson {
+    /// So many requests per second.
+    Rate {
         /// Mean gap in seconds.
         mean_gap: f64,
-        /// Seconds up to the last due time.
-        elapsed: f64,
-        /// A generator whose numbers are the same in every version of this program.
-        random: Box<ChaCha8Rng>,
+        /// Where the gaps come from, in units of their mean.
+        gaps: Box<GapSource>,
     },
     /// Everything at the start.
     AtOnce,
@@ -26,10 +25,9 @@ pub fn due_times(arrivals: Arrivals, seed: u64) -> Option<DueTimes> {
     match arrivals {
         Arrivals::Closed { .. } => None,
         Arrivals::AllAtOnce => Some(DueTimes::AtOnce),
-        Arrivals::Poisson { rate } => Some(DueTimes::Poisson {
+        Arrivals::Open { rate, gaps } => Some(DueTimes::Rate {
             mean_gap: 1.0 / rate,
-            elapsed: 0.0,
-            random: Box::new(ChaCha8Rng::seed_from_u64(seed)),
+            gaps: Box::new(GapSource::new(gaps, seed)),
         }),
     }
 }
@@ -40,19 +38,59 @@ impl Iterator for DueTimes {
     fn next(&mut self) -> Option<Duration> {
         match self {
             Self::AtOnce => Some(Duration::ZERO),
-            Self::Poisson {
-                mean_gap,
-                elapsed,
-                random,
-            } => {
-                // The gaps of a Poisson process are exponential; -ln(1 - u) turns a uniform u of
-                // [0, 1) into one of mean 1 (inverse of the distribution function).
-                let uniform: f64 = random.random();
-                *elapsed += -(1.0 - uniform).ln() * *mean_gap;
+            Self::Rate { mean_gap, gaps } => {
                 // A rate so small that a due time is beyond what a Duration can hold is never due.
-                Some(Duration::try_from_secs_f64(*elapsed).unwrap_or(Duration::MAX))
+                let due = Duration::try_from_secs_f64(gaps.next_event() * *mean_gap);
+                Some(due.unwrap_or(Duration::MAX))
             }
         }
+    }
+}
+
+/// The events of a renewal process with gaps of mean 1.
+#[derive(Debug)]
+pub struct GapSource {
+    gaps: UnitGaps,
+    /// The sum of the gaps so far; of constant ones, their number.
+    elapsed: f64,
+    /// A generator whose numbers are the same in every version of this program.
+    random: ChaCha8Rng,
+}
+
+#[derive(Debug)]
+enum UnitGaps {
+    Exponential,
+    Constant,
+    Gamma(Gamma<f64>),
+}
+
+impl GapSource {
+    fn new(gaps: Gaps, seed: u64) -> Self {
+        let gaps = match gaps {
+            Gaps::Poisson => UnitGaps::Exponential,
+            Gaps::Constant => UnitGaps::Constant,
+            // The shape of a gamma distribution is 1 / CV², and the mean is shape × scale.
+            Gaps::Gamma { cv } => Gamma::new(1.0 / (cv * cv), cv * cv)
+                // A CV that no distribution has any more (it is 0, or infinite in effect).
+                .map_or(UnitGaps::Constant, UnitGaps::Gamma),
+        };
+        Self {
+            gaps,
+            elapsed: 0.0,
+            random: ChaCha8Rng::seed_from_u64(seed),
+        }
+    }
+
+    /// When the next event is.
+    fn next_event(&mut self) -> f64 {
+        self.elapsed += match &self.gaps {
+            // The gaps of a Poisson process are exponential; -ln(1 - u) turns a uniform u of [0, 1) into one of mean
+            // 1 (inverse of the distribution function).
+            UnitGaps::Exponential => -(1.0 - self.random.random::<f64>()).ln(),
+            UnitGaps::Constant => 1.0,
+            UnitGaps::Gamma(gamma) => gamma.sample(&mut self.random),
+        };
+        self.elapsed
     }
 }
 
@@ -60,34 +98,61 @@ impl Iterator for DueTimes {
 mod tests {
     use super::*;
 
+    fn times(arrivals: Arrivals, seed: u64, number: usize) -> Vec<f64> {
+        let times = due_times(arrivals, seed).unwrap().take(number);
+        times.map(|due| due.as_secs_f64()).collect()
+    }
+
+    /// Mean and coefficient of variation of the gaps.
+    fn gaps_of(times: &[f64]) -> (Vec<f64>, f64, f64) {
+        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
+        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        let cv = variance.sqrt() / mean;
+        (gaps, mean, cv)
+    }
+
+    fn open(rate: f64, gaps: Gaps) -> Arrivals {
+        Arrivals::Open { rate, gaps }
+    }
+
     #[test]
     fn the_seed_fixes_the_schedule() {
-        let times = |seed| -> Vec<Duration> {
-            due_times(Arrivals::Poisson { rate: 10.0 }, seed)
-                .unwrap()
-                .take(100)
-                .collect()
-        };
-        assert_eq!(times(1), times(1));
-        assert_ne!(times(1), times(2));
-        assert!(times(1).is_sorted());
+        for gaps in [Gaps::Poisson, Gaps::Gamma { cv: 2.0 }] {
+            let times = |seed| times(open(10.0, gaps), seed, 100);
+            assert_eq!(times(1), times(1));
+            assert_ne!(times(1), times(2));
+            assert!(times(1).is_sorted());
+        }
     }
 
     #[test]
     fn gaps_are_exponential() {
-        let times: Vec<f64> = due_times(Arrivals::Poisson { rate: 200.0 }, 7)
-            .unwrap()
-            .take(100_000)
-            .map(|due| due.as_secs_f64())
-            .collect();
-        let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-        let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
-        let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
+        let (gaps, mean, cv) = gaps_of(&times(Arrivals::poisson(200.0), 7, 100_000));
         assert!((mean * 200.0 - 1.0).abs() < 0.01, "{mean}");
-        assert!((variance.sqrt() / mean - 1.0).abs() < 0.02, "{variance}");
+        assert!((cv - 1.0).abs() < 0.02, "{cv}");
         // The share of gaps above the mean is 1/e for an exponential distribution.
         let above = gaps.iter().filter(|gap| **gap > mean).count() as f64 / gaps.len() as f64;
         assert!((above - (-1.0f64).exp()).abs() < 0.01, "{above}");
+    }
+
+    #[test]
+    fn constant_gaps_are_equal_and_do_not_drift() {
+        let times = times(open(500.0, Gaps::Constant), 7, 100_000);
+        let (_, mean, cv) = gaps_of(&times);
+        assert!((mean * 500.0 - 1.0).abs() < 1e-9, "{mean}");
+        assert!(cv < 1e-5, "{cv}");
+        assert!((times[99_999] - 200.0).abs() < 1e-8, "{}", times[99_999]);
+    }
+
+    #[test]
+    fn gamma_gaps_vary_as_asked() {
+        for cv in [0.3, 1.0, 2.0] {
+            let gaps = Gaps::Gamma { cv };
+            let (_, mean, found) = gaps_of(&times(open(200.0, gaps), 7, 400_000));
+            assert!((mean * 200.0 - 1.0).abs() < 0.01, "{mean}");
+            assert!((found / cv - 1.0).abs() < 0.01, "{cv}: {found}");
+        }
     }
 
     #[test]

@@ -181,7 +181,7 @@ mod tests {
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
         let pacing = Pacing {
-            due_times: due_times(Arrivals::Poisson { rate }, 1).unwrap(),
+            due_times: due_times(Arrivals::poisson(rate), 1).unwrap(),
             until,
             requests: until.is_none().then_some(requests),
             bodies,
@@ -232,7 +232,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(300));
         paced.stop.store(true, Ordering::Relaxed);
         let unsent = paced.pacer.join().unwrap();
-        let times = due_times(Arrivals::Poisson { rate: 1_000.0 }, 1).unwrap();
+        let times = due_times(Arrivals::poisson(1_000.0), 1).unwrap();
         let due = times
             .take_while(|due| *due < Duration::from_millis(200))
             .count();

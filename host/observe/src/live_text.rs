@@ -192,7 +192,7 @@ fn load(snapshot: &Snapshot, labelled: bool) -> Row {
 fn last_seconds(snapshot: &Snapshot) -> Row {
     let recent = &snapshot.recent;
     let mut items = Vec::new();
-    if let Arrivals::Poisson { rate } = snapshot.arrivals {
+    if let Arrivals::Open { rate, .. } = snapshot.arrivals {
         items.push(format!("asked {rate}/s"));
     }
     for (name, rate) in [

@@ -64,6 +64,24 @@ pub(crate) fn time_decimals(longest_millis: f64) -> usize {
     }
 }
 
+/// How many decimals a figure gets: as many as its uncertainty leaves certain (the last digit is that of the first
+/// digit of `half_width`, half the width of its 95 % confidence interval), four significant digits where that is
+/// smaller or not known, and three decimals at most.
+pub(crate) fn certain_decimals(figure: f64, half_width: Option<f64>) -> usize {
+    /// The decimals that show the digit of this size.
+    fn down_to(size: f64) -> usize {
+        (-size.log10().floor()).clamp(0.0, 3.0) as usize
+    }
+    let significant = match figure.abs() {
+        0.0 => 0,
+        figure => down_to(figure / 1000.0),
+    };
+    match half_width {
+        Some(half) if half > 0.0 => significant.min(down_to(half)),
+        _ => significant,
+    }
+}
+
 /// A figure of unknown size: three decimals, or an exponent where those would not show it.
 pub(crate) fn short_figure(figure: f64) -> String {
     let magnitude = figure.abs();
@@ -76,6 +94,20 @@ pub(crate) fn short_figure(figure: f64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::certain_decimals;
+
+    #[test]
+    fn digits_follow_the_uncertainty() {
+        assert_eq!(certain_decimals(54.512, Some(0.25)), 1);
+        assert_eq!(certain_decimals(54.512, Some(3.0)), 0);
+        assert_eq!(certain_decimals(54.512, Some(0.000_1)), 2);
+        assert_eq!(certain_decimals(1234.5, Some(80.0)), 0);
+        assert_eq!(certain_decimals(0.001_2, Some(0.000_3)), 3);
+        assert_eq!(certain_decimals(10.0, Some(0.0)), 2);
+        assert_eq!(certain_decimals(9.9, None), 3);
+        assert_eq!(certain_decimals(0.0, None), 0);
+    }
+
     #[test]
     fn thousands_are_apart() {
         let grouped = super::grouped;

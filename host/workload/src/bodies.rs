@@ -1,7 +1,7 @@
 //! Where the source has its bodies from, pass after pass: an API that makes them by itself, or items that an API makes
 //! requests of.
 
-use super::conversation::{Conversation, OnlyLengths};
+use super::conversation::Conversation;
 use super::entries::Entries;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
@@ -155,7 +155,7 @@ pub struct ApiSettings {
 }
 
 /// The item of a first turn with what follows it, or why there is none, with the number of its entry.
-type Wanted = (u64, Result<(Item, Option<Box<Conversation>>), OnlyLengths>);
+type Wanted = (u64, Result<(Item, Option<Box<Conversation>>), String>);
 
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
@@ -211,6 +211,7 @@ impl ItemBodies {
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
+                && item.has_text()
             {
                 let length = item.length();
                 if length <= self.settings.min_length {
@@ -222,8 +223,8 @@ impl ItemBodies {
                     continue;
                 }
             }
-            if conversation.has_only_lengths() {
-                return Ok(Some((number, Err(OnlyLengths))));
+            if let Some(reason) = conversation.cannot_go_on() {
+                return Ok(Some((number, Err(reason))));
             }
             let rest = (conversation.turns_left() > 0).then(|| Box::new(conversation));
             return Ok(Some((number, item.map(|item| (item, rest)))));
@@ -243,10 +244,8 @@ impl ItemBodies {
                     entries.push((number, rest));
                     texts.push(text);
                 }
-                Some((number, Err(OnlyLengths))) => {
-                    let reason =
-                        "it tells only the length of a prompt, and there is no text to send";
-                    bad = Some(self.at(number, reason));
+                Some((number, Err(reason))) => {
+                    bad = Some(self.at(number, &reason));
                     break;
                 }
                 None => break,

@@ -1,7 +1,39 @@
 //! From a conversation to what its requests ask.
 
+use crate::images::Images;
 use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// Makes texts where only lengths are known.
+pub trait LengthText: std::fmt::Debug + Send + Sync {
+    /// A text for a turn of the entry with this number.
+    ///
+    /// # Errors
+    /// Why there is none.
+    fn make(&self, number: u64, turn: &Turn) -> Result<String, String>;
+}
+
+/// What the host puts into the turns of a data set.
+#[derive(Debug, Default)]
+pub struct Filling {
+    /// Makes texts where only lengths are known. `None`: there is no tokenizer.
+    pub lengths: Option<Box<dyn LengthText>>,
+    /// Reads images. `None`: there is no data set.
+    pub images: Option<Images>,
+}
+
+impl Filling {
+    fn text(&self, number: u64, turn: &Turn) -> Result<String, String> {
+        match &self.lengths {
+            Some(_) if turn.input_tokens.is_none() => Err("it asks nothing".to_owned()),
+            Some(lengths) => lengths.make(number, turn),
+            None => Err(
+                "it tells only the length of a prompt: with --tokenizer-path a text of that length is made".to_owned(),
+            ),
+        }
+    }
+}
 
 /// The turns of an entry as they are asked, one after another: that of a later turn has the messages of those before
 /// it, with the answers that are recorded among them, or the one that was [given](Self::answered). They are made one by
@@ -11,6 +43,9 @@ pub struct Conversation {
     turns: std::vec::IntoIter<Turn>,
     /// What the model answered to the turn before.
     answer: Option<Value>,
+    /// The number of its entry.
+    number: u64,
+    filling: Arc<Filling>,
     /// Whether it is one prompt and nothing else.
     is_alone: bool,
     /// Whether answers are to be as long as they may be.
@@ -21,7 +56,16 @@ pub struct Conversation {
 }
 
 impl Conversation {
-    /// The conversation of an entry.
+    /// The conversation of an entry, by which number the texts that are made for it differ.
+    pub fn filled(entry: Entry, number: u64, filling: &Arc<Filling>) -> Self {
+        Self {
+            number,
+            filling: Arc::clone(filling),
+            ..Self::new(entry)
+        }
+    }
+
+    /// The conversation of an entry that has all texts.
     pub fn new(entry: Entry) -> Self {
         let system = entry
             .system
@@ -29,6 +73,8 @@ impl Conversation {
         Self {
             is_alone: entry.turns.len() == 1 && system.is_none(),
             is_exact: false,
+            number: 0,
+            filling: Arc::default(),
             turns: entry.turns.into_iter(),
             answer: None,
             history: system.into_iter().collect(),
@@ -81,9 +127,14 @@ impl Conversation {
         self.turns = kept.into_iter();
     }
 
-    /// Whether nothing but the length is known of a turn that is to come.
-    pub fn has_only_lengths(&self) -> bool {
-        self.turns.as_slice().iter().any(asks_nothing)
+    /// Why a turn that is to come cannot be asked, as far as that can be told before.
+    pub fn cannot_go_on(&self) -> Option<String> {
+        let cannot_be_asked = |turn: &&Turn| {
+            let has_length = turn.input_tokens.is_some() && self.filling.lengths.is_some();
+            turn.asks_nothing() && !has_length
+        };
+        let turn = self.turns.as_slice().iter().find(cannot_be_asked)?;
+        self.filling.text(self.number, turn).err()
     }
 
     /// Seconds before the next turn, as the data set says.
@@ -123,28 +174,24 @@ impl Conversation {
     }
 }
 
-/// Whether there is no text to send.
-fn asks_nothing(turn: &Turn) -> bool {
-    turn.prompt.is_none()
-        && turn.messages.is_empty()
-        && turn.prompt_token_ids.is_empty()
-        && turn.texts.is_empty()
-        && turn.query.is_none()
-        && turn.documents.is_empty()
-        && turn.body.is_none()
-}
-
-/// Why there is no item of a turn.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct OnlyLengths;
-
 impl Iterator for Conversation {
-    type Item = Result<Item, OnlyLengths>;
+    /// An item, or why there is none of a turn.
+    type Item = Result<Item, String>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let turn = self.turns.next()?;
-        if asks_nothing(&turn) {
-            return Some(Err(OnlyLengths));
+        let mut turn = self.turns.next()?;
+        let mut is_exact = self.is_exact;
+        if turn.asks_nothing() {
+            match self.filling.text(self.number, &turn) {
+                Ok(text) => turn.prompt = Some(text),
+                Err(reason) => return Some(Err(reason)),
+            }
+            is_exact = true;
+        }
+        if let Some(images) = &self.filling.images
+            && let Err(reason) = images.embed(&mut turn.messages)
+        {
+            return Some(Err(reason));
         }
         let mut item = Item {
             prompt_token_ids: turn.prompt_token_ids,
@@ -154,7 +201,7 @@ impl Iterator for Conversation {
             body: turn.body,
             output: turn.output_tokens.map(|tokens| OutputLength {
                 max: Some(tokens),
-                exact: self.is_exact,
+                exact: is_exact,
                 ..OutputLength::default()
             }),
             ..self.common.clone()
@@ -269,10 +316,11 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_of_which_only_the_length_is_known_asks_nothing() {
+    fn a_turn_of_which_only_the_length_is_known_needs_a_tokenizer() {
         let entry = json!({"turns": [{"input_tokens": 9, "output_tokens": 3}]});
         let mut turns = Conversation::new(serde_json::from_value(entry).unwrap());
-        assert_eq!(turns.next(), Some(Err(OnlyLengths)));
+        let error = turns.next().unwrap().unwrap_err();
+        assert!(error.contains("--tokenizer-path"), "{error}");
         assert_eq!(turns.next(), None);
     }
 }

@@ -2,11 +2,12 @@
 
 use super::items::ItemReader;
 use super::lines::LineReader;
+use flate2::read::MultiGzDecoder;
 use llmuses_core::budget::Budget;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Read};
+use std::io::{ErrorKind, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -131,7 +132,7 @@ impl Dataset {
             source,
         };
         let mut head = Vec::new();
-        self.file()
+        self.content()
             .map_err(std::io::Error::other)
             .and_then(|file| file.take(HEAD_BYTES).read_to_end(&mut head))
             .map_err(failed)?;
@@ -142,10 +143,32 @@ impl Dataset {
         Ok(head)
     }
 
-    /// The name of the file without its folder.
+    /// The name of the file without its folder and without the ending of a compressed one.
     pub fn file_name(&self) -> String {
-        let name = self.path.file_name().unwrap_or_default();
-        name.to_string_lossy().into_owned()
+        let name = self.path.file_name().unwrap_or_default().to_string_lossy();
+        let endings = [".gz", ".zst", ".zstd"];
+        let plain = endings.iter().find_map(|ending| name.strip_suffix(ending));
+        plain.unwrap_or(&name).to_owned()
+    }
+
+    /// What is in the file, from its beginning. A gzip or Zstandard file, known by its first bytes, is unpacked as it is
+    /// read.
+    ///
+    /// # Errors
+    /// A text for the user.
+    pub fn content(&self) -> Result<Box<dyn Read + Send>, String> {
+        let cannot = |error: std::io::Error| format!("it cannot be read: {error}");
+        let mut file = self.file()?;
+        let mut begin = Vec::new();
+        (&file).take(4).read_to_end(&mut begin).map_err(cannot)?;
+        file.rewind().map_err(cannot)?;
+        Ok(match begin[..] {
+            [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
+            [0x28, 0xb5, 0x2f, 0xfd] => {
+                Box::new(zstd::stream::read::Decoder::new(file).map_err(cannot)?)
+            }
+            _ => Box::new(file),
+        })
     }
 
     /// The file to read, from its beginning.
@@ -183,16 +206,50 @@ fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
 impl DatasetAccess for Dataset {
     fn lines(&self) -> Result<Box<dyn EntryReader>, String> {
         Ok(Box::new(LineReader::new(
-            self.file()?,
+            self.content()?,
             Arc::clone(&self.entries),
         )))
     }
 
     fn items(&self) -> Result<Box<dyn EntryReader>, String> {
         Ok(Box::new(ItemReader::new(
-            self.file()?,
+            self.content()?,
             Arc::clone(&self.entries),
             &self.budget,
         )?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn compressed_files_are_unpacked() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = "one\ntwo\n".repeat(20_000);
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(text.as_bytes()).unwrap();
+        let gzip = gzip.finish().unwrap();
+        let zstd = zstd::encode_all(text.as_bytes(), 1).unwrap();
+        for (name, bytes) in [("a.csv.gz", &gzip), ("a.csv.zst", &zstd)] {
+            let path = folder.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            let dataset = Dataset::open(&path).unwrap();
+            let mut content = String::new();
+            dataset
+                .content()
+                .unwrap()
+                .read_to_string(&mut content)
+                .unwrap();
+            assert!(content == text, "{name}");
+            assert_eq!(dataset.head().unwrap(), text.as_bytes()[..64 << 10]);
+            assert_eq!(dataset.file_name(), "a.csv");
+            // A file that was cut.
+            std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+            let mut content = dataset.content().unwrap();
+            assert!(content.read_to_end(&mut Vec::new()).is_err(), "{name}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! Where items come from: a prompt, or the entries of a data set. A generator of its own is one more implementation of
 //! [`Entries`].
 
-use super::conversation::Conversation;
+use super::conversation::{Conversation, Filling};
 use super::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
 use llmuses_core::item::Entry;
 use llmuses_core::messages::Messages;
 use llmuses_plugin_host::{CallError, FileOptions, ParserInstance};
+use std::sync::Arc;
 
 /// Gives conversations.
 pub trait Entries: Send {
@@ -99,17 +100,28 @@ impl Entries for OnePrompt {
 pub struct FormatEntries {
     format: ParserInstance,
     options: FileOptions,
+    filling: Arc<Filling>,
+    /// The entries of this pass so far.
+    number: u64,
     pass: Option<llmuses_plugin_host::Entries>,
     messages: Messages,
     has_warned: bool,
 }
 
 impl FormatEntries {
-    /// What `format` reads of the data set that its instance was given, told these options. `messages` takes a warning of what is not used.
-    pub fn new(format: ParserInstance, options: FileOptions, messages: Messages) -> Self {
+    /// What `format` reads of the data set that its instance was given, told these options, with this filled in.
+    /// `messages` takes a warning of what is not used.
+    pub fn new(
+        format: ParserInstance,
+        options: FileOptions,
+        filling: Arc<Filling>,
+        messages: Messages,
+    ) -> Self {
         Self {
             format,
             options,
+            filling,
+            number: 0,
             pass: None,
             messages,
             has_warned: false,
@@ -119,6 +131,7 @@ impl FormatEntries {
 
 impl Entries for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
+        self.number = 0;
         self.pass = Some(self.format.open(&self.options)?);
         Ok(())
     }
@@ -139,7 +152,10 @@ impl Entries for FormatEntries {
                  requests go as --parallel or --rate says",
             );
         }
-        Ok(entries.into_iter().map(Conversation::new).collect())
+        let begin = self.number;
+        self.number += entries.len() as u64;
+        let conversation = |(number, entry)| Conversation::filled(entry, number, &self.filling);
+        Ok((begin..).zip(entries).map(conversation).collect())
     }
 
     fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {

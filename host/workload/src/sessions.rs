@@ -239,8 +239,8 @@ impl Sessions {
         }
         let think_time = settings.draws.think_time(place, session.rest.delay());
         let item = match session.rest.next() {
-            Some(Ok(item)) => item,
-            _ => return Err(Refusal::of("there is no text to send")),
+            Some(item) => item.map_err(Refusal::of)?,
+            None => return Err(Refusal::of("there is no further turn")),
         };
         // Values of JSON are always text.
         let item = serde_json::to_string(&item).unwrap_or_default();

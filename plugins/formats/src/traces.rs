@@ -192,7 +192,7 @@ impl State {
     }
 }
 
-/// The first records of a file of JSON lines: those that are whole, or `None` where one of them is no object.
+/// The first records of a file of JSON lines, up to one that is no JSON object. `None`: the first one is none.
 fn records(head: &Head<'_>) -> Option<Vec<Members>> {
     /// So many show what a trace is.
     const ENOUGH: usize = 32;
@@ -202,15 +202,15 @@ fn records(head: &Head<'_>) -> Option<Vec<Members>> {
         lines.pop();
     }
     let lines = lines.into_iter().map(<[u8]>::trim_ascii);
-    let records: Option<Vec<Members>> = lines
+    let records: Vec<Members> = lines
         .filter(|line| !line.is_empty())
         .take(ENOUGH)
-        .map(|line| match std::str::from_utf8(line).ok()?.parse() {
+        .map_while(|line| match std::str::from_utf8(line).ok()?.parse() {
             Ok(Value::Object(members)) => Some(members),
             _ => None,
         })
         .collect();
-    records.filter(|records| !records.is_empty())
+    (!records.is_empty()).then_some(records)
 }
 
 /// Whether it has a time and both lengths.

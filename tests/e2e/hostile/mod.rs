@@ -147,7 +147,8 @@ impl Case {
         let began = Instant::now();
         let child = bench
             .perf(&["--url", &MOCK.chat(), "--parallel", "2"])
-            .args(["--parser", "guest.wasm", "--log-every-n-query", "1000"])
+            .args(["--parser", "guest.wasm", "--details"])
+            .args(["--log-every-n-query", "1000"])
             .args(["--plugin-call-timeout", self.call_seconds])
             .args(&self.arguments)
             .args(more)

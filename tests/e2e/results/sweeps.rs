@@ -42,7 +42,13 @@ fn a_sweep_is_one_database_and_one_document() {
         ended.stdout
     );
     assert!(ended.stdout.contains(" parallel 3 "), "{}", ended.stdout);
-    assert!(ended.stderr.contains("Load 2 of 3: "), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("\nLoad 2 of 3, parallel 3: 12 requests in "),
+        "{}",
+        ended.stderr
+    );
     assert_eq!(
         ended.stderr.matches("are in run.db").count(),
         1,

@@ -184,12 +184,12 @@ fn the_database_gives_the_same_again(run: &Run) {
 /// The names of the summary's table, and of the document's spreads.
 const SPREADS: [(&str, &str); 7] = [
     ("Time to first token", "time_to_first_token"),
-    ("Time to first package", "time_to_first_package"),
+    ("Time to first chunk", "time_to_first_package"),
     ("Time per output token", "time_per_output_token"),
     ("Inter-token latency", "inter_token_latency"),
     ("Request latency", "latency"),
     ("Time to connect", "connect"),
-    ("Dispatch lag", "dispatch_lag"),
+    ("Send delay", "dispatch_lag"),
 ];
 
 /// The row of the summary's table: mean, p50, p90, p99, p99.9, max, samples.

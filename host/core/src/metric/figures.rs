@@ -246,7 +246,7 @@ super::rows! { FIGURES: FigureRow, Figure;
     };
     PACKAGES FigureRow {
         name: "packages",
-        title: "Packages per request",
+        title: "Chunks per request",
         formula: "events of streams / succeeded requests",
         unit: Unit::Packages,
         better: Better::Neither,

@@ -168,7 +168,7 @@ super::rows! { TIMES: TimeRow, Time;
     FIRST_PACKAGE TimeRow {
         key: "time_to_first_package",
         short: None,
-        title: "Time to first package",
+        title: "Time to first chunk",
         formula: "first chunk − origin",
         unit: Unit::Seconds,
         better: Better::Lower,
@@ -280,7 +280,7 @@ super::rows! { TIMES: TimeRow, Time;
     DISPATCH_LAG TimeRow {
         key: "dispatch_lag",
         short: None,
-        title: "Dispatch lag",
+        title: "Send delay",
         formula: "sent − intended",
         unit: Unit::Seconds,
         better: Better::Lower,

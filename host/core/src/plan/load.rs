@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::Objectives;
+use super::{Arrivals, Objectives};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -52,17 +52,12 @@ impl Load {
     /// As it stands in a document.
     pub(super) fn to_record(&self) -> LoadRecord {
         let seconds = |time: Duration| time.as_secs_f64();
-        let (arrivals, parallel, rate) = match self.arrivals {
-            Arrivals::Closed { parallel } => ("closed", Some(parallel as u64), None),
-            Arrivals::Poisson { rate } => ("poisson", None, Some(rate)),
-            Arrivals::AllAtOnce => ("all-at-once", None, None),
-        };
         let (warmup_requests, warmup_seconds) = match self.warmup {
             Warmup::Nothing => (None, None),
             Warmup::Requests(requests) => (Some(requests), None),
             Warmup::Time(time) => (None, Some(seconds(time))),
         };
-        LoadRecord {
+        let mut record = LoadRecord {
             number: self.requests,
             sessions: self.sessions,
             duration_seconds: self.duration.map(seconds),
@@ -70,58 +65,13 @@ impl Load {
             warmup_requests,
             warmup_seconds,
             objectives: self.objectives.map(|objectives| objectives.to_record()),
-            arrivals: arrivals.to_owned(),
-            parallel,
-            rate,
             max_in_flight: self.max_in_flight,
             seed: self.seed,
             keep_going: self.keep_going,
-        }
-    }
-}
-
-/// When requests go.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Arrivals {
-    /// Closed loop: this many slots, each of which sends its next request when the last one is over.
-    Closed {
-        /// The number of slots.
-        parallel: usize,
-    },
-    /// Open loop: a Poisson process.
-    Poisson {
-        /// Requests per second.
-        rate: f64,
-    },
-    /// Open loop: all requests at time zero.
-    AllAtOnce,
-}
-
-impl Arrivals {
-    /// The arrivals of a load as it stands in a document. `None` where it does not say.
-    pub fn of_record(load: &LoadRecord) -> Option<Self> {
-        Some(match load.arrivals.as_str() {
-            "closed" => Self::Closed {
-                parallel: usize::try_from(load.parallel?).ok()?,
-            },
-            "poisson" => Self::Poisson { rate: load.rate? },
-            "all-at-once" => Self::AllAtOnce,
-            _ => return None,
-        })
-    }
-
-    /// The load in a few words: `parallel 8`, `rate 5/s`.
-    pub fn name(&self) -> String {
-        match self {
-            Self::Closed { parallel } => format!("parallel {parallel}"),
-            Self::Poisson { rate } => format!("rate {rate}/s"),
-            Self::AllAtOnce => "all at once".to_owned(),
-        }
-    }
-
-    /// Whether requests go when the schedule says, no matter how many are in flight.
-    pub fn is_open(&self) -> bool {
-        !matches!(self, Self::Closed { .. })
+            ..LoadRecord::default()
+        };
+        self.arrivals.to_record(&mut record);
+        record
     }
 }
 
@@ -144,31 +94,6 @@ impl Warmup {
             Self::Nothing => false,
             Self::Requests(sessions) => session < sessions,
             Self::Time(time) => intended < time,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_at_once_has_no_rate_in_a_document() {
-        for arrivals in [
-            Arrivals::Closed { parallel: 3 },
-            Arrivals::Poisson { rate: 2.5 },
-            Arrivals::AllAtOnce,
-        ] {
-            let load = Load {
-                arrivals,
-                ..Load::default()
-            };
-            let record = load.to_record();
-            assert_eq!(Arrivals::of_record(&record), Some(arrivals));
-            assert_eq!(
-                record.rate.is_some(),
-                arrivals == Arrivals::Poisson { rate: 2.5 }
-            );
         }
     }
 }

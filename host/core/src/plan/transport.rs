@@ -53,7 +53,7 @@ impl TransportSettings {
             let streams = match load.arrivals {
                 Arrivals::Closed { parallel } => parallel.min(requests),
                 // Cut to what there is of numbers.
-                Arrivals::Poisson { rate } => rate as usize,
+                Arrivals::Open { rate, .. } => rate as usize,
                 Arrivals::AllAtOnce => requests,
             };
             match self.choice {
@@ -151,9 +151,9 @@ mod tests {
             (Arrivals::Closed { parallel: 250 }, 1),
             (Arrivals::Closed { parallel: 251 }, 2),
             (Arrivals::Closed { parallel: 100_000 }, 8),
-            (Arrivals::Poisson { rate: 0.5 }, 1),
-            (Arrivals::Poisson { rate: 2_000.0 }, 8),
-            (Arrivals::Poisson { rate: f64::MAX }, 8),
+            (Arrivals::poisson(0.5), 1),
+            (Arrivals::poisson(2_000.0), 8),
+            (Arrivals::poisson(f64::MAX), 8),
             (Arrivals::AllAtOnce, 8),
         ] {
             let load = load(arrivals);

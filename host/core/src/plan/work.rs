@@ -16,6 +16,8 @@ pub struct Work {
     pub dataset_parser: Option<ParserChoice>,
     /// The field of the entries of the data set that has the prompt. `None`: one of the usual names.
     pub field: Option<String>,
+    /// The folder of the images that a data set names. `None`: the folder of the data set.
+    pub image_folder: Option<PathBuf>,
     /// Where prompts come from.
     pub prompts: PromptSource,
     /// How conversations of several turns go.
@@ -37,6 +39,7 @@ impl Default for Work {
             parser: ParserChoice::Builtin("openai_prompt"),
             dataset_parser: None,
             field: None,
+            image_folder: None,
             prompts: PromptSource::Prompt(String::new()),
             sessions: Sessions::default(),
             lengths: LengthFilter::default(),
@@ -62,6 +65,7 @@ impl Work {
         WorkRecord {
             parser: Some(self.parser.label()),
             field: self.field.clone(),
+            image_folder: self.image_folder.as_deref().map(path_text),
             prompt,
             min_prompt_length: Some(self.lengths.min),
             max_prompt_length: (self.lengths.max != u64::MAX).then_some(self.lengths.max),

@@ -126,7 +126,7 @@ fn measure(
     plan.load.arrivals = arrivals;
     plan.load.requests = Some(match arrivals {
         Arrivals::Closed { parallel } => parallel as u64 * REQUESTS_PER_SLOT,
-        Arrivals::Poisson { rate } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
+        Arrivals::Open { rate, .. } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
         Arrivals::AllAtOnce => 100,
     });
     plan.transport.choice = arguments.transport.choice();

@@ -6,6 +6,7 @@ use clap::Args;
 use llmuses_observe::terminal;
 use llmuses_render::compare::{Bound, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
+use llmuses_render::report::Look;
 use llmuses_render::{NewFile, OutputFiles};
 use std::path::PathBuf;
 
@@ -59,7 +60,8 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
     let (base, others) = results.split_at(1);
     let (comparisons, alone) = compare(&base[0], others, arguments.margin);
     if !targets.take_stdout() {
-        terminal::print(table(&comparisons, &alone));
+        let look = Look::of(terminal::stdout_columns(), false);
+        terminal::print(table(&comparisons, &alone, look));
     }
     for file in files {
         let content = match file.flag() {

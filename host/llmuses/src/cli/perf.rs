@@ -18,12 +18,12 @@ use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, file_name, objectives, rate, seconds, secret, size, warmup,
+    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Objectives, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -134,6 +134,15 @@ pub(super) struct PerfArguments {
     )]
     field: Option<String>,
 
+    /// Folder in which images lie that a data set names by their paths [default: the folder of the data set]
+    #[arg(
+        long,
+        value_name = "FOLDER",
+        requires = "dataset",
+        help_heading = "Prompts"
+    )]
+    image_folder: Option<PathBuf>,
+
     /// Folder with tokenizer.json (or with vocab.json and merges.txt of GPT-2 or Qwen2), or that file, to count tokens
     /// with where the server does not.
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
@@ -166,7 +175,7 @@ pub(super) struct PerfArguments {
     )]
     parallel: Vec<u32>,
 
-    /// Open loop: requests (of --turns: sessions) per second, as a Poisson process, however many are in flight; -1 sends all at
+    /// Open loop: requests (of --turns: sessions) per second, however many are in flight, at times that --arrival draws; -1 sends all at
     /// once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
@@ -178,6 +187,18 @@ pub(super) struct PerfArguments {
         help_heading = "Load"
     )]
     rate: Vec<Arrivals>,
+
+    /// Gaps between the requests of --rate: poisson (exponential), constant (all equal), or gamma:CV, of which the
+    /// standard deviation is CV times the mean (above 1: bursts). A burstiness B of vLLM is CV = 1/√B.
+    #[arg(
+        long,
+        value_name = "poisson|constant|gamma:CV",
+        default_value = "poisson",
+        value_parser = gaps,
+        requires = "rate",
+        help_heading = "Load"
+    )]
+    arrival: Gaps,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -309,15 +330,13 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "FIGURE<VALUE", value_parser = clap::value_parser!(RunObjective), help_heading = "Results")]
     objective: Vec<RunObjective>,
 
-    /// A progress line on standard error after this many requests.
-    #[arg(
-        long,
-        value_name = "N",
-        default_value_t = 10,
-        value_parser = count,
-        help_heading = "Results"
-    )]
-    log_every_n_query: u64,
+    /// Print every figure at the end, and of a sweep those of each load; `llmuses report` does so too.
+    #[arg(long, help_heading = "Results")]
+    details: bool,
+
+    /// A progress line on standard error after this many requests [default: 10, one a second at most]
+    #[arg(long, value_name = "N", value_parser = count, help_heading = "Results")]
+    log_every_n_query: Option<u64>,
 
     /// Progress lines on a terminal too, in place of the live view.
     #[arg(long, help_heading = "Results")]

@@ -2,12 +2,13 @@
 
 use super::Outcome;
 use super::documents::DocumentArguments;
+use crate::run::print_summary;
 use clap::Args;
 use llmuses_core::document::Document;
 use llmuses_observe::terminal::print;
 use llmuses_render::OutputFiles;
 use llmuses_render::forms::Files;
-use llmuses_render::report::summary;
+use llmuses_render::report::{self, sweep_summary};
 use llmuses_store::results::ResultsDatabase;
 use std::path::PathBuf;
 
@@ -33,7 +34,10 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
             if runs.len() > 1 {
                 print(format!("Run {} of {}:\n", run.id, runs.len()));
             }
-            print(summary(run));
+            print_summary(true, |look| report::summary(run, look));
+        }
+        if runs.len() > 1 {
+            print_summary(true, |look| sweep_summary(&runs, None, look));
         }
     }
     if let Some(csv) = files.rows() {

@@ -1,7 +1,7 @@
 //! The forms of single values on the command line: `K=V` pairs, seconds, rates.
 
 use llmuses_core::metric::Time;
-use llmuses_core::plan::{Arrivals, Objectives, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Warmup};
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -291,11 +291,28 @@ pub(super) fn rate(text: &str) -> Result<Arrivals, String> {
     match text.trim().parse::<f64>() {
         // Infinity: as other load testers have it.
         Ok(-1.0 | f64::INFINITY) => Ok(Arrivals::AllAtOnce),
-        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Arrivals::Poisson { rate }),
+        Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(Arrivals::poisson(rate)),
         _ => Err(
             "it should be a number of requests per second above 0, or -1 (or inf) for all at once"
                 .to_owned(),
         ),
+    }
+}
+
+/// Reads how gaps between requests are spread.
+pub(super) fn gaps(text: &str) -> Result<Gaps, String> {
+    const MOST_CV: f64 = 100.0;
+    match text.trim().split_once(':') {
+        None if text.trim() == "poisson" => Ok(Gaps::Poisson),
+        None if text.trim() == "constant" => Ok(Gaps::Constant),
+        Some(("gamma", cv)) => match cv.parse::<f64>() {
+            Ok(cv) if (0.01..=MOST_CV).contains(&cv) => Ok(Gaps::Gamma { cv }),
+            _ => Err(format!(
+                "the coefficient of variation behind gamma: should be a number from 0.01 to {MOST_CV}, such as \
+                 gamma:2"
+            )),
+        },
+        _ => Err("it should be poisson, constant or gamma:CV, such as gamma:2".to_owned()),
     }
 }
 
@@ -459,8 +476,22 @@ mod tests {
         assert_eq!(duration("1.5").unwrap(), Duration::from_millis(1500));
         assert!(duration("-1s").is_err());
         assert_eq!(rate("-1"), Ok(Arrivals::AllAtOnce));
-        assert_eq!(rate("0.5"), Ok(Arrivals::Poisson { rate: 0.5 }));
+        assert_eq!(rate("0.5"), Ok(Arrivals::poisson(0.5)));
         assert_eq!(rate("inf"), Ok(Arrivals::AllAtOnce));
+        assert_eq!(gaps("poisson"), Ok(Gaps::Poisson));
+        assert_eq!(gaps("constant"), Ok(Gaps::Constant));
+        assert_eq!(gaps("gamma:2.5"), Ok(Gaps::Gamma { cv: 2.5 }));
+        for text in [
+            "",
+            "gamma",
+            "gamma:",
+            "gamma:0",
+            "gamma:NaN",
+            "gamma:-1",
+            "uniform",
+        ] {
+            assert!(gaps(text).is_err(), "{text}");
+        }
         for text in ["0", "-2", "-inf", "nan"] {
             assert!(rate(text).is_err(), "{text}");
         }

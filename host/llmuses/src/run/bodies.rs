@@ -10,11 +10,12 @@ use llmuses_plugin_host::{
 };
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
-    ApiSettings, Bodies, Dataset, Entries, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
-    SessionDraws,
+    ApiSettings, Bodies, Dataset, Entries, Filling, FormatEntries, ItemBodies, OnePrompt,
+    OwnBodies, SessionDraws,
 };
 use std::fmt::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// The plugins that were chosen do not fit together, or none fits the data set.
 #[derive(Debug, thiserror::Error)]
@@ -272,6 +273,8 @@ pub struct Asked {
     pub prompts: Option<PromptMaker>,
     /// What is drawn for each session.
     pub draws: SessionDraws,
+    /// What is put into the turns of a data set.
+    pub filling: Arc<Filling>,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -292,6 +295,7 @@ pub fn bodies(
         prompt,
         prompts,
         draws,
+        filling,
         api,
     } = asked;
     if parser.info().offers == Offers::OwnRequests {
@@ -311,6 +315,7 @@ pub fn bodies(
         (Some(format), Some(_), None) => Box::new(FormatEntries::new(
             format.component.instantiate(context.clone())?,
             format.options.clone(),
+            filling,
             messages.clone(),
         )),
         _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),

@@ -1,11 +1,11 @@
 //! Prompts that are made: what they consist of, loaded before the first request.
 
-use llmuses_core::plan::{Generated, Warmup};
-use llmuses_workload::HostTokenizer;
+use llmuses_core::plan::{Generated, PromptSource, Warmup, Work};
 use llmuses_workload::generate::{
-    ChatTemplate, Counting, Line, PromptMaker, RealText, TemplateError, TextError, Vocabulary,
-    VocabularyError, Words,
+    ChatTemplate, Counting, LengthTexts, Line, PromptMaker, RealText, TemplateError, TextError,
+    Vocabulary, VocabularyError, Words,
 };
+use llmuses_workload::{Filling, HostTokenizer, Images};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -101,6 +101,37 @@ fn ensure_room(generated: &Generated, overhead: u32) -> Result<(), MadeUpError> 
     Ok(())
 }
 
+/// What is put into the turns of a data set in one load. The texts of each load of a sweep are others.
+pub(super) fn filling(
+    work: &Work,
+    tokenizer: Option<&Arc<HostTokenizer>>,
+    seed: u64,
+    run: u32,
+) -> Filling {
+    let PromptSource::Dataset(file) = &work.prompts else {
+        return Filling::default();
+    };
+    let tokenizer = work.tokenizer.as_deref().zip(tokenizer);
+    Filling {
+        lengths: tokenizer.map(|(path, tokenizer)| {
+            Box::new(LengthTexts::new(
+                path,
+                Arc::clone(tokenizer),
+                of_run(seed, run),
+            )) as _
+        }),
+        images: Some(match &work.image_folder {
+            Some(folder) => Images::of(folder),
+            None => Images::beside(file),
+        }),
+    }
+}
+
+/// The seed of one load of a sweep.
+pub(super) fn of_run(seed: u64, run: u32) -> u64 {
+    seed.wrapping_add(u64::from(run - 1) << 32)
+}
+
 /// What makes the prompts of one load. Each load of a sweep has others, so that none finds those of the load before in the
 /// server's cache.
 pub(super) fn maker(
@@ -115,10 +146,5 @@ pub(super) fn maker(
         // Which requests these are is not known before.
         Warmup::Nothing | Warmup::Time(_) => 0,
     };
-    PromptMaker::new(generated.clone(), seed_of(seed, run), warmup, words)
-}
-
-/// The seed of one load of a sweep.
-pub(super) fn seed_of(seed: u64, run: u32) -> u64 {
-    seed.wrapping_add(u64::from(run - 1) << 32)
+    PromptMaker::new(generated.clone(), of_run(seed, run), warmup, words)
 }

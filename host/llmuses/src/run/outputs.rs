@@ -2,11 +2,13 @@
 
 use llmuses_core::document::OutputsRecord;
 use llmuses_core::wandb::WandbSettings;
-use llmuses_observe::terminal::LiveView;
+use llmuses_observe::terminal::{self, LiveView};
 use llmuses_render::OutputFiles;
+use llmuses_render::report::{self, Look, Painted};
 use llmuses_stats::RunObjective;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Where the results of the runs of a sweep go, and what is shown meanwhile. Nothing of it changes what is sent or when.
 #[derive(Debug, Clone)]
@@ -29,8 +31,10 @@ pub struct Outputs {
     pub objectives: Vec<RunObjective>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
-    /// A progress line is printed after this many completed requests.
-    pub log_every: u64,
+    /// Whether everything is told that is known: more in a summary, and one for each load of a sweep.
+    pub details: bool,
+    /// When progress lines are printed.
+    pub progress: ProgressEvery,
     /// The live view, in place of progress lines. `None` where nobody watches.
     pub live_view: Option<LiveView>,
     /// Whether requests and responses are shown on standard error.
@@ -39,6 +43,24 @@ pub struct Outputs {
     pub metrics: Option<SocketAddr>,
     /// Whether and where runs are logged at Weights & Biases. Holds a credential.
     pub wandb: Option<WandbSettings>,
+}
+
+/// When progress lines are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProgressEvery {
+    /// After so many completed requests.
+    pub requests: u64,
+    /// But not before this much time is over since the last one.
+    pub at_least: Duration,
+}
+
+impl Default for ProgressEvery {
+    fn default() -> Self {
+        Self {
+            requests: 10,
+            at_least: Duration::from_secs(1),
+        }
+    }
 }
 
 /// What the database keeps.
@@ -65,7 +87,8 @@ impl Outputs {
             require_valid: false,
             objectives: Vec::new(),
             quiet: false,
-            log_every: 10,
+            details: false,
+            progress: ProgressEvery::default(),
             live_view: None,
             debug: false,
             metrics: None,
@@ -78,12 +101,22 @@ impl Outputs {
         self.files.take_stdout()
     }
 
+    /// Shows a summary, made for the place where it is shown.
+    pub fn show(&self, summary: impl FnOnce(Look) -> Painted) {
+        if self.summary_to_stderr() {
+            let look = Look::of(terminal::stderr_columns(), self.details);
+            terminal::say(summary(look).plain());
+        } else {
+            print_summary(self.details, summary);
+        }
+    }
+
     /// What a document may know of it.
     pub fn to_record(&self) -> OutputsRecord {
         OutputsRecord {
             name: Some(self.name.clone()),
             command: self.command.clone(),
-            log_every_n_query: Some(self.log_every),
+            log_every_n_query: Some(self.progress.requests),
             require_valid: self.require_valid,
             run_objectives: self
                 .objectives
@@ -93,4 +126,13 @@ impl Outputs {
             wandb: self.wandb.as_ref().map(WandbSettings::to_record),
         }
     }
+}
+
+/// Prints a summary on standard output.
+pub fn print_summary(details: bool, summary: impl FnOnce(Look) -> Painted) {
+    let summary = summary(Look::of(terminal::stdout_columns(), details));
+    let pieces = summary.pieces().into_iter();
+    terminal::print_in_colour(
+        pieces.map(|(colour, text)| (colour.map(report::Colour::sequence), text)),
+    );
 }

@@ -333,7 +333,7 @@ pub(super) fn feeds(
 fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
     let parallel = match load.arrivals {
         Arrivals::Closed { parallel } => parallel,
-        Arrivals::Poisson { .. } | Arrivals::AllAtOnce => 0,
+        Arrivals::Open { .. } | Arrivals::AllAtOnce => 0,
     };
     let slots = slots(load, parallel);
     let threads = threads.min(slots);

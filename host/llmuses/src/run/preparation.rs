@@ -43,7 +43,7 @@ pub(super) struct Loaded {
     parser: Parser,
     /// What reads the data set, where the parser does not do that by itself.
     format: Option<DataFormat>,
-    tokenizer: Option<Arc<dyn TokenCounter>>,
+    tokenizer: Option<Arc<HostTokenizer>>,
     /// What made-up prompts are made of.
     words: Option<Words>,
     /// By what line the server counts their tokens, where no tokenizer does.
@@ -87,7 +87,7 @@ impl Loaded {
         Ok(Self {
             parser,
             format,
-            tokenizer: tokenizer.map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
+            tokenizer,
             words,
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
@@ -210,7 +210,7 @@ impl Preparation {
         let Plan { work, load, .. } = plan;
         let draws = SessionDraws::new(
             work.sessions.clone(),
-            made_up::seed_of(load.seed, plan.place.run),
+            made_up::of_run(load.seed, plan.place.run),
         );
         let max_in_flight = if load.arrivals.is_open() {
             Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
@@ -229,7 +229,10 @@ impl Preparation {
             .map(Arc::new);
         let context = InstanceContext {
             dataset: dataset.clone().map(|dataset| dataset as _),
-            tokenizer: loaded.tokenizer.clone(),
+            tokenizer: loaded
+                .tokenizer
+                .clone()
+                .map(|tokenizer| tokenizer as Arc<dyn TokenCounter>),
             debug: outputs.debug,
             budget: Arc::clone(&budget),
             secrets: Arc::clone(&secrets),
@@ -248,6 +251,12 @@ impl Preparation {
         let asked = Asked {
             prompts: prompts.clone(),
             draws: draws.clone(),
+            filling: Arc::new(made_up::filling(
+                work,
+                loaded.tokenizer.as_ref(),
+                load.seed,
+                plan.place.run,
+            )),
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -397,7 +406,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Poisson { .. }, None) => 0,
+        (Arrivals::Open { .. }, None) => 0,
     };
     capacity::ensure(at_once)
 }

@@ -1,5 +1,6 @@
 //! Progress, line by line.
 
+use super::outputs::ProgressEvery;
 use llmuses_core::backlog::Stage;
 use llmuses_core::metric::{LATENCY, TTFT};
 use llmuses_core::plan::Arrivals;
@@ -7,17 +8,34 @@ use llmuses_observe::terminal;
 use llmuses_render::report;
 use llmuses_render::report::Progress;
 use llmuses_stats::{RunSoFar, Sample, Sink};
+use std::time::Instant;
 
-/// Prints a progress line after so many requests.
+/// Prints a progress line now and then.
 pub(super) struct ProgressLines {
     arrivals: Arrivals,
-    every: u64,
+    every: ProgressEvery,
+    /// When the last line was printed, or the first one could have been.
+    last: Instant,
+    /// The requests that the last line told.
+    told: u64,
 }
 
 impl ProgressLines {
-    /// A line after each `every` requests that count.
-    pub(super) fn new(arrivals: Arrivals, every: u64) -> Self {
-        Self { arrivals, every }
+    /// Lines about requests that count.
+    pub(super) fn new(arrivals: Arrivals, every: ProgressEvery) -> Self {
+        Self {
+            arrivals,
+            every,
+            last: Instant::now(),
+            told: 0,
+        }
+    }
+
+    fn tell(&mut self, run: &RunSoFar<'_>) {
+        self.told = run.statistics.counts().completed;
+        self.last = Instant::now();
+        let progress = progress(self.arrivals, run);
+        terminal::detail(report::progress_line(&progress, &jiff::Zoned::now()));
     }
 }
 
@@ -28,9 +46,22 @@ impl Sink for ProgressLines {
 
     fn offer(&mut self, sample: &Sample, run: &RunSoFar<'_>) {
         let completed = run.statistics.counts().completed;
-        if !sample.warmup && completed.is_multiple_of(self.every) {
-            let progress = progress(self.arrivals, run);
-            terminal::detail(report::progress_line(&progress, &jiff::Zoned::now()));
+        let is_due = if self.every.at_least.is_zero() {
+            completed.is_multiple_of(self.every.requests)
+        } else {
+            completed >= self.told + self.every.requests
+                && self.last.elapsed() >= self.every.at_least
+        };
+        if !sample.warmup && is_due {
+            self.tell(run);
+        }
+    }
+
+    /// The last line tells all requests, unless a number was asked for that does not fit.
+    fn end(&mut self, run: &RunSoFar<'_>) {
+        let completed = run.statistics.counts().completed;
+        if !self.every.at_least.is_zero() && completed > self.told {
+            self.tell(run);
         }
     }
 }
@@ -39,7 +70,7 @@ impl Sink for ProgressLines {
 pub(super) fn progress(arrivals: Arrivals, run: &RunSoFar<'_>) -> Progress {
     let concurrency = match arrivals {
         Arrivals::Closed { parallel } => parallel as u64,
-        Arrivals::Poisson { .. } | Arrivals::AllAtOnce => run.in_flight,
+        Arrivals::Open { .. } | Arrivals::AllAtOnce => run.in_flight,
     };
     let statistics = run.statistics;
     Progress {

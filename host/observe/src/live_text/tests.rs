@@ -33,7 +33,7 @@ fn sweep() -> Snapshot {
 
 fn open() -> Snapshot {
     Snapshot {
-        arrivals: Arrivals::Poisson { rate: 32.5 },
+        arrivals: Arrivals::poisson(32.5),
         asked: None,
         duration: Some(Duration::from_secs(3725)),
         in_flight: 1047,

@@ -114,7 +114,7 @@ fn load(text: &mut Exposition, run: &Run<'_>) {
     let snapshot = run.snapshot;
     let (parallel, rate) = match snapshot.arrivals {
         Arrivals::Closed { parallel } => (Some(parallel as f64), None),
-        Arrivals::Poisson { rate } => (None, Some(rate)),
+        Arrivals::Open { rate, .. } => (None, Some(rate)),
         Arrivals::AllAtOnce => (None, None),
     };
     let seconds = |time: Duration| time.as_secs_f64();

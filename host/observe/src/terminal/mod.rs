@@ -13,7 +13,7 @@ mod screen;
 mod stdout;
 mod view;
 
-pub use stdout::{print, print_failure};
+pub use stdout::{print, print_failure, print_in_colour, stderr_columns, stdout_columns};
 pub use view::View;
 
 use llmuses_core::clean::printable_lines;
@@ -160,9 +160,22 @@ pub struct LiveView {
 /// The view that suits the terminal on standard error. `None` where nobody watches, or where the terminal
 /// cannot erase a line.
 pub fn live_view() -> Option<LiveView> {
-    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-    let able = cfg!(unix) && variable("TERM").is_some_and(|term| term != "dumb");
+    let able = cfg!(unix) && is_capable();
     (able && std::io::stderr().is_terminal()).then(|| LiveView {
-        colour: variable("NO_COLOR").is_none(),
+        colour: has_colour(),
     })
+}
+
+fn variable(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
+/// Whether the terminal acts on more than line ends.
+fn is_capable() -> bool {
+    variable("TERM").is_some_and(|term| term != "dumb")
+}
+
+/// Whether a terminal may be written to in colour (<https://no-color.org>).
+fn has_colour() -> bool {
+    is_capable() && variable("NO_COLOR").is_none()
 }

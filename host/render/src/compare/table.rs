@@ -3,15 +3,20 @@
 use super::comparison::Comparison;
 use super::correction::ERROR;
 use super::judgement::Change;
+use crate::report::Look;
+use crate::report::table::push_table;
+use crate::report::text::push_wrapped;
+use crate::sections::{Cell, Column, Table};
 use llmuses_stats::Estimate;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The comparisons as text, in order; `alone`: loads that one side alone has.
-pub fn table(comparisons: &[Comparison], alone: &[String]) -> String {
+/// The comparisons as text, in order; `alone`: loads that one side alone has. On a narrow terminal the confidence
+/// intervals are left out, and then the figures before: verdict and change say what they say.
+pub fn table(comparisons: &[Comparison], alone: &[String], look: Look) -> String {
     let mut out = String::new();
     for comparison in comparisons {
-        one(&mut out, comparison);
+        one(&mut out, comparison, look);
         out.push('\n');
     }
     for load in alone {
@@ -20,7 +25,7 @@ pub fn table(comparisons: &[Comparison], alone: &[String]) -> String {
     out
 }
 
-fn one(out: &mut String, comparison: &Comparison) {
+fn one(out: &mut String, comparison: &Comparison, look: Look) {
     // Writing to a string does not fail.
     let _ = writeln!(
         out,
@@ -47,11 +52,15 @@ fn one(out: &mut String, comparison: &Comparison) {
             " {name} has {doubts} reason{s} to be read with care (see `llmuses report`)"
         );
     }
-    let _ = writeln!(
-        out,
-        " {:<26} {:>14} {:>14} {:>9}  {:<22} verdict",
-        "", "before", "after", "change", "95 % confidence"
-    );
+    let columns = [
+        Column::new(""),
+        Column::new("before").rank(1),
+        Column::new("after"),
+        Column::new("change"),
+        Column::new("95 % confidence").rank(2),
+        Column::new("verdict"),
+    ];
+    let mut table = Table::of_columns("", columns);
     for change in &comparison.changes {
         let figure = |estimate: Option<Estimate>| {
             estimate.map_or_else(
@@ -59,25 +68,24 @@ fn one(out: &mut String, comparison: &Comparison) {
                 |estimate| change.metric.unit.format(estimate.value),
             )
         };
-        let _ = writeln!(
-            out,
-            " {:<26} {:>14} {:>14} {:>9}  {:<22} {}",
-            change.metric.title,
-            figure(change.before),
-            figure(change.after),
-            change_text(change.change.map(|change| change.value)),
-            interval(change),
-            change.judgement.as_str()
-        );
+        table.rows.push(vec![
+            Cell::name(change.metric.title.clone()),
+            Cell::number(figure(change.before)),
+            Cell::number(figure(change.after)),
+            Cell::number(change_text(change.change.map(|change| change.value))),
+            Cell::number(interval(change)),
+            Cell::name(change.judgement.as_str()),
+        ]);
     }
+    push_table(out, &table, look.columns());
     if comparison.is_comparable() && comparison.tested > 0 {
-        let _ = writeln!(
-            out,
-            " {} figures were tested at once, and what is better or worse is corrected for that (Holm): the chance \
+        let note = format!(
+            "{} figures were tested at once, and what is better or worse is corrected for that (Holm): the chance \
              that any of it is chance is {:.0} % at most.",
             comparison.tested,
             ERROR * 100.0
         );
+        push_wrapped(out, " ", &note, look.words());
     }
 }
 

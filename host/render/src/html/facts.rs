@@ -58,7 +58,7 @@ pub(super) fn circumstances(run: &Run, totals: &Part<'_, Totals>) -> Table {
         ]),
     );
     table.pair(
-        "Packages (events of a stream)",
+        "Chunks (events of a stream)",
         Cell::of([
             at!(totals, packages.count).whole().into(),
             "; ".into(),

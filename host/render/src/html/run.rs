@@ -117,7 +117,7 @@ impl RunView {
             state: of.state.as_str(),
             plan: facts::plan(of).into(),
             identity: facts::identity(run).into(),
-            summary: of.totals.is_some().then(|| report::summary(of)),
+            summary: of.totals.is_some().then(|| report::whole_summary(of)),
         }
     }
 

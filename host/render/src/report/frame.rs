@@ -1,6 +1,5 @@
 //! What is said around a run on standard error: what begins, and where the results are.
 
-use super::text::WIDTH;
 use crate::digits::counted;
 use http::HeaderMap;
 use llmuses_core::credential::public_url;
@@ -8,6 +7,9 @@ use llmuses_core::document::{Reason, Rows, Verdict};
 use llmuses_core::plan::{Arrivals, ParserChoice, Plan, Warmup};
 use llmuses_core::wording::one_line;
 use std::path::Path;
+
+/// The longest figure of a doubt, in characters.
+const LONGEST_FIGURE: usize = 500;
 
 /// The longest value of a header that is shown, in characters.
 const LONGEST_VALUE: usize = 80;
@@ -39,8 +41,9 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     };
     let mut arrivals = match load.arrivals {
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
-        Arrivals::Poisson { rate } => {
-            format!("open loop, {rate} requests/s, seed {}", load.seed)
+        Arrivals::Open { rate, gaps } => {
+            let gaps = gaps.suffix();
+            format!("open loop, {rate} requests/s{gaps}, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
@@ -74,7 +77,10 @@ pub fn nothing_succeeded(verdict: &Verdict) -> Option<String> {
         .doubts
         .iter()
         .find(|doubt| doubt.reason == Reason::NOTHING_SUCCEEDED)?;
-    Some(format!("error: {}", one_line(&doubt.figure, 5 * WIDTH)))
+    Some(format!(
+        "error: {}",
+        one_line(&doubt.figure, LONGEST_FIGURE)
+    ))
 }
 
 /// Lines that say where the results are, and what went wrong with keeping them.

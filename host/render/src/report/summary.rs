@@ -1,6 +1,8 @@
 //! The summary: the specified block first, then what this program adds, then the verdict.
 
 use super::details;
+use super::look::Look;
+use super::paint::Painted;
 use crate::digits::{UNKNOWN, fixed};
 use llmuses_core::document::{Distribution, Percentile, Run, Totals};
 use llmuses_core::metric::{
@@ -12,19 +14,25 @@ use std::fmt::Write;
 ///
 /// Labels, order and digits of the first block are fixed: other programs read it. For that reason a
 /// percentile with too few samples has its mark in the second block only.
-pub fn summary(run: &Run) -> String {
+pub fn summary(run: &Run, look: Look) -> Painted {
+    let mut out = Painted::default();
     let Some(totals) = &run.totals else {
-        return format!("There is no summary: the run is {}.\n", run.state.as_str());
+        out.text = format!("There is no summary: the run is {}.\n", run.state.as_str());
+        return out;
     };
-    let mut out = String::new();
-    specified(&mut out, run, totals);
-    out.push('\n');
-    details::details(&mut out, run, totals);
-    out.push('\n');
+    specified(&mut out.text, run, totals);
+    out.text.push('\n');
+    details::details(&mut out, run, totals, look);
     if let Some(verdict) = &run.verdict {
-        details::verdict(&mut out, verdict);
+        details::verdict(&mut out, verdict, look);
     }
+    details::more(&mut out, look);
     out
+}
+
+/// The summary with all that is known, without colour, for where no terminal shows it.
+pub fn whole_summary(run: &Run) -> String {
+    summary(run, Look::of(None, true)).text
 }
 
 /// The specified block. Times are seconds.

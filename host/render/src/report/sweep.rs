@@ -1,123 +1,256 @@
-//! The end of a sweep: its loads side by side, and throughput against latency as a chart of characters.
+//! The loads of a sweep: a line when each is over, and at the end all of them in a table and a chart.
 
+use super::details::push_doubt;
+use super::histogram::bar;
+use super::look::Look;
+use super::paint::{Colour, Painted};
 use super::table::{push_notes, push_table};
-use crate::digits::fixed;
-use crate::sections::{self, Part, load_of};
-use llmuses_core::document::{Percentile, Run, Totals};
-use llmuses_core::metric::LATENCY;
+use super::text::{columns_of, push_wrapped, to_the_left, to_the_right};
+use crate::digits::{counted, fixed};
+use crate::sections::{self, Number, Part, independent_samples, load_of, verdict_in_short};
+use llmuses_core::document::{Percentile, Reason, Run, Totals};
+use llmuses_core::metric::{Figure, LATENCY, QPS, THROUGHPUT, TTFT, Time};
+use llmuses_core::plan::RunPlace;
 
-/// The size of the chart, in characters.
-const CHART_WIDTH: usize = 64;
-const CHART_HEIGHT: usize = 14;
+/// The widest bar of a chart.
+const WIDEST_BAR: usize = 40;
 
-/// The table and the chart of the loads, in the order in which they were run.
-pub fn sweep_summary(runs: &[Run]) -> String {
-    let mut out = format!("Sweep of {} loads:\n", runs.len());
+/// One line, without a line end, about a load that is over.
+pub fn load_line(run: &Run, place: RunPlace) -> String {
+    let load = format!("Load {} of {}, {}", place.run, place.runs, load_of(run));
+    let Some(totals) = &run.totals else {
+        return format!("{load}: {}", run.state.as_str());
+    };
+    let part = Part::new("", totals);
+    let wall = totals.wall_seconds.unwrap_or_default();
+    let mut parts = vec![format!(
+        "{} in {wall:.1} s",
+        counted(totals.requests.completed, "request")
+    )];
+    for (figure, unit, decimals) in [(QPS, "requests/s", 2), (THROUGHPUT, "tokens/s", 1)] {
+        let number = part.figure(figure, decimals);
+        if !number.is_unknown() {
+            parts.push(format!("{} {unit}", number.text));
+        }
+    }
+    for (name, time) in [("TTFT", TTFT), ("latency", LATENCY)] {
+        if totals.times[time].samples > 0 {
+            let at = |percentile| part.time(time).certain(percentile).text;
+            let (p50, p99) = (at(Percentile::P50), at(Percentile::P99));
+            parts.push(format!("{name} p50 {p50} ms p99 {p99} ms"));
+        }
+    }
+    parts.push(format!("{} failed", totals.requests.failed));
+    parts.push(verdict_in_short(run));
+    format!("{load}: {}", parts.join(", "))
+}
+
+/// The table and the chart of the loads, in the order in which they were run, and what speaks against them. `not_run`:
+/// which loads were not run, and why.
+pub fn sweep_summary(runs: &[Run], not_run: Option<&str>, look: Look) -> Painted {
+    let mut out = Painted::default();
+    out.text = format!("\nSweep of {} loads:\n", runs.len());
     let parts: Vec<Part<'_, Run>> = runs.iter().map(|run| Part::new("", run)).collect();
     let table = sections::sweep(&parts);
-    push_table(&mut out, &table);
-    push_notes(&mut out, &table);
-    let loads: Vec<Load<'_>> = runs.iter().filter_map(Load::of).collect();
+    push_table(&mut out.text, &table, look.columns());
+    push_notes(&mut out.text, &table, look.words());
+    let loads: Vec<(String, &Totals)> = runs
+        .iter()
+        .filter_map(|run| Some((load_of(run), run.totals.as_ref()?)))
+        .collect();
     let goodput: Vec<String> = loads
         .iter()
-        .filter_map(|load| {
-            let goodput = load.totals.goodput.as_ref()?;
-            Some(format!("{} {}/s", load.name, fixed(goodput.per_second, 2)))
+        .filter_map(|(name, totals)| {
+            let goodput = totals.goodput.as_ref()?;
+            Some(format!("{name} {}/s", fixed(goodput.per_second, 2)))
         })
         .collect();
     if !goodput.is_empty() {
-        out.push_str(&format!(" Goodput: {}\n", goodput.join(", ")));
+        let goodput = goodput.join(", ");
+        push_wrapped(&mut out.text, " Goodput: ", &goodput, look.words());
     }
-    chart(&mut out, &loads);
+    out.append(chart(&loads, look));
+    if let Some(not_run) = not_run {
+        out.text.push('\n');
+        push_wrapped(&mut out.text, " ", not_run, look.words());
+    }
+    doubts(&mut out, runs, look);
+    super::details::more(&mut out, look);
     out
 }
 
-/// A load of the sweep.
-struct Load<'a> {
-    name: String,
-    totals: &'a Totals,
+/// A column of the chart: its head, and for each load a solid bar, a dotted one that goes on to a larger value, and what
+/// both are in digits.
+struct Bars {
+    head: String,
+    rows: Vec<Option<(f64, f64, String)>>,
 }
 
-impl<'a> Load<'a> {
-    fn of(run: &'a Run) -> Option<Self> {
-        Some(Self {
-            name: load_of(run),
-            totals: run.totals.as_ref()?,
-        })
-    }
-}
-
-/// Throughput against the median latency, a digit or letter for each load; nothing where fewer than two
-/// loads have both.
-fn chart(out: &mut String, loads: &[Load<'_>]) {
-    let points: Vec<(char, f64, f64)> = "123456789abcdefghijklmnopqrstuvwxyz"
-        .chars()
-        .zip(loads)
-        .filter_map(|(mark, load)| {
-            let latency = load.totals.times[LATENCY].percentile(Percentile::P50)?;
-            let rates = &load.totals.rates;
-            let throughput = rates
-                .output_tokens_per_second
-                .or(rates.succeeded_per_second)?;
-            Some((mark, throughput, latency * 1e3))
-        })
-        .collect();
-    if points.len() < 2 {
-        return;
-    }
-    let most = |values: fn(&(char, f64, f64)) -> f64| points.iter().map(values).fold(0.0, f64::max);
-    let (right, top) = (most(|point| point.1), most(|point| point.2));
-    if right <= 0.0 || top <= 0.0 {
-        return;
-    }
-    let mut cells = vec![vec![' '; CHART_WIDTH]; CHART_HEIGHT];
-    for (mark, x, y) in &points {
-        let column = (x / right * (CHART_WIDTH - 1) as f64).round() as usize;
-        let row = CHART_HEIGHT - 1 - (y / top * (CHART_HEIGHT - 1) as f64).round() as usize;
-        let cell = &mut cells[row][column];
-        // Two loads at one place: the later one is not hidden by the earlier one, and says so.
-        *cell = if *cell == ' ' { *mark } else { '+' };
-    }
-    let unit = if loads
-        .iter()
-        .all(|load| load.totals.rates.output_tokens_per_second.is_some())
-    {
-        "output tokens per second"
-    } else {
-        "requests per second"
-    };
-    out.push_str("\n Median latency (ms)\n");
-    let label = |value: f64| format!("{value:>9.1}");
-    for (index, row) in cells.iter().enumerate() {
-        let axis = match index {
-            0 => label(top),
-            _ if index == CHART_HEIGHT - 1 => label(0.0),
-            _ => " ".repeat(9),
+impl Bars {
+    /// The median and the 99th percentile of a time.
+    fn of_time(name: &str, time: Time, loads: &[(String, &Totals)]) -> Self {
+        let row = |totals: &Totals| {
+            let spread = &totals.times[time];
+            let (p50, p99) = (
+                spread.percentile(Percentile::P50)?,
+                spread.percentile(Percentile::P99)?,
+            );
+            let part = Part::new("", totals);
+            let samples = independent_samples(totals, time);
+            let text = |percentile: Percentile| {
+                let Number { text, .. } = part.time(time).certain(percentile);
+                let mark = if percentile.is_short(samples) {
+                    "*"
+                } else {
+                    ""
+                };
+                format!("{text}{mark}")
+            };
+            let digits = format!("{} .. {}", text(Percentile::P50), text(Percentile::P99));
+            Some((p50, p99, digits))
         };
-        let line: String = row.iter().collect();
-        out.push_str(format!(" {axis} |{line}").trim_end());
-        out.push('\n');
+        Self {
+            head: format!("{name}: p50 #, p99 -, ms"),
+            rows: loads.iter().map(|(_, totals)| row(totals)).collect(),
+        }
     }
-    out.push_str(&format!(" {:>9} +{}\n", "", "-".repeat(CHART_WIDTH)));
-    let end = format!("{right:.1}");
-    out.push_str(&format!(
-        " {:>9}  0{end:>width$}\n {:>9}  {unit}: ",
-        "",
-        "",
-        width = CHART_WIDTH - 1
-    ));
-    let legend: Vec<String> = "123456789abcdefghijklmnopqrstuvwxyz"
-        .chars()
-        .zip(loads)
-        .filter(|(mark, _)| points.iter().any(|point| point.0 == *mark))
-        .map(|(mark, load)| format!("{mark} {}", load.name))
-        .collect();
-    out.push_str(&legend.join(", "));
-    out.push('\n');
-    if points.len() < loads.len() {
-        out.push_str(&format!(
-            " {} of the loads are not in the chart: nothing succeeded there, or there are more than 35.\n",
-            loads.len() - points.len()
-        ));
+
+    /// A figure of each load. `None` where no load has it.
+    fn of_figure(head: &str, figure: Figure, loads: &[(String, &Totals)]) -> Option<Self> {
+        let row = |totals: &Totals| {
+            let value = totals.figures.get(figure)?;
+            Some((value, value, fixed(Some(value), 1)))
+        };
+        let rows: Vec<_> = loads.iter().map(|(_, totals)| row(totals)).collect();
+        rows.iter().any(Option::is_some).then(|| Self {
+            head: head.to_owned(),
+            rows,
+        })
+    }
+
+    fn digits(&self) -> usize {
+        let digits = self.rows.iter().flatten();
+        digits
+            .map(|(_, _, text)| columns_of(text))
+            .max()
+            .unwrap_or(0)
+    }
+
+    fn most(&self) -> f64 {
+        let ends = self.rows.iter().flatten();
+        ends.map(|(_, end, _)| *end).fold(0.0, f64::max)
+    }
+
+    /// Appends a row with a bar of so many columns at most.
+    fn push(&self, out: &mut Painted, row: usize, room: usize) {
+        let Some((value, end, digits)) = &self.rows[row] else {
+            out.text
+                .push_str(&to_the_left("n/a", room + 1 + self.digits()));
+            return;
+        };
+        let most = self.most();
+        let share = |value: f64| if most > 0.0 { value / most } else { 0.0 };
+        let (solid, whole) = (bar(share(*value), room), bar(share(*end), room));
+        let dotted = "-".repeat(whole.len().saturating_sub(solid.len()));
+        let left = room.saturating_sub(solid.len() + dotted.len());
+        out.push(Colour::Bar, &format!("{solid}{dotted}"));
+        out.text.push_str(&" ".repeat(left + 1));
+        out.text.push_str(&to_the_right(digits, self.digits()));
+    }
+}
+
+/// TTFT and throughput of each load as bars, beside one another where there is room. Nothing of fewer than two loads.
+fn chart(loads: &[(String, &Totals)], look: Look) -> Painted {
+    let mut out = Painted::default();
+    if loads.len() < 2 {
+        return out;
+    }
+    let time = if loads
+        .iter()
+        .any(|(_, totals)| totals.times[TTFT].samples > 0)
+    {
+        Bars::of_time("TTFT", TTFT, loads)
+    } else {
+        Bars::of_time("Latency", LATENCY, loads)
+    };
+    let throughput = Bars::of_figure("Output tokens/s", THROUGHPUT, loads)
+        .or_else(|| Bars::of_figure("Requests/s", QPS, loads));
+    let bars: Vec<Bars> = [Some(time), throughput].into_iter().flatten().collect();
+    let names = loads
+        .iter()
+        .map(|(name, _)| columns_of(name))
+        .max()
+        .unwrap_or(0);
+    // The name of the load, and for each chart two spaces before its bar and one before its digits.
+    let digits: usize = bars.iter().map(|bars| bars.digits() + 3).sum();
+    let room = look.columns().saturating_sub(1 + names + digits) / bars.len();
+    const SHORTEST_BAR: usize = 10;
+    if room >= SHORTEST_BAR {
+        let all: Vec<&Bars> = bars.iter().collect();
+        rows(&mut out, loads, names, &all, room.min(WIDEST_BAR));
+    } else {
+        for bars in &bars {
+            let room = look.columns().saturating_sub(1 + names + bars.digits() + 3);
+            rows(&mut out, loads, names, &[bars], room.clamp(1, WIDEST_BAR));
+        }
+    }
+    out
+}
+
+fn rows(out: &mut Painted, loads: &[(String, &Totals)], names: usize, bars: &[&Bars], room: usize) {
+    let mut head = format!("\n {}", " ".repeat(names));
+    for bars in bars {
+        let whole = room + 1 + bars.digits();
+        head.push_str(&format!("  {}", to_the_left(&bars.head, whole)));
+    }
+    out.text.push_str(head.trim_end());
+    out.text.push('\n');
+    for (row, (name, _)) in loads.iter().enumerate() {
+        out.text.push_str(&format!(" {}", to_the_left(name, names)));
+        for bars in bars {
+            out.text.push_str("  ");
+            bars.push(out, row, room);
+        }
+        out.text.push('\n');
+    }
+}
+
+/// The doubts about the loads, each with the loads that it is about, and with the figure of the first of them.
+fn doubts(out: &mut Painted, runs: &[Run], look: Look) {
+    let mut found: Vec<(&Reason, Vec<String>)> = Vec::new();
+    for run in runs {
+        for doubt in run.verdict.iter().flat_map(|verdict| &verdict.doubts) {
+            match found
+                .iter_mut()
+                .find(|(known, _)| known.reason == doubt.reason)
+            {
+                Some((_, loads)) => loads.push(load_of(run)),
+                None => found.push((doubt, vec![load_of(run)])),
+            }
+        }
+    }
+    out.text.push('\n');
+    if found.is_empty() {
+        out.push(
+            Colour::Good,
+            "Verdict: nothing speaks against these numbers.",
+        );
+        out.text.push('\n');
+        return;
+    }
+    let reasons = counted(found.len() as u64, "reason");
+    out.push(
+        Colour::Careful,
+        &format!("Verdict: {reasons} to read these numbers with care."),
+    );
+    out.text.push('\n');
+    for (index, (doubt, loads)) in found.iter().enumerate() {
+        let whose = match loads.as_slice() {
+            [one] => format!("{one}: "),
+            [first, ..] => format!("{}; of {first}: ", loads.join(", ")),
+            [] => String::new(),
+        };
+        let number = format!("{:>3}. ", index + 1);
+        push_doubt(&mut out.text, &number, &whose, doubt, true, look);
     }
 }

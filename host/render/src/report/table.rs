@@ -1,56 +1,152 @@
 //! Tables with aligned columns: names to the left, numbers to the right.
 
-use super::text::push_wrapped;
+use super::text::{columns_of, push_wrapped, to_the_left, to_the_right};
 use crate::sections::{Cell, Mark, Table};
 
-/// Appends the table, each line with a line end.
-pub(super) fn push_table(out: &mut String, table: &Table) {
-    let shown: Vec<usize> = (0..table.columns.len())
+/// Appends the table, each line with a line end. Where it is wider than `width`, the columns that matter least are left
+/// out, as far as that is allowed; what is still too much stands below, beside the names once more.
+pub(crate) fn push_table(out: &mut String, table: &Table, width: usize) {
+    let mut shown: Vec<usize> = (0..table.columns.len())
         .filter(|place| !table.columns[*place].of_a_page)
         .collect();
-    let head = |place: &usize| (table.columns[*place].short_head().to_owned(), false);
-    let mut rows: Vec<Vec<(String, bool)>> = vec![shown.iter().map(head).collect()];
-    rows.extend(table.rows.iter().map(|row| {
-        let cells = shown.iter().filter_map(|place| row.get(*place));
-        cells.map(text_and_mark).collect()
-    }));
-    let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column));
-        cells
-            .map(|(text, _)| text.chars().count())
-            .max()
-            .unwrap_or(0)
+    let widths: Vec<usize> = (0..table.columns.len())
+        .map(|place| column_width(table, place))
+        .collect();
+    let total = |shown: &[usize]| -> usize { shown.iter().map(|place| widths[*place]).sum() };
+    while total(&shown) > width {
+        let least = (1..shown.len()).max_by_key(|place| table.columns[shown[*place]].rank);
+        match least {
+            Some(least) if table.columns[shown[least]].rank > 0 => shown.remove(least),
+            _ => break,
+        };
+    }
+    let Some((names, mut left)) = shown.split_first() else {
+        return;
     };
-    let widths: Vec<usize> = (0..shown.len()).map(width).collect();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, ((text, marked), width)) in row.iter().zip(&widths).enumerate() {
-            if column == 0 {
-                line.push_str(&format!(" {text:<width$}"));
-            } else {
-                // A mark does not move the digits.
-                let mark = if *marked { '*' } else { ' ' };
-                line.push_str(&format!("  {text:>width$}{mark}"));
-            }
+    while !left.is_empty() {
+        let mut count = left.len();
+        while count > 1 && widths[*names] + total(&left[..count]) > width {
+            count -= 1;
         }
-        out.push_str(line.trim_end());
-        out.push('\n');
+        let (now, later) = left.split_at(count);
+        push_block(out, table, *names, now, &widths);
+        left = later;
+        if !left.is_empty() {
+            out.push('\n');
+        }
     }
 }
 
-fn text_and_mark(cell: &Cell) -> (String, bool) {
+/// The columns of a terminal that a column takes: a space before names, two before numbers and a mark behind them.
+fn column_width(table: &Table, place: usize) -> usize {
+    let cells = table.rows.iter().filter_map(|row| row.get(place));
+    let texts = cells.map(|cell| columns_of(&text_of(cell)));
+    let widest = texts
+        .chain([columns_of(table.columns[place].short_head())])
+        .max();
+    widest.unwrap_or(0) + if place == 0 { 1 } else { 3 }
+}
+
+/// Appends the names with some of the other columns.
+fn push_block(out: &mut String, table: &Table, names: usize, others: &[usize], widths: &[usize]) {
+    let mut line = |name: &str, cells: &dyn Fn(usize) -> (String, bool)| {
+        let mut line = format!(" {}", to_the_left(name, widths[names] - 1));
+        for place in others {
+            let (text, marked) = cells(*place);
+            // A mark does not move the digits.
+            let mark = if marked { '*' } else { ' ' };
+            line.push_str("  ");
+            line.push_str(&to_the_right(&text, widths[*place] - 3));
+            line.push(mark);
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    };
+    line(table.columns[names].short_head(), &|place| {
+        (table.columns[place].short_head().to_owned(), false)
+    });
+    for row in &table.rows {
+        let name = row.get(names).map(text_of).unwrap_or_default();
+        line(&name, &|place| {
+            let cell = row.get(place);
+            cell.map_or_else(Default::default, |cell| (text_of(cell), cell.is_marked()))
+        });
+    }
+}
+
+fn text_of(cell: &Cell) -> String {
     let indent = if cell.is_part() { "  " } else { "" };
-    (format!("{indent}{}", cell.text()), cell.is_marked())
+    format!("{indent}{}", cell.text())
 }
 
 /// Appends the notes of the table.
-pub(super) fn push_notes(out: &mut String, table: &Table) {
+pub(super) fn push_notes(out: &mut String, table: &Table, width: usize) {
     for note in &table.notes {
         let first = match note.mark {
             Mark::Whole => " ",
             Mark::Marked => " * ",
             Mark::Warning => " ! ",
         };
-        push_wrapped(out, first, &note.text);
+        push_wrapped(out, first, &note.text, width);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sections::Column;
+
+    fn table() -> Table {
+        let columns = [
+            Column::new("Load"),
+            Column::new("first"),
+            Column::new("second").rank(2),
+            Column::new("third").rank(1),
+        ];
+        let mut table = Table::of_columns("", columns);
+        for name in ["闭环 1", "parallel 20"] {
+            let numbers = ["1.5", "22.5", "333.5"].map(Cell::number);
+            let row = [Cell::name(name)].into_iter().chain(numbers);
+            table.rows.push(row.collect());
+        }
+        table
+    }
+
+    fn text(width: usize) -> String {
+        let mut out = String::new();
+        push_table(&mut out, &table(), width);
+        out
+    }
+
+    #[test]
+    fn a_table_is_as_wide_as_its_text() {
+        assert_eq!(
+            text(80),
+            " Load         first   second   third\n \
+              闭环 1         1.5     22.5   333.5\n \
+              parallel 20    1.5     22.5   333.5\n"
+        );
+    }
+
+    #[test]
+    fn what_matters_least_is_left_out_first() {
+        let heads = |width| text(width).lines().next().unwrap_or_default().to_owned();
+        assert_eq!(heads(36), " Load         first   third");
+        assert_eq!(heads(27), " Load         first");
+    }
+
+    #[test]
+    fn what_must_be_there_stands_below() {
+        let mut table = table();
+        for column in &mut table.columns {
+            column.rank = 0;
+        }
+        let mut out = String::new();
+        push_table(&mut out, &table, 30);
+        assert_eq!(out.matches("parallel 20").count(), 2, "{out}");
+        assert!(out.lines().all(|line| columns_of(line) <= 30), "{out}");
+        for number in ["1.5", "22.5", "333.5"] {
+            assert_eq!(out.matches(&format!(" {number}")).count(), 2, "{out}");
+        }
     }
 }

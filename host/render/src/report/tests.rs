@@ -1,6 +1,7 @@
 //! Whole summaries, of runs whose figures are made up and can be worked out by hand.
 
-use super::summary;
+use super::text::columns_of;
+use super::{Look, summary};
 use crate::tests_support;
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
@@ -49,17 +50,31 @@ fn statistics(origin: Origin, samples: impl IntoIterator<Item = Sample>) -> RunS
     statistics
 }
 
+/// The whole summary.
 fn report(
     statistics: &RunStatistics,
     circumstances: &Circumstances,
     arrivals: &Arrivals,
 ) -> String {
+    let look = Look::of(None, true);
+    let text = summary(&run(statistics, circumstances, arrivals), look).text;
+    assert_fits(&text, 100);
+    text
+}
+
+fn assert_fits(text: &str, columns: usize) {
+    for line in text.lines() {
+        assert!(columns_of(line) <= columns, "too wide: {line}");
+    }
+}
+
+fn run(statistics: &RunStatistics, circumstances: &Circumstances, arrivals: &Arrivals) -> Run {
     let (arrivals, parallel, rate) = match arrivals {
         Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
-        Arrivals::Poisson { rate } => ("poisson", None, Some(*rate)),
+        Arrivals::Open { rate, .. } => ("poisson", None, Some(*rate)),
         Arrivals::AllAtOnce => ("all-at-once", None, None),
     };
-    let text = summary(&Run {
+    Run {
         plan: PlanRecord {
             load: LoadRecord {
                 arrivals: arrivals.to_owned(),
@@ -72,11 +87,7 @@ fn report(
         totals: Some(totals(statistics, circumstances)),
         verdict: Some(verdict(&judge(statistics, circumstances))),
         ..tests_support::run()
-    });
-    for line in text.lines() {
-        assert!(line.chars().count() <= 100, "too wide: {line}");
     }
-    text
 }
 
 /// 500 requests on two slots, 150 ms apart, the first two with a connection to be opened.
@@ -111,11 +122,11 @@ fn a_typical_closed_run() {
     insta::assert_snapshot!(report(&closed_run(), &circumstances, &CLOSED));
 }
 
-#[test]
-fn the_specified_block_to_the_letter() {
+/// The specified block of [`closed_run`].
+fn block() -> &'static str {
     // The mean of 50 to 59 ms is 54.5 ms, which in binary is a little less and is rounded down.
     // The last two end at 1000 + 249 × 150 + 1 + 132 + 9 = 38492, the first was sent at 1001.
-    let expected = "\
+    "\
 Benchmarking summary: 
  Time taken for tests: 37.491 seconds
  Expected number of requests: 500
@@ -150,10 +161,20 @@ Benchmarking summary:
      p95: 0.1410
      p98: 0.1410
      p99: 0.1410
-";
-    let text = report(&closed_run(), &circumstances(500), &CLOSED);
-    assert_eq!(text[..expected.len()], *expected);
-    assert_eq!(text.as_bytes()[expected.len()], b'\n');
+"
+}
+
+#[test]
+fn the_specified_block_to_the_letter() {
+    let statistics = closed_run();
+    let run = run(&statistics, &circumstances(500), &CLOSED);
+    for details in [false, true] {
+        for columns in [None, Some(40), Some(200)] {
+            let text = summary(&run, Look::of(columns, details)).text;
+            assert_eq!(text[..block().len()], *block());
+            assert_eq!(text.as_bytes()[block().len()], b'\n');
+        }
+    }
 }
 
 #[test]
@@ -244,7 +265,7 @@ fn an_open_loop_with_failures() {
         stop_reason: None,
         ..Circumstances::default()
     };
-    let arrivals = Arrivals::Poisson { rate: 10.0 };
+    let arrivals = Arrivals::poisson(10.0);
     insta::assert_snapshot!(report(&statistics, &circumstances, &arrivals));
 }
 
@@ -292,4 +313,18 @@ fn nothing_came_at_all() {
         ..Circumstances::default()
     };
     insta::assert_snapshot!(report(&statistics, &circumstances, &CLOSED));
+}
+
+#[test]
+fn a_short_summary_fits_every_terminal_and_says_where_the_rest_is() {
+    let statistics = closed_run();
+    let run = run(&statistics, &circumstances(500), &CLOSED);
+    for columns in 60..160 {
+        let text = summary(&run, Look::of(Some(columns), false)).text;
+        assert_fits(&text, columns);
+        let added = text.lines().count() - block().lines().count();
+        assert!(columns < 76 || added <= 25, "{columns}: {text}");
+    }
+    let text = summary(&run, Look::of(Some(80), false)).text;
+    insta::assert_snapshot!(text[block().len()..].to_owned());
 }

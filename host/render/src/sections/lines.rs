@@ -281,7 +281,7 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
             let issued = totals.requests.issued;
             Some(format!("all {issued} requests at time zero; {sent}"))
         }
-        Arrivals::Poisson { rate } => Some(format!(
+        Arrivals::Open { rate, .. } => Some(format!(
             "{} requests per second asked for, {} drawn by the schedule, {} sent",
             fixed(Some(rate), 3),
             fixed(rates.scheduled_per_second, 3),

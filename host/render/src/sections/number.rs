@@ -1,10 +1,13 @@
 //! Parts of the document of results, and their numbers: text with the digits of a report, and beside it the full value
 //! and the place in the document where it came from.
 
-use crate::digits::{UNKNOWN, fixed, percent};
+use crate::digits::{UNKNOWN, certain_decimals, fixed, percent};
 use llmuses_core::document::{Distribution, Named, Percentile, Totals};
 use llmuses_core::metric::{Figure, Time};
 use serde::Serialize;
+
+/// The quantile of the normal distribution at 97.5 %.
+const Z: f64 = 1.959_963_984_540_054;
 
 /// A part of a document, and its place there as a JSON pointer.
 #[derive(Debug)]
@@ -113,6 +116,48 @@ impl<'a> Part<'a, Distribution> {
         self.below(&format!("/{}", percentile.key()), known.unwrap_or(&None))
     }
 
+    /// Half the width of the 95 % confidence interval of a percentile, in seconds; where one bound is not known, the way to
+    /// the other, and the standard deviation where neither is.
+    fn half_width(&self, percentile: Percentile) -> Option<f64> {
+        self.value.intervals_of_95_percent.as_ref()?;
+        let value = self.value.percentile(percentile)?;
+        match self.value.interval(percentile) {
+            [Some(low), Some(high)] => Some((high - low) / 2.0),
+            [Some(low), None] => Some(value - low),
+            [None, Some(high)] => Some(high - value),
+            [None, None] => self.value.standard_deviation_seconds,
+        }
+    }
+
+    /// A percentile in milliseconds, with as many digits as are certain.
+    pub(crate) fn certain(&self, percentile: Percentile) -> Number {
+        self.percentile(percentile)
+            .certain_millis(self.half_width(percentile))
+    }
+
+    /// The mean in milliseconds, with as many digits as are certain given that many independent samples.
+    pub(crate) fn certain_mean(&self, independent: u64) -> Number {
+        let deviation = self.value.standard_deviation_seconds;
+        let half = deviation.map(|deviation| Z * deviation / (independent.max(1) as f64).sqrt());
+        at!(self, mean_seconds).certain_millis(half)
+    }
+
+    /// The same of the standard deviation, whose own is that of normally distributed samples.
+    pub(crate) fn certain_deviation(&self, independent: u64) -> Number {
+        let deviation = self.value.standard_deviation_seconds;
+        let freedom = independent.saturating_sub(1).max(1) as f64;
+        let half = deviation.map(|deviation| Z * deviation / (2.0 * freedom).sqrt());
+        at!(self, standard_deviation_seconds).certain_millis(half)
+    }
+
+    /// The shortest and the longest in milliseconds, with the digits of the percentile nearest to each.
+    pub(crate) fn certain_extremes(&self) -> [Number; 2] {
+        [
+            at!(self, min_seconds).certain_millis(self.half_width(Percentile::P50)),
+            at!(self, max_seconds).certain_millis(self.half_width(Percentile::P99)),
+        ]
+    }
+
     /// The lower and the upper bound of a percentile.
     pub(crate) fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
         let intervals = self.value.intervals_of_95_percent.as_ref();
@@ -174,6 +219,13 @@ impl<T: Known> Part<'_, T> {
     /// The number with that many decimals.
     pub(crate) fn fixed(&self, decimals: usize) -> Number {
         self.shown(fixed(self.number(), decimals))
+    }
+
+    /// Seconds as milliseconds with as many digits as are certain. `half_width`: of the 95 % confidence interval, in
+    /// seconds.
+    fn certain_millis(&self, half_width: Option<f64>) -> Number {
+        let millis = self.number().unwrap_or_default() * 1e3;
+        self.millis(certain_decimals(millis, half_width.map(|half| half * 1e3)))
     }
 
     /// Seconds as milliseconds with that many decimals.

@@ -37,9 +37,11 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
     if goodput {
         columns.push(Column::new("goodput/s").of_a_page());
     }
-    for time in ["TTFT", "TPOT", "latency"] {
-        columns.push(Column::new(format!("{time} p50")));
-        columns.push(Column::new(format!("{time} p99")).narrow("p99".to_owned()));
+    for (time, rank) in [("TTFT", 0), ("TPOT", 3), ("latency", 1)] {
+        // The median is left out first: a head without the time would be that of the column before it.
+        let p99 = format!("{time} p99");
+        columns.push(Column::new(format!("{time} p50")).rank(rank));
+        columns.push(Column::new(p99).narrow("p99".to_owned()).rank(rank));
     }
     columns.extend(["failed", "verdict"].map(Column::new));
     let numbers = columns.len() - 2;
@@ -72,7 +74,7 @@ fn figures(totals: &Part<'_, Totals>, goodput: bool) -> Vec<Cell> {
         let samples = independent_samples(totals.value(), time);
         let spread = totals.time(time);
         cells.extend([Percentile::P50, Percentile::P99].map(|percentile| {
-            let number = spread.percentile(percentile).millis(2);
+            let number = spread.certain(percentile);
             Cell::number(number.marked(samples > 0 && percentile.is_short(samples)))
         }));
     }

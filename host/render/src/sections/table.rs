@@ -24,6 +24,8 @@ pub(crate) struct Column {
     pub(crate) narrow: Option<String>,
     /// Whether only a page has room for it.
     pub(crate) of_a_page: bool,
+    /// Where a terminal has too little room, the column with the highest is left out first; one with 0 never is.
+    pub(crate) rank: u8,
 }
 
 impl Column {
@@ -33,7 +35,13 @@ impl Column {
             head: head.into(),
             narrow: None,
             of_a_page: false,
+            rank: 0,
         }
+    }
+
+    /// The same, to be left out before all columns of a lower rank.
+    pub(crate) fn rank(self, rank: u8) -> Self {
+        Self { rank, ..self }
     }
 
     /// The same with another head where there is little room.

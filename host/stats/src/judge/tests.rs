@@ -188,7 +188,7 @@ fn a_limit_of_streams_is_told_from_a_client_without_a_processor() {
     assert_eq!(doubts[0].code(), "few-streams");
     assert_eq!(
         doubts[0].figure(),
-        "6 of 500 requests waited for a stream of HTTP/2; the dispatch lag reached 50.000 ms at p99"
+        "6 of 500 requests waited for a stream of HTTP/2; the send delay reached 50.000 ms at p99"
     );
     assert_eq!(with(5)[0].code(), "dispatch-lag");
     let mut circumstances = circumstances();

@@ -97,11 +97,11 @@ impl Doubt {
                 completed,
                 p99,
             } => format!(
-                "{waited} of {completed} requests waited for a stream of HTTP/2; the dispatch lag reached {:.3} ms at p99",
+                "{waited} of {completed} requests waited for a stream of HTTP/2; the send delay reached {:.3} ms at p99",
                 p99.as_secs_f64() * 1e3
             ),
             Self::DispatchLag { p99, limit } => format!(
-                "the dispatch lag reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
+                "the send delay reached {:.3} ms at p99 (limit {:.3} ms), connecting not counted",
                 p99.as_secs_f64() * 1e3,
                 limit.as_secs_f64() * 1e3
             ),

@@ -1,6 +1,7 @@
 //! Prompts of a length asked for, made of a seed: request k of a run has the same prompt whatever the load, the number
 //! of threads or of machines.
 
+mod blocks;
 mod entries;
 mod line;
 mod prompts;
@@ -8,6 +9,7 @@ mod template;
 mod text;
 mod vocabulary;
 
+pub use blocks::LengthTexts;
 pub use entries::GeneratedEntries;
 pub use line::{Line, LineError};
 pub use prompts::{Asked, Counting, Prompt, PromptMaker, Words};

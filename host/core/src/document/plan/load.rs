@@ -27,13 +27,16 @@ group! {
         warmup_seconds: Option<f64> => is_work("--warmup"),
         /// What requests should achieve.
         objectives: Option<GoodputBounds> => is_work("--goodput"),
-        /// When requests go: `closed`, `poisson` or `all-at-once`.
+        /// When requests go: `closed`, `poisson`, `constant`, `gamma` or `all-at-once`.
         arrivals: String => is_work("arrivals"),
         /// The slots of a closed loop.
         parallel: Option<u64> => is_work("--parallel"),
         /// The requests per second of an open loop that has a rate.
         #[serde(deserialize_with = "rate")]
         rate: Option<f64> => is_work("--rate"),
+        /// Standard deviation of the gaps between requests by their mean, where it was given (`gamma`).
+        #[serde(skip_serializing_if = "Option::is_none")]
+        gaps_cv: Option<f64> => is_work("--arrival gamma"),
         /// The most requests of an open loop that may be in flight; null: as many as the machine held.
         max_in_flight: Option<u64> => is_work("--max-in-flight"),
         /// The seed of the schedule.

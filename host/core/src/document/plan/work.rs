@@ -11,6 +11,8 @@ group! {
         parser: Option<String> => is_work("--parser"),
         /// The field of the entries of the data set that has the prompt.
         field: Option<String> => is_work("--field"),
+        /// The folder of the images that the data set names.
+        image_folder: Option<String> => is_told("--image-folder"),
         /// The prompt, where all requests have the same.
         prompt: Option<String> => is_work("--prompt"),
         /// Prompts must be longer than this.

@@ -4,7 +4,7 @@
 use clap::{Arg, ArgAction, Command};
 
 /// The flags that `--help` shows.
-const COMMON: [&str; 29] = [
+const COMMON: [&str; 30] = [
     "help",
     "help-all",
     "model",
@@ -31,6 +31,7 @@ const COMMON: [&str; 29] = [
     "goodput",
     "fail-if",
     "objective",
+    "details",
     "log-every-n-query",
     "wandb-api-key",
     "debug",

@@ -13,11 +13,11 @@ use super::usage::UsageError;
 use super::wandb;
 use super::{PerfArguments, SaveArgument, Transport};
 use crate::cli::values::listen_address;
-use crate::run::{Outputs, Save};
+use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target, Timeouts,
-    TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
+    Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -28,6 +28,7 @@ use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::time::Duration;
 use target::{add_api_key, endpoint, headers, with_path};
 use work::{format, prompts};
 
@@ -88,6 +89,9 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
+            return Err(UsageError::GapsAtOnce);
+        }
         Ok(())
     }
 
@@ -96,7 +100,14 @@ impl PerfArguments {
         let closed = |parallel: u32| Arrivals::Closed {
             parallel: parallel as usize,
         };
-        let mut arrivals: Vec<Arrivals> = self.rate.clone();
+        let with_gaps = |arrivals: &Arrivals| match *arrivals {
+            Arrivals::Open { rate, .. } => Arrivals::Open {
+                rate,
+                gaps: self.arrival,
+            },
+            other => other,
+        };
+        let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
         if arrivals.is_empty() {
             arrivals.push(closed(1));
@@ -172,6 +183,7 @@ impl PerfArguments {
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
             sessions: self.sessions.plan(&prompts)?,
             field: self.field.clone(),
+            image_folder: self.image_folder.clone(),
             prompts,
             lengths,
             parameters: parameters(&self.parameters)?,
@@ -237,7 +249,14 @@ impl PerfArguments {
             require_valid: self.require_valid,
             objectives: self.objective,
             quiet: false,
-            log_every: self.log_every_n_query,
+            details: self.details,
+            progress: match self.log_every_n_query {
+                Some(requests) => ProgressEvery {
+                    requests,
+                    at_least: Duration::ZERO,
+                },
+                None => ProgressEvery::default(),
+            },
             live_view: if plain { None } else { terminal::live_view() },
             debug: self.debug,
             metrics,
@@ -302,7 +321,7 @@ mod tests {
         assert_eq!(sweep.loads[0].arrivals, Arrivals::Closed { parallel: 1 });
         assert_eq!(sweep.transport.timeouts.read, Duration::from_secs(120));
         assert_eq!(sweep.transport.timeouts.total, None);
-        assert_eq!(outputs.log_every, 10);
+        assert_eq!(outputs.progress, ProgressEvery::default());
         assert_eq!(sweep.loads[0].requests, None);
         let name = &outputs.name;
         assert!(name.starts_with("m_20"), "{name}");
@@ -330,10 +349,13 @@ mod tests {
             outputs.files.files,
             [("--json", OutputFile::StandardOutput)]
         );
+        let (bursts, _) = sweep(&["--prompt", "x", "--rate", "2", "--arrival", "gamma:3"]).unwrap();
+        let gaps = Gaps::Gamma { cv: 3.0 };
+        assert_eq!(arrivals(&bursts), [Arrivals::Open { rate: 2.0, gaps }]);
         let (open, _) = sweep(&["--prompt", "x", "--rate", "0.5,-1"]).unwrap();
         assert_eq!(
             arrivals(&open),
-            [Arrivals::Poisson { rate: 0.5 }, Arrivals::AllAtOnce]
+            [Arrivals::poisson(0.5), Arrivals::AllAtOnce]
         );
     }
 
@@ -399,6 +421,10 @@ mod tests {
                 "--warmup",
             ),
             (&["--prompt", "x", "--duration", "5", "--rate", "-1"], "-n"),
+            (
+                &["--prompt", "x", "--rate", "-1", "--arrival", "constant"],
+                "no gaps",
+            ),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (

@@ -153,6 +153,9 @@ pub enum UsageError {
         "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
     )]
     EndlessAtOnce,
+    /// Gaps between requests of which all go at once.
+    #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
+    GapsAtOnce,
     /// The recorded response of `plugin check` cannot be read.
     #[error("--responses {}: {source}", path.display())]
     Responses {

@@ -169,6 +169,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             draws: llmuses_workload::SessionDraws::new(Default::default(), 0),
             prompt,
             prompts: None,
+            filling: Arc::default(),
             api: ApiSettings {
                 model: arguments.model,
                 parameters: Value::Object(parameters).to_string(),

@@ -21,7 +21,7 @@ fn runs() -> Vec<Arc<Snapshot>> {
     let second = Snapshot {
         run: 2,
         of: 2,
-        arrivals: Arrivals::Poisson { rate: 2.5 },
+        arrivals: Arrivals::poisson(2.5),
         ..snapshot()
     };
     vec![Arc::new(first), Arc::new(second)]

@@ -1,0 +1,202 @@
+//! Texts for requests of which only the lengths are known, as traces have them. Prompts share as long a beginning as
+//! their lists of blocks do.
+
+use super::template::ChatTemplate;
+use super::vocabulary::Vocabulary;
+use crate::conversation::LengthText;
+use crate::draw::random_of;
+use crate::tokenizer::HostTokenizer;
+use llmuses_core::item::Turn;
+use llmuses_core::lengths::MOST_TOKENS;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Makes the texts of blocks differ from those that only one prompt has.
+const BLOCK: u64 = 0x62_6c_6f_63_6b;
+
+/// Makes texts of the lengths that turns tell.
+#[derive(Debug)]
+pub struct LengthTexts {
+    path: PathBuf,
+    tokenizer: Arc<HostTokenizer>,
+    seed: u64,
+    /// Loaded when the first text is made: most data sets have texts of their own.
+    words: OnceLock<Result<BlockWords, String>>,
+}
+
+#[derive(Debug)]
+struct BlockWords {
+    vocabulary: Vocabulary,
+    /// Tokens that the chat template puts around a prompt.
+    overhead: u32,
+}
+
+impl LengthTexts {
+    /// Texts that this tokenizer counts, which is of the file `path`, beside which there may be a chat template.
+    pub fn new(path: &Path, tokenizer: Arc<HostTokenizer>, seed: u64) -> Self {
+        Self {
+            path: path.to_owned(),
+            tokenizer,
+            seed,
+            words: OnceLock::new(),
+        }
+    }
+
+    fn load(&self) -> Result<BlockWords, String> {
+        let vocabulary = Vocabulary::of(&self.tokenizer).map_err(|error| error.to_string())?;
+        let template = ChatTemplate::beside(&self.path).map_err(|error| error.to_string())?;
+        let overhead = match template {
+            Some(template) => template
+                .overhead(&self.tokenizer, &vocabulary.samples())
+                .map_err(|error| error.to_string())?,
+            None => 0,
+        };
+        Ok(BlockWords {
+            vocabulary,
+            overhead,
+        })
+    }
+}
+
+impl LengthText for LengthTexts {
+    /// A text of `turn.input_tokens` tokens, those of the chat template among them. A block has the same text in all
+    /// prompts, and what is behind the last block is of the request with this number alone.
+    fn make(&self, number: u64, turn: &Turn) -> Result<String, String> {
+        let words = self.words.get_or_init(|| self.load());
+        let words = words.as_ref().map_err(String::clone)?;
+        let wanted = turn.input_tokens.unwrap_or(0);
+        let total = u32::try_from(wanted)
+            .ok()
+            .filter(|total| *total <= MOST_TOKENS)
+            .ok_or_else(|| {
+                format!("a prompt of {wanted} tokens; {MOST_TOKENS} are the most that are made")
+            })?;
+        let around = words.overhead;
+        if total <= around {
+            return Err(format!(
+                "a prompt of {total} tokens has no room for a text, since the chat template beside the tokenizer has \
+                 {around} tokens of its own"
+            ));
+        }
+        let block = turn
+            .block_tokens
+            .and_then(|block| u32::try_from(block).ok());
+        let block = block.unwrap_or(total).max(1);
+        let mut text = String::new();
+        // A server sees the template before the text, so that its tokens are part of the first blocks.
+        let mut end = around;
+        for (id, blocks) in turn.hash_ids.iter().zip(1_u32..) {
+            let upto = blocks.saturating_mul(block).min(total);
+            let length = upto.saturating_sub(end);
+            let mut random = random_of(self.seed ^ BLOCK, *id);
+            words.vocabulary.extend(&mut text, length, &mut random);
+            end = end.max(upto);
+        }
+        let mut random = random_of(self.seed, number);
+        words.vocabulary.extend(&mut text, total - end, &mut random);
+        if !words.vocabulary.additive() {
+            let own = total - around;
+            let counted =
+                words
+                    .vocabulary
+                    .correct(&mut text, 0, own, &self.tokenizer, &mut random)?;
+            if counted != own {
+                return Err(format!(
+                    "no text of {total} tokens was found with this tokenizer"
+                ));
+            }
+        }
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conversation::{Conversation, Filling};
+    use llmuses_plugin_host::TokenCounter;
+
+    const TOKENIZER: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../datasets/tokenizer/tokenizer.json"
+    );
+
+    fn tokenizer() -> Arc<HostTokenizer> {
+        Arc::new(HostTokenizer::load(Path::new(TOKENIZER)).unwrap())
+    }
+
+    fn turn(tokens: u64, ids: &[u64], block: u64) -> Turn {
+        Turn {
+            input_tokens: Some(tokens),
+            hash_ids: ids.to_vec(),
+            block_tokens: Some(block),
+            ..Turn::default()
+        }
+    }
+
+    fn common(one: &str, other: &str) -> usize {
+        let pairs = one.split(' ').zip(other.split(' '));
+        pairs.take_while(|(one, other)| one == other).count()
+    }
+
+    #[test]
+    fn prompts_have_their_lengths_and_share_their_blocks() {
+        let tokenizer = tokenizer();
+        let texts = LengthTexts::new(Path::new(TOKENIZER), Arc::clone(&tokenizer), 42);
+        let make = |number, turn: &Turn| texts.make(number, turn).unwrap();
+        let first = make(0, &turn(1300, &[1, 2, 3], 512));
+        let second = make(1, &turn(1100, &[1, 2, 9], 512));
+        let alone = make(2, &turn(1300, &[], 512));
+        for (text, tokens) in [(&first, 1300), (&second, 1100), (&alone, 1300)] {
+            assert_eq!(tokenizer.count(text), Ok(tokens));
+        }
+        assert_eq!(common(&first, &second), 1024);
+        assert!(common(&first, &alone) < 5);
+        assert_eq!(make(7, &turn(1300, &[1, 2, 3], 512)), first);
+        // What is behind the last full block is of this prompt alone.
+        let (one, other) = (make(3, &turn(40, &[5], 16)), make(4, &turn(40, &[5], 16)));
+        assert_eq!(common(&one, &other), 16);
+        assert_eq!(tokenizer.count(&one), Ok(40));
+    }
+
+    #[test]
+    fn the_chat_template_is_part_of_the_length_and_of_the_first_block() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tokenizer.json");
+        std::fs::copy(TOKENIZER, &path).unwrap();
+        std::fs::write(
+            folder.path().join("chat_template.jinja"),
+            "user of the moon\n{{ messages[0].content }}\n",
+        )
+        .unwrap();
+        let tokenizer = tokenizer();
+        let texts = LengthTexts::new(&path, Arc::clone(&tokenizer), 42);
+        let one = texts.make(0, &turn(64, &[1, 2, 3, 4], 16)).unwrap();
+        let other = texts.make(1, &turn(64, &[1, 2, 3, 5], 16)).unwrap();
+        let around = 64 - tokenizer.count(&one).unwrap();
+        assert!((2..16).contains(&around), "{around}");
+        assert_eq!(common(&one, &other) as u64, 48 - around);
+        let error = texts.make(0, &turn(2, &[], 16)).unwrap_err();
+        assert!(error.contains("no room for a text"), "{error}");
+        let error = texts.make(0, &turn(1 << 40, &[], 16)).unwrap_err();
+        assert!(error.contains("are the most"), "{error}");
+    }
+
+    #[test]
+    fn the_answer_of_a_made_up_prompt_is_to_be_as_long_as_told() {
+        let texts = LengthTexts::new(Path::new(TOKENIZER), tokenizer(), 1);
+        let filling = Arc::new(Filling {
+            lengths: Some(Box::new(texts)),
+            images: None,
+        });
+        let entry = r#"{"turns": [{"input_tokens": 9, "output_tokens": 3}]}"#;
+        let entry = serde_json::from_str(entry).unwrap();
+        let item = Conversation::filled(entry, 7, &filling)
+            .next()
+            .unwrap()
+            .unwrap();
+        assert!(item.prompt.is_some());
+        let output = item.output.unwrap();
+        assert_eq!((output.max, output.exact), (Some(3), true));
+    }
+}
