@@ -38,6 +38,7 @@ mod results;
 mod routes;
 mod same_figures;
 mod schema;
+mod sessions;
 mod shell;
 mod slow;
 mod stall;

@@ -93,6 +93,11 @@ impl SessionTotals {
         }
     }
 
+    /// Turns that were not sent, since one before them failed or the run was over.
+    pub fn not_sent(&self) -> u64 {
+        self.asked.saturating_sub(self.over)
+    }
+
     /// As they stand in a document. `None`: no session had several turns. `time`: how the document tells a spread.
     pub(super) fn to_document(
         &self,
@@ -105,7 +110,7 @@ impl SessionTotals {
             ended_by_failure: self.failed,
             cut_short: self.begun.saturating_sub(self.complete + self.failed),
             turns_asked: self.asked,
-            turns_not_sent: self.asked.saturating_sub(self.over),
+            turns_not_sent: self.not_sent(),
             by_turn: places
                 .map(|(turn, totals)| TurnFigures {
                     turn,
@@ -138,7 +143,7 @@ mod tests {
         }
         totals.to_document(|spread| TimeFigures {
             samples: spread.samples(),
-            mean_seconds: spread.mean_seconds(),
+            max_seconds: spread.max().map(|max| max.as_secs_f64()),
             ..TimeFigures::default()
         })
     }
@@ -176,8 +181,8 @@ mod tests {
         assert_eq!((second.requests, second.failed), (2, 1));
         assert_eq!(third.input_tokens_per_request, Some(300.0));
         assert_eq!(third.cached_tokens_per_request, Some(180.0));
-        assert_eq!(first.time_to_first_token.mean_seconds, Some(0.050));
-        assert_eq!(second.time_to_first_token.mean_seconds, Some(0.030));
+        assert_eq!(first.time_to_first_token.max_seconds, Some(0.050));
+        assert_eq!(second.time_to_first_token.max_seconds, Some(0.030));
         assert!(!third.and_later);
     }
 

@@ -230,6 +230,7 @@ mod tests {
                 "time_to_first_answer_token_seconds",
                 "time_to_response_head_seconds",
                 "held_up_seconds",
+                "session_seconds",
             ])
             .chain(LAST)
             .collect();

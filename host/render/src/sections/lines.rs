@@ -18,7 +18,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
         ("In flight", Some(in_flight(totals))),
-        ("Sessions", sessions(run, totals)),
+        ("Sessions", sessions(totals)),
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),
         ("Data set", dataset(totals)),
@@ -66,7 +66,7 @@ fn in_flight(totals: &Totals) -> String {
 }
 
 /// How sessions of several turns went.
-fn sessions(run: &Run, totals: &Totals) -> Option<String> {
+fn sessions(totals: &Totals) -> Option<String> {
     let sessions = totals.sessions.as_ref()?;
     let mut parts = vec![format!("{} complete", sessions.complete)];
     for (count, what) in [
@@ -89,9 +89,6 @@ fn sessions(run: &Run, totals: &Totals) -> Option<String> {
             counted(sessions.turns_asked, "turn")
         ),
     });
-    if run.plan.load.rate.is_some() {
-        text.push_str("; the rate asked for is that of sessions");
-    }
     Some(text)
 }
 
@@ -281,6 +278,12 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
             let issued = totals.requests.issued;
             Some(format!("all {issued} requests at time zero; {sent}"))
         }
+        // The schedule draws first turns; when later ones are due depends on the server.
+        Arrivals::Open { rate, .. } if totals.sessions.is_some() => Some(format!(
+            "{} sessions per second asked for, {} requests per second sent",
+            fixed(Some(rate), 3),
+            fixed(rates.sent_per_second, 3),
+        )),
         Arrivals::Open { rate, .. } => Some(format!(
             "{} requests per second asked for, {} drawn by the schedule, {} sent",
             fixed(Some(rate), 3),

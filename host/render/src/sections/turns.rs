@@ -14,9 +14,9 @@ pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
             Column::new("Turn"),
             Column::new("requests"),
             Column::new("failed"),
-            Column::new("input tokens"),
+            Column::new("input tokens").narrow("input".to_owned()),
             Column::new("cached"),
-            Column::new("output tokens"),
+            Column::new("output tokens").narrow("output".to_owned()),
             Column::new("TTFT p50"),
             Column::new("TTFT p99").narrow("p99".to_owned()),
             Column::new("TPOT p50"),
@@ -56,7 +56,7 @@ pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
         table.rows.push(row);
     }
     table.note(
-        "Tokens are means of succeeded requests, times are in milliseconds. * fewer samples than this percentile needs.",
+        "Input, cached and output tokens are means of succeeded requests, times are in milliseconds. * fewer samples than this percentile needs.",
     );
     Some(table)
 }
