@@ -1,6 +1,7 @@
 //! `llmuses demo`, with nothing set up.
 
 use crate::helpers::{figure, progress};
+use crate::pty::{CTRL_C, Stdout, Terminal};
 use crate::support::{Bench, program, run};
 
 fn files(bench: &Bench, folder: &str) -> Vec<std::ffi::OsString> {
@@ -84,4 +85,19 @@ fn it_measures_its_own_server_and_leaves_nothing_behind() {
     for folder in ["here", "temporary"] {
         assert_eq!(files(&bench, folder).len(), 0, "{folder}");
     }
+}
+
+#[test]
+fn its_server_outlives_an_interrupt() {
+    let bench = Bench::new();
+    let mut command = program();
+    command.arg("demo").current_dir(bench.path(""));
+    let mut terminal = Terminal::start(&mut command, 100, 40, Stdout::Terminal);
+    terminal.wait_for(|screen| screen.contains(" of 80 done"));
+    // A terminal sends the signal to the server too, were it in the same process group.
+    terminal.press(CTRL_C);
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(1), "{screen}");
+    assert!(screen.contains(" Failed requests: 0\n"), "{screen}");
+    assert!(screen.contains("The run was interrupted"), "{screen}");
 }

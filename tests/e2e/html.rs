@@ -150,6 +150,22 @@ fn a_page_says_how_to_repeat_the_run_and_where_it_was_made() {
 }
 
 #[test]
+fn a_slow_request_leads_to_its_prompt_and_answer_where_rows_are_kept() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    good(&bench, &mock, &["--prompt", "how far is it", "-n", "5"]);
+    let page = report(&bench);
+    has(&page, "<a href=\"#run-1-request-");
+    has(&page, "<pre tabindex=\"0\">how far is it</pre>");
+    assert_eq!(page.matches("class=\"texts\"").count(), 5);
+    assert_eq!(page.matches("<p class=\"note\">Answer</p>").count(), 5);
+
+    let bench = Bench::new();
+    let arguments = ["--prompt", "how far is it", "-n", "5", "--save", "summary"];
+    good(&bench, &mock, &arguments);
+    assert_eq!(report(&bench).matches("class=\"texts\"").count(), 0);
+}
+
+#[test]
 fn a_page_in_the_way_is_refused_before_the_run() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("a.html", "mine");
@@ -248,6 +264,7 @@ fn a_killed_run_has_a_page() {
     let page = report(&bench);
     has(&page, "its program was ended before the run was over");
     has(&page, ">Percentile</text>");
+    has(&page, "class=\"texts\"");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The live view, on a terminal and where there is none.
 
 use crate::helpers::{mock, quick_mock};
-use crate::pty::{CTRL_C, Stdout, Terminal};
+use crate::pty::{CTRL_C, CTRL_Z, Stdout, Terminal};
 use crate::support::{Bench, Mock, run};
 use std::process::Command;
 use std::time::Duration;
@@ -115,19 +115,20 @@ fn it_follows_the_width_of_the_terminal() {
         terminal.resize(columns, 24);
         terminal.forget();
         // One drawing of the old width may be on its way.
-        let drawn = |text: &str| text.matches("\x1b[J").count() >= 3;
+        let drawn = |text: &str| text.matches("\x1b7").count() >= 4;
         if wanted.is_empty() {
             std::thread::sleep(Duration::from_millis(600));
         } else {
             terminal.wait_for(|_| drawn(&terminal.written()));
         }
         let written = terminal.written();
-        let last = written.split("\x1b[J").nth(2).unwrap_or_default();
+        let last = written.split("\x1b8").nth(2).unwrap_or_default();
         assert!(last.contains(wanted), "{columns}: {last:?}");
         for line in last.split("\r\n") {
             let text = line
                 .replace("\x1b[36m", "")
                 .replace("\x1b[0m", "")
+                .replace("\x1b[K", "")
                 .replace('\r', "");
             let text = text.split('\x1b').next().unwrap_or_default();
             assert!(text.len() <= columns.into(), "{columns}: {text:?}");
@@ -158,6 +159,29 @@ fn an_interrupt_is_told_above_it_and_then_shown() {
     assert_eq!(code, Some(1), "{screen}");
     assert_clean(&screen);
     assert!(screen.contains("(Ctrl-C again"), "{screen}");
+}
+
+#[test]
+fn it_goes_away_while_the_program_is_stopped() {
+    let (bench, mock) = (Bench::new(), slow_mock());
+    let mut terminal = Terminal::start(
+        &mut perf(&bench, &mock, &["-n", "60", "--parallel", "2"]),
+        80,
+        24,
+        Stdout::Nowhere,
+    );
+    terminal.wait_for(|screen| screen.contains(" of 60 done"));
+    terminal.press(CTRL_Z);
+    let screen = terminal.wait_for(|screen| !screen.contains(" of 60 done"));
+    assert_clean(&screen);
+    std::thread::sleep(Duration::from_millis(600));
+    assert_clean(&terminal.screen());
+    terminal.signal(libc::SIGCONT);
+    terminal.wait_for(|screen| screen.contains(" of 60 done"));
+    assert!(!terminal.written().contains("\x1b[J"));
+    let (code, screen) = terminal.end();
+    assert_eq!(code, Some(0), "{screen}");
+    assert_clean(&screen);
 }
 
 #[test]

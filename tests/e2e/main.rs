@@ -5,6 +5,7 @@ mod agreement;
 mod answers;
 mod apis;
 mod architecture;
+mod beginnings;
 mod calibrate;
 mod connections;
 mod datasets;

@@ -15,6 +15,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What `Ctrl-C` sends.
 pub const CTRL_C: &[u8] = b"\x03";
 
+/// Ctrl-Z as a terminal sends it.
+pub const CTRL_Z: &[u8] = b"\x1a";
+
 /// A terminal with a program on it.
 pub struct Terminal {
     keyboard: File,

@@ -2,9 +2,10 @@
 //! second ends the program at once. A third does so within the handler of the signal, whatever else is stuck.
 
 use llmuses_observe::terminal;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::flag;
 use signal_hook::iterator::Signals;
+use signal_hook::low_level::emulate_default_handler;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -38,19 +39,19 @@ pub fn outlive_full_files() {
     }
 }
 
-/// Whether this program was started to outlive its terminal, as `nohup` does.
-fn ignores_hang_up() -> bool {
+/// Whether this program was started with a signal ignored: `nohup` does so with SIGHUP, for it is to outlive its terminal.
+fn ignores(signal: i32) -> bool {
     // SAFETY: all bytes of the structure may be zero; the call writes it and takes nothing else of ours.
     unsafe {
         let mut known: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(SIGHUP, std::ptr::null(), &raw mut known) == 0
+        libc::sigaction(signal, std::ptr::null(), &raw mut known) == 0
             && known.sa_sigaction == libc::SIG_IGN
     }
 }
 
 fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut watched = vec![SIGINT, SIGTERM];
-    if !ignores_hang_up() {
+    if !ignores(SIGHUP) {
         watched.push(SIGHUP);
     }
     let is_ending = Arc::new(AtomicBool::new(false));
@@ -63,12 +64,21 @@ fn watch(interrupted: Arc<AtomicBool>) -> std::io::Result<()> {
         // In the handler itself: the run ends even where the thread below does not get to it.
         flag::register(*signal, Arc::clone(&interrupted))?;
     }
+    // Ctrl-Z: the view is taken away before the shell writes, and drawn again afterwards.
+    if !ignores(SIGTSTP) {
+        watched.push(SIGTSTP);
+    }
     let mut signals = Signals::new(&watched)?;
     std::thread::Builder::new()
         .name("signals".to_owned())
         .spawn(move || {
             let mut is_first = true;
             for signal in signals.forever() {
+                if signal == SIGTSTP {
+                    // It stops this program, and fails for no signal that can stop it.
+                    terminal::while_stopped(|| drop(emulate_default_handler(SIGTSTP)));
+                    continue;
+                }
                 if is_first {
                     is_first = false;
                     terminal::say(

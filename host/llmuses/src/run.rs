@@ -2,6 +2,7 @@
 //! statistics, database and report wired together; result out.
 
 mod bodies;
+mod dry;
 #[cfg(feature = "wandb")]
 mod logging;
 #[cfg(not(feature = "wandb"))]
@@ -26,6 +27,7 @@ use running::Collected;
 use sinks::Sinks;
 
 pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
+pub use dry::dry_run;
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, ProgressEvery, Save, print_summary};
 pub use preparation::load_parser;

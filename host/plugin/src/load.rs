@@ -21,12 +21,17 @@ use llmuses_core::messages::Messages;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
 
 /// The most handles to resources that a parser may hold at once, its own and the host's. A run needs
 /// one for its requests, and one for each reader and stream.
 const MOST_HANDLES: usize = 1024;
+
+/// A person who waits for longer wants to know for what.
+const A_WHILE: Duration = Duration::from_secs(1);
 
 /// Where a parser came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -287,6 +292,35 @@ impl Parser {
     }
 }
 
+/// Compiles a component, and says so where that takes a while.
+fn compile_and_tell(
+    loading: &Loading<'_>,
+    compiler: &Compiler,
+    bytes: &[u8],
+    label: &str,
+) -> Result<Vec<u8>, CompileError> {
+    let (done, is_done) = std::sync::mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let kept = match loading.cache {
+            Some(_) => "; the next run finds it compiled",
+            None => "",
+        };
+        let label = shown_name(label);
+        let text = format!("compiling the plugin {label}, which takes some seconds{kept}");
+        let messages = loading.messages.clone();
+        let tell = move || {
+            if is_done.recv_timeout(A_WHILE) == Err(RecvTimeoutError::Timeout) {
+                messages.say(text);
+            }
+        };
+        // Where the system gives no thread it is compiled all the same.
+        let _ = std::thread::Builder::new().spawn_scoped(scope, tell);
+        let compiled = compile(compiler, bytes, &loading.bounds);
+        drop(done);
+        compiled
+    })
+}
+
 /// A component ready to be run: from the cache, or compiled.
 fn component(
     loading: &Loading<'_>,
@@ -303,17 +337,18 @@ fn component(
             Err(error) => (loading.cache_trouble)(error),
         }
     }
-    let compiled = compile(compiler, bytes, &loading.bounds).map_err(|error| match error {
-        CompileError::Refused(_) => LoadError::NotAParser {
-            label: label.to_owned(),
-            reason: error.to_string(),
-        },
-        CompileError::Start(_) | CompileError::Threads(_) => LoadError::Host(error.to_string()),
-        _ => LoadError::Compile {
-            label: label.to_owned(),
-            reason: error.to_string(),
-        },
-    })?;
+    let compiled =
+        compile_and_tell(loading, compiler, bytes, label).map_err(|error| match error {
+            CompileError::Refused(_) => LoadError::NotAParser {
+                label: label.to_owned(),
+                reason: error.to_string(),
+            },
+            CompileError::Start(_) | CompileError::Threads(_) => LoadError::Host(error.to_string()),
+            _ => LoadError::Compile {
+                label: label.to_owned(),
+                reason: error.to_string(),
+            },
+        })?;
     if let Some(cache) = loading.cache
         && let Err(error) = cache.store(engine, digest, &compiled)
     {

@@ -248,6 +248,8 @@ fn slowest(slowest: &Slowest, start: Moment) -> Vec<SlowestRequest> {
             time_per_output_token_seconds: request.tpot.map(seconds),
             input_tokens: request.prompt_tokens,
             output_tokens: request.completion_tokens,
+            prompt: request.prompt.clone(),
+            answer: request.answer.clone(),
         })
         .collect()
 }

@@ -30,6 +30,7 @@ mod sketch;
 mod slowest;
 mod spread;
 mod student;
+mod texts;
 mod timeline;
 mod tokens;
 mod verdict;

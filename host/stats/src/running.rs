@@ -30,6 +30,7 @@ pub struct RunStatistics {
     timeline: Timeline,
     slowest: Slowest,
     sessions: SessionTotals,
+    texts: bool,
     by_input_length: ByInputLength,
     objectives: Option<Objectives>,
     metrics: Metrics,
@@ -53,6 +54,7 @@ impl RunStatistics {
             timeline: Timeline::new(Moment::default()),
             slowest: Slowest::default(),
             sessions: SessionTotals::default(),
+            texts: false,
             by_input_length: ByInputLength::default(),
             objectives: None,
             metrics: Metrics::default(),
@@ -77,6 +79,11 @@ impl RunStatistics {
     /// The same, with objectives against which each request is held.
     pub fn with_objectives(self, objectives: Option<Objectives>) -> Self {
         Self { objectives, ..self }
+    }
+
+    /// The same; `texts`: whether the beginnings of prompts and answers are kept of the slowest requests.
+    pub fn with_texts(self, texts: bool) -> Self {
+        Self { texts, ..self }
     }
 
     /// Counts a request of the warm-up.
@@ -192,7 +199,7 @@ impl RunStatistics {
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
         }
-        self.slowest.record(&outcome.exchange, measured);
+        self.slowest.record(outcome, measured, self.texts);
         if let (Some(prompt), Some(ttft)) = (measured.prompt_tokens, measured.times[TTFT]) {
             self.by_input_length
                 .record(outcome.exchange.number, prompt.tokens, ttft);

@@ -442,6 +442,12 @@ pub struct SlowestRequest {
     pub input_tokens: Option<u64>,
     /// Tokens of its answer.
     pub output_tokens: Option<u64>,
+    /// The first 2,000 characters of its prompt; null where no rows of requests are kept.
+    #[serde(default)]
+    pub prompt: Option<String>,
+    /// The first 2,000 characters of its answer; null where no rows of requests are kept, or nothing of it can be read.
+    #[serde(default)]
+    pub answer: Option<String>,
 }
 
 /// Lengths that were asked for beside what the server counted, of the measured requests that succeeded.

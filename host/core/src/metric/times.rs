@@ -78,11 +78,6 @@ impl Time {
         [DISPATCH_LAG, CLIENT_LAG, BODY_WAIT, HELD_UP].contains(&self)
     }
 
-    /// Whether only requests of sessions of several turns have it.
-    pub fn is_of_sessions(self) -> bool {
-        [FIRST_TURN, LATER_TURNS, SESSION].contains(&self)
-    }
-
     /// The times that may be an objective.
     pub fn objectives() -> impl Iterator<Item = Self> {
         Self::all().filter(|time| time.objective != Objective::Never)

@@ -5,6 +5,7 @@ mod calibrate;
 mod compare;
 mod compile_plugin;
 mod completions;
+mod config_file;
 mod demo;
 mod documents;
 mod man;
@@ -15,6 +16,7 @@ mod report;
 mod server_process;
 mod values;
 
+pub use config_file::ConfigError;
 pub use demo::DemoError;
 pub use perf::UsageError;
 pub use plugin::NewError;
@@ -79,12 +81,14 @@ enum Command {
 }
 
 impl Cli {
-    /// The command of these arguments, of which the first is the program.
+    /// The command of these arguments, of which the first is the program, with the flags of the file of `--config`.
     ///
     /// # Errors
     /// Where they are wrong or ask for help.
     pub fn of_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
         let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
+        let arguments = config_file::expanded(arguments.collect(), &command)
+            .map_err(|error| command.error(clap::error::ErrorKind::ValueValidation, error))?;
         let mut matches = command.try_get_matches_from_mut(arguments)?;
         Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
     }

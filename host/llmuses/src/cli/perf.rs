@@ -4,6 +4,7 @@ mod help;
 mod made_up;
 mod model;
 mod planning;
+mod ready;
 mod route;
 mod sessions;
 mod usage;
@@ -20,7 +21,7 @@ use super::documents::DocumentArguments;
 use super::values::{
     Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size, warmup,
 };
-use crate::run::{Outputs, RunError, RunResult, Save, run};
+use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
@@ -48,6 +49,15 @@ pub(super) struct PerfArguments {
     /// [default: http://127.0.0.1:8000, with the path of the API]
     #[arg(long, value_name = "URL", help_heading = "Endpoint")]
     url: Option<String>,
+
+    /// Take flags from this TOML file: `parallel = 8`, `parameters = ["max_tokens=100"]` or `[parameters]`. What is on
+    /// the command line comes first.
+    #[arg(long, value_name = "FILE.toml", help_heading = "Endpoint")]
+    config: Option<PathBuf>,
+
+    /// Wait so long at most until the server answers, before anything is measured.
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Endpoint")]
+    wait_ready: Option<Duration>,
 
     /// Extra HTTP headers for every request, such as Authorization='Bearer KEY'; @FILE takes them from a file, one
     /// on each line.
@@ -175,8 +185,12 @@ pub(super) struct PerfArguments {
     )]
     parallel: Vec<u32>,
 
-    /// Open loop: requests (of --turns: sessions) per second, however many are in flight, at times that --arrival draws; -1 sends all at
-    /// once; several, such as 5,10,20, are run one after another.
+    /// Send nothing: print what would be sent and when, with the first requests.
+    #[arg(long, help_heading = "Load")]
+    dry_run: bool,
+
+    /// Open loop: requests (of --turns: sessions) per second, however many are in flight, at times that --arrival draws; -1
+    /// sends all at once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
         visible_alias = "request-rate",
@@ -416,6 +430,12 @@ fn format_help() -> String {
 
 /// Runs `llmuses perf`.
 pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
+    if arguments.dry_run {
+        let (sweep, outputs) = arguments.into_sweep()?;
+        dry_run(&sweep, &outputs)?;
+        return Ok(Outcome::Done);
+    }
+    arguments.wait_until_ready()?;
     let (loads, results) = loop {
         let (sweep, outputs) = arguments.clone().into_sweep()?;
         make_folder(&outputs)?;

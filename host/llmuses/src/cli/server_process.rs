@@ -2,6 +2,7 @@
 //! a thread, a lock or an allocator with what measures it.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use url::Url;
 
@@ -38,6 +39,8 @@ impl ServerProcess {
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            // Ctrl-C is for the client: the server answers what is in flight, and ends with its standard input.
+            .process_group(0)
             .spawn()
             .map_err(ServerError::Start)?;
         let mut line = String::new();

@@ -95,6 +95,11 @@ impl Loaded {
         })
     }
 
+    /// Whether it is still to be learned how many tokens made-up prompts have.
+    pub(super) fn must_learn(&self) -> bool {
+        self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
+    }
+
     /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
     pub(super) fn learn(
         &mut self,
@@ -105,7 +110,7 @@ impl Loaded {
         let PromptSource::Generated(generated) = &plan.work.prompts else {
             return Ok(());
         };
-        if self.tokenizer.is_some() || self.learned.is_some() {
+        if !self.must_learn() {
             return Ok(());
         }
         let line = probes::learn(plan, generated, outputs, self, interrupted)?;

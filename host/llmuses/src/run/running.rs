@@ -1,7 +1,7 @@
 //! A run under way: takes outcomes, looks after interrupts, and ends.
 
 use super::other_runs;
-use super::outputs::Outputs;
+use super::outputs::{Outputs, Save};
 use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
@@ -50,7 +50,8 @@ impl Running {
         let origin = Origin::of(&plan.load.arrivals);
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
-            .with_objectives(plan.load.objectives);
+            .with_objectives(plan.load.objectives)
+            .with_texts(outputs.save == Save::Full);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }

@@ -19,20 +19,34 @@ pub use view::View;
 use llmuses_core::clean::printable_lines;
 use llmuses_core::messages::Messages;
 use outlet::{Outlet, Weight};
+use screen::Size;
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::{IsTerminal, Write};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-/// To the start of the line; erase from there to the end of the screen.
-const ERASE: &str = "\r\x1b[J";
+/// Erases the line of the cursor and those below it, on a screen of so many rows, and leaves the cursor at the start of
+/// its line. Line by line: what erases a whole screen at once ("erase in display" from its first row) puts that screen
+/// into the history of tmux. Moving down does not scroll, and the cursor is put back where it was.
+fn erase(rows: u16) -> String {
+    let further = "\x1b[B\x1b[K".repeat(usize::from(rows).saturating_sub(1));
+    format!("\r\x1b7\x1b[K{further}\x1b8")
+}
 
 /// For how long the last text of an end at once may be written.
 const LAST_MOMENT: Duration = Duration::from_millis(200);
 
 /// Whether a view is on.
 static ON: AtomicBool = AtomicBool::new(false);
+
+/// Whether the program is about to be stopped, so that nothing is drawn.
+static STOPPING: AtomicBool = AtomicBool::new(false);
+
+/// Whether there is a view to be drawn and erased now.
+fn is_on() -> bool {
+    ON.load(Ordering::Relaxed) && !STOPPING.load(Ordering::Relaxed) && is_in_foreground()
+}
 
 /// Where standard error is written. `None`: the system gave no thread for it.
 fn outlet() -> Option<&'static Outlet> {
@@ -71,7 +85,7 @@ pub fn messages() -> Messages {
 }
 
 fn above_view(text: &str) -> String {
-    let mut out = erasing().to_owned();
+    let mut out = erasing();
     out.push_str(&printable_lines(text));
     if !text.ends_with('\n') {
         out.push('\n');
@@ -131,9 +145,23 @@ pub fn tell_panics() {
 }
 
 /// What erases the view, where there is one.
-fn erasing() -> &'static str {
-    let on = ON.load(Ordering::Relaxed);
-    if on && is_in_foreground() { ERASE } else { "" }
+fn erasing() -> String {
+    if is_on() {
+        erase(Size::of_stderr().rows)
+    } else {
+        String::new()
+    }
+}
+
+/// Takes the view away, has the program stopped (as Ctrl-Z asks), and lets the view be drawn again when it goes on.
+pub fn while_stopped(stop: impl FnOnce()) {
+    put(Weight::Message, erasing());
+    STOPPING.store(true, Ordering::Relaxed);
+    if let Some(outlet) = outlet() {
+        outlet.settle(LAST_MOMENT);
+    }
+    stop();
+    STOPPING.store(false, Ordering::Relaxed);
 }
 
 /// Whether the terminal is ours: a program that was sent to the background must not erase what is typed

@@ -1,6 +1,6 @@
 //! Where indicatif draws: a terminal on which the view is redrawn in place, whatever became of its width.
 
-use super::ERASE;
+use super::erase;
 use indicatif::TermLike;
 use std::fmt::{self, Debug, Formatter, Write as _};
 use std::io::{self, Write};
@@ -77,9 +77,20 @@ impl Canvas {
 
     /// Everything in one write, so that no half-drawn view is seen.
     fn draw(&mut self) -> io::Result<()> {
-        let mut text = ERASE.to_owned();
-        text.push_str(&self.lines.join("\r\n"));
+        let mut text = String::from("\r");
+        for (index, line) in self.lines.iter().enumerate() {
+            // Before the line: behind one that fills its row it would erase the last character.
+            text.push_str(if index == 0 { "\x1b[K" } else { "\r\n\x1b[K" });
+            text.push_str(line);
+        }
         let up = self.lines.len().saturating_sub(1);
+        let below = usize::from(self.size.rows).saturating_sub(self.lines.len());
+        if self.lines.is_empty() {
+            text = erase(self.size.rows);
+        } else if below > 0 {
+            // What a taller view, or the lines of a wider terminal, left there.
+            text.push_str(&format!("\x1b7{}\x1b8", "\x1b[B\r\x1b[K".repeat(below)));
+        }
         if up > 0 {
             // Writing to a string does not fail.
             let _ = write!(text, "\x1b[{up}A");

@@ -3,7 +3,7 @@
 use super::LiveView;
 use super::outlet::Weight;
 use super::screen::{Screen, Size};
-use super::{ON, erasing, is_in_foreground, put, tell_panics};
+use super::{ON, erasing, is_on, put, tell_panics};
 use crate::live::{Board, Phase, Snapshot};
 use crate::live_text::{LiveText, live_text};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
@@ -61,7 +61,7 @@ impl Drop for View {
             // A view that panicked has said so by its panic.
             let _ = thread.join();
         }
-        put(Weight::Message, erasing().to_owned());
+        put(Weight::Message, erasing());
         ON.store(false, Ordering::Relaxed);
     }
 }
@@ -83,7 +83,7 @@ fn draw_along(board: &Board, look: LiveView, stopped: &Receiver<()>) {
         };
         let size = Size::of_stderr();
         screen.resize(size);
-        if ON.load(Ordering::Relaxed) && is_in_foreground() {
+        if is_on() {
             painter.draw(&snapshot, size);
         }
     }

@@ -108,10 +108,12 @@ fn tenth_of(value: f64) -> usize {
 
 /// The curves of percentiles of the runs, those of one time in one chart.
 pub(super) fn curves(runs: &[Drawn<'_>]) -> Vec<Chart> {
-    let mut runs_of_sessions = runs
-        .iter()
-        .filter(|run| run.totals.value().sessions.is_some());
-    drawn_times(runs_of_sessions.next().is_some())
+    let has = |time: Time| {
+        let mut totals = runs.iter().map(|run| run.totals.value());
+        totals.any(|totals| totals.times[time].samples > 0)
+    };
+    drawn_times()
+        .filter(|time| has(*time) || !time.needs_samples())
         .map(|time| {
             let (with, without): (Vec<&Drawn<'_>>, Vec<_>) = runs.iter().partition(|run| {
                 let spread = &run.totals.value().times[time];

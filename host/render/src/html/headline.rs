@@ -50,9 +50,9 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
     let mut cards: Vec<Card> = figures
         .filter_map(|figure| of_run(figure, totals))
         .collect();
-    cards.extend(
-        drawn_times(totals.value().sessions.is_some()).map(|time| time_of_requests(time, totals)),
-    );
+    let has = |time: &Time| totals.value().times[*time].samples > 0 || !time.needs_samples();
+    let times = drawn_times().filter(has);
+    cards.extend(times.map(|time| time_of_requests(time, totals)));
     cards.push(failed(totals));
     cards
 }
@@ -164,7 +164,7 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
             .lines(vec![vec!["no succeeded request has one".into()]]);
     }
     let number = |percentile: Percentile| {
-        let number = spread.percentile(percentile).millis(decimals);
+        let number = spread.certain(percentile);
         number.marked(percentile.is_short(independent))
     };
     let mut lines: Vec<Vec<Piece>> = Vec::new();
@@ -181,7 +181,7 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     }
     lines.push(vec![
         "mean ".into(),
-        at!(spread, mean_seconds).millis(decimals).into(),
+        spread.certain_mean(independent).into(),
     ]);
     Card {
         figures: vec![

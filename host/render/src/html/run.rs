@@ -7,7 +7,7 @@ use super::facts;
 use super::headline::{Card, cards};
 use super::over_time;
 use super::scatter;
-use super::spreads;
+use super::spreads::{self, Texts};
 use super::table::{Pieces, TableView};
 use super::tokens;
 use crate::digits::{counted, sentence};
@@ -89,6 +89,7 @@ pub(super) struct Measured {
     pub(super) tokens: TableView,
     pub(super) bars: Option<TableView>,
     pub(super) slowest: Option<TableView>,
+    pub(super) texts: Vec<Texts>,
     pub(super) metrics: Option<TableView>,
     pub(super) circumstances: TableView,
 }
@@ -100,8 +101,8 @@ impl RunView {
         let load = load_of(of);
         let number = place + 1;
         let totals = at!(run, totals).known();
+        let anchor = format!("run-{number}");
         Self {
-            anchor: format!("run-{number}"),
             title: several.then(|| format!("Run {number}: {load}")),
             outcome: if several { outcome(of) } else { String::new() },
             command: command(of).filter(|_| !several),
@@ -113,8 +114,9 @@ impl RunView {
             level: if several { 3 } else { 2 },
             subject: subject(of, &load, several),
             verdict: VerdictView::of(of.verdict.as_ref()),
-            measured: totals.map(|totals| Measured::of(of, totals, &load)),
+            measured: totals.map(|totals| Measured::of(of, totals, &load, &anchor)),
             state: of.state.as_str(),
+            anchor,
             plan: facts::plan(of).into(),
             identity: facts::identity(run).into(),
             summary: of.totals.is_some().then(|| report::whole_summary(of)),
@@ -235,7 +237,7 @@ impl Measured {
         self.curves.iter().any(|chart| chart.absent.is_none())
     }
 
-    fn of(of: &Run, totals: Part<'_, Totals>, name: &str) -> Self {
+    fn of(of: &Run, totals: Part<'_, Totals>, name: &str, anchor: &str) -> Self {
         let run = Drawn {
             totals,
             name: name.to_owned(),
@@ -259,7 +261,8 @@ impl Measured {
             lengths: tokens::lengths(&run),
             tokens: tokens::tokens(totals).into(),
             bars: tokens::bars(totals).map(TableView::from),
-            slowest: spreads::slowest(totals).map(TableView::from),
+            slowest: spreads::slowest(totals, anchor).map(TableView::from),
+            texts: spreads::texts(totals, anchor),
             metrics: sections::parser_figures(totals).map(TableView::from),
             circumstances: facts::circumstances(of, totals).into(),
         }

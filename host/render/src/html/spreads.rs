@@ -4,12 +4,12 @@ use crate::digits::time_decimals;
 use crate::sections::{
     Cell, Column, Part, Piece, Table, at, decimals, drawn_times, independent_samples,
 };
-use llmuses_core::document::{Distribution, Percentile, Totals};
+use llmuses_core::document::{Distribution, Percentile, SlowestRequest, Totals};
 use llmuses_core::metric::{LATENCY, Time};
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
-    let known: Vec<Time> = drawn_times(true)
+    let known: Vec<Time> = drawn_times()
         .filter(|time| totals.value().times[*time].samples > 0)
         .collect();
     if known.is_empty() {
@@ -58,8 +58,8 @@ fn interval(spread: &Part<'_, Distribution>, percentile: Percentile) -> Vec<Piec
     }
 }
 
-/// The slowest requests. `None`: none succeeded.
-pub(super) fn slowest(totals: &Part<'_, Totals>) -> Option<Table> {
+/// The slowest requests. `None`: none succeeded. `anchor`: of the run.
+pub(super) fn slowest(totals: &Part<'_, Totals>, anchor: &str) -> Option<Table> {
     let requests = at!(totals, slowest_requests).items();
     if requests.is_empty() {
         return None;
@@ -81,7 +81,13 @@ pub(super) fn slowest(totals: &Part<'_, Totals>) -> Option<Table> {
     for request in &requests {
         let millis = |part: Part<'_, Option<f64>>| Cell::number(part.millis(decimals));
         table.rows.push(vec![
-            Cell::of([at!(request, number).whole().into()]),
+            match has_text(request.value()) {
+                true => Cell::of([Piece::Link(
+                    format!("#{}", anchor_of(anchor, request.value())),
+                    request.value().number.to_string(),
+                )]),
+                false => Cell::of([at!(request, number).whole().into()]),
+            },
             Cell::number(at!(request, sent_seconds_after_start).fixed(3)),
             Cell::number(at!(request, latency_seconds).millis(decimals)),
             millis(at!(request, time_to_first_token_seconds)),
@@ -95,4 +101,35 @@ pub(super) fn slowest(totals: &Part<'_, Totals>) -> Option<Table> {
          order of issue, from 0, as in the database and in CSV.",
     );
     Some(table)
+}
+
+/// The prompt and the answer of a slow request.
+#[derive(Debug)]
+pub(super) struct Texts {
+    pub(super) anchor: String,
+    pub(super) number: u64,
+    pub(super) prompt: Option<String>,
+    pub(super) answer: Option<String>,
+}
+
+/// The prompts and answers of the slowest requests, where the document has them.
+pub(super) fn texts(totals: &Part<'_, Totals>, anchor: &str) -> Vec<Texts> {
+    let requests = totals.value().slowest_requests.iter();
+    let with_text = requests.filter(|request| has_text(request));
+    with_text
+        .map(|request| Texts {
+            anchor: anchor_of(anchor, request),
+            number: request.number,
+            prompt: request.prompt.clone(),
+            answer: request.answer.clone(),
+        })
+        .collect()
+}
+
+fn has_text(request: &SlowestRequest) -> bool {
+    request.prompt.is_some() || request.answer.is_some()
+}
+
+fn anchor_of(run: &str, request: &SlowestRequest) -> String {
+    format!("{run}-request-{}", request.number)
 }

@@ -301,6 +301,28 @@ fn what_repeats_a_run_stands_first() {
 }
 
 #[test]
+fn slow_requests_lead_to_their_prompt_and_answer() {
+    let mut one = run(streams(20));
+    let slowest = &mut one.totals.as_mut().unwrap().slowest_requests;
+    slowest[0].prompt = Some(format!("Why?\n{HOSTILE}"));
+    slowest[0].answer = Some("Because.".to_owned());
+    let number = slowest[0].number;
+    let page = report_page(&[one]);
+    is_sound(&page);
+    has(
+        &page,
+        &format!("<a href=\"#run-1-request-{number}\">{number}</a>"),
+    );
+    let texts = page
+        .split(&format!("id=\"run-1-request-{number}\""))
+        .nth(1)
+        .unwrap();
+    has(texts, "<pre tabindex=\"0\">Why?\n");
+    has(texts, "<pre tabindex=\"0\">Because.</pre>");
+    assert_eq!(page.matches("class=\"texts\"").count(), 1);
+}
+
+#[test]
 fn the_tail_is_as_large_as_the_median() {
     let page = report_page(&[run(streams(500))]);
     let cards = page.split("<dt>Time to first token</dt>").nth(1).unwrap();
@@ -367,7 +389,7 @@ fn a_run_has_every_number_of_its_document() {
     assert_eq!(text("/runs/0/totals/requests/succeeded"), "500");
     assert_eq!(
         text("/runs/0/totals/time_to_first_token/p50_seconds"),
-        "23.000"
+        "23.00"
     );
     assert_eq!(text("/runs/0/totals/failures/connect/requests"), "3");
     // What the document has of figures stands in a table.

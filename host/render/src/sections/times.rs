@@ -14,11 +14,9 @@ const COLUMNS: [Percentile; 4] = [
     Percentile::P999,
 ];
 
-/// The times that have a curve on a page: those that are compared. Those of sessions where a run has any.
-pub(crate) fn drawn_times(has_sessions: bool) -> impl Iterator<Item = Time> {
-    Time::all()
-        .filter(|time| time.short.is_some())
-        .filter(move |time| has_sessions || !time.is_of_sessions())
+/// The times that have a curve on a page: those that are compared.
+pub(crate) fn drawn_times() -> impl Iterator<Item = Time> {
+    Time::all().filter(|time| time.short.is_some())
 }
 
 /// How many decimals the milliseconds of a spread get.

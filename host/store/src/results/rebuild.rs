@@ -35,7 +35,8 @@ pub(super) fn rebuild(
     };
     let mut statistics = RunStatistics::new(origin)
         .starting_at(moment(began, run.started_unix_seconds))
-        .with_objectives(Objectives::of_record(&run.plan.load));
+        .with_objectives(Objectives::of_record(&run.plan.load))
+        .with_texts(true);
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -43,7 +44,7 @@ pub(super) fn rebuild(
             "SELECT number, warmup, intended_time, sent_time, completed_time, connect_time, dns_time, \
              tls_time, status, chunk_times, response_messages, output_times, prompt_tokens, \
              prompt_tokens_by, completion_tokens, completion_tokens_by, error_kind, error, streamed, \
-             stamped_by, metrics, CASE WHEN streamed THEN '' ELSE request END{} FROM result WHERE run = ?1 \
+             stamped_by, metrics, request{} FROM result WHERE run = ?1 \
              ORDER BY number",
             database.added_columns().map_err(failed)?
         ))

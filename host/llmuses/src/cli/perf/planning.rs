@@ -29,8 +29,10 @@ use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use target::{add_api_key, endpoint, headers, with_path};
+use target::{add_api_key, with_path};
 use work::{format, prompts};
+
+pub(super) use target::{endpoint, headers};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.

@@ -70,7 +70,10 @@ impl RouteArguments {
 }
 
 fn proxy(text: &str) -> Result<Url, UsageError> {
-    let url = Url::parse(text).or_else(|_| Url::parse(&format!("http://{text}")));
+    let url = match text.contains("://") {
+        true => Url::parse(text),
+        false => Url::parse(&format!("http://{text}")),
+    };
     let wrong = |reason: String| UsageError::Proxy {
         text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),
         reason,
@@ -96,6 +99,7 @@ mod tests {
             proxy("10.0.0.1:3128").unwrap().as_str(),
             "http://10.0.0.1:3128/"
         );
+        assert_eq!(proxy("localhost:3128").unwrap().port(), Some(3128));
         for text in ["socks5://me:key@h:1", "https://h", "http://"] {
             let error = proxy(text).unwrap_err().to_string();
             assert!(

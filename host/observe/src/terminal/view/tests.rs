@@ -1,4 +1,4 @@
-use super::super::ERASE;
+use super::super::erase;
 use super::*;
 use crate::live::tests_support::{failing, snapshot};
 
@@ -37,12 +37,19 @@ fn painter(size: Size, colour: bool) -> (Painter, Screen, Written) {
 
 /// The lines of one drawing, which begins and ends where it should.
 fn lines(drawn: &str) -> Vec<&str> {
-    let drawn = drawn.strip_prefix(ERASE).expect("it erases first");
+    let drawn = drawn
+        .strip_prefix("\r\x1b[K")
+        .expect("it begins at the start");
     let drawn = drawn.strip_suffix('\r').expect("it ends at the start");
-    let (text, up) = drawn.rsplit_once("\x1b[").unwrap_or((drawn, ""));
-    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert!(!drawn.contains("\x1b[J"), "it erases by line");
+    let (text, below) = drawn.split_once("\x1b7").unwrap_or((drawn, ""));
+    let (text, up) = match below.rsplit_once("\x1b8") {
+        Some((_, up)) => (text, up),
+        None => text.rsplit_once("\x1b[").unwrap_or((text, "")),
+    };
+    let lines: Vec<&str> = text.split("\r\n\x1b[K").collect();
     if lines.len() > 1 {
-        assert_eq!(up, format!("{}A", lines.len() - 1));
+        assert!(up.ends_with(&format!("{}A", lines.len() - 1)), "{drawn:?}");
     }
     lines
 }
@@ -86,7 +93,7 @@ fn a_view_follows_the_size_of_the_terminal_and_goes_away() {
     let narrow = written.take();
     assert!(lines(&narrow).iter().all(|line| line.len() <= 20));
     drop(painter);
-    assert_eq!(written.take(), format!("{ERASE}\r"));
+    assert_eq!(written.take(), format!("{}\r", erase(24)));
 }
 
 #[test]
@@ -139,7 +146,8 @@ fn a_panic_is_told_above_the_view_and_takes_its_own_with_it() {
     };
     let (first, last) = (place("something broke off"), place("and so did the run"));
     let before = &drawn[..first];
-    let (_, reason) = before.rsplit_once(ERASE).unwrap();
+    let erased = erase(24);
+    let (_, reason) = before.rsplit_once(&erased).unwrap();
     assert!(before.contains(" Requests   380 of 1000 done"), "{drawn:?}");
     assert!(reason.trim_start().starts_with("thread "), "{drawn:?}");
     assert!(
@@ -148,5 +156,5 @@ fn a_panic_is_told_above_the_view_and_takes_its_own_with_it() {
     );
     let after = &drawn[last..];
     assert!(!after.contains("Requests"), "{drawn:?}");
-    assert!(after.ends_with(&format!("{ERASE}afterwards")), "{drawn:?}");
+    assert!(after.ends_with(&format!("{erased}afterwards")), "{drawn:?}");
 }

@@ -133,7 +133,7 @@ fn round_ticks(low: f64, high: f64, count: usize) -> Vec<(f64, String)> {
     let step = [1.0, 2.0, 5.0, 10.0]
         .into_iter()
         .map(|factor| factor * power)
-        .find(|step| *step >= rough * 0.999)
+        .find(|step| *step >= rough * 0.75)
         .unwrap_or(rough);
     let decimals = (-step.log10().floor()).clamp(0.0, 9.0) as usize;
     let first = (low / step - 1e-9).ceil();
@@ -169,7 +169,10 @@ mod tests {
 
     #[test]
     fn ticks_are_round() {
-        assert_eq!(texts(&Axis::from_zero("", 10.0)), ["0", "5", "10"]);
+        assert_eq!(
+            texts(&Axis::from_zero("", 10.0)),
+            ["0", "2", "4", "6", "8", "10"]
+        );
         assert_eq!(
             texts(&Axis::numbers("", 0.0, 1.0, 5)),
             ["0", "0.2", "0.4", "0.6", "0.8", "1"]
@@ -184,7 +187,10 @@ mod tests {
             ["0", "1,000", "2,000", "3,000", "4,000"]
         );
         assert_eq!(texts(&Axis::from_zero("", 0.0)).first(), Some(&"0"));
-        assert_eq!(texts(&Axis::from_zero("", 2.4e6)), ["0", "1M", "2M"]);
+        assert_eq!(
+            texts(&Axis::from_zero("", 2.4e6)),
+            ["0", "500k", "1M", "1.5M", "2M", "2.5M"]
+        );
     }
 
     #[test]

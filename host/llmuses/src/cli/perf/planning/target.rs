@@ -14,7 +14,7 @@ use url::Url;
 const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
 
 /// The URL of `--url`.
-pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
+pub(in crate::cli::perf) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
     let text = text.unwrap_or(DEFAULT_URL);
     let wrong = |reason: String| UsageError::Url {
         text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),
@@ -113,7 +113,7 @@ fn with_files<'a>(typed: impl Iterator<Item = &'a Secret>) -> Result<Vec<Secret>
 }
 
 /// The headers of the user.
-pub(super) fn headers<'a>(
+pub(in crate::cli::perf) fn headers<'a>(
     typed: impl Iterator<Item = &'a Secret>,
 ) -> Result<HeaderMap, UsageError> {
     /// The client sets these itself; another value would break the request.

@@ -1,0 +1,132 @@
+//! What is done before a run: flags from a file, a server that is waited for, a run that only tells its plan.
+
+use crate::helpers::{quick_mock, seen};
+use crate::support::{Bench, run};
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::time::{Duration, Instant};
+
+#[test]
+fn flags_come_from_a_file() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file(
+        "run.toml",
+        format!(
+            "url = \"{}\"\nprompt = \"from the file\"\nnumber = 9\nparallel = 3\n[parameters]\nmax_tokens = 7\n",
+            mock.chat()
+        ),
+    );
+    let ended = run(&mut bench.perf(&["--config", "run.toml", "-n", "4"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let bodies = mock.bodies();
+    assert_eq!(bodies.len(), 4);
+    let text = format!("{:?}", bodies[0]);
+    assert!(
+        text.contains("from the file") && text.contains("max_tokens"),
+        "{text}"
+    );
+    bench.file("wrong.toml", "paralel = 3\n");
+    let ended = run(&mut bench.perf(&["--config", "wrong.toml", "--prompt", "x"]));
+    assert_eq!(ended.code, Some(2));
+    assert!(
+        ended.stderr.contains(
+            "--config wrong.toml: `paralel`: there is no flag --paralel; --parallel is one"
+        ),
+        "{}",
+        ended.stderr
+    );
+}
+
+#[test]
+fn a_dry_run_sends_nothing() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let url = mock.chat();
+    let arguments = [
+        "--url",
+        &url,
+        "--prompt",
+        "hello",
+        "--rate",
+        "5,9",
+        "-n",
+        "20",
+        "--dry-run",
+    ];
+    let ended = run(&mut bench.perf(&arguments));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(seen(&mock), 0);
+    assert!(!bench.path("run.db").exists());
+    for said in [
+        "20 requests to ",
+        "Headers: ",
+        "Schedule: the first requests are due after 0.",
+        "Body of request 3 (",
+        "hello",
+    ] {
+        assert!(
+            ended.stdout.matches(said).count() >= 2,
+            "{said}: {}",
+            ended.stdout
+        );
+    }
+}
+
+/// A server that answers 503 to the first questions, and 200 from then on.
+fn loading(refusals: usize) -> String {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    std::thread::spawn(move || {
+        for (number, client) in listener.incoming().flatten().enumerate() {
+            let mut client = client;
+            let mut room = [0; 4096];
+            let _ = client.read(&mut room);
+            let status = if number < refusals {
+                "503 Loading"
+            } else {
+                "200 OK"
+            };
+            let answer = format!(
+                "HTTP/1.1 {status}\r\ncontent-length: 2\r\nconnection: close\r\ncontent-type: application/json\r\n\r\n{{}}"
+            );
+            client.write_all(answer.as_bytes()).ok();
+        }
+    });
+    format!("http://{address}/v1/chat/completions")
+}
+
+#[test]
+fn a_server_is_waited_for() {
+    let bench = Bench::new();
+    let url = loading(2);
+    let ended = run(&mut bench.perf(&["--url", &url, "--prompt", "x", "--wait-ready", "20s"]));
+    assert!(
+        ended.stderr.contains("status 503 of /health"),
+        "{}",
+        ended.stderr
+    );
+    assert!(ended.stderr.contains("is ready after"), "{}", ended.stderr);
+    // The server is no model: it is the answer that fails, and not the waiting.
+    assert_eq!(
+        bench.rows("SELECT count(*) FROM result"),
+        [[Value::from(1)]]
+    );
+}
+
+#[test]
+fn a_server_that_never_comes_ends_the_waiting() {
+    let bench = Bench::new();
+    let begun = Instant::now();
+    let url = loading(usize::MAX);
+    let ended = run(&mut bench.perf(&["--url", &url, "--prompt", "x", "--wait-ready", "1500ms"]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended
+            .stderr
+            .contains("was not ready within 1.5 s (--wait-ready): status 503"),
+        "{}",
+        ended.stderr
+    );
+    assert!(begun.elapsed() < Duration::from_secs(30));
+    assert!(!bench.path("run.db").exists());
+}
