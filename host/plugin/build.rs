@@ -12,7 +12,7 @@ use std::process::{Command, ExitCode};
 
 /// The plugins, in the order in which they are listed to the user; formats of data sets are asked in this order whether
 /// they recognise a file.
-const PLUGINS: [&str; 12] = [
+const PLUGINS: [&str; 22] = [
     "openai_prompt",
     "openai_line_by_line",
     "openai_openqa_qwen",
@@ -22,8 +22,18 @@ const PLUGINS: [&str; 12] = [
     "dashscope_line_by_line",
     "openai_chat",
     "openai_completions",
+    "openai_responses",
+    "openai_embeddings",
+    "openai_transcriptions",
     "anthropic_messages",
+    "gemini",
     "ollama",
+    "ollama_generate",
+    "rerank",
+    "rerank_tei",
+    "tgi",
+    "sglang",
+    "triton",
     "formats",
 ];
 
@@ -40,7 +50,7 @@ const FORMATS: [(&str, &[&str]); 1] = [(
         "burstgpt",
         "sharegpt",
         "multi_turn",
-        "rerank",
+        "documents",
         "texts",
         "images",
         "bodies",

@@ -3,7 +3,7 @@
 
 use crate::helpers::{good, mock, numbers, paragraph, prompts, quick_mock, refused};
 use crate::support::{Bench, program, run};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const CHAT: &str = "openai_chat";
 
@@ -314,11 +314,19 @@ fn each_api_reads_tokens_and_the_end_of_streamed_and_plain_answers() {
     for (parser, end) in [
         ("openai_chat", "length"),
         ("openai_completions", "length"),
+        ("openai_responses", "max_output_tokens"),
         ("anthropic_messages", "max_tokens"),
+        ("gemini", "MAX_TOKENS"),
         ("ollama", "length"),
+        ("ollama_generate", "length"),
+        ("tgi", "length"),
+        ("sglang", "length"),
+        ("triton", "length"),
     ] {
         for stream in ["bool_true", "bool_false"] {
-            let (bench, mock) = (Bench::new(), mock(&["--tokens", "9"]));
+            let bench = Bench::new();
+            let log = bench.path("log");
+            let mock = mock(&["--tokens", "9", "--log", &log.display().to_string()]);
             bench.file("data", "{\"prompt\":\"one two three\",\"max_tokens\":4}\n");
             let url = mock.url("");
             let stream_as = format!("stream={stream}");
@@ -330,23 +338,181 @@ fn each_api_reads_tokens_and_the_end_of_streamed_and_plain_answers() {
                 "SELECT prompt_tokens, completion_tokens, finish_reason, success, ttft IS NULL FROM result",
             );
             let is_plain = i32::from(stream == "bool_false");
-            let row = json!([3, 4, end, 1, is_plain]);
+            // A plain answer of TGI does not tell the tokens of the prompt.
+            let prompt = (parser, is_plain) != ("tgi", 1);
+            let row = json!([prompt.then_some(3), 4, end, 1, is_plain]);
             assert_eq!(json!(rows), json!([row, row, row]), "{parser} {stream}");
+            let counted = [&json!(3), &json!(4)];
+            for line in log_of(&log, 3) {
+                assert_eq!(
+                    [&line["prompt_tokens"], &line["tokens"]],
+                    counted,
+                    "{parser}"
+                );
+            }
         }
+    }
+}
+
+/// The lines of a log of the mock server, which writes them when a request has ended.
+fn log_of(log: &std::path::Path, lines: usize) -> Vec<Value> {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    loop {
+        let text = std::fs::read_to_string(log).unwrap_or_default();
+        let parsed: Vec<Value> = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok())
+            .collect();
+        if parsed.len() >= lines || std::time::Instant::now() > deadline {
+            assert_eq!(parsed.len(), lines, "{text}");
+            return parsed;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn a_stream_of_gemini_may_be_one_array() {
+    let (bench, mock) = (Bench::new(), mock(&["--tokens", "5", "--itl", "5ms"]));
+    let url = mock.url("/v1beta/models/m:streamGenerateContent");
+    let ended = run(&mut bench.perf(&[
+        "--url", &url, "--parser", "gemini", "--prompt", "x", "-n", "2",
+    ]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let rows = bench.rows("SELECT completion_tokens, ttft > 0, ttft < latency FROM result");
+    assert_eq!(json!(rows), json!([[5, 1, 1], [5, 1, 1]]));
+}
+
+/// A data set for an API that takes no prompt, and the figure that it has in place of output tokens.
+fn without_output(parser: &str) -> (Value, &'static str) {
+    match parser {
+        "openai_embeddings" => (json!({"texts": ["one two", "three"]}), "texts per second"),
+        _ => (
+            json!({"query": "one", "documents": ["two", "three four"]}),
+            "documents per second",
+        ),
+    }
+}
+
+#[test]
+fn an_api_without_output_tokens_shows_none_and_has_figures_of_its_own() {
+    for (parser, task, figure, counted) in [
+        ("openai_embeddings", "embed", "text_throughput", Some(3)),
+        ("rerank", "rerank", "document_throughput", Some(5)),
+        ("rerank_tei", "rerank", "document_throughput", None),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        let (entry, said) = without_output(parser);
+        bench.file("data", format!("{entry}\n"));
+        let url = mock.url("");
+        let ended = run(bench
+            .perf(&["--url", &url, "--parser", parser, "--dataset", "data"])
+            .args(["-n", "3", "--json", "run.json", "--markdown", "run.md"]));
+        assert_eq!(ended.code, Some(0), "{parser}: {}", ended.stderr);
+        let rows = bench.rows("SELECT prompt_tokens, completion_tokens, success FROM result");
+        let row = json!([counted, null, 1]);
+        assert_eq!(json!(rows), json!([row, row, row]), "{parser}");
+        let read = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it was written");
+        assert!(ended.stdout.contains(said), "{}", ended.stdout);
+        for text in [&ended.stdout, &read("run.md")] {
+            // Where the server counts no tokens, the table of loads says so.
+            let text = text.to_lowercase().replace("| n/a |", "");
+            for missing in [
+                "n/a",
+                "output token",
+                "to first token",
+                "tpot",
+                "tokenizer-path",
+            ] {
+                assert!(!text.contains(missing), "{parser} {missing}: {text}");
+            }
+        }
+        let document: Value = serde_json::from_str(&read("run.json")).expect("it is JSON");
+        let totals = &document["runs"][0]["totals"];
+        assert_eq!(totals["task"], task);
+        assert!(totals["figures"][figure].as_f64() > Some(0.0), "{totals}");
+        let doubts = document["runs"][0]["verdict"].to_string();
+        assert!(!doubts.contains("tokens-unknown"), "{doubts}");
+    }
+}
+
+#[test]
+fn audio_is_sent_in_a_form() {
+    for (parameters, tells_length) in [
+        (&["temperature=0"][..], false),
+        (&["stream=bool_false", "response_format=verbose_json"], true),
+    ] {
+        let (bench, mock) = (Bench::new(), mock(&["--tokens", "4"]));
+        // 4,800 bytes, which the mock server counts as two tokens; the text is a third.
+        let audio_part = json!({"data": "AAAA".repeat(1_600), "format": "mp3"});
+        let part = json!({"type": "input_audio", "input_audio": audio_part});
+        let hint = json!({"type": "text", "text": "names"});
+        let entry = json!({"messages": [{"role": "user", "content": [part, hint]}]});
+        bench.file("data", format!("{entry}\n"));
+        let url = mock.url("");
+        let parser = "openai_transcriptions";
+        let ended = run(bench
+            .perf(&[
+                "--url",
+                &url,
+                "--parser",
+                parser,
+                "--dataset",
+                "data",
+                "-n",
+                "2",
+            ])
+            .arg("--parameters")
+            .args(parameters));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let rows = bench.rows("SELECT prompt_tokens, completion_tokens FROM result");
+        assert_eq!(json!(rows), json!([[3, 4], [3, 4]]));
+        let has_figure = ended.stdout.contains("; audio seconds");
+        assert_eq!(has_figure, tells_length, "{}", ended.stdout);
     }
 }
 
 #[test]
 fn the_error_of_each_api_is_the_message_of_the_failure() {
-    for parser in ["openai_completions", "anthropic_messages", "ollama"] {
+    for parser in [
+        "openai_completions",
+        "openai_responses",
+        "openai_embeddings",
+        "anthropic_messages",
+        "gemini",
+        "ollama",
+        "ollama_generate",
+        "rerank",
+        "rerank_tei",
+        "tgi",
+        "sglang",
+        "triton",
+    ] {
         let (bench, mock) = (Bench::new(), mock(&["--error-rate", "1"]));
+        let entry = match parser {
+            "rerank" | "rerank_tei" => without_output(parser).0,
+            _ => json!({"prompt": "x"}),
+        };
+        bench.file("data", format!("{entry}\n"));
         let url = mock.url("");
         let ended = run(&mut bench.perf(&[
-            "--url", &url, "--parser", parser, "--prompt", "x", "-n", "2",
+            "--url",
+            &url,
+            "--parser",
+            parser,
+            "--dataset",
+            "data",
+            "-n",
+            "2",
         ]));
         assert_eq!(ended.code, Some(1), "{parser}: {}", ended.stderr);
-        let kinds = bench.rows("SELECT DISTINCT error_kind, status FROM result");
-        assert_eq!(json!(kinds), json!([["http-status", 500]]), "{parser}");
+        let failures = bench.rows("SELECT DISTINCT error_kind, status FROM result");
+        let status = if parser == "tgi" { 424 } else { 500 };
+        assert_eq!(
+            json!(failures),
+            json!([["http-status", status]]),
+            "{parser}"
+        );
     }
 }
 

@@ -165,7 +165,10 @@ fn told(error: &Value, beside: &Map<String, Value>) -> String {
         }
         other => other.to_string(),
     };
-    match beside.get("code").filter(|code| says_something(code)) {
+    let mut codes = ["code", "error_type"]
+        .into_iter()
+        .filter_map(|name| beside.get(name));
+    match codes.find(|code| says_something(code)) {
         Some(code) => with_code(&shown, &plain(code)),
         None => one_line(&shown, 300),
     }
@@ -261,7 +264,10 @@ fn has_good_end(value: &Value) -> bool {
     match value {
         Value::Array(items) => items.iter().any(has_good_end),
         Value::Object(members) => members.iter().any(|(name, value)| {
-            let is_end = matches!(name.as_str(), "finish_reason" | "stop_reason");
+            let is_end = matches!(
+                name.as_str(),
+                "finish_reason" | "stop_reason" | "finishReason" | "done_reason"
+            );
             match value {
                 Value::String(reason) => {
                     is_end && ENDED_WELL.contains(&reason.to_ascii_lowercase().as_str())
@@ -340,6 +346,10 @@ mod tests {
             (
                 r#"{"error":{"message":"busy","type":"overloaded","code":503}}"#,
                 "busy (overloaded, 503)",
+            ),
+            (
+                r#"{"error":"too long","error_type":"validation"}"#,
+                "too long (validation)",
             ),
             (r#"{"errors":[{"status":500}]}"#, r#"[{"status":500}]"#),
             (

@@ -5,13 +5,14 @@ use super::bindings::second::exports::llmuses::perf::{
     dataset_plugin as format, perf_plugin as api,
 };
 use super::engine::ticks;
-use super::offers::{FormatInfo, Offers, Task};
+use super::offers::{FormatInfo, Offers};
 use super::state::State;
 use super::summary::{self, Summary, Wrong};
 use super::text::shown;
 use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::{Framing, Reading, ResponseLog};
 use llmuses_core::redact::Secrets;
 use wasmtime::component::InstancePre;

@@ -45,7 +45,7 @@ pub use engine::PluginEngine;
 pub use instance::{CallError, ParserInstance};
 pub use load::{Loading, Parser, ParserInfo, Source};
 pub use load_error::LoadError;
-pub use offers::{FormatInfo, Offers, Task};
+pub use offers::{FormatInfo, Offers};
 pub use own_requests::{BuildOptions, RequestIterator};
 pub use parts::{Entries, FileOptions, PluginRequest};
 pub use readers::EntryReader;

@@ -45,29 +45,3 @@ pub struct FormatInfo {
     /// What it reads.
     pub description: String,
 }
-
-/// What a model is asked for.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Task {
-    /// To produce tokens.
-    #[default]
-    Generate,
-    /// To embed texts.
-    Embed,
-    /// To rank documents.
-    Rerank,
-    /// Something else.
-    Other,
-}
-
-impl Task {
-    /// A word for a person.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Generate => "generate",
-            Self::Embed => "embed",
-            Self::Rerank => "rerank",
-            Self::Other => "other",
-        }
-    }
-}

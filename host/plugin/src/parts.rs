@@ -3,12 +3,13 @@
 use super::bindings::second::exports::llmuses::perf::perf_plugin as api;
 use super::bindings::second::llmuses::perf::types;
 use super::instance::{CallError, Exports, ParserInstance, Told};
-use super::offers::{FormatInfo, Task};
+use super::offers::FormatInfo;
 use super::summary::{Summary, reasons};
 use super::text::{shown, shown_name};
 use bytes::Bytes;
 use http::HeaderValue;
 use http::uri::PathAndQuery;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::{Framing, Reading, ResponseLog, TokenCount, TokenSource};
 use llmuses_core::item::Entry;
 use serde::Serialize;

@@ -60,6 +60,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             .lengths_asked
             .as_ref()
             .map(LengthsAsked::to_document),
+        task: circumstances.task,
         finish_reasons: statistics.finish_reasons().into_iter().collect(),
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),

@@ -10,7 +10,7 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{Machine, Percentile};
+use llmuses_core::document::{Machine, Percentile, Task};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -87,6 +87,8 @@ pub struct Circumstances {
     /// Other runs of this program on the machine, at the start or at the end, whichever was more. `None`: the system
     /// does not tell.
     pub other_runs: Option<OtherRuns>,
+    /// What a model was asked for.
+    pub task: Task,
     /// What the parser cost.
     pub parser_cost: ParserCost,
     /// Objectives of the run as a whole.
@@ -181,7 +183,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(other_output_lengths(circumstances));
     add(without_tokens(statistics));
     add(chunks_are_not_tokens(statistics));
-    add(tokens_unknown(statistics));
+    add(tokens_unknown(statistics, circumstances));
     for (side, totals) in [
         (TokenSide::Input, &statistics.counts().prompt),
         (TokenSide::Output, &statistics.counts().completion),
@@ -483,10 +485,12 @@ fn chunks_are_not_tokens(statistics: &RunStatistics) -> Option<Doubt> {
     (!near).then_some(Doubt::ChunksAreNotTokens { tokens_per_chunk })
 }
 
-fn tokens_unknown(statistics: &RunStatistics) -> Option<Doubt> {
+fn tokens_unknown(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let counts = statistics.counts();
     let nobody = counts.prompt.requests() == 0 && counts.completion.requests() == 0;
-    (counts.succeeded > 0 && nobody).then_some(Doubt::TokensUnknown {
+    // A server that ranks documents need not count tokens.
+    let wanted = circumstances.task.has_output_tokens();
+    (counts.succeeded > 0 && nobody && wanted).then_some(Doubt::TokensUnknown {
         succeeded: counts.succeeded,
     })
 }

@@ -13,7 +13,10 @@ use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
-use llmuses_core::metric::{ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, Sums, TLS, TTFT, Time};
+use llmuses_core::metric::{
+    AUDIO_SECONDS, ByTime, CACHED_TOKENS, CONNECT, DNS, DOCUMENTS, ITL, Sums, TEXTS, TLS, TTFT,
+    Time,
+};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -334,7 +337,10 @@ impl RunStatistics {
             met_all: self.objectives.map(|_| counts.met_objectives),
             input_tokens: tokens(&counts.prompt),
             output_tokens: tokens(&counts.completion),
-            cached_tokens: self.cached().map(Figures::sum),
+            cached_tokens: self.named(CACHED_TOKENS).map(Figures::sum),
+            texts: self.named(TEXTS).map(Figures::sum),
+            documents: self.named(DOCUMENTS).map(Figures::sum),
+            audio_seconds: self.named(AUDIO_SECONDS).map(Figures::sum),
             input_known: counts.prompt.requests(),
             output_known: counts.completion.requests(),
             packages: counts.packages,
@@ -342,10 +348,11 @@ impl RunStatistics {
         }
     }
 
-    fn cached(&self) -> Option<&Figures> {
-        let named = self.metrics.named().iter();
-        let cached = named.into_iter().find(|(name, _)| name == CACHED_TOKENS);
-        cached.map(|(_, figures)| figures)
+    /// A figure of the plugin.
+    fn named(&self, name: &str) -> Option<&Figures> {
+        let mut named = self.metrics.named().iter();
+        let (_, figures) = named.find(|(known, _)| known == name)?;
+        Some(figures)
     }
 
     /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
@@ -368,7 +375,7 @@ impl RunStatistics {
     /// The share of the tokens of prompts that the server took from a cache of prefixes, where it told that for
     /// every succeeded request.
     pub fn cached_share(&self) -> Option<f64> {
-        let cached = self.cached()?;
+        let cached = self.named(CACHED_TOKENS)?;
         let told = cached.samples() == self.counts.succeeded;
         ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
     }

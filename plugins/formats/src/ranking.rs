@@ -13,7 +13,7 @@ const DOCUMENTS: [&str; 3] = ["documents", "passages", "texts"];
 const TEXTS: [&str; 2] = ["texts", "input"];
 
 impl Format for Rerank {
-    const NAME: &'static str = "rerank";
+    const NAME: &'static str = "documents";
     const DESCRIPTION: &'static str =
         "JSON lines or one JSON array with `query`, and `documents`, `passages` or `texts` to rank";
     const SOURCE: Source = Source::Json;

@@ -97,6 +97,11 @@ impl<'a> Response<'a> {
         }
     }
 
+    /// The body that was sent as JSON; null where it is none.
+    pub fn request_json(&self) -> crate::Value {
+        serde_json::from_slice(self.request).unwrap_or_default()
+    }
+
     /// An event as JSON.
     ///
     /// # Errors

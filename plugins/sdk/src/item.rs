@@ -45,6 +45,40 @@ pub struct OutputLength {
     pub exact: bool,
 }
 
+impl OutputLength {
+    /// The fewest tokens, where any are asked for.
+    pub fn least(self) -> Option<u64> {
+        if self.exact { self.max } else { self.min }
+    }
+
+    /// What is asked for under the names that an API has for the most tokens, for the fewest, and for not ending where
+    /// the model would.
+    ///
+    /// ```
+    /// use llmuses_plugin::{OutputLength, Value};
+    ///
+    /// let length = OutputLength { max: Some(7), exact: true, ..OutputLength::default() };
+    /// let members = length.members("max_tokens", "min_tokens", "ignore_eos");
+    /// assert_eq!(
+    ///     Value::Object(members).to_string(),
+    ///     r#"{"max_tokens":7,"min_tokens":7,"ignore_eos":true}"#
+    /// );
+    /// ```
+    pub fn members(self, most: &str, fewest: &str, ignores_end: &str) -> Map<String, Value> {
+        let mut members = Map::new();
+        if let Some(max) = self.max {
+            members.insert(most.to_owned(), max.into());
+        }
+        if let Some(least) = self.least() {
+            members.insert(fewest.to_owned(), least.into());
+        }
+        if self.exact {
+            members.insert(ignores_end.to_owned(), true.into());
+        }
+        members
+    }
+}
+
 impl Item {
     /// An item of one text: where tests start from.
     pub fn of_prompt(prompt: impl Into<String>) -> Self {
@@ -65,6 +99,19 @@ impl Item {
                 Err("this API takes messages or a prompt, and the item has neither".to_owned())
             }
             None => Ok(std::mem::take(&mut self.messages)),
+        }
+    }
+
+    /// Nothing for an API whose answers have no length that could be asked for.
+    ///
+    /// # Errors
+    /// Where an exact or a least length is asked for all the same.
+    pub fn without_length(&self) -> Result<(), String> {
+        match self.output.least() {
+            Some(_) => {
+                Err("this API has no length of answers to ask for (--output-tokens)".to_owned())
+            }
+            None => Ok(()),
         }
     }
 
@@ -113,6 +160,22 @@ impl Settings {
     /// The request with a body of JSON: `body`, over it the parameters of the item, over them those of the user, as
     /// [`merge`] does it. Where the item has a whole body, that takes the place of `body`, with the model of the run.
     pub fn request_of(&self, item: &mut Item, body: Value) -> Request {
+        Request::json(&self.body_of(item, body, ""))
+    }
+
+    /// The body that [`Self::request_of`] sends. Of the member `options`, which is an object, the parameters take the
+    /// place of single members rather than of the whole.
+    ///
+    /// ```
+    /// use llmuses_plugin::{Item, Settings, json};
+    ///
+    /// let mut item = Item::of_prompt("hi");
+    /// item.parameters.insert("options".to_owned(), json!({"top_k": 1}));
+    /// let body = json!({"options": {"num_predict": 5}});
+    /// let body = Settings::default().body_of(&mut item, body, "options");
+    /// assert_eq!(body, json!({"options": {"num_predict": 5, "top_k": 1}}));
+    /// ```
+    pub fn body_of(&self, item: &mut Item, body: Value, options: &str) -> Value {
         let mut body = match item.body.take() {
             Some(mut whole) => {
                 if whole.get("model").is_some() {
@@ -123,11 +186,56 @@ impl Settings {
             None => body,
         };
         if let Value::Object(members) = &mut body {
-            merge(members, &item.parameters);
-            merge(members, &self.parameters);
+            for given in [&item.parameters, &self.parameters] {
+                let inner = members.get(options).and_then(Value::as_object).cloned();
+                merge(members, given);
+                if let (Some(mut inner), Some(Value::Object(over))) = (inner, given.get(options)) {
+                    merge(&mut inner, over);
+                    members.insert(options.to_owned(), Value::Object(inner));
+                }
+            }
         }
-        Request::json(&body)
+        body
     }
+
+    /// A request with a body of [`Self::body_of`] to an API whose path says whether it streams. A parameter `stream` that
+    /// is false chooses `plain` in place of `path`; it is no member of the body. `{model}` in both is the name of the
+    /// model.
+    pub fn request_by_path(
+        &self,
+        item: &Item,
+        mut body: Value,
+        path: &str,
+        plain: &str,
+    ) -> Request {
+        let stream = body
+            .as_object_mut()
+            .and_then(|body| body.shift_remove("stream"));
+        let path = if stream == Some(Value::Bool(false)) {
+            plain
+        } else {
+            path
+        };
+        Request::json(&body).path(Self::path_of(item, path))
+    }
+
+    /// A path with the model of the item in place of `{model}`; where it names none, the host writes that of the run.
+    pub fn path_of(item: &Item, path: &str) -> String {
+        match &item.model {
+            None => path.to_owned(),
+            Some(model) => path.replace("{model}", &escaped(model)),
+        }
+    }
+}
+
+/// A name as it stands within a path: all but the unreserved characters of RFC 3986 as their bytes.
+fn escaped(name: &str) -> String {
+    let is_kept = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escape = |byte| match is_kept(byte) {
+        true => char::from(byte).to_string(),
+        false => format!("%{byte:02X}"),
+    };
+    name.bytes().map(escape).collect()
 }
 
 /// A request.
@@ -157,6 +265,16 @@ impl Request {
     pub fn path(mut self, path: impl Into<String>) -> Self {
         self.path = Some(path.into());
         self
+    }
+
+    /// The body.
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What the body is, as in the header.
+    pub fn content_type(&self) -> &str {
+        &self.content_type
     }
 
     /// The body as JSON, for tests.
@@ -197,6 +315,27 @@ mod tests {
                 .unwrap();
         let request = settings.request_of(&mut item, json!({"model": "m", "a": 0, "c": 0}));
         assert_eq!(request.body, br#"{"model":"m","a":1,"b":3}"#);
+    }
+
+    #[test]
+    fn the_path_says_whether_an_answer_streams() {
+        let settings = Settings::default();
+        let mut item = Item {
+            model: Some("a/b".to_owned()),
+            ..Item::default()
+        };
+        let request = |item: &Item, body| {
+            let request = settings.request_by_path(item, body, "/m/{model}/s", "/m/{model}/p");
+            (
+                request.path.unwrap_or_default(),
+                String::from_utf8(request.body).unwrap(),
+            )
+        };
+        let streamed = request(&item, json!({"stream": true, "x": 1}));
+        assert_eq!(streamed, ("/m/a%2Fb/s".to_owned(), r#"{"x":1}"#.to_owned()));
+        item.model = None;
+        let plain = request(&item, json!({"stream": false}));
+        assert_eq!(plain, ("/m/{model}/p".to_owned(), "{}".to_owned()));
     }
 
     #[test]

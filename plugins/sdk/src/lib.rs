@@ -17,6 +17,7 @@
 
 #![deny(missing_docs)]
 
+mod answer;
 #[doc(hidden)]
 pub mod api;
 #[doc(hidden)]
@@ -32,21 +33,25 @@ mod item;
 mod json;
 mod lenient;
 mod message;
+pub mod ollama;
 pub mod openai;
 mod options;
 mod parser;
 mod prompt;
 mod repeats;
 mod requests;
+pub mod rerank;
 mod shape;
 mod summary;
 mod usage;
 
+pub use answer::{Answer, Counts};
 pub use api::{Api, Framing, Response, Task};
 pub use dataset::{Entries, Entry, dataset_items, dataset_lines};
 pub use format::{Conversation, Conversations, Format, Head, conversations_of};
 pub use host::{log, tokenizer_count};
 pub use item::{Item, OutputLength, Request, Settings};
+pub use message::failure as server_error;
 pub use options::{Options, merge};
 pub use parser::{Parser, Source};
 pub use prompt::Prompt;

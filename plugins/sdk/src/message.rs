@@ -90,7 +90,7 @@ fn says_nothing(value: &Value) -> bool {
 }
 
 /// What an `error` field says, or `None` where it says nothing: some servers always send it, empty.
-pub(crate) fn failure(error: &Value) -> Option<String> {
+pub fn failure(error: &Value) -> Option<String> {
     if says_nothing(error) {
         return None;
     }
@@ -104,6 +104,7 @@ pub(crate) fn failure(error: &Value) -> Option<String> {
             let details: Vec<String> = [&error["type"], &error["code"]]
                 .into_iter()
                 .filter_map(plain)
+                .filter(|detail| detail != "error")
                 .collect();
             if !details.is_empty() {
                 message.push_str(&format!(" ({})", details.join(", ")));

@@ -136,8 +136,7 @@ fn completed(
     {
         body.insert(most.to_owned(), max.into());
     }
-    let least = if output.exact { output.max } else { output.min };
-    if let Some(least) = least {
+    if let Some(least) = output.least() {
         body.insert("min_tokens".to_owned(), least.into());
     }
     if output.exact {

@@ -1,5 +1,6 @@
 //! Token counts: those that the server reports, and what takes their place where it does not.
 
+use crate::answer::Counts;
 use crate::lenient::{List, Object};
 use crate::{Summary, Tokens};
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
@@ -139,14 +140,23 @@ impl Reading {
             .into_iter()
             .filter_map(Object::get)
             .find_map(|details| details.reasoning_tokens.0);
-        let prompt = either(usage.prompt_tokens, usage.input_tokens);
-        let completion = usage.completion();
+        let total = usage.total_tokens.0;
+        self.total = total.filter(|n| *n > 0).or(self.total).or(total);
+        self.report_counts(Counts {
+            prompt: either(usage.prompt_tokens, usage.input_tokens),
+            completion: usage.completion(),
+            cached,
+            reasoning,
+        });
+    }
+
+    /// The same of counts that are no `usage`.
+    pub(crate) fn report_counts(&mut self, counts: Counts) {
         for (known, told) in [
-            (&mut self.prompt, prompt),
-            (&mut self.completion, completion),
-            (&mut self.total, usage.total_tokens.0),
-            (&mut self.cached, cached),
-            (&mut self.reasoning, reasoning),
+            (&mut self.prompt, counts.prompt),
+            (&mut self.completion, counts.completion),
+            (&mut self.cached, counts.cached),
+            (&mut self.reasoning, counts.reasoning),
         ] {
             *known = told.filter(|n| *n > 0).or(*known).or(told);
         }

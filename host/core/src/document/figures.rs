@@ -2,7 +2,7 @@
 
 use super::named::Named;
 use super::totals::{TimeSeries, Totals};
-use crate::metric::{CACHED_TOKENS, Figure, Sums};
+use crate::metric::{AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Figure, Sums, TEXTS};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -55,7 +55,10 @@ impl Totals {
     pub fn sums(&self) -> Sums {
         let tokens = |tokens: Option<u64>| tokens.map(|tokens| tokens as f64);
         let goodput = self.goodput.as_ref();
-        let cached = self.parser_metrics.named.get(CACHED_TOKENS);
+        let sum = |name: &str| {
+            let figures = self.parser_metrics.named.get(name)?;
+            Some(figures.mean * figures.samples as f64)
+        };
         Sums {
             wall_seconds: self.wall_seconds,
             completed: self.requests.completed,
@@ -64,7 +67,10 @@ impl Totals {
             met_all: goodput.map(|goodput| goodput.requests_that_met_all),
             input_tokens: tokens(self.tokens.input.tokens),
             output_tokens: tokens(self.tokens.output.tokens),
-            cached_tokens: cached.map(|cached| cached.mean * cached.samples as f64),
+            cached_tokens: sum(CACHED_TOKENS),
+            texts: sum(TEXTS),
+            documents: sum(DOCUMENTS),
+            audio_seconds: sum(AUDIO_SECONDS),
             input_known: self.tokens.input.requests_known,
             output_known: self.tokens.output.requests_known,
             packages: self.packages.count,

@@ -15,6 +15,7 @@ mod scatter;
 mod schema;
 mod sessions;
 mod spread;
+mod task;
 mod totals;
 
 pub use figures::RunFigures;
@@ -31,6 +32,7 @@ pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
 pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
+pub use task::Task;
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
     DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,

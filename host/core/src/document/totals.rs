@@ -9,6 +9,7 @@ use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
 use super::sessions::SessionFigures;
 use super::spread::Times;
+use super::task::Task;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +20,9 @@ pub struct Totals {
     /// was sent (`sent`, closed loop).
     #[schemars(extend("enum" = ["intended", "sent"]))]
     pub origin: String,
+    /// What a model was asked for. Runs of a task other than `generate` need have no output tokens.
+    #[serde(default)]
+    pub task: Task,
     /// First request sent to last end.
     pub wall_seconds: Option<f64>,
     /// Requests, counted.

@@ -30,6 +30,12 @@ pub struct FigureRow {
 /// The name under which plugins report how many tokens of a prompt the server took from its cache.
 pub const CACHED_TOKENS: &str = "cached_tokens";
 
+/// The names under which plugins report how many texts were embedded, how many documents were ranked, and how long the
+/// audio was in seconds.
+pub const TEXTS: &str = "texts";
+pub const DOCUMENTS: &str = "documents";
+pub const AUDIO_SECONDS: &str = "audio_seconds";
+
 /// A number out of the sums of a run, or of a slot of it. `None`: it is not known, or the run has no such thing.
 type Read = fn(&Sums) -> Option<f64>;
 
@@ -64,6 +70,12 @@ pub struct Sums {
     pub output_tokens: Option<f64>,
     /// Tokens of prompts that the server took from its cache: the figure [`CACHED_TOKENS`] of the plugins.
     pub cached_tokens: Option<f64>,
+    /// Texts that were embedded: the figure [`TEXTS`] of the plugins.
+    pub texts: Option<f64>,
+    /// Documents that were ranked: the figure [`DOCUMENTS`] of the plugins.
+    pub documents: Option<f64>,
+    /// Seconds of audio: the figure [`AUDIO_SECONDS`] of the plugins.
+    pub audio_seconds: Option<f64>,
     /// Requests whose tokens of the prompt are known.
     pub input_known: u64,
     /// Requests whose output tokens are known.
@@ -152,6 +164,42 @@ super::rows! { FIGURES: FigureRow, Figure;
         unit: Unit::PerSecond,
         better: Better::Higher,
         sum: Sum::Rate(|sums| Some(sums.input_tokens? + sums.output_tokens?)),
+        compared: true,
+        headline: true,
+        further: true,
+        live: None,
+    };
+    TEXT_THROUGHPUT FigureRow {
+        name: "text_throughput",
+        title: "Texts per second",
+        formula: "texts embedded by succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| sums.texts),
+        compared: true,
+        headline: true,
+        further: true,
+        live: None,
+    };
+    DOCUMENT_THROUGHPUT FigureRow {
+        name: "document_throughput",
+        title: "Documents per second",
+        formula: "documents ranked by succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| sums.documents),
+        compared: true,
+        headline: true,
+        further: true,
+        live: None,
+    };
+    AUDIO_THROUGHPUT FigureRow {
+        name: "audio_throughput",
+        title: "Audio seconds per second",
+        formula: "seconds of audio transcribed by succeeded requests / wall",
+        unit: Unit::PerSecond,
+        better: Better::Higher,
+        sum: Sum::Rate(|sums| sums.audio_seconds),
         compared: true,
         headline: true,
         further: true,

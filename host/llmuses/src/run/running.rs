@@ -218,6 +218,7 @@ impl Running {
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
             other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
+            task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),
             all_failed,

@@ -59,6 +59,10 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
 
 /// The card of a figure of the run as a whole. `None`: there is nothing to say of it.
 fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
+    let is_known = totals.value().figures.get(figure).is_some();
+    if figure == THROUGHPUT && !is_known && !totals.value().task.has_output_tokens() {
+        return None;
+    }
     // Where a document has always had a figure, there the page points.
     let (number, lines) = match figure {
         QPS => (
@@ -74,7 +78,9 @@ fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
             (at!(found, per_second).fixed(3), goodput(totals, &found))
         }
         _ => {
-            totals.value().figures.get(figure)?;
+            if !is_known {
+                return None;
+            }
             let number = match figure.unit {
                 Unit::Share => totals.share(figure),
                 _ => totals.figure(figure, 3),

@@ -61,7 +61,12 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         out.text.push('\n');
     }
     let lines = sections::lines(run, totals).into_iter();
-    for (label, text) in lines.filter(|(label, _)| look.details || ALWAYS.contains(label)) {
+    // They stand in the place of output tokens.
+    let has_own_figures = !totals.task.has_output_tokens();
+    let is_told = |label: &str| {
+        look.details || ALWAYS.contains(&label) || (has_own_figures && label == "Further figures")
+    };
+    for (label, text) in lines.filter(|(label, _)| is_told(label)) {
         line(&mut out.text, label, &text, look);
     }
     failures(out, &part, look);

@@ -94,10 +94,15 @@ fn specified(out: &mut String, run: &Run, totals: &Totals) {
             fixed(totals.packages.average_latency_seconds, 3),
         ),
     ] {
+        if value == UNKNOWN && !totals.task.has_output_tokens() {
+            continue;
+        }
         // Writing to a string does not fail.
         let _ = writeln!(out, " {label}: {value}");
     }
-    percentiles(out, "time to first token", &totals.times[TTFT]);
+    if totals.times[TTFT].samples > 0 || totals.task.has_output_tokens() {
+        percentiles(out, "time to first token", &totals.times[TTFT]);
+    }
     percentiles(out, "request latency", &totals.times[LATENCY]);
 }
 

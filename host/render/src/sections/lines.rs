@@ -10,8 +10,6 @@ use std::time::Duration;
 
 /// The lines, each with its label.
 pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
-    let counts = &totals.requests;
-    let succeeded = counts.succeeded;
     [
         ("Counted from", Some(origin(totals))),
         ("Connections", Some(connections(totals))),
@@ -22,14 +20,8 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),
         ("Data set", dataset(totals)),
-        (
-            "Input tokens",
-            Some(tokens(&totals.tokens.input, succeeded)),
-        ),
-        (
-            "Output tokens",
-            Some(tokens(&totals.tokens.output, succeeded)),
-        ),
+        ("Input tokens", tokens(totals, &totals.tokens.input)),
+        ("Output tokens", tokens(totals, &totals.tokens.output)),
         ("Lengths asked", lengths_asked(totals)),
         ("Finish reasons", finish_reasons(totals)),
         ("Further figures", further(totals)),
@@ -190,7 +182,7 @@ fn origin(totals: &Totals) -> String {
         _ => "the instant at which the schedule wanted a request sent (open loop)",
     }
     .to_owned();
-    if totals.requests.not_streamed > 0 {
+    if totals.requests.not_streamed > 0 && totals.task.has_output_tokens() {
         let plain = counted(totals.requests.not_streamed, "response");
         text.push_str(&format!(
             "; {plain} came in one piece, without a time to first token"
@@ -252,6 +244,9 @@ fn chunks(totals: &Totals) -> String {
         totals.packages.output_gaps,
         totals.packages.coalesced_output_gaps,
     );
+    if gaps == 0 && !totals.task.has_output_tokens() {
+        return format!("{bytes} of data received");
+    }
     if gaps == 0 {
         return format!("no response had two chunks of output; {bytes} of data received");
     }
@@ -339,16 +334,21 @@ fn dataset(totals: &Totals) -> Option<String> {
     Some(text)
 }
 
-fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
+/// `None`: of a task without output tokens nothing is missing.
+fn tokens(totals: &Totals, side: &TokenFigures) -> Option<String> {
+    let succeeded = totals.requests.succeeded;
+    if side.requests_known == 0 && !totals.task.has_output_tokens() {
+        return None;
+    }
     if succeeded == 0 {
-        return format!("{UNKNOWN}: no request succeeded");
+        return Some(format!("{UNKNOWN}: no request succeeded"));
     }
-    if totals.requests_known == 0 {
-        return format!(
+    if side.requests_known == 0 {
+        return Some(format!(
             "{UNKNOWN}: neither the server nor a tokenizer counted them (see --tokenizer-path)"
-        );
+        ));
     }
-    let by = &totals.requests_by_source;
+    let by = &side.requests_by_source;
     let mut parts: Vec<String> = [
         (TokenSource::Server, by.server),
         (TokenSource::Tokenizer, by.tokenizer),
@@ -358,18 +358,18 @@ fn tokens(totals: &TokenFigures, succeeded: u64) -> String {
     .filter(|(_, requests)| *requests > 0)
     .map(|(source, requests)| format!("{} for {}", source.as_str(), counted(requests, "request")))
     .collect();
-    let unknown = succeeded.saturating_sub(totals.requests_known);
+    let unknown = succeeded.saturating_sub(side.requests_known);
     if unknown > 0 {
         parts.push(format!(
             "unknown for {}, which no average includes",
             counted(unknown, "request")
         ));
     }
-    format!(
+    Some(format!(
         "{} in all; counted by {}",
-        totals.tokens.unwrap_or_default(),
+        side.tokens.unwrap_or_default(),
         parts.join(", ")
-    )
+    ))
 }
 
 /// The figures of the table of metrics that stand nowhere else.

@@ -5,7 +5,7 @@ use super::table::{Cell, Column, Piece, Table};
 use super::times::independent_samples;
 use crate::digits::{UNKNOWN, counted};
 use llmuses_core::document::{Percentile, Run, Totals};
-use llmuses_core::metric::{GOODPUT, LATENCY, QPS, THROUGHPUT, TPOT, TTFT};
+use llmuses_core::metric::{GOODPUT, INPUT_THROUGHPUT, LATENCY, QPS, THROUGHPUT, TPOT, TTFT, Time};
 use llmuses_core::plan::Arrivals;
 
 /// A load in a few words, as a document says it.
@@ -29,15 +29,23 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
         let totals = run.value().totals.as_ref();
         totals.is_some_and(|totals| totals.goodput.is_some())
     });
+    let has_output = runs.iter().any(|run| {
+        let totals = run.value().totals.as_ref();
+        totals.is_none_or(|totals| totals.task.has_output_tokens())
+    });
     let mut columns = vec![
         Column::new("Load"),
         Column::new("requests/s"),
-        Column::new("tokens/s"),
+        Column::new(if has_output {
+            "tokens/s"
+        } else {
+            "input tokens/s"
+        }),
     ];
     if goodput {
         columns.push(Column::new("goodput/s").of_a_page());
     }
-    for (time, rank) in [("TTFT", 0), ("TPOT", 3), ("latency", 1)] {
+    for &(time, _, rank) in times(has_output) {
         // The median is left out first: a head without the time would be that of the column before it.
         let p99 = format!("{time} p99");
         columns.push(Column::new(format!("{time} p50")).rank(rank));
@@ -52,7 +60,7 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
             load_of(run.value()),
         )])];
         match at!(run, totals).known() {
-            Some(totals) => row.extend(figures(&totals, goodput)),
+            Some(totals) => row.extend(figures(&totals, goodput, has_output)),
             None => row.extend((0..numbers).map(|_| Cell::number(UNKNOWN))),
         }
         row.push(Cell::name(verdict_in_short(run.value())));
@@ -62,15 +70,33 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
     table
 }
 
-fn figures(totals: &Part<'_, Totals>, goodput: bool) -> Vec<Cell> {
+/// The times that there are columns of, with the ranks of those. `has_output`: whether any run has output tokens.
+fn times(has_output: bool) -> &'static [(&'static str, Time, u8)] {
+    const ALL: &[(&str, Time, u8)] = &[
+        ("TTFT", TTFT, 0),
+        ("TPOT", TPOT, 3),
+        ("latency", LATENCY, 1),
+    ];
+    match has_output {
+        true => ALL,
+        false => &ALL[2..],
+    }
+}
+
+fn figures(totals: &Part<'_, Totals>, goodput: bool, has_output: bool) -> Vec<Cell> {
+    let tokens = if has_output {
+        THROUGHPUT
+    } else {
+        INPUT_THROUGHPUT
+    };
     let mut cells = vec![
         Cell::number(totals.figure(QPS, 2)),
-        Cell::number(totals.figure(THROUGHPUT, 1)),
+        Cell::number(totals.figure(tokens, 1)),
     ];
     if goodput {
         cells.push(Cell::number(totals.figure(GOODPUT, 2)));
     }
-    for time in [TTFT, TPOT, LATENCY] {
+    for &(_, time, _) in times(has_output) {
         let samples = independent_samples(totals.value(), time);
         let spread = totals.time(time);
         cells.extend([Percentile::P50, Percentile::P99].map(|percentile| {

@@ -40,7 +40,11 @@ fn is_told(totals: &Totals, time: Time) -> bool {
     match time {
         // Where no request opened a connection, both lags are the same.
         CLIENT_LAG if totals.requests.own_connection == 0 => false,
-        _ => time.place != TablePlace::Nowhere && (spread.samples > 0 || !time.needs_samples()),
+        _ => {
+            time.place != TablePlace::Nowhere
+                && (spread.samples > 0
+                    || (!time.needs_samples() && totals.task.has_output_tokens()))
+        }
     }
 }
 

@@ -441,6 +441,9 @@ fn tokens_that_nobody_counted_are_a_doubt() {
     unknown.reading.as_mut().unwrap().completion = None;
     let run = statistics(0, std::iter::repeat_n(unknown, 500));
     assert_eq!(codes(&run, &circumstances()), ["tokens-unknown"]);
+    let mut ranking = circumstances();
+    ranking.task = Task::Rerank;
+    assert_eq!(codes(&run, &ranking), [""; 0]);
 }
 
 #[test]
