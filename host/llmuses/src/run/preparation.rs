@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::LearnedLengths;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{
     Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
@@ -19,7 +20,7 @@ use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
     CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
-    PluginEngine, Source, Task, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
