@@ -42,6 +42,7 @@ mod schema;
 mod sessions;
 mod shell;
 mod slow;
+mod stages;
 mod stall;
 mod support;
 mod templates;
@@ -49,6 +50,7 @@ mod text;
 mod timing;
 mod tls;
 mod tls_server;
+mod traces;
 mod verdict;
 #[cfg(feature = "wandb")]
 mod wandb;

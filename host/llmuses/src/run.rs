@@ -3,6 +3,7 @@
 
 mod bodies;
 mod dry;
+mod loads;
 #[cfg(feature = "wandb")]
 mod logging;
 #[cfg(not(feature = "wandb"))]
@@ -18,7 +19,9 @@ mod probes;
 mod progress;
 mod running;
 mod sinks;
+mod watch;
 
+use loads::{Loads, NextLoad, SearchLoads, SweepLoads, cool_down};
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation, ensure_capacity};
@@ -28,6 +31,7 @@ use sinks::Sinks;
 
 pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
 pub use dry::dry_run;
+pub use loads::SearchPlan;
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, ProgressEvery, Save, print_summary};
 pub use preparation::load_parser;
@@ -35,7 +39,7 @@ pub use preparation::load_parser;
 use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
-use llmuses_core::plan::{Plan, Sweep};
+use llmuses_core::plan::{Plan, RunPlace, Sweep};
 use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
@@ -56,6 +60,7 @@ use llmuses_transport::worker::WorkerError;
 use llmuses_workload::{DatasetError, SourceError, TokenizerError};
 use std::cell::Cell;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +156,8 @@ pub struct RunResult {
     pub circumstances: Circumstances,
     /// What speaks against the numbers.
     pub doubts: Vec<Doubt>,
+    /// Which run of its sweep it is.
+    pub place: RunPlace,
     /// Whether any doubt makes the run a failed one.
     pub valid_required: bool,
     /// What became of the rows. `None` where none were to be kept.
@@ -192,6 +199,27 @@ impl RunResult {
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
 pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
+    carry_out(sweep, &mut SweepLoads::of(sweep), outputs)
+}
+
+/// Searches the highest load that keeps objectives. `sweep`: its first load is that of every probe, but for what is varied.
+/// The probes are runs, and their results are written as those of [`run`] are.
+///
+/// # Errors
+/// As those of [`run`].
+pub fn search(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    plan: &SearchPlan,
+) -> Result<Vec<RunResult>, RunError> {
+    carry_out(sweep, &mut SearchLoads::new(sweep, plan), outputs)
+}
+
+fn carry_out(
+    sweep: &Sweep,
+    loads: &mut dyn Loads,
+    outputs: &Outputs,
+) -> Result<Vec<RunResult>, RunError> {
     let board = outputs.metrics.map(|_| Board::default());
     // Before anything else is made, and until all is over.
     let _exporter = match &board {
@@ -218,18 +246,21 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
     let mut failure = None;
     let mut last_logging = None;
     let mut loaded = None;
-    let loads = sweep.loads.len();
-    for plan in sweep.plans() {
+    while let Some(next) = loads.next() {
         // The next load waits for what is still to be logged of this one; what follows the last load does not.
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        match one(&plan, outputs, &mut loaded, &onlookers, &logging_failed) {
+        let interrupted = interrupt::flag()?;
+        cool_down(next.cool_down, || interrupted.load(Ordering::Relaxed));
+        match one(next, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
+                let place = result.place;
+                loads.note(&result);
                 results.push(result);
                 last_logging = logging;
-                if results.len() < loads {
+                if place.run < place.runs {
                     write_so_far(&files, &results);
                 }
                 if is_last {
@@ -253,10 +284,8 @@ pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError>
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
-    if loads > 1 && !outputs.quiet {
-        let all_failed = results.iter().any(|result| result.circumstances.all_failed);
-        tell_sweep(sweep, outputs, &runs, all_failed);
-    }
+    let all_failed = results.iter().any(|result| result.circumstances.all_failed);
+    loads.tell(outputs, &runs, all_failed);
     // All are written, whatever became of the others.
     let recording = onlookers
         .recording
@@ -320,32 +349,18 @@ fn serve(
     Ok(Some(exporter))
 }
 
-/// Prints the loads side by side, and which of them were not run.
-fn tell_sweep(sweep: &Sweep, outputs: &Outputs, runs: &[Run], all_failed: bool) {
-    let mut not_run = None;
-    if runs.len() < sweep.loads.len() {
-        let missing: Vec<String> = sweep.loads[runs.len()..]
-            .iter()
-            .map(|load| load.arrivals.name())
-            .collect();
-        let why = if all_failed {
-            ", since every request before failed (--keep-going runs them all the same)"
-        } else {
-            ""
-        };
-        not_run = Some(format!("Not run: {}{why}.", missing.join(", ")));
-    }
-    outputs.show(|look| report::sweep_summary(runs, not_run.as_deref(), look));
-}
-
 /// Carries out one plan. What is logged of it is still to be ended.
 fn one<'a>(
-    plan: &Plan,
+    next: NextLoad,
     outputs: &Outputs,
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
+    let NextLoad {
+        plan, mut watch, ..
+    } = next;
+    let plan = &plan;
     ensure_capacity(&plan.work, &plan.load)?;
     let loaded = match loaded {
         Some(loaded) => loaded,
@@ -423,7 +438,14 @@ fn one<'a>(
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = pipeline.collect(plan, outputs, &prepared, sinks, &interrupted);
+    let collected = pipeline.collect(
+        plan,
+        outputs,
+        &prepared,
+        sinks,
+        watch.as_mut(),
+        &interrupted,
+    );
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {
@@ -501,6 +523,7 @@ fn finish(
         statistics,
         circumstances,
         doubts,
+        place: plan.place,
         valid_required: outputs.require_valid,
         stored,
     })

@@ -151,7 +151,7 @@ fn wait_until(due: Instant, stop: &AtomicBool) -> bool {
 mod tests {
     use super::*;
     use crate::due_times;
-    use llmuses_core::plan::Arrivals;
+    use llmuses_core::plan::{Arrivals, Load};
     use llmuses_core::turn::TurnPlace;
     use std::thread::JoinHandle;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
@@ -161,6 +161,15 @@ mod tests {
         in_flight: Arc<InFlight>,
         stop: Arc<AtomicBool>,
         pacer: JoinHandle<u64>,
+    }
+
+    fn schedule(rate: f64) -> DueTimes {
+        let load = Load {
+            arrivals: Arrivals::poisson(rate),
+            seed: 1,
+            ..Load::default()
+        };
+        due_times(&load).unwrap()
     }
 
     fn pace(rate: f64, until: Option<Duration>, requests: u64, most: u64) -> Paced {
@@ -181,7 +190,7 @@ mod tests {
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
         let pacing = Pacing {
-            due_times: due_times(Arrivals::poisson(rate), 1).unwrap(),
+            due_times: schedule(rate),
             until,
             requests: until.is_none().then_some(requests),
             bodies,
@@ -232,7 +241,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(300));
         paced.stop.store(true, Ordering::Relaxed);
         let unsent = paced.pacer.join().unwrap();
-        let times = due_times(Arrivals::poisson(1_000.0), 1).unwrap();
+        let times = schedule(1_000.0);
         let due = times
             .take_while(|due| *due < Duration::from_millis(200))
             .count();

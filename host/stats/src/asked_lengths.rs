@@ -19,13 +19,16 @@ pub struct LengthsAsked {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Cached {
     requests: u64,
-    /// Tokens of the prefixes of all prompts.
-    prefixes: u64,
+    /// Tokens of the pieces that several prompts may have, of all requests that are counted.
+    pieces: u64,
     reported: f64,
-    /// Of each prefix, when the first prompt with it was sent, and its tokens: that one finds nothing.
-    first: HashMap<u32, (Moment, u32)>,
+    /// Of each such piece, when the first prompt with it was sent, its tokens, and whether that request is counted: it
+    /// finds nothing.
+    first: HashMap<u64, (Moment, u32, bool)>,
     /// Tokens that the chat template puts around a prompt.
     overhead: u32,
+    /// Whether no more is predicted, since prompts have too many pieces.
+    is_full: bool,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -76,9 +79,10 @@ impl LengthsAsked {
         }
     }
 
-    /// Adds what the server reports of its prefix cache for a request that began with this prefix of so many tokens. Later
-    /// turns of a session are left out: most of what they say was said before.
-    pub fn add_cached(&mut self, outcome: &Outcome, prefix: Option<(u32, u32)>) {
+    /// Adds what the server reports of its prefix cache for a request whose prompt began with these pieces: of each, by
+    /// what number it is known together with all before it, and its tokens. `counts`: whether the request is measured; one
+    /// of the warm-up only fills the cache. Later turns of a session are left out: most of what they say was said before.
+    pub fn add_cached(&mut self, outcome: &Outcome, pieces: &[(u64, u32)], counts: bool) {
         let exchange = &outcome.exchange;
         let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
         let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
@@ -86,15 +90,24 @@ impl LengthsAsked {
         };
         let cached = &mut self.cached;
         let metrics = reading.metrics.iter();
-        let reported = metrics.clone().find(|(name, _)| name == CACHED_TOKENS);
+        let mut reported = metrics.filter(|(name, _)| name == CACHED_TOKENS);
+        let reported = reported.next().filter(|_| counts);
+        // Of later requests nothing can be predicted.
+        cached.is_full |= cached.first.len() + pieces.len() > MOST_PIECES;
+        if cached.is_full {
+            return;
+        }
         if let Some((_, reported)) = reported {
             cached.requests += 1;
             cached.reported += reported;
-            if let Some((which, tokens)) = prefix {
-                cached.prefixes += u64::from(tokens);
-                let first = cached.first.entry(which).or_insert((sent, tokens));
-                *first = (sent, tokens).min(*first);
+        }
+        for (which, tokens) in pieces {
+            let this = (sent, *tokens, reported.is_some());
+            if this.2 {
+                cached.pieces += u64::from(*tokens);
             }
+            let first = cached.first.entry(*which).or_insert(this);
+            *first = this.min(*first);
         }
     }
 
@@ -115,16 +128,20 @@ impl Cached {
         let new: u64 = self
             .first
             .values()
-            .map(|(_, tokens)| u64::from(*tokens))
+            .filter(|(_, _, counts)| *counts)
+            .map(|(_, tokens, _)| u64::from(*tokens))
             .sum();
         (self.requests > 0).then(|| CachedTokens {
             requests: self.requests,
-            mean_predicted_tokens: mean(self.prefixes.saturating_sub(new) as f64),
+            mean_predicted_tokens: mean(self.pieces.saturating_sub(new) as f64),
             mean_reported_tokens: mean(self.reported),
             tolerance_tokens: f64::from(self.overhead.max(BLOCKS)),
         })
     }
 }
+
+/// Pieces of prompts of which is kept when they were sent first: some 200 MiB at most.
+const MOST_PIECES: usize = 4_000_000;
 
 /// Tokens by which what a server reports may differ from the prediction: three of the blocks of 16 tokens in which most
 /// servers cache.
@@ -195,15 +212,35 @@ mod tests {
         };
         let mut lengths = LengthsAsked::new(None, 10);
         // Whichever of them is over first.
-        lengths.add_cached(&outcome(50, 512.0), Some((0, 512)));
-        lengths.add_cached(&outcome(0, 0.0), Some((0, 512)));
-        lengths.add_cached(&outcome(200, 512.0), Some((0, 512)));
-        lengths.add_cached(&outcome(300, 0.0), Some((1, 512)));
+        lengths.add_cached(&outcome(50, 512.0), &[(0, 512)], true);
+        lengths.add_cached(&outcome(0, 0.0), &[(0, 512)], true);
+        lengths.add_cached(&outcome(200, 512.0), &[(0, 512)], true);
+        lengths.add_cached(&outcome(300, 0.0), &[(1, 512)], true);
         let cached = lengths.to_document().cached.unwrap();
         assert_eq!(cached.requests, 4);
         assert_eq!(cached.mean_predicted_tokens, 256.0);
         assert_eq!(cached.mean_reported_tokens, 256.0);
         assert_eq!(cached.tolerance_tokens, 48.0);
+    }
+
+    #[test]
+    fn a_request_of_the_warm_up_fills_the_cache_and_does_not_count() {
+        let outcome = |sent, cached| {
+            Sample::at(0)
+                .sent(sent)
+                .events(&[sent + 10, sent + 11])
+                .outputs(&[0, 1])
+                .metric("cached_tokens", cached)
+                .build()
+        };
+        let mut lengths = LengthsAsked::default();
+        lengths.add_cached(&outcome(0, 0.0), &[(1, 512), (2, 100)], false);
+        lengths.add_cached(&outcome(50, 512.0), &[(1, 512), (3, 100)], true);
+        lengths.add_cached(&outcome(90, 608.0), &[(1, 512), (3, 100)], true);
+        let cached = lengths.to_document().cached.unwrap();
+        assert_eq!(cached.requests, 2);
+        assert_eq!(cached.mean_predicted_tokens, 562.0);
+        assert_eq!(cached.mean_reported_tokens, 560.0);
     }
 
     #[test]

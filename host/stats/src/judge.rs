@@ -10,7 +10,7 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{Machine, Percentile, Task};
+use llmuses_core::document::{GroupFigures, Machine, Percentile, ProbeFigures, Task};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -47,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// Figures of groups of requests.
+    pub groups: Vec<GroupFigures>,
     /// The machine that sent the requests. `None`: nobody asked.
     pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.
@@ -93,6 +95,8 @@ pub struct Circumstances {
     pub parser_cost: ParserCost,
     /// Objectives of the run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// What the run found as a probe of a search.
+    pub probe: Option<ProbeFigures>,
     /// Why issuing stopped before all requests were issued, where it did.
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.

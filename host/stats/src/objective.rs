@@ -3,8 +3,10 @@
 use super::compared::{Metric, Source};
 use super::estimate::{Estimate, Z};
 use llmuses_core::document::{ObjectiveFigures, ObjectiveOutcome, Percentile, Totals};
-use llmuses_core::metric::{Figure, Sum, Time};
+use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT_SHARE, Sum, Time};
+use llmuses_core::plan::{ShareBound, ShareOf};
 use std::str::FromStr;
+use std::time::Duration;
 
 /// A bound that a figure of a run should keep.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,6 +41,20 @@ pub enum RunObjectiveError {
         /// What one looks like.
         example: &'static str,
     },
+}
+
+/// A bound that cannot be tested while a run goes on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoShareError {
+    /// Its figure is none of single requests.
+    #[error(
+        "{0}: give a percentile of a time such as ttft_p99, or failed, or goodput_share; other figures cannot be \
+         tested request by request"
+    )]
+    Figure(String),
+    /// A share that is everything or nothing, or a time of zero.
+    #[error("{0}: a share should be above 0% and below 100%, and a time above zero")]
+    Bound(String),
 }
 
 impl FromStr for RunObjective {
@@ -101,6 +117,36 @@ impl RunObjective {
             Source::Figure(figure) => Some(figure),
             _ => None,
         }
+    }
+
+    /// The same as a bound of a share of requests.
+    ///
+    /// # Errors
+    /// Where its figure is neither a share of requests nor a percentile.
+    pub fn share_bound(&self) -> Result<ShareBound, NoShareError> {
+        let (of, share) = match self.metric.source {
+            Source::Percentile(time, percentile) => {
+                let bound = Duration::try_from_secs_f64(self.limit).unwrap_or_default();
+                if bound.is_zero() {
+                    return Err(NoShareError::Bound(self.text.clone()));
+                }
+                (ShareOf::Longer(time, bound), 1.0 - percentile.share())
+            }
+            Source::Figure(FAILED_SHARE) => (ShareOf::Failed, self.limit),
+            Source::Figure(GOODPUT_SHARE) => (ShareOf::MetAll, self.limit),
+            Source::Figure(_) | Source::Mean(_) => {
+                return Err(NoShareError::Figure(self.text.clone()));
+            }
+        };
+        if share <= 0.0 || share >= 1.0 {
+            return Err(NoShareError::Bound(self.text.clone()));
+        }
+        Ok(ShareBound {
+            text: self.text.clone(),
+            of,
+            share,
+            below: self.below,
+        })
     }
 
     /// A value of its figure for a person.
@@ -197,6 +243,7 @@ mod tests {
     use crate::json::totals;
     use crate::{Circumstances, Origin, RunStatistics};
     use llmuses_core::exchange::FailureKind;
+    use llmuses_core::metric::TTFT;
     use llmuses_samples::Sample;
 
     /// `requests` requests with times to first token of 1 ms, 2 ms, ... 100 ms and again, and failed ones.
@@ -265,6 +312,22 @@ mod tests {
         let at_the_bound = decided("ttft_p50<50ms", &run(1000, 0));
         assert_eq!(at_the_bound.requests_needed, None);
         assert_eq!(decided("goodput>1", &run(9, 0)).value, None);
+    }
+
+    #[test]
+    fn a_percentile_below_a_time_is_a_share_of_longer_requests() {
+        let bound = |text: &str| text.parse::<RunObjective>().unwrap().share_bound();
+        let found = bound("ttft_p90<200ms").unwrap();
+        assert_eq!(found.of, ShareOf::Longer(TTFT, Duration::from_millis(200)));
+        assert!((found.share - 0.1).abs() < 1e-12 && found.below);
+        assert_eq!(bound("failed>5%").unwrap().share, 0.05);
+        assert!(matches!(bound("qps>5"), Err(NoShareError::Figure(_))));
+        assert!(matches!(
+            bound("ttft_mean<1s"),
+            Err(NoShareError::Figure(_))
+        ));
+        assert!(matches!(bound("failed<0%"), Err(NoShareError::Bound(_))));
+        assert!(matches!(bound("ttft_p99<0s"), Err(NoShareError::Bound(_))));
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
-use llmuses_core::plan::Timeouts;
+use llmuses_core::plan::{Stages, Timeouts};
 use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -88,12 +88,33 @@ pub enum Feed {
         queue: flume::Receiver<Prepared>,
         /// The number of slots of this worker.
         slots: usize,
+        /// When each slot is open; always where there is none.
+        ramp: Option<Ramp>,
     },
     /// Open loop: requests that a pacer hands over when they are due.
     Open {
         /// The requests.
         due: mpsc::UnboundedReceiver<Job>,
     },
+}
+
+/// Slots that open and close as the stages of a load say.
+#[derive(Debug, Clone)]
+pub struct Ramp {
+    /// How many slots of all workers are open, and when.
+    pub stages: Stages,
+    /// The place of the first slot of this worker among all of them.
+    pub first: usize,
+    /// From one slot of this worker to its next.
+    pub step: usize,
+}
+
+impl Ramp {
+    /// From when on a slot of this worker is open, counted from the start, not before `since`. `None`: not any more.
+    fn opens(&self, slot: usize, since: Duration) -> Option<Duration> {
+        let place = self.first + slot * self.step;
+        self.stages.reaches((place + 1) as f64, since)
+    }
 }
 
 /// What a worker tells when it ends.
@@ -177,7 +198,9 @@ async fn work<T: Transport + 'static>(
     let cpu_before = processor_time::of_thread();
     let worker = Rc::new(Worker { transport, shared });
     match feed {
-        Feed::Closed { queue, slots } => worker.clone().closed_loop(queue, slots, start).await,
+        Feed::Closed { queue, slots, ramp } => {
+            worker.clone().closed_loop(queue, slots, ramp, start).await;
+        }
         Feed::Open { due } => worker.clone().open_loop(due).await,
     }
     let wall = worker.shared.clock.now().since(start).as_secs_f64();
@@ -199,15 +222,23 @@ impl<T: Transport + 'static> Worker<T> {
         self: Rc<Self>,
         queue: flume::Receiver<Prepared>,
         slots: usize,
+        ramp: Option<Ramp>,
         start: Moment,
     ) {
         let mut tasks = Vec::with_capacity(slots);
-        for _ in 0..slots {
+        for slot in 0..slots {
             let worker = Rc::clone(&self);
+            let ramp = ramp.clone();
             let queue = queue.clone();
             tasks.push(tokio::task::spawn_local(async move {
                 let mut free = start;
                 loop {
+                    if let Some(ramp) = &ramp {
+                        match worker.opened(ramp, slot, free, start).await {
+                            Some(opened) => free = opened,
+                            None => break,
+                        }
+                    }
                     let (mut prepared, body_wait) = match queue.try_recv() {
                         Ok(prepared) => (prepared, Duration::ZERO),
                         Err(_) => match queue.recv_async().await {
@@ -234,6 +265,30 @@ impl<T: Transport + 'static> Worker<T> {
         for task in tasks {
             // A task that ends in panic has been counted, and the run fails for it.
             let _ = task.await;
+        }
+    }
+
+    /// Waits until a slot that is free is open, and gives back since when it is both. `None`: it does not open any more, or
+    /// nothing further is to be issued.
+    async fn opened(
+        &self,
+        ramp: &Ramp,
+        slot: usize,
+        free: Moment,
+        start: Moment,
+    ) -> Option<Moment> {
+        /// The longest single sleep, so that a stop is noticed soon.
+        const LONGEST: Duration = Duration::from_millis(50);
+        let opens = start.after(ramp.opens(slot, free.since(start))?);
+        loop {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let left = opens.since(self.shared.clock.now());
+            if left.is_zero() {
+                return Some(opens);
+            }
+            tokio::time::sleep(left.min(LONGEST)).await;
         }
     }
 
@@ -350,7 +405,11 @@ mod tests {
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();
-        let feed = Feed::Closed { queue, slots: 2 };
+        let feed = Feed::Closed {
+            queue,
+            slots: 2,
+            ramp: None,
+        };
         let worker = spawn(0, || Ok(Panicking), 0, feed, shared.clone(), ready).unwrap();
         assert!(is_ready.recv().unwrap().is_ok());
         begin.send_replace(Some(shared.clock.now()));
@@ -372,7 +431,11 @@ mod tests {
                 Err(error) => Err(error.into()),
             }
         };
-        let feed = Feed::Closed { queue, slots: 1 };
+        let feed = Feed::Closed {
+            queue,
+            slots: 1,
+            ramp: None,
+        };
         spawn(0, make, 0, feed, shared, ready)
             .unwrap()
             .join()

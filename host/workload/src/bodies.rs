@@ -1,6 +1,7 @@
 //! Where the source has its bodies from, pass after pass: an API that makes them by itself, or items that an API makes
 //! requests of.
 
+use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::Entries;
 use bytes::Bytes;
@@ -24,6 +25,8 @@ pub struct Made {
     pub body: Bytes,
     /// What the head has in place of what all others have.
     pub own_head: Option<Arc<OwnHead>>,
+    /// What it asks, where its text was made of lengths.
+    pub asked: Option<Arc<AskedTurn>>,
     /// What is to be asked after it, where it is the first turn of several.
     pub rest: Option<Box<Conversation>>,
 }
@@ -112,6 +115,7 @@ impl Bodies for OwnBodies {
             body: body.into(),
             own_head: None,
             rest: None,
+            asked: None,
         };
         Ok(bodies.into_iter().map(made).collect())
     }
@@ -154,8 +158,11 @@ pub struct ApiSettings {
     pub max_length: u64,
 }
 
-/// The item of a first turn with what follows it, or why there is none, with the number of its entry.
-type Wanted = (u64, Result<(Item, Option<Box<Conversation>>), String>);
+/// What an item asks, where its text was made of lengths, and what follows it in its session.
+type Further = (Option<Arc<AskedTurn>>, Option<Box<Conversation>>);
+
+/// The item of a first turn with what belongs to it, or why there is none, with the number of its entry.
+type Wanted = (u64, Result<(Item, Further), String>);
 
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
@@ -226,22 +233,23 @@ impl ItemBodies {
             if let Some(reason) = conversation.cannot_go_on() {
                 return Ok(Some((number, Err(reason))));
             }
+            let asked = conversation.asked();
             let rest = (conversation.turns_left() > 0).then(|| Box::new(conversation));
-            return Ok(Some((number, item.map(|item| (item, rest)))));
+            return Ok(Some((number, item.map(|item| (item, (asked, rest))))));
         }
     }
 
     /// Has the API make further requests: at most `max`. None is made at the end of the pass.
     fn make(&mut self, max: u32) -> Result<(), CallError> {
-        let (mut entries, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut wanted, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
         let mut bad = None;
         while texts.len() < max as usize && bytes < BATCH_BYTES {
             match self.next_item(max, texts.is_empty())? {
-                Some((number, Ok((item, rest)))) => {
+                Some((number, Ok((item, further)))) => {
                     // Values of JSON are always text.
                     let text = serde_json::to_string(&item).unwrap_or_default();
                     bytes += text.len();
-                    entries.push((number, rest));
+                    wanted.push((number, further));
                     texts.push(text);
                 }
                 Some((number, Err(reason))) => {
@@ -254,9 +262,12 @@ impl ItemBodies {
         if !texts.is_empty() {
             let (model, parameters) = (&self.settings.model, &self.settings.parameters);
             let made = self.api.requests_of(&texts, model, parameters)?;
-            for ((number, rest), made) in entries.into_iter().zip(made) {
+            for ((number, (asked, rest)), made) in wanted.into_iter().zip(made) {
                 let made = match made {
-                    Ok(request) => Ok(self.addressed(request, rest)),
+                    Ok(request) => Ok(Made {
+                        asked,
+                        ..self.addressed(request, rest)
+                    }),
                     Err(reason) => Err(self.at(number, &reason)),
                 };
                 self.made.push_back(made);
@@ -285,6 +296,7 @@ impl ItemBodies {
         Made {
             body: request.body,
             own_head: head,
+            asked: None,
             rest,
         }
     }

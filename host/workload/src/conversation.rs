@@ -1,5 +1,6 @@
 //! From a conversation to what its requests ask.
 
+use crate::asked::AskedTurn;
 use crate::images::Images;
 use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
@@ -53,6 +54,8 @@ pub struct Conversation {
     history: Vec<Value>,
     /// What all turns share.
     common: Item,
+    /// What the turn asks that was given last.
+    asked: Option<Arc<AskedTurn>>,
 }
 
 impl Conversation {
@@ -84,7 +87,13 @@ impl Conversation {
                 parameters: entry.parameters,
                 ..Item::default()
             },
+            asked: None,
         }
+    }
+
+    /// What the turn asks that was given last, where its text was made of lengths and is all that the server reads.
+    pub fn asked(&self) -> Option<Arc<AskedTurn>> {
+        self.asked.clone()
     }
 
     /// A conversation of these prompts, the answer to each of which is to have exactly so many tokens.
@@ -181,12 +190,16 @@ impl Iterator for Conversation {
     fn next(&mut self) -> Option<Self::Item> {
         let mut turn = self.turns.next()?;
         let mut is_exact = self.is_exact;
+        self.asked = None;
         if turn.asks_nothing() {
             match self.filling.text(self.number, &turn) {
                 Ok(text) => turn.prompt = Some(text),
                 Err(reason) => return Some(Err(reason)),
             }
             is_exact = true;
+            if self.is_alone && self.common.tools.is_empty() {
+                self.asked = AskedTurn::of(&turn, self.number).map(Arc::new);
+            }
         }
         if let Some(images) = &self.filling.images
             && let Err(reason) = images.embed(&mut turn.messages)

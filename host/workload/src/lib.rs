@@ -1,6 +1,7 @@
 //! Where requests come from: the readers of data sets, the tokenizer, and the source that asks a
 //! parser for one body after another.
 
+mod asked;
 mod bodies;
 mod conversation;
 mod dataset;
@@ -16,6 +17,7 @@ mod source;
 mod tokenizer;
 mod waiting;
 
+pub use asked::{AskedTurn, AskedTurns};
 pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
 pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};

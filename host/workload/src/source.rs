@@ -1,6 +1,7 @@
 //! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
 //! and puts them into the bounded queue from which the clients take.
 
+use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
 use super::sessions::Sessions;
@@ -182,6 +183,7 @@ pub struct RequestSource {
     sessions: u64,
     /// Requests of these.
     made: u64,
+    asked: AskedTurns,
     report: SourceReport,
 }
 
@@ -209,8 +211,14 @@ impl RequestSource {
             pass_is_over: false,
             sessions: 0,
             made: 0,
+            asked: AskedTurns::default(),
             report: SourceReport::default(),
         }
+    }
+
+    /// What is asked of the requests that it hands over, where their texts were made of lengths.
+    pub fn asked(&self) -> AskedTurns {
+        self.asked.clone()
     }
 
     /// Makes the first bodies, as many as a queue of `capacity` can hold and memory allows, so that what is wrong with the
@@ -245,6 +253,9 @@ impl RequestSource {
             }
             match self.buffer.pop_front() {
                 Some(made) => {
+                    if let Some(asked) = &made.asked {
+                        self.asked.note(self.report.issued, Arc::clone(asked));
+                    }
                     if !self.hand_over(made, queue, stop, sessions) {
                         break SourceEnd::Stopped;
                     }

@@ -5,6 +5,7 @@ mod files;
 mod load;
 mod objectives;
 mod reports;
+mod search;
 mod sweeps;
 
 use crate::support::Bench;

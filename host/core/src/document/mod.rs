@@ -5,6 +5,7 @@
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
 mod figures;
+mod groups;
 mod machine;
 mod named;
 mod objective;
@@ -13,12 +14,14 @@ mod percentile;
 mod plan;
 mod scatter;
 mod schema;
+mod search;
 mod sessions;
 mod spread;
 mod task;
 mod totals;
 
 pub use figures::RunFigures;
+pub use groups::GroupFigures;
 pub use machine::Machine;
 pub use named::Named;
 pub use objective::{ObjectiveFigures, ObjectiveOutcome};
@@ -30,6 +33,9 @@ pub use plan::{
 };
 pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
+pub use search::{
+    ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
+};
 pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
@@ -65,6 +71,9 @@ pub struct Document {
     /// One run, or several that belong together.
     #[schemars(length(min = 1))]
     pub runs: Vec<Run>,
+    /// The result of a search of the highest load; null where the runs are none.
+    #[serde(default)]
+    pub search: Option<SearchFigures>,
 }
 
 impl Document {
@@ -73,11 +82,15 @@ impl Document {
         // Those that were read may be of an earlier version, which had fewer figures.
         for totals in runs.iter_mut().filter_map(|run| run.totals.as_mut()) {
             totals.figures = RunFigures::of(&totals.sums());
+            for group in &mut totals.groups {
+                group.figures = RunFigures::of(&group.totals().sums());
+            }
         }
         Self {
             format: FORMAT.to_owned(),
             format_version: FORMAT_VERSION,
             written_by: concat!("llmuses ", env!("CARGO_PKG_VERSION")).to_owned(),
+            search: SearchFigures::of(&runs),
             runs,
         }
     }

@@ -1,12 +1,14 @@
 //! The figures of a run.
 
 use super::figures::RunFigures;
+use super::groups::GroupFigures;
 use super::machine::Machine;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
+use super::search::ProbeFigures;
 use super::sessions::SessionFigures;
 use super::spread::Times;
 use super::task::Task;
@@ -49,6 +51,12 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// Figures of requests that have something in common, such as a stage of the load; empty where nothing tells them apart.
+    #[serde(default)]
+    pub groups: Vec<GroupFigures>,
+    /// What the run found as a probe of a search; null where it is none.
+    #[serde(default)]
+    pub probe: Option<ProbeFigures>,
     /// Tokens.
     pub tokens: Tokens,
     /// Events of streams.
@@ -473,9 +481,10 @@ pub struct AskedLengths {
 /// requests of which it reports them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct CachedTokens {
-    /// Requests of which the server reports cached tokens.
+    /// Requests of which the server reports cached tokens. Those after the first 4,000,000 pieces of prompts are left out.
     pub requests: u64,
-    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix.
+    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix; of a trace, those
+    /// of the leading blocks that were sent before.
     pub mean_predicted_tokens: f64,
     /// Mean of the reported tokens.
     pub mean_reported_tokens: f64,

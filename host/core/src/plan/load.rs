@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives};
+use super::{Arrivals, Objectives, Stages, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -10,6 +10,8 @@ use std::time::Duration;
 pub struct Load {
     /// When requests go.
     pub arrivals: Arrivals,
+    /// How the rate, or the number of slots, changes while the run goes on; `arrivals` has its highest value.
+    pub stages: Option<Stages>,
     /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
     pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
@@ -28,6 +30,8 @@ pub struct Load {
     pub warmup: Warmup,
     /// What requests should achieve.
     pub objectives: Option<Objectives>,
+    /// What ends the run early.
+    pub stop_if: Vec<StopRule>,
 }
 
 impl Default for Load {
@@ -35,6 +39,7 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             arrivals: Arrivals::Closed { parallel: 1 },
+            stages: None,
             max_in_flight: None,
             seed: 42,
             requests: None,
@@ -44,11 +49,28 @@ impl Default for Load {
             keep_going: false,
             warmup: Warmup::Nothing,
             objectives: None,
+            stop_if: Vec::new(),
         }
     }
 }
 
 impl Load {
+    /// The load in a few words.
+    pub fn name(&self) -> String {
+        name(self.arrivals, self.stages.as_ref())
+    }
+
+    /// The load of a document in a few words. `None` where it does not say.
+    pub fn name_of_record(record: &LoadRecord) -> Option<String> {
+        let arrivals = Arrivals::of_record(record)?;
+        Some(name(arrivals, Self::stages_of_record(record).as_ref()))
+    }
+
+    /// The stages of a load as it stands in a document.
+    pub fn stages_of_record(record: &LoadRecord) -> Option<Stages> {
+        record.stages.as_deref()?.parse().ok()
+    }
+
     /// As it stands in a document.
     pub(super) fn to_record(&self) -> LoadRecord {
         let seconds = |time: Duration| time.as_secs_f64();
@@ -66,12 +88,26 @@ impl Load {
             warmup_seconds,
             objectives: self.objectives.map(|objectives| objectives.to_record()),
             max_in_flight: self.max_in_flight,
+            stages: self.stages.as_ref().map(ToString::to_string),
             seed: self.seed,
             keep_going: self.keep_going,
+            stop_if: self
+                .stop_if
+                .iter()
+                .map(|rule| rule.text().to_owned())
+                .collect(),
             ..LoadRecord::default()
         };
         self.arrivals.to_record(&mut record);
         record
+    }
+}
+
+fn name(arrivals: Arrivals, stages: Option<&Stages>) -> String {
+    match (stages, arrivals) {
+        (Some(stages), Arrivals::Open { gaps, .. }) => format!("{stages}{}", gaps.suffix()),
+        (Some(stages), _) => stages.to_string(),
+        (None, arrivals) => arrivals.name(),
     }
 }
 

@@ -13,6 +13,7 @@ mod mock_server;
 mod perf;
 mod plugin;
 mod report;
+mod search;
 mod server_process;
 mod values;
 
@@ -59,6 +60,8 @@ pub struct Cli {
 enum Command {
     /// Send requests to an endpoint and report how fast it is.
     Perf(Box<perf::PerfArguments>),
+    /// Find the highest load at which a service keeps objectives, as surely as you ask.
+    Search(Box<search::SearchArguments>),
     /// Try it: load-test a local server with known timing, with nothing to set up.
     Demo(demo::DemoArguments),
     /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
@@ -86,7 +89,9 @@ impl Cli {
     /// # Errors
     /// Where they are wrong or ask for help.
     pub fn of_arguments(arguments: impl Iterator<Item = OsString>) -> Result<Self, clap::Error> {
-        let mut command = Self::command().mut_subcommand("perf", perf::with_short_help);
+        let mut command = Self::command()
+            .mut_subcommand("perf", perf::with_short_help)
+            .mut_subcommand("search", search::with_help);
         let arguments = config_file::expanded(arguments.collect(), &command)
             .map_err(|error| command.error(clap::error::ErrorKind::ValueValidation, error))?;
         let mut matches = command.try_get_matches_from_mut(arguments)?;
@@ -100,6 +105,7 @@ impl Cli {
     pub fn execute(self) -> anyhow::Result<Outcome> {
         match self.command {
             Command::Perf(arguments) => perf::execute(*arguments),
+            Command::Search(arguments) => search::execute(&arguments),
             Command::Demo(arguments) => demo::execute(&arguments),
             Command::Report(arguments) => report::execute(&arguments),
             Command::Compare(arguments) => compare::execute(&arguments),
@@ -115,7 +121,9 @@ impl Cli {
 
 /// The commands that a person uses, for completions and man pages.
 fn public_commands() -> clap::Command {
-    let all = Cli::command().mut_subcommand("perf", perf::with_help);
+    let all = Cli::command()
+        .mut_subcommand("perf", perf::with_help)
+        .mut_subcommand("search", search::with_help);
     let public = all
         .get_subcommands()
         .filter(|command| !command.is_hide_set());

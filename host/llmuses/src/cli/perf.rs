@@ -6,6 +6,7 @@ mod model;
 mod planning;
 mod ready;
 mod route;
+mod search;
 mod sessions;
 mod usage;
 #[cfg(feature = "wandb")]
@@ -13,18 +14,20 @@ mod wandb;
 
 pub(super) use help::{with_help, with_short_help};
 pub(super) use planning::{database, parameters, parser};
+pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
 
 use super::Outcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::values::{
-    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size, warmup,
+    Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
+    stop_rule, warmup,
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -209,10 +212,21 @@ pub(super) struct PerfArguments {
         value_name = "poisson|constant|gamma:CV",
         default_value = "poisson",
         value_parser = gaps,
-        requires = "rate",
         help_heading = "Load"
     )]
     arrival: Gaps,
+
+    /// A load that changes, stage by stage, each with figures of its own: requests per second (rate:) or requests in
+    /// flight (parallel:) that stay or change evenly, or by the same factor in equal times (exp), such as
+    /// rate:5@60s,5..50@2m,50@5m or parallel:1..64exp@10m. The run ends with the last stage.
+    #[arg(
+        long,
+        value_name = "rate|parallel:STAGE,...",
+        conflicts_with_all = ["rate", "parallel", "duration"],
+        group = "timed",
+        help_heading = "Load"
+    )]
+    stages: Option<Stages>,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -221,7 +235,6 @@ pub(super) struct PerfArguments {
         value_name = "N",
         allow_negative_numbers = true,
         value_parser = count_of_slots,
-        requires = "rate",
         conflicts_with = "parallel",
         help_heading = "Load"
     )]
@@ -229,7 +242,14 @@ pub(super) struct PerfArguments {
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        value_parser = seconds,
+        group = "timed",
+        help_heading = "Load"
+    )]
     duration: Option<Duration>,
 
     /// Time that requests in flight have after --duration; what is not over then is cancelled.
@@ -238,7 +258,7 @@ pub(super) struct PerfArguments {
         value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
-        requires = "duration",
+        requires = "timed",
         help_heading = "Load"
     )]
     drain_timeout: Duration,
@@ -337,6 +357,11 @@ pub(super) struct PerfArguments {
     /// qps<50. May be given several times; the figures are those of `llmuses compare`.
     #[arg(long, value_name = "BOUND", value_parser = clap::value_parser!(Bound), help_heading = "Results")]
     fail_if: Vec<Bound>,
+
+    /// End the run early with code 1 where this holds for certain: saturated (the queue of an open loop grows), or a share
+    /// or percentile such as failed>5% or ttft_p99>2s. May be given several times.
+    #[arg(long, value_name = "RULE", value_parser = stop_rule, help_heading = "Load")]
+    stop_if: Vec<StopRule>,
 
     /// Objective of each load as a whole, such as ttft_p99<200ms, failed<0.1% or goodput_share>95%: met or missed where
     /// the 95 % confidence interval of the figure says so, else not decided. Ends with code 1 where one is not met. May
@@ -487,7 +512,7 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
 }
 
 /// Makes the folder that the name of the run asks for.
-fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
+pub(super) fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
     match outputs.database.parent() {
         Some(folder) if outputs.save != Save::Nothing && !folder.as_os_str().is_empty() => {
             std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {

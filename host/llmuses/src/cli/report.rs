@@ -8,7 +8,7 @@ use llmuses_core::document::Document;
 use llmuses_observe::terminal::print;
 use llmuses_render::OutputFiles;
 use llmuses_render::forms::Files;
-use llmuses_render::report::{self, sweep_summary};
+use llmuses_render::report::{self, search_summary, sweep_summary};
 use llmuses_store::results::ResultsDatabase;
 use std::path::PathBuf;
 
@@ -29,21 +29,25 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     let runs = database.runs()?;
     let targets = OutputFiles::of(arguments.documents.files())?;
     let files = Files::begin(&targets)?;
+    let document = Document::of(runs);
+    let runs = &document.runs;
     if targets.is_empty() {
-        for run in &runs {
+        for run in runs {
             if runs.len() > 1 {
                 print(format!("Run {} of {}:\n", run.id, runs.len()));
             }
             print_summary(true, |look| report::summary(run, look));
         }
-        if runs.len() > 1 {
-            print_summary(true, |look| sweep_summary(&runs, None, look));
+        match &document.search {
+            Some(search) => print_summary(true, |look| search_summary(search, runs, look)),
+            None if runs.len() > 1 => print_summary(true, |look| sweep_summary(runs, None, look)),
+            None => {}
         }
     }
     if let Some(csv) = files.rows() {
         database.each_row(|row| csv.send(row))?;
     }
-    if let Some(error) = files.finish(&Document::of(runs)).into_iter().next() {
+    if let Some(error) = files.finish(&document).into_iter().next() {
         return Err(error.into());
     }
     Ok(Outcome::Done)

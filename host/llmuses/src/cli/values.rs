@@ -1,7 +1,8 @@
 //! The forms of single values on the command line: `K=V` pairs, seconds, rates.
 
 use llmuses_core::metric::Time;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, Warmup};
+use llmuses_stats::RunObjective;
 use serde_json::Value;
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
@@ -246,6 +247,18 @@ pub(super) fn objectives(text: &str) -> Result<Objectives, String> {
         bounds.push((time, bound));
     }
     Ok(Objectives::of(bounds))
+}
+
+/// A rule that ends a run: `saturated`, or a bound of a share or a percentile.
+pub(super) fn stop_rule(text: &str) -> Result<StopRule, String> {
+    if text == "saturated" {
+        return Ok(StopRule::Saturated);
+    }
+    let bound: RunObjective = text
+        .parse()
+        .map_err(|error| format!("give saturated, or a bound: {error}"))?;
+    let bound = bound.share_bound().map_err(|error| error.to_string())?;
+    Ok(StopRule::Share(bound))
 }
 
 /// Takes the name of a file to be written.

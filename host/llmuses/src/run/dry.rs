@@ -82,7 +82,7 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
 
 /// When the first requests are due.
 fn schedule(plan: &Plan) -> String {
-    let Some(due) = due_times(plan.load.arrivals, plan.load.seed) else {
+    let Some(due) = due_times(&plan.load) else {
         return "Schedule: a request whenever one of those in flight is over\n".to_owned();
     };
     let most = plan

@@ -48,7 +48,7 @@ fn url_of_run(arguments: &[u8]) -> Option<Url> {
         .skip(1);
     arguments
         .find(|argument| !argument.starts_with('-'))
-        .filter(|command| command == "perf")?;
+        .filter(|command| command == "perf" || command == "search")?;
     let mut url = None;
     while let Some(argument) = arguments.next() {
         if argument == "--url" {

@@ -1,6 +1,6 @@
 //! Where the results of a run go.
 
-use llmuses_core::document::OutputsRecord;
+use llmuses_core::document::{OutputsRecord, SearchRecord};
 use llmuses_core::wandb::WandbSettings;
 use llmuses_observe::terminal::{self, LiveView};
 use llmuses_render::OutputFiles;
@@ -29,6 +29,8 @@ pub struct Outputs {
     pub require_valid: bool,
     /// Objectives of each run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// The search of which the runs are probes.
+    pub search: Option<SearchRecord>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
     /// Whether everything is told that is known: more in a summary, and one for each load of a sweep.
@@ -86,6 +88,7 @@ impl Outputs {
             record: None,
             require_valid: false,
             objectives: Vec::new(),
+            search: None,
             quiet: false,
             details: false,
             progress: ProgressEvery::default(),
@@ -123,6 +126,7 @@ impl Outputs {
                 .iter()
                 .map(|objective| objective.text().to_owned())
                 .collect(),
+            search: self.search.clone(),
             wandb: self.wandb.as_ref().map(WandbSettings::to_record),
         }
     }

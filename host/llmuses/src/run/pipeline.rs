@@ -15,7 +15,7 @@ use llmuses_load::{Pacing, TurnPacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{BodySettings, ConnectionNotes, ReqwestTransport, worker};
 use llmuses_workload::{RequestSource, Sessions};
 use std::sync::Arc;
@@ -275,7 +275,10 @@ pub(super) fn start_workers(
     let mut workers = Vec::with_capacity(feeds.len());
     for (index, feed) in feeds.into_iter().enumerate() {
         let warm = match &feed {
-            Feed::Closed { slots, .. } if transport.warm_connections => *slots,
+            // With a ramp, each user comes with a connection of its own.
+            Feed::Closed {
+                slots, ramp: None, ..
+            } if transport.warm_connections => *slots,
             _ => 0,
         };
         let (shared, ready) = (shared.clone(), ready.clone());
@@ -305,7 +308,7 @@ pub(super) fn feeds(
 ) -> (Vec<Feed>, Option<Pacing>) {
     let load = &plan.load;
     let threads = plan.transport.threads(load);
-    let Some(due_times) = due_times(load.arrivals, load.seed) else {
+    let Some(due_times) = due_times(load) else {
         return (closed_feeds(load, threads, &bodies), None);
     };
     let (workers, feeds) = (0..threads)
@@ -341,6 +344,11 @@ fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),
             slots: slots / threads + usize::from(index < slots % threads),
+            ramp: load.stages.clone().map(|stages| Ramp {
+                stages,
+                first: index,
+                step: threads,
+            }),
         })
         .collect()
 }

@@ -27,7 +27,7 @@ use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
-    ApiSettings, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
+    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
     SourceSettings,
 };
 use sha2::{Digest, Sha256};
@@ -197,6 +197,8 @@ pub(super) struct Preparation {
     pub(super) prompts: Option<PromptMaker>,
     /// How sessions go. `None`: no request has a later turn.
     pub(super) sessions: Option<SessionSettings>,
+    /// What requests ask whose texts are made of the lengths of a trace.
+    pub(super) asked: AskedTurns,
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
     /// By what content two runs have the same data set.
@@ -328,6 +330,7 @@ impl Preparation {
             max_in_flight,
             prompts,
             sessions,
+            asked: source.asked(),
             learned: loaded.learned.map(|line| LearnedLengths {
                 probes: line.probes,
                 tokens_around: line.around,

@@ -6,6 +6,7 @@ use super::outputs::Outputs;
 use super::pipeline::Pipeline;
 use super::preparation::{Loaded, Preparation};
 use super::sinks::Sinks;
+use super::watch::StopRules;
 use llmuses_core::backlog::Stage;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::TokenSource;
@@ -53,7 +54,14 @@ pub(super) fn learn(
         counts: &mut counts,
         first_failure: &mut first_failure,
     });
-    running.collect(&probe, &quiet, &prepared, sinks, interrupted);
+    running.collect(
+        &probe,
+        &quiet,
+        &prepared,
+        sinks,
+        &mut StopRules::of(&probe.load),
+        interrupted,
+    );
     if interrupted.load(Ordering::Relaxed) {
         return Err(RunError::Interrupted);
     }

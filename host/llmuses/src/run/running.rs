@@ -6,14 +6,15 @@ use super::pauses::PauseWatch;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use super::sinks::Sinks;
+use super::watch::{Stop, Watch};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
-    RunSoFar, RunStatistics, Sample, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
+    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -45,6 +46,7 @@ impl Running {
         outputs: &Outputs,
         prepared: &Preparation,
         mut sinks: Sinks<'_>,
+        watch: &mut dyn Watch,
         interrupted: &AtomicBool,
     ) -> Collected {
         let origin = Origin::of(&plan.load.arrivals);
@@ -52,6 +54,8 @@ impl Running {
             .starting_at(self.started)
             .with_objectives(plan.load.objectives)
             .with_texts(outputs.save == Save::Full);
+        let stages = plan.load.stages.clone();
+        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -81,19 +85,31 @@ impl Running {
                     {
                         let asked = maker.asked(exchange.number, exchange.place);
                         lengths.add(&outcome, asked.input, asked.output);
-                        lengths.add_cached(&outcome, asked.prefix);
+                        let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
+                        lengths.add_cached(&outcome, prefix.as_slice(), true);
+                    }
+                    if let Some(asked) = prepared.asked.take(exchange.number) {
+                        let lengths = lengths_asked.get_or_insert_default();
+                        if !warmup {
+                            lengths.add(&outcome, asked.input, asked.output);
+                        }
+                        lengths.add_cached(&outcome, &asked.pieces, !warmup);
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
+                    groups.add(&sample);
+                    watch.offer(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
                 Err(flume::RecvTimeoutError::Timeout) => {}
                 Err(flume::RecvTimeoutError::Disconnected) => break,
             }
+            end.stop(watch.look(&self.so_far(&statistics, &end)), outputs.quiet);
             end.look_up(&self.pipeline, interrupted);
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
+        let groups = groups.figures(statistics.wall());
         let mut collected = self.end(
             plan,
             prepared,
@@ -102,7 +118,9 @@ impl Running {
             end,
             interrupted.load(Ordering::Relaxed),
         );
+        collected.circumstances.groups = groups;
         collected.circumstances.objectives = outputs.objectives.clone();
+        collected.circumstances.probe = watch.probe();
         collected
     }
 
@@ -132,7 +150,7 @@ impl Running {
         interrupted: bool,
     ) -> Collected {
         let all_failed = end.all_failed.is_some();
-        let mut troubles: Vec<String> = end.all_failed.into_iter().collect();
+        let mut troubles: Vec<String> = end.all_failed.into_iter().chain(end.failed).collect();
         let mut client_busy = Vec::new();
         for worker in self.pipeline.workers {
             match worker.join() {
@@ -179,6 +197,7 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            groups: Vec::new(),
             machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),
@@ -221,6 +240,7 @@ impl Running {
             task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),
+            probe: None,
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),
         };
@@ -243,6 +263,10 @@ struct Ending {
     by_time: bool,
     /// Why it makes no sense to go on.
     all_failed: Option<String>,
+    /// Whether it was ended by what watches it.
+    is_stopped: bool,
+    /// Why that is a failure.
+    failed: Option<String>,
 }
 
 impl Ending {
@@ -254,7 +278,24 @@ impl Ending {
             give_up_at: None,
             by_time: false,
             all_failed: None,
+            is_stopped: false,
+            failed: None,
         }
+    }
+
+    /// Takes in what watches the run. Requests in flight have as long as at the end of its time.
+    fn stop(&mut self, stop: Option<Stop>, quiet: bool) {
+        match stop.filter(|_| !self.is_draining()) {
+            Some(Stop::Failed(reason)) => {
+                if !quiet {
+                    terminal::say(format!("error: the run is stopped: {reason}"));
+                }
+                self.failed = Some(reason);
+            }
+            Some(Stop::Enough) => self.by_time = true,
+            None => return,
+        }
+        self.is_stopped = true;
     }
 
     fn is_draining(&self) -> bool {
@@ -268,6 +309,10 @@ impl Ending {
             pipeline.stop.store(true, Ordering::Relaxed);
             self.by_time = true;
             self.give_up_at.get_or_insert(at.after(self.drain));
+        }
+        if self.is_stopped {
+            pipeline.stop.store(true, Ordering::Relaxed);
+            self.give_up_at.get_or_insert(now.after(self.drain));
         }
         if interrupted.load(Ordering::Relaxed) || self.all_failed.is_some() {
             pipeline.stop.store(true, Ordering::Relaxed);

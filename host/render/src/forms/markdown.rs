@@ -35,12 +35,29 @@ fn render(document: &Document) -> String {
         ));
     }
     let runs = Part::new("/runs", &document.runs).items();
+    if let Some(search) = &document.search {
+        for line in sections::search_lines(search) {
+            out.push_str(&format!("{}\n\n", plain(&line)));
+        }
+    }
+    if let Some(table) = sections::probes(&runs) {
+        push_table(&mut out, &table);
+        out.push('\n');
+    }
     push_table(&mut out, &sections::sweep(&runs).with_last_column_second());
     for run in &runs {
         doubts(&mut out, run.value());
         if let Some(totals) = at!(run, totals).known() {
             if let Some(table) = sections::objectives(&totals) {
                 out.push_str(&format!("\nObjectives of {}:\n\n", load_of(run.value())));
+                push_table(&mut out, &table);
+            }
+            for table in sections::groups(&totals) {
+                out.push_str(&format!(
+                    "\n{} of {}:\n\n",
+                    table.label,
+                    plain(&load_of(run.value()))
+                ));
                 push_table(&mut out, &table);
             }
             let load = load_of(run.value());

@@ -74,6 +74,7 @@ pub(super) struct VerdictView {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) objectives: Option<TableView>,
+    pub(super) groups: Vec<(String, TableView)>,
     pub(super) cards: Vec<Card>,
     pub(super) failures: Option<TableView>,
     pub(super) completed: u64,
@@ -248,6 +249,10 @@ impl Measured {
         Self {
             cards: cards(totals),
             objectives: sections::objectives(totals).map(TableView::from),
+            groups: sections::groups(totals)
+                .into_iter()
+                .map(|table| (table.label.clone(), table.into()))
+                .collect(),
             failures: facts::failures(totals).map(TableView::from),
             completed: totals.value().requests.completed,
             times: sections::times(totals).with_first(&["p50", "p99"]).into(),

@@ -26,6 +26,7 @@ struct Report {
 #[derive(Debug)]
 struct Overview {
     subject: String,
+    search: Option<SearchView>,
     trusted: bool,
     sentence: String,
     /// The command line that repeats the sweep, where it is known.
@@ -39,12 +40,25 @@ struct Overview {
     curves: Vec<Chart>,
 }
 
+/// The result of a search of the highest load.
+#[derive(Debug)]
+struct SearchView {
+    lines: Vec<String>,
+    probes: Option<TableView>,
+}
+
 /// The page of a document, be its runs of a database or of those that have just ended: one file, complete in itself.
 pub fn report_page(document: &Document) -> String {
     let runs = Part::new("/runs", &document.runs).items();
     let several = runs.len() > 1;
     let report = Report {
-        overview: several.then(|| Overview::of(&runs)),
+        overview: (several || document.search.is_some()).then(|| Overview {
+            search: document.search.as_ref().map(|search| SearchView {
+                lines: sections::search_lines(search),
+                probes: sections::probes(&runs).map(TableView::from),
+            }),
+            ..Overview::of(&runs)
+        }),
         runs: runs
             .iter()
             .enumerate()
@@ -92,6 +106,7 @@ impl Overview {
             subject: runs.first().map_or_else(String::new, |run| {
                 one_line(&run.value().plan.target.url, 400)
             }),
+            search: None,
             trusted: doubted.is_empty(),
             sentence: match doubted.len() {
                 0 => "Nothing speaks against the numbers of any run.".to_owned(),

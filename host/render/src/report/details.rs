@@ -60,6 +60,11 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         push_notes(&mut out.text, &table, look.words());
         out.text.push('\n');
     }
+    for table in sections::groups(&part) {
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+        out.text.push('\n');
+    }
     let lines = sections::lines(run, totals).into_iter();
     // They stand in the place of output tokens.
     let has_own_figures = !totals.task.has_output_tokens();

@@ -52,6 +52,14 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         Arrivals::Closed { parallel } if has_turns => {
             format!("closed loop, {}", counted(parallel as u64, "user"))
         }
+        _ if load.stages.is_some() => {
+            let kind = if load.arrivals.is_open() {
+                format!("open loop, seed {}", load.seed)
+            } else {
+                "closed loop".to_owned()
+            };
+            format!("{}, {kind}", load.name())
+        }
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Open { rate, gaps } => {
             let gaps = gaps.suffix();

@@ -133,6 +133,9 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
             fixed(Some(cached.mean_reported_tokens), 1),
             fixed(Some(cached.mean_predicted_tokens), 1),
         ));
+        if cached.requests < lengths.input.requests {
+            text.push_str(&format!(", over {} of them", cached.requests));
+        }
     }
     Some(text)
 }

@@ -12,10 +12,11 @@ use llmuses_core::exchange::{
     StampQuality, TokenCount, TokenSource,
 };
 use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
-use llmuses_core::plan::{Arrivals, Objectives};
+use llmuses_core::plan::{Arrivals, Load, Objectives};
 use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
-    Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
+    Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals,
+    verdict,
 };
 use rusqlite::Row;
 use std::time::Duration;
@@ -37,6 +38,12 @@ pub(super) fn rebuild(
         .starting_at(moment(began, run.started_unix_seconds))
         .with_objectives(Objectives::of_record(&run.plan.load))
         .with_texts(true);
+    let mut groups = Groups::new(
+        origin,
+        moment(began, run.started_unix_seconds),
+        Objectives::of_record(&run.plan.load),
+        Load::stages_of_record(&run.plan.load),
+    );
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -53,10 +60,13 @@ pub(super) fn rebuild(
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
         let warmup = row.get(1).map_err(failed)?;
-        statistics.add(&Sample::of(outcome, origin, warmup));
+        let sample = Sample::of(outcome, origin, warmup);
+        statistics.add(&sample);
+        groups.add(&sample);
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
+        groups: groups.figures(statistics.wall()),
         asked: run.plan.load.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,

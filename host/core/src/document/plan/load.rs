@@ -29,20 +29,25 @@ group! {
         objectives: Option<GoodputBounds> => is_work("--goodput"),
         /// When requests go: `closed`, `poisson`, `constant`, `gamma` or `all-at-once`.
         arrivals: String => is_work("arrivals"),
-        /// The slots of a closed loop.
+        /// The slots of a closed loop; with stages, the most of them.
         parallel: Option<u64> => is_work("--parallel"),
-        /// The requests per second of an open loop that has a rate.
+        /// The requests per second of an open loop that has a rate; with stages, the highest.
         #[serde(deserialize_with = "rate")]
         rate: Option<f64> => is_work("--rate"),
         /// Standard deviation of the gaps between requests by their mean, where it was given (`gamma`).
         #[serde(skip_serializing_if = "Option::is_none")]
         gaps_cv: Option<f64> => is_work("--arrival gamma"),
+        /// How the rate or the number of slots changes while the run goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stages: Option<String> => is_work("--stages"),
         /// The most requests of an open loop that may be in flight; null: as many as the machine held.
         max_in_flight: Option<u64> => is_work("--max-in-flight"),
         /// The seed of the schedule.
         seed: u64 => is_told("--seed"),
         /// Whether requests were sent on and on though every one of the first failed.
         keep_going: bool => is_told("--keep-going"),
+        /// What ends the run early.
+        stop_if: Vec<String> => is_told("--stop-if"),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What is known of where results went.
 
+use super::super::search::SearchRecord;
 use serde::{Deserialize, Serialize};
 
 /// What is known of where results went. It says nothing of the load, so that runs are not compared by it.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct OutputsRecord {
     /// The name of the run.
@@ -16,6 +17,8 @@ pub struct OutputsRecord {
     pub require_valid: bool,
     /// Objectives of the run as a whole, as they were asked for.
     pub run_objectives: Vec<String>,
+    /// The search of which the run is a probe.
+    pub search: Option<SearchRecord>,
     /// Where the run is logged at Weights & Biases.
     pub wandb: Option<WandbRecord>,
 }

@@ -16,8 +16,8 @@ use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Sweep, Target,
-    Timeouts, TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, Staged,
+    StopRule, Sweep, Target, Timeouts, TransportSettings, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -91,8 +91,32 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        let is_open = !self.rate.is_empty()
+            || (self.stages.as_ref()).is_some_and(|stages| stages.of() == Staged::Rate);
+        for (flag, given) in [
+            ("--arrival", self.arrival != Gaps::default()),
+            ("--max-in-flight", self.max_in_flight.is_some()),
+        ] {
+            if given && !is_open {
+                return Err(UsageError::OnlyOpen { flag });
+            }
+        }
+        if let (Some(Warmup::Time(warmup)), Some(stages)) = (self.warmup, &self.stages)
+            && warmup >= stages.length()
+        {
+            let duration = stages.length();
+            return Err(UsageError::LongWarmup { warmup, duration });
+        }
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
+        }
+        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() {
+            return Err(UsageError::SaturatedClosed);
+        }
+        let is_of_goodput =
+            |rule: &StopRule| matches!(rule, StopRule::Share(bound) if bound.of == ShareOf::MetAll);
+        if self.stop_if.iter().any(is_of_goodput) && self.goodput.is_none() {
+            return Err(UsageError::NoGoodput);
         }
         Ok(())
     }
@@ -111,6 +135,18 @@ impl PerfArguments {
         };
         let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
+        if let Some(stages) = &self.stages {
+            let peak = stages.peak();
+            arrivals.push(match stages.of() {
+                Staged::Rate => Arrivals::Open {
+                    rate: peak,
+                    gaps: self.arrival,
+                },
+                Staged::Parallel => Arrivals::Closed {
+                    parallel: peak as usize,
+                },
+            });
+        }
         if arrivals.is_empty() {
             arrivals.push(closed(1));
         }
@@ -118,15 +154,19 @@ impl PerfArguments {
             .into_iter()
             .map(|arrivals| Load {
                 arrivals,
+                stages: self.stages.clone(),
                 max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
                 sessions: self.sessions.number,
-                duration: self.duration,
+                duration: self
+                    .duration
+                    .or_else(|| Some(self.stages.as_ref()?.length())),
                 drain: self.drain_timeout,
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
+                stop_if: self.stop_if.clone(),
             })
             .collect()
     }
@@ -250,6 +290,7 @@ impl PerfArguments {
             record: self.record,
             require_valid: self.require_valid,
             objectives: self.objective,
+            search: None,
             quiet: false,
             details: self.details,
             progress: match self.log_every_n_query {
@@ -428,6 +469,11 @@ mod tests {
                 "no gaps",
             ),
             (&["--prompt", "x", "--fail-if", "ttft_p99>+5%"], "no change"),
+            (&["--prompt", "x", "--stop-if", "saturated"], "--rate"),
+            (
+                &["--prompt", "x", "--stop-if", "goodput_share<90%"],
+                "--goodput",
+            ),
             (&["--prompt", "x", "--headers", "X-A:", "1"], "NAME=VALUE"),
             (
                 &["--prompt", "x", "--headers", "@/no/such"],

@@ -41,7 +41,7 @@ impl PerfArguments {
     ///
     /// # Errors
     /// Where the arguments do not say where the server is, or it is not ready in time.
-    pub(super) fn wait_until_ready(&self) -> anyhow::Result<()> {
+    pub(in crate::cli) fn wait_until_ready(&self) -> anyhow::Result<()> {
         let Some(limit) = self.wait_ready else {
             return Ok(());
         };

@@ -2,6 +2,7 @@
 
 use llmuses_core::wandb::ApiKeyError;
 use llmuses_render::OutputError;
+use llmuses_stats::NoShareError;
 use llmuses_workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,31 @@ pub enum UsageError {
          and conversations of a --dataset may have more"
     )]
     NoTurns,
+    /// A flag of `perf` that a search sets by itself.
+    #[error(
+        "{flag} is no flag of a search, which sets the load by itself and decides by --objective"
+    )]
+    NotOfASearch {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// Nothing can be searched so.
+    #[error("{reason}")]
+    Search {
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// An objective that cannot be tested while a run goes on.
+    #[error("--objective {0}")]
+    NoShare(#[from] NoShareError),
+    /// A share of requests that met objectives, without objectives.
+    #[error("goodput_share needs the objectives of each request: give --goodput")]
+    NoGoodput,
+    /// A closed loop cannot be saturated.
+    #[error(
+        "--stop-if saturated needs --rate: the requests of a closed loop wait for the server, and nothing grows"
+    )]
+    SaturatedClosed,
     /// The length of outputs is said twice.
     #[error(
         "--input-tokens has output lengths (INPUT/OUTPUT), and --output-tokens says others: leave one of them out"
@@ -153,6 +179,12 @@ pub enum UsageError {
         "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
     )]
     EndlessAtOnce,
+    /// A flag of an open loop without one.
+    #[error("{flag} is for an open loop: give --rate, or --stages rate:...")]
+    OnlyOpen {
+        /// The flag.
+        flag: &'static str,
+    },
     /// Gaps between requests of which all go at once.
     #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
     GapsAtOnce,

@@ -1,0 +1,135 @@
+//! Traces: what was asked of a server, and what it is expected to have in its cache.
+
+use crate::helpers::{good, mock, paragraph};
+use crate::support::{Bench, repository};
+use serde_json::{Value, json};
+
+/// A trace of 100 requests of 20 conversations, each of which repeats the turns before it. Lengths in tokens.
+fn trace(block: u64, line: impl Fn(u64, Value) -> Value) -> String {
+    let mut histories = vec![Vec::new(); 20];
+    let mut next_id = 100;
+    let mut lines = Vec::new();
+    for number in 0..100_u64 {
+        let history: &mut Vec<u64> = &mut histories[(number * 7 % 20) as usize];
+        let more = 1 + number % 3;
+        // All conversations begin with the same block.
+        if history.is_empty() {
+            history.push(1);
+        }
+        history.extend(next_id..next_id + more);
+        next_id += more;
+        let whole = history.len() as u64 * block;
+        // The last block is not full, and has an id of its own.
+        let mut hash_ids = history.clone();
+        hash_ids.push(next_id);
+        next_id += 1;
+        let shape = json!({
+            "input_length": whole + 1 + number % (block - 1),
+            "output_length": 1 + number % 5,
+            "hash_ids": hash_ids,
+        });
+        lines.push(line(number, shape).to_string());
+    }
+    lines.join("\n")
+}
+
+fn mooncake() -> String {
+    trace(512, |number, mut shape| {
+        shape["timestamp"] = json!(number * 30);
+        shape
+    })
+}
+
+fn bailian() -> String {
+    trace(16, |number, mut shape| {
+        shape["timestamp"] = json!(60.0 + number as f64 * 0.03);
+        shape["chat_id"] = json!(number);
+        shape["parent_chat_id"] = match number {
+            0..20 => json!(-1),
+            // The same conversation as twenty requests before.
+            _ => json!(number - 20),
+        };
+        shape["type"] = json!("text");
+        shape["turn"] = json!(1 + number / 20);
+        shape
+    })
+}
+
+fn tokenizer() -> String {
+    let folder = repository().join("datasets/tokenizer");
+    folder.to_str().expect("the path is text").to_owned()
+}
+
+fn lengths(bench: &Bench) -> Value {
+    let document = std::fs::read_to_string(bench.path("run.json")).expect("it was written");
+    let document: Value = serde_json::from_str(&document).expect("it is JSON");
+    document["runs"][0]["totals"]["asked_lengths"].clone()
+}
+
+#[test]
+fn predicted_hits_of_a_trace_are_those_of_the_server() {
+    let tokenizer = tokenizer();
+    for (name, content, block) in [
+        ("mooncake", mooncake(), 512.0),
+        ("bailian", bailian(), 16.0),
+    ] {
+        let (bench, mock) = (Bench::new(), mock(&["--prefix-cache", "1000000"]));
+        bench.file("trace", content);
+        let flags = ["--parser", "openai_chat", "--dataset", "trace"];
+        let more = ["--tokenizer-path", &tokenizer, "--json", "run.json"];
+        // Twice over, the second time with the whole prompts in the cache.
+        let ended = good(&bench, &mock, &[&flags[..], &more, &["-n", "200"]].concat());
+        let said = format!("trace read as {name} (");
+        assert!(ended.stderr.contains(&said), "{}", ended.stderr);
+        let lengths = lengths(&bench);
+        for side in ["input", "output"] {
+            assert_eq!(lengths[side]["requests"], 200, "{name}: {lengths}");
+            assert_eq!(lengths[side]["different"], 0, "{name}: {lengths}");
+        }
+        let cached = &lengths["cached"];
+        assert_eq!(cached["requests"], 200, "{name}: {cached}");
+        let mean = |name: &str| cached[name].as_f64().expect("it is a number");
+        let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+        assert!(predicted > 4.0 * block, "{name}: {cached}");
+        // The server knows full blocks of 16 tokens, and never the last token.
+        assert!(
+            (0.0..=16.0).contains(&(predicted - reported)),
+            "{name}: {cached}"
+        );
+        let told = paragraph(&ended.stdout, "Lengths asked");
+        let expected = format!("({predicted:.1} expected)");
+        assert!(told.contains(&expected), "{name}: {told}");
+        assert!(
+            !ended.stdout.contains("prefix cache on average"),
+            "{}",
+            ended.stdout
+        );
+    }
+}
+
+#[test]
+fn the_warm_up_of_a_trace_fills_the_cache() {
+    let (bench, mock, tokenizer) = (Bench::new(), mock(&["--prefix-cache"]), tokenizer());
+    bench.file("trace", bailian());
+    let flags = [
+        "--parser",
+        "openai_chat",
+        "--dataset",
+        "trace",
+        "--warmup",
+        "40",
+    ];
+    let more = ["--tokenizer-path", &tokenizer, "--json", "run.json"];
+    good(&bench, &mock, &[flags.as_slice(), &more].concat());
+    let lengths = lengths(&bench);
+    assert_eq!(lengths["input"]["requests"], 60, "{lengths}");
+    let cached = &lengths["cached"];
+    assert_eq!(cached["requests"], 60, "{cached}");
+    // All turns before are known, also those of the warm-up.
+    let rows = bench.rows("SELECT avg(prompt_tokens) FROM result WHERE NOT warmup");
+    let prompt = rows[0][0].as_f64().expect("it is a number");
+    let predicted = cached["mean_predicted_tokens"]
+        .as_f64()
+        .expect("it is a number");
+    assert!(prompt - predicted < 16.0 * 4.0, "{prompt} {cached}");
+}
