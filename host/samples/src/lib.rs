@@ -30,6 +30,7 @@ impl Sample {
             exchange: Exchange {
                 number: 0,
                 place: TurnPlace::alone(0),
+                url: None,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
                 body_wait: Duration::ZERO,
@@ -106,6 +107,7 @@ impl Sample {
             status: 200,
             at: moment(*at),
             content_type: None,
+            label: None,
         });
         self
     }
@@ -148,6 +150,7 @@ impl Sample {
             status,
             at: moment(at),
             content_type: None,
+            label: None,
         });
         self
     }

@@ -223,6 +223,7 @@ fn finish(
     Exchange {
         number: job.number,
         place: job.place,
+        url: None,
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,

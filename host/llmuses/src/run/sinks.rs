@@ -103,6 +103,7 @@ mod tests {
         let exchange = Exchange {
             number,
             place: TurnPlace::alone(number),
+            url: None,
             request: "{}".into(),
             intended: at,
             body_wait: Duration::ZERO,

@@ -183,7 +183,7 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// The header behind the added times.
-const LAST: [&str; 4] = ["finish_reason", "session", "turn", "turns"];
+const LAST: [&str; 6] = ["finish_reason", "label", "url", "session", "turn", "turns"];
 
 #[cfg(test)]
 mod tests {

@@ -146,7 +146,12 @@ impl ResultsDatabase {
         Ok(added_columns()
             .map(|(_, column)| column)
             .chain(last_columns())
-            .map(|column| format!(", {}", if has(column) { column } else { "NULL" }))
+            .map(|column| {
+                format!(
+                    ", {} AS {column}",
+                    if has(column) { column } else { "NULL" }
+                )
+            })
             .collect())
     }
 
@@ -218,6 +223,11 @@ pub(super) fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Str
     Ok(text(row, column)?.map(|text| printable(&text)))
 }
 
+/// The same of a column that is named.
+pub(super) fn shown_named(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+    shown(row, row.as_ref().column_index(column)?)
+}
+
 /// The same of a column that is never null.
 fn shown_always(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(printable(&row.get::<_, String>(column)?))
@@ -280,11 +290,11 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
 
 /// The place of a request in its session, which stands in three columns from this one on. `number`: that of the request,
 /// which stood alone where an older version wrote the row.
-pub(super) fn place(row: &Row<'_>, column: usize, number: u64) -> rusqlite::Result<TurnPlace> {
-    Ok(match unsigned(row.get(column)?) {
+pub(super) fn place(row: &Row<'_>, number: u64) -> rusqlite::Result<TurnPlace> {
+    Ok(match unsigned(row.get("session")?) {
         Some(session) => TurnPlace {
-            turn: row.get(column + 1)?,
-            ..TurnPlace::first(session, row.get(column + 2)?)
+            turn: row.get("turn")?,
+            ..TurnPlace::first(session, row.get("turns")?)
         },
         None => TurnPlace::alone(number),
     })
@@ -292,7 +302,7 @@ pub(super) fn place(row: &Row<'_>, column: usize, number: u64) -> rusqlite::Resu
 
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
     let number = unsigned(row.get(1)?).unwrap_or_default();
-    let place = place(row, 20 + added_columns().count(), number)?;
+    let place = place(row, number)?;
     Ok(CsvRow {
         run: row.get(0)?,
         number,
@@ -317,7 +327,9 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
-        finish_reason: row.get(19 + added_columns().count())?,
+        finish_reason: row.get("finish_reason")?,
+        label: shown_named(row, "label")?,
+        url: shown_named(row, "url")?,
         session: place.session,
         turn: place.turn,
         turns: place.turns,

@@ -52,6 +52,10 @@ pub struct CsvRow {
     pub added: Vec<Option<f64>>,
     /// Why the answer ended, in the word of the API.
     pub finish_reason: Option<String>,
+    /// Who answered, by the header of `--label-header`.
+    pub label: Option<String>,
+    /// Where it was sent, without credentials, if the run has several URLs.
+    pub url: Option<String>,
     /// The session of which it is a turn, in the order in which they began, from 0.
     pub session: u64,
     /// The turn of the session, from 0.
@@ -102,6 +106,11 @@ impl CsvRow {
             session: exchange.place.session,
             turn: exchange.place.turn,
             turns: exchange.place.turns,
+            label: exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref().map(str::to_owned)),
+            url: exchange.url.as_deref().map(str::to_owned),
         }
     }
 }

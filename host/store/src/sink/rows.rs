@@ -119,6 +119,11 @@ impl RowWriter {
         let reading = outcome.reading.as_ref();
         let last = params![
             reading.and_then(|reading| reading.finish_reason.as_deref()),
+            exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref()),
+            exchange.url.as_deref(),
             integer(exchange.place.session),
             exchange.place.turn,
             exchange.place.turns,

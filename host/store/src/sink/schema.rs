@@ -80,11 +80,21 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 }
 
 /// The columns behind them, added later too, each with its type and what it holds.
-const LAST: [(&str, &str, &str); 4] = [
+const LAST: [(&str, &str, &str); 6] = [
     (
         "finish_reason",
         "TEXT",
         "why the answer ended, in the word of the API",
+    ),
+    (
+        "label",
+        "TEXT",
+        "who answered: the value of the response header of --label-header",
+    ),
+    (
+        "url",
+        "TEXT",
+        "where it was sent, without credentials, if the run has several URLs",
     ),
     (
         "session",
