@@ -205,6 +205,7 @@ fn rows_hold_their_columns_in_order() {
         Value::Null,
         Value::Null,
         Value::Null,
+        Value::Null,
         Value::Integer(0),
         Value::Integer(0),
         Value::Integer(1),
