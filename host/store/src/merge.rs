@@ -264,7 +264,7 @@ fn copy_run(
     Ok(())
 }
 
-/// The requests of a part that have no row though one before or behind them has.
+/// The requests, or sessions, of a part that have no row though one before or behind them has.
 fn gaps(part: &Part, run: &Run) -> Result<Option<String>, MergeError> {
     let Some(arrivals) = Arrivals::of_record(&run.plan.load) else {
         return Ok(None);
@@ -276,13 +276,20 @@ fn gaps(part: &Part, run: &Run) -> Result<Option<String>, MergeError> {
         ..Load::default()
     }
     .split();
-    let numbers = part.database.numbers(run.id)?;
-    let end = match run.plan.load.number {
+    let (sessions, most_turns) = part.database.sessions(run.id)?;
+    // Of sessions of several turns, it is not known how many there are to be where requests are counted.
+    let asked = run
+        .plan
+        .load
+        .sessions
+        .or(run.plan.load.number.filter(|_| most_turns <= 1));
+    let end = match asked {
         // Time may be up before.
         Some(asked) if run.plan.load.duration_seconds.is_none() => asked,
-        _ => numbers.last().map_or(0, |last| last + 1),
+        _ => sessions.last().map_or(0, |last| last + 1),
     };
-    let mut there = numbers.into_iter().peekable();
+    let what = if most_turns > 1 { "session" } else { "request" };
+    let mut there = sessions.into_iter().peekable();
     let (mut count, mut named) = (0_u64, Vec::new());
     for number in (0..end).filter(|number| split.takes(*number)) {
         if there.next_if_eq(&number).is_some() {
@@ -299,7 +306,7 @@ fn gaps(part: &Part, run: &Run) -> Result<Option<String>, MergeError> {
     Ok((count > 0).then(|| {
         format!(
             "{} without a row: {}",
-            counted(count, "request"),
+            counted(count, what),
             named.join(", ")
         )
     }))

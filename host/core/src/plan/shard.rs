@@ -79,7 +79,7 @@ impl Split {
         }
     }
 
-    /// Whether this process sends the request with this number.
+    /// Whether this process sends the session with this number; of requests that stand alone, each is a session.
     pub fn takes(self, number: u64) -> bool {
         let drawn = match self.drawn_by {
             Some(seed) => splitmix64(seed ^ number),

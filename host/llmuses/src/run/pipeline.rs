@@ -12,13 +12,13 @@ use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
-use llmuses_load::{Pacing, due_times};
+use llmuses_load::{Pacing, TurnPacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
-use llmuses_workload::RequestSource;
+use llmuses_workload::{RequestSource, Sessions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -42,6 +42,7 @@ pub(super) struct Pipeline {
     pub(super) gauge: Arc<InFlight>,
     pub(super) notes: Arc<ConnectionNotes>,
     pub(super) gave_up: Arc<GaveUp>,
+    pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) outcomes: flume::Receiver<Outcome>,
     pub(super) workers: Vec<JoinHandle<WorkerReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
@@ -65,6 +66,15 @@ impl Pipeline {
         let (finished, exchanges) = flume::bounded(FINISHED_QUEUE);
         let (parsed, outcomes) = flume::bounded(FINISHED_QUEUE);
 
+        let (ready_turns, turns) = flume::unbounded();
+        let sessions = prepared.sessions.clone().map(|settings| {
+            Arc::new(Sessions::new(
+                settings,
+                clock,
+                Arc::clone(&stop),
+                ready_turns,
+            ))
+        });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let parsers = (0..cores.min(MOST_PARSE_THREADS))
             .map(|index| {
@@ -77,6 +87,7 @@ impl Pipeline {
                     stop: Arc::clone(&stop),
                     backlog: Arc::clone(gauge.backlog()),
                     gave_up: Arc::clone(&gave_up),
+                    sessions: sessions.clone().map(|sessions| sessions as _),
                 };
                 parse::spawn(index, settings, exchanges.clone(), parsed.clone())
             })
@@ -101,6 +112,15 @@ impl Pipeline {
             endpoints: Arc::new(Endpoints::of(&plan.target)),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
+        let later = sessions.as_ref().map(|_| TurnPacing {
+            turns,
+            until: plan.load.duration,
+            workers: pacing
+                .as_ref()
+                .map_or_else(Vec::new, |pacing| pacing.workers.clone()),
+            in_flight: Arc::clone(&gauge),
+            most: prepared.max_in_flight.unwrap_or(u64::MAX),
+        });
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
         let workers = start_workers(
@@ -120,6 +140,7 @@ impl Pipeline {
             gauge,
             notes,
             gave_up,
+            sessions,
             outcomes,
             workers,
             parsers,
@@ -129,6 +150,7 @@ impl Pipeline {
             begin,
             queue,
             pacing,
+            later,
         };
         Ok((pipeline, start))
     }
@@ -158,6 +180,7 @@ impl Pipeline {
             begin,
             queue,
             pacing,
+            later,
         } = start;
         // Runs of the other parts of a load are no others.
         let other_runs = plan
@@ -167,32 +190,43 @@ impl Pipeline {
             .then(|| other_runs::look(&plan.target))
             .flatten();
         let stop = Arc::clone(&self.stop);
+        let sessions = self.sessions.clone();
         let source = std::thread::Builder::new()
             .name("source".to_owned())
-            .spawn(move || source.run(&queue, &stop))?;
+            .spawn(move || source.run(&queue, &stop, sessions.as_deref()))?;
         let clock = self.clock;
         let started = await_start(clock, plan.load.start_at, interrupted)
             .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
         begin.send_replace(Some(started));
-        let pacer = match pacing {
-            None => None,
-            Some(pacing) => {
-                let stop = Arc::clone(&self.stop);
-                let pace = move || {
-                    priority::be_prompt();
-                    pacing.run(&clock, started, &stop)
-                };
-                let pacer = std::thread::Builder::new().name("pacer".to_owned());
-                Some(pacer.spawn(pace)?)
-            }
-        };
+        let mut pacers = Vec::new();
+        if let Some(pacing) = pacing {
+            let stop = Arc::clone(&self.stop);
+            let pace = move || {
+                priority::be_prompt();
+                pacing.run(&clock, started, &stop)
+            };
+            let pacer = std::thread::Builder::new().name("pacer".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
+        if let (Some(later), Some(sessions)) = (later, self.sessions.clone()) {
+            let stop = Arc::clone(&self.stop);
+            let pace = move || {
+                priority::be_prompt();
+                let due_and_not_sent = later.run(&clock, started, &stop);
+                // Nobody is to wait for a turn that does not come.
+                sessions.close();
+                due_and_not_sent
+            };
+            let pacer = std::thread::Builder::new().name("turns".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
         Ok(Running {
             pipeline: self,
             started,
             source,
             pauses: PauseWatch::start()?,
             other_runs,
-            pacer,
+            pacers,
         })
     }
 }
@@ -202,6 +236,8 @@ pub(super) struct Start {
     begin: watch::Sender<Option<Moment>>,
     queue: flume::Sender<Prepared>,
     pacing: Option<Pacing>,
+    /// Of later turns of sessions.
+    later: Option<TurnPacing>,
 }
 
 /// Waits until every client thread has opened its connections, and gives back how long each took.
@@ -315,7 +351,11 @@ pub(super) fn feeds(
         due_times,
         split: load.split(),
         until: load.duration,
-        requests: plan.expected_requests(),
+        // Of sessions, first turns.
+        requests: match plan.work.sessions.turns {
+            Some(_) => plan.load.sessions,
+            None => plan.expected_requests(),
+        },
         bodies,
         workers,
         in_flight: Arc::clone(gauge),

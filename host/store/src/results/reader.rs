@@ -8,6 +8,7 @@ use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
+use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
@@ -132,13 +133,20 @@ impl ResultsDatabase {
         Ok(found.and_then(|(_, first_due)| first_due))
     }
 
-    /// The numbers of the requests of a run, ascending.
-    pub(crate) fn numbers(&self, id: u32) -> Result<Vec<u64>, ResultsError> {
-        let read = || -> rusqlite::Result<Vec<u64>> {
-            self.connection
-                .prepare("SELECT number FROM result WHERE run = ?1 ORDER BY number")?
+    /// The numbers of the sessions of a run, ascending, and the most turns that one was to have.
+    pub(crate) fn sessions(&self, id: u32) -> Result<(Vec<u64>, u32), ResultsError> {
+        let read = || -> rusqlite::Result<(Vec<u64>, u32)> {
+            let numbers = self
+                .connection
+                .prepare("SELECT DISTINCT session FROM result WHERE run = ?1 ORDER BY session")?
                 .query_map([id], |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()))?
-                .collect()
+                .collect::<rusqlite::Result<_>>()?;
+            let most: Option<u32> = self.connection.query_row(
+                "SELECT max(turns) FROM result WHERE run = ?1",
+                [id],
+                |row| row.get(0),
+            )?;
+            Ok((numbers, most.unwrap_or_default()))
         };
         read().map_err(|reason| self.failed(reason))
     }
@@ -327,10 +335,24 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
+/// The place of a request in its session, which stands in three columns from this one on. `number`: that of the request,
+/// which stood alone where an older version wrote the row.
+pub(super) fn place(row: &Row<'_>, number: u64) -> rusqlite::Result<TurnPlace> {
+    Ok(match unsigned(row.get("session")?) {
+        Some(session) => TurnPlace {
+            turn: row.get("turn")?,
+            ..TurnPlace::first(session, row.get("turns")?)
+        },
+        None => TurnPlace::alone(number),
+    })
+}
+
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
+    let number = unsigned(row.get(1)?).unwrap_or_default();
+    let place = place(row, number)?;
     Ok(CsvRow {
         run: row.get(0)?,
-        number: unsigned(row.get(1)?).unwrap_or_default(),
+        number,
         warmup: row.get(2)?,
         success: row.get(3)?,
         intended_unix_seconds: row.get(4)?,
@@ -355,5 +377,8 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         finish_reason: row.get("finish_reason")?,
         label: shown_named(row, "label")?,
         url: shown_named(row, "url")?,
+        session: place.session,
+        turn: place.turn,
+        turns: place.turns,
     })
 }
