@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{ResultsDatabase, json, shown};
+use super::reader::{NotedAtStart, ResultsDatabase, json, shown};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -24,12 +24,12 @@ use std::time::Duration;
 pub(super) fn rebuild(
     database: &ResultsDatabase,
     run: &mut Run,
-    first_due: Option<f64>,
+    noted: NotedAtStart,
 ) -> Result<(), ResultsError> {
     let arrivals = Arrivals::of_record(&run.plan.load)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
-    let began = match first_due {
+    let began = match noted.first_due {
         Some(at) => at,
         None => first_intended(database, run.id)?.unwrap_or(run.started_unix_seconds),
     };
@@ -71,6 +71,7 @@ pub(super) fn rebuild(
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
         transport: run.plan.transport.choice.clone(),
+        task: noted.task,
         one_prompt: run
             .plan
             .work
@@ -182,6 +183,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                     .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
                 finish_reason: shown(row, 22 + added_columns().count())?,
                 metrics: json(row, 20)?.unwrap_or_default(),
+                tokens_so_far: json(row, 23 + added_columns().count())?,
                 ..Reading::default()
             })
         }

@@ -116,11 +116,17 @@ impl RowWriter {
         for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
-        let last = columns.len() + added_columns().count() + 1;
+        let further = columns.len() + added_columns().count() + 1;
         let reading = outcome.reading.as_ref();
         statement.raw_bind_parameter(
-            last,
+            further,
             reading.and_then(|reading| reading.finish_reason.as_deref()),
+        )?;
+        let so_far = reading.and_then(|reading| reading.tokens_so_far.as_ref());
+        statement.raw_bind_parameter(
+            further + 1,
+            // Numbers are always JSON.
+            so_far.and_then(|tokens| serde_json::to_string(tokens).ok()),
         )?;
         statement.raw_execute()?;
         Ok(())

@@ -69,7 +69,8 @@ CREATE TABLE run (
     rows_kept INTEGER,                  -- rows of result
     rows_not_kept INTEGER,              -- outcomes for which there is no row
     write_error TEXT,                   -- the first reason for that
-    first_due_time REAL                 -- when requests began to be issued: the timeline begins here
+    first_due_time REAL,                -- when requests began to be issued: the timeline begins here
+    task TEXT                           -- JSON: what a model was asked for; added later
 );
 ";
 
@@ -79,16 +80,25 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
     Time::added().filter_map(|time| Some((time, time.column?)))
 }
 
-/// The column behind them, added later too: why the answer ended.
-pub const FINISH_REASON: &str = "finish_reason";
+/// The columns behind them, added later too.
+pub const FURTHER_COLUMNS: [&str; 2] = [FINISH_REASON, TOKENS_SO_FAR];
+
+const FINISH_REASON: &str = "finish_reason";
+const TOKENS_SO_FAR: &str = "tokens_so_far";
+
+/// The column of `run` that was added later.
+pub const TASK: &str = "task";
 
 /// Both tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
-        .chain([format!(
-            "    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"
-        )])
+        .chain([
+            format!("    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"),
+            format!(
+                "    {TOKENS_SO_FAR} TEXT, -- JSON: tokens by the end of each of output_times\n"
+            ),
+        ])
         .collect();
     let unique = "    UNIQUE (run, number)";
     TABLES.replace(unique, &format!("{added}{unique}"))
@@ -99,7 +109,7 @@ const COLUMNS: usize = 31;
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) fn insert_result() -> String {
-    let columns = COLUMNS + added_columns().count() + 1;
+    let columns = COLUMNS + added_columns().count() + FURTHER_COLUMNS.len();
     let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
     format!("INSERT INTO result VALUES ({})", places.join(","))
 }
@@ -107,8 +117,8 @@ pub(super) fn insert_result() -> String {
 /// Adds the row of `run`.
 pub(super) const INSERT_RUN: &str = "INSERT INTO run (id, started_time, state, plan, schedule_seed, \
     llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, plugin_sha256, \
-    plugin_source, transport, stamps) \
-    VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
+    plugin_source, transport, stamps, task) \
+    VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
 
 /// Notes in the row of `run` that requests begin to be issued.
 pub(super) const BEGIN_RUN: &str = "UPDATE run SET first_due_time = ?1 WHERE id = ?2";

@@ -72,7 +72,9 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     let path = folder.path().join("run.db");
     let record = record();
     let database = Database::create(&path, &record).unwrap();
-    database.send(measured(success(0), false));
+    let mut told = success(0);
+    told.reading.as_mut().unwrap().tokens_so_far = Some(vec![1, 2, 4]);
+    database.send(measured(told, false));
     let failure = Sample::at(300)
         .number(1)
         .end(900)
@@ -149,10 +151,10 @@ fn rows_hold_their_columns_in_order() {
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
          prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
-         head_latency,held_up_time,finish_reason"
+         head_latency,held_up_time,finish_reason,tokens_so_far"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..35).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..36).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -203,6 +205,7 @@ fn rows_hold_their_columns_in_order() {
         Value::Real(0.040),
         Value::Null,
         Value::Null,
+        text("[1,2,4]"),
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
