@@ -328,7 +328,11 @@ mod tests {
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();
         assert_eq!(runs[0].state, RunState::Running);
         let found = runs[0].totals.clone().unwrap();
-        let expected = totals(&expected, &Circumstances::default());
+        let circumstances = Circumstances {
+            task: record.task,
+            ..Circumstances::default()
+        };
+        let expected = totals(&expected, &circumstances);
         assert_eq!(found.requests.warmup, 1);
         assert_eq!(found.requests.peak_in_flight, 9);
         // All but the requests and what no row holds.

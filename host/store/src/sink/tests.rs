@@ -72,9 +72,7 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     let path = folder.path().join("run.db");
     let record = record();
     let database = Database::create(&path, &record).unwrap();
-    let mut told = success(0);
-    told.reading.as_mut().unwrap().tokens_so_far = Some(vec![1, 2, 4]);
-    database.send(measured(told, false));
+    database.send(measured(success(0), false));
     let failure = Sample::at(300)
         .number(1)
         .end(900)
@@ -129,7 +127,9 @@ fn rows_hold_their_columns_in_order() {
     let record = record();
     let unix = UnixTime::of(&record.clock);
     let database = Database::create(&path, &record).unwrap();
-    database.send(measured(success(0), false));
+    let mut told = success(0);
+    told.reading.as_mut().unwrap().tokens_so_far = Some(vec![1, 2, 4]);
+    database.send(measured(told, false));
     let failure = Sample::at(300)
         .number(1)
         .held_up(250)
