@@ -34,6 +34,7 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod replicas;
 mod results;
 #[cfg(unix)]
 mod routes;

@@ -50,6 +50,8 @@ impl StampQuality {
 pub struct Exchange {
     /// The place of the request in the order of issue, from 0.
     pub number: u64,
+    /// The URL that it went to, without credentials, where the run has several.
+    pub url: Option<Arc<str>>,
     /// The body that was sent (or was to be sent).
     pub request: Bytes,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
@@ -185,6 +187,8 @@ pub struct ResponseHead {
     pub at: Moment,
     /// Its `content-type`, where that is not the one of a stream of events.
     pub content_type: Option<Box<str>>,
+    /// The value of the header that names who answered. `None`: none was asked for, or this response has none.
+    pub label: Option<Box<str>>,
 }
 
 /// One response event: where its data lies, and when it was complete.

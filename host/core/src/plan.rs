@@ -24,7 +24,7 @@ pub use objectives::Objectives;
 pub use share::{ShareBound, ShareOf, StopRule};
 pub use stages::{Staged, Stages, StagesError};
 pub use sweep::{RunPlace, Sweep};
-pub use target::{Route, Target};
+pub use target::{Route, Target, UrlPolicy};
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 

@@ -32,6 +32,7 @@ fn outcome(chunks: u64) -> Outcome {
     Outcome {
         exchange: Exchange {
             number: 0,
+            url: None,
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),
             body_wait: Duration::ZERO,
@@ -45,6 +46,7 @@ fn outcome(chunks: u64) -> Outcome {
                 status: 200,
                 at: millis(150),
                 content_type: None,
+                label: None,
             }),
             response,
             end: millis(2000),

@@ -28,6 +28,7 @@ impl Sample {
         Self(Outcome {
             exchange: Exchange {
                 number: 0,
+                url: None,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
                 body_wait: Duration::ZERO,
@@ -93,6 +94,7 @@ impl Sample {
             status: 200,
             at: moment(*at),
             content_type: None,
+            label: None,
         });
         self
     }
@@ -135,6 +137,7 @@ impl Sample {
             status,
             at: moment(at),
             content_type: None,
+            label: None,
         });
         self
     }

@@ -13,11 +13,18 @@ use std::time::Duration;
 /// The most groups of a kind. Requests of further ones are counted together, in a group of that name.
 const MOST: usize = 100;
 
+/// The group of requests whose response has no label, or that had no response.
+const NO_LABEL: &str = "(none)";
+
 /// By what requests are told apart. A further way is a variant here, and its key in [`Groups::keys`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupBy {
     /// The stage of the load in which a request was due.
     Stage,
+    /// The URL that it went to, where there are several.
+    Url,
+    /// Who answered, by a header of the response.
+    Label,
 }
 
 impl GroupBy {
@@ -25,6 +32,8 @@ impl GroupBy {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Stage => "stage",
+            Self::Url => "url",
+            Self::Label => "label",
         }
     }
 }
@@ -45,6 +54,7 @@ pub struct Groups {
     empty: RunStatistics,
     start: Moment,
     stages: Option<Stages>,
+    by_label: bool,
     groups: BTreeMap<Key, RunStatistics>,
 }
 
@@ -62,8 +72,16 @@ impl Groups {
                 .with_objectives(objectives),
             start,
             stages,
+            by_label: false,
             groups: BTreeMap::new(),
         }
+    }
+
+    /// Whether requests are told apart by the label of their responses.
+    #[must_use]
+    pub fn with_labels(mut self, by_label: bool) -> Self {
+        self.by_label = by_label;
+        self
     }
 
     /// Adds a sample to each group that it belongs to.
@@ -98,7 +116,20 @@ impl Groups {
                 length: Some(length),
             })
         });
-        stage.into_iter().collect()
+        let named = |by, name: &str| Key {
+            by,
+            order: 0,
+            name: name.to_owned(),
+            length: None,
+        };
+        let exchange = &sample.outcome.exchange;
+        let url = exchange.url.as_ref().map(|url| named(GroupBy::Url, url));
+        let label = self.by_label.then(|| {
+            let head = exchange.head.as_ref();
+            let label = head.and_then(|head| head.label.as_deref());
+            named(GroupBy::Label, label.unwrap_or(NO_LABEL))
+        });
+        [stage, url, label].into_iter().flatten().collect()
     }
 
     /// Their figures. `wall`: the time of the run.
@@ -164,6 +195,44 @@ mod tests {
         let totals = figures[0].totals();
         assert_eq!(QPS.of(&totals.sums()), Some(3.0));
         assert_eq!(totals.times, figures[0].times);
+    }
+
+    #[test]
+    fn requests_are_told_apart_by_url_and_label() {
+        let labelled = |label: Option<&str>, url: &str| {
+            let mut made = sample(100, false);
+            let exchange = &mut made.outcome.exchange;
+            exchange.url = Some(url.into());
+            if let Some(head) = &mut exchange.head {
+                head.label = label.map(Into::into);
+            }
+            made
+        };
+        let samples = [
+            labelled(Some("b"), "http://two/"),
+            labelled(Some("a"), "http://one/"),
+            labelled(Some("b"), "http://one/"),
+            labelled(None, "http://one/"),
+        ];
+        let found = |by_label: bool| -> Vec<(String, String, u64)> {
+            let mut groups =
+                Groups::new(Origin::Sent, Moment::default(), None, None).with_labels(by_label);
+            samples.iter().for_each(|sample| groups.add(sample));
+            let figures = groups.figures(Some(Duration::from_secs(1))).into_iter();
+            figures
+                .map(|group| (group.by, group.name, group.completed))
+                .collect()
+        };
+        let of = |groups: &[(&str, &str, u64)]| -> Vec<(String, String, u64)> {
+            let groups = groups.iter();
+            groups
+                .map(|(by, name, count)| ((*by).to_owned(), (*name).to_owned(), *count))
+                .collect()
+        };
+        let urls = [("url", "http://one/", 3), ("url", "http://two/", 1)];
+        let labels = [("label", "(none)", 1), ("label", "a", 1), ("label", "b", 2)];
+        assert_eq!(found(false), of(&urls));
+        assert_eq!(found(true), of(&[&urls[..], &labels].concat()));
     }
 
     #[test]

@@ -178,6 +178,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(coalesced(statistics));
     add(not_streamed(statistics));
     add(hidden_reasoning(statistics));
+    add(more_tokens_than_bytes(statistics));
     add(few_samples(statistics));
     add(dataset_reused(statistics, circumstances));
     add(prompt_repeated(statistics, circumstances));
@@ -396,6 +397,17 @@ fn hidden_reasoning(statistics: &RunStatistics) -> Option<Doubt> {
     (counts.hidden_tokens > 0).then_some(Doubt::HiddenReasoning {
         requests: counts.with_hidden_tokens,
         tokens: counts.hidden_tokens,
+    })
+}
+
+fn more_tokens_than_bytes(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    let (tokens, bytes) = counts.most_tokens_and_bytes;
+    (counts.more_tokens_than_bytes > 0).then_some(Doubt::MoreTokensThanBytes {
+        requests: counts.more_tokens_than_bytes,
+        succeeded: counts.succeeded,
+        tokens,
+        bytes,
     })
 }
 

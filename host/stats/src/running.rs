@@ -197,6 +197,15 @@ impl RunStatistics {
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
+            let sent = measured
+                .completion_tokens
+                .map_or(0, |count| count.tokens.saturating_sub(hidden));
+            let bytes: usize = outcome.exchange.response.iter().map(<[u8]>::len).sum();
+            if sent > bytes as u64 {
+                counts.more_tokens_than_bytes += 1;
+                counts.most_tokens_and_bytes =
+                    counts.most_tokens_and_bytes.max((sent, bytes as u64));
+            }
         }
         self.slowest.record(outcome, measured, self.texts);
         if let (Some(prompt), Some(ttft)) = (measured.prompt_tokens, measured.times[TTFT]) {

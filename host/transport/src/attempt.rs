@@ -222,6 +222,7 @@ fn finish(
     };
     Exchange {
         number: job.number,
+        url: None,
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,

@@ -2,6 +2,7 @@
 //! that a stream never waits for a lock or for work of another thread.
 
 use super::attempt::attempt;
+use super::endpoints::Endpoints;
 use super::transport::Transport;
 use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
@@ -40,6 +41,8 @@ pub struct Shared {
     pub notes: Arc<ConnectionNotes>,
     /// How many requests are under way.
     pub gauge: Arc<InFlight>,
+    /// Where they go, if there are several endpoints.
+    pub endpoints: Arc<Endpoints>,
 }
 
 /// A request that has a place, from the hand-over to the moment at which its exchange is handed on. Also where its task
@@ -137,14 +140,14 @@ pub enum WorkerError {
     Transport(#[from] ClientBuildError),
 }
 
-/// Starts a worker. It makes its transport on its own thread, opens `warm` connections, hands over how
-/// long each took on `ready`, and issues once `shared.start` is set.
+/// Starts a worker. It makes its transports, one for each endpoint, on its own thread, opens `warm` connections in all,
+/// hands over how long each took on `ready`, and issues once `shared.start` is set.
 ///
 /// # Errors
 /// Where the system gives no thread.
 pub fn spawn<T, M>(
     index: usize,
-    make_transport: M,
+    make_transports: M,
     warm: usize,
     feed: Feed,
     shared: Shared,
@@ -152,7 +155,7 @@ pub fn spawn<T, M>(
 ) -> Result<JoinHandle<WorkerReport>, WorkerError>
 where
     T: Transport + 'static,
-    M: FnOnce() -> Result<T, ClientBuildError> + Send + 'static,
+    M: FnOnce() -> Result<Vec<T>, ClientBuildError> + Send + 'static,
 {
     let body = move || {
         let set_up = || {
@@ -160,9 +163,9 @@ where
                 .enable_all()
                 .max_io_events_per_tick(T::READY_AT_ONCE)
                 .build_local(LocalOptions::default())?;
-            Ok((runtime, make_transport()?))
+            Ok((runtime, make_transports()?))
         };
-        let (runtime, transport) = match set_up() {
+        let (runtime, transports) = match set_up() {
             Ok(there) => there,
             Err(error) => {
                 // Told before the first request, which is then not sent.
@@ -172,11 +175,16 @@ where
         };
         llmuses_kernel_io::priority::be_prompt();
         runtime.block_on(async move {
-            let openings = transport.warm(warm).await;
+            let mut openings = Vec::with_capacity(warm);
+            let count = transports.len();
+            for (index, transport) in transports.iter().enumerate() {
+                let share = warm / count + usize::from(index < warm % count);
+                openings.extend(transport.warm(share).await);
+            }
             // The receiver is there until all workers have said that they are ready.
             let _ = ready.send(Ok(openings));
             drop(ready);
-            work(transport, feed, shared).await
+            work(transports, feed, shared).await
         })
     };
     Ok(std::thread::Builder::new()
@@ -185,7 +193,7 @@ where
 }
 
 async fn work<T: Transport + 'static>(
-    transport: T,
+    transports: Vec<T>,
     feed: Feed,
     mut shared: Shared,
 ) -> WorkerReport {
@@ -195,7 +203,7 @@ async fn work<T: Transport + 'static>(
         Err(_) => return WorkerReport { busy: 0.0 },
     };
     let cpu_before = processor_time::of_thread();
-    let worker = Rc::new(Worker { transport, shared });
+    let worker = Rc::new(Worker { transports, shared });
     match feed {
         Feed::Closed { queue, slots, ramp } => {
             worker.clone().closed_loop(queue, slots, ramp, start).await;
@@ -212,7 +220,8 @@ async fn work<T: Transport + 'static>(
 }
 
 struct Worker<T> {
-    transport: T,
+    /// One for each endpoint.
+    transports: Vec<T>,
     shared: Shared,
 }
 
@@ -324,8 +333,10 @@ impl<T: Transport + 'static> Worker<T> {
         let shared = &self.shared;
         let mut place = Place::take(shared);
         let mut cancelled = shared.cancelled.clone();
-        let exchange = attempt(
-            &self.transport,
+        let choice = shared.endpoints.choose(job.number);
+        let index = choice.as_ref().map_or(0, |choice| choice.index);
+        let mut exchange = attempt(
+            &self.transports[index],
             &shared.clock,
             &shared.timeouts,
             &shared.body,
@@ -335,6 +346,7 @@ impl<T: Transport + 'static> Worker<T> {
         )
         .await;
         place.end();
+        exchange.url = choice.map(|choice| choice.url());
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
             shared.gauge.backlog().count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
@@ -385,6 +397,7 @@ mod tests {
             finished: flume::unbounded().0,
             notes: Arc::default(),
             gauge: Arc::default(),
+            endpoints: Arc::default(),
         };
         (shared, begin)
     }
@@ -409,7 +422,7 @@ mod tests {
             slots: 2,
             ramp: None,
         };
-        let worker = spawn(0, || Ok(Panicking), 0, feed, shared.clone(), ready).unwrap();
+        let worker = spawn(0, || Ok(vec![Panicking]), 0, feed, shared.clone(), ready).unwrap();
         assert!(is_ready.recv().unwrap().is_ok());
         begin.send_replace(Some(shared.clock.now()));
         worker.join().unwrap();
@@ -423,10 +436,10 @@ mod tests {
         let (shared, _begin) = shared();
         let (_bodies, queue) = flume::unbounded();
         let (ready, is_ready) = flume::unbounded();
-        let make = || -> Result<Panicking, ClientBuildError> {
+        let make = || -> Result<Vec<Panicking>, ClientBuildError> {
             crate::provide_cryptography();
             match reqwest::Client::builder().user_agent("\n").build() {
-                Ok(_) => Ok(Panicking),
+                Ok(_) => Ok(vec![Panicking]),
                 Err(error) => Err(error.into()),
             }
         };

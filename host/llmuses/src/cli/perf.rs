@@ -1,5 +1,6 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod header_names;
 mod help;
 mod made_up;
 mod model;
@@ -25,6 +26,7 @@ use super::values::{
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
+use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
@@ -46,10 +48,19 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
     model: Option<String>,
 
-    /// Endpoint that the requests go to. One without a path, or that ends with /v1, gets the path of the API
-    /// [default: http://127.0.0.1:8000, with the path of the API]
-    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
-    url: Option<String>,
+    /// Endpoint that the requests go to; several share them (--url-policy). One without a path, or that ends with /v1,
+    /// gets the path of the API [default: http://127.0.0.1:8000, with the path of the API]
+    #[arg(long, value_name = "URL", num_args = 1.., help_heading = "Endpoint")]
+    url: Vec<String>,
+
+    /// How several --url share the requests: one after another, or each to the one with the fewest under way.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "round-robin",
+        help_heading = "Endpoint"
+    )]
+    url_policy: UrlPolicyArgument,
 
     /// Take flags from this TOML file: `parallel = 8`, `parameters = ["max_tokens=100"]` or `[parameters]`. What is on
     /// the command line comes first.
@@ -81,6 +92,9 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     route: RouteArguments,
+
+    #[command(flatten)]
+    header_names: HeaderNameArguments,
 
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
@@ -395,6 +409,15 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     bounds: BoundsArguments,
+}
+
+/// What was typed for `--url-policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UrlPolicyArgument {
+    /// One after another.
+    RoundRobin,
+    /// To the one with the fewest requests under way.
+    LeastInFlight,
 }
 
 /// What was typed for `--save`.

@@ -16,14 +16,13 @@ use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
-use llmuses_transport::{BodySettings, ConnectionNotes, ReqwestTransport, worker};
+use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
 use llmuses_workload::RequestSource;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use url::Url;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -89,6 +88,7 @@ impl Pipeline {
             body: BodySettings {
                 framing: prepared.parser.info().framing,
                 budget: Arc::clone(&prepared.budget),
+                label_header: plan.target.label_header.clone(),
             },
             start: begun,
             until: plan.load.duration,
@@ -97,6 +97,7 @@ impl Pipeline {
             finished,
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
+            endpoints: Arc::new(Endpoints::of(&plan.target)),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let count = feeds.len();
@@ -149,14 +150,14 @@ impl Pipeline {
         self,
         start: Start,
         source: RequestSource,
-        url: &Url,
+        target: &Target,
     ) -> Result<Running, RunError> {
         let Start {
             begin,
             queue,
             pacing,
         } = start;
-        let other_runs = other_runs::look(url);
+        let other_runs = other_runs::look(target);
         let stop = Arc::clone(&self.stop);
         let source = std::thread::Builder::new()
             .name("source".to_owned())
@@ -227,13 +228,21 @@ pub(super) fn start_workers(
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
 ) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
+    let targets: Vec<Target> = target.of_each_url().collect();
     let settings = match transport.choice {
-        TransportChoice::Socket => Some(SocketSettings::new(
-            target,
-            &transport.timeouts,
-            prepared.headers.clone(),
-            Arc::clone(&shared.notes),
-        )?),
+        TransportChoice::Socket => Some(
+            targets
+                .iter()
+                .map(|target| {
+                    SocketSettings::new(
+                        target,
+                        &transport.timeouts,
+                        prepared.headers.clone(),
+                        Arc::clone(&shared.notes),
+                    )
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+        ),
         TransportChoice::Reqwest => None,
     };
     let mut workers = Vec::with_capacity(feeds.len());
@@ -248,14 +257,25 @@ pub(super) fn start_workers(
         let (shared, ready) = (shared.clone(), ready.clone());
         workers.push(match settings.clone() {
             Some(settings) => {
-                let make = || Ok(SocketTransport::new(settings));
+                let make = || {
+                    Ok(settings
+                        .into_iter()
+                        .map(SocketTransport::new)
+                        .collect::<Vec<_>>())
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
             None => {
-                let (target, timeouts) = (target.clone(), transport.timeouts);
+                let (targets, timeouts) = (targets.clone(), transport.timeouts);
                 let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
-                let make = move || ReqwestTransport::new(&target, &timeouts, headers, notes);
+                let make = move || {
+                    let made = targets.iter().map(|target| {
+                        let notes = Arc::clone(&notes);
+                        ReqwestTransport::new(target, &timeouts, headers.clone(), notes)
+                    });
+                    made.collect::<Result<Vec<_>, _>>()
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });

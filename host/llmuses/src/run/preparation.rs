@@ -128,6 +128,9 @@ impl Loaded {
         if let Some(path) = &self.parser.info().path {
             let target = &mut addressed.target;
             target.url = complete(&given_url(&plan.target), path, &plan.target.model);
+            for url in &mut target.more_urls {
+                *url = complete(url, path, &plan.target.model);
+            }
         }
         addressed
     }

@@ -45,7 +45,7 @@ pub(super) fn learn(
     };
     let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
     let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
-    let running = pipeline.begin(start, source, &probe.target.url)?;
+    let running = pipeline.begin(start, source, &probe.target)?;
     let mut counts = Vec::new();
     let mut first_failure = None;
     let mut sinks = Sinks::new(Arc::clone(running.pipeline.gauge.backlog()));

@@ -55,7 +55,8 @@ impl Running {
             .with_objectives(plan.load.objectives)
             .with_texts(outputs.save == Save::Full);
         let stages = plan.load.stages.clone();
-        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages);
+        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
+            .with_labels(plan.target.label_header.is_some());
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -231,7 +232,7 @@ impl Running {
             lengths_asked,
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
-            other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
+            other_runs: self.other_runs.max(other_runs::look(&plan.target)),
             task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),

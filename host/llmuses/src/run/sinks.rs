@@ -101,6 +101,7 @@ mod tests {
         let at = Moment::default();
         let exchange = Exchange {
             number,
+            url: None,
             request: "{}".into(),
             intended: at,
             body_wait: Duration::ZERO,

@@ -148,7 +148,7 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .map(Time::seconds_key)
         .collect();
     let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
-    table.write_record(columns.chain(["finish_reason"]))?;
+    table.write_record(columns.chain(["finish_reason", "label", "url"]))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -222,12 +222,14 @@ mod tests {
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
-            .filter(|name| !["added", "finish_reason"].contains(name))
+            .filter(|name| !["added", "finish_reason", "label", "url"].contains(name))
             .chain([
                 "time_to_first_answer_token_seconds",
                 "time_to_response_head_seconds",
                 "held_up_seconds",
                 "finish_reason",
+                "label",
+                "url",
             ])
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);

@@ -73,7 +73,11 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     };
     format!(
         "{place}{requests} to {}: {arrivals}; parser {} ({source}){adds}",
-        public_url(&plan.target.url),
+        plan.target
+            .urls()
+            .map(public_url)
+            .collect::<Vec<_>>()
+            .join(", "),
         parser.join(" ")
     )
 }

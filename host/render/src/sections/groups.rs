@@ -13,6 +13,11 @@ fn texts(by: &str) -> (&str, &str) {
             "Stage",
             "Requests that were due in the stage; rates are by its length.",
         ),
+        "url" => ("URL", "Rates are by the time of the run."),
+        "label" => (
+            "Label",
+            "By the response header of --label-header; rates are by the time of the run.",
+        ),
         other => (other, "Rates are by the time of the run."),
     }
 }
@@ -39,7 +44,7 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
         Column::new("due/s"),
     ];
     columns.extend(super::sweep::figure_columns(goodput, has_output));
-    let mut table = Table::of_columns(format!("By {}", head.to_lowercase()), columns);
+    let mut table = Table::of_columns(format!("By {}", one_line(by, 40)), columns);
     for group in groups {
         // The numbers stand in the group under the names that they have in totals.
         let totals = group.value().totals();

@@ -5,7 +5,7 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, FURTHER_COLUMNS, SCHEMA_VERSION, TASK, added_columns};
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Task, Versions};
 use llmuses_kernel_io::regular_file::open_regular;
@@ -142,10 +142,13 @@ impl ResultsDatabase {
     pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
         added_columns()
             .map(|(_, column)| column)
-            .chain(FURTHER_COLUMNS)
+            .chain(last_columns())
             .map(|column| {
                 let known = self.has_column("result", column)?;
-                Ok(format!(", {}", if known { column } else { "NULL" }))
+                Ok(format!(
+                    ", {} AS {column}",
+                    if known { column } else { "NULL" }
+                ))
             })
             .collect()
     }
@@ -225,6 +228,11 @@ fn unsigned(number: Option<i64>) -> Option<u64> {
 /// A text that is shown: a terminal acts on nothing in it, whoever wrote the database.
 pub(super) fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<String>> {
     Ok(text(row, column)?.map(|text| printable(&text)))
+}
+
+/// The same of a column that is named.
+pub(super) fn shown_named(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+    shown(row, row.as_ref().column_index(column)?)
 }
 
 /// The same of a column that is never null.
@@ -330,6 +338,8 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
-        finish_reason: row.get(19 + added_columns().count())?,
+        finish_reason: row.get("finish_reason")?,
+        label: shown_named(row, "label")?,
+        url: shown_named(row, "url")?,
     })
 }

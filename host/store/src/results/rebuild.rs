@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{NotedAtStart, ResultsDatabase, json, shown};
+use super::reader::{NotedAtStart, ResultsDatabase, json, shown_named};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -42,7 +42,8 @@ pub(super) fn rebuild(
         moment(began, run.started_unix_seconds),
         Objectives::of_record(&run.plan.load),
         Load::stages_of_record(&run.plan.load),
-    );
+    )
+    .with_labels(run.plan.target.label_header.is_some());
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -181,9 +182,9 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 outputs: indices(outputs, &arrivals),
                 answers: added(ANSWER)?
                     .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
-                finish_reason: shown(row, 22 + added_columns().count())?,
+                finish_reason: shown_named(row, "finish_reason")?,
                 metrics: json(row, 20)?.unwrap_or_default(),
-                tokens_so_far: json(row, 23 + added_columns().count())?,
+                tokens_so_far: json(row, row.as_ref().column_index("tokens_so_far")?)?,
                 ..Reading::default()
             })
         }
@@ -194,8 +195,10 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
     let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
+    let label = shown_named(row, "label")?;
     let exchange = Exchange {
         number: row.get::<_, i64>(0)?.unsigned_abs(),
+        url: shown_named(row, "url")?.map(Into::into),
         request: row.get::<_, String>(21)?.into(),
         intended,
         // No row has it.
@@ -214,6 +217,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             status,
             at: head_after.map_or(end, |after| counted_from.after(after)),
             content_type: None,
+            label: label.map(Into::into),
         }),
         response,
         end,

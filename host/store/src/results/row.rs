@@ -52,6 +52,10 @@ pub struct CsvRow {
     pub added: Vec<Option<f64>>,
     /// Why the answer ended, in the word of the API.
     pub finish_reason: Option<String>,
+    /// Who answered, by the header of `--label-header`.
+    pub label: Option<String>,
+    /// Where it was sent, without credentials, if the run has several URLs.
+    pub url: Option<String>,
 }
 
 impl CsvRow {
@@ -93,6 +97,11 @@ impl CsvRow {
                 .reading
                 .as_ref()
                 .and_then(|reading| reading.finish_reason.clone()),
+            label: exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref().map(str::to_owned)),
+            url: exchange.url.as_deref().map(str::to_owned),
         }
     }
 }

@@ -116,15 +116,18 @@ impl RowWriter {
         for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
-        let further = columns.len() + added_columns().count() + 1;
+        let last = columns.len() + added_columns().count() + 1;
         let reading = outcome.reading.as_ref();
         statement.raw_bind_parameter(
-            further,
+            last,
             reading.and_then(|reading| reading.finish_reason.as_deref()),
         )?;
+        let head = exchange.head.as_ref();
+        statement.raw_bind_parameter(last + 1, head.and_then(|head| head.label.as_deref()))?;
+        statement.raw_bind_parameter(last + 2, exchange.url.as_deref())?;
         let so_far = reading.and_then(|reading| reading.tokens_so_far.as_ref());
         statement.raw_bind_parameter(
-            further + 1,
+            last + 3,
             // Numbers are always JSON.
             so_far.and_then(|tokens| serde_json::to_string(tokens).ok()),
         )?;

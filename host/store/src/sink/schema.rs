@@ -80,11 +80,34 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
     Time::added().filter_map(|time| Some((time, time.column?)))
 }
 
-/// The columns behind them, added later too.
-pub const FURTHER_COLUMNS: [&str; 2] = [FINISH_REASON, TOKENS_SO_FAR];
+/// The columns behind them, added later too, each with its type and what it holds.
+const LAST: [(&str, &str, &str); 4] = [
+    (
+        "finish_reason",
+        "TEXT",
+        "why the answer ended, in the word of the API",
+    ),
+    (
+        "label",
+        "TEXT",
+        "who answered: the value of the response header of --label-header",
+    ),
+    (
+        "url",
+        "TEXT",
+        "where it was sent, without credentials, if the run has several URLs",
+    ),
+    (
+        "tokens_so_far",
+        "TEXT",
+        "JSON: tokens by the end of each of output_times",
+    ),
+];
 
-const FINISH_REASON: &str = "finish_reason";
-const TOKENS_SO_FAR: &str = "tokens_so_far";
+/// The names of these columns.
+pub fn last_columns() -> impl Iterator<Item = &'static str> {
+    LAST.into_iter().map(|(name, ..)| name)
+}
 
 /// The column of `run` that was added later.
 pub const TASK: &str = "task";
@@ -93,12 +116,7 @@ pub const TASK: &str = "task";
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
-        .chain([
-            format!("    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"),
-            format!(
-                "    {TOKENS_SO_FAR} TEXT, -- JSON: tokens by the end of each of output_times\n"
-            ),
-        ])
+        .chain(LAST.map(|(name, of_type, about)| format!("    {name} {of_type}, -- {about}\n")))
         .collect();
     let unique = "    UNIQUE (run, number)";
     TABLES.replace(unique, &format!("{added}{unique}"))
@@ -109,7 +127,7 @@ const COLUMNS: usize = 31;
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) fn insert_result() -> String {
-    let columns = COLUMNS + added_columns().count() + FURTHER_COLUMNS.len();
+    let columns = COLUMNS + added_columns().count() + LAST.len();
     let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
     format!("INSERT INTO result VALUES ({})", places.join(","))
 }

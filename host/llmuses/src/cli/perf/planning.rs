@@ -11,13 +11,13 @@ use super::model;
 use super::usage::UsageError;
 #[cfg(feature = "wandb")]
 use super::wandb;
-use super::{PerfArguments, SaveArgument, Transport};
+use super::{PerfArguments, SaveArgument, Transport, UrlPolicyArgument};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, Staged,
-    StopRule, Sweep, Target, Timeouts, TransportSettings, Warmup, Work,
+    StopRule, Sweep, Target, Timeouts, TransportSettings, UrlPolicy, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -29,10 +29,11 @@ use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use target::{add_api_key, with_path};
+use target::{add_api_key, endpoint, fit_together, with_path};
+use url::Url;
 use work::{format, prompts};
 
-pub(super) use target::{endpoint, headers};
+pub(super) use target::{endpoints, headers};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -176,8 +177,15 @@ impl PerfArguments {
             let key = std::env::var(name).unwrap_or_default();
             add_api_key(&mut headers, name, &key)?;
         }
-        let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let mut urls = endpoints(&self.url)?.into_iter();
+        // There is one at least.
+        let url = with_path(urls.next().map_or_else(|| endpoint(None), Ok)?, parser);
+        let more_urls: Vec<Url> = urls.map(|url| with_path(url, parser)).collect();
+        fit_together(&url, &more_urls)?;
         let route = self.route.route()?;
+        if route.unix_socket.is_some() && !more_urls.is_empty() {
+            return Err(UsageError::UrlsOfOneSocket);
+        }
         let model = match &self.model {
             Some(model) => model.clone(),
             None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
@@ -185,9 +193,15 @@ impl PerfArguments {
         Ok(Target {
             model,
             url,
-            url_is_default: self.url.is_none(),
+            more_urls,
+            url_policy: match self.url_policy {
+                UrlPolicyArgument::RoundRobin => UrlPolicy::RoundRobin,
+                UrlPolicyArgument::LeastInFlight => UrlPolicy::LeastInFlight,
+            },
+            url_is_default: self.url.is_empty(),
             headers,
             route,
+            label_header: self.header_names.label_header.clone(),
         })
     }
 
@@ -426,6 +440,14 @@ mod tests {
         for (arguments, said) in [
             (&["--prompt", "x", "--url", "localhost:80"][..], "http://"),
             (&["--prompt", "x", "--url", "http://"], "not a URL"),
+            (
+                &["--prompt", "x", "--url", "http://a/x", "http://b/y"],
+                "the same path",
+            ),
+            (
+                &["--prompt", "x", "--url", "http://a", "http://a/"],
+                "twice",
+            ),
             (&[], "nothing to send"),
             (&["--prompt", "@/no/such"], "--prompt @/no/such"),
             (&["--dataset", "/no/such"], "/no/such cannot be read"),

@@ -63,6 +63,9 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Several URLs for one socket.
+    #[error("--unix-socket is one server: give one --url")]
+    UrlsOfOneSocket,
     /// The proxy is none that can be used.
     #[error("--proxy {text}: {reason}")]
     Proxy {
