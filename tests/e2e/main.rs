@@ -40,6 +40,7 @@ mod results;
 mod routes;
 mod same_figures;
 mod schema;
+mod sessions;
 mod shell;
 mod slow;
 mod stages;

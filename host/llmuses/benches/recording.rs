@@ -32,6 +32,7 @@ fn outcome(chunks: u64) -> Outcome {
     Outcome {
         exchange: Exchange {
             number: 0,
+            place: llmuses_core::turn::TurnPlace::alone(0),
             url: None,
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),

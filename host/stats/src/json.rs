@@ -8,6 +8,7 @@ use super::judge::{Circumstances, ConnectionUse};
 use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
+use super::spread::Spread;
 use super::timeline::{Slot, Timeline};
 use super::tokens::TokenSpread;
 use super::verdict::Doubt;
@@ -110,6 +111,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             interrupted: circumstances.interrupted,
             stop_reason: circumstances.stop_reason.clone(),
         },
+        sessions: statistics.sessions().to_document(time_figures),
         data_set: circumstances
             .dataset
             .as_ref()
@@ -329,9 +331,8 @@ pub fn verdict(doubts: &[Doubt]) -> Verdict {
     }
 }
 
-fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
-    let spread = statistics.time(time);
-    let figures = TimeFigures {
+fn time_figures(spread: &Spread) -> TimeFigures {
+    TimeFigures {
         samples: spread.samples(),
         mean_seconds: spread.mean_seconds(),
         standard_deviation_seconds: spread.standard_deviation_seconds(),
@@ -343,7 +344,12 @@ fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
                 ByPercentile(times.map(|time| Some(seconds(time))))
             }),
         samples_beyond_the_scale: spread.beyond(),
-    };
+    }
+}
+
+fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
+    let spread = statistics.time(time);
+    let figures = time_figures(spread);
     if !time.curve {
         return Distribution {
             figures,

@@ -161,7 +161,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     let mut add = |doubt: Option<Doubt>| doubts.extend(doubt);
     add(nothing_succeeded(statistics));
     add(interrupted(statistics, circumstances));
-    add(stopped_early(circumstances));
+    add(stopped_early(statistics, circumstances));
     add(failures(statistics));
     add(saturated(statistics));
     add(held_up(statistics, circumstances));
@@ -225,12 +225,14 @@ fn interrupted(statistics: &RunStatistics, circumstances: &Circumstances) -> Opt
     })
 }
 
-fn stopped_early(circumstances: &Circumstances) -> Option<Doubt> {
+fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     // An interruption is a doubt of its own, and explains missing requests.
+    // So do failed turns, which are a doubt too, those behind them.
+    let failed_sessions = statistics.sessions().not_sent();
     let unexplained = !circumstances.interrupted
         && circumstances
             .asked
-            .is_some_and(|asked| circumstances.issued < asked);
+            .is_some_and(|asked| circumstances.issued + failed_sessions < asked);
     (unexplained || circumstances.stop_reason.is_some()).then(|| Doubt::StoppedEarly {
         asked: circumstances.asked,
         issued: circumstances.issued,

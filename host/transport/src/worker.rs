@@ -84,7 +84,8 @@ impl Drop for Place<'_> {
 /// Where a worker's requests come from.
 #[derive(Debug)]
 pub enum Feed {
-    /// Closed loop: slots that take the next body as soon as they are free.
+    /// Closed loop: slots that take the next body as soon as they are free. One that has taken the first turn of a session
+    /// carries the later ones too.
     Closed {
         /// The bodies.
         queue: flume::Receiver<Prepared>,
@@ -247,7 +248,7 @@ impl<T: Transport + 'static> Worker<T> {
                             None => break,
                         }
                     }
-                    let (prepared, body_wait) = match queue.try_recv() {
+                    let (mut prepared, body_wait) = match queue.try_recv() {
                         Ok(prepared) => (prepared, Duration::ZERO),
                         Err(_) => match queue.recv_async().await {
                             Ok(prepared) => (prepared, worker.shared.clock.now().since(free)),
@@ -257,17 +258,14 @@ impl<T: Transport + 'static> Worker<T> {
                     if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;
                     }
-                    worker
-                        .carry(Job {
-                            number: prepared.number,
-                            body: prepared.body,
-                            own_head: prepared.own_head,
-                            intended: free,
-                            body_wait,
-                            held: prepared.held,
-                            held_up: Duration::ZERO,
-                        })
-                        .await;
+                    let later = prepared.later.take();
+                    let job = prepared.due(free, body_wait, Duration::ZERO);
+                    worker.carry(job).await;
+                    if let Some(later) = later {
+                        while let Ok(job) = later.recv_async().await {
+                            worker.carry(job).await;
+                        }
+                    }
                     free = worker.shared.clock.now();
                 }
             }));
@@ -363,6 +361,7 @@ mod tests {
     use crate::transport::{Marks, Outgoing};
     use llmuses_core::budget::Charge;
     use llmuses_core::exchange::Failure;
+    use llmuses_core::turn::TurnPlace;
 
     struct Panicking;
 
@@ -411,6 +410,8 @@ mod tests {
                 number,
                 body: "{}".into(),
                 own_head: None,
+                place: TurnPlace::alone(number),
+                later: None,
                 held: Charge::default(),
             };
             bodies.send(prepared).unwrap();

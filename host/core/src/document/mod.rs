@@ -15,6 +15,7 @@ mod plan;
 mod scatter;
 mod schema;
 mod search;
+mod sessions;
 mod spread;
 mod task;
 mod totals;
@@ -35,6 +36,7 @@ pub use schema::schema;
 pub use search::{
     ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
 };
+pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
 pub use totals::{

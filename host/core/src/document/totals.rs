@@ -9,6 +9,7 @@ use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
 use super::search::ProbeFigures;
+use super::sessions::SessionFigures;
 use super::spread::Times;
 use super::task::Task;
 use schemars::JsonSchema;
@@ -71,6 +72,9 @@ pub struct Totals {
     pub parser_cost: ParserCosts,
     /// How the client measured.
     pub client: ClientUse,
+    /// Sessions of several turns; null where every request stood alone.
+    #[serde(default)]
+    pub sessions: Option<SessionFigures>,
     /// Null without a data set.
     pub data_set: Option<DatasetFigures>,
     /// The run in slots of equal length from its start, 240 at most: columns.

@@ -18,6 +18,8 @@ pub struct Load {
     pub seed: u64,
     /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
     pub requests: Option<u64>,
+    /// How many sessions to begin. `None`: as many as there are requests for.
+    pub sessions: Option<u64>,
     /// How long requests are issued. `None`: until there are no more.
     pub duration: Option<Duration>,
     /// How long requests in flight have once issuing is over; what is not over then is cancelled, and counted.
@@ -41,6 +43,7 @@ impl Default for Load {
             max_in_flight: None,
             seed: 42,
             requests: None,
+            sessions: None,
             duration: None,
             drain: Duration::from_secs(120),
             keep_going: false,
@@ -78,6 +81,7 @@ impl Load {
         };
         let mut record = LoadRecord {
             number: self.requests,
+            sessions: self.sessions,
             duration_seconds: self.duration.map(seconds),
             drain_seconds: self.duration.map(|_| seconds(self.drain)),
             warmup_requests,
@@ -113,18 +117,18 @@ pub enum Warmup {
     /// None: every request counts.
     #[default]
     Nothing,
-    /// This many requests, in the order of issue.
+    /// This many requests, in the order of issue; of sessions, this many sessions.
     Requests(u64),
     /// The requests that were intended before this much of the run was over.
     Time(Duration),
 }
 
 impl Warmup {
-    /// Whether the request with this number, intended this long after the start, is part of it.
-    pub fn covers(self, number: u64, intended: Duration) -> bool {
+    /// Whether a request of this session, intended this long after the start, is part of it.
+    pub fn covers(self, session: u64, intended: Duration) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Requests(requests) => number < requests,
+            Self::Requests(sessions) => session < sessions,
             Self::Time(time) => intended < time,
         }
     }

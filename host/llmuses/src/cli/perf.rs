@@ -8,6 +8,7 @@ mod planning;
 mod ready;
 mod route;
 mod search;
+mod sessions;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
@@ -37,6 +38,7 @@ use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
 use route::RouteArguments;
+use sessions::SessionArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -112,6 +114,9 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     made_up: MadeUpArguments,
 
+    #[command(flatten)]
+    sessions: SessionArguments,
+
     /// Only prompts of the data set that have more Unicode characters than this.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Prompts")]
     min_prompt_length: u64,
@@ -170,8 +175,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
-    /// Requests to make. A data set that has fewer is used again from its start [default: one pass over
-    /// the data set, or one request for a prompt]
+    /// Requests to make, every turn of a session counted. A data set that has fewer is used again from its start
+    /// [default: one pass over the data set, or one request for a prompt]
     #[arg(
         short = 'n',
         long = "number",
@@ -183,7 +188,7 @@ pub(super) struct PerfArguments {
     )]
     number: Option<u64>,
 
-    /// Closed loop: requests in flight at once; several, such as 1,8,64, are run one after another
+    /// Closed loop: requests in flight at once (of --turns: users, each in one session after another); several, such as 1,8,64, are run one after another
     /// [default: 1]
     #[arg(
         long,
@@ -201,8 +206,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Load")]
     dry_run: bool,
 
-    /// Open loop: requests per second, however many are in flight, at times that --arrival draws; -1 sends all at
-    /// once; several, such as 5,10,20, are run one after another.
+    /// Open loop: requests (of --turns: sessions) per second, however many are in flight, at times that --arrival draws; -1
+    /// sends all at once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
         visible_alias = "request-rate",
@@ -272,8 +277,8 @@ pub(super) struct PerfArguments {
     )]
     drain_timeout: Duration,
 
-    /// First part of the requests, kept out of every figure: a number of them such as 100, or those that
-    /// were due within a time such as 10s.
+    /// First part of the requests, kept out of every figure: a number of them (of --turns: of sessions) such as 100, or
+    /// those that were due within a time such as 10s.
     #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
     warmup: Option<Warmup>,
 

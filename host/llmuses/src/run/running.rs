@@ -34,8 +34,8 @@ pub(super) struct Running {
     pub(super) pauses: PauseWatch,
     /// Other runs on this machine when this one began.
     pub(super) other_runs: Option<OtherRuns>,
-    /// Of an open loop.
-    pub(super) pacer: Option<JoinHandle<u64>>,
+    /// The one of an open loop, and the one of later turns of sessions.
+    pub(super) pacers: Vec<JoinHandle<u64>>,
 }
 
 impl Running {
@@ -78,11 +78,13 @@ impl Running {
                         end.all_failed = Some(reason);
                     }
                     let exchange = &outcome.exchange;
-                    let intended = exchange.intended.since(self.started);
-                    let warmup = plan.load.warmup.covers(exchange.number, intended);
+                    // Of a session, all turns or none.
+                    let intended = exchange.place.began.unwrap_or(exchange.intended);
+                    let intended = intended.since(self.started);
+                    let warmup = plan.load.warmup.covers(exchange.place.session, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {
-                        let asked = maker.asked(exchange.number);
+                        let asked = maker.asked(exchange.number, exchange.place);
                         lengths.add(&outcome, asked.input, asked.output);
                         let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
                         lengths.add_cached(&outcome, prefix.as_slice(), true);
@@ -163,12 +165,13 @@ impl Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        let due_and_not_sent = self.pacer.map_or(0, |pacer| {
-            pacer.join().unwrap_or_else(|_| {
+        let mut due_and_not_sent = 0;
+        for pacer in self.pacers {
+            due_and_not_sent += pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
                 0
-            })
-        });
+            });
+        }
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
             match parser.join() {
@@ -185,6 +188,8 @@ impl Running {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
+        let sessions = self.pipeline.sessions.as_ref();
+        troubles.extend(sessions.and_then(|sessions| sessions.trouble()));
         let issued = statistics.counts().completed + statistics.counts().warmup;
         let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, issued),

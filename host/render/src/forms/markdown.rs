@@ -65,6 +65,10 @@ fn render(document: &Document) -> String {
                 "\n<details><summary>Times of {load}</summary>\n\n"
             ));
             push_table(&mut out, &sections::times(&totals));
+            if let Some(table) = sections::turns(&totals) {
+                out.push('\n');
+                push_table(&mut out, &table);
+            }
             for (label, text) in sections::lines(run.value(), totals.value()) {
                 out.push_str(&format!("\n{label}: {}  ", plain(&text)));
             }

@@ -12,6 +12,7 @@ mod search;
 mod sweep;
 mod table;
 mod times;
+mod turns;
 
 pub(crate) use failures::failures;
 pub(crate) use groups::groups;
@@ -23,3 +24,4 @@ pub(crate) use search::{probe_in_short, probes, search_lines};
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
 pub(crate) use times::{decimals, drawn_times, independent_samples, times};
+pub(crate) use turns::turns;

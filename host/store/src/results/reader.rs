@@ -8,6 +8,7 @@ use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Task, Versions};
+use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
@@ -313,10 +314,24 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
+/// The place of a request in its session, which stands in three columns from this one on. `number`: that of the request,
+/// which stood alone where an older version wrote the row.
+pub(super) fn place(row: &Row<'_>, number: u64) -> rusqlite::Result<TurnPlace> {
+    Ok(match unsigned(row.get("session")?) {
+        Some(session) => TurnPlace {
+            turn: row.get("turn")?,
+            ..TurnPlace::first(session, row.get("turns")?)
+        },
+        None => TurnPlace::alone(number),
+    })
+}
+
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
+    let number = unsigned(row.get(1)?).unwrap_or_default();
+    let place = place(row, number)?;
     Ok(CsvRow {
         run: row.get(0)?,
-        number: unsigned(row.get(1)?).unwrap_or_default(),
+        number,
         warmup: row.get(2)?,
         success: row.get(3)?,
         intended_unix_seconds: row.get(4)?,
@@ -341,5 +356,8 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         finish_reason: row.get("finish_reason")?,
         label: shown_named(row, "label")?,
         url: shown_named(row, "url")?,
+        session: place.session,
+        turn: place.turn,
+        turns: place.turns,
     })
 }

@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{NotedAtStart, ResultsDatabase, json, shown_named};
+use super::reader::{NotedAtStart, ResultsDatabase, json, place, shown_named};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -11,8 +11,9 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, Time};
+use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
 use llmuses_core::plan::{Arrivals, Load, Objectives};
+use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
     Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals,
     verdict,
@@ -195,9 +196,17 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
     let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
+    let number = row.get::<_, i64>(0)?.unsigned_abs();
     let label = shown_named(row, "label")?;
     let exchange = Exchange {
-        number: row.get::<_, i64>(0)?.unsigned_abs(),
+        number,
+        place: TurnPlace {
+            began: added(SESSION)?.map(|time| {
+                let zero = Moment::default();
+                zero.after(end.since(zero).saturating_sub(time))
+            }),
+            ..place(row, number)?
+        },
         url: shown_named(row, "url")?.map(Into::into),
         request: row.get::<_, String>(21)?.into(),
         intended,

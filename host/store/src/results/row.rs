@@ -56,6 +56,12 @@ pub struct CsvRow {
     pub label: Option<String>,
     /// Where it was sent, without credentials, if the run has several URLs.
     pub url: Option<String>,
+    /// The session of which it is a turn, in the order in which they began, from 0.
+    pub session: u64,
+    /// The turn of the session, from 0.
+    pub turn: u32,
+    /// How many turns the session was to have.
+    pub turns: u32,
 }
 
 impl CsvRow {
@@ -97,6 +103,9 @@ impl CsvRow {
                 .reading
                 .as_ref()
                 .and_then(|reading| reading.finish_reason.clone()),
+            session: exchange.place.session,
+            turn: exchange.place.turn,
+            turns: exchange.place.turns,
             label: exchange
                 .head
                 .as_ref()

@@ -116,21 +116,24 @@ impl RowWriter {
         for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
-        let last = columns.len() + added_columns().count() + 1;
         let reading = outcome.reading.as_ref();
-        statement.raw_bind_parameter(
-            last,
-            reading.and_then(|reading| reading.finish_reason.as_deref()),
-        )?;
-        let head = exchange.head.as_ref();
-        statement.raw_bind_parameter(last + 1, head.and_then(|head| head.label.as_deref()))?;
-        statement.raw_bind_parameter(last + 2, exchange.url.as_deref())?;
         let so_far = reading.and_then(|reading| reading.tokens_so_far.as_ref());
-        statement.raw_bind_parameter(
-            last + 3,
+        let last = params![
+            reading.and_then(|reading| reading.finish_reason.as_deref()),
+            exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref()),
+            exchange.url.as_deref(),
+            integer(exchange.place.session),
+            exchange.place.turn,
+            exchange.place.turns,
             // Numbers are always JSON.
             so_far.and_then(|tokens| serde_json::to_string(tokens).ok()),
-        )?;
+        ];
+        for (place, value) in (columns.len() + added_columns().count() + 1..).zip(last) {
+            statement.raw_bind_parameter(place, value)?;
+        }
         statement.raw_execute()?;
         Ok(())
     }

@@ -81,7 +81,7 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 }
 
 /// The columns behind them, added later too, each with its type and what it holds.
-const LAST: [(&str, &str, &str); 4] = [
+const LAST: [(&str, &str, &str); 7] = [
     (
         "finish_reason",
         "TEXT",
@@ -96,6 +96,17 @@ const LAST: [(&str, &str, &str); 4] = [
         "url",
         "TEXT",
         "where it was sent, without credentials, if the run has several URLs",
+    ),
+    (
+        "session",
+        "INTEGER",
+        "the session of which this is a turn, in the order in which they began, from 0",
+    ),
+    ("turn", "INTEGER", "the turn of the session, from 0"),
+    (
+        "turns",
+        "INTEGER",
+        "how many turns the session was to have; 1: the request stands alone",
     ),
     (
         "tokens_so_far",

@@ -15,11 +15,13 @@ group! {
     pub struct LoadRecord {
         /// How many requests to make.
         number: Option<u64> => is_told("-n"),
+        /// How many sessions to begin.
+        sessions: Option<u64> => is_told("--sessions"),
         /// How long requests are issued.
         duration_seconds: Option<f64> => is_told("--duration"),
         /// How long requests in flight have after that.
         drain_seconds: Option<f64> => is_told("--drain-timeout"),
-        /// The warm-up, as a number of requests.
+        /// The warm-up, as a number of requests; of sessions, a number of sessions.
         warmup_requests: Option<u64> => is_work("--warmup"),
         /// The warm-up, as a time.
         warmup_seconds: Option<f64> => is_work("--warmup"),

@@ -159,6 +159,7 @@ impl PerfArguments {
                 max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
+                sessions: self.sessions.number,
                 duration: self
                     .duration
                     .or_else(|| Some(self.stages.as_ref()?.length())),
@@ -236,6 +237,7 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            sessions: self.sessions.plan(&prompts)?,
             field: self.field.clone(),
             image_folder: self.image_folder.clone(),
             prompts,
@@ -246,10 +248,11 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts.
+    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later turns.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
+            (_, "openai_prompt") if self.sessions.has_turns() => parser("openai_chat"),
             (_, name) => parser(name),
         }
     }

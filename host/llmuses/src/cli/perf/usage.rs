@@ -10,6 +10,12 @@ use std::time::Duration;
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// A time to think without a later turn.
+    #[error(
+        "--think-time is the time before a later turn of a session, and every session has one turn: --turns makes more, \
+         and conversations of a --dataset may have more"
+    )]
+    NoTurns,
     /// A flag of `perf` that a search sets by itself.
     #[error(
         "{flag} is no flag of a search, which sets the load by itself and decides by --objective"
