@@ -300,6 +300,7 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
     let mut all = Vec::new();
     for number in 0..count {
         let job = Job {
+            place: llmuses_core::turn::TurnPlace::alone(0),
             number,
             body: number.to_string().into(),
             own_head: None,

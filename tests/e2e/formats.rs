@@ -89,7 +89,7 @@ fn every_format_of_prompts_and_conversations_is_recognised() {
         ),
     ] {
         let content: Vec<u8> = content;
-        let (messages, said) = sent(name, content, &[]);
+        let (messages, said) = sent(name, content, &["--recorded-replies"]);
         assert_eq!(Value::Array(messages), *expected, "{name}");
         assert!(
             said.contains(&format!("{name} read as {format} (")),

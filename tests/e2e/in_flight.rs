@@ -97,7 +97,13 @@ fn what_waits_is_counted_from_when_it_was_due_and_told_everywhere() {
     };
     let mut command = bench.perf(&arguments("5"));
     command.args([
-        "--json", "run.json", "--html", "run.html", "--csv", "run.csv",
+        "--details",
+        "--json",
+        "run.json",
+        "--html",
+        "run.html",
+        "--csv",
+        "run.csv",
     ]);
     let ended = run(&mut command);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);

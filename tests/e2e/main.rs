@@ -34,13 +34,16 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod replicas;
 mod results;
 #[cfg(unix)]
 mod routes;
 mod same_figures;
 mod schema;
+mod sessions;
 mod shell;
 mod slow;
+mod stages;
 mod stall;
 mod support;
 mod templates;

@@ -1,6 +1,6 @@
 //! What a parser costs: how often it is called and how long that takes.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 use std::time::Duration;
 
 /// Calls of one sort.
@@ -32,6 +32,18 @@ impl AddAssign for CallCost {
     fn add_assign(&mut self, other: Self) {
         self.calls += other.calls;
         self.time += other.time;
+    }
+}
+
+impl Sub for CallCost {
+    type Output = Self;
+
+    /// What this has more than an earlier one.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            calls: self.calls.saturating_sub(earlier.calls),
+            time: self.time.saturating_sub(earlier.time),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::budget::Charge;
 use crate::clean::printable;
 use crate::clock::Moment;
+use crate::turn::TurnPlace;
 use crate::wording::{cut, excerpt};
 use bytes::Bytes;
 use std::borrow::Cow;
@@ -48,8 +49,12 @@ impl StampQuality {
 /// Everything that is known of one request once it is over, well or badly.
 #[derive(Debug, Clone)]
 pub struct Exchange {
-    /// The place of the request in the order of issue, from 0.
+    /// The place of the request in the order of issue, from 0; turns of one session have places one after another.
     pub number: u64,
+    /// Which turn of which session it is.
+    pub place: TurnPlace,
+    /// The URL that it went to, without credentials, where the run has several.
+    pub url: Option<Arc<str>>,
     /// The body that was sent (or was to be sent).
     pub request: Bytes,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
@@ -79,14 +84,35 @@ pub struct Exchange {
 /// A request body, ready to go.
 #[derive(Debug, Clone)]
 pub struct Prepared {
-    /// Its place in the order of issue, from 0.
+    /// As in [`Exchange::number`].
     pub number: u64,
+    /// Which turn of which session it is.
+    pub place: TurnPlace,
     /// The body.
     pub body: Bytes,
     /// The memory of the body.
     pub held: Charge,
     /// What its head has that differs from the heads of the others. `None`: nothing.
     pub own_head: Option<Arc<OwnHead>>,
+    /// Where the later turns of its session come from when they are due, of the first turn in a closed loop: whoever sends
+    /// it sends them too, until no more can come.
+    pub later: Option<flume::Receiver<Job>>,
+}
+
+impl Prepared {
+    /// The request when it is due.
+    pub fn due(self, intended: Moment, body_wait: Duration, held_up: Duration) -> Job {
+        Job {
+            number: self.number,
+            place: self.place,
+            body: self.body,
+            own_head: self.own_head,
+            intended,
+            body_wait,
+            held: self.held,
+            held_up,
+        }
+    }
 }
 
 /// What the head of one request has in place of what the heads of all others have.
@@ -117,8 +143,10 @@ pub enum Framing {
 /// A request that is due.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Its place in the order of issue, from 0.
+    /// As in [`Exchange::number`].
     pub number: u64,
+    /// Which turn of which session it is.
+    pub place: TurnPlace,
     /// Its body.
     pub body: Bytes,
     /// As in [`Prepared::own_head`].
@@ -185,6 +213,8 @@ pub struct ResponseHead {
     pub at: Moment,
     /// Its `content-type`, where that is not the one of a stream of events.
     pub content_type: Option<Box<str>>,
+    /// The value of the header that names who answered. `None`: none was asked for, or this response has none.
+    pub label: Option<Box<str>>,
 }
 
 /// One response event: where its data lies, and when it was complete.

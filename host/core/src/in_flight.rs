@@ -1,7 +1,7 @@
 //! How many requests are under way, and whether there is a place for one more.
 
 use crate::backlog::Backlog;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ pub struct InFlight {
     begun: AtomicU64,
     now: AtomicU64,
     peak: AtomicU64,
+    /// Places that were taken, and those that were left again.
+    taken: AtomicU64,
     left: AtomicU64,
-    is_awaited: AtomicBool,
+    awaited: AtomicU64,
     waiting: Mutex<()>,
     freed: Condvar,
     backlog: Arc<Backlog>,
@@ -56,27 +58,34 @@ impl InFlight {
     pub fn leave(&self) {
         // Either this thread reads that somebody waits, or that one reads that a place is free: both are in one order.
         self.left.fetch_add(1, Ordering::SeqCst);
-        if self.is_awaited.load(Ordering::SeqCst) {
+        if self.awaited.load(Ordering::SeqCst) > 0 {
             let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.freed.notify_all();
         }
     }
 
-    /// Whether fewer than `most` of the `handed_over` requests so far have a place.
-    pub fn has_place(&self, handed_over: u64, most: u64) -> bool {
-        handed_over.saturating_sub(self.left.load(Ordering::SeqCst)) < most
+    /// Takes a place for a request that is handed over now, where fewer than `most` are taken.
+    pub fn take_place(&self, most: u64) -> bool {
+        self.taken
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |taken| {
+                let now = taken.saturating_sub(self.left.load(Ordering::SeqCst));
+                (now < most).then_some(taken + 1)
+            })
+            .is_ok()
     }
 
-    /// Waits until [`Self::has_place`], for `longest` at most, and tells whether it has.
-    pub fn await_place(&self, handed_over: u64, most: u64, longest: Duration) -> bool {
-        self.is_awaited.store(true, Ordering::SeqCst);
+    /// Waits until it could take a place, for `longest` at most, and tells whether it has.
+    pub fn await_place(&self, most: u64, longest: Duration) -> bool {
+        self.awaited.fetch_add(1, Ordering::SeqCst);
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self
-            .freed
-            .wait_timeout_while(waiting, longest, |()| !self.has_place(handed_over, most));
+        let mut is_taken = false;
+        let waited = self.freed.wait_timeout_while(waiting, longest, |()| {
+            is_taken = self.take_place(most);
+            !is_taken
+        });
         drop(waited);
-        self.is_awaited.store(false, Ordering::SeqCst);
-        self.has_place(handed_over, most)
+        self.awaited.fetch_sub(1, Ordering::SeqCst);
+        is_taken
     }
 
     /// A request ended in a panic, which is a fault of this program.
@@ -108,9 +117,10 @@ mod tests {
     #[test]
     fn a_place_is_free_once_a_request_has_left() {
         let gauge = Arc::new(InFlight::default());
-        assert!(gauge.has_place(1, 2));
-        assert!(!gauge.has_place(2, 2));
-        assert!(!gauge.await_place(2, 2, Duration::from_millis(1)));
+        assert!(gauge.take_place(2));
+        assert!(gauge.take_place(2));
+        assert!(!gauge.take_place(2));
+        assert!(!gauge.await_place(2, Duration::from_millis(1)));
         let other = Arc::clone(&gauge);
         let leaving = std::thread::spawn(move || {
             std::thread::sleep(Duration::from_millis(20));
@@ -118,7 +128,8 @@ mod tests {
         });
         let longest = Duration::from_secs(20);
         let began = Instant::now();
-        assert!(gauge.await_place(2, 2, longest));
+        assert!(gauge.await_place(2, longest));
+        assert!(!gauge.take_place(2));
         assert!(began.elapsed() < longest / 2);
         leaving.join().unwrap();
     }

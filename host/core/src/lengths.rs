@@ -79,6 +79,13 @@ pub struct LengthError {
     reason: String,
 }
 
+impl LengthError {
+    /// What is wrong with the text.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 impl Lengths {
     /// The parts of the mix, at least one.
     pub fn parts(&self) -> &[Part] {

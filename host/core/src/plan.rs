@@ -9,7 +9,9 @@ mod generated;
 mod limits;
 mod load;
 mod objectives;
+mod sessions;
 mod share;
+mod stages;
 mod sweep;
 mod target;
 mod transport;
@@ -20,13 +22,16 @@ pub use generated::{Generated, Prefixes, Share};
 pub use limits::Limits;
 pub use load::{Load, Warmup};
 pub use objectives::Objectives;
+pub use sessions::Sessions;
 pub use share::{ShareBound, ShareOf, StopRule};
+pub use stages::{Staged, Stages, StagesError};
 pub use sweep::{RunPlace, Sweep};
-pub use target::{Route, Target};
+pub use target::{Route, Target, UrlPolicy};
 pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 
 use crate::document::PlanRecord;
+use crate::lengths::Distribution;
 use url::Url;
 
 /// What one run does.
@@ -60,14 +65,19 @@ impl Plan {
         }
     }
 
-    /// How many requests there will be. `None`: as many as the data set gives, or as the time allows.
+    /// How many requests there will be. `None`: as many as the data set gives, as sessions have turns, or as the time
+    /// allows.
     pub fn expected_requests(&self) -> Option<u64> {
-        match (&self.work.prompts, self.load.duration) {
-            (PromptSource::Prompt(_) | PromptSource::Generated(_), None) => {
-                self.load.requests.or(Some(1))
-            }
-            _ => self.load.requests,
+        if self.load.requests.is_some() || self.load.duration.is_some() {
+            return self.load.requests;
         }
+        let turns = match (&self.work.prompts, self.work.sessions.turns) {
+            (PromptSource::Dataset(_), _) => return None,
+            (_, None) => 1,
+            (_, Some(Distribution::Fixed(turns))) => u64::from(turns),
+            (_, Some(_)) => return None,
+        };
+        Some(self.load.sessions.unwrap_or(1).saturating_mul(turns))
     }
 
     /// The plan as it stands in a document, as yet without the digest of the data set, which has not been read, and

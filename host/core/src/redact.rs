@@ -38,7 +38,7 @@ impl Secrets {
                 values.extend(parts_of_header(name.as_str(), value));
             }
         }
-        values.extend(of_url(&target.url));
+        values.extend(target.urls().flat_map(of_url));
         values.extend(target.route.proxy.iter().flat_map(of_url));
         values.extend(in_members(parameters));
         Self::of_values(values)
@@ -115,11 +115,15 @@ impl Secrets {
         {
             failure.message = blanked;
         }
-        if let Some(head) = &mut exchange.head
-            && let Some(kind) = &head.content_type
-            && let Cow::Owned(blanked) = self.blank_text(kind)
-        {
-            head.content_type = Some(blanked.into());
+        if let Some(head) = &mut exchange.head {
+            for text in [&mut head.content_type, &mut head.label]
+                .into_iter()
+                .flatten()
+            {
+                if let Cow::Owned(blanked) = self.blank_text(text) {
+                    *text = blanked.into();
+                }
+            }
         }
         let first = exchange
             .response

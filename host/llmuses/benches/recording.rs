@@ -32,6 +32,8 @@ fn outcome(chunks: u64) -> Outcome {
     Outcome {
         exchange: Exchange {
             number: 0,
+            place: llmuses_core::turn::TurnPlace::alone(0),
+            url: None,
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),
             body_wait: Duration::ZERO,
@@ -45,6 +47,7 @@ fn outcome(chunks: u64) -> Outcome {
                 status: 200,
                 at: millis(150),
                 content_type: None,
+                label: None,
             }),
             response,
             end: millis(2000),

@@ -387,7 +387,7 @@ fn one<'a>(
         terminal::say(report::opening(plan, name, &parser.headers));
     }
     let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target.url));
+        .and_then(|(pipeline, start)| pipeline.begin(start, source, &plan.target));
     let pipeline = match begun {
         Ok(pipeline) => pipeline,
         Err(error) => {

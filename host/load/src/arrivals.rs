@@ -1,12 +1,12 @@
 //! Arrival processes. Given the seed, every due time is fixed before the first request is sent.
 
-use llmuses_core::plan::{Arrivals, Gaps};
+use llmuses_core::plan::{Arrivals, Gaps, Load, Stages};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
 use std::time::Duration;
 
-/// An endless sequence of due times after the start of the run, ascending.
+/// Due times after the start of the run, ascending: without an end, but for stages.
 #[derive(Debug)]
 pub enum DueTimes {
     /// So many requests per second.
@@ -16,19 +16,34 @@ pub enum DueTimes {
         /// Where the gaps come from, in units of their mean.
         gaps: Box<GapSource>,
     },
+    /// A rate that changes. Its requests are those of a process of rate 1 whose time is the integral of the rate, so that
+    /// gaps are spread around the mean that belongs to their time.
+    Stages {
+        /// The rate.
+        stages: Stages,
+        /// Where the gaps come from, in units of their mean.
+        gaps: Box<GapSource>,
+    },
     /// Everything at the start.
     AtOnce,
 }
 
 /// The due times of an open loop; `None` for a closed one, which has no schedule.
-pub fn due_times(arrivals: Arrivals, seed: u64) -> Option<DueTimes> {
-    match arrivals {
+pub fn due_times(load: &Load) -> Option<DueTimes> {
+    let seed = load.seed;
+    match load.arrivals {
         Arrivals::Closed { .. } => None,
         Arrivals::AllAtOnce => Some(DueTimes::AtOnce),
-        Arrivals::Open { rate, gaps } => Some(DueTimes::Rate {
-            mean_gap: 1.0 / rate,
-            gaps: Box::new(GapSource::new(gaps, seed)),
-        }),
+        Arrivals::Open { rate, gaps } => {
+            let gaps = Box::new(GapSource::new(gaps, seed));
+            Some(match load.stages.clone() {
+                Some(stages) => DueTimes::Stages { stages, gaps },
+                None => DueTimes::Rate {
+                    mean_gap: 1.0 / rate,
+                    gaps,
+                },
+            })
+        }
     }
 }
 
@@ -38,6 +53,7 @@ impl Iterator for DueTimes {
     fn next(&mut self) -> Option<Duration> {
         match self {
             Self::AtOnce => Some(Duration::ZERO),
+            Self::Stages { stages, gaps } => stages.time_of(gaps.next_event()),
             Self::Rate { mean_gap, gaps } => {
                 // A rate so small that a due time is beyond what a Duration can hold is never due.
                 let due = Duration::try_from_secs_f64(gaps.next_event() * *mean_gap);
@@ -98,8 +114,16 @@ impl GapSource {
 mod tests {
     use super::*;
 
+    fn load(arrivals: Arrivals, seed: u64) -> Load {
+        Load {
+            arrivals,
+            seed,
+            ..Load::default()
+        }
+    }
+
     fn times(arrivals: Arrivals, seed: u64, number: usize) -> Vec<f64> {
-        let times = due_times(arrivals, seed).unwrap().take(number);
+        let times = due_times(&load(arrivals, seed)).unwrap().take(number);
         times.map(|due| due.as_secs_f64()).collect()
     }
 
@@ -156,9 +180,42 @@ mod tests {
     }
 
     #[test]
+    fn stages_have_as_many_requests_as_their_rate_says() {
+        let counts = |gaps| {
+            let staged = Load {
+                arrivals: open(400.0, gaps),
+                stages: Some(
+                    "rate:100@100s,100..400@100s,400..25exp@100s"
+                        .parse()
+                        .unwrap(),
+                ),
+                ..Load::default()
+            };
+            let mut counts = [0_u32; 3];
+            let times: Vec<Duration> = due_times(&staged).unwrap().collect();
+            assert!(times.is_sorted());
+            for due in times {
+                counts[(due.as_secs_f64() / 100.0).min(2.0) as usize] += 1;
+            }
+            counts.map(f64::from)
+        };
+        let exact = [10_000.0, 25_000.0, 37_500.0 / 16.0f64.ln()];
+        for (found, exact) in counts(Gaps::Constant).into_iter().zip(exact) {
+            assert!((found - exact).abs() <= 1.0, "{found} and {exact}");
+        }
+        for (found, exact) in counts(Gaps::Poisson).into_iter().zip(exact) {
+            // Three standard deviations.
+            assert!(
+                (found - exact).abs() <= 3.0 * exact.sqrt(),
+                "{found} and {exact}"
+            );
+        }
+    }
+
+    #[test]
     fn all_at_once_is_all_at_zero() {
-        let mut times = due_times(Arrivals::AllAtOnce, 1).unwrap();
+        let mut times = due_times(&load(Arrivals::AllAtOnce, 1)).unwrap();
         assert!(times.by_ref().take(10).all(|due| due.is_zero()));
-        assert!(due_times(Arrivals::Closed { parallel: 3 }, 1).is_none());
+        assert!(due_times(&load(Arrivals::Closed { parallel: 3 }, 1)).is_none());
     }
 }

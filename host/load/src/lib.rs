@@ -1,7 +1,10 @@
-//! When requests go: arrival processes as pure functions of a seed, and the pacer that keeps to them.
+//! When requests go: arrival processes as pure functions of a seed, the pacer that keeps to them, and the later turns of
+//! sessions, each of which is due some time after the one before has ended.
 
 mod arrivals;
 mod pacer;
+mod turns;
 
 pub use arrivals::{DueTimes, due_times};
 pub use pacer::Pacing;
+pub use turns::{LaterTurn, TurnPacing};

@@ -12,10 +12,10 @@ use tokio::sync::mpsc::UnboundedSender;
 
 /// How long before a due time the sleep ends and the spinning begins: about what the system is late
 /// with waking a thread.
-const SPIN: Duration = Duration::from_micros(80);
+pub(super) const SPIN: Duration = Duration::from_micros(80);
 
 /// The longest single sleep, so that a stop is noticed soon.
-const LONGEST_SLEEP: Duration = Duration::from_millis(50);
+pub(super) const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
 /// The most requests that are counted as due and not sent: a rate without bounds has no end of them.
 const MOST_COUNTED: u64 = 10_000_000;
@@ -98,23 +98,15 @@ impl Pacing {
             }
             // Those behind one that was held up were so too.
             let mut held_up = held_until.since(intended);
-            if !in_flight.has_place(handed_over, most) {
-                if !await_place(&in_flight, handed_over, most, stop) {
+            if !in_flight.take_place(most) {
+                if !await_place(&in_flight, most, stop) {
                     return unsent(due_times, 1);
                 }
                 held_until = clock.now();
                 held_up = held_until.since(intended).saturating_sub(body_wait);
                 bodies_late = false;
             }
-            let job = Job {
-                number: prepared.number,
-                body: prepared.body,
-                own_head: prepared.own_head,
-                intended,
-                body_wait,
-                held_up,
-                held: prepared.held,
-            };
+            let job = prepared.due(intended, body_wait, held_up);
             // A worker goes away only after its sender; there is at least one.
             if let Some(target) = targets.next() {
                 let _ = target.send(job);
@@ -125,13 +117,13 @@ impl Pacing {
     }
 }
 
-/// Waits until there is a place for one more request; false where `stop` was set meanwhile.
-fn await_place(in_flight: &InFlight, handed_over: u64, most: u64, stop: &AtomicBool) -> bool {
+/// Waits until it has taken a place for one more request; false where `stop` was set meanwhile.
+pub(super) fn await_place(in_flight: &InFlight, most: u64, stop: &AtomicBool) -> bool {
     loop {
         if stop.load(Ordering::Relaxed) {
             return false;
         }
-        if in_flight.await_place(handed_over, most, LONGEST_SLEEP) {
+        if in_flight.await_place(most, LONGEST_SLEEP) {
             return true;
         }
     }
@@ -159,7 +151,8 @@ fn wait_until(due: Instant, stop: &AtomicBool) -> bool {
 mod tests {
     use super::*;
     use crate::due_times;
-    use llmuses_core::plan::Arrivals;
+    use llmuses_core::plan::{Arrivals, Load};
+    use llmuses_core::turn::TurnPlace;
     use std::thread::JoinHandle;
     use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -168,6 +161,15 @@ mod tests {
         in_flight: Arc<InFlight>,
         stop: Arc<AtomicBool>,
         pacer: JoinHandle<u64>,
+    }
+
+    fn schedule(rate: f64) -> DueTimes {
+        let load = Load {
+            arrivals: Arrivals::poisson(rate),
+            seed: 1,
+            ..Load::default()
+        };
+        due_times(&load).unwrap()
     }
 
     fn pace(rate: f64, until: Option<Duration>, requests: u64, most: u64) -> Paced {
@@ -179,6 +181,8 @@ mod tests {
                     number,
                     body,
                     own_head: None,
+                    place: TurnPlace::alone(number),
+                    later: None,
                     held: Default::default(),
                 })
                 .unwrap();
@@ -186,7 +190,7 @@ mod tests {
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
         let pacing = Pacing {
-            due_times: due_times(Arrivals::poisson(rate), 1).unwrap(),
+            due_times: schedule(rate),
             until,
             requests: until.is_none().then_some(requests),
             bodies,
@@ -237,7 +241,7 @@ mod tests {
         std::thread::sleep(Duration::from_millis(300));
         paced.stop.store(true, Ordering::Relaxed);
         let unsent = paced.pacer.join().unwrap();
-        let times = due_times(Arrivals::poisson(1_000.0), 1).unwrap();
+        let times = schedule(1_000.0);
         let due = times
             .take_while(|due| *due < Duration::from_millis(200))
             .count();

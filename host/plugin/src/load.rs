@@ -169,7 +169,7 @@ impl Parser {
     ) -> Result<Self, LoadError> {
         let engine = loading.engine.engine();
         let sha256 = hexadecimal(&Sha256::digest(bytes));
-        let component = component(loading, bytes, &sha256, label, compiler)?;
+        let (component, compiled) = component(loading, bytes, &sha256, label, compiler)?;
         let sandbox = loading.bounds.sandbox;
         let interface = link::check(engine, &component, label, sandbox)?;
         let pre = link::linker(engine, sandbox)?
@@ -215,6 +215,12 @@ impl Parser {
             },
         };
         parser.ask()?;
+        // Not before: what is refused is not kept.
+        if let (Some(cache), Some(compiled)) = (loading.cache, compiled)
+            && let Err(error) = cache.store(engine, &parser.info.sha256, &compiled)
+        {
+            (loading.cache_trouble)(error);
+        }
         Ok(parser)
     }
 
@@ -322,18 +328,18 @@ fn compile_and_tell(
     })
 }
 
-/// A component ready to be run: from the cache, or compiled.
+/// A component ready to be run: from the cache, or compiled, and its compiled form then.
 fn component(
     loading: &Loading<'_>,
     bytes: &[u8],
     digest: &str,
     label: &str,
     compiler: &Compiler,
-) -> Result<Component, LoadError> {
+) -> Result<(Component, Option<Vec<u8>>), LoadError> {
     let engine = loading.engine.engine();
     if let Some(cache) = loading.cache {
         match cache.load(engine, digest) {
-            Ok(Some(component)) => return Ok(component),
+            Ok(Some(component)) => return Ok((component, None)),
             Ok(None) => {}
             Err(error) => (loading.cache_trouble)(error),
         }
@@ -350,17 +356,13 @@ fn component(
                 reason: error.to_string(),
             },
         })?;
-    if let Some(cache) = loading.cache
-        && let Err(error) = cache.store(engine, digest, &compiled)
-    {
-        (loading.cache_trouble)(error);
-    }
     // SAFETY: these bytes come from the compiler of this very program, here or in a child process that
     // this process started from its own file and whose pipe nobody else holds. The engine refuses
     // artefacts of another version or other settings.
-    unsafe { Component::deserialize(engine, &compiled) }.map_err(|error| {
+    let component = unsafe { Component::deserialize(engine, &compiled) }.map_err(|error| {
         LoadError::Host(format!("what the compiler made cannot be read: {error:#}"))
-    })
+    })?;
+    Ok((component, Some(compiled)))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use crate::hints::hint;
 use crate::{CallError, InstanceContext, Parser, ParserInstance, answer};
 use bytes::Bytes;
 use llmuses_core::backlog::Backlog;
-use llmuses_core::cost::ParserCost;
+use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::exchange::{
     Exchange, Failure, FailureKind, Outcome, Reading, ResponseLog, TokenSource,
 };
@@ -28,6 +28,27 @@ const BROKEN_IN_A_ROW: u64 = 20;
 /// How a parser begins the text of an error that is the server's own.
 const SERVER_ERROR: &str = "the server reported an error";
 
+/// Goes on with a session once a turn of it has been read. Here, since the request of the next turn takes the reply to this
+/// one, and an instance of the parser.
+pub trait GoOn: Send + Sync {
+    /// Whether somebody waits for what comes next, so that responses must not gather.
+    fn hurries(&self) -> bool;
+
+    /// Whether the next turn has the reply to this one.
+    fn wants_reply(&self, exchange: &Exchange) -> bool;
+
+    /// Has the next turn of the session sent, or ends the session where this turn failed. There is no instance where the
+    /// parser broke.
+    ///
+    /// # Errors
+    /// Where the parser breaks now.
+    fn go_on(
+        &self,
+        outcome: &mut Outcome,
+        instance: Option<&mut ParserInstance>,
+    ) -> Result<(), CallError>;
+}
+
 /// What the threads share.
 #[derive(Clone)]
 pub struct ParseSettings {
@@ -47,6 +68,8 @@ pub struct ParseSettings {
     pub backlog: Arc<Backlog>,
     /// Set with `stop`, when the parser broke too often.
     pub gave_up: Arc<GaveUp>,
+    /// What goes on with sessions. `None`: there are none.
+    pub sessions: Option<Arc<dyn GoOn>>,
 }
 
 /// Whether the parser broke on one response after the other, or nobody waits for it any more.
@@ -100,14 +123,16 @@ pub fn spawn(
         instance: Some(instance),
         clean_body: None,
         cost: ParserCost::default(),
+        of_requests: CallCost::default(),
         error_word: memmem::Finder::new(b"\"error").into_owned(),
     };
     Ok(std::thread::Builder::new()
         .name(format!("parse-{index}"))
         .spawn(move || {
             priority::step_back();
-            while let Some(exchange) = next(&exchanges) {
-                let outcome = thread.outcome(exchange);
+            while let Some(exchange) = thread.next(&exchanges) {
+                let mut outcome = thread.outcome(exchange);
+                thread.go_on(&mut outcome);
                 let sent = match outcomes.try_send(outcome) {
                     Err(flume::TrySendError::Full(outcome)) => {
                         let backlog = &thread.settings.backlog;
@@ -122,19 +147,6 @@ pub fn spawn(
             thread.drop_instance();
             thread.cost
         })?)
-}
-
-/// The next exchange; `None` when no more can come. To be woken for each would cost more than to read it,
-/// and nothing here has a deadline: where there is none, some gather before this thread waits for one.
-fn next(exchanges: &flume::Receiver<Exchange>) -> Option<Exchange> {
-    match exchanges.try_recv() {
-        Ok(exchange) => Some(exchange),
-        Err(flume::TryRecvError::Disconnected) => None,
-        Err(flume::TryRecvError::Empty) => {
-            std::thread::sleep(priority::GATHER);
-            exchanges.recv().ok()
-        }
-    }
 }
 
 /// A parsing thread could not begin.
@@ -156,10 +168,47 @@ struct ParseThread {
     clean_body: Option<Bytes>,
     /// What the instances before this one have cost.
     cost: ParserCost,
+    /// What making requests of later turns has cost of this one.
+    of_requests: CallCost,
     error_word: memmem::Finder<'static>,
 }
 
 impl ParseThread {
+    /// The next exchange; `None` when no more can come. To be woken for each would cost more than to read it, and nothing
+    /// here has a deadline unless a session waits: where there is none, some gather before this thread waits for one.
+    fn next(&self, exchanges: &flume::Receiver<Exchange>) -> Option<Exchange> {
+        match exchanges.try_recv() {
+            Ok(exchange) => Some(exchange),
+            Err(flume::TryRecvError::Disconnected) => None,
+            Err(flume::TryRecvError::Empty) => {
+                let sessions = self.settings.sessions.as_ref();
+                if !sessions.is_some_and(|sessions| sessions.hurries()) {
+                    std::thread::sleep(priority::GATHER);
+                }
+                exchanges.recv().ok()
+            }
+        }
+    }
+
+    /// Goes on with the session of a turn.
+    fn go_on(&mut self, outcome: &mut Outcome) {
+        let Some(sessions) = &self.settings.sessions else {
+            return;
+        };
+        if outcome.exchange.place.left() == 0 {
+            return;
+        }
+        let before = self.instance.as_ref().map(ParserInstance::cost);
+        let gone_on = sessions.go_on(outcome, self.instance.as_mut());
+        let after = self.instance.as_ref().map(ParserInstance::cost);
+        if let (Some(before), Some(after)) = (before, after) {
+            self.of_requests += after - before;
+        }
+        if gone_on.is_err() {
+            self.note_broken();
+        }
+    }
+
     fn outcome(&mut self, mut exchange: Exchange) -> Outcome {
         // Before the plugin is shown any of it, and before anything is cut.
         self.blank_request(&mut exchange);
@@ -264,6 +313,8 @@ impl ParseThread {
     }
 
     fn ask(&mut self, exchange: &Exchange) -> Result<Reading, CallError> {
+        let sessions = self.settings.sessions.as_ref();
+        let wants_reply = sessions.is_some_and(|sessions| sessions.wants_reply(exchange));
         let instance = match &mut self.instance {
             Some(instance) => instance,
             None => {
@@ -278,7 +329,7 @@ impl ParseThread {
             &exchange.response,
             &exchange.request,
             &self.settings.parameters,
-            false,
+            wants_reply,
         )
     }
 
@@ -294,7 +345,9 @@ impl ParseThread {
 
     fn drop_instance(&mut self) {
         if let Some(instance) = self.instance.take() {
-            self.cost.responses += instance.cost();
+            let of_requests = std::mem::take(&mut self.of_requests);
+            self.cost.responses += instance.cost() - of_requests;
+            self.cost.requests += of_requests;
         }
     }
 

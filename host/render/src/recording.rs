@@ -128,6 +128,7 @@ mod tests {
             status,
             at: Moment::default(),
             content_type: (!streamed).then(|| "application/json".into()),
+            label: None,
         });
         exchange.response = ResponseLog::default();
         for event in events {

@@ -6,6 +6,7 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead, ResponseLog,
     StampQuality, TokenCount, TokenSource,
 };
+use llmuses_core::turn::TurnPlace;
 use std::time::Duration;
 
 /// A duration in milliseconds.
@@ -28,6 +29,8 @@ impl Sample {
         Self(Outcome {
             exchange: Exchange {
                 number: 0,
+                place: TurnPlace::alone(0),
+                url: None,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
                 body_wait: Duration::ZERO,
@@ -47,6 +50,17 @@ impl Sample {
 
     pub fn number(mut self, number: u64) -> Self {
         self.0.exchange.number = number;
+        self.0.exchange.place = TurnPlace::alone(number);
+        self
+    }
+
+    /// Makes it a turn of a session of several.
+    pub fn turn(mut self, session: u64, turn: u32, turns: u32) -> Self {
+        self.0.exchange.place = TurnPlace {
+            turn,
+            began: (turn > 0).then(Moment::default),
+            ..TurnPlace::first(session, turns)
+        };
         self
     }
 
@@ -93,6 +107,7 @@ impl Sample {
             status: 200,
             at: moment(*at),
             content_type: None,
+            label: None,
         });
         self
     }
@@ -135,6 +150,7 @@ impl Sample {
             status,
             at: moment(at),
             content_type: None,
+            label: None,
         });
         self
     }

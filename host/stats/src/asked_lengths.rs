@@ -54,7 +54,8 @@ impl LengthsAsked {
         }
     }
 
-    /// Adds a request of which these lengths were asked. One that failed, or whose server counted nothing, is left out.
+    /// Adds a request of which these lengths were asked; of a later turn of a session, whose prompt has what was said before,
+    /// only that of the output. One that failed, or whose server counted nothing, is left out.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
         let Some(reading) = outcome.reading.as_ref().filter(|_| outcome.succeeded()) else {
             return;
@@ -62,7 +63,9 @@ impl LengthsAsked {
         let by_server = |count: &llmuses_core::exchange::TokenCount| {
             (count.source == TokenSource::Server).then_some(count.tokens)
         };
-        if let Some(counted) = reading.prompt.as_ref().and_then(by_server) {
+        if outcome.exchange.place.turn == 0
+            && let Some(counted) = reading.prompt.as_ref().and_then(by_server)
+        {
             // A line is right to a per cent; a tokenizer to the token.
             let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
             self.input.add(input, counted, tolerance);
@@ -78,11 +81,11 @@ impl LengthsAsked {
 
     /// Adds what the server reports of its prefix cache for a request whose prompt began with these pieces: of each, by
     /// what number it is known together with all before it, and its tokens. `counts`: whether the request is measured; one
-    /// of the warm-up only fills the cache.
+    /// of the warm-up only fills the cache. Later turns of a session are left out: most of what they say was said before.
     pub fn add_cached(&mut self, outcome: &Outcome, pieces: &[(u64, u32)], counts: bool) {
         let exchange = &outcome.exchange;
         let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
-        let (Some(reading), Some(sent)) = (reading, exchange.sent) else {
+        let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
             return;
         };
         let cached = &mut self.cached;

@@ -58,6 +58,10 @@ pub struct Counts {
     pub with_hidden_tokens: u64,
     /// Those tokens.
     pub hidden_tokens: u64,
+    /// Succeeded requests that count more output tokens than their responses had bytes, tokens that were not sent left out.
+    pub more_tokens_than_bytes: u64,
+    /// The most tokens that one of them counts, and the bytes of its response.
+    pub most_tokens_and_bytes: (u64, u64),
     /// Responses, whole or not, whose arrivals were stamped by the kernel.
     pub kernel_stamped: u64,
     /// Responses, whole or not, that were stamped when a read returned.

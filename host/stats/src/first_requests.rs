@@ -35,8 +35,10 @@ impl FirstRequests {
                 | FailureKind::Tls
                 | FailureKind::TimeoutConnect
         );
+        // Of sessions, first turns: where one of them has a later turn, it has succeeded.
+        let number = exchange.place.session;
         let mut what = None;
-        if exchange.number < NONE_CONNECTED && has_no_connection {
+        if number < NONE_CONNECTED && has_no_connection {
             self.not_connected += 1;
             if self.not_connected == NONE_CONNECTED {
                 what = Some(format!(
@@ -44,7 +46,7 @@ impl FirstRequests {
                 ));
             }
         }
-        if exchange.number < ALL_FAILED {
+        if number < ALL_FAILED {
             self.failed += 1;
             if self.failed == ALL_FAILED {
                 what = Some(format!("the first {ALL_FAILED} requests all failed"));

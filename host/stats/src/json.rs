@@ -8,6 +8,7 @@ use super::judge::{Circumstances, ConnectionUse};
 use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
+use super::spread::Spread;
 use super::timeline::{Slot, Timeline};
 use super::tokens::TokenSpread;
 use super::verdict::Doubt;
@@ -16,13 +17,13 @@ use llmuses_core::clock::Moment;
 use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
     BacklogWaits, ByPercentile, ClientUse, ConnectionFigures, Curve, DatasetFigures, Distribution,
-    FailureFigures, Goodput, LengthBar, Named, Packages, ParserCalls, ParserCosts, ParserFigures,
-    ParserMetrics, Percentile, Rates, Reason, RequestCounts, RunFigures, SlowestRequest,
-    StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures, Tokens, TokensBySource, Totals,
-    Verdict,
+    FailureFigures, Goodput, GroupFigures, LengthBar, Named, Packages, ParserCalls, ParserCosts,
+    ParserFigures, ParserMetrics, Percentile, Rates, Reason, RequestCounts, RunFigures,
+    SlowestRequest, StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures, Tokens,
+    TokensBySource, Totals, Verdict,
 };
 use llmuses_core::metric::{
-    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, THROUGHPUT, TIME_PER_TOKEN, Time,
+    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN, Time,
 };
 use std::time::Duration;
 
@@ -67,27 +68,12 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             sent_per_second: statistics.sent_rate(),
             output_tokens_per_second: THROUGHPUT.of(&sums),
         },
-        goodput: statistics.objectives().map(|objectives| Goodput {
-            objectives: objectives.to_record(),
-            requests_that_met_all: counts.met_objectives,
-            share_of_completed: GOODPUT_SHARE.of(&sums),
-            per_second: GOODPUT.of(&sums),
-        }),
+        goodput: goodput(statistics, &sums),
         objectives: Vec::new(),
+        groups: circumstances.groups.clone(),
+        tokens: tokens_of(statistics, &sums),
+        packages: packages(statistics, &sums),
         probe: circumstances.probe.clone(),
-        tokens: Tokens {
-            input: tokens(&counts.prompt, &statistics.lengths().input),
-            output: tokens(&counts.completion, &statistics.lengths().output),
-            output_counted_but_not_sent: counts.hidden_tokens,
-            average_seconds_per_output_token: TIME_PER_TOKEN.of(&sums),
-        },
-        packages: Packages {
-            count: counts.packages,
-            per_request: PACKAGES.of(&sums),
-            average_latency_seconds: statistics.average_package_latency(),
-            output_gaps: counts.output_gaps,
-            coalesced_output_gaps: counts.coalesced_gaps,
-        },
         bytes_received: counts.bytes_received,
         times: Times(ByTime::of(|time| distribution(statistics, time))),
         parser_metrics: ParserMetrics {
@@ -125,6 +111,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             interrupted: circumstances.interrupted,
             stop_reason: circumstances.stop_reason.clone(),
         },
+        sessions: statistics.sessions().to_document(time_figures),
         data_set: circumstances
             .dataset
             .as_ref()
@@ -150,6 +137,67 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         .map(|objective| objective.decide(&totals))
         .collect();
     totals
+}
+
+/// The figures of the requests of a group, but for its name. `time`: what its rates are divided by.
+pub(super) fn group_figures(statistics: &RunStatistics, time: Option<Duration>) -> GroupFigures {
+    let counts = statistics.counts();
+    let sums = Sums {
+        wall_seconds: time.map(seconds),
+        ..statistics.sums()
+    };
+    GroupFigures {
+        by: String::new(),
+        name: String::new(),
+        seconds: sums.wall_seconds,
+        completed: counts.completed,
+        sent: counts.sent,
+        succeeded: counts.succeeded,
+        failed: counts.failed,
+        due_per_second: sums
+            .wall_seconds
+            .filter(|seconds| *seconds > 0.0)
+            .map(|seconds| counts.completed as f64 / seconds),
+        figures: RunFigures::of(&sums),
+        goodput: goodput(statistics, &sums),
+        tokens: tokens_of(statistics, &sums),
+        packages: packages(statistics, &sums),
+        bytes_received: counts.bytes_received,
+        times: Times(ByTime::of(|time| Distribution {
+            curve: None,
+            ..distribution(statistics, time)
+        })),
+    }
+}
+
+fn goodput(statistics: &RunStatistics, sums: &Sums) -> Option<Goodput> {
+    statistics.objectives().map(|objectives| Goodput {
+        objectives: objectives.to_record(),
+        requests_that_met_all: statistics.counts().met_objectives,
+        share_of_completed: GOODPUT_SHARE.of(sums),
+        per_second: GOODPUT.of(sums),
+    })
+}
+
+fn tokens_of(statistics: &RunStatistics, sums: &Sums) -> Tokens {
+    let counts = statistics.counts();
+    Tokens {
+        input: tokens(&counts.prompt, &statistics.lengths().input),
+        output: tokens(&counts.completion, &statistics.lengths().output),
+        output_counted_but_not_sent: counts.hidden_tokens,
+        average_seconds_per_output_token: TIME_PER_TOKEN.of(sums),
+    }
+}
+
+fn packages(statistics: &RunStatistics, sums: &Sums) -> Packages {
+    let counts = statistics.counts();
+    Packages {
+        count: counts.packages,
+        per_request: PACKAGES.of(sums),
+        average_latency_seconds: statistics.average_package_latency(),
+        output_gaps: counts.output_gaps,
+        coalesced_output_gaps: counts.coalesced_gaps,
+    }
 }
 
 fn seconds(time: Duration) -> f64 {
@@ -281,9 +329,8 @@ pub fn verdict(doubts: &[Doubt]) -> Verdict {
     }
 }
 
-fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
-    let spread = statistics.time(time);
-    let figures = TimeFigures {
+fn time_figures(spread: &Spread) -> TimeFigures {
+    TimeFigures {
         samples: spread.samples(),
         mean_seconds: spread.mean_seconds(),
         standard_deviation_seconds: spread.standard_deviation_seconds(),
@@ -295,7 +342,12 @@ fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
                 ByPercentile(times.map(|time| Some(seconds(time))))
             }),
         samples_beyond_the_scale: spread.beyond(),
-    };
+    }
+}
+
+fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
+    let spread = statistics.time(time);
+    let figures = time_figures(spread);
     if !time.curve {
         return Distribution {
             figures,

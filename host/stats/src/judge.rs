@@ -10,7 +10,7 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{Machine, Percentile, ProbeFigures, Task};
+use llmuses_core::document::{GroupFigures, Machine, Percentile, ProbeFigures, Task};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -47,6 +47,8 @@ const CLOCK_SLEW: f64 = 500e-6;
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
+    /// Figures of groups of requests.
+    pub groups: Vec<GroupFigures>,
     /// The machine that sent the requests. `None`: nobody asked.
     pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.
@@ -159,7 +161,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     let mut add = |doubt: Option<Doubt>| doubts.extend(doubt);
     add(nothing_succeeded(statistics));
     add(interrupted(statistics, circumstances));
-    add(stopped_early(circumstances));
+    add(stopped_early(statistics, circumstances));
     add(failures(statistics));
     add(saturated(statistics));
     add(held_up(statistics, circumstances));
@@ -176,6 +178,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(coalesced(statistics));
     add(not_streamed(statistics));
     add(hidden_reasoning(statistics));
+    add(more_tokens_than_bytes(statistics));
     add(few_samples(statistics));
     add(dataset_reused(statistics, circumstances));
     add(prompt_repeated(statistics, circumstances));
@@ -222,12 +225,14 @@ fn interrupted(statistics: &RunStatistics, circumstances: &Circumstances) -> Opt
     })
 }
 
-fn stopped_early(circumstances: &Circumstances) -> Option<Doubt> {
+fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     // An interruption is a doubt of its own, and explains missing requests.
+    // So do failed turns, which are a doubt too, those behind them.
+    let failed_sessions = statistics.sessions().not_sent();
     let unexplained = !circumstances.interrupted
         && circumstances
             .asked
-            .is_some_and(|asked| circumstances.issued < asked);
+            .is_some_and(|asked| circumstances.issued + failed_sessions < asked);
     (unexplained || circumstances.stop_reason.is_some()).then(|| Doubt::StoppedEarly {
         asked: circumstances.asked,
         issued: circumstances.issued,
@@ -394,6 +399,17 @@ fn hidden_reasoning(statistics: &RunStatistics) -> Option<Doubt> {
     (counts.hidden_tokens > 0).then_some(Doubt::HiddenReasoning {
         requests: counts.with_hidden_tokens,
         tokens: counts.hidden_tokens,
+    })
+}
+
+fn more_tokens_than_bytes(statistics: &RunStatistics) -> Option<Doubt> {
+    let counts = statistics.counts();
+    let (tokens, bytes) = counts.most_tokens_and_bytes;
+    (counts.more_tokens_than_bytes > 0).then_some(Doubt::MoreTokensThanBytes {
+        requests: counts.more_tokens_than_bytes,
+        succeeded: counts.succeeded,
+        tokens,
+        bytes,
     })
 }
 

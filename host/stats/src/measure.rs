@@ -3,8 +3,8 @@
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{Exchange, Outcome, Reading, TokenCount};
 use llmuses_core::metric::{
-    ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP,
-    LATENCY, RESPONSE_HEAD, TLS, TPOT, TTFT,
+    ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, FIRST_TURN,
+    HELD_UP, LATENCY, LATER_TURNS, RESPONSE_HEAD, SESSION, TLS, TPOT, TTFT,
 };
 use llmuses_core::plan::Arrivals;
 use std::time::Duration;
@@ -126,6 +126,19 @@ impl Measurement {
                 let hidden = reading.map_or(0, Reading::hidden_tokens);
                 per_token(last.since(first), count.tokens.saturating_sub(hidden))
             });
+        let place = exchange.place;
+        if place.is_of_several() {
+            let time = if place.turn == 0 {
+                FIRST_TURN
+            } else {
+                LATER_TURNS
+            };
+            times[time] = times[TTFT];
+        }
+        times[SESSION] = place
+            .began
+            .filter(|_| place.left() == 0)
+            .map(|began| exchange.end.since(began));
         times[CONNECT] = connect;
         times[DNS] = exchange.connection.and_then(|opening| opening.dns);
         times[TLS] = exchange.connection.and_then(|opening| opening.tls);

@@ -7,6 +7,7 @@ use super::goodput::is_met;
 use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps};
 use super::sample::Sample;
+use super::sessions::SessionTotals;
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
@@ -31,6 +32,7 @@ pub struct RunStatistics {
     lengths: TokenSpreads,
     timeline: Timeline,
     slowest: Slowest,
+    sessions: SessionTotals,
     texts: bool,
     by_input_length: ByInputLength,
     objectives: Option<Objectives>,
@@ -54,6 +56,7 @@ impl RunStatistics {
             lengths: TokenSpreads::default(),
             timeline: Timeline::new(Moment::default()),
             slowest: Slowest::default(),
+            sessions: SessionTotals::default(),
             texts: false,
             by_input_length: ByInputLength::default(),
             objectives: None,
@@ -126,6 +129,7 @@ impl RunStatistics {
         for time in Time::all().filter(|time| outcome.succeeded() || time.is_of_the_client()) {
             record(&mut self.times[time], measured.times[time]);
         }
+        self.sessions.add(outcome, measured);
         self.counts.waited_for_body += u64::from(!exchange.body_wait.is_zero());
 
         let counts = &mut self.counts;
@@ -197,6 +201,15 @@ impl RunStatistics {
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
+            let sent = measured
+                .completion_tokens
+                .map_or(0, |count| count.tokens.saturating_sub(hidden));
+            let bytes: usize = outcome.exchange.response.iter().map(<[u8]>::len).sum();
+            if sent > bytes as u64 {
+                counts.more_tokens_than_bytes += 1;
+                counts.most_tokens_and_bytes =
+                    counts.most_tokens_and_bytes.max((sent, bytes as u64));
+            }
         }
         self.slowest.record(outcome, measured, self.texts);
         if let (Some(prompt), Some(ttft)) = (measured.prompt_tokens, measured.times[TTFT]) {
@@ -271,6 +284,11 @@ impl RunStatistics {
     pub(super) fn warmup(&self) -> Option<Duration> {
         let first = self.first_sent.filter(|_| self.counts.warmup > 0)?;
         Some(first.since(self.timeline.start()))
+    }
+
+    /// Sessions of several turns.
+    pub fn sessions(&self) -> &SessionTotals {
+        &self.sessions
     }
 
     /// The objectives against which requests are held.

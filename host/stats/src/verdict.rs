@@ -231,6 +231,17 @@ pub enum Doubt {
         /// Those tokens.
         tokens: u64,
     },
+    /// Responses count more output tokens than they have bytes.
+    MoreTokensThanBytes {
+        /// Succeeded requests to which that happened.
+        requests: u64,
+        /// Succeeded requests.
+        succeeded: u64,
+        /// The most tokens that one of them counts, without those that the server says it did not send.
+        tokens: u64,
+        /// The bytes of that response.
+        bytes: u64,
+    },
     /// Tokens of one side were counted in more than one way.
     TokensMixed {
         /// The side.
@@ -282,6 +293,7 @@ impl Doubt {
             Self::TokensUnknown { .. } => "tokens-unknown",
             Self::NotStreamed { .. } => "not-streamed",
             Self::HiddenReasoning { .. } => "hidden-reasoning",
+            Self::MoreTokensThanBytes { .. } => "more-tokens-than-bytes",
             Self::TokensMixed { .. } => "tokens-mixed",
             Self::TokensPartlyKnown { .. } => "tokens-partly-known",
         }

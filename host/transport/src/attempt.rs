@@ -222,6 +222,8 @@ fn finish(
     };
     Exchange {
         number: job.number,
+        place: job.place,
+        url: None,
         request: job.body,
         intended: job.intended,
         body_wait: job.body_wait,
@@ -243,6 +245,7 @@ mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::ConnectionOpening;
+    use llmuses_core::turn::TurnPlace;
     use std::task::{Context, Poll, ready};
 
     /// Answers with reads whose stamps are given, and an end of its own, if it has one.
@@ -322,6 +325,7 @@ mod tests {
         };
         let job = Job {
             number: 0,
+            place: TurnPlace::alone(0),
             body: "{}".into(),
             own_head: None,
             intended: Moment::default(),

@@ -7,6 +7,7 @@
 pub mod attempt;
 pub mod capacity;
 mod connection_notes;
+mod endpoints;
 mod failure;
 mod json_stream;
 mod polled_on_wake;
@@ -20,6 +21,7 @@ pub mod transport;
 pub mod worker;
 
 pub use connection_notes::ConnectionNotes;
+pub use endpoints::Endpoints;
 pub use reading::BodySettings;
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
 

@@ -5,6 +5,7 @@ use super::polled_on_wake::PolledOnWake;
 use super::reader::BodyReader;
 use super::transport::{Arrival, ResponseBody};
 use llmuses_core::budget::Budget;
+use llmuses_core::clean::printable;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Failure, FailureKind, Framing, ResponseHead, StampQuality};
 use std::cell::Cell;
@@ -22,6 +23,8 @@ pub struct BodySettings {
     pub framing: Framing,
     /// What they draw their memory from.
     pub budget: Arc<Budget>,
+    /// The header of a response that says who answered.
+    pub label_header: Option<http::HeaderName>,
 }
 
 /// What there is of a response.
@@ -50,6 +53,7 @@ pub(super) struct Reading<'a, B, F> {
     /// See [`Recording::stamped_by`].
     stamped_by: Option<StampQuality>,
     limits: PolledOnWake<'a, F>,
+    label: Option<Box<str>>,
     /// Behind `[DONE]`: how long the body may take to end.
     grace: Option<Pin<Box<Sleep>>>,
 }
@@ -69,6 +73,12 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
         Self {
             reader: BodyReader::new(body.framing, response.header("content-type"))
                 .drawing_from(&body.budget),
+            label: body
+                .label_header
+                .as_ref()
+                .and_then(|name| response.header(name.as_str()))
+                .filter(|label| !label.is_empty())
+                .map(|label| printable(label).into()),
             response,
             last_arrival,
             stamped_by: None,
@@ -102,6 +112,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             mut reader,
             last_arrival,
             mut stamped_by,
+            label,
             ..
         } = self;
         let done = reader.done();
@@ -128,6 +139,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
                     .header("content-type")
                     .filter(|kind| !kind.starts_with("text/event-stream"))
                     .map(Into::into),
+                label,
             }),
             reader: Some(reader),
             ended: end.as_ref().ok().map(|end| end.at),
@@ -150,6 +162,7 @@ impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> 
             stamped_by,
             limits,
             grace,
+            label: _,
         } = self.get_mut();
         let mut take = |bytes: &[u8], arrival: Arrival| {
             last_arrival.set(arrival.at);

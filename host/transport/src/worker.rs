@@ -2,12 +2,13 @@
 //! that a stream never waits for a lock or for work of another thread.
 
 use super::attempt::attempt;
+use super::endpoints::Endpoints;
 use super::transport::Transport;
 use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
-use llmuses_core::plan::Timeouts;
+use llmuses_core::plan::{Stages, Timeouts};
 use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,6 +41,8 @@ pub struct Shared {
     pub notes: Arc<ConnectionNotes>,
     /// How many requests are under way.
     pub gauge: Arc<InFlight>,
+    /// Where they go, if there are several endpoints.
+    pub endpoints: Arc<Endpoints>,
 }
 
 /// A request that has a place, from the hand-over to the moment at which its exchange is handed on. Also where its task
@@ -81,18 +84,40 @@ impl Drop for Place<'_> {
 /// Where a worker's requests come from.
 #[derive(Debug)]
 pub enum Feed {
-    /// Closed loop: slots that take the next body as soon as they are free.
+    /// Closed loop: slots that take the next body as soon as they are free. One that has taken the first turn of a session
+    /// carries the later ones too.
     Closed {
         /// The bodies.
         queue: flume::Receiver<Prepared>,
         /// The number of slots of this worker.
         slots: usize,
+        /// When each slot is open; always where there is none.
+        ramp: Option<Ramp>,
     },
     /// Open loop: requests that a pacer hands over when they are due.
     Open {
         /// The requests.
         due: mpsc::UnboundedReceiver<Job>,
     },
+}
+
+/// Slots that open and close as the stages of a load say.
+#[derive(Debug, Clone)]
+pub struct Ramp {
+    /// How many slots of all workers are open, and when.
+    pub stages: Stages,
+    /// The place of the first slot of this worker among all of them.
+    pub first: usize,
+    /// From one slot of this worker to its next.
+    pub step: usize,
+}
+
+impl Ramp {
+    /// From when on a slot of this worker is open, counted from the start, not before `since`. `None`: not any more.
+    fn opens(&self, slot: usize, since: Duration) -> Option<Duration> {
+        let place = self.first + slot * self.step;
+        self.stages.reaches((place + 1) as f64, since)
+    }
 }
 
 /// What a worker tells when it ends.
@@ -116,14 +141,14 @@ pub enum WorkerError {
     Transport(#[from] ClientBuildError),
 }
 
-/// Starts a worker. It makes its transport on its own thread, opens `warm` connections, hands over how
-/// long each took on `ready`, and issues once `shared.start` is set.
+/// Starts a worker. It makes its transports, one for each endpoint, on its own thread, opens `warm` connections in all,
+/// hands over how long each took on `ready`, and issues once `shared.start` is set.
 ///
 /// # Errors
 /// Where the system gives no thread.
 pub fn spawn<T, M>(
     index: usize,
-    make_transport: M,
+    make_transports: M,
     warm: usize,
     feed: Feed,
     shared: Shared,
@@ -131,7 +156,7 @@ pub fn spawn<T, M>(
 ) -> Result<JoinHandle<WorkerReport>, WorkerError>
 where
     T: Transport + 'static,
-    M: FnOnce() -> Result<T, ClientBuildError> + Send + 'static,
+    M: FnOnce() -> Result<Vec<T>, ClientBuildError> + Send + 'static,
 {
     let body = move || {
         let set_up = || {
@@ -139,9 +164,9 @@ where
                 .enable_all()
                 .max_io_events_per_tick(T::READY_AT_ONCE)
                 .build_local(LocalOptions::default())?;
-            Ok((runtime, make_transport()?))
+            Ok((runtime, make_transports()?))
         };
-        let (runtime, transport) = match set_up() {
+        let (runtime, transports) = match set_up() {
             Ok(there) => there,
             Err(error) => {
                 // Told before the first request, which is then not sent.
@@ -151,11 +176,16 @@ where
         };
         llmuses_kernel_io::priority::be_prompt();
         runtime.block_on(async move {
-            let openings = transport.warm(warm).await;
+            let mut openings = Vec::with_capacity(warm);
+            let count = transports.len();
+            for (index, transport) in transports.iter().enumerate() {
+                let share = warm / count + usize::from(index < warm % count);
+                openings.extend(transport.warm(share).await);
+            }
             // The receiver is there until all workers have said that they are ready.
             let _ = ready.send(Ok(openings));
             drop(ready);
-            work(transport, feed, shared).await
+            work(transports, feed, shared).await
         })
     };
     Ok(std::thread::Builder::new()
@@ -164,7 +194,7 @@ where
 }
 
 async fn work<T: Transport + 'static>(
-    transport: T,
+    transports: Vec<T>,
     feed: Feed,
     mut shared: Shared,
 ) -> WorkerReport {
@@ -174,9 +204,11 @@ async fn work<T: Transport + 'static>(
         Err(_) => return WorkerReport { busy: 0.0 },
     };
     let cpu_before = processor_time::of_thread();
-    let worker = Rc::new(Worker { transport, shared });
+    let worker = Rc::new(Worker { transports, shared });
     match feed {
-        Feed::Closed { queue, slots } => worker.clone().closed_loop(queue, slots, start).await,
+        Feed::Closed { queue, slots, ramp } => {
+            worker.clone().closed_loop(queue, slots, ramp, start).await;
+        }
         Feed::Open { due } => worker.clone().open_loop(due).await,
     }
     let wall = worker.shared.clock.now().since(start).as_secs_f64();
@@ -189,7 +221,8 @@ async fn work<T: Transport + 'static>(
 }
 
 struct Worker<T> {
-    transport: T,
+    /// One for each endpoint.
+    transports: Vec<T>,
     shared: Shared,
 }
 
@@ -198,16 +231,24 @@ impl<T: Transport + 'static> Worker<T> {
         self: Rc<Self>,
         queue: flume::Receiver<Prepared>,
         slots: usize,
+        ramp: Option<Ramp>,
         start: Moment,
     ) {
         let mut tasks = Vec::with_capacity(slots);
-        for _ in 0..slots {
+        for slot in 0..slots {
             let worker = Rc::clone(&self);
+            let ramp = ramp.clone();
             let queue = queue.clone();
             tasks.push(tokio::task::spawn_local(async move {
                 let mut free = start;
                 loop {
-                    let (prepared, body_wait) = match queue.try_recv() {
+                    if let Some(ramp) = &ramp {
+                        match worker.opened(ramp, slot, free, start).await {
+                            Some(opened) => free = opened,
+                            None => break,
+                        }
+                    }
+                    let (mut prepared, body_wait) = match queue.try_recv() {
                         Ok(prepared) => (prepared, Duration::ZERO),
                         Err(_) => match queue.recv_async().await {
                             Ok(prepared) => (prepared, worker.shared.clock.now().since(free)),
@@ -217,17 +258,14 @@ impl<T: Transport + 'static> Worker<T> {
                     if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;
                     }
-                    worker
-                        .carry(Job {
-                            number: prepared.number,
-                            body: prepared.body,
-                            own_head: prepared.own_head,
-                            intended: free,
-                            body_wait,
-                            held: prepared.held,
-                            held_up: Duration::ZERO,
-                        })
-                        .await;
+                    let later = prepared.later.take();
+                    let job = prepared.due(free, body_wait, Duration::ZERO);
+                    worker.carry(job).await;
+                    if let Some(later) = later {
+                        while let Ok(job) = later.recv_async().await {
+                            worker.carry(job).await;
+                        }
+                    }
                     free = worker.shared.clock.now();
                 }
             }));
@@ -236,6 +274,30 @@ impl<T: Transport + 'static> Worker<T> {
         for task in tasks {
             // A task that ends in panic has been counted, and the run fails for it.
             let _ = task.await;
+        }
+    }
+
+    /// Waits until a slot that is free is open, and gives back since when it is both. `None`: it does not open any more, or
+    /// nothing further is to be issued.
+    async fn opened(
+        &self,
+        ramp: &Ramp,
+        slot: usize,
+        free: Moment,
+        start: Moment,
+    ) -> Option<Moment> {
+        /// The longest single sleep, so that a stop is noticed soon.
+        const LONGEST: Duration = Duration::from_millis(50);
+        let opens = start.after(ramp.opens(slot, free.since(start))?);
+        loop {
+            if self.shared.stop.load(Ordering::Relaxed) {
+                return None;
+            }
+            let left = opens.since(self.shared.clock.now());
+            if left.is_zero() {
+                return Some(opens);
+            }
+            tokio::time::sleep(left.min(LONGEST)).await;
         }
     }
 
@@ -269,8 +331,10 @@ impl<T: Transport + 'static> Worker<T> {
         let shared = &self.shared;
         let mut place = Place::take(shared);
         let mut cancelled = shared.cancelled.clone();
-        let exchange = attempt(
-            &self.transport,
+        let choice = shared.endpoints.choose(job.number);
+        let index = choice.as_ref().map_or(0, |choice| choice.index);
+        let mut exchange = attempt(
+            &self.transports[index],
             &shared.clock,
             &shared.timeouts,
             &shared.body,
@@ -280,6 +344,7 @@ impl<T: Transport + 'static> Worker<T> {
         )
         .await;
         place.end();
+        exchange.url = choice.map(|choice| choice.url());
         if let Err(flume::TrySendError::Full(exchange)) = shared.finished.try_send(exchange) {
             shared.gauge.backlog().count_wait();
             // Fails only where nobody is left to take it, which is at the end of a run that was
@@ -296,6 +361,7 @@ mod tests {
     use crate::transport::{Marks, Outgoing};
     use llmuses_core::budget::Charge;
     use llmuses_core::exchange::Failure;
+    use llmuses_core::turn::TurnPlace;
 
     struct Panicking;
 
@@ -330,6 +396,7 @@ mod tests {
             finished: flume::unbounded().0,
             notes: Arc::default(),
             gauge: Arc::default(),
+            endpoints: Arc::default(),
         };
         (shared, begin)
     }
@@ -343,14 +410,20 @@ mod tests {
                 number,
                 body: "{}".into(),
                 own_head: None,
+                place: TurnPlace::alone(number),
+                later: None,
                 held: Charge::default(),
             };
             bodies.send(prepared).unwrap();
         }
         drop(bodies);
         let (ready, is_ready) = flume::unbounded();
-        let feed = Feed::Closed { queue, slots: 2 };
-        let worker = spawn(0, || Ok(Panicking), 0, feed, shared.clone(), ready).unwrap();
+        let feed = Feed::Closed {
+            queue,
+            slots: 2,
+            ramp: None,
+        };
+        let worker = spawn(0, || Ok(vec![Panicking]), 0, feed, shared.clone(), ready).unwrap();
         assert!(is_ready.recv().unwrap().is_ok());
         begin.send_replace(Some(shared.clock.now()));
         worker.join().unwrap();
@@ -364,14 +437,18 @@ mod tests {
         let (shared, _begin) = shared();
         let (_bodies, queue) = flume::unbounded();
         let (ready, is_ready) = flume::unbounded();
-        let make = || -> Result<Panicking, ClientBuildError> {
+        let make = || -> Result<Vec<Panicking>, ClientBuildError> {
             crate::provide_cryptography();
             match reqwest::Client::builder().user_agent("\n").build() {
-                Ok(_) => Ok(Panicking),
+                Ok(_) => Ok(vec![Panicking]),
                 Err(error) => Err(error.into()),
             }
         };
-        let feed = Feed::Closed { queue, slots: 1 };
+        let feed = Feed::Closed {
+            queue,
+            slots: 1,
+            ramp: None,
+        };
         spawn(0, make, 0, feed, shared, ready)
             .unwrap()
             .join()

@@ -19,7 +19,7 @@ use url::Url;
 const BATCH_BYTES: usize = 1 << 20;
 
 /// A body, and what the head of its request has of its own.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Made {
     /// The body.
     pub body: Bytes,
@@ -27,6 +27,29 @@ pub struct Made {
     pub own_head: Option<Arc<OwnHead>>,
     /// What it asks, where its text was made of lengths.
     pub asked: Option<Arc<AskedTurn>>,
+    /// What is to be asked after it, where it is the first turn of several.
+    pub rest: Option<Box<Conversation>>,
+}
+
+impl Made {
+    /// How many turns its session has.
+    pub fn turns(&self) -> u32 {
+        let rest = self.rest.as_ref().map_or(0, |rest| rest.turns_left());
+        rest.saturating_add(1)
+    }
+
+    /// Leaves so many turns of its session at most; one at least.
+    pub fn truncate(&mut self, turns: u32) {
+        if let Some(rest) = &mut self.rest {
+            rest.truncate(turns.saturating_sub(1));
+        }
+        self.rest.take_if(|rest| rest.turns_left() == 0);
+    }
+
+    /// About how many bytes are kept of it.
+    pub fn bytes(&self) -> usize {
+        self.body.len() + self.rest.as_ref().map_or(0, |rest| rest.bytes())
+    }
 }
 
 /// Makes the bodies of a run.
@@ -37,7 +60,7 @@ pub trait Bodies: Send {
     /// Where the plugin refuses, or breaks.
     fn begin(&mut self) -> Result<(), CallError>;
 
-    /// At most `max` further bodies; an empty list is the end of the pass.
+    /// At most `max` further bodies, of first turns; an empty list is the end of the pass.
     ///
     /// # Errors
     /// Where the plugin refuses (that is one bad entry), or breaks.
@@ -91,6 +114,7 @@ impl Bodies for OwnBodies {
         let made = |body: String| Made {
             body: body.into(),
             own_head: None,
+            rest: None,
             asked: None,
         };
         Ok(bodies.into_iter().map(made).collect())
@@ -134,17 +158,20 @@ pub struct ApiSettings {
     pub max_length: u64,
 }
 
-/// An item with what it asks, or why there is none, with the number of its entry.
-type Wanted = (u64, Result<(Item, Option<Arc<AskedTurn>>), String>);
+/// What an item asks, where its text was made of lengths, and what follows it in its session.
+type Further = (Option<Arc<AskedTurn>>, Option<Box<Conversation>>);
+
+/// The item of a first turn with what belongs to it, or why there is none, with the number of its entry.
+type Wanted = (u64, Result<(Item, Further), String>);
 
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
     api: ParserInstance,
     settings: ApiSettings,
     entries: Box<dyn Entries>,
-    /// Conversations that wait. The first may be under way.
+    /// Conversations that wait.
     conversations: VecDeque<Conversation>,
-    /// The number of the first of them in this pass, from 1.
+    /// The number of the next of them in this pass, from 1.
     number: u64,
     /// What was made and not handed over yet.
     made: VecDeque<Result<Made, String>>,
@@ -174,7 +201,7 @@ impl ItemBodies {
     /// is not to be done, or none at all. An error of reading stands alone: it must not cost items that were read before.
     fn next_item(&mut self, max: u32, reads_on: bool) -> Result<Option<Wanted>, CallError> {
         loop {
-            let Some(conversation) = self.conversations.front_mut() else {
+            let Some(mut conversation) = self.conversations.pop_front() else {
                 if !reads_on {
                     return Ok(None);
                 }
@@ -184,13 +211,10 @@ impl ItemBodies {
                 }
                 continue;
             };
-            let item = match conversation.next() {
-                Some(item) => item,
-                None => {
-                    self.conversations.pop_front();
-                    self.number += 1;
-                    continue;
-                }
+            let number = self.number;
+            self.number += 1;
+            let Some(item) = conversation.next() else {
+                continue;
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
@@ -206,8 +230,12 @@ impl ItemBodies {
                     continue;
                 }
             }
+            if let Some(reason) = conversation.cannot_go_on() {
+                return Ok(Some((number, Err(reason))));
+            }
             let asked = conversation.asked();
-            return Ok(Some((self.number, item.map(|item| (item, asked)))));
+            let rest = (conversation.turns_left() > 0).then(|| Box::new(conversation));
+            return Ok(Some((number, item.map(|item| (item, (asked, rest))))));
         }
     }
 
@@ -217,11 +245,11 @@ impl ItemBodies {
         let mut bad = None;
         while texts.len() < max as usize && bytes < BATCH_BYTES {
             match self.next_item(max, texts.is_empty())? {
-                Some((number, Ok((item, asked)))) => {
+                Some((number, Ok((item, further)))) => {
                     // Values of JSON are always text.
                     let text = serde_json::to_string(&item).unwrap_or_default();
                     bytes += text.len();
-                    wanted.push((number, asked));
+                    wanted.push((number, further));
                     texts.push(text);
                 }
                 Some((number, Err(reason))) => {
@@ -234,11 +262,11 @@ impl ItemBodies {
         if !texts.is_empty() {
             let (model, parameters) = (&self.settings.model, &self.settings.parameters);
             let made = self.api.requests_of(&texts, model, parameters)?;
-            for ((number, asked), made) in wanted.into_iter().zip(made) {
+            for ((number, (asked, rest)), made) in wanted.into_iter().zip(made) {
                 let made = match made {
                     Ok(request) => Ok(Made {
                         asked,
-                        ..self.addressed(request)
+                        ..self.addressed(request, rest)
                     }),
                     Err(reason) => Err(self.at(number, &reason)),
                 };
@@ -257,39 +285,39 @@ impl ItemBodies {
         }
     }
 
-    fn addressed(&mut self, request: PluginRequest) -> Made {
-        let path = request
-            .path
-            .filter(|path| Some(path) != self.settings.path.as_ref());
-        let content_type = request
-            .content_type
-            .filter(|_| !self.settings.has_content_type);
-        let mut made = Made {
-            body: request.body,
-            own_head: None,
-            asked: None,
-        };
-        if path.is_none() && content_type.is_none() {
-            return made;
-        }
-        let head = OwnHead {
-            path: path.map(|path| {
-                let url = complete(&self.settings.url, &path, &self.settings.model);
-                match url.query() {
-                    Some(query) => format!("{}?{query}", url.path()),
-                    None => url.path().to_owned(),
-                }
-            }),
-            content_type,
-        };
-        let head = match self.last_head.take() {
+    fn addressed(&mut self, request: PluginRequest, rest: Option<Box<Conversation>>) -> Made {
+        let head = own_head(&self.settings, &request).map(|head| match self.last_head.take() {
             Some(last) if *last == head => last,
             _ => Arc::new(head),
-        };
-        self.last_head = Some(Arc::clone(&head));
-        made.own_head = Some(head);
-        made
+        });
+        if head.is_some() {
+            self.last_head.clone_from(&head);
+        }
+        Made {
+            body: request.body,
+            own_head: head,
+            asked: None,
+            rest,
+        }
     }
+}
+
+/// What the head of a request has that differs from those of all others.
+pub(super) fn own_head(settings: &ApiSettings, request: &PluginRequest) -> Option<OwnHead> {
+    let path = request.path.as_ref();
+    let path = path.filter(|path| Some(*path) != settings.path.as_ref());
+    let content_type = request.content_type.clone();
+    let head = OwnHead {
+        path: path.map(|path| {
+            let url = complete(&settings.url, path, &settings.model);
+            match url.query() {
+                Some(query) => format!("{}?{query}", url.path()),
+                None => url.path().to_owned(),
+            }
+        }),
+        content_type: content_type.filter(|_| !settings.has_content_type),
+    };
+    (head != OwnHead::default()).then_some(head)
 }
 
 impl Bodies for ItemBodies {

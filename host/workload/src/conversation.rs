@@ -37,10 +37,13 @@ impl Filling {
 }
 
 /// The turns of an entry as they are asked, one after another: that of a later turn has the messages of those before
-/// it, with the answers that are recorded among them. They are made one by one, since each repeats all before it.
-#[derive(Debug)]
+/// it, with the answers that are recorded among them, or the one that was [given](Self::answered). They are made one by
+/// one, since each repeats all before it.
+#[derive(Debug, Clone)]
 pub struct Conversation {
     turns: std::vec::IntoIter<Turn>,
+    /// What the model answered to the turn before.
+    answer: Option<Value>,
     /// The number of its entry.
     number: u64,
     filling: Arc<Filling>,
@@ -76,6 +79,7 @@ impl Conversation {
             number: 0,
             filling: Arc::default(),
             turns: entry.turns.into_iter(),
+            answer: None,
             history: system.into_iter().collect(),
             common: Item {
                 tools: entry.tools,
@@ -92,9 +96,9 @@ impl Conversation {
         self.asked.clone()
     }
 
-    /// A conversation of one prompt, whose answer is to have exactly this many tokens.
-    pub fn of_length(text: String, output: Option<u32>) -> Self {
-        let turn = Turn {
+    /// A conversation of these prompts, the answer to each of which is to have exactly so many tokens.
+    pub fn of_lengths(turns: impl IntoIterator<Item = (String, Option<u32>)>) -> Self {
+        let turn = |(text, output): (String, Option<u32>)| Turn {
             prompt: Some(text),
             output_tokens: output.map(u64::from),
             ..Turn::default()
@@ -102,21 +106,80 @@ impl Conversation {
         Self {
             is_exact: true,
             ..Self::new(Entry {
-                turns: vec![turn],
+                turns: turns.into_iter().map(turn).collect(),
                 ..Entry::default()
             })
         }
     }
 
-    /// A conversation of one prompt.
-    pub fn of_prompt(text: String) -> Self {
+    /// A conversation of so many turns with the same prompt.
+    pub fn of_prompt(text: String, turns: u32) -> Self {
+        let turn = Turn {
+            prompt: Some(text),
+            ..Turn::default()
+        };
         Self::new(Entry {
-            turns: vec![Turn {
-                prompt: Some(text),
-                ..Turn::default()
-            }],
+            turns: vec![turn; turns as usize],
             ..Entry::default()
         })
+    }
+
+    /// How many turns are to come.
+    pub fn turns_left(&self) -> u32 {
+        u32::try_from(self.turns.len()).unwrap_or(u32::MAX)
+    }
+
+    /// Leaves so many turns to come at most.
+    pub fn truncate(&mut self, turns: u32) {
+        let mut kept = std::mem::take(&mut self.turns).collect::<Vec<_>>();
+        kept.truncate(turns as usize);
+        self.turns = kept.into_iter();
+    }
+
+    /// Why a turn that is to come cannot be asked, as far as that can be told before.
+    pub fn cannot_go_on(&self) -> Option<String> {
+        let cannot_be_asked = |turn: &&Turn| {
+            let has_length = turn.input_tokens.is_some() && self.filling.lengths.is_some();
+            turn.asks_nothing() && !has_length
+        };
+        let turn = self.turns.as_slice().iter().find(cannot_be_asked)?;
+        self.filling.text(self.number, turn).err()
+    }
+
+    /// Seconds before the next turn, as the data set says.
+    pub fn delay(&self) -> Option<f64> {
+        self.turns.as_slice().first()?.delay
+    }
+
+    /// About how many bytes the messages have that are kept of it.
+    pub fn bytes(&self) -> usize {
+        let size = |message: &Value| message.to_string().len();
+        let of_turn = |turn: &Turn| {
+            let prompt = turn.prompt.as_ref().map_or(0, String::len);
+            prompt + turn.messages.iter().map(size).sum::<usize>()
+        };
+        let to_come: usize = self.turns.as_slice().iter().map(of_turn).sum();
+        to_come + self.history.iter().map(size).sum::<usize>()
+    }
+
+    /// The message with which the model answered the last turn, in place of the one that is recorded. A recorded one that
+    /// calls tools stays where their results are recorded too: they answer the calls of that one.
+    pub fn answered(&mut self, message: Value) {
+        self.answer = Some(message);
+    }
+
+    /// Adds the messages of a later turn, behind the answer to the one before.
+    fn add(&mut self, mut messages: Vec<Value>) {
+        if let Some(answer) = self.answer.take() {
+            let role = |message: &Value| message["role"].as_str().map(str::to_owned);
+            let is_answer = |message: &&Value| role(message).as_deref() == Some("assistant");
+            let recorded = messages.iter().take_while(is_answer).count();
+            let next = messages.get(recorded).and_then(role);
+            if next.as_deref() != Some("tool") {
+                messages.splice(..recorded, [answer]);
+            }
+        }
+        self.history.extend(messages);
     }
 }
 
@@ -159,10 +222,8 @@ impl Iterator for Conversation {
         match turn.prompt {
             // An API without messages takes it as it is.
             Some(prompt) if self.is_alone => item.prompt = Some(prompt),
-            Some(prompt) => self
-                .history
-                .push(json!({"role": "user", "content": prompt})),
-            None => self.history.extend(turn.messages),
+            Some(prompt) => self.add(vec![json!({"role": "user", "content": prompt})]),
+            None => self.add(turn.messages),
         }
         if item.prompt.is_none() && item.has_no_content() {
             item.messages.clone_from(&self.history);
@@ -216,6 +277,42 @@ mod tests {
                 all(&[&system, &user]),
                 all(&[&system, &user, &answer, &more])
             ])
+        );
+    }
+
+    #[test]
+    fn the_answer_that_came_takes_the_place_of_the_recorded_one() {
+        let message = |role: &str, text: &str| json!({"role": role, "content": text});
+        let entry = json!({"turns": [
+            {"prompt": "a"},
+            {"messages": [message("assistant", "recorded"), message("user", "b")], "delay": 1.5},
+            {"messages": [message("assistant", "calls"), message("tool", "result")]},
+            {"prompt": "c"},
+        ]});
+        let mut conversation = Conversation::new(serde_json::from_value(entry).unwrap());
+        conversation.next().unwrap().unwrap();
+        assert_eq!(
+            (conversation.turns_left(), conversation.delay()),
+            (3, Some(1.5))
+        );
+        conversation.answered(message("assistant", "live 1"));
+        conversation.next().unwrap().unwrap();
+        conversation.answered(message("assistant", "live 2"));
+        conversation.next().unwrap().unwrap();
+        conversation.answered(message("assistant", "live 3"));
+        let messages = conversation.next().unwrap().unwrap().messages;
+        assert_eq!(
+            messages,
+            [
+                message("user", "a"),
+                message("assistant", "live 1"),
+                message("user", "b"),
+                // The result is of a call that only the recorded one has.
+                message("assistant", "calls"),
+                message("tool", "result"),
+                message("assistant", "live 3"),
+                message("user", "c"),
+            ]
         );
     }
 

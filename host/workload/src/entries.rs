@@ -2,6 +2,7 @@
 //! [`Entries`].
 
 use super::conversation::{Conversation, Filling};
+use super::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
 use llmuses_core::item::Entry;
 use llmuses_core::messages::Messages;
@@ -45,14 +46,19 @@ pub trait Entries: Send {
 #[derive(Debug)]
 pub struct OnePrompt {
     text: String,
+    draws: SessionDraws,
+    /// Sessions so far.
+    sessions: u64,
     is_given: bool,
 }
 
 impl OnePrompt {
-    /// An entry of `text` in each pass.
-    pub fn new(text: String) -> Self {
+    /// An entry in each pass, each turn of which is `text`.
+    pub fn new(text: String, draws: SessionDraws) -> Self {
         Self {
             text,
+            draws,
+            sessions: 0,
             is_given: false,
         }
     }
@@ -68,7 +74,9 @@ impl Entries for OnePrompt {
         if std::mem::replace(&mut self.is_given, true) {
             return Ok(Vec::new());
         }
-        Ok(vec![Conversation::of_prompt(self.text.clone())])
+        let turns = self.draws.turns(self.sessions);
+        self.sessions += 1;
+        Ok(vec![Conversation::of_prompt(self.text.clone(), turns)])
     }
 
     fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
@@ -134,13 +142,14 @@ impl Entries for FormatEntries {
         };
         let entries = self.format.next_entries(pass, max)?;
         let has_times = |entry: &Entry| {
-            entry.at.is_some() || entry.turns.iter().any(|turn| turn.delay.is_some())
+            let first = entry.turns.first().and_then(|turn| turn.delay);
+            entry.at.is_some() || first.is_some()
         };
         if !self.has_warned && entries.iter().any(has_times) {
             self.has_warned = true;
             self.messages.say(
-                "warning: the data set says when its entries are due (`at`, `delay`), which is not used: requests \
-                 go as --parallel or --rate says",
+                "warning: the data set says when its entries are due (`at`, `delay` of a first turn), which is not used: \
+                 requests go as --parallel or --rate says",
             );
         }
         let begin = self.number;

@@ -4,11 +4,13 @@
 use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
+use super::sessions::Sessions;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
+use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::priority;
 use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
@@ -40,8 +42,10 @@ pub struct SourceSettings {
     pub min_length: u64,
     /// Prompts of a data set must be shorter than this, in Unicode scalar values.
     pub max_length: u64,
-    /// How many requests to make. `None`: one pass.
+    /// How many requests to make, all turns of sessions counted. `None`: one pass, or as many as the sessions have.
     pub requests: Option<u64>,
+    /// How many sessions to begin. `None`: as many as there are requests for.
+    pub sessions: Option<u64>,
     /// Whether bad entries are counted and passed over.
     pub skip_bad_lines: bool,
     /// Takes warnings of entries that were passed over.
@@ -117,7 +121,9 @@ pub enum SourceError {
 /// What a source has done.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct SourceReport {
-    /// Bodies handed over.
+    /// Sessions begun.
+    pub sessions: u64,
+    /// Requests of these, those to come counted.
     pub issued: u64,
     /// Complete passes over the data set.
     pub passes: u64,
@@ -144,6 +150,15 @@ pub enum SourceEnd {
     Failed(SourceError),
 }
 
+/// Tells sessions that no further one begins.
+struct Complete<'a>(&'a Sessions);
+
+impl Drop for Complete<'_> {
+    fn drop(&mut self) {
+        self.0.complete();
+    }
+}
+
 /// Makes the requests of a run.
 pub struct RequestSource {
     parser: String,
@@ -164,6 +179,9 @@ pub struct RequestSource {
     pass: Vec<Made>,
     waiting: Waiting,
     pass_is_over: bool,
+    /// Sessions of which the first body was made.
+    sessions: u64,
+    /// Requests of these.
     made: u64,
     asked: AskedTurns,
     report: SourceReport,
@@ -191,6 +209,7 @@ impl RequestSource {
             pass: Vec::new(),
             waiting: Waiting::default(),
             pass_is_over: false,
+            sessions: 0,
             made: 0,
             asked: AskedTurns::default(),
             report: SourceReport::default(),
@@ -214,11 +233,7 @@ impl RequestSource {
             if !self.fill()? {
                 break;
             }
-            bytes += self
-                .buffer
-                .range(before..)
-                .map(|made| made.body.len())
-                .sum::<usize>();
+            bytes += self.buffer.range(before..).map(Made::bytes).sum::<usize>();
         }
         Ok(())
     }
@@ -228,26 +243,22 @@ impl RequestSource {
         mut self,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
+        sessions: Option<&Sessions>,
     ) -> (SourceReport, SourceEnd) {
+        // At the end, however that comes about: others wait for turns until it is known that there are no more.
+        let _complete = sessions.map(Complete);
         let mut end = loop {
             if stop.load(Ordering::Relaxed) {
                 break SourceEnd::Stopped;
             }
             match self.buffer.pop_front() {
                 Some(made) => {
-                    if let Some(asked) = made.asked {
-                        self.asked.note(self.report.issued, asked);
+                    if let Some(asked) = &made.asked {
+                        self.asked.note(self.report.issued, Arc::clone(asked));
                     }
-                    let prepared = Prepared {
-                        number: self.report.issued,
-                        body: made.body,
-                        own_head: made.own_head,
-                        held: Charge::default(),
-                    };
-                    if !self.hand_over(prepared, queue, stop) {
+                    if !self.hand_over(made, queue, stop, sessions) {
                         break SourceEnd::Stopped;
                     }
-                    self.report.issued += 1;
                 }
                 None => match self.fill() {
                     Ok(true) => {}
@@ -268,11 +279,23 @@ impl RequestSource {
 
     fn hand_over(
         &mut self,
-        mut prepared: Prepared,
+        made: Made,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
+        sessions: Option<&Sessions>,
     ) -> bool {
-        let size = prepared.body.len();
+        let (size, turns) = (made.bytes(), made.turns());
+        let place = TurnPlace::first(self.report.sessions, turns);
+        let mut prepared = Prepared {
+            number: self.report.issued,
+            place,
+            body: made.body,
+            own_head: made.own_head,
+            held: Charge::default(),
+            later: None,
+        };
+        self.report.sessions += 1;
+        self.report.issued += u64::from(turns);
         while !self.waiting.has_room_for(size, queue.len()) {
             if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
                 return false;
@@ -281,13 +304,16 @@ impl RequestSource {
         }
         // One body that all requests share is no more memory with each of them.
         if !self.settings.passes_are_alike {
-            prepared.held = Charge::of(&self.settings.budget);
-            while prepared.held.grow_within_half(size).is_err() {
-                if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
-                    return false;
-                }
-                std::thread::sleep(LOOK_UP);
-            }
+            let Some(held) = self.charge(prepared.body.len(), queue, stop) else {
+                return false;
+            };
+            prepared.held = held;
+        }
+        if let (Some(sessions), Some(rest)) = (sessions, made.rest) {
+            let Some(held) = self.charge(rest.bytes(), queue, stop) else {
+                return false;
+            };
+            prepared.later = sessions.begin(place, *rest, held);
         }
         self.waiting.add(size);
         match queue.try_send(prepared) {
@@ -313,13 +339,32 @@ impl RequestSource {
         }
     }
 
+    /// Waits until there is memory for so many bytes. `None` where nobody takes any more.
+    fn charge(
+        &self,
+        bytes: usize,
+        queue: &flume::Sender<Prepared>,
+        stop: &AtomicBool,
+    ) -> Option<Charge> {
+        let mut held = Charge::of(&self.settings.budget);
+        while held.grow_within_half(bytes).is_err() {
+            if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
+                return None;
+            }
+            std::thread::sleep(LOOK_UP);
+        }
+        Some(held)
+    }
+
     /// Asks for one more batch. False where all requests have been made.
     fn fill(&mut self) -> Result<bool, SourceError> {
-        let wanted = match self.settings.requests {
-            Some(requests) => requests.saturating_sub(self.made),
-            None => u64::MAX,
-        };
-        if wanted == 0 || (self.pass_is_over && self.settings.requests.is_none()) {
+        let SourceSettings {
+            requests, sessions, ..
+        } = self.settings;
+        let left = |all: Option<u64>, made| all.map_or(u64::MAX, |all| all.saturating_sub(made));
+        let wanted = left(requests, self.made).min(left(sessions, self.sessions));
+        let is_one_pass = requests.is_none() && sessions.is_none();
+        if wanted == 0 || (self.pass_is_over && is_one_pass) {
             return Ok(false);
         }
         if self.settings.passes_are_alike && self.report.passes > 0 {
@@ -334,8 +379,7 @@ impl RequestSource {
             Ok(bodies) if bodies.is_empty() => self.end_pass()?,
             Ok(bodies) => {
                 self.errors_in_a_row = 0;
-                self.of_this_pass += bodies.len() as u64;
-                self.made += bodies.len() as u64;
+                let bodies = self.within_bounds(bodies);
                 let largest = bodies
                     .iter()
                     .map(|made| made.body.len())
@@ -364,18 +408,43 @@ impl RequestSource {
         Ok(true)
     }
 
+    /// Counts the requests of sessions that begin with these bodies, and leaves out those beyond the number of requests
+    /// that was asked for: the last session may be shorter for it.
+    fn within_bounds(&mut self, bodies: Vec<Made>) -> Vec<Made> {
+        let mut wanted = Vec::with_capacity(bodies.len());
+        for mut made in bodies {
+            let left = match self.settings.requests {
+                Some(requests) => requests.saturating_sub(self.made),
+                None => u64::MAX,
+            };
+            if left == 0 {
+                break;
+            }
+            made.truncate(u32::try_from(left).unwrap_or(u32::MAX));
+            let turns = u64::from(made.turns());
+            self.of_this_pass += turns;
+            self.made += turns;
+            self.sessions += 1;
+            wanted.push(made);
+        }
+        wanted
+    }
+
     /// One more pass, or as much of it as is wanted, without the parser.
     fn repeat_pass(&mut self, wanted: u64) {
         let before = self.buffer.len();
         let most = usize::try_from(wanted).unwrap_or(usize::MAX);
         self.buffer.extend(self.pass.iter().take(most).cloned());
-        self.made += (self.buffer.len() - before) as u64;
+        let more = (self.buffer.len() - before) as u64;
+        self.made += more;
+        self.sessions += more;
         self.report.passes += 1;
     }
 
     /// Without a number of requests, the end of the pass is the end of the run: it has to come.
     fn ensure_it_ends(&self) -> Result<(), SourceError> {
-        let (Some(dataset), None) = (&self.dataset, self.settings.requests) else {
+        let bound = self.settings.requests.or(self.settings.sessions);
+        let (Some(dataset), None) = (&self.dataset, bound) else {
             return Ok(());
         };
         let entries = dataset.entries_read();

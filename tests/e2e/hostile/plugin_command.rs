@@ -55,6 +55,35 @@ fn inspect_says_what_a_parser_is() {
 }
 
 #[test]
+fn a_refused_plugin_is_not_kept_compiled() {
+    let bench = Bench::new();
+    let entries = || {
+        let folder = bench.path("cache/llmuses/components");
+        let files = std::fs::read_dir(folder).expect("the cache is there");
+        files
+            .filter(|file| {
+                let path = file.as_ref().expect("it can be listed").path();
+                path.extension().is_some_and(|end| end == "code")
+            })
+            .count()
+    };
+    for (guest, code, kept) in [
+        (Guest::new().header("X-Api-Key", "a"), 2, 0),
+        (Guest::new(), 0, 1),
+    ] {
+        bench.file("guest.wasm", guest.component());
+        let mut command = program();
+        command
+            .current_dir(bench.path(""))
+            .env("XDG_CACHE_HOME", bench.path("cache"))
+            .args(["plugin", "inspect", "guest.wasm"]);
+        let ended = run(&mut command);
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        assert_eq!(entries(), kept, "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn what_is_built_in_imports_nothing_but_the_contract() {
     let bench = Bench::new();
     for parser in llmuses_plugin_host::builtin_names() {

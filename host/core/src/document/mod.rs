@@ -5,6 +5,7 @@
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
 mod figures;
+mod groups;
 mod machine;
 mod named;
 mod objective;
@@ -14,11 +15,13 @@ mod plan;
 mod scatter;
 mod schema;
 mod search;
+mod sessions;
 mod spread;
 mod task;
 mod totals;
 
 pub use figures::RunFigures;
+pub use groups::GroupFigures;
 pub use machine::Machine;
 pub use named::Named;
 pub use objective::{ObjectiveFigures, ObjectiveOutcome};
@@ -33,6 +36,7 @@ pub use schema::schema;
 pub use search::{
     ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
 };
+pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
 pub use totals::{
@@ -78,6 +82,9 @@ impl Document {
         // Those that were read may be of an earlier version, which had fewer figures.
         for totals in runs.iter_mut().filter_map(|run| run.totals.as_mut()) {
             totals.figures = RunFigures::of(&totals.sums());
+            for group in &mut totals.groups {
+                group.figures = RunFigures::of(&group.totals().sums());
+            }
         }
         Self {
             format: FORMAT.to_owned(),

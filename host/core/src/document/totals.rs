@@ -1,6 +1,7 @@
 //! The figures of a run.
 
 use super::figures::RunFigures;
+use super::groups::GroupFigures;
 use super::machine::Machine;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
@@ -8,6 +9,7 @@ use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::scatter::TtftByInputLength;
 use super::search::ProbeFigures;
+use super::sessions::SessionFigures;
 use super::spread::Times;
 use super::task::Task;
 use schemars::JsonSchema;
@@ -49,6 +51,9 @@ pub struct Totals {
     /// The objectives of the run as a whole, and what became of them.
     #[serde(default)]
     pub objectives: Vec<ObjectiveFigures>,
+    /// Figures of requests that have something in common, such as a stage of the load; empty where nothing tells them apart.
+    #[serde(default)]
+    pub groups: Vec<GroupFigures>,
     /// What the run found as a probe of a search; null where it is none.
     #[serde(default)]
     pub probe: Option<ProbeFigures>,
@@ -67,6 +72,9 @@ pub struct Totals {
     pub parser_cost: ParserCosts,
     /// How the client measured.
     pub client: ClientUse,
+    /// Sessions of several turns; null where every request stood alone.
+    #[serde(default)]
+    pub sessions: Option<SessionFigures>,
     /// Null without a data set.
     pub data_set: Option<DatasetFigures>,
     /// The run in slots of equal length from its start, 240 at most: columns.

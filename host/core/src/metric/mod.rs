@@ -11,8 +11,9 @@ pub use figures::{
     TOTAL_THROUGHPUT,
 };
 pub use times::{
-    ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, HELD_UP, ITL,
-    LATENCY, Objective, RESPONSE_HEAD, TLS, TPOT, TTFT, TablePlace, Time, TimeRow,
+    ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, FIRST_TURN,
+    HELD_UP, ITL, LATENCY, LATER_TURNS, Objective, RESPONSE_HEAD, SESSION, TLS, TPOT, TTFT,
+    TablePlace, Time, TimeRow,
 };
 
 /// What a figure counts, and so how it is printed.

@@ -118,6 +118,34 @@ super::rows! { TIMES: TimeRow, Time;
         curve: true,
         added: false,
     };
+    FIRST_TURN TimeRow {
+        key: "time_to_first_token_of_first_turns",
+        short: Some("ttft_first_turn"),
+        title: "of first turns",
+        formula: "time to first token of the first turn of a session of several",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Part,
+        curve: true,
+        added: true,
+    };
+    LATER_TURNS TimeRow {
+        key: "time_to_first_token_of_later_turns",
+        short: Some("ttft_later_turns"),
+        title: "of later turns",
+        formula: "time to first token of every other turn of such a session",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Part,
+        curve: true,
+        added: true,
+    };
     ANSWER TimeRow {
         key: "time_to_first_answer_token",
         short: Some("ttfat"),
@@ -298,6 +326,20 @@ super::rows! { TIMES: TimeRow, Time;
         live: None,
         place: TablePlace::Always,
         curve: false,
+        added: true,
+    };
+    SESSION TimeRow {
+        key: "session",
+        short: Some("session"),
+        title: "Session",
+        formula: "end of the last turn − when the first turn of its session was intended: of sessions of several turns, all of which succeeded; times to think are part of it",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: Some("session_time"),
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Always,
+        curve: true,
         added: true,
     };
 }

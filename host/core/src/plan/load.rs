@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives, StopRule};
+use super::{Arrivals, Objectives, Stages, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -10,12 +10,16 @@ use std::time::Duration;
 pub struct Load {
     /// When requests go.
     pub arrivals: Arrivals,
+    /// How the rate, or the number of slots, changes while the run goes on; `arrivals` has its highest value.
+    pub stages: Option<Stages>,
     /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
     pub max_in_flight: Option<u64>,
     /// The seed of the schedule.
     pub seed: u64,
     /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
     pub requests: Option<u64>,
+    /// How many sessions to begin. `None`: as many as there are requests for.
+    pub sessions: Option<u64>,
     /// How long requests are issued. `None`: until there are no more.
     pub duration: Option<Duration>,
     /// How long requests in flight have once issuing is over; what is not over then is cancelled, and counted.
@@ -35,9 +39,11 @@ impl Default for Load {
     fn default() -> Self {
         Self {
             arrivals: Arrivals::Closed { parallel: 1 },
+            stages: None,
             max_in_flight: None,
             seed: 42,
             requests: None,
+            sessions: None,
             duration: None,
             drain: Duration::from_secs(120),
             keep_going: false,
@@ -49,6 +55,22 @@ impl Default for Load {
 }
 
 impl Load {
+    /// The load in a few words.
+    pub fn name(&self) -> String {
+        name(self.arrivals, self.stages.as_ref())
+    }
+
+    /// The load of a document in a few words. `None` where it does not say.
+    pub fn name_of_record(record: &LoadRecord) -> Option<String> {
+        let arrivals = Arrivals::of_record(record)?;
+        Some(name(arrivals, Self::stages_of_record(record).as_ref()))
+    }
+
+    /// The stages of a load as it stands in a document.
+    pub fn stages_of_record(record: &LoadRecord) -> Option<Stages> {
+        record.stages.as_deref()?.parse().ok()
+    }
+
     /// As it stands in a document.
     pub(super) fn to_record(&self) -> LoadRecord {
         let seconds = |time: Duration| time.as_secs_f64();
@@ -59,12 +81,14 @@ impl Load {
         };
         let mut record = LoadRecord {
             number: self.requests,
+            sessions: self.sessions,
             duration_seconds: self.duration.map(seconds),
             drain_seconds: self.duration.map(|_| seconds(self.drain)),
             warmup_requests,
             warmup_seconds,
             objectives: self.objectives.map(|objectives| objectives.to_record()),
             max_in_flight: self.max_in_flight,
+            stages: self.stages.as_ref().map(ToString::to_string),
             seed: self.seed,
             keep_going: self.keep_going,
             stop_if: self
@@ -79,24 +103,32 @@ impl Load {
     }
 }
 
+fn name(arrivals: Arrivals, stages: Option<&Stages>) -> String {
+    match (stages, arrivals) {
+        (Some(stages), Arrivals::Open { gaps, .. }) => format!("{stages}{}", gaps.suffix()),
+        (Some(stages), _) => stages.to_string(),
+        (None, arrivals) => arrivals.name(),
+    }
+}
+
 /// The first requests of a run, which no figure has.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Warmup {
     /// None: every request counts.
     #[default]
     Nothing,
-    /// This many requests, in the order of issue.
+    /// This many requests, in the order of issue; of sessions, this many sessions.
     Requests(u64),
     /// The requests that were intended before this much of the run was over.
     Time(Duration),
 }
 
 impl Warmup {
-    /// Whether the request with this number, intended this long after the start, is part of it.
-    pub fn covers(self, number: u64, intended: Duration) -> bool {
+    /// Whether a request of this session, intended this long after the start, is part of it.
+    pub fn covers(self, session: u64, intended: Duration) -> bool {
         match self {
             Self::Nothing => false,
-            Self::Requests(requests) => number < requests,
+            Self::Requests(sessions) => session < sessions,
             Self::Time(time) => intended < time,
         }
     }

@@ -12,12 +12,18 @@ pub struct Target {
     pub model: String,
     /// The endpoint.
     pub url: Url,
+    /// Further endpoints, with the same path: requests are shared out among all of them.
+    pub more_urls: Vec<Url>,
+    /// How they are shared out.
+    pub url_policy: UrlPolicy,
     /// Whether the user gave none: then only host and port are meant, and the API knows its path.
     pub url_is_default: bool,
     /// Headers of the user, for every request. May hold credentials.
     pub headers: http::HeaderMap,
     /// By which way connections get there.
     pub route: Route,
+    /// The header of a response that says who answered: figures are told apart by its value.
+    pub label_header: Option<http::HeaderName>,
 }
 
 /// By which way connections get to a server, and how the two know each other.
@@ -37,16 +43,53 @@ pub struct Route {
     pub proxy: Option<Url>,
 }
 
+/// How requests are shared out among several endpoints.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UrlPolicy {
+    /// One after another.
+    #[default]
+    RoundRobin,
+    /// To the one that has the fewest requests of this run under way.
+    LeastInFlight,
+}
+
+impl UrlPolicy {
+    /// As a document says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::RoundRobin => "round-robin",
+            Self::LeastInFlight => "least-in-flight",
+        }
+    }
+}
+
 impl Target {
     /// A model at an endpoint, without headers of the user.
     pub fn new(model: String, url: Url) -> Self {
         Self {
             model,
             url,
+            more_urls: Vec::new(),
+            url_policy: UrlPolicy::default(),
             url_is_default: false,
             headers: http::HeaderMap::new(),
             route: Route::default(),
+            label_header: None,
         }
+    }
+
+    /// All endpoints.
+    pub fn urls(&self) -> impl Iterator<Item = &Url> {
+        std::iter::once(&self.url).chain(&self.more_urls)
+    }
+
+    /// The target of each endpoint alone.
+    pub fn of_each_url(&self) -> impl Iterator<Item = Self> {
+        self.urls().map(|url| Self {
+            url: url.clone(),
+            more_urls: Vec::new(),
+            ..self.clone()
+        })
     }
 
     /// As it stands in a document. Values of headers are left out, and what may be a credential in the URL.
@@ -54,6 +97,8 @@ impl Target {
         TargetRecord {
             model: self.model.clone(),
             url: public_url(&self.url),
+            more_urls: self.more_urls.iter().map(public_url).collect(),
+            url_policy: (!self.more_urls.is_empty()).then(|| self.url_policy.as_str().to_owned()),
             header_names: self.headers.keys().map(ToString::to_string).collect(),
             insecure: self.route.insecure,
             client_certificate: self.route.client_cert.is_some(),
@@ -63,6 +108,7 @@ impl Target {
                 .as_ref()
                 .map(|path| path.display().to_string()),
             proxy: self.route.proxy.as_ref().map(public_url),
+            label_header: self.label_header.as_ref().map(ToString::to_string),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What is sent.
 
 use super::generated::Generated;
+use super::sessions::Sessions;
 use crate::credential::public_members;
 use crate::document::{DatasetRecord, WorkRecord};
 use serde_json::{Map, Value};
@@ -19,6 +20,8 @@ pub struct Work {
     pub image_folder: Option<PathBuf>,
     /// Where prompts come from.
     pub prompts: PromptSource,
+    /// How conversations of several turns go.
+    pub sessions: Sessions,
     /// Which prompts of a data set are wanted.
     pub lengths: LengthFilter,
     /// Extra members of every request body.
@@ -38,6 +41,7 @@ impl Default for Work {
             field: None,
             image_folder: None,
             prompts: PromptSource::Prompt(String::new()),
+            sessions: Sessions::default(),
             lengths: LengthFilter::default(),
             parameters: Map::new(),
             tokenizer: None,
@@ -71,6 +75,9 @@ impl Work {
                 .and_then(|generated| generated.output.map(|output| output.to_string())),
             prefixes: prefixes.map(|prefixes| prefixes.to_string()),
             text: generated.and_then(|generated| generated.text.as_deref().map(path_text)),
+            turns: self.sessions.turns.map(|turns| turns.to_string()),
+            think_time: (self.sessions.think_time.as_ref()).map(|time| time.to_string()),
+            recorded_replies: self.sessions.recorded_replies,
             prompt_order: Some("as in the data set".to_owned()),
             tokenizer: self.tokenizer.as_deref().map(path_text),
             skip_bad_lines: self.skip_bad_lines,

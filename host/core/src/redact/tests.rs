@@ -156,3 +156,12 @@ fn errors_about_arguments_repeat_no_key() {
     );
     assert_eq!(shown, "*** *** *** *** *** perf");
 }
+
+#[test]
+fn the_credentials_of_every_url_are_blanked() {
+    let url = |text: &str| Url::parse(text).unwrap();
+    let mut target = Target::new("m".to_owned(), url("http://one/v1"));
+    target.more_urls = vec![url("http://me:key-of-the-second@two/v1")];
+    let secrets = Secrets::of(&target, &Map::new());
+    assert_eq!(secrets.blank_text("not key-of-the-second"), "not ***");
+}

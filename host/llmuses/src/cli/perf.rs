@@ -1,5 +1,6 @@
 //! `llmuses perf`: its arguments. How they become a plan is in `planning`.
 
+mod header_names;
 mod help;
 mod made_up;
 mod model;
@@ -7,6 +8,7 @@ mod planning;
 mod ready;
 mod route;
 mod search;
+mod sessions;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
@@ -25,8 +27,9 @@ use super::values::{
 };
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
+use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, TransportChoice, Warmup};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -35,6 +38,7 @@ use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
 use route::RouteArguments;
+use sessions::SessionArguments;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -46,10 +50,19 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
     model: Option<String>,
 
-    /// Endpoint that the requests go to. One without a path, or that ends with /v1, gets the path of the API
-    /// [default: http://127.0.0.1:8000, with the path of the API]
-    #[arg(long, value_name = "URL", help_heading = "Endpoint")]
-    url: Option<String>,
+    /// Endpoint that the requests go to; several share them (--url-policy). One without a path, or that ends with /v1,
+    /// gets the path of the API [default: http://127.0.0.1:8000, with the path of the API]
+    #[arg(long, value_name = "URL", num_args = 1.., help_heading = "Endpoint")]
+    url: Vec<String>,
+
+    /// How several --url share the requests: one after another, or each to the one with the fewest under way.
+    #[arg(
+        long,
+        value_enum,
+        default_value = "round-robin",
+        help_heading = "Endpoint"
+    )]
+    url_policy: UrlPolicyArgument,
 
     /// Take flags from this TOML file: `parallel = 8`, `parameters = ["max_tokens=100"]` or `[parameters]`. What is on
     /// the command line comes first.
@@ -82,6 +95,9 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     route: RouteArguments,
 
+    #[command(flatten)]
+    header_names: HeaderNameArguments,
+
     /// Data set to take prompts from; --parser or --dataset-parser says in which format. - reads it from standard input.
     #[arg(
         long,
@@ -97,6 +113,9 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     made_up: MadeUpArguments,
+
+    #[command(flatten)]
+    sessions: SessionArguments,
 
     /// Only prompts of the data set that have more Unicode characters than this.
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Prompts")]
@@ -156,8 +175,8 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "PATH", help_heading = "Prompts")]
     tokenizer_path: Option<PathBuf>,
 
-    /// Requests to make. A data set that has fewer is used again from its start [default: one pass over
-    /// the data set, or one request for a prompt]
+    /// Requests to make, every turn of a session counted. A data set that has fewer is used again from its start
+    /// [default: one pass over the data set, or one request for a prompt]
     #[arg(
         short = 'n',
         long = "number",
@@ -169,7 +188,7 @@ pub(super) struct PerfArguments {
     )]
     number: Option<u64>,
 
-    /// Closed loop: requests in flight at once; several, such as 1,8,64, are run one after another
+    /// Closed loop: requests in flight at once (of --turns: users, each in one session after another); several, such as 1,8,64, are run one after another
     /// [default: 1]
     #[arg(
         long,
@@ -187,8 +206,8 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Load")]
     dry_run: bool,
 
-    /// Open loop: requests per second, however many are in flight, at times that --arrival draws; -1 sends all at
-    /// once; several, such as 5,10,20, are run one after another.
+    /// Open loop: requests (of --turns: sessions) per second, however many are in flight, at times that --arrival draws; -1
+    /// sends all at once; several, such as 5,10,20, are run one after another.
     #[arg(
         long,
         visible_alias = "request-rate",
@@ -207,10 +226,21 @@ pub(super) struct PerfArguments {
         value_name = "poisson|constant|gamma:CV",
         default_value = "poisson",
         value_parser = gaps,
-        requires = "rate",
         help_heading = "Load"
     )]
     arrival: Gaps,
+
+    /// A load that changes, stage by stage, each with figures of its own: requests per second (rate:) or requests in
+    /// flight (parallel:) that stay or change evenly, or by the same factor in equal times (exp), such as
+    /// rate:5@60s,5..50@2m,50@5m or parallel:1..64exp@10m. The run ends with the last stage.
+    #[arg(
+        long,
+        value_name = "rate|parallel:STAGE,...",
+        conflicts_with_all = ["rate", "parallel", "duration"],
+        group = "timed",
+        help_heading = "Load"
+    )]
+    stages: Option<Stages>,
 
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
@@ -219,7 +249,6 @@ pub(super) struct PerfArguments {
         value_name = "N",
         allow_negative_numbers = true,
         value_parser = count_of_slots,
-        requires = "rate",
         conflicts_with = "parallel",
         help_heading = "Load"
     )]
@@ -227,7 +256,14 @@ pub(super) struct PerfArguments {
 
     /// Time during which requests are issued, such as 10s or 2m (without a unit: seconds); without -n, a data
     /// set is used again and again.
-    #[arg(long, value_name = "TIME", allow_negative_numbers = true, value_parser = seconds, help_heading = "Load")]
+    #[arg(
+        long,
+        value_name = "TIME",
+        allow_negative_numbers = true,
+        value_parser = seconds,
+        group = "timed",
+        help_heading = "Load"
+    )]
     duration: Option<Duration>,
 
     /// Time that requests in flight have after --duration; what is not over then is cancelled.
@@ -236,13 +272,13 @@ pub(super) struct PerfArguments {
         value_name = "TIME",
         default_value = "120",
         value_parser = seconds,
-        requires = "duration",
+        requires = "timed",
         help_heading = "Load"
     )]
     drain_timeout: Duration,
 
-    /// First part of the requests, kept out of every figure: a number of them such as 100, or those that
-    /// were due within a time such as 10s.
+    /// First part of the requests, kept out of every figure: a number of them (of --turns: of sessions) such as 100, or
+    /// those that were due within a time such as 10s.
     #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
     warmup: Option<Warmup>,
 
@@ -378,6 +414,15 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     bounds: BoundsArguments,
+}
+
+/// What was typed for `--url-policy`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum UrlPolicyArgument {
+    /// One after another.
+    RoundRobin,
+    /// To the one with the fewest requests under way.
+    LeastInFlight,
 }
 
 /// What was typed for `--save`.

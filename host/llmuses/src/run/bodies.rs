@@ -10,7 +10,8 @@ use llmuses_plugin_host::{
 };
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
-    ApiSettings, Bodies, Dataset, Entries, Filling, FormatEntries, ItemBodies, OnePrompt, OwnBodies,
+    ApiSettings, Bodies, Dataset, Entries, Filling, FormatEntries, ItemBodies, OnePrompt,
+    OwnBodies, SessionDraws,
 };
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -59,6 +60,15 @@ pub enum FormatError {
          takes any prompt, such as openai_chat"
     )]
     MakesItsOwn {
+        /// The parser.
+        parser: String,
+    },
+    /// Sessions with a parser that makes requests by itself.
+    #[error(
+        "--turns: parser `{parser}` makes its requests by itself, each of one turn; use a parser that takes any \
+         conversation, such as openai_chat"
+    )]
+    OneTurnEach {
         /// The parser.
         parser: String,
     },
@@ -264,6 +274,8 @@ pub struct Asked {
     pub prompt: Option<String>,
     /// What makes prompts, where they are made up.
     pub prompts: Option<PromptMaker>,
+    /// What is drawn for each session.
+    pub draws: SessionDraws,
     /// What is put into the turns of a data set.
     pub filling: Arc<Filling>,
     /// What an API is told.
@@ -285,6 +297,7 @@ pub fn bodies(
     let Asked {
         prompt,
         prompts,
+        draws,
         filling,
         api,
     } = asked;
@@ -301,14 +314,14 @@ pub fn bodies(
         return Ok(Box::new(OwnBodies::new(instance, options)));
     }
     let entries: Box<dyn Entries> = match (format, dataset, prompts) {
-        (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts)),
+        (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
         (Some(format), Some(_), None) => Box::new(FormatEntries::new(
             format.component.instantiate(context.clone())?,
             format.options.clone(),
             filling,
             messages.clone(),
         )),
-        _ => Box::new(OnePrompt::new(prompt.unwrap_or_default())),
+        _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),
     };
     // An API makes requests of items, and reads no file.
     let instance = parser.instantiate(InstanceContext {

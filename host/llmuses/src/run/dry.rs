@@ -53,7 +53,7 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
         let (queue, bodies) = flume::bounded(BODIES);
         let stop = AtomicBool::new(false);
         let first: Vec<Prepared> = std::thread::scope(|scope| {
-            let making = scope.spawn(|| source.run(&queue, &stop));
+            let making = scope.spawn(|| source.run(&queue, &stop, None));
             let mut first = Vec::new();
             while first.len() < BODIES && !making.is_finished() {
                 first.extend(bodies.recv_timeout(Duration::from_millis(20)));
@@ -65,8 +65,12 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
         for body in first.iter().take(BODIES) {
             let whole = String::from_utf8_lossy(&body.body);
             text.push_str(&format!(
-                "Body of request {} ({}): {}\n",
+                "Body of request {}{} ({}): {}\n",
                 body.number + 1,
+                match body.place.turns {
+                    1 => String::new(),
+                    turns => format!(", the first of {turns} turns"),
+                },
                 counted(body.body.len() as u64, "byte"),
                 one_line(&prepared.secrets.blank_text(&whole), LONGEST_BODY)
             ));
@@ -78,7 +82,7 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
 
 /// When the first requests are due.
 fn schedule(plan: &Plan) -> String {
-    let Some(due) = due_times(plan.load.arrivals, plan.load.seed) else {
+    let Some(due) = due_times(&plan.load) else {
         return "Schedule: a request whenever one of those in flight is over\n".to_owned();
     };
     let most = plan

@@ -128,7 +128,7 @@ pub(super) fn filling(
 }
 
 /// The seed of one load of a sweep.
-fn of_run(seed: u64, run: u32) -> u64 {
+pub(super) fn of_run(seed: u64, run: u32) -> u64 {
     seed.wrapping_add(u64::from(run - 1) << 32)
 }
 

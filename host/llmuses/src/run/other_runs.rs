@@ -1,6 +1,7 @@
 //! Other runs of this program on the machine. They take its processors and its network, or ask the same server, and
 //! neither run can tell from its own times. Looked for at the start and at the end of a run.
 
+use llmuses_core::plan::Target;
 use llmuses_stats::OtherRuns;
 use std::path::Path;
 use url::{Host, Url};
@@ -12,7 +13,7 @@ const DEFAULT_URL: &str = "http://127.0.0.1:8000";
 const NAME: &str = env!("CARGO_PKG_NAME");
 
 /// Looks for other runs. `None`: the system does not tell of processes.
-pub(super) fn look(url: &Url) -> Option<OtherRuns> {
+pub(super) fn look(target: &Target) -> Option<OtherRuns> {
     let own = std::process::id();
     let mut found = OtherRuns::default();
     for entry in Path::new("/proc").read_dir().ok()? {
@@ -31,17 +32,18 @@ pub(super) fn look(url: &Url) -> Option<OtherRuns> {
         }
         // It may have ended meanwhile.
         let arguments = file("cmdline").unwrap_or_default();
-        if let Some(other) = url_of_run(&arguments) {
+        if let Some(others) = urls_of_run(&arguments) {
             found.runs += 1;
-            found.same_server += u64::from(server(&other) == server(url));
+            let is_ours = |other: &Url| target.urls().any(|url| server(other) == server(url));
+            found.same_server += u64::from(others.iter().any(is_ours));
         }
     }
     Some(found)
 }
 
 /// Where a run of this program goes, by its arguments as the system has them: each with a zero byte behind it. `None`:
-/// it is no run.
-fn url_of_run(arguments: &[u8]) -> Option<Url> {
+/// it is no run, or none that can begin.
+fn urls_of_run(arguments: &[u8]) -> Option<Vec<Url>> {
     let mut arguments = arguments
         .split(|byte| *byte == 0)
         .map(String::from_utf8_lossy)
@@ -49,15 +51,21 @@ fn url_of_run(arguments: &[u8]) -> Option<Url> {
     arguments
         .find(|argument| !argument.starts_with('-'))
         .filter(|command| command == "perf" || command == "search")?;
-    let mut url = None;
-    while let Some(argument) = arguments.next() {
-        if argument == "--url" {
-            url = arguments.next();
-        } else if let Some(text) = argument.strip_prefix("--url=") {
-            url = Some(text.to_owned().into());
+    let mut urls = Vec::new();
+    let mut is_url = false;
+    for argument in arguments.filter(|argument| !argument.is_empty()) {
+        if let Some(text) = argument.strip_prefix("--url=") {
+            urls.push(Url::parse(text).ok()?);
+        } else if argument.starts_with('-') {
+            is_url = argument == "--url";
+        } else if is_url {
+            urls.push(Url::parse(&argument).ok()?);
         }
     }
-    Url::parse(url.as_deref().unwrap_or(DEFAULT_URL)).ok()
+    if urls.is_empty() {
+        urls.extend(Url::parse(DEFAULT_URL));
+    }
+    Some(urls)
 }
 
 fn server(url: &Url) -> (Option<Host<&str>>, Option<u16>) {
@@ -72,8 +80,20 @@ mod tests {
     fn a_run_is_known_by_its_arguments() {
         let url = |arguments: &[&str]| {
             let text: String = arguments.iter().map(|text| format!("{text}\0")).collect();
-            url_of_run(text.as_bytes()).map(|url| url.to_string())
+            let urls = urls_of_run(text.as_bytes())?;
+            let urls: Vec<String> = urls.iter().map(Url::to_string).collect();
+            Some(urls.join(" "))
         };
+        let both = [
+            "llmuses",
+            "perf",
+            "--url",
+            "http://h:1/v1",
+            "http://i/",
+            "-n",
+            "5",
+        ];
+        assert_eq!(url(&both), Some("http://h:1/v1 http://i/".to_owned()));
         let there = Some("http://h:1/v1".to_owned());
         assert_eq!(url(&["llmuses", "perf", "--url", "http://h:1/v1"]), there);
         assert_eq!(url(&["x", "perf", "-n", "5", "--url=http://h:1/v1"]), there);

@@ -11,19 +11,18 @@ use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
-use llmuses_load::{Pacing, due_times};
+use llmuses_load::{Pacing, TurnPacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, Shared, WorkerError, WorkerReport};
-use llmuses_transport::{BodySettings, ConnectionNotes, ReqwestTransport, worker};
-use llmuses_workload::RequestSource;
+use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
+use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
+use llmuses_workload::{RequestSource, Sessions};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
-use url::Url;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -42,6 +41,7 @@ pub(super) struct Pipeline {
     pub(super) gauge: Arc<InFlight>,
     pub(super) notes: Arc<ConnectionNotes>,
     pub(super) gave_up: Arc<GaveUp>,
+    pub(super) sessions: Option<Arc<Sessions>>,
     pub(super) outcomes: flume::Receiver<Outcome>,
     pub(super) workers: Vec<JoinHandle<WorkerReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
@@ -65,6 +65,15 @@ impl Pipeline {
         let (finished, exchanges) = flume::bounded(FINISHED_QUEUE);
         let (parsed, outcomes) = flume::bounded(FINISHED_QUEUE);
 
+        let (ready_turns, turns) = flume::unbounded();
+        let sessions = prepared.sessions.clone().map(|settings| {
+            Arc::new(Sessions::new(
+                settings,
+                clock,
+                Arc::clone(&stop),
+                ready_turns,
+            ))
+        });
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let parsers = (0..cores.min(MOST_PARSE_THREADS))
             .map(|index| {
@@ -77,6 +86,7 @@ impl Pipeline {
                     stop: Arc::clone(&stop),
                     backlog: Arc::clone(gauge.backlog()),
                     gave_up: Arc::clone(&gave_up),
+                    sessions: sessions.clone().map(|sessions| sessions as _),
                 };
                 parse::spawn(index, settings, exchanges.clone(), parsed.clone())
             })
@@ -89,6 +99,7 @@ impl Pipeline {
             body: BodySettings {
                 framing: prepared.parser.info().framing,
                 budget: Arc::clone(&prepared.budget),
+                label_header: plan.target.label_header.clone(),
             },
             start: begun,
             until: plan.load.duration,
@@ -97,8 +108,18 @@ impl Pipeline {
             finished,
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
+            endpoints: Arc::new(Endpoints::of(&plan.target)),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
+        let later = sessions.as_ref().map(|_| TurnPacing {
+            turns,
+            until: plan.load.duration,
+            workers: pacing
+                .as_ref()
+                .map_or_else(Vec::new, |pacing| pacing.workers.clone()),
+            in_flight: Arc::clone(&gauge),
+            most: prepared.max_in_flight.unwrap_or(u64::MAX),
+        });
         let count = feeds.len();
         let (ready, all_ready) = flume::bounded(count);
         let workers = start_workers(
@@ -118,6 +139,7 @@ impl Pipeline {
             gauge,
             notes,
             gave_up,
+            sessions,
             outcomes,
             workers,
             parsers,
@@ -127,6 +149,7 @@ impl Pipeline {
             begin,
             queue,
             pacing,
+            later,
         };
         Ok((pipeline, start))
     }
@@ -149,39 +172,51 @@ impl Pipeline {
         self,
         start: Start,
         source: RequestSource,
-        url: &Url,
+        target: &Target,
     ) -> Result<Running, RunError> {
         let Start {
             begin,
             queue,
             pacing,
+            later,
         } = start;
-        let other_runs = other_runs::look(url);
+        let other_runs = other_runs::look(target);
         let stop = Arc::clone(&self.stop);
+        let sessions = self.sessions.clone();
         let source = std::thread::Builder::new()
             .name("source".to_owned())
-            .spawn(move || source.run(&queue, &stop))?;
+            .spawn(move || source.run(&queue, &stop, sessions.as_deref()))?;
         let (clock, started) = (self.clock, self.clock.now());
         begin.send_replace(Some(started));
-        let pacer = match pacing {
-            None => None,
-            Some(pacing) => {
-                let stop = Arc::clone(&self.stop);
-                let pace = move || {
-                    priority::be_prompt();
-                    pacing.run(&clock, started, &stop)
-                };
-                let pacer = std::thread::Builder::new().name("pacer".to_owned());
-                Some(pacer.spawn(pace)?)
-            }
-        };
+        let mut pacers = Vec::new();
+        if let Some(pacing) = pacing {
+            let stop = Arc::clone(&self.stop);
+            let pace = move || {
+                priority::be_prompt();
+                pacing.run(&clock, started, &stop)
+            };
+            let pacer = std::thread::Builder::new().name("pacer".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
+        if let (Some(later), Some(sessions)) = (later, self.sessions.clone()) {
+            let stop = Arc::clone(&self.stop);
+            let pace = move || {
+                priority::be_prompt();
+                let due_and_not_sent = later.run(&clock, started, &stop);
+                // Nobody is to wait for a turn that does not come.
+                sessions.close();
+                due_and_not_sent
+            };
+            let pacer = std::thread::Builder::new().name("turns".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
         Ok(Running {
             pipeline: self,
             started,
             source,
             pauses: PauseWatch::start()?,
             other_runs,
-            pacer,
+            pacers,
         })
     }
 }
@@ -191,6 +226,8 @@ pub(super) struct Start {
     begin: watch::Sender<Option<Moment>>,
     queue: flume::Sender<Prepared>,
     pacing: Option<Pacing>,
+    /// Of later turns of sessions.
+    later: Option<TurnPacing>,
 }
 
 /// Waits until every client thread has opened its connections, and gives back how long each took.
@@ -227,32 +264,54 @@ pub(super) fn start_workers(
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
 ) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
+    let targets: Vec<Target> = target.of_each_url().collect();
     let settings = match transport.choice {
-        TransportChoice::Socket => Some(SocketSettings::new(
-            target,
-            &transport.timeouts,
-            prepared.headers.clone(),
-            Arc::clone(&shared.notes),
-        )?),
+        TransportChoice::Socket => Some(
+            targets
+                .iter()
+                .map(|target| {
+                    SocketSettings::new(
+                        target,
+                        &transport.timeouts,
+                        prepared.headers.clone(),
+                        Arc::clone(&shared.notes),
+                    )
+                })
+                .collect::<Result<Vec<_>, _>>()?,
+        ),
         TransportChoice::Reqwest => None,
     };
     let mut workers = Vec::with_capacity(feeds.len());
     for (index, feed) in feeds.into_iter().enumerate() {
         let warm = match &feed {
-            Feed::Closed { slots, .. } if transport.warm_connections => *slots,
+            // With a ramp, each user comes with a connection of its own.
+            Feed::Closed {
+                slots, ramp: None, ..
+            } if transport.warm_connections => *slots,
             _ => 0,
         };
         let (shared, ready) = (shared.clone(), ready.clone());
         workers.push(match settings.clone() {
             Some(settings) => {
-                let make = || Ok(SocketTransport::new(settings));
+                let make = || {
+                    Ok(settings
+                        .into_iter()
+                        .map(SocketTransport::new)
+                        .collect::<Vec<_>>())
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
             None => {
-                let (target, timeouts) = (target.clone(), transport.timeouts);
+                let (targets, timeouts) = (targets.clone(), transport.timeouts);
                 let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
-                let make = move || ReqwestTransport::new(&target, &timeouts, headers, notes);
+                let make = move || {
+                    let made = targets.iter().map(|target| {
+                        let notes = Arc::clone(&notes);
+                        ReqwestTransport::new(target, &timeouts, headers.clone(), notes)
+                    });
+                    made.collect::<Result<Vec<_>, _>>()
+                };
                 worker::spawn(index, make, warm, feed, shared, ready)?
             }
         });
@@ -269,7 +328,7 @@ pub(super) fn feeds(
 ) -> (Vec<Feed>, Option<Pacing>) {
     let load = &plan.load;
     let threads = plan.transport.threads(load);
-    let Some(due_times) = due_times(load.arrivals, load.seed) else {
+    let Some(due_times) = due_times(load) else {
         return (closed_feeds(load, threads, &bodies), None);
     };
     let (workers, feeds) = (0..threads)
@@ -281,7 +340,11 @@ pub(super) fn feeds(
     let pacing = Pacing {
         due_times,
         until: load.duration,
-        requests: plan.expected_requests(),
+        // Of sessions, first turns.
+        requests: match plan.work.sessions.turns {
+            Some(_) => plan.load.sessions,
+            None => plan.expected_requests(),
+        },
         bodies,
         workers,
         in_flight: Arc::clone(gauge),
@@ -301,6 +364,11 @@ fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),
             slots: slots / threads + usize::from(index < slots % threads),
+            ramp: load.stages.clone().map(|stages| Ramp {
+                stages,
+                first: index,
+                step: threads,
+            }),
         })
         .collect()
 }

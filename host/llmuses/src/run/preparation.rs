@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::LearnedLengths;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{
     Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
@@ -26,7 +27,8 @@ use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
-    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SourceSettings,
+    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
+    SourceSettings,
 };
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -59,6 +61,12 @@ impl Loaded {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?)),
             None => None,
         };
+        if work.sessions.turns.is_some() && parser.info().offers == Offers::OwnRequests {
+            return Err(FormatError::OneTurnEach {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
         let words = match &work.prompts {
             PromptSource::Generated(_) if parser.info().offers == Offers::OwnRequests => {
                 return Err(FormatError::MakesItsOwn {
@@ -128,6 +136,9 @@ impl Loaded {
         if let Some(path) = &self.parser.info().path {
             let target = &mut addressed.target;
             target.url = complete(&given_url(&plan.target), path, &plan.target.model);
+            for url in &mut target.more_urls {
+                *url = complete(url, path, &plan.target.model);
+            }
         }
         addressed
     }
@@ -187,6 +198,8 @@ pub(super) struct Preparation {
     pub(super) max_in_flight: Option<u64>,
     /// What makes the prompts, where they are made up.
     pub(super) prompts: Option<PromptMaker>,
+    /// How sessions go. `None`: no request has a later turn.
+    pub(super) sessions: Option<SessionSettings>,
     /// What requests ask whose texts are made of the lengths of a trace.
     pub(super) asked: AskedTurns,
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
@@ -206,6 +219,10 @@ impl Preparation {
         loaded: &Loaded,
     ) -> Result<(Self, RequestSource), RunError> {
         let Plan { work, load, .. } = plan;
+        let draws = SessionDraws::new(
+            work.sessions.clone(),
+            made_up::of_run(load.seed, plan.place.run),
+        );
         let max_in_flight = if load.arrivals.is_open() {
             Some(load.max_in_flight.map_or_else(capacity::most, Ok)?)
         } else {
@@ -244,6 +261,7 @@ impl Preparation {
         };
         let asked = Asked {
             prompts: prompts.clone(),
+            draws: draws.clone(),
             filling: Arc::new(made_up::filling(
                 work,
                 loaded.tokenizer.as_ref(),
@@ -264,6 +282,18 @@ impl Preparation {
                 max_length: work.lengths.max,
             },
         };
+        let has_sessions = parser.info().offers != Offers::OwnRequests
+            && (work.sessions.turns.is_some() || matches!(work.prompts, PromptSource::Dataset(_)));
+        let sessions = has_sessions.then(|| SessionSettings {
+            parser: parser.info().name.clone(),
+            api: asked.api.clone(),
+            draws,
+            has_replies: parser.info().task == Task::Generate,
+            has_users: !load.arrivals.is_open(),
+            skip_refused: work.skip_bad_lines,
+            budget: Arc::clone(&budget),
+            messages: terminal::messages(),
+        });
         let format = loaded.format.as_ref().map(DataFormat::for_another_run);
         let bodies = bodies(
             &parser,
@@ -282,12 +312,13 @@ impl Preparation {
                 max_length: work.lengths.max,
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
+                sessions: sessions_of(plan),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
-                    (&work.prompts, &parser.info().source),
-                    (PromptSource::Prompt(_), Source::Builtin)
+                    (&work.prompts, &parser.info().source, work.sessions.turns),
+                    (PromptSource::Prompt(_), Source::Builtin, None)
                 ),
             },
         );
@@ -301,6 +332,7 @@ impl Preparation {
             parameters,
             max_in_flight,
             prompts,
+            sessions,
             asked: source.asked(),
             learned: loaded.learned.map(|line| LearnedLengths {
                 probes: line.probes,
@@ -344,6 +376,15 @@ impl Preparation {
             },
         }
     }
+}
+
+/// How many sessions to begin. Prompts that are not read have no end, and one session is what there is of them where
+/// nobody says more.
+fn sessions_of(plan: &Plan) -> Option<u64> {
+    let Plan { work, load, .. } = plan;
+    let is_endless = !matches!(work.prompts, PromptSource::Dataset(_));
+    let is_bounded = load.requests.is_some() || load.duration.is_some();
+    load.sessions.or((is_endless && !is_bounded).then_some(1))
 }
 
 /// The digest of a data set. `None`: it cannot be read, which the run then says.

@@ -11,7 +11,7 @@ use llmuses_core::backlog::Stage;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::lengths::{Distribution, LengthError, Lengths};
-use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource};
+use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_workload::generate::Line;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ pub(super) fn learn(
     };
     let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
     let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
-    let running = pipeline.begin(start, source, &probe.target.url)?;
+    let running = pipeline.begin(start, source, &probe.target)?;
     let mut counts = Vec::new();
     let mut first_failure = None;
     let mut sinks = Sinks::new(Arc::clone(running.pipeline.gauge.backlog()));
@@ -85,6 +85,7 @@ fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
         ..Load::default()
     };
     probe.work.lengths = LengthFilter::default();
+    probe.work.sessions = Sessions::default();
     probe.work.prompts = PromptSource::Generated(Generated {
         input: WORDS.parse::<Lengths>().map_err(not_learned)?,
         output: Some("1".parse::<Distribution>().map_err(not_learned)?),
@@ -117,7 +118,8 @@ impl Sink for Counts<'_> {
         if let Some(maker) = &self.prepared.prompts
             && let Some(count) = prompt.filter(|count| count.source == TokenSource::Server)
         {
-            let words = maker.asked(outcome.exchange.number).input;
+            let exchange = &outcome.exchange;
+            let words = maker.asked(exchange.number, exchange.place).input;
             self.counts.push((u64::from(words), count.tokens));
         }
     }

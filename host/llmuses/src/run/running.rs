@@ -13,8 +13,8 @@ use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
-    Circumstances, ConnectionUse, DatasetUse, FirstRequests, LengthsAsked, Origin, OtherRuns,
-    RunSoFar, RunStatistics, Sample, asked_output_tokens,
+    Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
+    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -34,8 +34,8 @@ pub(super) struct Running {
     pub(super) pauses: PauseWatch,
     /// Other runs on this machine when this one began.
     pub(super) other_runs: Option<OtherRuns>,
-    /// Of an open loop.
-    pub(super) pacer: Option<JoinHandle<u64>>,
+    /// The one of an open loop, and the one of later turns of sessions.
+    pub(super) pacers: Vec<JoinHandle<u64>>,
 }
 
 impl Running {
@@ -54,6 +54,9 @@ impl Running {
             .starting_at(self.started)
             .with_objectives(plan.load.objectives)
             .with_texts(outputs.save == Save::Full);
+        let stages = plan.load.stages.clone();
+        let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
+            .with_labels(plan.target.label_header.is_some());
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -75,11 +78,13 @@ impl Running {
                         end.all_failed = Some(reason);
                     }
                     let exchange = &outcome.exchange;
-                    let intended = exchange.intended.since(self.started);
-                    let warmup = plan.load.warmup.covers(exchange.number, intended);
+                    // Of a session, all turns or none.
+                    let intended = exchange.place.began.unwrap_or(exchange.intended);
+                    let intended = intended.since(self.started);
+                    let warmup = plan.load.warmup.covers(exchange.place.session, intended);
                     if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup)
                     {
-                        let asked = maker.asked(exchange.number);
+                        let asked = maker.asked(exchange.number, exchange.place);
                         lengths.add(&outcome, asked.input, asked.output);
                         let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
                         lengths.add_cached(&outcome, prefix.as_slice(), true);
@@ -93,6 +98,7 @@ impl Running {
                     }
                     let sample = Sample::of(outcome, origin, warmup);
                     statistics.add(&sample);
+                    groups.add(&sample);
                     watch.offer(&sample);
                     sinks.offer(sample, &self.so_far(&statistics, &end));
                 }
@@ -104,6 +110,7 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
+        let groups = groups.figures(statistics.wall());
         let mut collected = self.end(
             plan,
             prepared,
@@ -112,6 +119,7 @@ impl Running {
             end,
             interrupted.load(Ordering::Relaxed),
         );
+        collected.circumstances.groups = groups;
         collected.circumstances.objectives = outputs.objectives.clone();
         collected.circumstances.probe = watch.probe();
         collected
@@ -157,12 +165,13 @@ impl Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        let due_and_not_sent = self.pacer.map_or(0, |pacer| {
-            pacer.join().unwrap_or_else(|_| {
+        let mut due_and_not_sent = 0;
+        for pacer in self.pacers {
+            due_and_not_sent += pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
                 0
-            })
-        });
+            });
+        }
         let mut parser_cost = ParserCost::default();
         for parser in self.pipeline.parsers {
             match parser.join() {
@@ -179,6 +188,8 @@ impl Running {
             troubles.push(error.to_string());
         }
         troubles.extend(self.pipeline.gave_up.reason());
+        let sessions = self.pipeline.sessions.as_ref();
+        troubles.extend(sessions.and_then(|sessions| sessions.trouble()));
         let issued = statistics.counts().completed + statistics.counts().warmup;
         let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, issued),
@@ -187,6 +198,7 @@ impl Running {
             bad_entries: report.bad_entries,
         });
         let circumstances = Circumstances {
+            groups: Vec::new(),
             machine: Some(machine::this_one()),
             // Time was up: as many as there were are all that was asked for.
             asked: plan.load.requests.filter(|_| !end.by_time),
@@ -225,7 +237,7 @@ impl Running {
             lengths_asked,
             asked_output: asked_output_tokens(&plan.work.parameters),
             pauses: self.pauses.end(),
-            other_runs: self.other_runs.max(other_runs::look(&plan.target.url)),
+            other_runs: self.other_runs.max(other_runs::look(&plan.target)),
             task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),

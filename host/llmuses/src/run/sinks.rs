@@ -54,6 +54,7 @@ mod tests {
     use llmuses_core::backlog::{Stage, Waits};
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{Exchange, Outcome, ResponseLog, StampQuality};
+    use llmuses_core::turn::TurnPlace;
     use llmuses_stats::{Origin, RunStatistics};
     use std::cell::RefCell;
     use std::time::Duration;
@@ -101,6 +102,8 @@ mod tests {
         let at = Moment::default();
         let exchange = Exchange {
             number,
+            place: TurnPlace::alone(number),
+            url: None,
             request: "{}".into(),
             intended: at,
             body_wait: Duration::ZERO,

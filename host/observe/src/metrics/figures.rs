@@ -23,7 +23,7 @@ impl About {
     pub fn of(target: &Target, parser: &ParserChoice) -> Self {
         Self {
             model: target.model.clone(),
-            url: public_url(&target.url),
+            url: target.urls().map(public_url).collect::<Vec<_>>().join(" "),
             parser: parser.label(),
         }
     }

@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{sleep, timeout};
 
 /// Connections at once; a further one takes the place of the oldest.
@@ -82,6 +82,8 @@ async fn accept(listener: tokio::net::TcpListener, shown: Arc<(About, Board)>) {
                 let shown = Arc::clone(&shown);
                 let conversation = tokio::spawn(async move { converse(stream, &shown).await });
                 open.push_back(conversation.abort_handle());
+                // One that asked at once has its answer before further ones take its place.
+                yield_now().await;
             }
             Err(_) => sleep(ACCEPT_PAUSE).await,
         }
@@ -134,6 +136,7 @@ fn answer<B>(request: &Request<B>, figures: impl FnOnce() -> String) -> Response
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{Read, Write};
 
     fn answered(method: Method, path: &str) -> Response<Full<Bytes>> {
         let request = Request::builder()
@@ -142,6 +145,29 @@ mod tests {
             .body(())
             .unwrap();
         answer(&request, || "figures".to_owned())
+    }
+
+    #[test]
+    fn connections_that_send_nothing_do_not_push_out_one_that_asks() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let connect = || std::net::TcpStream::connect(address).unwrap();
+        let mut asks = connect();
+        asks.write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+            .unwrap();
+        let silent: Vec<_> = (0..3 * CONNECTIONS).map(|_| connect()).collect();
+        let url = url::Url::parse("http://127.0.0.1/").unwrap();
+        let target = llmuses_core::plan::Target::new("m".to_owned(), url);
+        let parser = llmuses_core::plan::ParserChoice::Builtin("openai_prompt");
+        let about = About::of(&target, &parser);
+        let (stop, stopped) = oneshot::channel();
+        let server = spawn(listener, about, Board::default(), stopped).unwrap();
+        let mut answer = String::new();
+        asks.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with(ROOT), "{answer}");
+        drop((stop, silent));
+        server.join().unwrap();
     }
 
     #[test]

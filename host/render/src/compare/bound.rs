@@ -196,6 +196,7 @@ mod tests {
         };
         let (before, after) = (estimate(before), estimate(after));
         Comparison {
+            groups: Vec::new(),
             before: "a.db".to_owned(),
             after: "b.db".to_owned(),
             load: "parallel 1".to_owned(),

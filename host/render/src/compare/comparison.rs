@@ -3,7 +3,7 @@
 use super::correction::{correct, follow_requests, followers};
 use super::judgement::{Change, judge};
 use crate::report::load_of;
-use llmuses_core::document::{Difference, Run};
+use llmuses_core::document::{Difference, GroupFigures, Run, Totals};
 use llmuses_core::wording::one_line;
 use llmuses_stats::METRICS;
 
@@ -37,6 +37,8 @@ pub struct Comparison {
     pub doubted: Vec<(String, usize)>,
     /// The figures that at least one of the runs has.
     pub changes: Vec<Change>,
+    /// What became of groups of requests that both runs have, each corrected by itself.
+    pub groups: Vec<GroupChanges>,
     /// How many of them were tested at once; what is better or worse is corrected for that.
     pub tested: usize,
 }
@@ -66,10 +68,9 @@ impl Comparison {
             .collect();
         let ((before_name, before), (after_name, after)) = (before, after);
         let (different_work, different_circumstances) = differences(before, after);
-        let mut changes = changes(before, after, different_work.is_empty(), margin);
-        let followers = followers(before, after);
-        let tested = correct(&mut changes, margin, &followers);
-        follow_requests(&mut changes, &followers);
+        let comparable = different_work.is_empty();
+        let (changes, tested) = corrected(before, after, comparable, margin);
+        let groups = groups(before, after, comparable, margin);
         Self {
             before: before_name.to_owned(),
             after: after_name.to_owned(),
@@ -79,9 +80,60 @@ impl Comparison {
             different_circumstances,
             doubted,
             changes,
+            groups,
             tested,
         }
     }
+}
+
+/// The figures of a group of requests of two runs compared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GroupChanges {
+    /// What tells requests of one group from those of another.
+    pub by: String,
+    /// What its requests have in common.
+    pub name: String,
+    /// The figures that at least one of the runs has.
+    pub changes: Vec<Change>,
+}
+
+/// The groups that both runs have.
+fn groups(before: &Run, after: &Run, comparable: bool, margin: f64) -> Vec<GroupChanges> {
+    let of = |run: &Run| run.totals.as_ref().map(|totals| totals.groups.clone());
+    let (ours, theirs) = (
+        of(before).unwrap_or_default(),
+        of(after).unwrap_or_default(),
+    );
+    let alone = |group: &GroupFigures| Run {
+        totals: Some(Totals {
+            task: before
+                .totals
+                .as_ref()
+                .map_or_else(Default::default, |totals| totals.task),
+            ..group.totals()
+        }),
+        ..before.clone()
+    };
+    let pairs = ours.iter().filter_map(|group| {
+        let same = |other: &&GroupFigures| (&other.by, &other.name) == (&group.by, &group.name);
+        Some((group, theirs.iter().find(same)?))
+    });
+    pairs
+        .map(|(group, other)| GroupChanges {
+            by: group.by.clone(),
+            name: group.name.clone(),
+            changes: corrected(&alone(group), &alone(other), comparable, margin).0,
+        })
+        .collect()
+}
+
+/// The figures compared, corrected for how many of them were tested, and that number.
+fn corrected(before: &Run, after: &Run, comparable: bool, margin: f64) -> (Vec<Change>, usize) {
+    let mut changes = changes(before, after, comparable, margin);
+    let followers = followers(before, after);
+    let tested = correct(&mut changes, margin, &followers);
+    follow_requests(&mut changes, &followers);
+    (changes, tested)
 }
 
 /// What differs of the work, and what else differs.

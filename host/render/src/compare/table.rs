@@ -7,6 +7,7 @@ use crate::report::Look;
 use crate::report::table::push_table;
 use crate::report::text::push_wrapped;
 use crate::sections::{Cell, Column, Table};
+use llmuses_core::wording::one_line;
 use llmuses_stats::Estimate;
 use serde_json::{Value, json};
 use std::fmt::Write;
@@ -52,8 +53,34 @@ fn one(out: &mut String, comparison: &Comparison, look: Look) {
             " {name} has {doubts} reason{s} to be read with care (see `llmuses report`)"
         );
     }
+    rows(out, "", &comparison.changes, look);
+    if comparison.is_comparable() && comparison.tested > 0 {
+        let note = format!(
+            "{} figures were tested at once, and what is better or worse is corrected for that (Holm): the chance \
+             that any of it is chance is {:.0} % at most.",
+            comparison.tested,
+            ERROR * 100.0
+        );
+        push_wrapped(out, " ", &note, look.words());
+    }
+    for group in &comparison.groups {
+        let name = format!("{} {}", one_line(&group.by, 40), one_line(&group.name, 60));
+        out.push('\n');
+        rows(out, &name, &group.changes, look);
+    }
+    if !comparison.groups.is_empty() {
+        push_wrapped(
+            out,
+            " ",
+            "The figures of each group are corrected by themselves.",
+            look.words(),
+        );
+    }
+}
+
+fn rows(out: &mut String, name: &str, changes: &[Change], look: Look) {
     let columns = [
-        Column::new(""),
+        Column::new(name),
         Column::new("before").rank(1),
         Column::new("after"),
         Column::new("change"),
@@ -61,7 +88,7 @@ fn one(out: &mut String, comparison: &Comparison, look: Look) {
         Column::new("verdict"),
     ];
     let mut table = Table::of_columns("", columns);
-    for change in &comparison.changes {
+    for change in changes {
         let figure = |estimate: Option<Estimate>| {
             estimate.map_or_else(
                 || "n/a".to_owned(),
@@ -78,15 +105,6 @@ fn one(out: &mut String, comparison: &Comparison, look: Look) {
         ]);
     }
     push_table(out, &table, look.columns());
-    if comparison.is_comparable() && comparison.tested > 0 {
-        let note = format!(
-            "{} figures were tested at once, and what is better or worse is corrected for that (Holm): the chance \
-             that any of it is chance is {:.0} % at most.",
-            comparison.tested,
-            ERROR * 100.0
-        );
-        push_wrapped(out, " ", &note, look.words());
-    }
 }
 
 /// A change as percent, with its sign.
@@ -125,21 +143,27 @@ pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
             json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })
         })
     };
+    let changes = |changes: &[Change]| -> Vec<Value> {
+        let changes = changes.iter();
+        changes
+            .map(|change| {
+                json!({
+                    "metric": &change.metric.name,
+                    "before": estimate(change.before),
+                    "after": estimate(change.after),
+                    "change": estimate(change.change),
+                    "verdict": change.judgement.as_str(),
+                })
+            })
+            .collect()
+    };
     let comparisons: Vec<Value> = comparisons
         .iter()
         .map(|comparison| {
-            let changes: Vec<Value> = comparison
-                .changes
+            let groups: Vec<Value> = comparison
+                .groups
                 .iter()
-                .map(|change| {
-                    json!({
-                        "metric": &change.metric.name,
-                        "before": estimate(change.before),
-                        "after": estimate(change.after),
-                        "change": estimate(change.change),
-                        "verdict": change.judgement.as_str(),
-                    })
-                })
+                .map(|group| json!({"by": group.by, "name": group.name, "changes": changes(&group.changes)}))
                 .collect();
             json!({
                 "before": comparison.before,
@@ -149,7 +173,8 @@ pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
                 "figures_tested": comparison.tested,
                 "different_work": comparison.different_work,
                 "different_circumstances": comparison.different_circumstances,
-                "changes": changes,
+                "changes": changes(&comparison.changes),
+                "groups": groups,
             })
         })
         .collect();

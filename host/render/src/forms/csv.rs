@@ -148,7 +148,7 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .map(Time::seconds_key)
         .collect();
     let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
-    table.write_record(columns.chain(["finish_reason"]))?;
+    table.write_record(columns.chain(LAST))?;
     let mut count = 0;
     for row in rows {
         table.serialize(row)?;
@@ -181,6 +181,9 @@ const COLUMNS: [&str; 19] = [
     "error_kind",
     "error",
 ];
+
+/// The header behind the added times.
+const LAST: [&str; 6] = ["finish_reason", "label", "url", "session", "turn", "turns"];
 
 #[cfg(test)]
 mod tests {
@@ -222,13 +225,14 @@ mod tests {
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
-            .filter(|name| !["added", "finish_reason"].contains(name))
+            .filter(|name| *name != "added" && !LAST.contains(name))
             .chain([
                 "time_to_first_answer_token_seconds",
                 "time_to_response_head_seconds",
                 "held_up_seconds",
-                "finish_reason",
+                "session_seconds",
             ])
+            .chain(LAST)
             .collect();
         assert_eq!(header.iter().collect::<Vec<_>>(), names);
         let rows: Vec<csv::StringRecord> = table.records().collect::<Result<_, _>>().unwrap();

@@ -52,11 +52,23 @@ fn render(document: &Document) -> String {
                 out.push_str(&format!("\nObjectives of {}:\n\n", load_of(run.value())));
                 push_table(&mut out, &table);
             }
+            for table in sections::groups(&totals) {
+                out.push_str(&format!(
+                    "\n{} of {}:\n\n",
+                    table.label,
+                    plain(&load_of(run.value()))
+                ));
+                push_table(&mut out, &table);
+            }
             let load = load_of(run.value());
             out.push_str(&format!(
                 "\n<details><summary>Times of {load}</summary>\n\n"
             ));
             push_table(&mut out, &sections::times(&totals));
+            if let Some(table) = sections::turns(&totals) {
+                out.push('\n');
+                push_table(&mut out, &table);
+            }
             for (label, text) in sections::lines(run.value(), totals.value()) {
                 out.push_str(&format!("\n{label}: {}  ", plain(&text)));
             }

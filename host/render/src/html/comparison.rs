@@ -40,6 +40,7 @@ struct Pair {
     different_circumstances: String,
     doubted: Vec<String>,
     table: TableView,
+    groups: Vec<(String, TableView)>,
     curves: Vec<Chart>,
 }
 
@@ -154,14 +155,25 @@ impl Pair {
                     format!("{} has {}", short(name), counted(*doubts as u64, "reason"))
                 })
                 .collect(),
-            table: changes(comparison, &format!("/comparisons/{place}/changes")).into(),
+            table: changes(
+                &comparison.changes,
+                &format!("/comparisons/{place}/changes"),
+            )
+            .into(),
+            groups: (comparison.groups.iter().enumerate())
+                .map(|(of, group)| {
+                    let at = format!("/comparisons/{place}/groups/{of}/changes");
+                    let title = format!("{} {}, corrected by itself", group.by, group.name);
+                    (one_line(&title, 100), changes(&group.changes, &at).into())
+                })
+                .collect(),
             curves: curves(runs),
         }
     }
 }
 
 /// `at`: the place of the changes in the document.
-fn changes(comparison: &Comparison, at: &str) -> Table {
+fn changes(changes: &[Change], at: &str) -> Table {
     let mut table = Table::new(
         "Figures before and after",
         &[
@@ -174,8 +186,8 @@ fn changes(comparison: &Comparison, at: &str) -> Table {
             "",
         ],
     );
-    let scale = scale(&comparison.changes);
-    for (place, change) in comparison.changes.iter().enumerate() {
+    let scale = scale(changes);
+    for (place, change) in changes.iter().enumerate() {
         let number = |name: &str, value: Option<f64>, text: String| {
             Cell::number(Number::new(
                 format!("{at}/{place}/{name}/value"),

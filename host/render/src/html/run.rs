@@ -74,10 +74,12 @@ pub(super) struct VerdictView {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) objectives: Option<TableView>,
+    pub(super) groups: Vec<(String, TableView)>,
     pub(super) cards: Vec<Card>,
     pub(super) failures: Option<TableView>,
     pub(super) completed: u64,
     pub(super) times: TableView,
+    pub(super) turns: Option<TableView>,
     pub(super) histograms: Vec<Chart>,
     pub(super) percentiles: Option<TableView>,
     pub(super) curves: Vec<Chart>,
@@ -247,9 +249,14 @@ impl Measured {
         Self {
             cards: cards(totals),
             objectives: sections::objectives(totals).map(TableView::from),
+            groups: sections::groups(totals)
+                .into_iter()
+                .map(|table| (table.label.clone(), table.into()))
+                .collect(),
             failures: facts::failures(totals).map(TableView::from),
             completed: totals.value().requests.completed,
             times: sections::times(totals).with_first(&["p50", "p99"]).into(),
+            turns: sections::turns(totals).map(TableView::from),
             histograms,
             percentiles: spreads::percentiles(totals).map(TableView::from),
             curves: curves::curves(std::slice::from_ref(&run)),

@@ -25,7 +25,7 @@ const LONGEST_FIGURE: usize = 500;
 const DOUBTS_IN_FULL: usize = 3;
 
 /// The lines that everybody sees: they are there where somebody asked for them, or where something is odd.
-const ALWAYS: [&str; 3] = ["Warm-up", "Goodput", "Empty answers"];
+const ALWAYS: [&str; 4] = ["Sessions", "Warm-up", "Goodput", "Empty answers"];
 
 /// Appends the block.
 pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look) {
@@ -50,7 +50,17 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         out.append(drawn);
         out.text.push('\n');
     }
+    if let Some(table) = sections::turns(&part) {
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+        out.text.push('\n');
+    }
     if let Some(table) = sections::objectives(&part) {
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+        out.text.push('\n');
+    }
+    for table in sections::groups(&part) {
         push_table(&mut out.text, &table, look.columns());
         push_notes(&mut out.text, &table, look.words());
         out.text.push('\n');

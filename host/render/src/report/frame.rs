@@ -18,11 +18,20 @@ const LONGEST_VALUE: usize = 80;
 /// request.
 pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     let load = &plan.load;
+    let turns = plan.work.sessions.turns.as_ref();
+    let has_turns = turns.is_some();
     let mut requests = match (plan.expected_requests(), load.duration) {
         (Some(requests), _) => counted(requests, "request"),
         (None, Some(_)) => "requests".to_owned(),
+        (None, None) if has_turns => counted(load.sessions.unwrap_or(1), "session"),
         (None, None) => "one pass over the data set".to_owned(),
     };
+    if let Some(turns) = turns {
+        requests.push_str(&format!(" in sessions of {turns} turns"));
+        if let Some(time) = &plan.work.sessions.think_time {
+            requests.push_str(&format!(" with {time} to think"));
+        }
+    }
     if let Some(duration) = load.duration {
         requests.push_str(&format!(" during {duration:?}"));
     }
@@ -40,10 +49,22 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         runs => format!("Load {} of {runs}: ", plan.place.run),
     };
     let mut arrivals = match load.arrivals {
+        Arrivals::Closed { parallel } if has_turns => {
+            format!("closed loop, {}", counted(parallel as u64, "user"))
+        }
+        _ if load.stages.is_some() => {
+            let kind = if load.arrivals.is_open() {
+                format!("open loop, seed {}", load.seed)
+            } else {
+                "closed loop".to_owned()
+            };
+            format!("{}, {kind}", load.name())
+        }
         Arrivals::Closed { parallel } => format!("closed loop, {parallel} at a time"),
         Arrivals::Open { rate, gaps } => {
             let gaps = gaps.suffix();
-            format!("open loop, {rate} requests/s{gaps}, seed {}", load.seed)
+            let what = if has_turns { "sessions" } else { "requests" };
+            format!("open loop, {rate} {what}/s{gaps}, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
     };
@@ -65,7 +86,11 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
     };
     format!(
         "{place}{requests} to {}: {arrivals}; parser {} ({source}){adds}",
-        public_url(&plan.target.url),
+        plan.target
+            .urls()
+            .map(public_url)
+            .collect::<Vec<_>>()
+            .join(", "),
         parser.join(" ")
     )
 }

@@ -16,6 +16,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
         ("In flight", Some(in_flight(totals))),
+        ("Sessions", sessions(totals)),
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),
         ("Data set", dataset(totals)),
@@ -54,6 +55,33 @@ fn in_flight(totals: &Totals) -> String {
         ));
     }
     text
+}
+
+/// How sessions of several turns went.
+fn sessions(totals: &Totals) -> Option<String> {
+    let sessions = totals.sessions.as_ref()?;
+    let mut parts = vec![format!("{} complete", sessions.complete)];
+    for (count, what) in [
+        (sessions.ended_by_failure, "ended with a turn that failed"),
+        (sessions.cut_short, "cut short by the end of the run"),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let begun = counted(sessions.begun, "session");
+    let mut text = format!("{begun}: {}", parts.join(", "));
+    text.push_str(&match sessions.turns_not_sent {
+        0 => format!(
+            "; all of their {} sent",
+            counted(sessions.turns_asked, "turn")
+        ),
+        missing => format!(
+            "; {missing} of their {} not sent",
+            counted(sessions.turns_asked, "turn")
+        ),
+    });
+    Some(text)
 }
 
 /// The lengths that were asked for, and how many requests had them.
@@ -248,6 +276,12 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
             let issued = totals.requests.issued;
             Some(format!("all {issued} requests at time zero; {sent}"))
         }
+        // The schedule draws first turns; when later ones are due depends on the server.
+        Arrivals::Open { rate, .. } if totals.sessions.is_some() => Some(format!(
+            "{} sessions per second asked for, {} requests per second sent",
+            fixed(Some(rate), 3),
+            fixed(rates.sent_per_second, 3),
+        )),
         Arrivals::Open { rate, .. } => Some(format!(
             "{} requests per second asked for, {} drawn by the schedule, {} sent",
             fixed(Some(rate), 3),

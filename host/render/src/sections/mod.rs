@@ -3,6 +3,7 @@
 //! A number of a table knows its full value and its place in the document, which a page shows beside its digits.
 
 mod failures;
+mod groups;
 mod lines;
 mod number;
 mod objectives;
@@ -11,8 +12,10 @@ mod search;
 mod sweep;
 mod table;
 mod times;
+mod turns;
 
 pub(crate) use failures::failures;
+pub(crate) use groups::groups;
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
 pub(crate) use objectives::objectives;
@@ -21,3 +24,4 @@ pub(crate) use search::{probe_in_short, probes, search_lines};
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
 pub(crate) use times::{decimals, drawn_times, independent_samples, times};
+pub(crate) use turns::turns;

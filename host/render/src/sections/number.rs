@@ -47,6 +47,11 @@ impl<'a, T> Part<'a, T> {
         Part::new(format!("{}{place}", self.pointer), value)
     }
 
+    /// Its place in the document.
+    pub(crate) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
     /// What stands there.
     pub(crate) fn value(&self) -> &'a T {
         self.value

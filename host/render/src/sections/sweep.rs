@@ -1,17 +1,16 @@
 //! The loads of a sweep side by side.
 
-use super::number::{Part, at};
+use super::number::{Number, Part, at};
 use super::table::{Cell, Column, Piece, Table};
 use super::times::independent_samples;
 use crate::digits::{UNKNOWN, counted};
 use llmuses_core::document::{Percentile, Run, Totals};
 use llmuses_core::metric::{GOODPUT, INPUT_THROUGHPUT, LATENCY, QPS, THROUGHPUT, TPOT, TTFT, Time};
-use llmuses_core::plan::Arrivals;
+use llmuses_core::plan::Load;
 
 /// A load in a few words, as a document says it.
 pub fn load_of(run: &Run) -> String {
-    Arrivals::of_record(&run.plan.load)
-        .map_or_else(|| "unknown load".to_owned(), |arrivals| arrivals.name())
+    Load::name_of_record(&run.plan.load).unwrap_or_else(|| "unknown load".to_owned())
 }
 
 /// The verdict of a run in a word or two.
@@ -33,25 +32,9 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
         let totals = run.value().totals.as_ref();
         totals.is_none_or(|totals| totals.task.has_output_tokens())
     });
-    let mut columns = vec![
-        Column::new("Load"),
-        Column::new("requests/s"),
-        Column::new(if has_output {
-            "tokens/s"
-        } else {
-            "input tokens/s"
-        }),
-    ];
-    if goodput {
-        columns.push(Column::new("goodput/s").of_a_page());
-    }
-    for &(time, _, rank) in times(has_output) {
-        // The median is left out first: a head without the time would be that of the column before it.
-        let p99 = format!("{time} p99");
-        columns.push(Column::new(format!("{time} p50")).rank(rank));
-        columns.push(Column::new(p99).narrow("p99".to_owned()).rank(rank));
-    }
-    columns.extend(["failed", "verdict"].map(Column::new));
+    let mut columns = vec![Column::new("Load")];
+    columns.extend(figure_columns(goodput, has_output));
+    columns.push(Column::new("verdict"));
     let numbers = columns.len() - 2;
     let mut table = Table::of_columns("Loads of the sweep", columns);
     for (place, run) in runs.iter().enumerate() {
@@ -60,7 +43,12 @@ pub(crate) fn sweep(runs: &[Part<'_, Run>]) -> Table {
             load_of(run.value()),
         )])];
         match at!(run, totals).known() {
-            Some(totals) => row.extend(figures(&totals, goodput, has_output)),
+            Some(totals) => row.extend(figures(
+                &totals,
+                at!(totals, requests.failed).whole(),
+                goodput,
+                has_output,
+            )),
             None => row.extend((0..numbers).map(|_| Cell::number(UNKNOWN))),
         }
         row.push(Cell::name(verdict_in_short(run.value())));
@@ -83,7 +71,36 @@ fn times(has_output: bool) -> &'static [(&'static str, Time, u8)] {
     }
 }
 
-fn figures(totals: &Part<'_, Totals>, goodput: bool, has_output: bool) -> Vec<Cell> {
+/// The columns of [`figures`].
+pub(super) fn figure_columns(goodput: bool, has_output: bool) -> Vec<Column> {
+    let mut columns = vec![
+        Column::new("requests/s"),
+        Column::new(if has_output {
+            "tokens/s"
+        } else {
+            "input tokens/s"
+        }),
+    ];
+    if goodput {
+        columns.push(Column::new("goodput/s").of_a_page());
+    }
+    for &(time, _, rank) in times(has_output) {
+        // The median is left out first: a head without the time would be that of the column before it.
+        let p99 = format!("{time} p99");
+        columns.push(Column::new(format!("{time} p50")).rank(rank));
+        columns.push(Column::new(p99).narrow("p99".to_owned()).rank(rank));
+    }
+    columns.push(Column::new("failed"));
+    columns
+}
+
+/// What a run, or a part of it, did, in a few figures.
+pub(super) fn figures(
+    totals: &Part<'_, Totals>,
+    failed: Number,
+    goodput: bool,
+    has_output: bool,
+) -> Vec<Cell> {
     let tokens = if has_output {
         THROUGHPUT
     } else {
@@ -104,6 +121,6 @@ fn figures(totals: &Part<'_, Totals>, goodput: bool, has_output: bool) -> Vec<Ce
             Cell::number(number.marked(samples > 0 && percentile.is_short(samples)))
         }));
     }
-    cells.push(Cell::number(at!(totals, requests.failed).whole()));
+    cells.push(Cell::number(failed));
     cells
 }

@@ -54,6 +54,30 @@ fn codes(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<&'sta
 }
 
 #[test]
+fn more_output_tokens_than_bytes_are_a_doubt() {
+    let bytes = 3 * r#"{"i":0}"#.len() as u64;
+    let counts = |tokens| success().tokens(5, tokens, TokenSource::Server).build();
+    let found = |tokens| codes(&statistics(500, [counts(tokens)]), &circumstances());
+    assert!(!found(bytes).contains(&"more-tokens-than-bytes"));
+    assert!(found(bytes + 1).contains(&"more-tokens-than-bytes"));
+    let doubts = judge(&statistics(500, [counts(1 << 31)]), &circumstances());
+    let expected = Doubt::MoreTokensThanBytes {
+        requests: 1,
+        succeeded: 501,
+        tokens: 1 << 31,
+        bytes,
+    };
+    assert!(doubts.contains(&expected), "{doubts:?}");
+    // Tokens of reasoning that the server says it did not send have no bytes.
+    let mut hidden = counts(1 << 31);
+    let reading = hidden.reading.as_mut().unwrap();
+    let name = llmuses_core::exchange::HIDDEN_REASONING.to_owned();
+    reading.metrics.push((name, f64::from(1_u32 << 31)));
+    let doubts = codes(&statistics(500, [hidden]), &circumstances());
+    assert!(!doubts.contains(&"more-tokens-than-bytes"), "{doubts:?}");
+}
+
+#[test]
 fn nothing_speaks_against_a_good_run() {
     assert_eq!(judge(&statistics(500, []), &circumstances()), []);
 }

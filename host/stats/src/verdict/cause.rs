@@ -121,6 +121,9 @@ impl Doubt {
             Self::HiddenReasoning { .. } => {
                 "the service keeps the reasoning of its models to itself; the time to first token has the time that it took"
             }
+            Self::MoreTokensThanBytes { .. } => {
+                "the usage that the server reports is wrong, or has tokens of reasoning that were neither sent nor told apart"
+            }
             Self::TokensMixed { .. } => "only part of the responses carried a usage",
             Self::TokensPartlyKnown { .. } => {
                 "part of the responses carried no usage, and no tokenizer was given"

@@ -207,6 +207,15 @@ impl Doubt {
                 "{tokens} tokens of reasoning were counted and not sent, in {}; the time per output token is that of the others",
                 counted(*requests, "succeeded request")
             ),
+            Self::MoreTokensThanBytes {
+                requests,
+                succeeded,
+                tokens,
+                bytes,
+            } => format!(
+                "{requests} of {succeeded} succeeded requests count more output tokens than their responses have bytes, at the most {tokens} tokens in {}",
+                counted(*bytes, "byte")
+            ),
             Self::TokensMixed { side, sources } => {
                 let sources: Vec<String> = sources
                     .iter()

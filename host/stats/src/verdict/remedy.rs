@@ -108,6 +108,9 @@ impl Doubt {
             Self::HiddenReasoning { .. } => {
                 "compare output tokens per second with those of such services only, or turn reasoning off"
             }
+            Self::MoreTokensThanBytes { .. } => {
+                "do not use figures of output tokens of this run; compare the server's usage with its answers, or turn reasoning off"
+            }
             Self::TokensMixed { .. } => {
                 "make the server report its usage for every request, or compare no token figures"
             }

@@ -5,9 +5,10 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
+use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
@@ -144,8 +145,13 @@ impl ResultsDatabase {
         let has = |column: &str| known.iter().any(|name| name == column);
         Ok(added_columns()
             .map(|(_, column)| column)
-            .chain([FINISH_REASON])
-            .map(|column| format!(", {}", if has(column) { column } else { "NULL" }))
+            .chain(last_columns())
+            .map(|column| {
+                format!(
+                    ", {} AS {column}",
+                    if has(column) { column } else { "NULL" }
+                )
+            })
             .collect())
     }
 
@@ -217,6 +223,11 @@ pub(super) fn shown(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Str
     Ok(text(row, column)?.map(|text| printable(&text)))
 }
 
+/// The same of a column that is named.
+pub(super) fn shown_named(row: &Row<'_>, column: &str) -> rusqlite::Result<Option<String>> {
+    shown(row, row.as_ref().column_index(column)?)
+}
+
 /// The same of a column that is never null.
 fn shown_always(row: &Row<'_>, column: usize) -> rusqlite::Result<String> {
     Ok(printable(&row.get::<_, String>(column)?))
@@ -277,10 +288,24 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
     })
 }
 
+/// The place of a request in its session, which stands in three columns from this one on. `number`: that of the request,
+/// which stood alone where an older version wrote the row.
+pub(super) fn place(row: &Row<'_>, number: u64) -> rusqlite::Result<TurnPlace> {
+    Ok(match unsigned(row.get("session")?) {
+        Some(session) => TurnPlace {
+            turn: row.get("turn")?,
+            ..TurnPlace::first(session, row.get("turns")?)
+        },
+        None => TurnPlace::alone(number),
+    })
+}
+
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
+    let number = unsigned(row.get(1)?).unwrap_or_default();
+    let place = place(row, number)?;
     Ok(CsvRow {
         run: row.get(0)?,
-        number: unsigned(row.get(1)?).unwrap_or_default(),
+        number,
         warmup: row.get(2)?,
         success: row.get(3)?,
         intended_unix_seconds: row.get(4)?,
@@ -302,6 +327,11 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
-        finish_reason: row.get(19 + added_columns().count())?,
+        finish_reason: row.get("finish_reason")?,
+        label: shown_named(row, "label")?,
+        url: shown_named(row, "url")?,
+        session: place.session,
+        turn: place.turn,
+        turns: place.turns,
     })
 }

@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{ResultsDatabase, json, shown};
+use super::reader::{ResultsDatabase, json, place, shown_named};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -11,10 +11,12 @@ use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead,
     StampQuality, TokenCount, TokenSource,
 };
-use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, Time};
-use llmuses_core::plan::{Arrivals, Objectives};
+use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
+use llmuses_core::plan::{Arrivals, Load, Objectives};
+use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
-    Circumstances, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals, verdict,
+    Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals,
+    verdict,
 };
 use rusqlite::Row;
 use std::time::Duration;
@@ -36,6 +38,13 @@ pub(super) fn rebuild(
         .starting_at(moment(began, run.started_unix_seconds))
         .with_objectives(Objectives::of_record(&run.plan.load))
         .with_texts(true);
+    let mut groups = Groups::new(
+        origin,
+        moment(began, run.started_unix_seconds),
+        Objectives::of_record(&run.plan.load),
+        Load::stages_of_record(&run.plan.load),
+    )
+    .with_labels(run.plan.target.label_header.is_some());
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -52,10 +61,13 @@ pub(super) fn rebuild(
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
         let warmup = row.get(1).map_err(failed)?;
-        statistics.add(&Sample::of(outcome, origin, warmup));
+        let sample = Sample::of(outcome, origin, warmup);
+        statistics.add(&sample);
+        groups.add(&sample);
     }
     let counts = statistics.counts();
     let circumstances = Circumstances {
+        groups: groups.figures(statistics.wall()),
         asked: run.plan.load.number,
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
@@ -170,7 +182,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 outputs: indices(outputs, &arrivals),
                 answers: added(ANSWER)?
                     .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
-                finish_reason: shown(row, 22 + added_columns().count())?,
+                finish_reason: shown_named(row, "finish_reason")?,
                 metrics: json(row, 20)?.unwrap_or_default(),
                 ..Reading::default()
             })
@@ -182,8 +194,18 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let (intended, sent) = (moment(row.get(2)?), optional(3)?);
     let head_after = added(RESPONSE_HEAD)?;
     let stamped_by: String = row.get(19)?;
+    let number = row.get::<_, i64>(0)?.unsigned_abs();
+    let label = shown_named(row, "label")?;
     let exchange = Exchange {
-        number: row.get::<_, i64>(0)?.unsigned_abs(),
+        number,
+        place: TurnPlace {
+            began: added(SESSION)?.map(|time| {
+                let zero = Moment::default();
+                zero.after(end.since(zero).saturating_sub(time))
+            }),
+            ..place(row, number)?
+        },
+        url: shown_named(row, "url")?.map(Into::into),
         request: row.get::<_, String>(21)?.into(),
         intended,
         // No row has it.
@@ -202,6 +224,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             status,
             at: head_after.map_or(end, |after| counted_from.after(after)),
             content_type: None,
+            label: label.map(Into::into),
         }),
         response,
         end,

@@ -52,6 +52,16 @@ pub struct CsvRow {
     pub added: Vec<Option<f64>>,
     /// Why the answer ended, in the word of the API.
     pub finish_reason: Option<String>,
+    /// Who answered, by the header of `--label-header`.
+    pub label: Option<String>,
+    /// Where it was sent, without credentials, if the run has several URLs.
+    pub url: Option<String>,
+    /// The session of which it is a turn, in the order in which they began, from 0.
+    pub session: u64,
+    /// The turn of the session, from 0.
+    pub turn: u32,
+    /// How many turns the session was to have.
+    pub turns: u32,
 }
 
 impl CsvRow {
@@ -93,6 +103,14 @@ impl CsvRow {
                 .reading
                 .as_ref()
                 .and_then(|reading| reading.finish_reason.clone()),
+            session: exchange.place.session,
+            turn: exchange.place.turn,
+            turns: exchange.place.turns,
+            label: exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref().map(str::to_owned)),
+            url: exchange.url.as_deref().map(str::to_owned),
         }
     }
 }

@@ -21,5 +21,5 @@ pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
 pub use row_sink::RowSink;
-pub use schema::{APPLICATION_ID, FINISH_REASON, SCHEMA_VERSION, added_columns};
+pub use schema::{APPLICATION_ID, SCHEMA_VERSION, added_columns, last_columns};
 pub use text::unix_seconds;

@@ -116,12 +116,21 @@ impl RowWriter {
         for (place, (time, _)) in (columns.len() + 1..).zip(added_columns()) {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
-        let last = columns.len() + added_columns().count() + 1;
         let reading = outcome.reading.as_ref();
-        statement.raw_bind_parameter(
-            last,
+        let last = params![
             reading.and_then(|reading| reading.finish_reason.as_deref()),
-        )?;
+            exchange
+                .head
+                .as_ref()
+                .and_then(|head| head.label.as_deref()),
+            exchange.url.as_deref(),
+            integer(exchange.place.session),
+            exchange.place.turn,
+            exchange.place.turns,
+        ];
+        for (place, value) in (columns.len() + added_columns().count() + 1..).zip(last) {
+            statement.raw_bind_parameter(place, value)?;
+        }
         statement.raw_execute()?;
         Ok(())
     }

@@ -79,16 +79,46 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
     Time::added().filter_map(|time| Some((time, time.column?)))
 }
 
-/// The column behind them, added later too: why the answer ended.
-pub const FINISH_REASON: &str = "finish_reason";
+/// The columns behind them, added later too, each with its type and what it holds.
+const LAST: [(&str, &str, &str); 6] = [
+    (
+        "finish_reason",
+        "TEXT",
+        "why the answer ended, in the word of the API",
+    ),
+    (
+        "label",
+        "TEXT",
+        "who answered: the value of the response header of --label-header",
+    ),
+    (
+        "url",
+        "TEXT",
+        "where it was sent, without credentials, if the run has several URLs",
+    ),
+    (
+        "session",
+        "INTEGER",
+        "the session of which this is a turn, in the order in which they began, from 0",
+    ),
+    ("turn", "INTEGER", "the turn of the session, from 0"),
+    (
+        "turns",
+        "INTEGER",
+        "how many turns the session was to have; 1: the request stands alone",
+    ),
+];
+
+/// The names of these columns.
+pub fn last_columns() -> impl Iterator<Item = &'static str> {
+    LAST.into_iter().map(|(name, ..)| name)
+}
 
 /// Both tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
-        .chain([format!(
-            "    {FINISH_REASON} TEXT, -- why the answer ended, in the word of the API\n"
-        )])
+        .chain(LAST.map(|(name, of_type, about)| format!("    {name} {of_type}, -- {about}\n")))
         .collect();
     let unique = "    UNIQUE (run, number)";
     TABLES.replace(unique, &format!("{added}{unique}"))
@@ -99,7 +129,7 @@ const COLUMNS: usize = 31;
 
 /// Adds a row to `result`, with its columns in the order of the table.
 pub(super) fn insert_result() -> String {
-    let columns = COLUMNS + added_columns().count() + 1;
+    let columns = COLUMNS + added_columns().count() + LAST.len();
     let places: Vec<String> = (1..=columns).map(|place| format!("?{place}")).collect();
     format!("INSERT INTO result VALUES ({})", places.join(","))
 }

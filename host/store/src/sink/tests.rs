@@ -149,10 +149,10 @@ fn rows_hold_their_columns_in_order() {
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
          prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
-         head_latency,held_up_time,finish_reason"
+         head_latency,held_up_time,session_time,finish_reason,label,url,session,turn,turns"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..35).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..41).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -203,6 +203,12 @@ fn rows_hold_their_columns_in_order() {
         Value::Real(0.040),
         Value::Null,
         Value::Null,
+        Value::Null,
+        Value::Null,
+        Value::Null,
+        Value::Integer(0),
+        Value::Integer(0),
+        Value::Integer(1),
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.

@@ -1,10 +1,10 @@
 //! Texts for requests of which only the lengths are known, as traces have them. Prompts share as long a beginning as
 //! their lists of blocks do.
 
-use super::prompts::random_of;
 use super::template::ChatTemplate;
 use super::vocabulary::Vocabulary;
 use crate::conversation::LengthText;
+use crate::draw::random_of;
 use crate::tokenizer::HostTokenizer;
 use llmuses_core::item::Turn;
 use llmuses_core::lengths::MOST_TOKENS;

@@ -3,20 +3,48 @@
 use super::prompts::PromptMaker;
 use crate::conversation::Conversation;
 use crate::entries::Entries;
+use crate::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
+use llmuses_core::turn::TurnPlace;
 use llmuses_plugin_host::CallError;
 
-/// One prompt after another, without end.
+/// One session after another, without end.
 #[derive(Debug)]
 pub struct GeneratedEntries {
     maker: PromptMaker,
-    next: u64,
+    draws: SessionDraws,
+    /// The next session.
+    session: u64,
+    /// The number of its first request.
+    number: u64,
 }
 
 impl GeneratedEntries {
     /// Prompts of this maker, from the first on.
-    pub fn new(maker: PromptMaker) -> Self {
-        Self { maker, next: 0 }
+    pub fn new(maker: PromptMaker, draws: SessionDraws) -> Self {
+        Self {
+            maker,
+            draws,
+            session: 0,
+            number: 0,
+        }
+    }
+
+    /// The next session, whose turns have numbers one after another.
+    fn session(&mut self) -> Result<Conversation, String> {
+        let turns = self.draws.turns(self.session);
+        let first = TurnPlace::first(self.session, turns);
+        let prompts: Vec<_> = (self.number..)
+            .zip(0..turns)
+            .map(|(number, turn)| {
+                let place = TurnPlace { turn, ..first };
+                let prompt = self.maker.make(number, place)?;
+                Ok((prompt.text, prompt.asked.output))
+            })
+            .collect::<Result<_, String>>()?;
+        self.session += 1;
+        self.number += u64::from(turns);
+        Ok(Conversation::of_lengths(prompts))
     }
 }
 
@@ -26,13 +54,8 @@ impl Entries for GeneratedEntries {
     }
 
     fn next(&mut self, max: u32) -> Result<Vec<Conversation>, CallError> {
-        let numbers = self.next..self.next + u64::from(max);
-        self.next = numbers.end;
-        numbers
-            .map(|number| {
-                let prompt = self.maker.make(number).map_err(CallError::Refused)?;
-                Ok(Conversation::of_length(prompt.text, prompt.asked.output))
-            })
+        (0..max)
+            .map(|_| self.session().map_err(CallError::Refused))
             .collect()
     }
 

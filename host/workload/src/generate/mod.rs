@@ -2,7 +2,6 @@
 //! of threads or of machines.
 
 mod blocks;
-mod draw;
 mod entries;
 mod line;
 mod prompts;

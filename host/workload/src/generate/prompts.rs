@@ -1,11 +1,13 @@
 //! One prompt after another: its length is drawn, its text made, its tokens counted.
 
-use super::draw;
 use super::text::RealText;
 use super::vocabulary::Vocabulary;
+use crate::draw;
+use crate::draw::random_of;
 use crate::tokenizer::HostTokenizer;
 use llmuses_core::plan::{Generated, Prefixes, Share};
-use rand::{RngExt, SeedableRng};
+use llmuses_core::turn::TurnPlace;
+use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Zipf};
 use std::sync::Arc;
@@ -63,7 +65,7 @@ pub struct Asked {
 pub struct PromptMaker {
     generated: Generated,
     seed: u64,
-    /// How many of the first prompts are for the warm-up: they come of another seed, and have other prefixes, so that they
+    /// How many of the first sessions are the warm-up: they come of another seed, and have other prefixes, so that they
     /// do not fill a cache for the others.
     warmup: u64,
     words: Words,
@@ -76,7 +78,7 @@ const WARMUP: u64 = 0x77_61_72_6d_2d_75_70;
 const PREFIX: u64 = 0x70_72_65_66_69_78;
 
 impl PromptMaker {
-    /// A maker of such prompts, of which the first `warmup` are not measured.
+    /// A maker of such prompts, of which those of the first `warmup` sessions are not measured.
     pub fn new(generated: Generated, seed: u64, warmup: u64, words: Words) -> Self {
         Self {
             generated,
@@ -87,8 +89,8 @@ impl PromptMaker {
     }
 
     /// What is asked of the request with this number.
-    pub fn asked(&self, number: u64) -> Asked {
-        self.draw(&mut random_of(self.seed_of(number), number))
+    pub fn asked(&self, number: u64, place: TurnPlace) -> Asked {
+        self.draw(place, &mut random_of(self.seed_of(place), number))
     }
 
     /// Tokens that the chat template puts around a prompt.
@@ -96,14 +98,15 @@ impl PromptMaker {
         self.words.overhead
     }
 
-    /// The prompt of the request with this number: the same one each time.
+    /// The prompt of the request with this number: the same one each time. That of a later turn has no prefix: it stands
+    /// behind all that was said before.
     ///
     /// # Errors
     /// What the tokenizer says where it fails.
-    pub fn make(&self, number: u64) -> Result<Prompt, String> {
-        let seed = self.seed_of(number);
+    pub fn make(&self, number: u64, place: TurnPlace) -> Result<Prompt, String> {
+        let seed = self.seed_of(place);
         let mut random = random_of(seed, number);
-        let asked = self.draw(&mut random);
+        let asked = self.draw(place, &mut random);
         let own = self.own_units(asked.input);
         let mut text = String::new();
         let mut counted = 0;
@@ -120,19 +123,20 @@ impl PromptMaker {
         })
     }
 
-    fn seed_of(&self, number: u64) -> u64 {
-        match number < self.warmup {
+    fn seed_of(&self, place: TurnPlace) -> u64 {
+        match place.session < self.warmup {
             true => self.seed ^ WARMUP,
             false => self.seed,
         }
     }
 
-    fn draw(&self, random: &mut ChaCha8Rng) -> Asked {
+    fn draw(&self, place: TurnPlace, random: &mut ChaCha8Rng) -> Asked {
         let part = draw::part(&self.generated.input, random);
         let input = draw::length(&part.input, random);
         let output = part.output.as_ref().or(self.generated.output.as_ref());
         let output = output.map(|output| draw::length(output, random));
-        let prefix = self.generated.prefixes.map(|prefixes| {
+        let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);
+        let prefix = prefixes.map(|prefixes| {
             let length = prefix_length(prefixes.share, input, self.words.overhead);
             let length = self.words.units(length).min(self.own_units(input) - 1);
             (choose(prefixes, random), self.words.tokens(length))
@@ -217,19 +221,6 @@ fn prefix_length(share: Share, asked: u32, overhead: u32) -> u32 {
     }
 }
 
-/// The generator of one request: a function of seed and number alone.
-pub(super) fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
-    ChaCha8Rng::seed_from_u64(splitmix64(seed ^ splitmix64(number)))
-}
-
-/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated ones.
-fn splitmix64(number: u64) -> u64 {
-    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -295,7 +286,7 @@ mod tests {
             });
             let maker = PromptMaker::new(wanted, 42, 0, words);
             for number in 0..50 {
-                let prompt = maker.make(number).unwrap();
+                let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
                 let counted = prompt.text.split_whitespace().count() as f64 * 1.5 + 5.0;
                 let difference = counted - f64::from(prompt.asked.input);
                 assert!(difference.abs() <= 1.0, "{difference}: {}", prompt.text);
@@ -314,11 +305,11 @@ mod tests {
         let words = words(7, None);
         let maker = maker("uniform:8..500", words.clone());
         for number in 0..200 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             let tokens = count(&words, &prompt.text) + 7;
             assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
             assert_eq!(prompt.counted, prompt.asked.input);
-            assert_eq!(maker.asked(number), prompt.asked);
+            assert_eq!(maker.asked(number, TurnPlace::alone(number)), prompt.asked);
         }
     }
 
@@ -328,7 +319,7 @@ mod tests {
         let words = words(0, Some(&text));
         let maker = maker("uniform:1..300", words.clone());
         for number in 0..200 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             let tokens = count(&words, &prompt.text);
             assert_eq!(tokens, u64::from(prompt.asked.input), "{}", prompt.text);
         }
@@ -338,10 +329,19 @@ mod tests {
     fn a_prompt_depends_on_seed_and_number_alone() {
         let words = words(0, None);
         let (one, again) = (maker("100", words.clone()), maker("100", words.clone()));
-        assert_eq!(one.make(17).unwrap(), again.make(17).unwrap());
-        assert_ne!(one.make(17).unwrap().text, one.make(18).unwrap().text);
+        assert_eq!(
+            one.make(17, TurnPlace::alone(17)).unwrap(),
+            again.make(17, TurnPlace::alone(17)).unwrap()
+        );
+        assert_ne!(
+            one.make(17, TurnPlace::alone(17)).unwrap().text,
+            one.make(18, TurnPlace::alone(18)).unwrap().text
+        );
         let other = PromptMaker::new(generated("100"), 43, 0, words);
-        assert_ne!(one.make(17).unwrap().text, other.make(17).unwrap().text);
+        assert_ne!(
+            one.make(17, TurnPlace::alone(17)).unwrap().text,
+            other.make(17, TurnPlace::alone(17)).unwrap().text
+        );
     }
 
     #[test]
@@ -354,7 +354,9 @@ mod tests {
             exponent: 0.0,
         });
         let maker = PromptMaker::new(wanted.clone(), 42, 0, words.clone());
-        let prompts: Vec<Prompt> = (0..100).map(|number| maker.make(number).unwrap()).collect();
+        let prompts: Vec<Prompt> = (0..100)
+            .map(|number| maker.make(number, TurnPlace::alone(number)).unwrap())
+            .collect();
         let beginning = |prompt: &Prompt| -> Vec<String> {
             let words = prompt.text.split(' ').take(64);
             words.map(ToOwned::to_owned).collect()
@@ -370,9 +372,9 @@ mod tests {
         assert_eq!(beginnings.len(), 4);
         // The prompts of a warm-up have others.
         let maker = PromptMaker::new(wanted, 42, 50, words);
-        let warm = beginning(&maker.make(0).unwrap());
+        let warm = beginning(&maker.make(0, TurnPlace::alone(0)).unwrap());
         assert!(beginnings.values().all(|known| *known != warm));
-        assert_eq!(maker.make(60).unwrap(), prompts[60]);
+        assert_eq!(maker.make(60, TurnPlace::alone(60)).unwrap(), prompts[60]);
     }
 
     #[test]
@@ -384,7 +386,9 @@ mod tests {
             exponent: 0.0,
         });
         let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
-        let prompts: Vec<Prompt> = (0..50).map(|number| maker.make(number).unwrap()).collect();
+        let prompts: Vec<Prompt> = (0..50)
+            .map(|number| maker.make(number, TurnPlace::alone(number)).unwrap())
+            .collect();
         for pair in prompts.windows(2) {
             let common = pair[0]
                 .text
@@ -408,7 +412,12 @@ mod tests {
         let maker = PromptMaker::new(wanted, 42, 0, words(0, None));
         let mut chosen = [0; 5];
         for number in 0..400 {
-            let (which, _) = maker.make(number).unwrap().asked.prefix.unwrap();
+            let (which, _) = maker
+                .make(number, TurnPlace::alone(number))
+                .unwrap()
+                .asked
+                .prefix
+                .unwrap();
             chosen[which as usize] += 1;
         }
         assert!(
@@ -421,7 +430,7 @@ mod tests {
     fn a_mix_says_how_long_outputs_are() {
         let maker = maker("70%:20/5,30%:80/30", words(0, None));
         for number in 0..50 {
-            let prompt = maker.make(number).unwrap();
+            let prompt = maker.make(number, TurnPlace::alone(number)).unwrap();
             assert!(matches!(
                 (prompt.asked.input, prompt.asked.output),
                 (20, Some(5)) | (80, Some(30))

@@ -12,6 +12,8 @@ pub(super) fn of(events: &[Vec<u8>]) -> Value {
             continue;
         };
         let choice = &chunk["choices"][0];
+        // Of completions that continue a text.
+        content.push_str(choice["text"].as_str().unwrap_or_default());
         let message = match &choice["delta"] {
             Value::Object(delta) => delta,
             _ => match &choice["message"] {
@@ -84,6 +86,13 @@ mod tests {
                 r#"{"choices":[{"delta":{"content":"a"}}]}"#,
                 r#"{"choices":[{"delta":{"content":"b"}}]}"#,
                 r#"{"choices":[],"usage":{}}"#,
+            ]),
+            r#"{"role":"assistant","content":"ab"}"#
+        );
+        assert_eq!(
+            reply(&[
+                r#"{"choices":[{"text":"a"}]}"#,
+                r#"{"choices":[{"text":"b"}]}"#
             ]),
             r#"{"role":"assistant","content":"ab"}"#
         );

@@ -15,11 +15,13 @@ group! {
     pub struct LoadRecord {
         /// How many requests to make.
         number: Option<u64> => is_told("-n"),
+        /// How many sessions to begin.
+        sessions: Option<u64> => is_told("--sessions"),
         /// How long requests are issued.
         duration_seconds: Option<f64> => is_told("--duration"),
         /// How long requests in flight have after that.
         drain_seconds: Option<f64> => is_told("--drain-timeout"),
-        /// The warm-up, as a number of requests.
+        /// The warm-up, as a number of requests; of sessions, a number of sessions.
         warmup_requests: Option<u64> => is_work("--warmup"),
         /// The warm-up, as a time.
         warmup_seconds: Option<f64> => is_work("--warmup"),
@@ -27,14 +29,17 @@ group! {
         objectives: Option<GoodputBounds> => is_work("--goodput"),
         /// When requests go: `closed`, `poisson`, `constant`, `gamma` or `all-at-once`.
         arrivals: String => is_work("arrivals"),
-        /// The slots of a closed loop.
+        /// The slots of a closed loop; with stages, the most of them.
         parallel: Option<u64> => is_work("--parallel"),
-        /// The requests per second of an open loop that has a rate.
+        /// The requests per second of an open loop that has a rate; with stages, the highest.
         #[serde(deserialize_with = "rate")]
         rate: Option<f64> => is_work("--rate"),
         /// Standard deviation of the gaps between requests by their mean, where it was given (`gamma`).
         #[serde(skip_serializing_if = "Option::is_none")]
         gaps_cv: Option<f64> => is_work("--arrival gamma"),
+        /// How the rate or the number of slots changes while the run goes on.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stages: Option<String> => is_work("--stages"),
         /// The most requests of an open loop that may be in flight; null: as many as the machine held.
         max_in_flight: Option<u64> => is_work("--max-in-flight"),
         /// The seed of the schedule.

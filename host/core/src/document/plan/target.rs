@@ -10,6 +10,12 @@ group! {
         model: String => is_told("--model"),
         /// The endpoint, without user information and without the values of its query.
         url: String => is_told("--url"),
+        /// The further endpoints among which requests were shared out.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        more_urls: Vec<String> => is_told("further --url"),
+        /// How they were: `round-robin` or `least-in-flight`.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        url_policy: Option<String> => is_told("--url-policy"),
         /// The names of the user's headers; their values may be credentials.
         header_names: Vec<String> => is_told("names of --headers"),
         /// Whether TLS certificates were taken unverified.
@@ -23,5 +29,8 @@ group! {
         /// The proxy, without user information.
         #[serde(default)]
         proxy: Option<String> => is_told("--proxy"),
+        /// The header of a response that says who answered.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        label_header: Option<String> => is_told("--label-header"),
     }
 }

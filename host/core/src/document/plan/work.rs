@@ -29,6 +29,12 @@ group! {
         prefixes: Option<String> => is_work("shared prefixes"),
         /// The text that made-up prompts are pieces of.
         text: Option<String> => is_work("--text"),
+        /// How many turns a session has.
+        turns: Option<String> => is_work("--turns"),
+        /// The time between the end of a turn and the next one.
+        think_time: Option<String> => is_work("--think-time"),
+        /// Whether later turns have the replies that the data set recorded.
+        recorded_replies: bool => is_work("--recorded-replies"),
         /// In which order prompts are used.
         prompt_order: Option<String> => is_told("order of prompts"),
         /// The `tokenizer.json`. The same one may lie elsewhere.

@@ -11,13 +11,13 @@ use super::model;
 use super::usage::UsageError;
 #[cfg(feature = "wandb")]
 use super::wandb;
-use super::{PerfArguments, SaveArgument, Transport};
+use super::{PerfArguments, SaveArgument, Transport, UrlPolicyArgument};
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
-    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, StopRule,
-    Sweep, Target, Timeouts, TransportSettings, Warmup, Work,
+    Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, ShareOf, Staged,
+    StopRule, Sweep, Target, Timeouts, TransportSettings, UrlPolicy, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
 use llmuses_observe::terminal;
@@ -29,10 +29,11 @@ use names::default_name;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::time::Duration;
-use target::{add_api_key, with_path};
+use target::{add_api_key, endpoint, fit_together, with_path};
+use url::Url;
 use work::{format, prompts};
 
-pub(super) use target::{endpoint, headers};
+pub(super) use target::{endpoints, headers};
 
 impl PerfArguments {
     /// The runs that were asked for, and where their results go.
@@ -91,6 +92,22 @@ impl PerfArguments {
         {
             return Err(UsageError::EndlessAtOnce);
         }
+        let is_open = !self.rate.is_empty()
+            || (self.stages.as_ref()).is_some_and(|stages| stages.of() == Staged::Rate);
+        for (flag, given) in [
+            ("--arrival", self.arrival != Gaps::default()),
+            ("--max-in-flight", self.max_in_flight.is_some()),
+        ] {
+            if given && !is_open {
+                return Err(UsageError::OnlyOpen { flag });
+            }
+        }
+        if let (Some(Warmup::Time(warmup)), Some(stages)) = (self.warmup, &self.stages)
+            && warmup >= stages.length()
+        {
+            let duration = stages.length();
+            return Err(UsageError::LongWarmup { warmup, duration });
+        }
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
         }
@@ -119,6 +136,18 @@ impl PerfArguments {
         };
         let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
+        if let Some(stages) = &self.stages {
+            let peak = stages.peak();
+            arrivals.push(match stages.of() {
+                Staged::Rate => Arrivals::Open {
+                    rate: peak,
+                    gaps: self.arrival,
+                },
+                Staged::Parallel => Arrivals::Closed {
+                    parallel: peak as usize,
+                },
+            });
+        }
         if arrivals.is_empty() {
             arrivals.push(closed(1));
         }
@@ -126,10 +155,14 @@ impl PerfArguments {
             .into_iter()
             .map(|arrivals| Load {
                 arrivals,
+                stages: self.stages.clone(),
                 max_in_flight: self.max_in_flight.map(u64::from),
                 seed: self.seed,
                 requests: self.number,
-                duration: self.duration,
+                sessions: self.sessions.number,
+                duration: self
+                    .duration
+                    .or_else(|| Some(self.stages.as_ref()?.length())),
                 drain: self.drain_timeout,
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
@@ -145,8 +178,15 @@ impl PerfArguments {
             let key = std::env::var(name).unwrap_or_default();
             add_api_key(&mut headers, name, &key)?;
         }
-        let url = with_path(endpoint(self.url.as_deref())?, parser);
+        let mut urls = endpoints(&self.url)?.into_iter();
+        // There is one at least.
+        let url = with_path(urls.next().map_or_else(|| endpoint(None), Ok)?, parser);
+        let more_urls: Vec<Url> = urls.map(|url| with_path(url, parser)).collect();
+        fit_together(&url, &more_urls)?;
         let route = self.route.route()?;
+        if route.unix_socket.is_some() && !more_urls.is_empty() {
+            return Err(UsageError::UrlsOfOneSocket);
+        }
         let model = match &self.model {
             Some(model) => model.clone(),
             None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
@@ -154,9 +194,15 @@ impl PerfArguments {
         Ok(Target {
             model,
             url,
-            url_is_default: self.url.is_none(),
+            more_urls,
+            url_policy: match self.url_policy {
+                UrlPolicyArgument::RoundRobin => UrlPolicy::RoundRobin,
+                UrlPolicyArgument::LeastInFlight => UrlPolicy::LeastInFlight,
+            },
+            url_is_default: self.url.is_empty(),
             headers,
             route,
+            label_header: self.header_names.label_header.clone(),
         })
     }
 
@@ -191,6 +237,7 @@ impl PerfArguments {
         Ok(Work {
             parser: self.parser_for(&prompts)?,
             dataset_parser: self.dataset_parser.as_deref().map(format).transpose()?,
+            sessions: self.sessions.plan(&prompts)?,
             field: self.field.clone(),
             image_folder: self.image_folder.clone(),
             prompts,
@@ -201,10 +248,11 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts.
+    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later turns.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
+            (_, "openai_prompt") if self.sessions.has_turns() => parser("openai_chat"),
             (_, name) => parser(name),
         }
     }
@@ -395,6 +443,14 @@ mod tests {
         for (arguments, said) in [
             (&["--prompt", "x", "--url", "localhost:80"][..], "http://"),
             (&["--prompt", "x", "--url", "http://"], "not a URL"),
+            (
+                &["--prompt", "x", "--url", "http://a/x", "http://b/y"],
+                "the same path",
+            ),
+            (
+                &["--prompt", "x", "--url", "http://a", "http://a/"],
+                "twice",
+            ),
             (&[], "nothing to send"),
             (&["--prompt", "@/no/such"], "--prompt @/no/such"),
             (&["--dataset", "/no/such"], "/no/such cannot be read"),

@@ -1,7 +1,7 @@
 //! `--wait-ready`: a server that still loads its model is waited for.
 
 use super::PerfArguments;
-use super::planning::{endpoint, headers};
+use super::planning::{endpoints, headers};
 use http::header::{ACCEPT, HeaderValue};
 use llmuses_core::credential::public_url;
 use llmuses_core::wording::one_line;
@@ -36,7 +36,7 @@ enum Answer {
 }
 
 impl PerfArguments {
-    /// Waits until the server answers `/health`, or `/v1/models` where it has no such path, with something else than an
+    /// Waits until each server answers `/health`, or `/v1/models` where it has no such path, with something else than an
     /// error of its own.
     ///
     /// # Errors
@@ -46,15 +46,21 @@ impl PerfArguments {
             return Ok(());
         };
         let begun = Instant::now();
-        let url = endpoint(self.url.as_deref())?;
-        let shown = public_url(&url);
+        for url in endpoints(&self.url)? {
+            self.wait_for(&url, limit, begun)?;
+        }
+        Ok(())
+    }
+
+    fn wait_for(&self, url: &Url, limit: Duration, begun: Instant) -> anyhow::Result<()> {
+        let shown = public_url(url);
         let mut said: Option<(Instant, String)> = None;
         loop {
             let left = limit.saturating_sub(begun.elapsed());
-            let mut last = match self.ask(&url, "/health", left)? {
+            let mut last = match self.ask(url, "/health", left)? {
                 Answer::Ready => break,
                 Answer::NotYet(reason) => reason,
-                Answer::NoSuchPath => match self.ask(&url, "/v1/models", left)? {
+                Answer::NoSuchPath => match self.ask(url, "/v1/models", left)? {
                     // It answers, and has other paths than these.
                     Answer::Ready | Answer::NoSuchPath => break,
                     Answer::NotYet(reason) => reason,

@@ -10,6 +10,12 @@ use std::time::Duration;
 /// What was typed cannot be done. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
+    /// A time to think without a later turn.
+    #[error(
+        "--think-time is the time before a later turn of a session, and every session has one turn: --turns makes more, \
+         and conversations of a --dataset may have more"
+    )]
+    NoTurns,
     /// A flag of `perf` that a search sets by itself.
     #[error(
         "{flag} is no flag of a search, which sets the load by itself and decides by --objective"
@@ -63,6 +69,9 @@ pub enum UsageError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Several URLs for one socket.
+    #[error("--unix-socket is one server: give one --url")]
+    UrlsOfOneSocket,
     /// The proxy is none that can be used.
     #[error("--proxy {text}: {reason}")]
     Proxy {
@@ -173,6 +182,12 @@ pub enum UsageError {
         "--rate -1 sends all requests at once, and --duration alone does not say how many: give -n"
     )]
     EndlessAtOnce,
+    /// A flag of an open loop without one.
+    #[error("{flag} is for an open loop: give --rate, or --stages rate:...")]
+    OnlyOpen {
+        /// The flag.
+        flag: &'static str,
+    },
     /// Gaps between requests of which all go at once.
     #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
     GapsAtOnce,

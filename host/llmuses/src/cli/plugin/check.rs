@@ -166,6 +166,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         dataset: dataset.clone(),
         context,
         asked: Asked {
+            draws: llmuses_workload::SessionDraws::new(Default::default(), 0),
             prompt,
             prompts: None,
             filling: Arc::default(),

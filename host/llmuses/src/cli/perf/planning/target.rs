@@ -13,8 +13,39 @@ use url::Url;
 /// Where requests go if nothing else is said.
 const DEFAULT_URL: &str = "http://127.0.0.1:8000/v1/chat/completions";
 
+/// The URLs of `--url`: one at least.
+pub(in crate::cli::perf) fn endpoints(texts: &[String]) -> Result<Vec<Url>, UsageError> {
+    match texts {
+        [] => Ok(vec![endpoint(None)?]),
+        texts => texts.iter().map(|text| endpoint(Some(text))).collect(),
+    }
+}
+
+/// Whether requests can be shared out among these.
+pub(super) fn fit_together(url: &Url, others: &[Url]) -> Result<(), UsageError> {
+    let path = |url: &Url| (url.path().to_owned(), url.query().map(str::to_owned));
+    for (index, other) in others.iter().enumerate() {
+        let shown = public_url(other);
+        let wrong = |reason: &str| UsageError::Url {
+            text: shown.clone(),
+            reason: reason.to_owned(),
+        };
+        if path(url) != path(other) {
+            return Err(wrong(
+                "several URLs need the same path and query, since a request is made before it is known where it goes",
+            ));
+        }
+        let before = std::iter::once(url).chain(&others[..index]);
+        // Those that differ in what is a credential alone could not be told apart in the results.
+        if before.map(public_url).any(|before| before == shown) {
+            return Err(wrong("it is given twice"));
+        }
+    }
+    Ok(())
+}
+
 /// The URL of `--url`.
-pub(in crate::cli::perf) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
+pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
     let text = text.unwrap_or(DEFAULT_URL);
     let wrong = |reason: String| UsageError::Url {
         text: Url::parse(text).map_or_else(|_| public_text_of_url(text), |url| public_url(&url)),

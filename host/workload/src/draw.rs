@@ -1,11 +1,12 @@
-//! Lengths drawn from their distributions.
+//! What is drawn at random: generators, and lengths from their distributions.
 
 use llmuses_core::lengths::{Distribution, Lengths, MOST_TOKENS, Part};
-use rand::{Rng, RngExt};
+use rand::{Rng, RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp, LogNormal, Normal, Poisson, Zipf};
 
 /// The part of the mix that a request belongs to.
-pub(super) fn part<'a>(lengths: &'a Lengths, random: &mut impl Rng) -> &'a Part {
+pub(crate) fn part<'a>(lengths: &'a Lengths, random: &mut impl Rng) -> &'a Part {
     let parts = lengths.parts();
     let sum: f64 = parts.iter().map(|part| part.weight).sum();
     let mut left = random.random::<f64>() * sum;
@@ -19,7 +20,7 @@ pub(super) fn part<'a>(lengths: &'a Lengths, random: &mut impl Rng) -> &'a Part 
 }
 
 /// One length, in tokens.
-pub(super) fn length(distribution: &Distribution, random: &mut impl Rng) -> u32 {
+pub(crate) fn length(distribution: &Distribution, random: &mut impl Rng) -> u32 {
     match *distribution {
         Distribution::Fixed(length) => length,
         Distribution::Uniform { min, max } => random.random_range(min..=max),
@@ -50,11 +51,22 @@ where
     }
 }
 
+/// The generator of one request: a function of seed and number alone.
+pub(crate) fn random_of(seed: u64, number: u64) -> ChaCha8Rng {
+    ChaCha8Rng::seed_from_u64(splitmix64(seed ^ splitmix64(number)))
+}
+
+/// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): neighbouring numbers give unrelated ones.
+fn splitmix64(number: u64) -> u64 {
+    let mut mixed = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rand::SeedableRng;
-    use rand_chacha::ChaCha8Rng;
 
     fn mean_and_deviation(text: &str) -> (f64, f64) {
         let distribution: Distribution = text.parse().unwrap();

@@ -1,0 +1,65 @@
+//! The figures of requests that have something in common.
+
+use super::figures::RunFigures;
+use super::spread::Times;
+use super::totals::{Goodput, Packages, RequestCounts, Tokens, Totals};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// The figures of the requests of a run that have something in common: a stage of its load, for example.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupFigures {
+    /// What tells requests of one group from those of another: `stage`, `url` or `label`.
+    pub by: String,
+    /// What its requests have in common.
+    pub name: String,
+    /// What its rates are divided by: of a stage, its length; otherwise the time of the run.
+    pub seconds: Option<f64>,
+    /// Over, well or badly.
+    pub completed: u64,
+    /// Sent, whatever became of them.
+    pub sent: u64,
+    /// Whose response arrived whole.
+    pub succeeded: u64,
+    /// That failed.
+    pub failed: u64,
+    /// Requests that the schedule wanted to go, per second.
+    pub due_per_second: Option<f64>,
+    /// The figures, under the names that `--fail-if` takes.
+    pub figures: RunFigures,
+    /// Null without objectives.
+    pub goodput: Option<Goodput>,
+    /// Tokens.
+    pub tokens: Tokens,
+    /// Events of streams.
+    pub packages: Packages,
+    /// Bytes of the data of all events.
+    pub bytes_received: u64,
+    /// The times.
+    #[serde(flatten)]
+    pub times: Times,
+}
+
+impl GroupFigures {
+    /// The same as the totals of a run of these requests alone.
+    pub fn totals(&self) -> Totals {
+        Totals {
+            wall_seconds: self.seconds,
+            requests: RequestCounts {
+                issued: self.completed,
+                completed: self.completed,
+                sent: self.sent,
+                succeeded: self.succeeded,
+                failed: self.failed,
+                ..RequestCounts::default()
+            },
+            figures: self.figures.clone(),
+            goodput: self.goodput.clone(),
+            tokens: self.tokens.clone(),
+            packages: self.packages.clone(),
+            bytes_received: self.bytes_received,
+            times: self.times.clone(),
+            ..Totals::default()
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The figures of groups of requests side by side: a table for each way in which requests are told apart.
+
+use super::number::{Part, at};
+use super::sweep::figures;
+use super::table::{Cell, Column, Table};
+use llmuses_core::document::{GroupFigures, Totals};
+use llmuses_core::wording::one_line;
+
+/// The head of the first column, and what is to be known about the figures.
+fn texts(by: &str) -> (&str, &str) {
+    match by {
+        "stage" => (
+            "Stage",
+            "Requests that were due in the stage; rates are by its length.",
+        ),
+        "url" => ("URL", "Rates are by the time of the run."),
+        "label" => (
+            "Label",
+            "By the response header of --label-header; rates are by the time of the run.",
+        ),
+        other => (other, "Rates are by the time of the run."),
+    }
+}
+
+/// The tables; none where nothing tells requests apart.
+pub(crate) fn groups(totals: &Part<'_, Totals>) -> Vec<Table> {
+    let groups = at!(totals, groups).items();
+    let of_a_kind =
+        |a: &Part<'_, GroupFigures>, b: &Part<'_, GroupFigures>| a.value().by == b.value().by;
+    groups
+        .chunk_by(of_a_kind)
+        .map(|groups| table(groups, totals.value().task.has_output_tokens()))
+        .collect()
+}
+
+fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
+    let by = groups.first().map_or("", |group| group.value().by.as_str());
+    let goodput = groups.iter().any(|group| group.value().goodput.is_some());
+    let (head, note) = texts(by);
+    let head = one_line(head, 40);
+    let mut columns = vec![
+        Column::new(head.clone()),
+        Column::new("requests"),
+        Column::new("due/s"),
+    ];
+    columns.extend(super::sweep::figure_columns(goodput, has_output));
+    let mut table = Table::of_columns(format!("By {}", one_line(by, 40)), columns);
+    for group in groups {
+        // The numbers stand in the group under the names that they have in totals.
+        let totals = group.value().totals();
+        let as_totals = Part::new(group.pointer(), &totals);
+        let mut row = vec![
+            Cell::name(one_line(&group.value().name, 60)),
+            Cell::number(at!(group, completed).whole()),
+            Cell::number(at!(group, due_per_second).fixed(2)),
+        ];
+        row.extend(figures(
+            &as_totals,
+            at!(group, failed).whole(),
+            goodput,
+            has_output,
+        ));
+        table.rows.push(row);
+    }
+    table.note(format!("{note} Times in milliseconds."));
+    table
+}

@@ -1,0 +1,72 @@
+//! Sessions: how the figures of a request change with its turn.
+
+use super::number::{Number, Part, at};
+use super::table::{Cell, Column, Table};
+use crate::digits::time_decimals;
+use llmuses_core::document::{Percentile, TimeFigures, Totals};
+
+/// The turns of sessions, one row for each place. `None`: no session has several turns.
+pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
+    let sessions = at!(totals, sessions).known()?;
+    let mut table = Table::of_columns(
+        "Turns of sessions",
+        [
+            Column::new("Turn"),
+            Column::new("requests"),
+            Column::new("failed"),
+            Column::new("input tokens").narrow("input".to_owned()),
+            Column::new("cached"),
+            Column::new("output tokens").narrow("output".to_owned()),
+            Column::new("TTFT p50"),
+            Column::new("TTFT p99").narrow("p99".to_owned()),
+            Column::new("TPOT p50"),
+            Column::new("TPOT p99").of_a_page(),
+            Column::new("latency p50"),
+            Column::new("latency p99").narrow("p99".to_owned()),
+        ],
+    );
+    for turn in at!(sessions, by_turn).items() {
+        let name = match turn.value().and_later {
+            true => format!("{} and later", turn.value().turn),
+            false => turn.value().turn.to_string(),
+        };
+        let [ttft, tpot, latency] = [
+            at!(turn, time_to_first_token),
+            at!(turn, time_per_output_token),
+            at!(turn, latency),
+        ];
+        let mut row = vec![
+            Cell::name(name),
+            Cell::number(at!(turn, requests).whole()),
+            Cell::number(at!(turn, failed).whole()),
+            Cell::number(at!(turn, input_tokens_per_request).fixed(1)),
+            Cell::number(at!(turn, cached_tokens_per_request).fixed(1)),
+            Cell::number(at!(turn, output_tokens_per_request).fixed(1)),
+        ];
+        for (time, percentile) in [
+            (&ttft, Percentile::P50),
+            (&ttft, Percentile::P99),
+            (&tpot, Percentile::P50),
+            (&tpot, Percentile::P99),
+            (&latency, Percentile::P50),
+            (&latency, Percentile::P99),
+        ] {
+            row.push(Cell::number(millis(time, percentile)));
+        }
+        table.rows.push(row);
+    }
+    table.note(
+        "Input, cached and output tokens are means of succeeded requests, times are in milliseconds. * fewer samples than this percentile needs.",
+    );
+    Some(table)
+}
+
+fn millis(time: &Part<'_, TimeFigures>, percentile: Percentile) -> Number {
+    let figures = time.value();
+    let known = figures.percentiles.get(percentile).unwrap_or(&None);
+    let decimals = time_decimals(figures.max_seconds.unwrap_or_default() * 1e3);
+    let number = time
+        .below(&format!("/{}", percentile.key()), known)
+        .millis(decimals);
+    number.marked(figures.samples > 0 && percentile.is_short(figures.samples))
+}
