@@ -42,6 +42,10 @@ struct DescribeArguments {
     #[arg(value_name = "FILE")]
     file: PathBuf,
 
+    /// Member or column of each entry that has the prompt, where it has a name that is not known.
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+
     #[command(flatten)]
     bounds: BoundsArguments,
 }
@@ -50,8 +54,8 @@ struct DescribeArguments {
 pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<Outcome> {
     let TraceCommand::Describe(arguments) = arguments.command;
     let dataset = Dataset::open(&arguments.file).map_err(UsageError::Dataset)?;
-    let limits = limits_of(&arguments.bounds.into_bounds());
-    let format = recognised(&dataset, None, &limits)?;
+    let limits = limits_of(&arguments.bounds.clone().into_bounds());
+    let format = recognised(&dataset, arguments.field.as_deref(), &limits)?;
     let (name, _) = format.info();
     let context = InstanceContext {
         dataset: Some(Arc::new(dataset)),
