@@ -1,10 +1,12 @@
 //! What counts as an answer: a response of status 200 without output is a failure, with the server's own words
 //! where it has some, and a response that repeats itself or hides something is counted for what it is.
 
+use crate::helpers::{good, mock, paragraph, typed};
 use crate::misbehaving::{
-    LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, response, streamed, text,
-    usage,
+    LAST_CHUNK, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, response, stream_head,
+    streamed, text, usage,
 };
+use crate::support::Bench;
 use serde_json::{Value, json};
 
 fn answered(script: Vec<u8>, arguments: &[&str]) -> Run {
@@ -97,6 +99,86 @@ fn reasoning_that_is_counted_and_not_sent_is_in_no_time_per_token() {
         "{}",
         run.ended.stdout
     );
+}
+
+#[test]
+fn a_gap_before_several_tokens_is_divided_among_them() {
+    let says = |tokens: u64| {
+        let usage = json!({"prompt_tokens": 3, "completion_tokens": tokens});
+        let choice = json!({"index": 0, "delta": {"content": "a"}});
+        event(json!({"choices": [choice], "usage": usage}).to_string())
+    };
+    let pause = || Step::Pause(std::time::Duration::from_millis(200));
+    let server = Misbehaving::start(vec![
+        Step::Request,
+        text(stream_head()),
+        Step::Write(chunk(says(1))),
+        pause(),
+        Step::Write(chunk(says(5))),
+        Step::Write(chunk(says(6) + &event("[DONE]"))),
+        text(LAST_CHUNK),
+        Step::Close,
+    ]);
+    let run = Run::of(
+        &server.chat(),
+        &[
+            "--parser",
+            "openai_chat",
+            "--json",
+            "o.json",
+            "--html",
+            "o.html",
+        ],
+    );
+    assert_eq!(run.ended.code, Some(0), "{}", run.ended.stderr);
+    let read = |name: &str| std::fs::read_to_string(run.bench.path(name)).expect("it was written");
+    let figures = |document: &str| {
+        let document: Value = serde_json::from_str(document).expect("it is JSON");
+        let totals = &document["runs"][0]["totals"];
+        let spread = &totals["inter_token_latency_per_token"];
+        let p50 = spread["p50_seconds"].as_f64();
+        assert_eq!(spread["samples"], 5, "{spread}");
+        assert_eq!(totals["figures"]["several_tokens_share"], 0.5);
+        assert!((0.04..0.1).contains(&p50.expect("a median")), "{spread}");
+    };
+    figures(&read("o.json"));
+    for text in [&run.ended.stdout, &read("o.html")] {
+        assert!(text.contains("Inter-token latency per token"), "{text}");
+    }
+    let figures_told = paragraph(&run.ended.stdout, "Further figures");
+    assert!(
+        figures_told.contains("chunks with several tokens 50.00 %"),
+        "{figures_told}"
+    );
+    let told = run.bench.rows("SELECT tokens_so_far FROM result");
+    assert_eq!(told, [[json!("[1,5,6]")]]);
+    // The same out of the rows alone.
+    let database = rusqlite::Connection::open(run.bench.path("run.db")).expect("it opens");
+    let forget = "UPDATE run SET state = 'running', totals = NULL, verdict = NULL";
+    database.execute_batch(forget).expect("it can be changed");
+    let report = typed(&run.bench, &["report", "run.db", "--json", "-"]);
+    figures(&report.stdout);
+}
+
+#[test]
+fn a_server_tells_tokens_with_every_chunk_where_it_is_asked() {
+    let (bench, mock) = (Bench::new(), mock(&["--tokens", "5", "--itl", "5ms"]));
+    let asked = r#"stream_options={"continuous_usage_stats":true}"#;
+    let arguments = ["--prompt", "x", "-n", "2", "--parser", "openai_chat"];
+    let ended = good(
+        &bench,
+        &mock,
+        &[&arguments[..], &["--parameters", asked]].concat(),
+    );
+    let told = bench.rows("SELECT DISTINCT tokens_so_far, completion_tokens FROM result");
+    assert_eq!(told, [[json!("[1,2,3,4,5]"), json!(5)]]);
+    let figures = paragraph(&ended.stdout, "Further figures");
+    assert!(
+        figures.contains("chunks with several tokens 0.00 %"),
+        "{figures}"
+    );
+    let unasked = good(&Bench::new(), &mock, &arguments);
+    assert!(!unasked.stdout.contains("per token"), "{}", unasked.stdout);
 }
 
 #[test]

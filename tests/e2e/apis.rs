@@ -437,17 +437,54 @@ fn an_api_without_output_tokens_shows_none_and_has_figures_of_its_own() {
 }
 
 #[test]
+fn a_report_of_a_killed_run_knows_its_task() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    bench.file("data", format!("{}\n", without_output("rerank").0));
+    let ended = run(bench
+        .perf(&["--url", &mock.url(""), "--parser", "rerank"])
+        .args(["--dataset", "data", "-n", "3"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let report = |statement: &str| {
+        let database = rusqlite::Connection::open(bench.path("run.db")).expect("it opens");
+        database
+            .execute_batch(statement)
+            .expect("it can be changed");
+        let ended = run(program()
+            .arg("report")
+            .arg(bench.path("run.db"))
+            .args(["--json", "-"]));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let document: Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+        document["runs"][0].clone()
+    };
+    // What a killed program leaves.
+    let killed = report("UPDATE run SET state = 'running', totals = NULL, verdict = NULL");
+    assert_eq!(killed["totals"]["task"], "rerank");
+    let doubts = killed["verdict"].to_string();
+    assert!(!doubts.contains("tokens-unknown"), "{doubts}");
+    let older = report("ALTER TABLE run DROP COLUMN task");
+    assert_eq!(older["totals"]["task"], "generate");
+    assert_eq!(older["totals"]["requests"]["succeeded"], 3);
+}
+
+#[test]
 fn audio_is_sent_in_a_form() {
-    for (parameters, tells_length) in [
-        (&["temperature=0"][..], false),
-        (&["stream=bool_false", "response_format=verbose_json"], true),
+    for (parameters, tells_length, hint, input) in [
+        (&["temperature=0"][..], false, Some("names"), 3),
+        (
+            &["stream=bool_false", "response_format=verbose_json"],
+            true,
+            None,
+            2,
+        ),
     ] {
         let (bench, mock) = (Bench::new(), mock(&["--tokens", "4"]));
         // 4,800 bytes, which the mock server counts as two tokens; the text is a third.
         let audio_part = json!({"data": "AAAA".repeat(1_600), "format": "mp3"});
         let part = json!({"type": "input_audio", "input_audio": audio_part});
-        let hint = json!({"type": "text", "text": "names"});
-        let entry = json!({"messages": [{"role": "user", "content": [part, hint]}]});
+        let hint = hint.map(|text| json!({"type": "text", "text": text}));
+        let parts: Vec<Value> = [part].into_iter().chain(hint).collect();
+        let entry = json!({"messages": [{"role": "user", "content": parts}]});
         bench.file("data", format!("{entry}\n"));
         let url = mock.url("");
         let parser = "openai_transcriptions";
@@ -466,7 +503,7 @@ fn audio_is_sent_in_a_form() {
             .args(parameters));
         assert_eq!(ended.code, Some(0), "{}", ended.stderr);
         let rows = bench.rows("SELECT prompt_tokens, completion_tokens FROM result");
-        assert_eq!(json!(rows), json!([[3, 4], [3, 4]]));
+        assert_eq!(json!(rows), json!([[input, 4], [input, 4]]));
         let has_figure = ended.stdout.contains("; audio seconds");
         assert_eq!(has_figure, tells_length, "{}", ended.stdout);
     }

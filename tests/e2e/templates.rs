@@ -219,6 +219,30 @@ fn javascript() {
     speaks_openai(&made);
 }
 
+/// Builds and tests a template of a kind, and runs it against the mock server.
+fn is_built_and_speaks_openai(language: &str, kind: &str) {
+    let made = Made::of_kind(language, &["--kind", kind]);
+    assert_eq!(made.blocks[0].lines().count(), 2);
+    made.commands(0);
+    made.commands(2);
+    let bodies = speaks_openai(&made);
+    assert_eq!(bodies[0].get("temperature").is_some(), kind == "api");
+}
+
+#[test]
+#[ignore = "fetches componentize-py from PyPI; `.ci/run` includes it"]
+fn python_of_a_kind() {
+    is_built_and_speaks_openai("python", "api");
+    is_built_and_speaks_openai("python", "dataset");
+}
+
+#[test]
+#[ignore = "fetches componentize-qjs from the npm registry; `.ci/run` includes it"]
+fn javascript_of_a_kind() {
+    is_built_and_speaks_openai("javascript", "api");
+    is_built_and_speaks_openai("javascript", "dataset");
+}
+
 #[test]
 fn a_name_or_a_place_that_is_taken_is_refused() {
     let bench = Bench::new();

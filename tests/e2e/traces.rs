@@ -1,7 +1,7 @@
 //! Traces: what was asked of a server, and what it is expected to have in its cache.
 
 use crate::helpers::{good, mock, paragraph};
-use crate::support::{Bench, repository};
+use crate::support::{Bench, program, repository, run};
 use serde_json::{Value, json};
 
 /// A trace of 100 requests of 20 conversations, each of which repeats the turns before it. Lengths in tokens.
@@ -132,4 +132,40 @@ fn the_warm_up_of_a_trace_fills_the_cache() {
         .as_f64()
         .expect("it is a number");
     assert!(prompt - predicted < 16.0 * 4.0, "{prompt} {cached}");
+}
+
+#[test]
+fn a_trace_is_described() {
+    let bench = Bench::new();
+    for (name, content) in [("mooncake", mooncake()), ("bailian", bailian())] {
+        bench.file(name, content);
+        let file = bench.path(name);
+        let ended = run(program().args(["trace", "describe"]).arg(&file));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        for part in [
+            format!("read as {name}"),
+            "100 requests".to_owned(),
+            "2.970 s".to_owned(),
+            "33.333 requests/s on average".to_owned(),
+            "(of 100 requests)".to_owned(),
+            "were in leading blocks sent before".to_owned(),
+        ] {
+            assert!(ended.stdout.contains(&part), "{part} in {}", ended.stdout);
+        }
+        let named = ended.stdout.contains("with 20 conversations named");
+        assert_eq!(named, name == "bailian", "{}", ended.stdout);
+    }
+    bench.file(
+        "broken",
+        "{\"timestamp\": 0, \"input_length\": 5, \"output_length\": 2}\n{oops\n",
+    );
+    let ended = run(program()
+        .args(["trace", "describe"])
+        .arg(bench.path("broken")));
+    assert_eq!(ended.code, Some(1));
+    assert!(ended.stderr.contains("line 2"), "{}", ended.stderr);
+    let ended = run(program()
+        .args(["trace", "describe"])
+        .arg(bench.path("missing")));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }

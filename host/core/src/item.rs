@@ -161,9 +161,21 @@ impl Item {
             && self.body.is_none()
     }
 
-    /// Whether what it asks is text: neither ids of tokens nor a body that is sent as it is.
-    pub fn has_text(&self) -> bool {
-        self.prompt_token_ids.is_empty() && self.body.is_none()
+    /// Whether its length says how much it asks: not that of ids of tokens, of a body that is sent as it is, or of
+    /// messages that have images or audio and no text.
+    pub fn is_measured_by_length(&self) -> bool {
+        self.prompt_token_ids.is_empty()
+            && self.body.is_none()
+            && !(self.has_other_than_text() && self.length() == 0)
+    }
+
+    /// Whether a message has a part that is no text: an image, audio.
+    fn has_other_than_text(&self) -> bool {
+        self.messages
+            .iter()
+            .filter_map(|message| message["content"].as_array())
+            .flatten()
+            .any(|part| part.is_object() && part["text"].is_null())
     }
 
     /// The length of what it asks in Unicode scalar values: of messages, that of their texts.
@@ -242,5 +254,22 @@ mod tests {
         };
         assert_eq!(item.length(), 5);
         assert_eq!(Item::of_prompt("né😀").length(), 3);
+    }
+
+    #[test]
+    fn the_length_measures_text_and_neither_audio_nor_images_alone() {
+        let of_parts = |parts: Value| Item {
+            messages: vec![json!({"role": "user", "content": parts})],
+            ..Item::default()
+        };
+        let audio =
+            json!({"type": "input_audio", "input_audio": {"data": "AAAA", "format": "wav"}});
+        let text = json!({"type": "text", "text": "What is said?"});
+        let empty = json!({"type": "text", "text": ""});
+        assert!(!of_parts(json!([audio])).is_measured_by_length());
+        assert!(!of_parts(json!([empty, audio])).is_measured_by_length());
+        assert!(of_parts(json!([text, audio])).is_measured_by_length());
+        assert!(of_parts(json!([empty])).is_measured_by_length());
+        assert!(Item::of_prompt("").is_measured_by_length());
     }
 }

@@ -2,7 +2,7 @@
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, RunState, TargetRecord, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, RunState, TargetRecord, Task, Totals, Verdict};
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Outcome, Reading, ResponseHead, ResponseLog, StampQuality,
     TokenCount, TokenSource,
@@ -84,6 +84,7 @@ fn record() -> RunRecord {
         plugin_version: String::new(),
         plugin_sha256: String::new(),
         plugin_source: "built in".to_owned(),
+        task: Task::Generate,
         transport: "sockets".to_owned(),
         stamps: StampQuality::Kernel,
     }

@@ -30,7 +30,7 @@ use progress::ProgressLines;
 use running::Collected;
 use sinks::Sinks;
 
-pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of};
+pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of, recognised};
 pub use dry::dry_run;
 pub use loads::SearchPlan;
 pub use made_up::MadeUpError;

@@ -44,6 +44,11 @@ pub struct Counts {
     pub output_gaps: u64,
     /// How many of these gaps are zero.
     pub coalesced_gaps: u64,
+    /// Output chunks that brought tokens, of streams that tell their tokens so far with every chunk; without the first
+    /// chunk of each stream.
+    pub token_chunks: u64,
+    /// Those of them that brought two tokens or more.
+    pub chunks_of_several_tokens: u64,
     /// Succeeded requests that opened a connection of their own.
     pub own_connections: u64,
     /// Connections that were opened before the run began.

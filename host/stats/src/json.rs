@@ -197,6 +197,8 @@ fn packages(statistics: &RunStatistics, sums: &Sums) -> Packages {
         average_latency_seconds: statistics.average_package_latency(),
         output_gaps: counts.output_gaps,
         coalesced_output_gaps: counts.coalesced_gaps,
+        token_chunks: counts.token_chunks,
+        chunks_of_several_tokens: counts.chunks_of_several_tokens,
     }
 }
 

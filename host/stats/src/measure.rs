@@ -7,6 +7,7 @@ use llmuses_core::metric::{
     HELD_UP, LATENCY, LATER_TURNS, RESPONSE_HEAD, SESSION, TLS, TPOT, TTFT,
 };
 use llmuses_core::plan::Arrivals;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// The instant from which the times of a request are counted.
@@ -188,6 +189,31 @@ pub fn output_gaps(outcome: &Outcome) -> impl Iterator<Item = Duration> + '_ {
     })
 }
 
+/// For each output event that brought tokens, but the first: the time since the event before it that did, and how many
+/// tokens it brought. Empty where the server does not tell the tokens so far with every output. An event with text and
+/// no further token has a part of a token in it, and its time belongs to the next one that brings some.
+pub(super) fn token_gaps(outcome: &Outcome) -> impl Iterator<Item = (Duration, NonZeroU32)> + '_ {
+    let response = &outcome.exchange.response;
+    let told = outcome
+        .reading
+        .as_ref()
+        .and_then(|reading| Some((&reading.outputs, reading.tokens_so_far.as_ref()?)));
+    let events = told
+        .into_iter()
+        .flat_map(|(outputs, tokens)| outputs.iter().zip(tokens));
+    let mut last: Option<(Moment, u32)> = None;
+    events.filter_map(move |(index, so_far)| {
+        let at = response.arrival(*index as usize)?;
+        let Some((before, had)) = last else {
+            last = Some((at, *so_far));
+            return None;
+        };
+        let tokens = NonZeroU32::new(so_far.saturating_sub(had))?;
+        last = Some((at, *so_far));
+        Some((at.since(before), tokens))
+    })
+}
+
 /// `span / (tokens − 1)`, rounded down to whole nanoseconds; `None` for fewer than two tokens.
 fn per_token(span: Duration, tokens: u64) -> Option<Duration> {
     let gaps = tokens.checked_sub(1).filter(|gaps| *gaps > 0)?;
@@ -259,6 +285,23 @@ mod tests {
         }
         let gaps: Vec<Duration> = output_gaps(&outcome).collect();
         assert_eq!(gaps, [millis(10), Duration::ZERO]);
+    }
+
+    #[test]
+    fn gaps_of_tokens_are_those_between_events_that_bring_some() {
+        let gaps = |so_far: Option<&[u32]>| -> Vec<(Duration, u32)> {
+            let mut outcome = streamed().outputs(&[0, 1, 2, 3, 4]).build();
+            outcome.reading.as_mut().unwrap().tokens_so_far = so_far.map(<[u32]>::to_vec);
+            let gaps = token_gaps(&outcome);
+            gaps.map(|(gap, tokens)| (gap, tokens.get())).collect()
+        };
+        // Events at 150, 160, 170, 170, 200.
+        assert_eq!(
+            gaps(Some(&[2, 3, 3, 7, 9])),
+            [(millis(10), 1), (millis(10), 4), (millis(30), 2)]
+        );
+        assert_eq!(gaps(Some(&[2, 2, 2, 2, 2])), []);
+        assert_eq!(gaps(None), []);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::figures::{Figures, Metrics};
 use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
 use super::input_length::ByInputLength;
-use super::measure::{Measurement, Origin, output_gaps};
+use super::measure::{Measurement, Origin, output_gaps, token_gaps};
 use super::sample::Sample;
 use super::sessions::SessionTotals;
 use super::slowest::Slowest;
@@ -14,8 +14,8 @@ use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
 use llmuses_core::metric::{
-    AUDIO_SECONDS, ByTime, CACHED_TOKENS, CONNECT, DNS, DOCUMENTS, ITL, Sums, TEXTS, TLS, TTFT,
-    Time,
+    AUDIO_SECONDS, ByTime, CACHED_TOKENS, CONNECT, DNS, DOCUMENTS, ITL, Sums, TEXTS, TLS,
+    TOKEN_ITL, TTFT, Time,
 };
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
@@ -228,6 +228,11 @@ impl RunStatistics {
         for gap in output_gaps(outcome) {
             self.times[ITL].record(gap);
         }
+        for (gap, tokens) in token_gaps(outcome) {
+            self.times[TOKEN_ITL].record_times(gap / tokens.get(), tokens.get().into());
+            self.counts.token_chunks += 1;
+            self.counts.chunks_of_several_tokens += u64::from(tokens.get() > 1);
+        }
         if let Some(reading) = &outcome.reading {
             for (name, value) in &reading.metrics {
                 self.metrics.record(name, *value);
@@ -353,6 +358,8 @@ impl RunStatistics {
             input_known: counts.prompt.requests(),
             output_known: counts.completion.requests(),
             packages: counts.packages,
+            token_chunks: counts.token_chunks,
+            chunks_of_several_tokens: counts.chunks_of_several_tokens,
             bytes_received: counts.bytes_received,
         }
     }

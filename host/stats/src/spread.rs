@@ -58,47 +58,59 @@ impl Default for Kept {
 }
 
 impl Kept {
-    /// Adds a sample that is no longer than [`LONGEST`].
-    fn add(&mut self, nanos: u64) {
+    /// Adds a sample that is no longer than [`LONGEST`], `times` times.
+    fn add(&mut self, nanos: u64, times: u64) {
         match self {
-            Self::Few(samples) if samples.len() < FEW => samples.push(nanos),
+            Self::Few(samples) if FEW.saturating_sub(samples.len()) as u64 >= times => {
+                samples.extend((0..times).map(|_| nanos));
+            }
             Self::Few(samples) => {
                 // It is refused only where more than five digits are asked for.
                 let Ok(mut histogram) = Histogram::new(DIGITS) else {
                     return;
                 };
-                for nanos in samples.iter().chain([&nanos]) {
-                    count(&mut histogram, *nanos);
+                for nanos in samples {
+                    count(&mut histogram, *nanos, 1);
                 }
+                count(&mut histogram, nanos, times);
                 *self = Self::Many(histogram);
             }
-            Self::Many(histogram) => count(histogram, nanos),
+            Self::Many(histogram) => count(histogram, nanos, times),
         }
     }
 }
 
-fn count(histogram: &mut Histogram<u32>, nanos: u64) {
+fn count(histogram: &mut Histogram<u32>, nanos: u64, times: u64) {
+    let times = u32::try_from(times).unwrap_or(u32::MAX);
     // It resizes itself, and a day of microseconds fits by far: this cannot fail.
-    let _ = histogram.record((nanos + 500) / 1000);
+    let _ = histogram.record_n((nanos + 500) / 1000, times);
 }
 
 impl Spread {
     /// Adds a sample.
     pub fn record(&mut self, time: Duration) {
+        self.record_times(time, 1);
+    }
+
+    /// Adds the same sample `times` times; zero times adds nothing.
+    pub fn record_times(&mut self, time: Duration, times: u64) {
+        if times == 0 {
+            return;
+        }
         if self.samples == 0 {
             self.first = time;
         }
-        self.samples += 1;
-        self.sum_nanos += time.as_nanos();
+        self.samples = self.samples.saturating_add(times);
+        self.sum_nanos += time.as_nanos().saturating_mul(times.into());
         let distance = time.as_secs_f64() - self.first.as_secs_f64();
-        self.squares += distance * distance;
+        self.squares += distance * distance * times as f64;
         self.min = Some(self.min.map_or(time, |min| min.min(time)));
         self.max = Some(self.max.map_or(time, |max| max.max(time)));
         if time > LONGEST {
-            self.beyond += 1;
+            self.beyond = self.beyond.saturating_add(times);
         }
         // A day of nanoseconds fits into 64 bits.
-        self.kept.add(time.min(LONGEST).as_nanos() as u64);
+        self.kept.add(time.min(LONGEST).as_nanos() as u64, times);
     }
 
     /// The number of samples.
@@ -316,6 +328,31 @@ mod tests {
         assert_eq!(empty.standard_deviation_seconds(), None);
         assert_eq!(empty.intervals([Percentile::P50], 9), [(None, None)]);
         assert!(empty.curve(&[0.0, 100.0]).is_empty());
+    }
+
+    #[test]
+    fn a_sample_that_counts_several_times_is_that_many_samples() {
+        for times in [1, 3, FEW as u64 + 1] {
+            let each =
+                |millis: u64| std::iter::repeat_n(Duration::from_millis(millis), times as usize);
+            let one_by_one = spread_of(each(7).chain(each(2)));
+            let mut at_once = Spread::default();
+            at_once.record_times(Duration::from_millis(7), times);
+            at_once.record_times(Duration::from_millis(2), times);
+            at_once.record_times(Duration::from_millis(9), 0);
+            let figures = |spread: &Spread| {
+                let percentiles = spread.percentiles(Percentile::ALL);
+                (
+                    spread.samples(),
+                    spread.sum_nanos,
+                    spread.max(),
+                    percentiles,
+                )
+            };
+            assert_eq!(figures(&at_once), figures(&one_by_one));
+            let deviation = |spread: &Spread| spread.standard_deviation_seconds().unwrap();
+            assert!((deviation(&at_once) - deviation(&one_by_one)).abs() < 1e-9);
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! One database of those of the parts of a load: the rows of all, and totals made of them.
 
-use crate::results::{ResultsDatabase, ResultsError, rebuild_with};
+use crate::results::{NotedAtStart, ResultsDatabase, ResultsError, rebuild_with};
 use crate::sink::{Copied, CopyError, FinishedCopy};
 use llmuses_core::document::{PlanRecord, Run, RunState, Totals};
 use llmuses_core::plan::{Arrivals, Load, Shard};
@@ -336,12 +336,13 @@ fn complete(
         known.stop_reason = Some(all.join("; "));
     }
     let database = ResultsDatabase::open(out)?;
-    let mut run = database.unfinished(id)?;
+    let (mut run, noted) = database.unfinished(id)?;
     let first_due = runs
         .iter()
-        .filter_map(|(part, run)| part.database.first_due(run.id).transpose())
-        .collect::<Result<Vec<f64>, _>>()?
+        .map(|(part, run)| Ok(part.database.unfinished(run.id)?.1.first_due))
+        .collect::<Result<Vec<Option<f64>>, ResultsError>>()?
         .into_iter()
+        .flatten()
         .reduce(f64::min);
     run.started_unix_seconds = runs
         .iter()
@@ -352,7 +353,8 @@ fn complete(
         .filter_map(|(_, run)| run.finished_unix_seconds)
         .reduce(f64::max);
     run.state = state(&runs, missing.is_empty());
-    rebuild_with(&database, &mut run, first_due, known)?;
+    let noted = NotedAtStart { first_due, ..noted };
+    rebuild_with(&database, &mut run, noted, known)?;
     if let Some(whole) = &mut run.totals {
         whole.requests.warm_connections = totals
             .iter()

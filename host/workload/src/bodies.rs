@@ -218,7 +218,7 @@ impl ItemBodies {
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
-                && item.has_text()
+                && item.is_measured_by_length()
             {
                 let length = item.length();
                 if length <= self.settings.min_length {

@@ -53,7 +53,8 @@ pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
 ///
 /// Of a prompt or messages without anything else it is the same as [`body`] makes. The length of the answer is
 /// `max_completion_tokens`, unless there is a parameter `max_tokens`; with a least or an exact length `min_tokens` and
-/// `ignore_eos` are added, which vLLM, SGLang and TensorRT-LLM know.
+/// `ignore_eos` are added, which vLLM, SGLang and TensorRT-LLM know. A parameter `stream_options` without `include_usage`
+/// asks for usage too.
 ///
 /// # Errors
 /// Where the item is none of a conversation.
@@ -151,6 +152,9 @@ fn completed(
     let streams = body.get("stream") == Some(&Value::Bool(true));
     if !streams && !is_given("stream_options") {
         body.shift_remove("stream_options");
+    }
+    if streams && let Some(Value::Object(options)) = body.get_mut("stream_options") {
+        options.entry("include_usage").or_insert(Value::Bool(true));
     }
     Request::json(&Value::Object(body))
 }

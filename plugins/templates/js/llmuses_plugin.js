@@ -272,7 +272,7 @@ export function log(message, level = "info") {
 }
 
 /** The bodies of one pass, in batches as the host asks for them. */
-class Requests {
+export class Requests {
   constructor(parser, options) {
     this._parser = parser;
     this._waiting = [];
@@ -332,7 +332,7 @@ function ask(call) {
 }
 
 /** What was thrown, in one line, with the place in the parser that it came from. */
-function explain(error) {
+export function explain(error) {
   if (error instanceof BadEntry || error instanceof BadResponse) return error.message;
   if (!(error instanceof Error)) return String(error);
   const frames = String(error.stack ?? "").split("\n");
@@ -362,7 +362,7 @@ function read(parser, responses, request, parameters) {
 }
 
 /** A count with its source, or null. Anything else is refused here, by name. */
-function tokens(count) {
+export function tokens(count) {
   if (count === null || count === undefined) return null;
   const found = typeof count === "object" ? count : { tokens: count, source: "server" };
   if (!Number.isSafeInteger(found.tokens) || found.tokens < 0) {
@@ -387,8 +387,8 @@ class NoClock extends Date {
   }
 }
 
-/** What `component.js` exports: the functions of the contract. Errors leave it as texts. */
-export function component(Parser, { datasets, tokenizer, logging }) {
+/** Takes in what the host offers, and puts something in place of what a component does not have. */
+export function settleIn({ tokenizer, logging }) {
   host = { tokenizer, logging };
   globalThis.console ??= Object.fromEntries(
     ["debug", "info", "warn", "error", "log"].map((name) => [
@@ -397,6 +397,11 @@ export function component(Parser, { datasets, tokenizer, logging }) {
     ]),
   );
   globalThis.Date = NoClock;
+}
+
+/** What `component.js` exports: the functions of the contract. Errors leave it as texts. */
+export function component(Parser, { datasets, tokenizer, logging }) {
+  settleIn({ tokenizer, logging });
   const reader = new Parser();
   const guarded = (call) => {
     try {

@@ -74,6 +74,8 @@ impl Totals {
             input_known: self.tokens.input.requests_known,
             output_known: self.tokens.output.requests_known,
             packages: self.packages.count,
+            token_chunks: self.packages.token_chunks,
+            chunks_of_several_tokens: self.packages.chunks_of_several_tokens,
             bytes_received: self.bytes_received,
         }
     }

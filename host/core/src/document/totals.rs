@@ -280,6 +280,13 @@ pub struct Packages {
     pub output_gaps: u64,
     /// Gaps of zero: both events came in one read.
     pub coalesced_output_gaps: u64,
+    /// Output chunks that brought tokens, of streams that tell their tokens so far with every chunk; without the first
+    /// chunk of each stream.
+    #[serde(default)]
+    pub token_chunks: u64,
+    /// Those of them that brought two tokens or more.
+    #[serde(default)]
+    pub chunks_of_several_tokens: u64,
 }
 
 /// The parser's own figures.

@@ -82,6 +82,11 @@ pub struct Sums {
     pub output_known: u64,
     /// Events of streams.
     pub packages: u64,
+    /// Output chunks that brought tokens, of streams that tell their tokens so far with every chunk; without the first
+    /// chunk of each stream.
+    pub token_chunks: u64,
+    /// Those of them that brought two tokens or more.
+    pub chunks_of_several_tokens: u64,
     /// Bytes of the data of all events.
     pub bytes_received: u64,
 }
@@ -255,6 +260,21 @@ super::rows! { FIGURES: FigureRow, Figure;
             name: "llmuses_cached_input_tokens_total",
             help: "Tokens of the prompts of succeeded requests that the server took from its cache, as far as it says.",
         }),
+    };
+    SEVERAL_TOKENS_SHARE FigureRow {
+        name: "several_tokens_share",
+        title: "Chunks with several tokens",
+        formula: "output chunks that brought two tokens or more / output chunks that brought tokens; of streams that tell their tokens so far with every chunk, without the first chunk of each",
+        unit: Unit::Share,
+        better: Better::Neither,
+        sum: Sum::Ratio(
+            |sums| Some(sums.chunks_of_several_tokens as f64),
+            |sums| Some(sums.token_chunks as f64),
+        ),
+        compared: true,
+        headline: false,
+        further: true,
+        live: None,
     };
     INPUT_TOKENS FigureRow {
         name: "input_tokens",

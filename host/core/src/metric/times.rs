@@ -202,6 +202,20 @@ super::rows! { TIMES: TimeRow, Time;
         curve: true,
         added: false,
     };
+    TOKEN_ITL TimeRow {
+        key: "inter_token_latency_per_token",
+        short: Some("itl_per_token"),
+        title: "Inter-token latency per token",
+        formula: "gap between two output chunks / tokens that the second one brought, once for each of these tokens; of streams that tell their tokens so far with every chunk",
+        unit: Unit::Seconds,
+        better: Better::Lower,
+        column: None,
+        objective: Objective::Never,
+        live: None,
+        place: TablePlace::Always,
+        curve: true,
+        added: true,
+    };
     LATENCY TimeRow {
         key: "latency",
         short: Some("latency"),

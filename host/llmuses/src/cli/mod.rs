@@ -16,6 +16,7 @@ mod plugin;
 mod report;
 mod search;
 mod server_process;
+mod trace;
 mod values;
 
 pub use config_file::ConfigError;
@@ -78,6 +79,8 @@ enum Command {
     MockServer(mock_server::MockServerArguments),
     /// List parsers, look into one, or check that one works.
     Plugin(plugin::PluginArguments),
+    /// Show what is in a trace: its rate, its lengths, and how much of its prompts was sent before.
+    Trace(trace::TraceArguments),
     /// Print what a shell needs to complete commands, flags and their values.
     Completions(completions::CompletionsArguments),
     /// Write the man pages of all commands to a folder.
@@ -117,6 +120,7 @@ impl Cli {
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
+            Command::Trace(arguments) => trace::execute(arguments),
             Command::Completions(arguments) => Ok(completions::execute(&arguments)),
             Command::Man(arguments) => man::execute(&arguments),
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),

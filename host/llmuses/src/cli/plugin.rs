@@ -73,7 +73,7 @@ fn load(text: &str, bounds: &Bounds) -> anyhow::Result<Parser> {
 }
 
 /// The default limits, with these bounds of a plugin.
-fn limits_of(bounds: &Bounds) -> Limits {
+pub(super) fn limits_of(bounds: &Bounds) -> Limits {
     Limits {
         parser: *bounds,
         ..Limits::default()

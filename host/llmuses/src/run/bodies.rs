@@ -230,7 +230,10 @@ pub fn format_of(
 }
 
 /// The first built-in format that recognises the data set.
-fn recognised(
+///
+/// # Errors
+/// Where there is none, or it cannot be loaded.
+pub fn recognised(
     dataset: &Dataset,
     field: Option<&str>,
     limits: &Limits,

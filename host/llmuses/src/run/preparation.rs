@@ -370,6 +370,7 @@ impl Preparation {
             plugin_version: info.version.clone(),
             plugin_sha256: info.sha256.clone(),
             plugin_source: info.source.to_string(),
+            task: info.task,
             transport: plan.transport.choice.as_str().to_owned(),
             stamps: match plan.transport.choice {
                 TransportChoice::Socket => StampQuality::Kernel,

@@ -40,9 +40,11 @@ struct Body<'a> {
     tool_choice: Option<&'a RawValue>,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 struct StreamOptions {
     include_usage: Option<bool>,
+    /// Usage in every chunk, as vLLM has it.
+    continuous_usage_stats: Option<bool>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +85,8 @@ impl<'a> Body<'a> {
     ) -> Result<Asked<'a>, String> {
         let choices = self.n.unwrap_or(1);
         let limits = [self.max_tokens, self.max_completion_tokens];
+        let options = self.stream_options.unwrap_or_default();
+        let include_usage = options.include_usage.unwrap_or(false);
         Asked {
             prompts,
             choices,
@@ -92,9 +96,8 @@ impl<'a> Body<'a> {
             reasons: is_chat,
             form: Box::new(Chunks::new(
                 is_chat,
-                self.stream_options
-                    .and_then(|options| options.include_usage)
-                    .unwrap_or(false),
+                include_usage,
+                include_usage && options.continuous_usage_stats.unwrap_or(false),
                 choices.max(1),
                 echo,
                 tool,

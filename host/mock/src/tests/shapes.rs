@@ -54,16 +54,17 @@ fn a_chat_stream_looks_like_one_of_vllm() {
 #[test]
 fn usage_comes_as_the_mode_says() {
     let usage = |tokens: u64| json!({"prompt_tokens": 3, "total_tokens": 3 + tokens, "completion_tokens": tokens});
-    let events = |mode, include: bool| {
+    let asks = |mode, stream_options: Value| {
         let mock = start(MockConfig {
             usage: mode,
             tokens: 2,
             ..quick()
         });
         let mut body = chat();
-        body["stream_options"] = json!({"include_usage": include});
+        body["stream_options"] = stream_options;
         post(&mock, CHAT, &body).events()
     };
+    let events = |mode, include: bool| asks(mode, json!({"include_usage": include}));
     let told = |events: &[Value]| {
         let told = events
             .iter()
@@ -79,6 +80,9 @@ fn usage_comes_as_the_mode_says() {
     let every = [usage(1), usage(2), usage(2)];
     assert_eq!(told(&events(UsageMode::Every, false)), every);
     assert_eq!(told(&events(UsageMode::Every, true)).len(), 4);
+    let asked = json!({"include_usage": true, "continuous_usage_stats": true});
+    assert_eq!(told(&asks(UsageMode::Final, asked.clone())).len(), 4);
+    assert!(told(&asks(UsageMode::Off, asked)).is_empty());
 }
 
 #[test]

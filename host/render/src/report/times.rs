@@ -2,10 +2,10 @@
 
 use crate::sections::{Cell, Column, Mark, Part, Table, independent_samples};
 use llmuses_core::document::{Percentile, Totals};
-use llmuses_core::metric::{ANSWER, DISPATCH_LAG, ITL, LATENCY, TPOT, TTFT, Time};
+use llmuses_core::metric::{ANSWER, DISPATCH_LAG, ITL, LATENCY, TOKEN_ITL, TPOT, TTFT, Time};
 
 /// The times that everybody wants to know, and whether the client was in time.
-const ROWS: [Time; 6] = [TTFT, ANSWER, TPOT, ITL, LATENCY, DISPATCH_LAG];
+const ROWS: [Time; 7] = [TTFT, ANSWER, TPOT, ITL, TOKEN_ITL, LATENCY, DISPATCH_LAG];
 
 const P95: Percentile = Percentile::LISTED[5];
 

@@ -4,7 +4,9 @@ use super::number::{Part, at};
 use super::table::{Cell, Column, Mark, Table};
 use crate::digits::{counted, time_decimals};
 use llmuses_core::document::{Distribution, Percentile, Totals};
-use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, TTFT, TablePlace, Time};
+use llmuses_core::metric::{
+    CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, TOKEN_ITL, TTFT, TablePlace, Time,
+};
 
 /// The percentiles of the table.
 const COLUMNS: [Percentile; 4] = [
@@ -29,7 +31,7 @@ pub(crate) fn decimals(spread: &Distribution) -> usize {
 pub(crate) fn independent_samples(totals: &Totals, time: Time) -> u64 {
     let samples = totals.times[time].samples;
     match time {
-        ITL => samples.min(totals.requests.succeeded),
+        ITL | TOKEN_ITL => samples.min(totals.requests.succeeded),
         _ => samples,
     }
 }

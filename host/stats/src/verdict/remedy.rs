@@ -94,7 +94,8 @@ impl Doubt {
                 "look at the answers in the database, and at the prompt and its template"
             }
             Self::ChunksAreNotTokens { .. } => {
-                "compare time per output token rather than inter-token latency"
+                "compare time per output token rather than inter-token latency, or inter-token latency per token where the \
+                 server tells its tokens with every chunk (stream_options.continuous_usage_stats of vLLM)"
             }
             Self::TokensUnknown { .. } => {
                 "give a tokenizer with --tokenizer-path, or make the server report its usage"

@@ -14,6 +14,7 @@ mod foreign_tests;
 
 pub use document::run_of;
 pub use error::ResultsError;
+pub(crate) use reader::NotedAtStart;
 pub use reader::ResultsDatabase;
 pub(crate) use rebuild::rebuild_with;
 pub use row::CsvRow;

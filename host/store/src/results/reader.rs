@@ -5,9 +5,9 @@ use super::guard;
 use super::rebuild::rebuild;
 use super::row::CsvRow;
 use super::versions::migrate;
-use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, added_columns, last_columns};
+use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
-use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Versions};
+use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Task, Versions};
 use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
@@ -93,44 +93,39 @@ impl ResultsDatabase {
         if runs.is_empty() {
             return Err(self.damaged("it has no run"));
         }
-        for (run, first_due) in &mut runs {
+        for (run, noted) in &mut runs {
             if run.totals.is_none() {
-                rebuild(self, run, *first_due)?;
+                rebuild(self, run, *noted)?;
             }
         }
         Ok(runs.into_iter().map(|(run, _)| run).collect())
     }
 
     /// All runs as they stand in the table, each with the time at which requests began to be issued.
-    fn unfinished_runs(&self) -> Result<Vec<(Run, Option<f64>)>, ResultsError> {
-        let read = || -> rusqlite::Result<Vec<(Run, Option<f64>)>> {
+    fn unfinished_runs(&self) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
+        let read = || -> rusqlite::Result<Vec<(Run, NotedAtStart)>> {
+            let task = match self.has_column("run", TASK)? {
+                true => TASK,
+                false => "NULL",
+            };
             self.connection
-                .prepare(
+                .prepare(&format!(
                     "SELECT id, state, started_time, finished_time, plan, schedule_seed, \
                      llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, \
                      plugin_sha256, plugin_source, totals, verdict, rows_kept, rows_not_kept, \
-                     write_error, first_due_time FROM run ORDER BY id",
-                )?
-                .query_map([], |row| Ok((run(row)?, row.get(18)?)))?
+                     write_error, first_due_time, {task} FROM run ORDER BY id",
+                ))?
+                .query_map([], |row| Ok((run(row)?, NotedAtStart::of(row)?)))?
                 .collect()
         };
         read().map_err(|reason| self.failed(reason))
     }
 
     /// A run as it stands in the table, whether it has totals or not.
-    pub(crate) fn unfinished(&self, id: u32) -> Result<Run, ResultsError> {
+    pub(crate) fn unfinished(&self, id: u32) -> Result<(Run, NotedAtStart), ResultsError> {
         let runs = self.unfinished_runs()?;
         let found = runs.into_iter().find(|(run, _)| run.id == id);
-        found
-            .map(|(run, _)| run)
-            .ok_or_else(|| self.damaged(format!("it has no run {id}")))
-    }
-
-    /// When requests of a run began to be issued, in Unix seconds.
-    pub(crate) fn first_due(&self, id: u32) -> Result<Option<f64>, ResultsError> {
-        let runs = self.unfinished_runs()?;
-        let found = runs.into_iter().find(|(run, _)| run.id == id);
-        Ok(found.and_then(|(_, first_due)| first_due))
+        found.ok_or_else(|| self.damaged(format!("it has no run {id}")))
     }
 
     /// The numbers of the sessions of a run, ascending, and the most turns that one was to have.
@@ -176,18 +171,26 @@ impl ResultsDatabase {
 
     /// The columns that were added later, those of times first, each after a comma; null where this database is older.
     pub(super) fn added_columns(&self) -> rusqlite::Result<String> {
-        let known = self.known_columns()?;
-        let has = |column: &str| known.iter().any(|name| name == column);
-        Ok(added_columns()
+        added_columns()
             .map(|(_, column)| column)
             .chain(last_columns())
             .map(|column| {
-                format!(
+                let known = self.has_column("result", column)?;
+                Ok(format!(
                     ", {} AS {column}",
-                    if has(column) { column } else { "NULL" }
-                )
+                    if known { column } else { "NULL" }
+                ))
             })
-            .collect())
+            .collect()
+    }
+
+    /// Whether a table has a column.
+    fn has_column(&self, table: &str, column: &str) -> rusqlite::Result<bool> {
+        self.connection.query_row(
+            "SELECT count(*) > 0 FROM pragma_table_info(?1) WHERE name = ?2",
+            [table, column],
+            |row| row.get(0),
+        )
     }
 
     fn known_columns(&self) -> rusqlite::Result<Vec<String>> {
@@ -299,6 +302,24 @@ fn not_ours(
     error: impl std::error::Error + Send + Sync + 'static,
 ) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
+}
+
+/// What is noted of a run before its first request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct NotedAtStart {
+    /// When requests began to be issued, as Unix time. `None`: that was not noted.
+    pub first_due: Option<f64>,
+    /// What a model was asked for. Of older versions, that is taken to be tokens.
+    pub task: Task,
+}
+
+impl NotedAtStart {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            first_due: row.get(18)?,
+            task: json(row, 19)?.unwrap_or_default(),
+        })
+    }
 }
 
 fn run(row: &Row<'_>) -> rusqlite::Result<Run> {

@@ -3,7 +3,7 @@
 //! beforehand, how busy the client was) is absent.
 
 use super::error::ResultsError;
-use super::reader::{ResultsDatabase, json, place, shown_named};
+use super::reader::{NotedAtStart, ResultsDatabase, json, place, shown_named};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -25,7 +25,7 @@ use std::time::Duration;
 pub(super) fn rebuild(
     database: &ResultsDatabase,
     run: &mut Run,
-    first_due: Option<f64>,
+    noted: NotedAtStart,
 ) -> Result<(), ResultsError> {
     let reason = if run.state == RunState::Running {
         "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
@@ -38,20 +38,20 @@ pub(super) fn rebuild(
         transport: run.plan.transport.choice.clone(),
         ..Circumstances::default()
     };
-    rebuild_with(database, run, first_due, known)
+    rebuild_with(database, run, noted, known)
 }
 
 /// Gives `run` its totals and its verdict. `known`: what is known beside the rows.
 pub(crate) fn rebuild_with(
     database: &ResultsDatabase,
     run: &mut Run,
-    first_due: Option<f64>,
+    noted: NotedAtStart,
     known: Circumstances,
 ) -> Result<(), ResultsError> {
     let arrivals = Arrivals::of_record(&run.plan.load)
         .ok_or_else(|| database.damaged("the plan of a run does not say its load"))?;
     let origin = Origin::of(&arrivals);
-    let began = match first_due {
+    let began = match noted.first_due {
         Some(at) => at,
         None => first_intended(database, run.id)?.unwrap_or(run.started_unix_seconds),
     };
@@ -93,6 +93,7 @@ pub(crate) fn rebuild_with(
         issued: counts.completed + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
+        task: noted.task,
         one_prompt: run
             .plan
             .work
@@ -195,6 +196,7 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                     .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
                 finish_reason: shown_named(row, "finish_reason")?,
                 metrics: json(row, 20)?.unwrap_or_default(),
+                tokens_so_far: json(row, row.as_ref().column_index("tokens_so_far")?)?,
                 ..Reading::default()
             })
         }
@@ -350,7 +352,11 @@ mod tests {
         let runs = ResultsDatabase::open(&path).unwrap().runs().unwrap();
         assert_eq!(runs[0].state, RunState::Running);
         let found = runs[0].totals.clone().unwrap();
-        let expected = totals(&expected, &Circumstances::default());
+        let circumstances = Circumstances {
+            task: record.task,
+            ..Circumstances::default()
+        };
+        let expected = totals(&expected, &circumstances);
         assert_eq!(found.requests.warmup, 1);
         assert_eq!(found.requests.peak_in_flight, 9);
         // All but the requests and what no row holds.

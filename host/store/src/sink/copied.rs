@@ -94,7 +94,7 @@ impl Copied {
     ) -> Result<(), CopyError> {
         let copy = || -> rusqlite::Result<()> {
             let columns = "started_time, schedule_seed, llmuses_version, contract_version, wasmtime_version, \
-                           plugin_name, plugin_version, plugin_sha256, plugin_source, transport, stamps";
+                           plugin_name, plugin_version, plugin_sha256, plugin_source, transport, stamps, task";
             let mut select = source.prepare(&format!("SELECT {columns} FROM run WHERE id = ?1"))?;
             let mut rows = select.query([id])?;
             let Some(row) = rows.next()? else {
@@ -104,7 +104,7 @@ impl Copied {
             insert.raw_bind_parameter(1, id)?;
             insert.raw_bind_parameter(2, ToSqlOutput::Borrowed(row.get_ref(0)?))?;
             insert.raw_bind_parameter(3, json(plan)?)?;
-            for column in 1..11 {
+            for column in 1..12 {
                 insert
                     .raw_bind_parameter(column + 3, ToSqlOutput::Borrowed(row.get_ref(column)?))?;
             }

@@ -7,7 +7,7 @@ use super::schema;
 use super::text::UnixTime;
 use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, Rows, RunState, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, Rows, RunState, Task, Totals, Verdict};
 use llmuses_core::exchange::StampQuality;
 use llmuses_stats::Sample;
 use rusqlite::{Connection, params};
@@ -45,6 +45,8 @@ pub struct RunRecord {
     pub plugin_sha256: String,
     /// `built in`, or the path of the parser's file.
     pub plugin_source: String,
+    /// What a model is asked for.
+    pub task: Task,
     /// The name of the transport.
     pub transport: String,
     /// Where arrival times are expected to come from; the totals say where they did.
@@ -329,6 +331,7 @@ fn prepare(
                 record.plugin_source,
                 record.transport,
                 record.stamps.as_str(),
+                json(&record.task)?,
             ],
         )?;
         Ok(connection)

@@ -118,6 +118,7 @@ impl RowWriter {
             statement.raw_bind_parameter(place, measured.times[time].map(as_seconds))?;
         }
         let reading = outcome.reading.as_ref();
+        let so_far = reading.and_then(|reading| reading.tokens_so_far.as_ref());
         let last = params![
             reading.and_then(|reading| reading.finish_reason.as_deref()),
             exchange
@@ -128,6 +129,8 @@ impl RowWriter {
             integer(exchange.place.session),
             exchange.place.turn,
             exchange.place.turns,
+            // Numbers are always JSON.
+            so_far.and_then(|tokens| serde_json::to_string(tokens).ok()),
             worker,
         ];
         for (place, value) in (columns.len() + added_columns().count() + 1..).zip(last) {

@@ -69,7 +69,8 @@ CREATE TABLE run (
     rows_kept INTEGER,                  -- rows of result
     rows_not_kept INTEGER,              -- outcomes for which there is no row
     write_error TEXT,                   -- the first reason for that
-    first_due_time REAL                 -- when requests began to be issued: the timeline begins here
+    first_due_time REAL,                -- when requests began to be issued: the timeline begins here
+    task TEXT                           -- JSON: what a model was asked for; added later
 );
 ";
 
@@ -80,7 +81,7 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 }
 
 /// The columns behind them, added later too, each with its type and what it holds.
-const LAST: [(&str, &str, &str); 7] = [
+const LAST: [(&str, &str, &str); 8] = [
     (
         "finish_reason",
         "TEXT",
@@ -108,6 +109,11 @@ const LAST: [(&str, &str, &str); 7] = [
         "how many turns the session was to have; 1: the request stands alone",
     ),
     (
+        "tokens_so_far",
+        "TEXT",
+        "JSON: tokens by the end of each of output_times",
+    ),
+    (
         WORKER,
         "INTEGER",
         "which worker sent it, from 0; NULL where there are not several",
@@ -119,10 +125,13 @@ pub fn last_columns() -> impl Iterator<Item = &'static str> {
     LAST.into_iter().map(|(name, ..)| name)
 }
 
+/// The column of `run` that was added later.
+pub const TASK: &str = "task";
+
 /// The column that says which of several workers sent the request.
 pub const WORKER: &str = "worker";
 
-/// All tables.
+/// Both tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))
@@ -145,8 +154,8 @@ pub(super) fn insert_result() -> String {
 /// Adds the row of `run`.
 pub(super) const INSERT_RUN: &str = "INSERT INTO run (id, started_time, state, plan, schedule_seed, \
     llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, plugin_sha256, \
-    plugin_source, transport, stamps) \
-    VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13)";
+    plugin_source, transport, stamps, task) \
+    VALUES (?1,?2,'running',?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14)";
 
 /// Notes in the row of `run` that requests begin to be issued.
 pub(super) const BEGIN_RUN: &str = "UPDATE run SET first_due_time = ?1 WHERE id = ?2";

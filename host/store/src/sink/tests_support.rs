@@ -2,7 +2,7 @@
 
 use super::RunRecord;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord};
+use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord, Task};
 use llmuses_core::exchange::Outcome;
 use llmuses_core::exchange::StampQuality;
 use llmuses_samples::moment;
@@ -34,6 +34,7 @@ pub(crate) fn record() -> RunRecord {
         plugin_version: "2.0.0".to_owned(),
         plugin_sha256: "00ff".to_owned(),
         plugin_source: "built in".to_owned(),
+        task: Task::Rerank,
         transport: "sockets".to_owned(),
         stamps: StampQuality::Kernel,
     }

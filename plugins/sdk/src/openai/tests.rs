@@ -625,6 +625,17 @@ fn a_request_is_the_body_of_today_and_knows_the_length_of_the_answer() {
         let today = body(&options(parameters), "hi".into(), json!({"stop": ["x"]}));
         assert_eq!(made, Ok(Request::json(&today)));
     }
+    let streams_with = |stream_options: Value| {
+        let settings = settings(json!({"stream_options": stream_options}));
+        let made = request(Item::of_prompt("hi"), &settings, json!({})).expect("a request");
+        made.to_json()["stream_options"].clone()
+    };
+    assert_eq!(
+        streams_with(json!({"continuous_usage_stats": true})),
+        json!({"continuous_usage_stats": true, "include_usage": true})
+    );
+    let refused = json!({"include_usage": false});
+    assert_eq!(streams_with(refused.clone()), refused);
     let with = |item: Value, parameters: Value| {
         let item = serde_json::from_value(item).expect("an item");
         let made = request(item, &settings(parameters), json!({})).expect("a request");

@@ -48,8 +48,12 @@ macro_rules! files {
 /// What every folder gets.
 const COMMON: &[&[File]] = &[files!("plugins/templates/" => "": "questions.jsonl")];
 
-/// The version of the contract that the templates for other languages than Rust are made for.
-const CONTRACT: &[File] = files!("wit/0.1/" => "wit/": "perf-plugin.wit");
+/// The contract of the templates that have an API and a format in one, and that of the others.
+const CONTRACT_OF_BOTH: &[File] = files!("wit/0.1/" => "wit/": "perf-plugin.wit");
+const CONTRACT: &[&[File]] = &[
+    files!("wit/0.2/" => "wit/": "perf-plugin.wit"),
+    files!("wit/" => "wit/": "entry.schema.json" "item.schema.json"),
+];
 
 const RUST: &[&[File]] = &[
     files!("plugins/templates/rust/" => "":
@@ -60,8 +64,8 @@ const RUST: &[&[File]] = &[
     files!("" => "": "Cargo.lock"),
     files!("" => "vendor/llmuses-plugin/": "LICENSE"),
     files!("plugins/sdk/" => "vendor/llmuses-plugin/":
-        "README.md" "src/api.rs" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
-        "src/dataset/tests.rs" "src/export.rs" "src/format.rs" "src/host.rs" "src/item.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs"
+        "README.md" "src/answer.rs" "src/api.rs" "src/bindings.rs" "src/dashscope.rs" "src/dashscope/tests.rs" "src/dataset.rs"
+        "src/dataset/tests.rs" "src/export.rs" "src/format.rs" "src/host.rs" "src/item.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs" "src/ollama.rs" "src/rerank.rs"
         "src/openai.rs" "src/openai/reply.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
         "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/shape.rs" "src/summary.rs" "src/usage.rs"
     ),
@@ -71,27 +75,36 @@ const RUST: &[&[File]] = &[
 const API: &[File] = files!("plugins/templates/rust/api/" => "": "README.md" "src/lib.rs");
 const DATASET: &[File] = files!("plugins/templates/rust/dataset/" => "": "README.md" "src/lib.rs");
 
-const PYTHON: &[&[File]] = &[
-    CONTRACT,
-    files!("plugins/templates/python/" => "":
-        ".gitignore" "README.md" "component.py" "examples/dashscope.py" "llmuses_plugin.py" "my_parser.py"
-        "requirements.txt" "test_my_parser.py"
-    ),
-];
+const PYTHON: &[File] = files!("plugins/templates/python/" => "":
+    ".gitignore" "llmuses_plugin.py" "requirements.txt"
+);
+const PYTHON_BOTH: &[File] = files!("plugins/templates/python/" => "":
+    "README.md" "component.py" "examples/dashscope.py" "my_parser.py" "test_my_parser.py"
+);
+const PYTHON_API: &[File] = files!("plugins/templates/python/api/" => "":
+    "README.md" "component.py" "llmuses_api.py" "my_parser.py" "test_my_parser.py"
+);
+const PYTHON_DATASET: &[File] = files!("plugins/templates/python/dataset/" => "":
+    "README.md" "component.py" "llmuses_dataset.py" "my_parser.py" "test_my_parser.py"
+);
 
-const JS: &[&[File]] = &[
-    CONTRACT,
-    files!("plugins/templates/js/" => "":
-        ".gitignore" "README.md" "component.js" "llmuses_plugin.js" "my_parser.js" "my_parser.test.js"
-        "package.json"
-    ),
-];
+const JS: &[File] = files!("plugins/templates/js/" => "": ".gitignore" "llmuses_plugin.js");
+const JS_BOTH: &[File] = files!("plugins/templates/js/" => "":
+    "README.md" "component.js" "my_parser.js" "my_parser.test.js" "package.json"
+);
+const JS_API: &[File] = files!("plugins/templates/js/api/" => "":
+    "README.md" "component.js" "llmuses_api.js" "my_parser.js" "my_parser.test.js" "package.json"
+);
+const JS_DATASET: &[File] = files!("plugins/templates/js/dataset/" => "":
+    "README.md" "component.js" "llmuses_dataset.js" "my_parser.js" "my_parser.test.js" "package.json"
+);
 
 /// A language that there is a template for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Language {
     Rust,
     Python,
+    #[value(alias = "javascript")]
     Js,
 }
 
@@ -104,36 +117,37 @@ enum Kind {
     Dataset,
 }
 
-/// What a folder is made of.
+/// What a folder is made of. Without a kind, it is a plugin of version 0.1 of the contract, which has an API and a format
+/// in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Template {
     Rust(Kind),
-    Python,
-    Js,
+    Python(Option<Kind>),
+    Js(Option<Kind>),
 }
 
 impl Template {
     /// The template for a language.
-    ///
-    /// # Errors
-    /// Where there is none of that kind.
-    fn of(language: Language, kind: Option<Kind>) -> Result<Self, NewError> {
-        match (language, kind) {
-            (Language::Rust, kind) => Ok(Self::Rust(kind.unwrap_or(Kind::Api))),
-            (Language::Python, None) => Ok(Self::Python),
-            (Language::Js, None) => Ok(Self::Js),
-            (Language::Python | Language::Js, Some(_)) => Err(NewError::Kind),
+    fn of(language: Language, kind: Option<Kind>) -> Self {
+        match language {
+            Language::Rust => Self::Rust(kind.unwrap_or(Kind::Api)),
+            Language::Python => Self::Python(kind),
+            Language::Js => Self::Js(kind),
         }
     }
 
     fn files(self) -> impl Iterator<Item = &'static File> {
-        let (own, more): (&[&[File]], &[File]) = match self {
-            Self::Rust(Kind::Api) => (RUST, API),
-            Self::Rust(Kind::Dataset) => (RUST, DATASET),
-            Self::Python => (PYTHON, &[]),
-            Self::Js => (JS, &[]),
+        let (shared, own): (&[&[File]], [&[File]; 2]) = match self {
+            Self::Rust(Kind::Api) => (RUST, [&[], API]),
+            Self::Rust(Kind::Dataset) => (RUST, [&[], DATASET]),
+            Self::Python(None) => (&[CONTRACT_OF_BOTH], [PYTHON, PYTHON_BOTH]),
+            Self::Python(Some(Kind::Api)) => (CONTRACT, [PYTHON, PYTHON_API]),
+            Self::Python(Some(Kind::Dataset)) => (CONTRACT, [PYTHON, PYTHON_DATASET]),
+            Self::Js(None) => (&[CONTRACT_OF_BOTH], [JS, JS_BOTH]),
+            Self::Js(Some(Kind::Api)) => (CONTRACT, [JS, JS_API]),
+            Self::Js(Some(Kind::Dataset)) => (CONTRACT, [JS, JS_DATASET]),
         };
-        COMMON.iter().chain(own).copied().chain([more]).flatten()
+        COMMON.iter().chain(shared).copied().chain(own).flatten()
     }
 }
 
@@ -144,8 +158,8 @@ pub(in crate::cli) struct NewArguments {
     #[arg(long, value_enum)]
     lang: Language,
 
-    /// What the plugin knows: an API, or a format of data sets. For Rust; a template for another language has both in
-    /// one [default: api]
+    /// What the plugin knows: an API, or a format of data sets [default: api for Rust; for another language, both in one,
+    /// by version 0.1 of the contract]
     #[arg(long, value_enum)]
     kind: Option<Kind>,
 
@@ -168,11 +182,6 @@ pub enum NewError {
         /// What is wrong with it.
         reason: String,
     },
-    /// There is no template of that kind.
-    #[error(
-        "--kind is for --lang rust: the templates for Python and JavaScript have an API and a format of data sets in one"
-    )]
-    Kind,
     /// There is something of that name already.
     #[error("{} exists already; nothing was changed", .0.display())]
     Exists(PathBuf),
@@ -189,14 +198,14 @@ pub enum NewError {
 impl NewError {
     /// Whether the arguments are at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Name { .. } | Self::Kind | Self::Exists(_))
+        matches!(self, Self::Name { .. } | Self::Exists(_))
     }
 }
 
 /// Makes the folder, says what to type next, and returns where it is.
 pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
     check_name(&arguments.name)?;
-    let template = Template::of(arguments.lang, arguments.kind)?;
+    let template = Template::of(arguments.lang, arguments.kind);
     let folder = arguments.into.join(&arguments.name);
     fs::create_dir(&folder).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => NewError::Exists(folder.clone()),
@@ -305,11 +314,15 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    const TEMPLATES: [Template; 4] = [
+    const TEMPLATES: [Template; 8] = [
         Template::Rust(Kind::Api),
         Template::Rust(Kind::Dataset),
-        Template::Python,
-        Template::Js,
+        Template::Python(None),
+        Template::Python(Some(Kind::Api)),
+        Template::Python(Some(Kind::Dataset)),
+        Template::Js(None),
+        Template::Js(Some(Kind::Api)),
+        Template::Js(Some(Kind::Dataset)),
     ];
 
     fn repository() -> PathBuf {
@@ -319,8 +332,8 @@ mod tests {
     fn make(into: &Path, template: Template, name: &str) -> Result<PathBuf, NewError> {
         let (lang, kind) = match template {
             Template::Rust(kind) => (Language::Rust, Some(kind)),
-            Template::Python => (Language::Python, None),
-            Template::Js => (Language::Js, None),
+            Template::Python(kind) => (Language::Python, kind),
+            Template::Js(kind) => (Language::Js, kind),
         };
         execute(&NewArguments {
             lang,
@@ -354,18 +367,23 @@ mod tests {
     #[test]
     fn a_folder_has_every_file_with_the_name_in_its_places() {
         let home = tempfile::tempdir().unwrap();
-        for (template, name) in
-            TEMPLATES
-                .into_iter()
-                .zip(["asks_api", "asks_dataset", "asks_python", "asks_js"])
-        {
+        for (template, name) in TEMPLATES.into_iter().zip([
+            "asks_api",
+            "asks_dataset",
+            "asks_python",
+            "asks_python_api",
+            "asks_python_dataset",
+            "asks_js",
+            "asks_js_api",
+            "asks_js_dataset",
+        ]) {
             let folder = make(home.path(), template, name).unwrap();
             assert_eq!(folder, home.path().join(name));
             let files = files_under(&folder);
             assert_eq!(files.len(), template.files().count());
             let contract = match template {
                 Template::Rust(_) => "wit/0.2/perf-plugin.wit",
-                Template::Python | Template::Js => "wit/perf-plugin.wit",
+                Template::Python(_) | Template::Js(_) => "wit/perf-plugin.wit",
             };
             for file in ["README.md", "questions.jsonl", contract] {
                 assert!(files.contains(file), "{file}");
@@ -381,27 +399,46 @@ mod tests {
             |name: &str| fs::read_to_string(home.path().join(name).join("src/lib.rs")).unwrap();
         assert!(lib("asks_api").contains("export_api!(AsksApi);"));
         assert!(lib("asks_dataset").contains("export_format!(AsksDataset);"));
-        let of = |lang| Template::of(lang, Some(Kind::Api));
-        assert!(matches!(of(Language::Python), Err(NewError::Kind)));
+        let read = |path: &str| fs::read_to_string(home.path().join(path)).unwrap();
+        let python = read("asks_python_dataset/asks_python_dataset.py");
+        assert!(
+            python.contains("class AsksPythonDataset(Format):"),
+            "{python}"
+        );
+        let js = read("asks_js_api/asks_js_api.js");
+        assert!(js.contains("class AsksJsApi extends Api"), "{js}");
+        for (folder, version) in [("asks_js", "@0.1.0;"), ("asks_js_api", "@0.2.0;")] {
+            assert!(read(&format!("{folder}/wit/perf-plugin.wit")).contains(version));
+        }
     }
 
     #[test]
     fn the_lists_have_every_file_of_the_templates_and_of_the_kit() {
         let templates = repository().join("plugins/templates");
-        for (template, name) in [
-            (Template::Rust(Kind::Api), "rust"),
-            (Template::Rust(Kind::Dataset), "rust"),
-            (Template::Python, "python"),
-            (Template::Js, "js"),
+        let folders = ["api/", "dataset/"];
+        for (template, name, own) in [
+            (Template::Rust(Kind::Api), "rust", None),
+            (Template::Rust(Kind::Api), "rust", Some("api/")),
+            (Template::Rust(Kind::Dataset), "rust", Some("dataset/")),
+            (Template::Python(None), "python", None),
+            (Template::Python(Some(Kind::Api)), "python", Some("api/")),
+            (
+                Template::Python(Some(Kind::Dataset)),
+                "python",
+                Some("dataset/"),
+            ),
+            (Template::Js(None), "js", None),
+            (Template::Js(Some(Kind::Api)), "js", Some("api/")),
+            (Template::Js(Some(Kind::Dataset)), "js", Some("dataset/")),
         ] {
             let listed: BTreeSet<&str> = template.files().map(|file| file.path).collect();
             for file in files_under(&templates.join(name)) {
-                // Of the kinds of the Rust template, each is in a folder of its own.
-                let path = ["api/", "dataset/"]
-                    .iter()
-                    .find_map(|kind| file.strip_prefix(kind))
-                    .unwrap_or(&file);
-                assert!(listed.contains(path), "{name}/{file} is not embedded");
+                let folder = folders.into_iter().find(|folder| file.starts_with(folder));
+                let path = file.strip_prefix(own.unwrap_or_default()).unwrap_or(&file);
+                assert!(
+                    folder != own || listed.contains(path),
+                    "{name}/{file} is not embedded"
+                );
             }
         }
         let listed: BTreeSet<&str> = Template::Rust(Kind::Api)
@@ -456,7 +493,7 @@ mod tests {
             );
         }
         assert_eq!(
-            next_steps(Path::new("x/asks"), Template::Js, "asks"),
+            next_steps(Path::new("x/asks"), Template::Js(None), "asks"),
             "made x/asks; next, as its README.md says:\n\n    cd x/asks\n    npm install\n    npm run build\n"
         );
     }
@@ -493,7 +530,7 @@ mod tests {
     fn what_is_there_is_left_alone() {
         let home = tempfile::tempdir().unwrap();
         fs::write(home.path().join("asks"), "mine").unwrap();
-        let error = make(home.path(), Template::Python, "asks").unwrap_err();
+        let error = make(home.path(), Template::Python(None), "asks").unwrap_err();
         assert!(matches!(error, NewError::Exists(_)), "{error}");
         let kept = fs::read_to_string(home.path().join("asks")).unwrap();
         assert_eq!(kept, "mine");
@@ -502,7 +539,7 @@ mod tests {
     #[test]
     fn a_place_that_is_not_there_is_named() {
         let home = tempfile::tempdir().unwrap();
-        let error = make(&home.path().join("nowhere"), Template::Js, "asks").unwrap_err();
+        let error = make(&home.path().join("nowhere"), Template::Js(None), "asks").unwrap_err();
         assert!(error.to_string().contains("nowhere"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ use crate::config::UsageMode;
 pub(super) struct Chunks {
     is_chat: bool,
     include_usage: bool,
+    usage_in_each: bool,
     /// How many answers each prompt has.
     choices_to_each: u64,
     /// The prompts, where they are to be repeated; escaped.
@@ -46,6 +47,7 @@ impl Chunks {
     pub(super) fn new(
         is_chat: bool,
         include_usage: bool,
+        usage_in_each: bool,
         choices_to_each: u64,
         echo: Vec<String>,
         tool: Option<String>,
@@ -53,6 +55,7 @@ impl Chunks {
         Self {
             is_chat,
             include_usage,
+            usage_in_each,
             choices_to_each,
             echo,
             tool,
@@ -65,6 +68,15 @@ impl Chunks {
     fn id(&self, facts: &Facts) -> String {
         let prefix = if self.is_chat { "chatcmpl" } else { "cmpl" };
         format!("{prefix}-{}", facts.id)
+    }
+
+    /// Whether every chunk tells usage.
+    fn has_usage_in_each(&self, facts: &Facts) -> bool {
+        match facts.usage {
+            UsageMode::Off => false,
+            UsageMode::Final => self.usage_in_each,
+            UsageMode::Every => true,
+        }
     }
 
     fn finish(&self, facts: &Facts) -> &'static str {
@@ -120,7 +132,7 @@ impl Chunks {
             None => out.write_str("null")?,
         }
         out.write_str("}]")?;
-        if facts.usage == UsageMode::Every {
+        if self.has_usage_in_each(facts) {
             write_usage(out, facts, chunk.sent, 1)?;
         }
         out.write_str("}\n\n")
@@ -186,7 +198,7 @@ impl Form for Chunks {
         self.open = format!(
             r#"data: {{"id":"{id}","object":"{object}","created":{created},"model":{model},"choices":["#
         );
-        let is_plain = self.is_chat && self.tool.is_none() && facts.usage != UsageMode::Every;
+        let is_plain = self.is_chat && self.tool.is_none() && !self.has_usage_in_each(facts);
         self.plain = is_plain.then(|| format!(r#"{}{{"index":0,"delta":{{"content":""#, self.open));
     }
 
