@@ -56,7 +56,7 @@ fn merged_parts_are_the_run_that_is_not_split() {
         &["--parallel", "4", "-n", "90"],
     ] {
         let bench = Bench::new();
-        let mock = Mock::start(&[]);
+        let mock = Mock::start(&["--ttft", "5ms", "--itl", "1ms", "--tokens", "4"]);
         let (url, data) = (mock.chat(), data_set(&bench));
         let whole = run(&mut bench.perf(&load(&url, &data, more)));
         assert_eq!(whole.code, Some(0), "{}", whole.stderr);
