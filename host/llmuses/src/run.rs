@@ -262,8 +262,11 @@ fn carry_out(
         if let Some(result) = results.last() {
             end_logging(last_logging.take(), result);
         }
-        let interrupted = interrupt::flag()?;
-        cool_down(next.cool_down, || interrupted.load(Ordering::Relaxed));
+        // Before the first load a signal ends the program at once.
+        if !next.cool_down.is_zero() {
+            let interrupted = interrupt::flag()?;
+            cool_down(next.cool_down, || interrupted.load(Ordering::Relaxed));
+        }
         match one(next, outputs, &mut loaded, &onlookers, &logging_failed) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
@@ -377,11 +380,14 @@ fn one<'a>(
         Some(loaded) => loaded,
         none => none.insert(Loaded::of(plan, outputs)?),
     };
-    let interrupted = interrupt::flag()?;
-    loaded.learn(plan, outputs, &interrupted)?;
+    if loaded.must_learn() {
+        loaded.learn(plan, outputs, &interrupt::flag()?)?;
+    }
     let (given, plan) = (plan, &loaded.addressed(plan));
     let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
     let clock = Clock::start();
+    // Not before: until here a signal ends the program at once.
+    let interrupted = interrupt::flag()?;
     let record = prepared.record(plan, outputs, clock);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match outputs.save {

@@ -111,9 +111,6 @@ impl Loaded {
         let PromptSource::Generated(generated) = &plan.work.prompts else {
             return Ok(());
         };
-        if !self.must_learn() {
-            return Ok(());
-        }
         let line = probes::learn(plan, generated, outputs, self, interrupted)?;
         let words = self.words.take();
         self.words = words
