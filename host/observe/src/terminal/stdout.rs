@@ -13,7 +13,7 @@ pub fn print(text: impl AsRef<str>) {
     print_clean(&printable_lines(text.as_ref()));
 }
 
-/// Prints pieces of text as [`print`] does, each in a colour: the sequence that switches it on. Without colour where none
+/// Prints pieces of text as [`print()`] does, each in a colour: the sequence that switches it on. Without colour where none
 /// is wanted, or where standard output is no terminal.
 pub fn print_in_colour<'a>(pieces: impl IntoIterator<Item = (Option<&'static str>, &'a str)>) {
     let colour = std::io::stdout().is_terminal() && super::has_colour();
