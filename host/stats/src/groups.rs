@@ -16,7 +16,7 @@ const MOST: usize = 100;
 /// The group of requests whose response has no label, or that had no response.
 const NO_LABEL: &str = "(none)";
 
-/// By what requests are told apart. A further way is a variant here, and its key in [`Groups::keys`].
+/// By what requests are told apart. A further way is a variant here, and its key in `Groups::keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupBy {
     /// The stage of the load in which a request was due.

@@ -42,7 +42,7 @@ pub struct Slot {
     pub latency_sum: Duration,
     /// How many such latencies there are.
     pub latency_samples: u64,
-    /// The times [`SKETCHED`] of succeeded requests that were sent in this slot.
+    /// The times `SKETCHED` of succeeded requests that were sent in this slot.
     pub sketches: [Sketch; SKETCHED.len()],
 }
 
