@@ -11,6 +11,8 @@ pub struct Endpoints {
     /// Empty where there is one endpoint, so that nothing has to be chosen.
     all: Vec<Endpoint>,
     policy: UrlPolicy,
+    /// How many processes share the load. In a closed loop each has every so many numbers.
+    parts: u64,
 }
 
 #[derive(Debug)]
@@ -22,8 +24,8 @@ struct Endpoint {
 }
 
 impl Endpoints {
-    /// The endpoints of a target.
-    pub fn of(target: &Target) -> Self {
+    /// The endpoints of a target, to which `parts` processes send the requests of one load.
+    pub fn of(target: &Target, parts: u32) -> Self {
         let endpoint = |url| Endpoint {
             url: public_url(url).into(),
             in_flight: AtomicU64::new(0),
@@ -35,6 +37,7 @@ impl Endpoints {
         Self {
             all,
             policy: target.url_policy,
+            parts: u64::from(parts.max(1)),
         }
     }
 
@@ -46,7 +49,7 @@ impl Endpoints {
         }
         let count = self.all.len();
         // A remainder is below the number of endpoints.
-        let first = (number % count as u64) as usize;
+        let first = (number / self.parts % count as u64) as usize;
         let index = match self.policy {
             UrlPolicy::RoundRobin => first,
             // Of several that have as few, the next one in turn: else the first would get more than the others.
@@ -92,7 +95,7 @@ mod tests {
         let mut target = Target::new("m".to_owned(), urls.next().unwrap());
         target.more_urls = urls.collect();
         target.url_policy = policy;
-        Endpoints::of(&target)
+        Endpoints::of(&target, 1)
     }
 
     const THREE: [&str; 3] = [
@@ -114,6 +117,17 @@ mod tests {
         let url = three.choose(2).unwrap().url();
         assert!(url.starts_with("http://c/x"), "{url}");
         assert!(!url.contains("secret"), "{url}");
+    }
+
+    #[test]
+    fn a_part_of_a_load_goes_to_every_endpoint() {
+        let three = Endpoints {
+            parts: 3,
+            ..endpoints(UrlPolicy::RoundRobin, &THREE)
+        };
+        let own = (1..13).step_by(3);
+        let chosen = own.filter_map(|number| three.choose(number).map(|choice| choice.index));
+        assert_eq!(chosen.collect::<Vec<_>>(), [0, 1, 2, 0]);
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! The request source: asks a parser for bodies, batch after batch and pass after pass, numbers them,
 //! and puts them into the bounded queue from which the clients take.
 
+mod end;
+
+pub use end::{SourceEnd, SourceError, SourceReport};
+
 use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
 use super::sessions::Sessions;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
-use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
 use llmuses_core::plan::Split;
@@ -15,7 +18,6 @@ use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::priority;
 use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -58,99 +60,6 @@ pub struct SourceSettings {
     /// Whether every pass gives the bodies of the first one, so that the parser need not be asked again. Known of
     /// built-in parsers with a prompt; any other may make each pass another.
     pub passes_are_alike: bool,
-}
-
-/// No further requests can be made.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum SourceError {
-    /// The parser refused to begin.
-    #[error("parser `{parser}`: {message}")]
-    Begin {
-        /// The parser.
-        parser: String,
-        /// What it said.
-        message: String,
-    },
-    /// An entry of the data set is broken.
-    #[error("{}: {message} (--skip-bad-lines counts such entries and passes over them)", path.display())]
-    BadEntry {
-        /// The data set.
-        path: PathBuf,
-        /// Where in it, and what is wrong.
-        message: String,
-    },
-    /// The parser refused to make a request of a prompt.
-    #[error("parser `{parser}` made no request of the prompt: {message}")]
-    BadPrompt {
-        /// The parser.
-        parser: String,
-        /// What it said.
-        message: String,
-    },
-    /// The parser goes on and on.
-    #[error(
-        "parser `{parser}` does not come to an end: it made {bodies} requests in one pass over a data set \
-         of which it read {entries} entries (-n bounds the number of requests)"
-    )]
-    Endless {
-        /// The parser.
-        parser: String,
-        /// Requests of the pass.
-        bodies: u64,
-        /// Entries that were read for them.
-        entries: u64,
-    },
-    /// A body takes more than a quarter of the memory that there is for all.
-    #[error(
-        "parser `{parser}` made a request body of {bytes} bytes, and a body may take a quarter of the {limit} bytes of \
-         --memory-limit"
-    )]
-    TooLarge {
-        /// The parser.
-        parser: String,
-        /// The bytes of the body.
-        bytes: usize,
-        /// The bytes of the budget.
-        limit: usize,
-    },
-    /// Nothing in the data set is wanted.
-    #[error("{0}")]
-    Nothing(String),
-    /// The parser broke.
-    #[error(transparent)]
-    Broken(#[from] CallError),
-}
-
-/// What a source has done.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct SourceReport {
-    /// Sessions begun, and those before them that other processes begin.
-    pub sessions: u64,
-    /// Requests of these, those to come counted.
-    pub issued: u64,
-    /// Complete passes over the data set.
-    pub passes: u64,
-    /// Bodies of a complete pass. `None` before the first one is over.
-    pub bodies_of_a_pass: Option<u64>,
-    /// Entries read in the first pass (so far).
-    pub entries_read: u64,
-    /// Entries passed over on purpose in the first pass (so far), by reason.
-    pub skipped: Vec<(String, u64)>,
-    /// Bad entries passed over since the user asked for that, in all passes.
-    pub bad_entries: u64,
-    /// What the parser's calls cost.
-    pub cost: CallCost,
-}
-
-/// Why a source ended.
-#[derive(Debug, Clone)]
-pub enum SourceEnd {
-    /// All requests were handed over.
-    Complete,
-    /// It was told to stop, or nobody takes any more.
-    Stopped,
-    /// It could not go on.
-    Failed(SourceError),
 }
 
 /// Tells sessions that no further one begins.
@@ -589,109 +498,4 @@ impl RequestSource {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use llmuses_core::plan::{Arrivals, Load, Shard};
-
-    /// Passes of as many bodies as there are, in batches of any size.
-    struct Listed {
-        bodies: u64,
-        next: u64,
-        random: u64,
-    }
-
-    impl Bodies for Listed {
-        fn begin(&mut self) -> Result<(), CallError> {
-            self.next = 0;
-            Ok(())
-        }
-
-        fn next(&mut self, max: u32) -> Result<Vec<Made>, CallError> {
-            self.random = self.random.wrapping_mul(6_364_136_223_846_793_005) + 1;
-            let batch = (self.random >> 60).clamp(1, u64::from(max));
-            let end = (self.next + batch).min(self.bodies);
-            let made = (self.next..end).map(|body| Made {
-                body: format!("body {body}").into(),
-                own_head: None,
-                asked: None,
-                rest: None,
-            });
-            self.next = end;
-            Ok(made.collect())
-        }
-
-        fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
-            Ok(Vec::new())
-        }
-
-        fn end(&mut self) -> Result<(), CallError> {
-            Ok(())
-        }
-
-        fn cost(&self) -> CallCost {
-            CallCost::default()
-        }
-    }
-
-    /// What a part of the load hands over: numbers and bodies.
-    fn of_part(arrivals: Arrivals, shard: Shard, requests: Option<u64>) -> Vec<(u64, String)> {
-        let load = Load {
-            arrivals,
-            shard,
-            ..Load::default()
-        };
-        let bodies = Listed {
-            bodies: 100,
-            next: 0,
-            random: u64::from(shard.part()),
-        };
-        let settings = SourceSettings {
-            min_length: 0,
-            max_length: u64::MAX,
-            requests,
-            split: load.split(),
-            sessions: None,
-            skip_bad_lines: false,
-            messages: Messages::new(|_| {}),
-            budget: Arc::new(Budget::new(usize::MAX)),
-            passes_are_alike: false,
-        };
-        let mut source = RequestSource::new("p".to_owned(), Box::new(bodies), None, settings);
-        source.prepare(10).unwrap();
-        let (queue, handed_over) = flume::unbounded();
-        let (report, end) = source.run(&queue, &AtomicBool::new(false), None);
-        assert!(matches!(end, SourceEnd::Complete));
-        assert_eq!(report.issued, requests.unwrap_or(100));
-        drop(queue);
-        handed_over
-            .iter()
-            .map(|prepared| {
-                let body = String::from_utf8(prepared.body.to_vec()).unwrap();
-                (prepared.number, body)
-            })
-            .collect()
-    }
-
-    #[test]
-    fn parts_of_a_load_have_the_numbers_and_bodies_of_the_whole() {
-        for arrivals in [
-            Arrivals::poisson(5.0),
-            Arrivals::Closed { parallel: 17 },
-            Arrivals::AllAtOnce,
-        ] {
-            for requests in [None, Some(333)] {
-                let whole = of_part(arrivals, Shard::default(), requests);
-                assert_eq!(whole[whole.len() - 1].0, requests.unwrap_or(100) - 1);
-                for parts in 1..=17 {
-                    let mut sum: Vec<(u64, String)> = (0..parts)
-                        .flat_map(|part| {
-                            of_part(arrivals, Shard::new(part, parts).unwrap(), requests)
-                        })
-                        .collect();
-                    sum.sort();
-                    assert_eq!(sum, whole, "{parts} parts, {arrivals:?}");
-                }
-            }
-        }
-    }
-}
+mod tests;

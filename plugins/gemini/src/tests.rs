@@ -10,11 +10,7 @@ fn body(item: Item) -> Value {
 }
 
 fn read(chunks: &[Value]) -> Result<Summary, String> {
-    let events: Vec<Vec<u8>> = chunks
-        .iter()
-        .map(|chunk| chunk.to_string().into_bytes())
-        .collect();
-    Gemini::response(&Response::of(&events))
+    Gemini::response(&Response::of(&Response::events_of(chunks)))
 }
 
 #[test]

@@ -14,10 +14,7 @@ fn body(item: Item) -> Value {
 }
 
 fn read(events: &[Value]) -> Result<Summary, String> {
-    let events: Vec<Vec<u8>> = events
-        .iter()
-        .map(|event| event.to_string().into_bytes())
-        .collect();
+    let events = Response::events_of(events);
     OpenaiResponses::response(&Response {
         wants_reply: true,
         ..Response::of(&events)

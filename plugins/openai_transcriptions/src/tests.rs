@@ -40,10 +40,7 @@ fn settings() -> Settings {
 }
 
 fn read(events: &[Value], request: &[u8]) -> Result<Summary, String> {
-    let events: Vec<Vec<u8>> = events
-        .iter()
-        .map(|event| event.to_string().into_bytes())
-        .collect();
+    let events = Response::events_of(events);
     OpenaiTranscriptions::response(&Response {
         request,
         ..Response::of(&events)

@@ -87,6 +87,12 @@ pub struct Response<'a> {
 }
 
 impl<'a> Response<'a> {
+    /// Events of JSON, as [`Response::of`] takes them in a test.
+    pub fn events_of(values: &[crate::Value]) -> Vec<Vec<u8>> {
+        let bytes = |value: &crate::Value| value.to_string().into_bytes();
+        values.iter().map(bytes).collect()
+    }
+
     /// Events as they are in a test, of a request without a body.
     pub fn of(events: &'a [Vec<u8>]) -> Self {
         Self {

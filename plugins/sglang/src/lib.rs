@@ -81,11 +81,7 @@ mod tests {
     use llmuses_plugin::Tokens;
 
     fn read(events: &[Value]) -> Result<Summary, String> {
-        let events: Vec<Vec<u8>> = events
-            .iter()
-            .map(|event| event.to_string().into_bytes())
-            .collect();
-        Sglang::response(&Response::of(&events))
+        Sglang::response(&Response::of(&Response::events_of(events)))
     }
 
     fn event(text: &str, tokens: u64, finish: Value) -> Value {

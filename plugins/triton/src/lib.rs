@@ -75,11 +75,7 @@ mod tests {
     use llmuses_plugin::Tokens;
 
     fn read(events: &[Value]) -> Result<Summary, String> {
-        let events: Vec<Vec<u8>> = events
-            .iter()
-            .map(|event| event.to_string().into_bytes())
-            .collect();
-        Triton::response(&Response::of(&events))
+        Triton::response(&Response::of(&Response::events_of(events)))
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Pipeline {
             finished,
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
-            endpoints: Arc::new(Endpoints::of(&plan.target)),
+            endpoints: Arc::new(Endpoints::of(&plan.target, plan.load.shard.parts())),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let later = sessions.as_ref().map(|_| TurnPacing {
