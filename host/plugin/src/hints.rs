@@ -9,7 +9,7 @@ pub fn hint(exchange: &Exchange, url: &Url) -> Option<String> {
     let says = |text: &str| failure.message.contains(text);
     if says("UnknownIssuer") {
         return Some(
-            "if the server has a CA of its own, name the file of its certificate in SSL_CERT_FILE"
+            "if the server has a CA of its own, name the file of its certificate with --ca-file, or in SSL_CERT_FILE"
                 .to_owned(),
         );
     }
