@@ -18,14 +18,14 @@ pub struct Part {
     /// Its weight: a share of the requests, once divided by the sum of all weights.
     pub weight: f64,
     /// The length of its prompts.
-    pub input: Distribution,
+    pub input: NumberDistribution,
     /// The length of its outputs, where the mix says one.
-    pub output: Option<Distribution>,
+    pub output: Option<NumberDistribution>,
 }
 
 /// How a length is drawn. A draw below 1 or above [`MOST_TOKENS`] is drawn again.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Distribution {
+pub enum NumberDistribution {
     /// Always this many tokens.
     Fixed(u32),
     /// Any length from `min` to `max`, both included, with the same probability.
@@ -135,7 +135,7 @@ impl FromStr for Lengths {
     }
 }
 
-impl Distribution {
+impl NumberDistribution {
     /// The shortest and the longest length that may be drawn.
     pub fn bounds(&self) -> (u32, u32) {
         match *self {
@@ -147,7 +147,7 @@ impl Distribution {
     }
 }
 
-impl fmt::Display for Distribution {
+impl fmt::Display for NumberDistribution {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fixed(length) => write!(f, "{length}"),
@@ -171,7 +171,7 @@ impl fmt::Display for Part {
     }
 }
 
-impl FromStr for Distribution {
+impl FromStr for NumberDistribution {
     type Err = LengthError;
 
     fn from_str(text: &str) -> Result<Self, LengthError> {
@@ -246,16 +246,16 @@ fn share(text: &str) -> Option<(f64, &str)> {
     Some((share.trim().parse().ok()?, lengths))
 }
 
-fn distribution(text: &str) -> Result<Distribution, String> {
+fn distribution(text: &str) -> Result<NumberDistribution, String> {
     let text = text.trim();
     let Some((name, values)) = text.split_once(':') else {
         return match text.split_once("..") {
             Some(range) => uniform(range),
-            None => tokens(text).map(Distribution::Fixed),
+            None => tokens(text).map(NumberDistribution::Fixed),
         };
     };
     match name {
-        "fixed" => tokens(values).map(Distribution::Fixed),
+        "fixed" => tokens(values).map(NumberDistribution::Fixed),
         "uniform" => match values.split_once("..") {
             Some(range) => uniform(range),
             None => Err("uniform takes a range, such as uniform:100..2000".to_owned()),
@@ -267,14 +267,14 @@ fn distribution(text: &str) -> Result<Distribution, String> {
                 return Err("the standard deviation is below 0".to_owned());
             }
             Ok(match name {
-                "normal" => Distribution::Normal { mean, deviation },
-                _ => Distribution::LogNormal { mean, deviation },
+                "normal" => NumberDistribution::Normal { mean, deviation },
+                _ => NumberDistribution::LogNormal { mean, deviation },
             })
         }
-        "exponential" => Ok(Distribution::Exponential {
+        "exponential" => Ok(NumberDistribution::Exponential {
             mean: mean_length(values)?,
         }),
-        "poisson" => Ok(Distribution::Poisson {
+        "poisson" => Ok(NumberDistribution::Poisson {
             mean: mean_length(values)?,
         }),
         "zipf" => {
@@ -283,7 +283,7 @@ fn distribution(text: &str) -> Result<Distribution, String> {
             if exponent < 0.0 {
                 return Err("the exponent is below 0".to_owned());
             }
-            Ok(Distribution::Zipf {
+            Ok(NumberDistribution::Zipf {
                 exponent,
                 max: tokens(max)?,
             })
@@ -292,12 +292,12 @@ fn distribution(text: &str) -> Result<Distribution, String> {
     }
 }
 
-fn uniform((min, max): (&str, &str)) -> Result<Distribution, String> {
+fn uniform((min, max): (&str, &str)) -> Result<NumberDistribution, String> {
     let (min, max) = (tokens(min)?, tokens(max)?);
     if min > max {
         return Err(format!("the range {min}..{max} is empty"));
     }
-    Ok(Distribution::Uniform { min, max })
+    Ok(NumberDistribution::Uniform { min, max })
 }
 
 fn pair<'a>(name: &str, values: &'a str, form: &str) -> Result<(&'a str, &'a str), String> {
@@ -346,7 +346,7 @@ mod tests {
     fn a_number_is_a_fixed_length() {
         let parts = parse("1024").unwrap();
         assert_eq!(parts.len(), 1);
-        assert_eq!(parts[0].input, Distribution::Fixed(1024));
+        assert_eq!(parts[0].input, NumberDistribution::Fixed(1024));
         assert_eq!(parts[0].output, None);
     }
 
@@ -354,24 +354,30 @@ mod tests {
     fn distributions_have_their_numbers() {
         let one = |text| parse(text).unwrap()[0].input;
         let (mean, deviation) = (1000.0, 200.0);
-        assert_eq!(one("10..20"), Distribution::Uniform { min: 10, max: 20 });
+        assert_eq!(
+            one("10..20"),
+            NumberDistribution::Uniform { min: 10, max: 20 }
+        );
         assert_eq!(
             one("uniform:10..20"),
-            Distribution::Uniform { min: 10, max: 20 }
+            NumberDistribution::Uniform { min: 10, max: 20 }
         );
         assert_eq!(
             one("normal:1000,200"),
-            Distribution::Normal { mean, deviation }
+            NumberDistribution::Normal { mean, deviation }
         );
         assert_eq!(
             one("lognormal:1000,200"),
-            Distribution::LogNormal { mean, deviation }
+            NumberDistribution::LogNormal { mean, deviation }
         );
-        assert_eq!(one("exponential:1000"), Distribution::Exponential { mean });
-        assert_eq!(one("poisson:1000"), Distribution::Poisson { mean });
+        assert_eq!(
+            one("exponential:1000"),
+            NumberDistribution::Exponential { mean }
+        );
+        assert_eq!(one("poisson:1000"), NumberDistribution::Poisson { mean });
         assert_eq!(
             one("zipf:1.2,4000"),
-            Distribution::Zipf {
+            NumberDistribution::Zipf {
                 exponent: 1.2,
                 max: 4000
             }
@@ -385,12 +391,12 @@ mod tests {
         assert_eq!((parts[0].weight, parts[1].weight), (70.0, 30.0));
         assert_eq!(
             parts[1].input,
-            Distribution::Normal {
+            NumberDistribution::Normal {
                 mean: 8000.0,
                 deviation: 500.0
             }
         );
-        assert_eq!(parts[1].output, Some(Distribution::Fixed(300)));
+        assert_eq!(parts[1].output, Some(NumberDistribution::Fixed(300)));
         let lengths: Lengths = "70%:200,30%:8000".parse().unwrap();
         assert_eq!((lengths.shortest(), lengths.longest()), (200, 8000));
         assert!(!lengths.has_outputs());

@@ -33,7 +33,7 @@ pub use transport::{Timeouts, TransportChoice, TransportSettings};
 pub use work::{LengthFilter, ParserChoice, PromptSource, Work};
 
 use crate::document::PlanRecord;
-use crate::lengths::Distribution;
+use crate::lengths::NumberDistribution;
 use url::Url;
 
 /// What one run does.
@@ -76,7 +76,7 @@ impl Plan {
         let turns = match (&self.work.prompts, self.work.sessions.turns) {
             (PromptSource::Dataset(_), _) => return None,
             (_, None) => 1,
-            (_, Some(Distribution::Fixed(turns))) => u64::from(turns),
+            (_, Some(NumberDistribution::Fixed(turns))) => u64::from(turns),
             (_, Some(_)) => return None,
         };
         Some(self.load.sessions.unwrap_or(1).saturating_mul(turns))

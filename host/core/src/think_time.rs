@@ -1,6 +1,6 @@
 //! How long a user thinks before the next turn of a session.
 
-use crate::lengths::{Distribution, LengthError};
+use crate::lengths::{LengthError, NumberDistribution};
 use std::fmt;
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use std::str::FromStr;
 pub struct ThinkTime {
     text: String,
     /// In milliseconds.
-    distribution: Distribution,
+    distribution: NumberDistribution,
 }
 
 /// A text that is no time and no distribution of times.
@@ -25,7 +25,7 @@ pub struct ThinkTimeError {
 
 impl ThinkTime {
     /// The distribution, in milliseconds.
-    pub fn milliseconds(&self) -> &Distribution {
+    pub fn milliseconds(&self) -> &NumberDistribution {
         &self.distribution
     }
 }
@@ -51,12 +51,12 @@ impl FromStr for ThinkTime {
     }
 }
 
-fn distribution(text: &str) -> Result<Distribution, String> {
+fn distribution(text: &str) -> Result<NumberDistribution, String> {
     let Some((name, values)) = text.split_once(':') else {
         return match text.split_once("..") {
             Some((min, max)) => of_milliseconds("uniform", &[min, max]),
             None => match milliseconds(text)? {
-                0 => Ok(Distribution::Fixed(0)),
+                0 => Ok(NumberDistribution::Fixed(0)),
                 _ => of_milliseconds("fixed", &[text]),
             },
         };
@@ -70,7 +70,7 @@ fn distribution(text: &str) -> Result<Distribution, String> {
 }
 
 /// The distribution of whole milliseconds with this name.
-fn of_milliseconds(name: &str, times: &[&str]) -> Result<Distribution, String> {
+fn of_milliseconds(name: &str, times: &[&str]) -> Result<NumberDistribution, String> {
     let times = times
         .iter()
         .map(|time| Ok(milliseconds(time)?.to_string()))
@@ -107,25 +107,28 @@ mod tests {
     #[test]
     fn times_are_read_in_any_unit() {
         for (text, milliseconds) in [
-            ("200ms", Distribution::Fixed(200)),
-            ("1.5s", Distribution::Fixed(1500)),
-            ("2", Distribution::Fixed(2000)),
-            ("0", Distribution::Fixed(0)),
+            ("200ms", NumberDistribution::Fixed(200)),
+            ("1.5s", NumberDistribution::Fixed(1500)),
+            ("2", NumberDistribution::Fixed(2000)),
+            ("0", NumberDistribution::Fixed(0)),
             (
                 "uniform:1s..2m",
-                Distribution::Uniform {
+                NumberDistribution::Uniform {
                     min: 1000,
                     max: 120_000,
                 },
             ),
             (
                 "normal:2s,500ms",
-                Distribution::Normal {
+                NumberDistribution::Normal {
                     mean: 2000.0,
                     deviation: 500.0,
                 },
             ),
-            ("exponential:1s", Distribution::Exponential { mean: 1000.0 }),
+            (
+                "exponential:1s",
+                NumberDistribution::Exponential { mean: 1000.0 },
+            ),
         ] {
             let time: ThinkTime = text.parse().unwrap();
             assert_eq!(*time.milliseconds(), milliseconds, "{text}");

@@ -1,6 +1,6 @@
 //! What is drawn at random: generators, and lengths from their distributions.
 
-use llmuses_core::lengths::{Distribution, Lengths, MOST_TOKENS, Part};
+use llmuses_core::lengths::{Lengths, MOST_TOKENS, NumberDistribution, Part};
 use rand::{Rng, RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Exp, LogNormal, Normal, Poisson, Zipf};
@@ -20,17 +20,21 @@ pub(crate) fn part<'a>(lengths: &'a Lengths, random: &mut impl Rng) -> &'a Part 
 }
 
 /// One length, in tokens.
-pub(crate) fn length(distribution: &Distribution, random: &mut impl Rng) -> u32 {
+pub(crate) fn length(distribution: &NumberDistribution, random: &mut impl Rng) -> u32 {
     match *distribution {
-        Distribution::Fixed(length) => length,
-        Distribution::Uniform { min, max } => random.random_range(min..=max),
-        Distribution::Normal { mean, deviation } => within(random, Normal::new(mean, deviation)),
-        Distribution::LogNormal { mean, deviation } => {
+        NumberDistribution::Fixed(length) => length,
+        NumberDistribution::Uniform { min, max } => random.random_range(min..=max),
+        NumberDistribution::Normal { mean, deviation } => {
+            within(random, Normal::new(mean, deviation))
+        }
+        NumberDistribution::LogNormal { mean, deviation } => {
             within(random, LogNormal::from_mean_cv(mean, deviation / mean))
         }
-        Distribution::Exponential { mean } => within(random, Exp::new(1.0 / mean)),
-        Distribution::Poisson { mean } => within(random, Poisson::new(mean)),
-        Distribution::Zipf { exponent, max } => within(random, Zipf::new(f64::from(max), exponent)),
+        NumberDistribution::Exponential { mean } => within(random, Exp::new(1.0 / mean)),
+        NumberDistribution::Poisson { mean } => within(random, Poisson::new(mean)),
+        NumberDistribution::Zipf { exponent, max } => {
+            within(random, Zipf::new(f64::from(max), exponent))
+        }
     }
 }
 
@@ -69,7 +73,7 @@ mod tests {
     use super::*;
 
     fn mean_and_deviation(text: &str) -> (f64, f64) {
-        let distribution: Distribution = text.parse().unwrap();
+        let distribution: NumberDistribution = text.parse().unwrap();
         let mut random = ChaCha8Rng::seed_from_u64(1);
         let lengths: Vec<f64> = (0..50_000)
             .map(|_| f64::from(length(&distribution, &mut random)))
@@ -101,8 +105,8 @@ mod tests {
     #[test]
     fn no_length_is_below_one_or_above_the_longest() {
         let mut random = ChaCha8Rng::seed_from_u64(2);
-        let normal: Distribution = "normal:2,50".parse().unwrap();
-        let zipf: Distribution = "zipf:1.1,40".parse().unwrap();
+        let normal: NumberDistribution = "normal:2,50".parse().unwrap();
+        let zipf: NumberDistribution = "zipf:1.1,40".parse().unwrap();
         for _ in 0..10_000 {
             assert!(length(&normal, &mut random) >= 1);
             assert!((1..=40).contains(&length(&zipf, &mut random)));

@@ -24,6 +24,6 @@ pub use dataset::{Dataset, DatasetError};
 pub use entries::{Entries, FormatEntries, OnePrompt};
 pub use images::Images;
 pub use session_draws::SessionDraws;
-pub use sessions::{SessionSettings, Sessions};
+pub use sessions::{SessionSettings, SessionsUnderWay};
 pub use source::{RequestSource, SourceEnd, SourceError, SourceReport, SourceSettings};
 pub use tokenizer::{HostTokenizer, TokenizerError};

@@ -39,7 +39,7 @@ pub struct SessionSettings {
 
 /// The sessions of a run that are to have further turns.
 #[derive(Debug)]
-pub struct Sessions {
+pub struct SessionsUnderWay {
     settings: SessionSettings,
     clock: Clock,
     /// Set where the run has to end.
@@ -71,7 +71,7 @@ struct Session {
     held: Charge,
 }
 
-impl Sessions {
+impl SessionsUnderWay {
     /// No session so far. `clock`: that of the run. `stop` is set where the run has to end. `ready` takes the turns as their
     /// requests are made.
     pub fn new(
@@ -284,7 +284,7 @@ impl Refusal {
     }
 }
 
-impl GoOn for Sessions {
+impl GoOn for SessionsUnderWay {
     fn hurries(&self) -> bool {
         self.live.load(Ordering::Relaxed) > 0
     }

@@ -8,7 +8,7 @@ pub use end::{SourceEnd, SourceError, SourceReport};
 use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::dataset::Dataset;
-use super::sessions::Sessions;
+use super::sessions::SessionsUnderWay;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::exchange::Prepared;
@@ -63,7 +63,7 @@ pub struct SourceSettings {
 }
 
 /// Tells sessions that no further one begins.
-struct Complete<'a>(&'a Sessions);
+struct Complete<'a>(&'a SessionsUnderWay);
 
 impl Drop for Complete<'_> {
     fn drop(&mut self) {
@@ -155,7 +155,7 @@ impl RequestSource {
         mut self,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
-        sessions: Option<&Sessions>,
+        sessions: Option<&SessionsUnderWay>,
     ) -> (SourceReport, SourceEnd) {
         // At the end, however that comes about: others wait for turns until it is known that there are no more.
         let _complete = sessions.map(Complete);
@@ -198,7 +198,7 @@ impl RequestSource {
         made: Made,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
-        sessions: Option<&Sessions>,
+        sessions: Option<&SessionsUnderWay>,
     ) -> bool {
         let (size, turns) = (made.bytes(), made.turns());
         let place = TurnPlace::first(self.report.sessions, turns);

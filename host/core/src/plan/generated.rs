@@ -1,6 +1,6 @@
 //! Prompts that are made, not read.
 
-use crate::lengths::{Distribution, Lengths};
+use crate::lengths::{Lengths, NumberDistribution};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -10,7 +10,7 @@ pub struct Generated {
     /// How many tokens they have, the chat template included.
     pub input: Lengths,
     /// How many tokens the outputs have, where the mix of `input` does not say. `None`: as the model ends them.
-    pub output: Option<Distribution>,
+    pub output: Option<NumberDistribution>,
     /// What prompts have in common.
     pub prefixes: Option<Prefixes>,
     /// Text of which they are pieces, in place of words at random.

@@ -1,6 +1,6 @@
 //! Conversations of several turns.
 
-use crate::lengths::Distribution;
+use crate::lengths::NumberDistribution;
 use crate::think_time::ThinkTime;
 
 /// How sessions go. The default: as many turns as each conversation of the data set has, one of anything else, and no
@@ -8,7 +8,7 @@ use crate::think_time::ThinkTime;
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sessions {
     /// How many turns a session has, where prompts are not read. `None`: one.
-    pub turns: Option<Distribution>,
+    pub turns: Option<NumberDistribution>,
     /// The time between the end of a turn and the next one. `None`: as the data set says, or none.
     pub think_time: Option<ThinkTime>,
     /// Whether later turns have the replies that the data set recorded, in place of those of the server.

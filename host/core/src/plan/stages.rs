@@ -12,7 +12,7 @@ const MOST_STAGES: usize = 100;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Stages {
     of: Staged,
-    stages: Arc<[Stage]>,
+    stages: Arc<[LoadStage]>,
 }
 
 /// What changes from stage to stage.
@@ -26,7 +26,7 @@ pub enum Staged {
 
 /// A stage.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Stage {
+pub struct LoadStage {
     /// The value at its start.
     from: f64,
     /// The value at its end.
@@ -37,7 +37,7 @@ pub struct Stage {
     seconds: f64,
 }
 
-impl Stage {
+impl LoadStage {
     /// ln(to / from) per second, of an exponential ramp that goes anywhere.
     fn growth(&self) -> Option<f64> {
         (self.exponential && self.from != self.to)
@@ -174,7 +174,7 @@ impl fmt::Display for Stages {
     }
 }
 
-impl fmt::Display for Stage {
+impl fmt::Display for LoadStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.from)?;
         if self.from != self.to {
@@ -220,7 +220,7 @@ impl FromStr for Stages {
             Some(("parallel", stages)) => (Staged::Parallel, stages),
             _ => return Err(StagesError::OfWhat),
         };
-        let stages: Vec<Stage> = stages
+        let stages: Vec<LoadStage> = stages
             .split(',')
             .map(|text| stage(of, text.trim()))
             .collect::<Result<_, _>>()?;
@@ -232,7 +232,7 @@ impl FromStr for Stages {
     }
 }
 
-fn stage(of: Staged, text: &str) -> Result<Stage, StagesError> {
+fn stage(of: Staged, text: &str) -> Result<LoadStage, StagesError> {
     const MOST: f64 = 1e6;
     let wrong = || StagesError::Stage(text.to_owned());
     let number = |text: &str| text.parse::<f64>().map_err(|_| wrong());
@@ -264,7 +264,7 @@ fn stage(of: Staged, text: &str) -> Result<Stage, StagesError> {
     if exponential && from.min(to) <= 0.0 {
         return Err(StagesError::Zero(text.to_owned()));
     }
-    Ok(Stage {
+    Ok(LoadStage {
         from,
         to,
         exponential,

@@ -18,7 +18,7 @@ use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
-use llmuses_workload::{RequestSource, Sessions};
+use llmuses_workload::{RequestSource, SessionsUnderWay};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -42,7 +42,7 @@ pub(super) struct Pipeline {
     pub(super) gauge: Arc<InFlight>,
     pub(super) notes: Arc<ConnectionNotes>,
     pub(super) gave_up: Arc<GaveUp>,
-    pub(super) sessions: Option<Arc<Sessions>>,
+    pub(super) sessions: Option<Arc<SessionsUnderWay>>,
     pub(super) outcomes: flume::Receiver<Outcome>,
     pub(super) workers: Vec<JoinHandle<WorkerReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
@@ -68,7 +68,7 @@ impl Pipeline {
 
         let (ready_turns, turns) = flume::unbounded();
         let sessions = prepared.sessions.clone().map(|settings| {
-            Arc::new(Sessions::new(
+            Arc::new(SessionsUnderWay::new(
                 settings,
                 clock,
                 Arc::clone(&stop),

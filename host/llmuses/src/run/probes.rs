@@ -10,7 +10,7 @@ use super::watch::StopRules;
 use llmuses_core::backlog::Stage;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::TokenSource;
-use llmuses_core::lengths::{Distribution, LengthError, Lengths};
+use llmuses_core::lengths::{LengthError, Lengths, NumberDistribution};
 use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_workload::generate::Line;
@@ -88,7 +88,7 @@ fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
     probe.work.sessions = Sessions::default();
     probe.work.prompts = PromptSource::Generated(Generated {
         input: WORDS.parse::<Lengths>().map_err(not_learned)?,
-        output: Some("1".parse::<Distribution>().map_err(not_learned)?),
+        output: Some("1".parse::<NumberDistribution>().map_err(not_learned)?),
         prefixes: None,
         text: generated.text.clone(),
     });

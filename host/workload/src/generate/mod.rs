@@ -12,7 +12,7 @@ mod vocabulary;
 pub use blocks::LengthTexts;
 pub use entries::GeneratedEntries;
 pub use line::{Line, LineError};
-pub use prompts::{Asked, Counting, Prompt, PromptMaker, Words};
+pub use prompts::{AskedPrompt, Counting, Prompt, PromptMaker, Words};
 pub use template::{ChatTemplate, TemplateError};
 pub use text::{RealText, TextError};
 pub use vocabulary::{Vocabulary, VocabularyError};

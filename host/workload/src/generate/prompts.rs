@@ -43,7 +43,7 @@ pub struct Prompt {
     /// Its text.
     pub text: String,
     /// What was asked for.
-    pub asked: Asked,
+    pub asked: AskedPrompt,
     /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a tokenizer with which no text of so
     /// many could be found, and for lengths that were learned from the server, which are to the next whole word.
     pub counted: u32,
@@ -51,7 +51,7 @@ pub struct Prompt {
 
 /// What is asked of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Asked {
+pub struct AskedPrompt {
     /// Tokens of the prompt, the chat template included.
     pub input: u32,
     /// Tokens of the output.
@@ -89,7 +89,7 @@ impl PromptMaker {
     }
 
     /// What is asked of the request with this number.
-    pub fn asked(&self, number: u64, place: TurnPlace) -> Asked {
+    pub fn asked(&self, number: u64, place: TurnPlace) -> AskedPrompt {
         self.draw(place, &mut random_of(self.seed_of(place), number))
     }
 
@@ -130,7 +130,7 @@ impl PromptMaker {
         }
     }
 
-    fn draw(&self, place: TurnPlace, random: &mut ChaCha8Rng) -> Asked {
+    fn draw(&self, place: TurnPlace, random: &mut ChaCha8Rng) -> AskedPrompt {
         let part = draw::part(&self.generated.input, random);
         let input = draw::length(&part.input, random);
         let output = part.output.as_ref().or(self.generated.output.as_ref());
@@ -141,7 +141,7 @@ impl PromptMaker {
             let length = self.words.units(length).min(self.own_units(input) - 1);
             (choose(prefixes, random), self.words.tokens(length))
         });
-        Asked {
+        AskedPrompt {
             input,
             output,
             prefix,

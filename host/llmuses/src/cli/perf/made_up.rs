@@ -2,7 +2,7 @@
 
 use super::usage::UsageError;
 use clap::Args;
-use llmuses_core::lengths::{Distribution, Lengths};
+use llmuses_core::lengths::{Lengths, NumberDistribution};
 use llmuses_core::plan::{Generated, Prefixes, Share};
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub(super) struct MadeUpArguments {
         requires = "input_tokens",
         help_heading = "Prompts"
     )]
-    output_tokens: Option<Distribution>,
+    output_tokens: Option<NumberDistribution>,
 
     /// Take pieces of this text as prompts, in place of words at random.
     #[arg(

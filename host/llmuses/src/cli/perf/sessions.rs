@@ -3,7 +3,7 @@
 use super::usage::UsageError;
 use crate::cli::values::count;
 use clap::Args;
-use llmuses_core::lengths::Distribution;
+use llmuses_core::lengths::NumberDistribution;
 use llmuses_core::plan::{PromptSource, Sessions};
 use llmuses_core::think_time::ThinkTime;
 
@@ -19,7 +19,7 @@ pub(super) struct SessionArguments {
         conflicts_with = "dataset",
         help_heading = "Prompts"
     )]
-    turns: Option<Distribution>,
+    turns: Option<NumberDistribution>,
 
     /// Time between the end of a turn and the next one: a time such as 200ms, uniform:1s..5s, normal:MEAN,DEVIATION,
     /// lognormal:MEAN,DEVIATION or exponential:MEAN [default: as the data set says, else none]
