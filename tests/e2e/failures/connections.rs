@@ -7,15 +7,19 @@ use crate::misbehaving::{
     response, stream_head, streamed, text,
 };
 use crate::support::Bench;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use socket2::{Domain, Socket, Type};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A port on which nobody listens.
+/// A port on which nobody listens. It stays taken for as long as the tests run: a port that is let go may be that of the
+/// server of another test a moment later, or of the client itself, which then gets a connection.
 pub(super) fn refused_port() -> u16 {
-    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
-        .and_then(|listener| listener.local_addr())
-        .expect("a free port")
-        .port()
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    socket.bind(&any.into()).expect("a free port");
+    let address = socket.local_addr().expect("it is bound");
+    std::mem::forget(socket);
+    address.as_socket().expect("it has a port").port()
 }
 
 /// What `--connect-timeout 0.3` has come out.
