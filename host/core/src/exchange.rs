@@ -53,8 +53,12 @@ pub struct Exchange {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// The model that it asks for, where the run has several.
+    pub model: Option<Arc<str>>,
     /// The URL that it went to, without credentials, where the run has several.
     pub url: Option<Arc<str>>,
+    /// Its id, where one was sent with it.
+    pub request_id: Option<Box<str>>,
     /// The body that was sent (or was to be sent).
     pub request: Bytes,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
@@ -88,6 +92,10 @@ pub struct Prepared {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// As in [`Exchange::model`].
+    pub model: Option<Arc<str>>,
+    /// How long after it was sent the client breaks it off. `None`: it does not.
+    pub cancel_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
     /// The memory of the body.
@@ -105,12 +113,15 @@ impl Prepared {
         Job {
             number: self.number,
             place: self.place,
+            model: self.model,
+            cancel_after: self.cancel_after,
             body: self.body,
             own_head: self.own_head,
             intended,
             body_wait,
             held: self.held,
             held_up,
+            sending: Sending::default(),
         }
     }
 }
@@ -147,6 +158,10 @@ pub struct Job {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// As in [`Exchange::model`].
+    pub model: Option<Arc<str>>,
+    /// How long after it was sent the client breaks it off. `None`: it does not.
+    pub cancel_after: Option<Duration>,
     /// Its body.
     pub body: Bytes,
     /// As in [`Prepared::own_head`].
@@ -159,6 +174,17 @@ pub struct Job {
     pub held: Charge,
     /// How long it waited since as many requests as may be were in flight.
     pub held_up: Duration,
+    /// What is only known of it once its client thread has it.
+    pub sending: Sending,
+}
+
+/// What a client thread adds to a request as it sends it.
+#[derive(Debug, Clone, Default)]
+pub struct Sending {
+    /// Headers of this request alone.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// As in [`Exchange::request_id`].
+    pub request_id: Option<Box<str>>,
 }
 
 impl Exchange {
@@ -448,11 +474,13 @@ pub enum FailureKind {
     Cancelled,
     /// This machine ran out of something: open files, ports, memory.
     ClientResource,
+    /// The client broke it off, as the plan has it. No failure: such requests are a class of their own.
+    Disconnected,
 }
 
 impl FailureKind {
     /// Every kind, in the order in which reports list them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -468,6 +496,7 @@ impl FailureKind {
         Self::Parse,
         Self::Cancelled,
         Self::ClientResource,
+        Self::Disconnected,
     ];
 
     /// The name of the kind, as in the database and in reports.
@@ -488,11 +517,17 @@ impl FailureKind {
             Self::Parse => "parse",
             Self::Cancelled => "cancelled",
             Self::ClientResource => "client-resource",
+            Self::Disconnected => "disconnected",
         }
     }
 }
 
 impl FailureKind {
+    /// Whether a request that ended so has failed.
+    pub fn is_failure(self) -> bool {
+        self != Self::Disconnected
+    }
+
     /// The kind of a name, as of [`Self::as_str`].
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)
@@ -607,6 +642,17 @@ impl Outcome {
     /// Whether the request succeeded.
     pub fn succeeded(&self) -> bool {
         self.exchange.failure.is_none()
+    }
+
+    /// Whether the client broke it off, as the plan has it: it neither succeeded nor failed.
+    pub fn is_disconnected(&self) -> bool {
+        let failure = self.exchange.failure.as_ref();
+        failure.is_some_and(|failure| failure.kind == FailureKind::Disconnected)
+    }
+
+    /// Whether the request failed.
+    pub fn failed(&self) -> bool {
+        !self.succeeded() && !self.is_disconnected()
     }
 }
 

@@ -30,6 +30,8 @@ impl Sample {
             exchange: Exchange {
                 number: 0,
                 place: TurnPlace::alone(0),
+                model: None,
+                request_id: None,
                 url: None,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),

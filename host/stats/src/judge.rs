@@ -125,6 +125,8 @@ pub fn asked_output_tokens(parameters: &serde_json::Map<String, serde_json::Valu
 /// How connections were used, over all requests of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionUse {
+    /// Connections that were opened, those before the first request among them. `None`: nobody counted.
+    pub opened: Option<u64>,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte
     /// of an answer.
     pub resent: u64,

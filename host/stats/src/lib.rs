@@ -48,7 +48,7 @@ pub use estimate::Estimate;
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;
 pub use groups::{GroupBy, Groups};
-pub use json::{totals, verdict};
+pub use json::{time_of_rates, totals, verdict};
 pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};

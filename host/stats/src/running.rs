@@ -92,7 +92,7 @@ impl RunStatistics {
     /// Counts a request of the warm-up.
     fn record_warmup(&mut self, outcome: &Outcome) {
         self.counts.warmup += 1;
-        self.counts.warmup_failed += u64::from(!outcome.succeeded());
+        self.counts.warmup_failed += u64::from(outcome.failed());
     }
 
     /// Adds a sample. The order of samples does not matter.
@@ -133,7 +133,9 @@ impl RunStatistics {
         self.counts.waited_for_body += u64::from(!exchange.body_wait.is_zero());
 
         let counts = &mut self.counts;
-        counts.completed += 1;
+        let disconnected = outcome.is_disconnected();
+        counts.disconnected += u64::from(disconnected);
+        counts.completed += u64::from(!disconnected);
         let bytes: usize = exchange.response.iter().map(<[u8]>::len).sum();
         counts.bytes_received += bytes as u64;
         if !exchange.response.is_empty() {
@@ -144,6 +146,7 @@ impl RunStatistics {
         }
         match &exchange.failure {
             None => self.record_success(outcome, measured),
+            Some(_) if disconnected => {}
             Some(failure) => {
                 counts.failed += 1;
                 let status = exchange
@@ -339,6 +342,13 @@ impl RunStatistics {
         Some(self.last_end?.since(first))
     }
 
+    /// The time in which the requests were sent: n − 1 gaps between n of them, and one more. `None` for fewer than two.
+    pub fn sending(&self) -> Option<Duration> {
+        let span = self.last_sent?.since(self.first_sent?);
+        let gaps = u32::try_from(self.counts.sent).ok()?.checked_sub(1)?;
+        (gaps > 0).then(|| span + span / gaps)
+    }
+
     /// What the figures of the run are made of.
     pub fn sums(&self) -> Sums {
         let counts = &self.counts;
@@ -348,6 +358,7 @@ impl RunStatistics {
             completed: counts.completed,
             succeeded: counts.succeeded,
             failed: counts.failed,
+            disconnected: counts.disconnected,
             met_all: self.objectives.map(|_| counts.met_objectives),
             input_tokens: tokens(&counts.prompt),
             output_tokens: tokens(&counts.completion),
@@ -409,7 +420,7 @@ impl RunStatistics {
     pub fn scheduled_rate(&self) -> Option<f64> {
         let span = self.last_intended?.since(self.first_intended?);
         ratio(
-            self.counts.completed.saturating_sub(1) as f64,
+            (self.counts.completed + self.counts.disconnected).saturating_sub(1) as f64,
             span.as_secs_f64(),
         )
     }

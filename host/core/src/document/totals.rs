@@ -98,6 +98,9 @@ pub struct RequestCounts {
     pub issued: u64,
     /// Over, well or badly.
     pub completed: u64,
+    /// That the client broke off (`--cancel`): neither succeeded nor failed, and not among the completed ones.
+    #[serde(default)]
+    pub disconnected: u64,
     /// Sent, whatever became of them.
     pub sent: u64,
     /// Whose response arrived whole.
@@ -133,6 +136,9 @@ pub struct RequestCounts {
 /// How connections were used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionFigures {
+    /// Connections that were opened, those before the first request among them; null where nobody counted.
+    #[serde(default)]
+    pub opened: Option<u64>,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
     /// What servers call themselves in the header `server` of their responses: 4 different texts at most.

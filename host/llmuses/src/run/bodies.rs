@@ -72,6 +72,15 @@ pub enum FormatError {
         /// The parser.
         parser: String,
     },
+    /// Several models with a parser that makes requests by itself.
+    #[error(
+        "--model: parser `{parser}` makes its requests by itself, all of them for one model; use a parser that takes any \
+         prompt, such as openai_chat, or give one --model"
+    )]
+    OneModel {
+        /// The parser.
+        parser: String,
+    },
     /// A format without a data set.
     #[error("{label} is a format of data sets: it needs a file to read (--dataset)")]
     NoDataset {

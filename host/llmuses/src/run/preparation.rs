@@ -27,8 +27,8 @@ use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
-    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
-    SourceSettings,
+    ApiSettings, AskedTurns, CancelDraws, Dataset, HostTokenizer, ModelDraws, RequestSource,
+    SessionDraws, SessionSettings, SourceSettings,
 };
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -63,6 +63,12 @@ impl Loaded {
         };
         if work.sessions.turns.is_some() && parser.info().offers == Offers::OwnRequests {
             return Err(FormatError::OneTurnEach {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
+        if !plan.target.models.is_empty() && parser.info().offers == Offers::OwnRequests {
+            return Err(FormatError::OneModel {
                 parser: parser.info().name.clone(),
             }
             .into());
@@ -220,6 +226,8 @@ impl Preparation {
             work.sessions.clone(),
             made_up::of_run(load.seed, plan.place.run),
         );
+        let seed = made_up::of_run(load.seed, plan.place.run);
+        let cancel = CancelDraws::new(load.cancel.clone(), seed);
         let max_in_flight = if load.arrivals.is_open() {
             Some(own_in_flight(load).map_or_else(capacity::most, Ok)?)
         } else {
@@ -271,6 +279,10 @@ impl Preparation {
             },
             api: ApiSettings {
                 model: plan.target.model.clone(),
+                models: ModelDraws::new(
+                    &plan.target.models,
+                    made_up::of_run(load.seed, plan.place.run),
+                ),
                 parameters: parameters.to_string(),
                 url: given_url(&given.target),
                 path: parser.info().path.clone(),
@@ -285,6 +297,7 @@ impl Preparation {
             parser: parser.info().name.clone(),
             api: asked.api.clone(),
             draws,
+            cancel: cancel.clone(),
             has_replies: parser.info().task == Task::Generate,
             has_users: !load.arrivals.is_open(),
             skip_refused: work.skip_bad_lines,
@@ -310,14 +323,16 @@ impl Preparation {
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
                 split: load.split(),
+                cancel,
                 sessions: sessions_of(plan),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
-                passes_are_alike: matches!(
-                    (&work.prompts, &parser.info().source, work.sessions.turns),
-                    (PromptSource::Prompt(_), Source::Builtin, None)
-                ),
+                passes_are_alike: plan.target.models.is_empty()
+                    && matches!(
+                        (&work.prompts, &parser.info().source, work.sessions.turns),
+                        (PromptSource::Prompt(_), Source::Builtin, None)
+                    ),
             },
         );
         source.prepare(PREPARED_AHEAD)?;
@@ -351,8 +366,12 @@ impl Preparation {
         record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
         // With what is known of credentials by now: also those within the parameters.
-        if let Some(command) = &mut record.outputs.command {
-            *command = self.secrets.blank_text(command).into_owned();
+        let outputs = &mut record.outputs;
+        for text in [&mut outputs.command, &mut outputs.settings]
+            .into_iter()
+            .flatten()
+        {
+            *text = self.secrets.blank_text(text).into_owned();
         }
         RunRecord {
             id: plan.place.run,
@@ -493,6 +512,13 @@ pub(super) fn headers(
         for (name, value) in more {
             headers.append(name, value.clone());
         }
+    }
+    // Each request has a value of its own.
+    for name in [&target.session_header, &target.request_id_header]
+        .into_iter()
+        .flatten()
+    {
+        headers.remove(name);
     }
     if !transport.keep_alive {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

@@ -84,6 +84,7 @@ fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
         seed: plan.load.seed ^ SEED,
         ..Load::default()
     };
+    probe.target.models.clear();
     probe.work.lengths = LengthFilter::default();
     probe.work.sessions = Sessions::default();
     probe.work.prompts = PromptSource::Generated(Generated {

@@ -28,6 +28,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Arrival times", Some(stamps(totals))),
         ("Parser", parser_cost(totals)),
         ("Empty answers", empty_answers(totals)),
+        ("Disconnected", disconnected(totals)),
     ]
     .into_iter()
     .filter_map(|(label, text)| Some((label, text?)))
@@ -63,6 +64,10 @@ fn sessions(totals: &Totals) -> Option<String> {
     let mut parts = vec![format!("{} complete", sessions.complete)];
     for (count, what) in [
         (sessions.ended_by_failure, "ended with a turn that failed"),
+        (
+            sessions.disconnected,
+            "ended with a turn that the client broke off (--cancel)",
+        ),
         (sessions.cut_short, "cut short by the end of the run"),
     ] {
         if count > 0 {
@@ -179,6 +184,18 @@ fn empty_answers(totals: &Totals) -> Option<String> {
     })
 }
 
+fn disconnected(totals: &Totals) -> Option<String> {
+    let counts = &totals.requests;
+    let (disconnected, all) = (counts.disconnected, counts.completed + counts.disconnected);
+    (disconnected > 0).then(|| {
+        format!(
+            "{disconnected} of {} ({}), broken off by the client as --cancel asks: neither succeeded nor failed, and in no time and no rate",
+            counted(all, "request"),
+            percent(disconnected as f64 / all as f64)
+        )
+    })
+}
+
 fn origin(totals: &Totals) -> String {
     let mut text = match totals.origin.as_str() {
         "sent" => "the instant at which a request was sent (closed loop)",
@@ -197,6 +214,9 @@ fn origin(totals: &Totals) -> String {
 fn connections(totals: &Totals) -> String {
     let used = &totals.connections;
     let mut text = opened(totals);
+    if let Some(opened) = used.opened {
+        text = format!("{} opened; {text}", counted(opened, "connection"));
+    }
     if !used.http_versions.is_empty() {
         text = format!("{}; {text}", used.http_versions.join(" and "));
     }

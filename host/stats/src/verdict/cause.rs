@@ -156,6 +156,7 @@ fn kind_cause(kind: FailureKind) -> &'static str {
         }
         FailureKind::Parse => "the parser is not made for the answers of this server",
         FailureKind::Cancelled => "requests were still in flight when the run ended",
+        FailureKind::Disconnected => "the client broke requests off, as --cancel asks",
         FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
     }
 }

@@ -90,7 +90,7 @@ pub(crate) fn rebuild_with(
     let circumstances = Circumstances {
         groups: groups.figures(statistics.wall()),
         asked: run.plan.load.number,
-        issued: counts.completed + counts.warmup,
+        issued: counts.completed + counts.disconnected + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
         task: noted.task,
@@ -218,6 +218,8 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             }),
             ..place(row, number)?
         },
+        request_id: shown_named(row, "request_id")?.map(Into::into),
+        model: shown_named(row, "model")?.map(Into::into),
         url: shown_named(row, "url")?.map(Into::into),
         request: row.get::<_, String>(21)?.into(),
         intended,

@@ -1,5 +1,6 @@
 //! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
+mod models;
 mod names;
 mod target;
 mod work;
@@ -28,6 +29,7 @@ use llmuses_workload::HostTokenizer;
 use names::{database_of_part, default_name};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
 use target::{add_api_key, endpoint, fit_together, with_path};
 use url::Url;
@@ -171,6 +173,7 @@ impl PerfArguments {
                 shard,
                 start_at: self.parts.start_at,
                 stop_if: self.stop_if.clone(),
+                cancel: self.cancel.clone(),
             })
             .collect()
     }
@@ -190,22 +193,31 @@ impl PerfArguments {
         if route.unix_socket.is_some() && !more_urls.is_empty() {
             return Err(UsageError::UrlsOfOneSocket);
         }
-        let model = match &self.model {
-            Some(model) => model.clone(),
+        let [session_header, request_id_header] = self.header_names.of_requests(&headers)?;
+        let mut models = models::weighted(&self.model)?;
+        let model = match models.first() {
+            Some(model) => model.name.to_string(),
             None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
+        if models.len() == 1 {
+            models.clear();
+        }
         Ok(Target {
             model,
+            models,
             url,
             more_urls,
             url_policy: match self.url_policy {
                 UrlPolicyArgument::RoundRobin => UrlPolicy::RoundRobin,
                 UrlPolicyArgument::LeastInFlight => UrlPolicy::LeastInFlight,
+                UrlPolicyArgument::Session => UrlPolicy::Session,
             },
             url_is_default: self.url.is_empty(),
             headers,
             route,
             label_header: self.header_names.label_header.clone(),
+            session_header,
+            request_id_header,
         })
     }
 
@@ -251,11 +263,14 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later turns.
+    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later
+    /// turns, and for one model.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
-            (_, "openai_prompt") if self.sessions.has_turns() => parser("openai_chat"),
+            (_, "openai_prompt") if self.sessions.has_turns() || self.model.len() > 1 => {
+                parser("openai_chat")
+            }
             (_, name) => parser(name),
         }
     }
@@ -266,6 +281,7 @@ impl PerfArguments {
             by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
             keep_alive: !self.no_keep_alive,
+            requests_per_connection: self.requests_per_connection.and_then(NonZeroU32::new),
             client_threads: self.client_threads.map(usize::from),
             timeouts: Timeouts {
                 connect: self.connect_timeout,
@@ -300,6 +316,7 @@ impl PerfArguments {
         Ok(Outputs {
             name,
             command: Some(command_line()),
+            settings: self.settings.map(|settings| settings.to_toml(model)),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,
