@@ -1,6 +1,6 @@
 //! Prompts that are made up, of lengths that were asked for.
 
-use crate::helpers::{ends, good, mock, paragraph, prompts, quick_mock, refused};
+use crate::helpers::{ends, good, mock, older_plugin, paragraph, prompts, quick_mock, refused};
 use crate::support::{Bench, repository};
 use serde_json::Value;
 
@@ -206,8 +206,8 @@ fn lengths_that_cannot_be_are_refused() {
             "leave one of them out",
         ),
         (
-            &["--input-tokens", "10", "--parser", "openai_line_by_line"],
-            "parser `openai_line_by_line` makes its requests by itself",
+            &["--input-tokens", "10", "--parser", older_plugin(&bench)],
+            "parser `hostile` makes its requests by itself",
         ),
         (
             &["--input-tokens", "10", "--text", "nowhere"],
@@ -216,6 +216,44 @@ fn lengths_that_cannot_be_are_refused() {
     ] {
         let error = refused(&bench, &mock, &with_tokenizer(&tokenizer, arguments), 2);
         assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
+    let (model, mock) = (Bench::new(), quick_mock());
+    let file = repository().join("datasets/tokenizer/tokenizer.json");
+    std::fs::copy(file, model.path("tokenizer.json")).expect("it can be copied");
+    model.file(
+        "chat_template.jinja",
+        "system of the moon\n{% for m in messages %}{{ m.content }}\n{% endfor %}",
+    );
+    let folder = model.path("");
+    let folder = folder.to_str().expect("the path is text");
+    let url = mock.url("");
+    let url = url.trim_end_matches('/');
+    for (api, tokens) in [
+        ("openai_completions", 50),
+        ("tgi", 50),
+        ("sglang", 50),
+        ("triton", 50),
+        // The mock server has no template.
+        ("openai_chat", 50 - 5),
+    ] {
+        let bench = Bench::new();
+        let arguments = [
+            "--parser",
+            api,
+            "--input-tokens",
+            "50",
+            "--output-tokens",
+            "3",
+        ];
+        let more = ["--tokenizer-path", folder, "-n", "2", "--url", url];
+        let ended = crate::support::run(bench.perf(&arguments).args(more));
+        assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
+        let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
+        assert_eq!(found, [[Value::from(tokens)]], "{api}");
     }
 }
 

@@ -140,6 +140,14 @@ impl<'a> Part<'a, Distribution> {
             .certain_millis(self.half_width(percentile))
     }
 
+    /// The bounds of a percentile in milliseconds, with the digits that it has itself.
+    pub(crate) fn certain_bounds(&self, percentile: Percentile) -> [Number; 2] {
+        let millis = self.value.percentile(percentile).unwrap_or_default() * 1e3;
+        let half_width = self.half_width(percentile).map(|half| half * 1e3);
+        let decimals = certain_decimals(millis, half_width);
+        self.bounds(percentile).map(|bound| bound.millis(decimals))
+    }
+
     /// The mean in milliseconds, with as many digits as are certain given that many independent samples.
     pub(crate) fn certain_mean(&self, independent: u64) -> Number {
         let deviation = self.value.standard_deviation_seconds;
@@ -164,7 +172,7 @@ impl<'a> Part<'a, Distribution> {
     }
 
     /// The lower and the upper bound of a percentile.
-    pub(crate) fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
+    fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
         let intervals = self.value.intervals_of_95_percent.as_ref();
         let known = intervals.and_then(|intervals| intervals.get(percentile));
         let [low, high] = known.unwrap_or(&[None, None]);
