@@ -30,45 +30,39 @@ fn a_prompt_is_sent_as_the_older_parser_sends_it() {
 
 #[test]
 fn a_parser_with_a_format_of_its_own_takes_any_other_workload() {
-    let stop = json!(["<|im_end|>"]);
-    let (bench, mock) = (Bench::new(), quick_mock());
-    bench.file("data", "one\n");
-    let parser = ["--parser", "openai_openqa_qwen"];
+    let mock = quick_mock();
+    let run = |file: &str, content: &str, arguments: &[&str]| {
+        let bench = Bench::new();
+        bench.file(file, content);
+        let parser = ["--parser", "openai_openqa_qwen"];
+        let ended = good(&bench, &mock, &[&parser[..], arguments].concat());
+        (bench, ended.stderr)
+    };
     let data = ["--dataset", "data", "--dataset-parser", "lines"];
-    let ended = good(&bench, &mock, &[&parser[..], &data].concat());
-    assert!(ended.stderr.contains("read as lines"), "{}", ended.stderr);
-    let made_up = ["--input-tokens", "20", "--output-tokens", "3", "-n", "1"];
+    let (_, said) = run("data", "one\n", &data);
+    assert!(said.contains("read as lines"), "{said}");
     let tokenizer = crate::support::repository().join("datasets/tokenizer");
     let tokenizer = ["--tokenizer-path", tokenizer.to_str().expect("a text")];
-    good(&bench, &mock, &[&parser[..], &made_up, &tokenizer].concat());
+    let made_up = ["--input-tokens", "20", "--output-tokens", "3", "-n", "1"];
+    run("none", "", &[&made_up[..], &tokenizer].concat());
     let bodies = mock.bodies();
     assert_eq!(bodies.len(), 2);
     for body in &bodies {
-        assert_eq!(body["stop"], stop, "{body}");
+        assert_eq!(body["stop"], json!(["<|im_end|>"]), "{body}");
     }
     assert_eq!(bodies[1]["max_completion_tokens"], 3);
-    // Its own format is nothing that was chosen.
-    bench.file("own", "{\"question\":\"two\"}\n");
-    let ended = good(
-        &bench,
-        &mock,
-        &[&parser[..], &["--dataset", "own"]].concat(),
-    );
-    assert!(!ended.stderr.contains("read as"), "{}", ended.stderr);
-    let told = "select json_extract(plan, '$.dataset_parser') from run order by id desc limit 1";
-    assert_eq!(bench.value(told), Value::Null);
-    // No other API's data set is looked at by it.
+    // Its own format is nothing that was chosen, and no other API's.
+    let (bench, said) = run("own", "{\"question\":\"two\"}\n", &["--dataset", "own"]);
+    assert!(!said.contains("read as"), "{said}");
+    let told = bench.value("select json_extract(plan, '$.dataset_parser') from run");
+    assert_eq!(told, Value::Null);
+    let other = ["--dataset", "own", "--dataset-parser", "openai_openqa_qwen"];
+    let fresh = Bench::new();
+    fresh.file("own", "{\"question\":\"two\"}\n");
     let error = refused(
-        &bench,
+        &fresh,
         &mock,
-        &[
-            "--parser",
-            CHAT,
-            "--dataset",
-            "own",
-            "--dataset-parser",
-            parser[1],
-        ],
+        &[&["--parser", CHAT], &other[..]].concat(),
         2,
     );
     assert!(error.contains("there is no format"), "{error}");

@@ -314,7 +314,7 @@ fn a_trace_that_cannot_be_sent_says_why() {
             // Whether a data set has texts is seen from its first entries.
             "{\"timestamp\": 5, \"text_input\": \"a\", \"output_length\": 2}\n".repeat(16)
                 + &good_one,
-            &[][..],
+            &["--dataset-parser", "mooncake"][..],
             "entry 17: it tells only the length of a prompt",
         ),
         (

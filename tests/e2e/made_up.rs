@@ -122,9 +122,17 @@ fn predicted_cache_hits_are_those_of_the_server() {
     let cached = lengths(&bench)["cached"].clone();
     assert_eq!(cached["requests"], 60, "{cached}");
     let mean = |name: &str| cached[name].as_f64().expect("it is a number");
-    let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+    let [predicted, possible, reported] = [
+        mean("mean_predicted_tokens"),
+        mean("mean_possible_tokens"),
+        mean("mean_reported_tokens"),
+    ];
     assert!(predicted > 512.0 * 0.7, "{cached}");
-    assert!((predicted - reported).abs() < 16.0, "{cached}");
+    // The server knows full blocks of 16 tokens.
+    let expected = predicted - 16.0..=possible + 16.0;
+    assert!(expected.contains(&reported), "{cached}");
+    // Four users, of whom some begin with the same prefix while another's is read.
+    assert!(possible > predicted, "{cached}");
     assert!(
         !ended.stdout.contains("prefix cache on average"),
         "{}",
@@ -232,14 +240,14 @@ fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
     let folder = folder.to_str().expect("the path is text");
     let url = mock.url("");
     let url = url.trim_end_matches('/');
-    for (api, tokens) in [
-        ("openai_completions", 50),
-        ("tgi", 50),
-        ("sglang", 50),
-        ("triton", 50),
-        // The mock server has no template.
-        ("openai_chat", 50 - 5),
-    ] {
+    let apis = [
+        "openai_completions",
+        "tgi",
+        "sglang",
+        "triton",
+        "openai_chat",
+    ];
+    for api in apis {
         let bench = Bench::new();
         let arguments = [
             "--parser",
@@ -253,7 +261,11 @@ fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
         let ended = crate::support::run(bench.perf(&arguments).args(more));
         assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
         let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
-        assert_eq!(found, [[Value::from(tokens)]], "{api}");
+        let tokens = found[0][0].as_u64().expect("it is counted");
+        // The mock server has no template.
+        let has_room = api == "openai_chat";
+        assert_eq!(tokens < 50, has_room, "{api}: {tokens}");
+        assert!(tokens <= 50, "{api}: {tokens}");
     }
 }
 

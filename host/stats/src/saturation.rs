@@ -120,7 +120,10 @@ fn filled(slots: &[Slot], seconds: f64) -> Option<usize> {
 
 /// The mean latency of the requests sent in these slots, in seconds.
 fn mean_latency(slots: &[Slot]) -> Option<f64> {
-    let sum: f64 = slots.iter().map(|slot| slot.latency_sum.as_secs_f64()).sum();
+    let sum: f64 = slots
+        .iter()
+        .map(|slot| slot.latency_sum.as_secs_f64())
+        .sum();
     let samples: u64 = slots.iter().map(|slot| slot.latency_samples).sum();
     (samples > 0).then(|| sum / samples as f64)
 }
@@ -262,7 +265,11 @@ mod tests {
             if millisecond % 25 == 0 {
                 waiting.push_back(millisecond);
             }
-            let service = if (5_000..10_000).contains(&millisecond) { 37 } else { 100 };
+            let service = if (5_000..10_000).contains(&millisecond) {
+                37
+            } else {
+                100
+            };
             if millisecond >= free
                 // The newest first while it is fast, else the oldest.
                 && let Some(at) = match service {

@@ -66,16 +66,19 @@ fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
     // Where a document has always had a figure, there the page points.
     let (number, lines) = match figure {
         QPS => (
-            at!(totals, rates.succeeded_per_second).fixed(3),
+            at!(totals, rates.succeeded_per_second).significant(),
             qps(totals),
         ),
         THROUGHPUT => (
-            at!(totals, rates.output_tokens_per_second).fixed(3),
+            at!(totals, rates.output_tokens_per_second).significant(),
             throughput(totals),
         ),
         GOODPUT => {
             let found = at!(totals, goodput).known()?;
-            (at!(found, per_second).fixed(3), goodput(totals, &found))
+            (
+                at!(found, per_second).significant(),
+                goodput(totals, &found),
+            )
         }
         _ => {
             if !is_known {
@@ -83,7 +86,7 @@ fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
             }
             let number = match figure.unit {
                 Unit::Share => totals.share(figure),
-                _ => totals.figure(figure, 3),
+                _ => totals.significant_figure(figure),
             };
             (number, Vec::new())
         }

@@ -100,6 +100,11 @@ impl<'a> Part<'a, Totals> {
         self.figure_as(figure, |value| fixed(value, decimals))
     }
 
+    /// A figure of the run as a whole, with four significant digits.
+    pub(crate) fn significant_figure(&self, figure: Figure) -> Number {
+        self.figure_as(figure, significant)
+    }
+
     /// A figure of the run that is a share, as percent.
     pub(crate) fn share(&self, figure: Figure) -> Number {
         self.figure_as(figure, |share| {
@@ -184,6 +189,11 @@ impl<'a> Part<'a, Distribution> {
     }
 }
 
+/// A figure with four significant digits, and all those before the point.
+fn significant(figure: Option<f64>) -> String {
+    fixed(figure, certain_decimals(figure.unwrap_or_default(), None))
+}
+
 /// A number of a document, which may be unknown.
 pub(crate) trait Known: Serialize {
     /// The number.
@@ -232,6 +242,11 @@ impl<T: Known> Part<'_, T> {
     /// The number with that many decimals.
     pub(crate) fn fixed(&self, decimals: usize) -> Number {
         self.shown(fixed(self.number(), decimals))
+    }
+
+    /// The number with four significant digits.
+    pub(crate) fn significant(&self) -> Number {
+        self.shown(significant(self.number()))
     }
 
     /// Seconds as milliseconds with as many digits as are certain. `half_width`: of the 95 % confidence interval, in

@@ -267,6 +267,7 @@ mod tests {
             counting: Counting::Tokenizer(tokenizer),
             text,
             overhead,
+            later_overhead: overhead,
         }
     }
 
