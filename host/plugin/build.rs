@@ -62,6 +62,9 @@ const FORMATS: [(&str, &[&str]); 1] = [(
     ],
 )];
 
+/// APIs of texts whose servers put no chat template around a prompt.
+const WITHOUT_TEMPLATE: [&str; 4] = ["openai_completions", "tgi", "sglang", "triton"];
+
 /// The target that a component can be made from without any import of WASI.
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -105,9 +108,10 @@ fn build() -> Result<(), String> {
         write(&out_dir.join(format!("{name}.wasm")), &component)?;
         let formats = FORMATS.iter().find(|(plugin, _)| *plugin == name);
         let formats = formats.map_or(&[][..], |(_, formats)| *formats);
+        let has_template = !WITHOUT_TEMPLATE.contains(&name);
         entries.push_str(&format!(
             "    BuiltinComponent {{ name: {name:?}, formats: &{formats:?}, offers: Offers::{offers}, \
-             bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},\n"
+             has_template: {has_template:?}, bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},\n"
         ));
     }
     // The expression that the host includes: a slice of `BuiltinComponent`, a type of its own.

@@ -95,6 +95,8 @@ pub struct ParserInfo {
     pub framing: Framing,
     /// What a model is asked for.
     pub task: Task,
+    /// Whether servers of its API put a chat template around a prompt; of a plugin from a file it is taken for granted.
+    pub has_template: bool,
     /// Its formats of data sets, by its own account.
     pub formats: Vec<FormatInfo>,
     /// The interfaces that it imports.
@@ -130,13 +132,15 @@ impl Parser {
         loading: &Loading<'_>,
         component: &BuiltinComponent,
     ) -> Result<Self, LoadError> {
-        Self::load(
+        let mut parser = Self::load(
             loading,
             component.bytes,
             component.name,
             Source::Builtin,
             &Compiler::InProcess,
-        )
+        )?;
+        parser.info.has_template = component.has_template;
+        Ok(parser)
     }
 
     /// Loads a parser from a file.
@@ -209,6 +213,7 @@ impl Parser {
                 path: None,
                 framing: Framing::default(),
                 task: Task::default(),
+                has_template: true,
                 formats: Vec::new(),
                 imports: interface.imports,
                 source,

@@ -142,6 +142,11 @@ impl Sample {
         self
     }
 
+    pub fn finish_reason(mut self, reason: &str) -> Self {
+        self.reading().finish_reason = Some(reason.to_owned());
+        self
+    }
+
     pub fn fails(mut self, kind: FailureKind, message: &str) -> Self {
         self.0.exchange.failure = Some(Failure::new(kind, message));
         self

@@ -6,6 +6,7 @@
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
 mod asked_lengths;
+mod cached_tokens;
 mod compared;
 mod counts;
 mod estimate;
@@ -31,6 +32,7 @@ mod search;
 mod sessions;
 mod share_test;
 mod share_watch;
+mod short_outputs;
 mod sink;
 mod sketch;
 mod slowest;
@@ -63,6 +65,7 @@ pub use search::{Probe, Search};
 pub use sessions::SessionTotals;
 pub use share_test::{FEWEST_REQUESTS, ShareFound};
 pub use share_watch::ShareWatch;
+pub use short_outputs::{EndedBy, ShortOutputs};
 pub use sink::{RunSoFar, Sink};
 pub use sketch::Sketch;
 pub use slowest::{SlowRequest, Slowest};

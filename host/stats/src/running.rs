@@ -8,6 +8,7 @@ use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps, token_gaps};
 use super::sample::Sample;
 use super::sessions::SessionTotals;
+use super::short_outputs::{ShortOutputCounts, ShortOutputs};
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
@@ -39,6 +40,8 @@ pub struct RunStatistics {
     metrics: Metrics,
     failures: Vec<FailureCount>,
     finish_reasons: FinishReasons,
+    asked_output: Option<u64>,
+    short_outputs: ShortOutputCounts,
     first_intended: Option<Moment>,
     last_intended: Option<Moment>,
     first_sent: Option<Moment>,
@@ -63,6 +66,8 @@ impl RunStatistics {
             metrics: Metrics::default(),
             failures: Vec::new(),
             finish_reasons: FinishReasons::default(),
+            asked_output: None,
+            short_outputs: ShortOutputCounts::default(),
             first_intended: None,
             last_intended: None,
             first_sent: None,
@@ -82,6 +87,14 @@ impl RunStatistics {
     /// The same, with objectives against which each request is held.
     pub fn with_objectives(self, objectives: Option<Objectives>) -> Self {
         Self { objectives, ..self }
+    }
+
+    /// The same, where each output was asked to have so many tokens at least.
+    pub fn with_asked_output(self, asked_output: Option<u64>) -> Self {
+        Self {
+            asked_output,
+            ..self
+        }
     }
 
     /// The same; `texts`: whether the beginnings of prompts and answers are kept of the slowest requests.
@@ -201,6 +214,11 @@ impl RunStatistics {
             if let Some(reason) = &reading.finish_reason {
                 self.finish_reasons.record(reason);
             }
+            if let (Some(asked), Some(count)) = (self.asked_output, measured.completion_tokens)
+                && count.tokens < asked
+            {
+                self.short_outputs.record(reading.finish_reason.as_deref());
+            }
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
             counts.hidden_tokens = counts.hidden_tokens.saturating_add(hidden);
@@ -312,6 +330,11 @@ impl RunStatistics {
     /// Why the answers of succeeded requests ended, the most frequent first.
     pub fn finish_reasons(&self) -> Vec<(String, u64)> {
         self.finish_reasons.sorted()
+    }
+
+    /// Outputs that are shorter than the parameters ask for.
+    pub fn short_outputs(&self) -> ShortOutputs {
+        self.short_outputs.counted()
     }
 
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.

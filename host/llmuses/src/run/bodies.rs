@@ -81,6 +81,15 @@ pub enum FormatError {
         /// The parser.
         parser: String,
     },
+    /// Sessions with an API whose answers say nothing.
+    #[error(
+        "--turns: parser `{parser}` has no conversations: its answers are nothing that a later turn could go on from; leave \
+         --turns out, or use a parser of an API that generates text, such as openai_chat"
+    )]
+    NoConversation {
+        /// The parser.
+        parser: String,
+    },
     /// A format without a data set.
     #[error("{label} is a format of data sets: it needs a file to read (--dataset)")]
     NoDataset {

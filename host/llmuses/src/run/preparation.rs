@@ -3,6 +3,7 @@
 use super::RunError;
 use super::bodies::{Asked, DataFormat, FormatError, bodies, format_of};
 use super::made_up;
+use super::made_up::TemplateIn;
 use super::outputs::Outputs;
 use super::probes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
@@ -19,8 +20,8 @@ use llmuses_core::plan::{
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
-    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
-    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    CacheError, CallError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers,
+    Parser, PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
@@ -73,6 +74,12 @@ impl Loaded {
             }
             .into());
         }
+        if work.sessions.turns.is_some() && parser.info().task != Task::Generate {
+            return Err(FormatError::NoConversation {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
         let words = match &work.prompts {
             PromptSource::Generated(_) if parser.info().offers == Offers::OwnRequests => {
                 return Err(FormatError::MakesItsOwn {
@@ -82,7 +89,9 @@ impl Loaded {
             }
             PromptSource::Generated(generated) => {
                 let tokenizer = work.tokenizer.as_deref().zip(tokenizer.as_ref());
-                Some(made_up::words(generated, tokenizer)?)
+                let has_turns = work.sessions.turns.is_some();
+                let template = TemplateIn::of(parser.info().has_template, has_turns);
+                Some(made_up::words(generated, tokenizer, template)?)
             }
             _ => None,
         };
@@ -91,6 +100,12 @@ impl Loaded {
             PromptSource::Prompt(_) | PromptSource::Generated(_) => None,
         };
         let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
+        let words = match (words, &format, &dataset) {
+            (None, Some(format), Some(dataset)) if tokenizer.is_none() => {
+                has_lengths_alone(format, dataset)?.then(made_up::common_words)
+            }
+            (words, ..) => words,
+        };
         Ok(Self {
             parser,
             format,
@@ -102,7 +117,7 @@ impl Loaded {
         })
     }
 
-    /// Whether it is still to be learned how many tokens made-up prompts have.
+    /// Whether it is still to be learned how many tokens made-up prompts have, or those of a trace.
     pub(super) fn must_learn(&self) -> bool {
         self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
     }
@@ -114,10 +129,12 @@ impl Loaded {
         outputs: &Outputs,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), RunError> {
-        let PromptSource::Generated(generated) = &plan.work.prompts else {
-            return Ok(());
+        let generated = match &plan.work.prompts {
+            PromptSource::Generated(generated) => Some(generated),
+            _ => None,
         };
-        let line = probes::learn(plan, generated, outputs, self, interrupted)?;
+        let text = generated.and_then(|generated| generated.text.clone());
+        let line = probes::learn(plan, text, outputs, self, interrupted)?;
         let words = self.words.take();
         self.words = words
             .map(|words| made_up::with_line(generated, words, &line))
@@ -156,6 +173,27 @@ fn given_url(target: &Target) -> Url {
     url
 }
 
+/// Entries of a data set that are looked at to see whether it is a trace of lengths alone.
+const LOOKED_AT: u32 = 16;
+
+/// Whether some of the first entries of a data set tell only lengths. Entries that cannot be read are said when they are
+/// to be sent.
+fn has_lengths_alone(format: &DataFormat, dataset: &Dataset) -> Result<bool, CallError> {
+    let dataset = dataset.for_another_run(&Arc::default());
+    let mut instance = format.component.instantiate(InstanceContext {
+        dataset: Some(Arc::new(dataset)),
+        ..InstanceContext::default()
+    })?;
+    let entries = match instance.open(&format.options) {
+        Ok(entries) => instance.next_entries(entries, LOOKED_AT),
+        Err(error) => Err(error),
+    };
+    let turns = entries.iter().flatten().flat_map(|entry| &entry.turns);
+    Ok(turns
+        .into_iter()
+        .any(|turn| turn.asks_nothing() && turn.input_tokens.is_some()))
+}
+
 /// What reads the data set of a plan for its parser, and says so.
 fn format_for(
     plan: &Plan,
@@ -175,7 +213,9 @@ fn format_for(
     let choice = plan.work.dataset_parser.as_ref();
     let field = plan.work.field.as_deref();
     let format = format_of(parser, choice, field, dataset, &plan.limits)?;
-    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
+    // Of a parser with a format of its own there is nothing to say.
+    let is_its_own = choice.is_none() && parser.info().offers == Offers::ApiAndFormat;
+    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet && !is_its_own) {
         let (name, description) = format.info();
         let described = match description {
             "" => String::new(),
@@ -270,6 +310,8 @@ impl Preparation {
             filling: Arc::new(made_up::filling(
                 work,
                 loaded.tokenizer.as_ref(),
+                loaded.words.as_ref(),
+                parser.info().has_template,
                 load.seed,
                 plan.place.run,
             )),
@@ -305,6 +347,8 @@ impl Preparation {
             messages: terminal::messages(),
         });
         let format = loaded.format.as_ref().map(DataFormat::for_another_run);
+        let has_own_format =
+            work.dataset_parser.is_none() && parser.info().offers == Offers::ApiAndFormat;
         let bodies = bodies(
             &parser,
             format.as_ref(),
@@ -354,7 +398,9 @@ impl Preparation {
                 worst_difference_tokens: line.worst,
             }),
             dataset_sha256: loaded.dataset_sha256.clone(),
-            format: format.map(|format| format.info().0),
+            format: format
+                .filter(|_| !has_own_format)
+                .map(|format| format.info().0),
         };
         Ok((prepared, source))
     }

@@ -53,7 +53,8 @@ impl Running {
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
             .with_objectives(plan.load.objectives)
-            .with_texts(outputs.save == Save::Full);
+            .with_texts(outputs.save == Save::Full)
+            .with_asked_output(asked_output_tokens(&plan.work.parameters));
         let stages = plan.load.stages.clone();
         let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
             .with_labels(plan.target.label_header.is_some());
@@ -90,7 +91,8 @@ impl Running {
                         lengths.add_cached(&outcome, prefix.as_slice(), true);
                     }
                     if let Some(asked) = prepared.asked.take(exchange.number) {
-                        let lengths = lengths_asked.get_or_insert_default();
+                        let lengths = lengths_asked
+                            .get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
                         if !warmup {
                             lengths.add(&outcome, asked.input, asked.output);
                         }

@@ -6,8 +6,8 @@ use super::drawn::Drawn;
 use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
-use crate::compare::{Change, Comparison, Judgement, Results, change_text, to_json};
-use crate::digits::{UNKNOWN, counted};
+use crate::compare::{Change, Comparison, Judgement, Results, change_text, figure_text, to_json};
+use crate::digits::counted;
 use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
 use askama::Template;
 use llmuses_core::document::Run;
@@ -179,9 +179,9 @@ fn changes(changes: &[Change], at: &str) -> Table {
         &[
             "Figure",
             "verdict",
+            "change",
             "before",
             "after",
-            "change",
             "95 % confidence",
             "",
         ],
@@ -197,20 +197,16 @@ fn changes(changes: &[Change], at: &str) -> Table {
         };
         let figure = |name: &str, estimate: Option<Estimate>| {
             let value = estimate.map(|estimate| estimate.value);
-            let text = value.map_or_else(
-                || UNKNOWN.to_owned(),
-                |value| change.metric.unit.format(value),
-            );
-            number(name, value, text)
+            number(name, value, figure_text(estimate, change.metric.unit))
         };
         let share = change.change.map(|change| change.value);
         table.rows.push(vec![
             Cell::name(change.metric.title.as_str()),
             // Where a narrow screen shows it too.
             Cell::name(change.judgement.as_str()).class(class(change.judgement)),
+            number("change", share, change_text(share)),
             figure("before", change.before),
             figure("after", change.after),
-            number("change", share, change_text(share)),
             Cell::of(interval(change, &format!("{at}/{place}/change"))).class("number"),
             Cell::of([Piece::Markup(picture(change, scale))]),
         ]);

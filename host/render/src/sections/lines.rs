@@ -109,6 +109,18 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
                 length.worst_difference_tokens
             ));
         }
+        let ends: Vec<String> = length
+            .shorter_by_finish_reason
+            .iter()
+            .map(|(reason, count)| format!("{count} ended with {}", one_line(reason, 40)))
+            .collect();
+        if !ends.is_empty() {
+            text.push_str(&format!(
+                "; of {} {}",
+                counted(length.shorter, "shorter one"),
+                ends.join(", ")
+            ));
+        }
         text
     };
     let kept = match lengths.learned {
@@ -124,6 +136,14 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
             learned.probes
         ));
     }
+    if lengths.later_input.requests > 0 {
+        text.push_str("; ");
+        text.push_str(&part(
+            "prompts of later turns",
+            "within 16 tokens and 5 % of what they add",
+            &lengths.later_input,
+        ));
+    }
     if lengths.output.requests > 0 {
         text.push_str("; ");
         text.push_str(&part(
@@ -136,7 +156,7 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
         text.push_str(&format!(
             "; of each prompt {} tokens from the server's prefix cache ({} expected)",
             fixed(Some(cached.mean_reported_tokens), 1),
-            fixed(Some(cached.mean_predicted_tokens), 1),
+            cached.expected(),
         ));
         if cached.requests < lengths.input.requests {
             text.push_str(&format!(", over {} of them", cached.requests));

@@ -2,6 +2,7 @@
 
 use super::Doubt;
 use crate::pauses::OtherRuns;
+use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::Stage;
 use llmuses_core::exchange::FailureKind;
 
@@ -96,12 +97,11 @@ impl Doubt {
             Self::OtherPromptLengths(_) => {
                 "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own; without --tokenizer-path words differ in their tokens"
             }
-            Self::OtherOutputLengths(_) => {
-                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            Self::OtherTurnLengths(_) => {
+                "the server cuts conversations, leaves reasoning out of them, or counts the text of a reply otherwise than it produced it"
             }
-            Self::ShorterThanAsked { .. } => {
-                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
-            }
+            Self::OtherOutputLengths(lengths) => short_outputs(&ShortOutputs::of(lengths)),
+            Self::ShorterThanAsked { short, .. } => short_outputs(short),
             Self::WithoutTokens { .. } => {
                 "the model said nothing: the prompt, the template of the server, or a stop string ends the text at once"
             }
@@ -128,6 +128,20 @@ impl Doubt {
             Self::TokensPartlyKnown { .. } => {
                 "part of the responses carried no usage, and no tokenizer was given"
             }
+        }
+    }
+}
+
+fn short_outputs(short: &ShortOutputs) -> &'static str {
+    match short.ended_by() {
+        EndedBy::Limit => {
+            "the server ended the outputs at a limit of its own: the longest context or output of the model, or of its settings"
+        }
+        EndedBy::Model => {
+            "the model ended the outputs: the server, or the API, does not know ignore_eos or min_tokens, or a stop string ended them"
+        }
+        EndedBy::Unknown => {
+            "the server does not know ignore_eos or min_tokens, or has a limit of its own"
         }
     }
 }

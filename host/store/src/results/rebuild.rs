@@ -58,7 +58,8 @@ pub(crate) fn rebuild_with(
     let mut statistics = RunStatistics::new(origin)
         .starting_at(moment(began, run.started_unix_seconds))
         .with_objectives(Objectives::of_record(&run.plan.load))
-        .with_texts(true);
+        .with_texts(true)
+        .with_asked_output(asked_output_tokens(&run.plan.work.parameters));
     let mut groups = Groups::new(
         origin,
         moment(began, run.started_unix_seconds),

@@ -31,7 +31,7 @@ use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
-use target::{add_api_key, endpoint, fit_together, with_path};
+use target::{add_api_key, endpoint, fit_together};
 use url::Url;
 use work::{format, prompts};
 
@@ -63,7 +63,7 @@ impl PerfArguments {
             .transpose()?;
         let work = self.work()?;
         let sweep = Sweep {
-            target: self.target(&work.parser)?,
+            target: self.target()?,
             work,
             transport: self.transport(),
             loads: self.loads(self.parts.shard()?),
@@ -178,7 +178,7 @@ impl PerfArguments {
             .collect()
     }
 
-    fn target(&self, parser: &ParserChoice) -> Result<Target, UsageError> {
+    fn target(&self) -> Result<Target, UsageError> {
         let mut headers = headers(self.headers.iter().chain(&self.header))?;
         if let Some(name) = &self.api_key_env {
             let key = std::env::var(name).unwrap_or_default();
@@ -186,8 +186,8 @@ impl PerfArguments {
         }
         let mut urls = endpoints(&self.url)?.into_iter();
         // There is one at least.
-        let url = with_path(urls.next().map_or_else(|| endpoint(None), Ok)?, parser);
-        let more_urls: Vec<Url> = urls.map(|url| with_path(url, parser)).collect();
+        let url = urls.next().map_or_else(|| endpoint(None), Ok)?;
+        let more_urls: Vec<Url> = urls.collect();
         fit_together(&url, &more_urls)?;
         let route = self.route.route()?;
         if route.unix_socket.is_some() && !more_urls.is_empty() {
@@ -263,8 +263,8 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later
-    /// turns, and for one model.
+    /// The parser. The default one is named after `--prompt`; made-up prompts, later turns and several models go to the API by
+    /// its own name.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
