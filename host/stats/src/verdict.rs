@@ -7,6 +7,7 @@ mod remedy;
 
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
+use super::workers::UnlikeWorker;
 use llmuses_core::backlog::Stage;
 use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
@@ -56,6 +57,22 @@ pub enum Doubt {
         reason: Option<String>,
         /// Whether that is because every request failed.
         all_failed: bool,
+    },
+    /// The clock of a worker may be further from that of the coordinator than 1 % of the run, or 10 ms.
+    WorkersApart {
+        /// How the worker is called.
+        name: String,
+        /// By how many seconds.
+        seconds: f64,
+        /// The limit that held for this run.
+        limit: Duration,
+    },
+    /// A worker has other times to first token than the others, by more than chance.
+    UnlikeWorkers(UnlikeWorker),
+    /// Two workers were on one machine.
+    WorkersOnOneMachine {
+        /// How they are called.
+        names: [String; 2],
     },
     /// More than 1 % of the requests failed.
     Failures {
@@ -267,6 +284,9 @@ impl Doubt {
             Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
+            Self::WorkersApart { .. } => "workers-apart",
+            Self::UnlikeWorkers(_) => "unlike-workers",
+            Self::WorkersOnOneMachine { .. } => "workers-on-one-machine",
             Self::Failures { .. } => "failures",
             Self::Saturated(_) => "saturated",
             Self::HeldUp { .. } => "held-up",

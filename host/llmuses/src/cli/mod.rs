@@ -18,6 +18,7 @@ mod search;
 mod server_process;
 mod trace;
 mod values;
+mod worker;
 
 pub use config_file::ConfigError;
 pub use demo::DemoError;
@@ -73,6 +74,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Make one database of those of the parts of a load, which several processes sent.
     Merge(merge::MergeArguments),
+    /// Send a part of a load for `llmuses perf --on`, which starts it.
+    Worker(worker::WorkerArguments),
     /// Show how right the measurements of this machine are, against a server that knows the truth.
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
@@ -102,7 +105,16 @@ impl Cli {
         let arguments = config_file::expanded(arguments.collect(), &command)
             .map_err(|error| command.error(clap::error::ErrorKind::ValueValidation, error))?;
         let mut matches = command.try_get_matches_from_mut(arguments)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        let for_workers = matches
+            .subcommand_matches("perf")
+            .zip(command.find_subcommand("perf"))
+            .map(|(matches, perf)| perf::typed_for_workers(perf, matches));
+        let mut cli =
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+        if let (Command::Perf(arguments), Some(typed)) = (&mut cli.command, for_workers) {
+            arguments.note_typed(typed);
+        }
+        Ok(cli)
     }
 
     /// Carries out the command.
@@ -117,6 +129,7 @@ impl Cli {
             Command::Report(arguments) => report::execute(&arguments),
             Command::Compare(arguments) => compare::execute(&arguments),
             Command::Merge(arguments) => merge::execute(&arguments),
+            Command::Worker(arguments) => worker::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),
