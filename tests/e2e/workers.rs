@@ -190,6 +190,12 @@ fn a_worker_that_is_killed_ends_the_run() {
         .filter(|worker| !worker["lost"].is_null())
         .collect();
     assert_eq!(lost.len(), 1, "{workers}");
+    let verdict = crate::helpers::of_run(&bench, "verdict");
+    assert_eq!(verdict["doubts"][0]["reason"], "lost-worker", "{verdict}");
+    assert_eq!(
+        bench.value("SELECT count(*) FROM worker WHERE lost IS NOT NULL"),
+        1
+    );
     assert!(bench.value("SELECT count(*) FROM result").as_i64() > Some(5));
 }
 

@@ -9,6 +9,7 @@ use crate::link::{Link, Said};
 use crate::row::RowContent;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::messages::Messages;
+use llmuses_core::wording::counted;
 use serde_json::value::RawValue;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -68,6 +69,8 @@ struct Member {
     rows: u64,
     connections: Vec<Opening>,
     lost: Option<Loss>,
+    /// Why nothing comes from it any more, after the load.
+    gone: Option<String>,
     totals: Option<Box<RawValue>>,
 }
 
@@ -172,6 +175,7 @@ impl Fleet {
                 rows: 0,
                 connections: Vec::new(),
                 lost: None,
+                gone: None,
                 totals: None,
             });
         }
@@ -366,13 +370,7 @@ impl Fleet {
             }
             // It ended behind its work, which the next load finds.
             Said::Failed(reason) | Said::Broken(reason) => {
-                if member.phase != Phase::Lost {
-                    member.phase = Phase::Lost;
-                    member.lost.get_or_insert(Loss {
-                        after: self.clock.now().since(self.started),
-                        reason,
-                    });
-                }
+                member.gone.get_or_insert(reason);
             }
             Said::Hello(_) | Said::Pong | Said::Row(..) | Said::Done(..) => {}
         }
@@ -387,12 +385,15 @@ impl Fleet {
             Some(exit) => format!("{reason} ({exit})"),
             None => reason,
         };
-        let told = format!(
-            "worker {} was lost {:.1} s after the start: {reason}; of its requests in flight, {missing} by what it had said, \
-             there are no results",
+        let mut told = format!(
+            "worker {} was lost {:.1} s after the start: {reason}",
             member.link.name,
             after.as_secs_f64(),
         );
+        if missing > 0 {
+            let begun = counted(missing, "request");
+            told.push_str(&format!("; {begun} that it had begun without a result"));
+        }
         member.phase = Phase::Lost;
         member.lost = Some(Loss { after, reason });
         // Nothing it says from now on is of use, and whatever carries it is not to keep the machine busy.
@@ -535,10 +536,10 @@ impl Fleet {
                 return Err(FleetError::Interrupted);
             }
             for member in &self.members {
-                if let Some(loss) = &member.lost {
+                if let Some(reason) = &member.gone {
                     return Err(FleetError::Worker {
                         worker: member.link.name.clone(),
-                        reason: loss.reason.clone(),
+                        reason: reason.clone(),
                     });
                 }
                 if member.link.is_silent() {

@@ -173,6 +173,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     let mut doubts = Vec::new();
     let mut add = |doubt: Option<Doubt>| doubts.extend(doubt);
     add(nothing_succeeded(statistics));
+    add(lost_worker(circumstances));
     add(interrupted(statistics, circumstances));
     add(stopped_early(statistics, circumstances));
     add(workers_apart(statistics, circumstances));
@@ -232,7 +233,9 @@ fn nothing_succeeded(statistics: &RunStatistics) -> Option<Doubt> {
 }
 
 fn interrupted(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
-    circumstances.interrupted.then(|| Doubt::Interrupted {
+    // A worker that was lost is a doubt of its own, which explains the end.
+    let was_ended = circumstances.interrupted && lost_worker(circumstances).is_none();
+    was_ended.then(|| Doubt::Interrupted {
         cancelled: statistics
             .failures()
             .iter()
@@ -254,6 +257,17 @@ fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> O
         issued: circumstances.issued,
         reason: circumstances.stop_reason.clone(),
         all_failed: circumstances.all_failed,
+    })
+}
+
+fn lost_worker(circumstances: &Circumstances) -> Option<Doubt> {
+    circumstances.workers.iter().find_map(|worker| {
+        Some(Doubt::LostWorker {
+            name: worker.name.clone(),
+            after_seconds: worker.lost_after_seconds?,
+            reason: worker.lost.clone()?,
+            without_result: worker.requests_without_result,
+        })
     })
 }
 

@@ -58,6 +58,17 @@ pub enum Doubt {
         /// Whether that is because every request failed.
         all_failed: bool,
     },
+    /// A worker was lost, and all others stopped.
+    LostWorker {
+        /// How it is called.
+        name: String,
+        /// When after the start.
+        after_seconds: f64,
+        /// Why.
+        reason: String,
+        /// Requests that it had begun and of which there is no result.
+        without_result: u64,
+    },
     /// The clock of a worker may be further from that of the coordinator than 1 % of the run, or 10 ms.
     WorkersApart {
         /// How the worker is called.
@@ -284,6 +295,7 @@ impl Doubt {
             Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
+            Self::LostWorker { .. } => "lost-worker",
             Self::WorkersApart { .. } => "workers-apart",
             Self::UnlikeWorkers(_) => "unlike-workers",
             Self::WorkersOnOneMachine { .. } => "workers-on-one-machine",

@@ -94,7 +94,7 @@ pub(super) fn collect(
                 prepared.asked.take(number);
             }
             Next::Nothing => {}
-            Next::Lost(reason) => end.lose(reason),
+            Next::Lost(reason) => end.lose(&reason),
             Next::End => break,
         }
         end.stop(
@@ -110,7 +110,7 @@ pub(super) fn collect(
     let ended = carrier.end(counts.completed + counts.warmup);
     let all_failed = end.all_failed.is_some();
     let (before, troubles) = (end.all_failed.into_iter(), ended.troubles.into_iter());
-    let reasons = before.chain(end.failed).chain(end.lost).chain(troubles);
+    let reasons = before.chain(end.failed).chain(troubles);
     let reasons: Vec<String> = reasons.collect();
     let mut known = ended.circumstances;
     by_worker.fill(&mut known.workers);
@@ -172,8 +172,6 @@ struct Ending {
     is_stopped: bool,
     /// Why that is a failure.
     failed: Option<String>,
-    /// What is gone of those who carry requests.
-    lost: Vec<String>,
     /// Whether the run is ended as by an interrupt.
     is_interrupted: bool,
     /// What those who carry requests were told last.
@@ -191,16 +189,14 @@ impl Ending {
             all_failed: None,
             is_stopped: false,
             failed: None,
-            lost: Vec::new(),
             is_interrupted: false,
             told: None,
         }
     }
 
     /// A part of those who carry requests is gone. A load with a hole is another load, so that all stop.
-    fn lose(&mut self, reason: String) {
+    fn lose(&mut self, reason: &str) {
         terminal::say(format!("error: {reason}"));
-        self.lost.push(reason);
         self.is_interrupted = true;
     }
 

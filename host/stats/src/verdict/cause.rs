@@ -23,6 +23,9 @@ impl Doubt {
             Self::StoppedEarly { .. } => {
                 "the source of prompts, or a part of this program, gave up before the run was over"
             }
+            Self::LostWorker { .. } => {
+                "its program, its machine or the way to it failed; a load with a hole is another load, so that all stopped"
+            }
             Self::WorkersApart { .. } => {
                 "a slow or busy way between the machines, or a clock that runs fast or slow"
             }

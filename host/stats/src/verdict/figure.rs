@@ -42,6 +42,23 @@ impl Doubt {
                     None => format!("only {issued}{asked} requests were issued"),
                 }
             }
+            Self::LostWorker {
+                name,
+                after_seconds,
+                reason,
+                without_result,
+            } => {
+                let begun = match without_result {
+                    0 => String::new(),
+                    count => format!(
+                        "; {} that it had begun without a result",
+                        counted(*count, "request")
+                    ),
+                };
+                format!(
+                    "worker {name} was lost {after_seconds:.1} s after the start: {reason}{begun}"
+                )
+            }
             Self::WorkersApart {
                 name,
                 seconds,

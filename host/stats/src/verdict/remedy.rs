@@ -20,6 +20,7 @@ impl Doubt {
             Self::StoppedEarly { .. } => {
                 "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
             }
+            Self::LostWorker { .. } => "see to the reason, and run again",
             Self::WorkersApart { .. } => {
                 "times of requests are right; read the start, the timeline and what was in flight together with that in mind"
             }
