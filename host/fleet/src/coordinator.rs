@@ -313,7 +313,7 @@ impl Fleet {
     }
 
     /// What comes next, for which it waits a moment.
-    pub fn next(&mut self) -> FleetEvent {
+    pub fn next_event(&mut self) -> FleetEvent {
         if self
             .members
             .iter()

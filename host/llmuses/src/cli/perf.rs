@@ -513,6 +513,11 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
             results => break (sweep.loads.len(), results?),
         }
     };
+    if arguments.workers.on.is_some() && arguments.save == SaveArgument::Full {
+        terminal::say(
+            "Texts of requests and responses are with the workers, in NAME.0.db and so on; `llmuses merge` makes one database of those",
+        );
+    }
     let mut reasons = Vec::new();
     for result in &results {
         let load = match results.len() {

@@ -111,12 +111,26 @@ fn end_with_coordinator(session: &Arc<Session>) -> std::io::Result<()> {
 /// Does what the coordinator asks for.
 fn serve(session: &Session) -> anyhow::Result<Outcome> {
     let plan = session.plan()?;
+    // A machine that has no such folder has its files where it was started, or by whole paths.
+    let elsewhere = plan.folder.as_deref().and_then(|folder| {
+        let reason = std::env::set_current_dir(folder).err()?;
+        let here = std::env::current_dir().unwrap_or_default();
+        Some(format!(
+            "the folder {folder} cannot be used here ({reason}), so that relative paths are from {}",
+            here.display()
+        ))
+    });
+    carry_out(session, plan).map_err(|error| match elsewhere {
+        Some(elsewhere) if !is_end(&error) && session.lost().is_none() => {
+            anyhow::anyhow!("{error:#}; {elsewhere}")
+        }
+        _ => error,
+    })
+}
+
+fn carry_out(session: &Session, plan: WorkPlan) -> anyhow::Result<Outcome> {
     let origin = Duration::from_nanos(plan.unix_nanos);
     let clock = session.clock().told_from(origin);
-    if let Some(folder) = &plan.folder {
-        // A machine that has no such folder has its files where it was started, or by whole paths.
-        std::env::set_current_dir(folder).ok();
-    }
     let (mut sweep, mut outputs) = arguments(&plan)?.into_sweep()?;
     if let Some(prompt) = plan.prompt {
         sweep.work.prompts = PromptSource::Prompt(prompt);

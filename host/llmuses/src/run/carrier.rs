@@ -45,6 +45,9 @@ pub(super) trait Carrier {
     /// When the run began.
     fn started(&self) -> Moment;
 
+    /// Whether requests and responses come with their texts.
+    fn has_texts(&self) -> bool;
+
     fn warm_connections(&self) -> &[ConnectionOpening];
 
     /// The next request that is over, for which it waits a moment.

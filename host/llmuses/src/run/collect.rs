@@ -33,7 +33,7 @@ pub(super) fn collect(
     let mut statistics = RunStatistics::new(origin)
         .starting_at(started)
         .with_objectives(plan.load.objectives)
-        .with_texts(outputs.save == Save::Full);
+        .with_texts(outputs.save == Save::Full && carrier.has_texts());
     let stages = plan.load.stages.clone();
     let mut groups = Groups::new(origin, started, plan.load.objectives, stages)
         .with_labels(plan.target.label_header.is_some());

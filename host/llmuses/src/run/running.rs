@@ -45,6 +45,10 @@ impl Carrier for Running {
         self.started
     }
 
+    fn has_texts(&self) -> bool {
+        true
+    }
+
     fn warm_connections(&self) -> &[ConnectionOpening] {
         &self.pipeline.warm_connections
     }

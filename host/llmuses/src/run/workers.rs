@@ -101,12 +101,17 @@ impl Carrier for OnWorkers<'_> {
         self.started
     }
 
+    // Texts stay with the workers.
+    fn has_texts(&self) -> bool {
+        false
+    }
+
     fn warm_connections(&self) -> &[ConnectionOpening] {
         &self.connections
     }
 
     fn next(&mut self) -> Next {
-        match self.fleet.next() {
+        match self.fleet.next_event() {
             FleetEvent::Row {
                 worker,
                 content,
