@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// The crates, the lowest first. A crate may depend on those of earlier lines.
 const LAYERS: [&[&str]; 7] = [
     &["core"],
-    &["kernel-io", "load", "samples"],
+    &["kernel-io", "load", "fleet", "samples"],
     &["transport", "plugin", "stats", "mock"],
     &["workload", "store"],
     &["render"],

@@ -42,6 +42,7 @@ mod texts;
 mod timeline;
 mod tokens;
 mod verdict;
+mod workers;
 
 pub use asked_lengths::LengthsAsked;
 pub use compared::{METRICS, Metric, Source};
@@ -74,3 +75,4 @@ pub use student::student;
 pub use timeline::{Slot, Timeline};
 pub use tokens::{Bar, TokenSpread};
 pub use verdict::{Doubt, TokenSide};
+pub use workers::{ByWorker, UnlikeWorker};

@@ -248,7 +248,7 @@ pub(super) struct Preparation {
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
     /// By what content two runs have the same data set.
-    dataset_sha256: Option<String>,
+    pub(super) dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
     format: Option<String>,
 }

@@ -274,7 +274,7 @@ impl Database {
                 ],
             )
         };
-        let completed = complete();
+        let completed = complete().and_then(|_| insert_workers(&connection, self.run, run));
         let closed = file::close(connection);
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
@@ -340,4 +340,32 @@ fn prepare(
         path: path.to_owned(),
         reason,
     })
+}
+
+/// Adds the workers of a run that several sent.
+fn insert_workers(connection: &Connection, id: u32, run: &FinishedRun) -> rusqlite::Result<()> {
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    for worker in &run.totals.workers {
+        connection.execute(
+            schema::INSERT_WORKER,
+            params![
+                id,
+                worker.worker,
+                worker.name,
+                worker.host,
+                worker.boot,
+                worker.version,
+                worker.build,
+                worker.processors.map(whole),
+                whole(worker.requests),
+                whole(worker.requests_without_result),
+                worker.clock_offset_seconds,
+                worker.clock_bound_seconds,
+                worker.clock_drift_seconds,
+                worker.lost_after_seconds,
+                worker.lost,
+            ],
+        )?;
+    }
+    Ok(())
 }
