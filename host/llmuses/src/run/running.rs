@@ -24,6 +24,9 @@ use std::time::Duration;
 /// How long requests in flight have, after an interrupt or where every request fails, before they are given up.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long after an interrupt it is noticed at the latest.
+const NOTICED_WITHIN: Duration = Duration::from_millis(200);
+
 /// A run that sends requests.
 pub(super) struct Running {
     pub(super) pipeline: Pipeline,
@@ -67,7 +70,10 @@ impl Running {
         let mut end = Ending::new(&plan.load, self.pipeline.clock, self.started);
         loop {
             match self.pipeline.next_outcome() {
-                Ok(outcome) => {
+                Ok(mut outcome) => {
+                    if end.is_interrupted(interrupted, outcome.exchange.end) {
+                        outcome.exchange.excuse_closed_connection();
+                    }
                     if !plan.load.keep_going
                         && let Some(reason) = first_requests.note(&outcome)
                         && self.has_more(plan)
@@ -284,6 +290,8 @@ struct Ending {
     is_stopped: bool,
     /// Why that is a failure.
     failed: Option<String>,
+    /// When an interrupt was noticed.
+    interrupt_noticed: Option<Moment>,
 }
 
 impl Ending {
@@ -297,6 +305,7 @@ impl Ending {
             all_failed: None,
             is_stopped: false,
             failed: None,
+            interrupt_noticed: None,
         }
     }
 
@@ -315,6 +324,16 @@ impl Ending {
         self.is_stopped = true;
     }
 
+    /// Whether the run had been interrupted at `moment`, as far as that can be told.
+    fn is_interrupted(&mut self, interrupted: &AtomicBool, moment: Moment) -> bool {
+        if !interrupted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = self.clock.now();
+        let noticed = *self.interrupt_noticed.get_or_insert(now);
+        moment.after(NOTICED_WITHIN) >= noticed
+    }
+
     fn is_draining(&self) -> bool {
         self.give_up_at.is_some()
     }
@@ -331,7 +350,7 @@ impl Ending {
             pipeline.stop.store(true, Ordering::Relaxed);
             self.give_up_at.get_or_insert(now.after(self.drain));
         }
-        if interrupted.load(Ordering::Relaxed) || self.all_failed.is_some() {
+        if self.is_interrupted(interrupted, now) || self.all_failed.is_some() {
             pipeline.stop.store(true, Ordering::Relaxed);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));
