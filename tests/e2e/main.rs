@@ -34,6 +34,8 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod repeats;
+mod replay;
 mod replicas;
 mod results;
 #[cfg(unix)]

@@ -18,6 +18,7 @@ mod preparation;
 mod probes;
 mod progress;
 mod running;
+mod schedule;
 mod sinks;
 mod start;
 mod watch;

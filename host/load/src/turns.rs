@@ -161,6 +161,7 @@ mod tests {
                 place: TurnPlace::first(number, 2).next(due),
                 body: "{}".into(),
                 own_head: None,
+                at: None,
                 later: None,
                 held: Default::default(),
             },

@@ -10,7 +10,9 @@ use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{GroupFigures, Machine, Percentile, ProbeFigures, Task};
+use llmuses_core::document::{
+    GroupFigures, Machine, Percentile, ProbeFigures, ReplayFigures, Task,
+};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -95,6 +97,8 @@ pub struct Circumstances {
     pub parser_cost: ParserCost,
     /// Objectives of the run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// What became of the schedule of a trace.
+    pub replay: Option<ReplayFigures>,
     /// What the run found as a probe of a search.
     pub probe: Option<ProbeFigures>,
     /// Why issuing stopped before all requests were issued, where it did.

@@ -4,6 +4,7 @@
 use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::Entries;
+use super::trace_times::TracePlace;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::OwnHead;
@@ -27,6 +28,10 @@ pub struct Made {
     pub own_head: Option<Arc<OwnHead>>,
     /// What it asks, where its text was made of lengths.
     pub asked: Option<Arc<AskedTurn>>,
+    /// Its place in a trace that is replayed.
+    pub place: Option<TracePlace>,
+    /// How long after the entry before it in its conversation it comes, in seconds, where the data set says so.
+    pub delay: Option<f64>,
     /// What is to be asked after it, where it is the first turn of several.
     pub rest: Option<Box<Conversation>>,
 }
@@ -116,6 +121,8 @@ impl Bodies for OwnBodies {
             own_head: None,
             rest: None,
             asked: None,
+            place: None,
+            delay: None,
         };
         Ok(bodies.into_iter().map(made).collect())
     }
@@ -158,8 +165,16 @@ pub struct ApiSettings {
     pub max_length: u64,
 }
 
-/// What an item asks, where its text was made of lengths, and what follows it in its session.
-type Further = (Option<Arc<AskedTurn>>, Option<Box<Conversation>>);
+/// What belongs to an item beside what it asks.
+#[derive(Debug, Default)]
+struct Further {
+    /// What it asks, where its text was made of lengths.
+    asked: Option<Arc<AskedTurn>>,
+    place: Option<TracePlace>,
+    delay: Option<f64>,
+    /// What follows it in its session.
+    rest: Option<Box<Conversation>>,
+}
 
 /// The item of a first turn with what belongs to it, or why there is none, with the number of its entry.
 type Wanted = (u64, Result<(Item, Further), String>);
@@ -213,6 +228,7 @@ impl ItemBodies {
             };
             let number = self.number;
             self.number += 1;
+            let (place, delay) = (conversation.place(), conversation.delay());
             let Some(item) = conversation.next() else {
                 continue;
             };
@@ -235,7 +251,13 @@ impl ItemBodies {
             }
             let asked = conversation.asked();
             let rest = (conversation.turns_left() > 0).then(|| Box::new(conversation));
-            return Ok(Some((number, item.map(|item| (item, (asked, rest))))));
+            let further = Further {
+                asked,
+                place,
+                delay,
+                rest,
+            };
+            return Ok(Some((number, item.map(|item| (item, further)))));
         }
     }
 
@@ -262,12 +284,9 @@ impl ItemBodies {
         if !texts.is_empty() {
             let (model, parameters) = (&self.settings.model, &self.settings.parameters);
             let made = self.api.requests_of(&texts, model, parameters)?;
-            for ((number, (asked, rest)), made) in wanted.into_iter().zip(made) {
+            for ((number, further), made) in wanted.into_iter().zip(made) {
                 let made = match made {
-                    Ok(request) => Ok(Made {
-                        asked,
-                        ..self.addressed(request, rest)
-                    }),
+                    Ok(request) => Ok(self.addressed(request, further)),
                     Err(reason) => Err(self.at(number, &reason)),
                 };
                 self.made.push_back(made);
@@ -285,7 +304,7 @@ impl ItemBodies {
         }
     }
 
-    fn addressed(&mut self, request: PluginRequest, rest: Option<Box<Conversation>>) -> Made {
+    fn addressed(&mut self, request: PluginRequest, further: Further) -> Made {
         let head = own_head(&self.settings, &request).map(|head| match self.last_head.take() {
             Some(last) if *last == head => last,
             _ => Arc::new(head),
@@ -296,8 +315,10 @@ impl ItemBodies {
         Made {
             body: request.body,
             own_head: head,
-            asked: None,
-            rest,
+            asked: further.asked,
+            place: further.place,
+            delay: further.delay,
+            rest: further.rest,
         }
     }
 }

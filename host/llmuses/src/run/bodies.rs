@@ -3,7 +3,7 @@
 use super::RunError;
 use super::preparation::load_parser;
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::{Limits, ParserChoice};
+use llmuses_core::plan::{Limits, ParserChoice, Replay};
 use llmuses_core::wording::excerpt;
 use llmuses_plugin_host::{
     BuildOptions, CallError, FileOptions, InstanceContext, Offers, Parser, builtin_formats,
@@ -69,6 +69,15 @@ pub enum FormatError {
          conversation, such as openai_chat"
     )]
     OneTurnEach {
+        /// The parser.
+        parser: String,
+    },
+    /// `--trace` with a parser that reads the data set itself.
+    #[error(
+        "--trace: parser `{parser}` reads data sets in a format of its own, which has no times; use a parser that takes \
+         any format, such as openai_chat"
+    )]
+    NoTimes {
         /// The parser.
         parser: String,
     },
@@ -278,6 +287,8 @@ pub struct Asked {
     pub draws: SessionDraws,
     /// What is put into the turns of a data set.
     pub filling: Arc<Filling>,
+    /// How the data set is replayed by its times. `None`: it is not.
+    pub replay: Option<Replay>,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -299,6 +310,7 @@ pub fn bodies(
         prompts,
         draws,
         filling,
+        replay,
         api,
     } = asked;
     if parser.info().offers == Offers::OwnRequests {
@@ -315,12 +327,15 @@ pub fn bodies(
     }
     let entries: Box<dyn Entries> = match (format, dataset, prompts) {
         (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
-        (Some(format), Some(_), None) => Box::new(FormatEntries::new(
-            format.component.instantiate(context.clone())?,
-            format.options.clone(),
-            filling,
-            messages.clone(),
-        )),
+        (Some(format), Some(_), None) => Box::new(
+            FormatEntries::new(
+                format.component.instantiate(context.clone())?,
+                format.options.clone(),
+                filling,
+                messages.clone(),
+            )
+            .replayed(replay),
+        ),
         _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),
     };
     // An API makes requests of items, and reads no file.

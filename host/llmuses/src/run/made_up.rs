@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub enum MadeUpError {
     /// There is no tokenizer to count with, and the server did not help.
     #[error(
-        "--input-tokens: the lengths of prompts could not be learned from the server: {0}; give the folder of the \
+        "the lengths of prompts could not be learned from the server: {0}; give the folder of the \
          model's tokenizer as --tokenizer-path"
     )]
     NotLearned(String),
@@ -82,7 +82,7 @@ pub(super) fn with_line(
     words: Words,
     line: &Line,
 ) -> Result<Words, MadeUpError> {
-    let overhead = line.around.round().max(0.0) as u32;
+    let overhead = line.overhead();
     ensure_room(generated, overhead)?;
     Ok(Words {
         counting: Counting::Learned {
@@ -101,25 +101,41 @@ fn ensure_room(generated: &Generated, overhead: u32) -> Result<(), MadeUpError> 
     Ok(())
 }
 
+/// Everyday words of which it is not known yet how many tokens they have.
+pub(super) fn common_words() -> Words {
+    Words {
+        vocabulary: Arc::new(Vocabulary::common()),
+        counting: Counting::Learned { per_word: 1.0 },
+        text: None,
+        overhead: 0,
+    }
+}
+
+/// What counts the tokens of texts that are made of the lengths in a data set.
+pub(super) enum LengthCounter {
+    /// The tokenizer of the model.
+    Tokenizer(Arc<HostTokenizer>),
+    /// What the server said of a few texts.
+    Line(Line),
+    /// Nothing: the data set has texts of its own.
+    Nothing,
+}
+
 /// What is put into the turns of a data set in one load. The texts of each load of a sweep are others.
-pub(super) fn filling(
-    work: &Work,
-    tokenizer: Option<&Arc<HostTokenizer>>,
-    seed: u64,
-    run: u32,
-) -> Filling {
+pub(super) fn filling(work: &Work, counter: &LengthCounter, seed: u64, run: u32) -> Filling {
     let PromptSource::Dataset(file) = &work.prompts else {
         return Filling::default();
     };
-    let tokenizer = work.tokenizer.as_deref().zip(tokenizer);
+    let seed = of_run(seed, run);
+    let texts = match (counter, work.tokenizer.as_deref()) {
+        (LengthCounter::Tokenizer(tokenizer), Some(path)) => {
+            Some(LengthTexts::new(path, Arc::clone(tokenizer), seed))
+        }
+        (LengthCounter::Line(line), _) => Some(LengthTexts::learned(*line, seed)),
+        _ => None,
+    };
     Filling {
-        lengths: tokenizer.map(|(path, tokenizer)| {
-            Box::new(LengthTexts::new(
-                path,
-                Arc::clone(tokenizer),
-                of_run(seed, run),
-            )) as _
-        }),
+        lengths: texts.map(|texts| Box::new(texts) as _),
         images: Some(match &work.image_folder {
             Some(folder) => Images::of(folder),
             None => Images::beside(file),

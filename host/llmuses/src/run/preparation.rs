@@ -5,6 +5,7 @@ use super::bodies::{Asked, DataFormat, FormatError, bodies, format_of};
 use super::made_up;
 use super::outputs::Outputs;
 use super::probes;
+use super::schedule::{self, TraceSchedule};
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
@@ -34,6 +35,7 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use url::Url;
 
 /// Bodies that are made ahead of the clients.
@@ -51,6 +53,10 @@ pub(super) struct Loaded {
     learned: Option<Line>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
+    /// When the requests of a trace are due.
+    pub(super) schedule: Option<TraceSchedule>,
+    /// Whether the data set tells only the lengths of prompts, and no tokenizer counts the texts to be made.
+    lacks_texts: bool,
 }
 
 impl Loaded {
@@ -85,6 +91,27 @@ impl Loaded {
             PromptSource::Prompt(_) | PromptSource::Generated(_) => None,
         };
         let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
+        let read = format.as_ref().zip(dataset.as_ref());
+        let schedule = match (plan.load.arrivals, read) {
+            (Arrivals::Trace(replay), Some((format, dataset))) => Some(schedule::read(
+                work,
+                replay,
+                plan.load.split(),
+                format,
+                dataset,
+            )?),
+            (Arrivals::Trace(_), None) => {
+                return Err(FormatError::NoTimes {
+                    parser: parser.info().name.clone(),
+                }
+                .into());
+            }
+            _ => None,
+        };
+        let lacks_texts = match read {
+            Some((format, dataset)) if tokenizer.is_none() => lacks_texts(format, dataset)?,
+            _ => false,
+        };
         Ok(Self {
             parser,
             format,
@@ -93,12 +120,15 @@ impl Loaded {
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
+            schedule,
+            lacks_texts,
         })
     }
 
     /// Whether it is still to be learned how many tokens made-up prompts have.
     pub(super) fn must_learn(&self) -> bool {
-        self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
+        let makes_texts = self.words.is_some() || self.lacks_texts;
+        makes_texts && self.tokenizer.is_none() && self.learned.is_none()
     }
 
     /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
@@ -108,14 +138,23 @@ impl Loaded {
         outputs: &Outputs,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), RunError> {
-        let PromptSource::Generated(generated) = &plan.work.prompts else {
-            return Ok(());
+        let line = match &plan.work.prompts {
+            PromptSource::Generated(generated) => {
+                let text = generated.text.as_ref();
+                let line = probes::learn(plan, text, outputs, self, interrupted)?;
+                let words = self.words.take();
+                self.words = words
+                    .map(|words| made_up::with_line(generated, words, &line))
+                    .transpose()?;
+                line
+            }
+            _ => {
+                self.words = Some(made_up::common_words());
+                let learned = probes::learn(plan, None, outputs, self, interrupted);
+                self.words = None;
+                learned?
+            }
         };
-        let line = probes::learn(plan, generated, outputs, self, interrupted)?;
-        let words = self.words.take();
-        self.words = words
-            .map(|words| made_up::with_line(generated, words, &line))
-            .transpose()?;
         if !outputs.quiet {
             terminal::say(format!(
                 "Lengths of prompts learned from the server by {} short requests: {:.1} tokens around a prompt and {:.4} \
@@ -125,6 +164,17 @@ impl Loaded {
         }
         self.learned = Some(line);
         Ok(())
+    }
+
+    /// What counts the tokens of texts that are made of lengths.
+    fn counter(&self) -> made_up::LengthCounter {
+        match (&self.tokenizer, self.learned, self.lacks_texts) {
+            (Some(tokenizer), ..) => made_up::LengthCounter::Tokenizer(Arc::clone(tokenizer)),
+            (None, Some(line), true) => made_up::LengthCounter::Line(line),
+            // A word is taken for a token until more is known.
+            (None, None, true) => made_up::LengthCounter::Line(Line::default()),
+            (None, _, false) => made_up::LengthCounter::Nothing,
+        }
     }
 
     /// The plan with the whole URL, as the API completes it.
@@ -139,6 +189,22 @@ impl Loaded {
         }
         addressed
     }
+}
+
+/// Whether the first request of a data set has nothing but lengths.
+fn lacks_texts(format: &DataFormat, dataset: &Dataset) -> Result<bool, RunError> {
+    let context = InstanceContext {
+        dataset: Some(Arc::new(dataset.for_another_run(&Arc::default()))),
+        ..InstanceContext::default()
+    };
+    let mut instance = format.component.instantiate(context)?;
+    let pass = instance.open(&format.options)?;
+    // What is wrong with an entry is said where it is to be sent.
+    let first = instance.next_entries(pass, 1).unwrap_or_default();
+    Ok(first.iter().any(|entry| {
+        let mut turns = entry.turns.iter();
+        turns.any(|turn| turn.asks_nothing() && turn.input_tokens.is_some())
+    }))
 }
 
 /// The URL as the user gave it: of the default one, only host and port.
@@ -201,6 +267,10 @@ pub(super) struct Preparation {
     pub(super) asked: AskedTurns,
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
+    /// Tokens around a prompt whose length was learned.
+    pub(super) tokens_around: u32,
+    /// Of a trace: its requests, and when the last one is due.
+    pub(super) schedule: Option<(u64, Duration)>,
     /// By what content two runs have the same data set.
     dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
@@ -261,10 +331,14 @@ impl Preparation {
             draws: draws.clone(),
             filling: Arc::new(made_up::filling(
                 work,
-                loaded.tokenizer.as_ref(),
+                &loaded.counter(),
                 load.seed,
                 plan.place.run,
             )),
+            replay: match load.arrivals {
+                Arrivals::Trace(replay) => Some(replay),
+                _ => None,
+            },
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -332,6 +406,8 @@ impl Preparation {
             prompts,
             sessions,
             asked: source.asked(),
+            tokens_around: loaded.learned.map_or(0, |line| line.overhead()),
+            schedule: loaded.schedule.as_ref().map(TraceSchedule::extent),
             learned: loaded.learned.map(|line| LearnedLengths {
                 probes: line.probes,
                 tokens_around: line.around,
@@ -418,7 +494,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Open { .. }, None) => 0,
+        (Arrivals::Open { .. } | Arrivals::Trace(_), None) => 0,
     };
     capacity::ensure(at_once)
 }

@@ -9,6 +9,7 @@ use super::sinks::Sinks;
 use super::watch::{Stop, Watch};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
+use llmuses_core::document::ReplayFigures;
 use llmuses_core::plan::{Load, Plan, PromptSource, Shard};
 use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
@@ -16,7 +17,7 @@ use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
     OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
 };
-use llmuses_workload::{SourceEnd, SourceReport};
+use llmuses_workload::{HeldBack, SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -56,7 +57,8 @@ impl Running {
             .with_texts(outputs.save == Save::Full);
         let stages = plan.load.stages.clone();
         let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
-            .with_labels(plan.target.label_header.is_some());
+            .with_labels(plan.target.label_header.is_some())
+            .with_steady_state(!plan.load.arrivals.is_open(), plan.load.ramp_up);
         for opening in &self.pipeline.warm_connections {
             statistics.record_warm_connection(*opening);
         }
@@ -90,7 +92,9 @@ impl Running {
                         lengths.add_cached(&outcome, prefix.as_slice(), true);
                     }
                     if let Some(asked) = prepared.asked.take(exchange.number) {
-                        let lengths = lengths_asked.get_or_insert_default();
+                        let lengths = lengths_asked.get_or_insert_with(|| {
+                            LengthsAsked::new(prepared.learned, prepared.tokens_around)
+                        });
                         if !warmup {
                             lengths.add(&outcome, asked.input, asked.output);
                         }
@@ -257,6 +261,16 @@ impl Running {
             task: prepared.parser.info().task,
             parser_cost,
             objectives: Vec::new(),
+            replay: prepared.schedule.map(|(requests, last_due)| {
+                let held_back =
+                    sessions.map_or_else(HeldBack::default, |sessions| sessions.held_back());
+                ReplayFigures {
+                    requests,
+                    last_due_seconds: last_due.as_secs_f64(),
+                    held_back_requests: held_back.requests,
+                    longest_held_back_seconds: held_back.longest.as_secs_f64(),
+                }
+            }),
             probe: None,
             all_failed,
             stop_reason: (!troubles.is_empty()).then(|| troubles.join("; ")),

@@ -1,6 +1,7 @@
 //! Texts for requests of which only the lengths are known, as traces have them. Prompts share as long a beginning as
 //! their lists of blocks do.
 
+use super::line::Line;
 use super::template::ChatTemplate;
 use super::vocabulary::Vocabulary;
 use crate::conversation::LengthText;
@@ -17,16 +18,26 @@ const BLOCK: u64 = 0x62_6c_6f_63_6b;
 /// Makes texts of the lengths that turns tell.
 #[derive(Debug)]
 pub struct LengthTexts {
-    path: PathBuf,
-    tokenizer: Arc<HostTokenizer>,
+    counter: Counter,
     seed: u64,
     /// Loaded when the first text is made: most data sets have texts of their own.
     words: OnceLock<Result<BlockWords, String>>,
 }
 
+/// What counts the tokens of texts.
+#[derive(Debug)]
+enum Counter {
+    /// A tokenizer, and its file.
+    Tokenizer(PathBuf, Arc<HostTokenizer>),
+    /// The server counted those of a few texts.
+    Line(Line),
+}
+
 #[derive(Debug)]
 struct BlockWords {
     vocabulary: Vocabulary,
+    /// Tokens of a word.
+    per_word: f64,
     /// Tokens that the chat template puts around a prompt.
     overhead: u32,
 }
@@ -35,24 +46,43 @@ impl LengthTexts {
     /// Texts that this tokenizer counts, which is of the file `path`, beside which there may be a chat template.
     pub fn new(path: &Path, tokenizer: Arc<HostTokenizer>, seed: u64) -> Self {
         Self {
-            path: path.to_owned(),
-            tokenizer,
+            counter: Counter::Tokenizer(path.to_owned(), tokenizer),
+            seed,
+            words: OnceLock::new(),
+        }
+    }
+
+    /// Texts of everyday words, which have as many tokens as this line says.
+    pub fn learned(line: Line, seed: u64) -> Self {
+        Self {
+            counter: Counter::Line(line),
             seed,
             words: OnceLock::new(),
         }
     }
 
     fn load(&self) -> Result<BlockWords, String> {
-        let vocabulary = Vocabulary::of(&self.tokenizer).map_err(|error| error.to_string())?;
-        let template = ChatTemplate::beside(&self.path).map_err(|error| error.to_string())?;
+        let (path, tokenizer) = match &self.counter {
+            Counter::Tokenizer(path, tokenizer) => (path, tokenizer),
+            Counter::Line(line) => {
+                return Ok(BlockWords {
+                    vocabulary: Vocabulary::common(),
+                    per_word: line.per_word,
+                    overhead: line.overhead(),
+                });
+            }
+        };
+        let vocabulary = Vocabulary::of(tokenizer).map_err(|error| error.to_string())?;
+        let template = ChatTemplate::beside(path).map_err(|error| error.to_string())?;
         let overhead = match template {
             Some(template) => template
-                .overhead(&self.tokenizer, &vocabulary.samples())
+                .overhead(tokenizer, &vocabulary.samples())
                 .map_err(|error| error.to_string())?,
             None => 0,
         };
         Ok(BlockWords {
             vocabulary,
+            per_word: 1.0,
             overhead,
         })
     }
@@ -74,8 +104,7 @@ impl LengthText for LengthTexts {
         let around = words.overhead;
         if total <= around {
             return Err(format!(
-                "a prompt of {total} tokens has no room for a text, since the chat template beside the tokenizer has \
-                 {around} tokens of its own"
+                "a prompt of {total} tokens has no room for a text, since the chat template has {around} tokens of its own"
             ));
         }
         let block = turn
@@ -85,21 +114,27 @@ impl LengthText for LengthTexts {
         let mut text = String::new();
         // A server sees the template before the text, so that its tokens are part of the first blocks.
         let mut end = around;
+        // How many words the text has where the prompt has so many tokens.
+        let words_at = |tokens: u32| {
+            (f64::from(tokens.saturating_sub(around)) / words.per_word).round() as u32
+        };
         for (id, blocks) in turn.hash_ids.iter().zip(1_u32..) {
             let upto = blocks.saturating_mul(block).min(total);
-            let length = upto.saturating_sub(end);
+            let length = words_at(upto).saturating_sub(words_at(end));
             let mut random = random_of(self.seed ^ BLOCK, *id);
             words.vocabulary.extend(&mut text, length, &mut random);
             end = end.max(upto);
         }
         let mut random = random_of(self.seed, number);
-        words.vocabulary.extend(&mut text, total - end, &mut random);
-        if !words.vocabulary.additive() {
+        let rest = words_at(total).saturating_sub(words_at(end));
+        words.vocabulary.extend(&mut text, rest, &mut random);
+        if let Counter::Tokenizer(_, tokenizer) = &self.counter
+            && !words.vocabulary.additive()
+        {
             let own = total - around;
-            let counted =
-                words
-                    .vocabulary
-                    .correct(&mut text, 0, own, &self.tokenizer, &mut random)?;
+            let counted = words
+                .vocabulary
+                .correct(&mut text, 0, own, tokenizer, &mut random)?;
             if counted != own {
                 return Err(format!(
                     "no text of {total} tokens was found with this tokenizer"
@@ -157,6 +192,26 @@ mod tests {
         let (one, other) = (make(3, &turn(40, &[5], 16)), make(4, &turn(40, &[5], 16)));
         assert_eq!(common(&one, &other), 16);
         assert_eq!(tokenizer.count(&one), Ok(40));
+    }
+
+    #[test]
+    fn without_a_tokenizer_words_are_as_many_as_the_line_says() {
+        let line = Line {
+            around: 6.2,
+            per_word: 1.5,
+            worst: 0.0,
+            probes: 8,
+        };
+        let texts = LengthTexts::learned(line, 42);
+        let make = |number, turn: &Turn| texts.make(number, turn).unwrap();
+        let first = make(0, &turn(1300, &[1, 2, 3], 512));
+        let second = make(1, &turn(1100, &[1, 2, 9], 512));
+        for (text, tokens) in [(&first, 1300.0), (&second, 1100.0)] {
+            let counted = text.split_whitespace().count() as f64 * 1.5 + 6.0;
+            assert!((counted - tokens).abs() <= 1.0, "{counted}");
+        }
+        // (1024 - 6) / 1.5 words.
+        assert_eq!(common(&first, &second), 679);
     }
 
     #[test]

@@ -170,6 +170,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
             prompt,
             prompts: None,
             filling: Arc::default(),
+            replay: None,
             api: ApiSettings {
                 model: arguments.model,
                 parameters: Value::Object(parameters).to_string(),
