@@ -46,10 +46,7 @@ fn the_mean_of_repeated_runs_stands_in_every_output() {
         [&Value::from(42), &Value::from(43), &Value::from(44)]
     );
     let repeats = &document["repeats"][0];
-    assert_eq!(
-        (&repeats["load"], &repeats["runs"]),
-        (&"parallel 2".into(), &vec![1, 2, 3].into())
-    );
+    assert_eq!(repeats["runs"], serde_json::json!([1, 2, 3]));
     let of_runs: Vec<f64> = (0..3)
         .map(|run| {
             document["runs"][run]["totals"]["figures"]["qps"]

@@ -2,9 +2,9 @@
 
 use super::named::Named;
 use super::percentile::Percentile;
+use super::plan::LoadRecord;
 use super::{Run, Totals};
 use crate::metric::{Figure, Time};
-use crate::plan::Load;
 use crate::student::student;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 /// The runs of one load that was repeated, taken together.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RepeatFigures {
-    /// The load in a few words.
-    pub load: String,
     /// The ids of its runs.
     pub runs: Vec<u32>,
     /// The compared figures that all of these runs have, by the names that `--fail-if` takes.
@@ -63,9 +61,14 @@ impl RepeatedFigure {
 impl RepeatFigures {
     /// Of each load that was repeated, in the order of the runs.
     pub fn of(runs: &[Run]) -> Vec<Self> {
-        let mut loads: Vec<(String, Vec<&Run>)> = Vec::new();
+        let mut loads: Vec<(LoadRecord, Vec<&Run>)> = Vec::new();
         for run in runs.iter().filter(|run| run.plan.load.repeat.is_some()) {
-            let load = Load::name_of_record(&run.plan.load).unwrap_or_default();
+            // Its seed is all that a repetition has of its own.
+            let load = LoadRecord {
+                seed: 0,
+                repeat: None,
+                ..run.plan.load.clone()
+            };
             match loads.iter_mut().find(|(known, _)| *known == load) {
                 Some((_, of_it)) => of_it.push(run),
                 None => loads.push((load, vec![run])),
@@ -73,8 +76,7 @@ impl RepeatFigures {
         }
         let several = loads.into_iter().filter(|(_, runs)| runs.len() > 1);
         several
-            .map(|(load, runs)| Self {
-                load,
+            .map(|(_, runs)| Self {
                 figures: figures(&runs),
                 runs: runs.iter().map(|run| run.id).collect(),
             })

@@ -46,7 +46,7 @@ fn render(document: &Document) -> String {
     }
     push_table(&mut out, &sections::sweep(&runs).with_last_column_second());
     let repeats = Part::new("/repeats", &document.repeats).items();
-    for table in sections::repeats(&repeats) {
+    for table in sections::repeats(&repeats, &document.runs) {
         out.push_str(&format!("\n{}:\n\n", plain(&table.label)));
         push_table(&mut out, &table);
     }

@@ -59,10 +59,13 @@ pub fn report_page(document: &Document) -> String {
                 lines: sections::search_lines(search),
                 probes: sections::probes(&runs).map(TableView::from),
             }),
-            repeats: sections::repeats(&Part::new("/repeats", &document.repeats).items())
-                .into_iter()
-                .map(|table| (table.label.clone(), table.into()))
-                .collect(),
+            repeats: sections::repeats(
+                &Part::new("/repeats", &document.repeats).items(),
+                &document.runs,
+            )
+            .into_iter()
+            .map(|table| (table.label.clone(), table.into()))
+            .collect(),
             ..Overview::of(&runs)
         }),
         runs: runs

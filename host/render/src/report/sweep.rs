@@ -60,7 +60,7 @@ pub fn sweep_summary(runs: &[Run], not_run: Option<&str>, look: Look) -> Painted
     push_notes(&mut out.text, &table, look.words());
     let repeats = RepeatFigures::of(runs);
     let repeats = Part::new("/repeats", &repeats).items();
-    for table in sections::repeats(&repeats) {
+    for table in sections::repeats(&repeats, runs) {
         out.text.push_str(&format!("\n{}:\n", table.label));
         push_table(&mut out.text, &table, look.columns());
         push_notes(&mut out.text, &table, look.words());

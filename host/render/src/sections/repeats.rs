@@ -1,9 +1,10 @@
 //! The runs of a load that was repeated, taken together.
 
 use super::number::{Part, at};
+use super::sweep::load_of;
 use super::table::{Cell, Column, Table};
 use crate::digits::{UNKNOWN, counted, percent};
-use llmuses_core::document::{RepeatFigures, RepeatedFigure};
+use llmuses_core::document::{RepeatFigures, RepeatedFigure, Run};
 use llmuses_core::wording::one_line;
 use llmuses_stats::Metric;
 
@@ -25,20 +26,25 @@ const SHOWN: [&str; 14] = [
     "latency_p99",
 ];
 
-/// A table for each load.
-pub(crate) fn repeats(repeats: &[Part<'_, RepeatFigures>]) -> Vec<Table> {
-    repeats.iter().map(table).collect()
+/// A table for each load of these runs that was repeated.
+pub(crate) fn repeats(repeats: &[Part<'_, RepeatFigures>], runs: &[Run]) -> Vec<Table> {
+    let of_first = |repeats: &RepeatFigures| {
+        let first = runs
+            .iter()
+            .find(|run| repeats.runs.first() == Some(&run.id));
+        first.map_or_else(String::new, load_of)
+    };
+    repeats
+        .iter()
+        .map(|repeats| table(repeats, &of_first(repeats.value())))
+        .collect()
 }
 
-fn table(repeats: &Part<'_, RepeatFigures>) -> Table {
+fn table(repeats: &Part<'_, RepeatFigures>, load: &str) -> Table {
     let figures = at!(repeats, figures).members();
     let runs = repeats.value().runs.len() as u64;
     let mut table = Table::of_columns(
-        format!(
-            "{} of {}",
-            counted(runs, "run"),
-            one_line(&repeats.value().load, 60)
-        ),
+        format!("{} of {}", counted(runs, "run"), one_line(load, 60)),
         [
             Column::new("Mean over the runs"),
             Column::new("mean"),

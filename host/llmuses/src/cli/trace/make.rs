@@ -29,9 +29,9 @@ pub(super) struct MakeArguments {
     #[arg(long, value_enum, default_value = "bailian")]
     format: TraceFormat,
 
-    /// New file for the trace; - for standard output.
-    #[arg(long, value_name = "FILE", default_value = "-", value_parser = file_name)]
-    out: PathBuf,
+    /// New file for the trace [default: standard output]
+    #[arg(long, value_name = "FILE", value_parser = file_name)]
+    out: Option<PathBuf>,
 
     /// Run of the database [default: the only one]
     #[arg(long, value_name = "ID")]
@@ -180,11 +180,10 @@ pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<Outcome> {
 }
 
 fn write(arguments: &MakeArguments, text: &[u8]) -> Result<(), MakeError> {
-    let path = &arguments.out;
-    if path.as_os_str() == "-" {
+    let Some(path) = &arguments.out else {
         terminal::print(String::from_utf8_lossy(text).into_owned());
         return Ok(());
-    }
+    };
     let failed = |reason| MakeError::Write {
         path: path.clone(),
         reason,
