@@ -21,6 +21,7 @@ mod probes;
 mod progress;
 mod role;
 mod running;
+mod schedule;
 mod sinks;
 mod start;
 mod watch;
@@ -512,7 +513,7 @@ fn one<'a>(
     if let Some(csv) = onlookers.csv {
         let stages = RowStages {
             stages: plan.load.stages.clone(),
-            began_unix_seconds: unix_seconds(&clock, pipeline.started),
+            began_unix_seconds: unix_seconds(&clock, carrier.started()),
         };
         sinks.add(csv.sink(clock, plan.place.run, stages));
     }

@@ -12,7 +12,7 @@ use super::workers::UnlikeWorker;
 use llmuses_core::backlog::{Stage, Waits};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{
-    GroupFigures, Machine, Percentile, ProbeFigures, Task, WorkerFigures,
+    GroupFigures, Machine, Percentile, ProbeFigures, ReplayFigures, Task, WorkerFigures,
 };
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
@@ -108,6 +108,8 @@ pub struct Circumstances {
     pub parser_cost: ParserCost,
     /// Objectives of the run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// What became of the schedule of a trace.
+    pub replay: Option<ReplayFigures>,
     /// What the run found as a probe of a search.
     pub probe: Option<ProbeFigures>,
     /// Why issuing stopped before all requests were issued, where it did.
