@@ -77,8 +77,8 @@ pub(super) fn collect(
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
-                    let lengths = lengths_asked
-                        .get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
+                    let lengths =
+                        lengths_asked.get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
                     if !warmup {
                         lengths.add(&outcome, asked.input, asked.output);
                     }
