@@ -188,6 +188,19 @@ pub struct Sending {
 }
 
 impl Exchange {
+    /// Of a request whose connection was closed after the run was interrupted: the signal may have ended the server as
+    /// well, where it was started in the same terminal, so that it counts as one that the end of the run cancelled.
+    pub fn excuse_closed_connection(&mut self) {
+        if let Some(failure) = &mut self.failure
+            && failure.kind.is_closed_connection()
+        {
+            *failure = Failure::new(
+                FailureKind::Cancelled,
+                format!("after the run was interrupted: {}", failure.message),
+            );
+        }
+    }
+
     /// The body that was sent as text; of one that is no text, how long it is.
     pub fn request_text(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.request) {
@@ -337,6 +350,27 @@ impl ResponseLog {
             arrival,
         });
         true
+    }
+
+    /// Keeps only the events that end within the first `bytes`, each counted with what is noted of it, and of one that
+    /// does not its beginning. Gives back what it takes then.
+    pub fn keep_beginning(&mut self, bytes: usize) -> usize {
+        let mut kept = Self {
+            streamed: self.streamed,
+            done: self.done,
+            ..Self::default()
+        };
+        let mut taken = 0;
+        for (data, arrival) in self.iter().zip(self.arrivals()) {
+            let Some(room) = bytes.checked_sub(taken + Self::EVENT_BYTES) else {
+                break;
+            };
+            // It fits: it did before.
+            let _ = kept.push(&data[..data.len().min(room)], arrival);
+            taken += data.len().min(room) + Self::EVENT_BYTES;
+        }
+        *self = kept;
+        taken
     }
 
     /// Gives back the memory that was kept ready for more, once there will be no more: a finished
@@ -547,6 +581,11 @@ impl FailureKind {
     /// Whether a request that ended so has failed.
     pub fn is_failure(self) -> bool {
         self != Self::Disconnected
+    }
+
+    /// Whether it is that the connection was closed, or not taken.
+    pub const fn is_closed_connection(self) -> bool {
+        matches!(self, Self::Connect | Self::Send | Self::Truncated)
     }
 
     /// The kind of a name, as of [`Self::as_str`].

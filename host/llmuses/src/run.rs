@@ -649,9 +649,7 @@ fn finish(
     {
         terminal::say(report::closing(rows, &outputs.database));
     }
-    if let Some(stored) = &stored
-        && let Some(warning) = stored.warning()
-    {
+    for warning in stored.iter().flat_map(SinkSummary::warnings) {
         terminal::say(format!("warning: {warning}"));
     }
     Ok(RunResult {

@@ -413,6 +413,10 @@ fn other_runs(statistics: &RunStatistics, circumstances: &Circumstances) -> Opti
 }
 
 fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
+    // Where nothing came back there is no figure that it could have moved.
+    if statistics.counts().succeeded == 0 {
+        return None;
+    }
     let p99 = statistics
         .time(metric::BODY_WAIT)
         .percentile(Percentile::P99)?;

@@ -18,6 +18,9 @@ use std::time::Duration;
 /// How long requests in flight have, after an interrupt or where every request fails, before they are given up.
 const DRAIN: Duration = Duration::from_secs(5);
 
+/// How long after an interrupt it is noticed at the latest.
+const NOTICED_WITHIN: Duration = Duration::from_millis(200);
+
 /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
 pub(super) fn collect(
     mut carrier: Box<dyn Carrier + '_>,
@@ -51,10 +54,13 @@ pub(super) fn collect(
         match carrier.next() {
             Next::Over(carried) => {
                 let Carried {
-                    outcome,
+                    mut outcome,
                     worker,
                     asked,
                 } = *carried;
+                if end.is_interrupted_at(interrupted, outcome.exchange.end) {
+                    outcome.exchange.excuse_closed_connection();
+                }
                 let number = outcome.exchange.number;
                 if !plan.load.keep_going
                     && let Some(reason) = first_requests.note(&outcome)
@@ -177,6 +183,8 @@ struct Ending {
     failed: Option<String>,
     /// Whether the run is ended as by an interrupt.
     is_interrupted: bool,
+    /// When an interrupt was noticed.
+    interrupt_noticed: Option<Moment>,
     /// What those who carry requests were told last.
     told: Option<Halting>,
 }
@@ -193,6 +201,7 @@ impl Ending {
             is_stopped: false,
             failed: None,
             is_interrupted: false,
+            interrupt_noticed: None,
             told: None,
         }
     }
@@ -226,6 +235,16 @@ impl Ending {
         self.is_stopped = true;
     }
 
+    /// Whether the run had been interrupted at `moment`, as far as that can be told.
+    fn is_interrupted_at(&mut self, interrupted: &AtomicBool, moment: Moment) -> bool {
+        if !interrupted.load(Ordering::Relaxed) {
+            return false;
+        }
+        let now = self.clock.now();
+        let noticed = *self.interrupt_noticed.get_or_insert(now);
+        moment.after(NOTICED_WITHIN) >= noticed
+    }
+
     fn is_draining(&self) -> bool {
         self.give_up_at.is_some()
     }
@@ -244,7 +263,9 @@ impl Ending {
             self.halt(carrier, Halting::Drain);
             self.give_up_at.get_or_insert(now.after(self.drain));
         }
-        if interrupted.load(Ordering::Relaxed) || self.is_interrupted || self.all_failed.is_some() {
+        if self.is_interrupted_at(interrupted, now)
+            || self.is_interrupted
+            || self.all_failed.is_some() {
             self.halt(carrier, Halting::Now);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));

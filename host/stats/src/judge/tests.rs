@@ -344,6 +344,21 @@ fn a_wait_for_a_body_is_not_the_clients() {
 }
 
 #[test]
+fn late_bodies_are_no_doubt_where_nothing_succeeded() {
+    let failed = || {
+        Sample::at(0)
+            .sent(900)
+            .body_after(900)
+            .end(910)
+            .fails(FailureKind::HttpStatus, "HTTP 503")
+            .build()
+    };
+    let found = codes(&statistics(0, (0..500).map(|_| failed())), &circumstances());
+    assert!(found.contains(&"nothing-succeeded"), "{found:?}");
+    assert!(!found.contains(&"bodies-late"), "{found:?}");
+}
+
+#[test]
 fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
     let late = |number: usize| {
         let outcome = Sample::at(0)
