@@ -84,9 +84,17 @@ pub(super) fn collect(
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
+<<<<<<< HEAD
                     let lengths = lengths_asked.get_or_insert_with(|| {
                         LengthsAsked::new(prepared.learned, prepared.tokens_around)
                     });
+||||||| ca3d41d
+                    let lengths = lengths_asked
+                        .get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
+=======
+                    let lengths =
+                        lengths_asked.get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
+>>>>>>> workers
                     if !warmup {
                         lengths.add(&outcome, asked.input, asked.output);
                     }
