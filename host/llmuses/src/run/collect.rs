@@ -84,17 +84,9 @@ pub(super) fn collect(
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
-<<<<<<< HEAD
                     let lengths = lengths_asked.get_or_insert_with(|| {
                         LengthsAsked::new(prepared.learned, prepared.tokens_around)
                     });
-||||||| ca3d41d
-                    let lengths = lengths_asked
-                        .get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
-=======
-                    let lengths =
-                        lengths_asked.get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
->>>>>>> workers
                     if !warmup {
                         lengths.add(&outcome, asked.input, asked.output);
                     }
@@ -275,7 +267,8 @@ impl Ending {
         }
         if self.is_interrupted_at(interrupted, now)
             || self.is_interrupted
-            || self.all_failed.is_some() {
+            || self.all_failed.is_some()
+        {
             self.halt(carrier, Halting::Now);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));
