@@ -267,7 +267,8 @@ impl Ending {
         }
         if self.is_interrupted_at(interrupted, now)
             || self.is_interrupted
-            || self.all_failed.is_some() {
+            || self.all_failed.is_some()
+        {
             self.halt(carrier, Halting::Now);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));
