@@ -148,7 +148,7 @@ impl State {
     }
 
     /// What is to be done when the deadline of the call has come.
-    pub(super) fn at_deadline(&self) -> wasmtime::Result<UpdateDeadline> {
+    pub(super) fn at_deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         Ok(self.call.at_deadline(&self.bounds)?)
     }
 

@@ -176,12 +176,12 @@ impl Differences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     #[test]
     fn lengths_are_compared_request_by_request() {
         let outcome = |prompt, completion| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .events(&[1, 2])
                 .outputs(&[0, 1])
                 .tokens(prompt, completion, TokenSource::Server)
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_prefix_is_cached_by_the_first_prompt_with_it() {
         let outcome = |sent, cached| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .sent(sent)
                 .events(&[sent + 10, sent + 11])
                 .outputs(&[0, 1])
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_request_of_the_warm_up_fills_the_cache_and_does_not_count() {
         let outcome = |sent, cached| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .sent(sent)
                 .events(&[sent + 10, sent + 11])
                 .outputs(&[0, 1])
@@ -246,7 +246,7 @@ mod tests {
     #[test]
     fn learned_lengths_may_be_off_by_a_per_cent() {
         let outcome = |prompt| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .events(&[1, 2])
                 .outputs(&[0, 1])
                 .tokens(prompt, 1, TokenSource::Server)

@@ -6,6 +6,7 @@
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
 mod asked_lengths;
+mod circumstances;
 mod compared;
 mod counts;
 mod estimate;
@@ -42,14 +43,15 @@ mod tokens;
 mod verdict;
 
 pub use asked_lengths::LengthsAsked;
-pub use compared::{METRICS, Metric, Source};
+pub use circumstances::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens};
+pub use compared::{METRICS, Metric, MetricSource};
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use estimate::Estimate;
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;
 pub use groups::{GroupBy, Groups};
 pub use json::{totals, verdict};
-pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
+pub use judge::judge;
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
 pub use objective::{NoShareError, RunObjective, RunObjectiveError};

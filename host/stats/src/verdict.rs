@@ -7,7 +7,7 @@ mod remedy;
 
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use std::time::Duration;
@@ -138,7 +138,7 @@ pub enum Doubt {
     /// than 1 % of the requests.
     OutputBehind {
         /// What took none.
-        stage: Stage,
+        stage: PipelineStage,
         /// How often they waited.
         waits: u64,
         /// Completed requests.

@@ -3,7 +3,7 @@
 
 use super::asked::AskedTurn;
 use super::conversation::Conversation;
-use super::entries::Entries;
+use super::entries::EntrySource;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::OwnHead;
@@ -168,7 +168,7 @@ type Wanted = (u64, Result<(Item, Further), String>);
 pub struct ItemBodies {
     api: ParserInstance,
     settings: ApiSettings,
-    entries: Box<dyn Entries>,
+    entries: Box<dyn EntrySource>,
     /// Conversations that wait.
     conversations: VecDeque<Conversation>,
     /// The number of the next of them in this pass, from 1.
@@ -183,7 +183,7 @@ pub struct ItemBodies {
 
 impl ItemBodies {
     /// Bodies that `api` makes of `entries`.
-    pub fn new(api: ParserInstance, settings: ApiSettings, entries: Box<dyn Entries>) -> Self {
+    pub fn new(api: ParserInstance, settings: ApiSettings, entries: Box<dyn EntrySource>) -> Self {
         Self {
             api,
             settings,

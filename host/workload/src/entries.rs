@@ -1,5 +1,5 @@
 //! Where items come from: a prompt, or the entries of a data set. A generator of its own is one more implementation of
-//! [`Entries`].
+//! [`EntrySource`].
 
 use super::conversation::{Conversation, Filling};
 use super::session_draws::SessionDraws;
@@ -10,7 +10,7 @@ use llmuses_plugin_host::{CallError, FileOptions, ParserInstance};
 use std::sync::Arc;
 
 /// Gives conversations.
-pub trait Entries: Send {
+pub trait EntrySource: Send {
     /// Begins a pass.
     ///
     /// # Errors
@@ -64,7 +64,7 @@ impl OnePrompt {
     }
 }
 
-impl Entries for OnePrompt {
+impl EntrySource for OnePrompt {
     fn begin(&mut self) -> Result<(), CallError> {
         self.is_given = false;
         Ok(())
@@ -103,7 +103,7 @@ pub struct FormatEntries {
     filling: Arc<Filling>,
     /// The entries of this pass so far.
     number: u64,
-    pass: Option<llmuses_plugin_host::Entries>,
+    pass: Option<llmuses_plugin_host::OpenEntries>,
     messages: Messages,
     has_warned: bool,
 }
@@ -129,7 +129,7 @@ impl FormatEntries {
     }
 }
 
-impl Entries for FormatEntries {
+impl EntrySource for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
         self.number = 0;
         self.pass = Some(self.format.open(&self.options)?);

@@ -21,7 +21,7 @@ pub use asked::{AskedTurn, AskedTurns};
 pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
 pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};
-pub use entries::{Entries, FormatEntries, OnePrompt};
+pub use entries::{EntrySource, FormatEntries, OnePrompt};
 pub use images::Images;
 pub use session_draws::SessionDraws;
 pub use sessions::{SessionSettings, SessionsUnderWay};

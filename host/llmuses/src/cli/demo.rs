@@ -2,7 +2,7 @@
 //! of its own, the built-in open-qa parser makes requests of the sample data set, and at the end stands
 //! what the server says it did beside what was measured.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::perf::database;
 use super::server_process::ServerProcess;
 use crate::ground_truth::comparison;
@@ -54,7 +54,7 @@ pub enum DemoError {
 }
 
 /// Runs `llmuses demo`.
-pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<CommandOutcome> {
     let folder = tempfile::tempdir().map_err(DemoError::Sample)?;
     let dataset = folder.path().join("open_qa.jsonl");
     std::fs::write(&dataset, SAMPLE).map_err(DemoError::Sample)?;
@@ -85,8 +85,8 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
         terminal::print(comparison(&truth, &result.statistics));
     }
     Ok(if results.iter().all(RunResult::is_good) {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }

@@ -1,6 +1,6 @@
 //! `llmuses trace`: what is in a trace.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::bounds::BoundsArguments;
 use super::perf::UsageError;
 use super::plugin::limits_of;
@@ -51,7 +51,7 @@ struct DescribeArguments {
 }
 
 /// Runs `llmuses trace`.
-pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<CommandOutcome> {
     let TraceCommand::Describe(arguments) = arguments.command;
     let dataset = Dataset::open(&arguments.file).map_err(UsageError::Dataset)?;
     let limits = limits_of(&arguments.bounds.clone().into_bounds());
@@ -83,7 +83,7 @@ pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<Outcome> {
         line(&mut text, "Passed over", &format!("{count} {reason}"));
     }
     print(text);
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// What a trace has.

@@ -20,7 +20,7 @@ use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
     CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
-    PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    ParserSource, PluginEngine, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
@@ -316,7 +316,7 @@ impl Preparation {
                 budget: Arc::clone(&budget),
                 passes_are_alike: matches!(
                     (&work.prompts, &parser.info().source, work.sessions.turns),
-                    (PromptSource::Prompt(_), Source::Builtin, None)
+                    (PromptSource::Prompt(_), ParserSource::Builtin, None)
                 ),
             },
         );

@@ -1,6 +1,6 @@
 //! Bounds for a build: `--fail-if 'ttft_p99>+5%'`.
 
-use super::comparison::Comparison;
+use super::comparison::RunComparison;
 use super::judgement::{Change, Judgement};
 use llmuses_core::document::Totals;
 use llmuses_core::metric::Unit;
@@ -109,7 +109,7 @@ impl Bound {
     ///
     /// A change breaks the bound where it passes the limit and is more than chance; where there are too few
     /// samples to tell, where it passes the limit.
-    pub fn broken_by(&self, comparison: &Comparison) -> Option<String> {
+    pub fn broken_by(&self, comparison: &RunComparison) -> Option<String> {
         let text = &self.text;
         let between = format!("{} against {}", comparison.after, comparison.before);
         if matches!(self.limit, Limit::Change(_)) && !comparison.is_comparable() {
@@ -188,14 +188,14 @@ mod tests {
     use crate::compare::Places;
     use llmuses_stats::Estimate;
 
-    fn comparison(before: f64, after: f64, half: f64) -> Comparison {
+    fn comparison(before: f64, after: f64, half: f64) -> RunComparison {
         let estimate = |value: f64| Estimate {
             value,
             low: Some(value - half),
             high: Some(value + half),
         };
         let (before, after) = (estimate(before), estimate(after));
-        Comparison {
+        RunComparison {
             groups: Vec::new(),
             before: "a.db".to_owned(),
             after: "b.db".to_owned(),
@@ -215,7 +215,7 @@ mod tests {
         }
     }
 
-    fn broken(bound: &str, comparison: &Comparison) -> bool {
+    fn broken(bound: &str, comparison: &RunComparison) -> bool {
         let bound: Bound = bound.parse().unwrap();
         bound.broken_by(comparison).is_some()
     }

@@ -20,7 +20,7 @@ pub struct Places {
 
 /// Two runs compared with one another.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub struct RunComparison {
     /// The file of the first run.
     pub before: String,
     /// The file of the other.
@@ -43,7 +43,7 @@ pub struct Comparison {
     pub tested: usize,
 }
 
-impl Comparison {
+impl RunComparison {
     /// Whether the work was the same.
     pub fn is_comparable(&self) -> bool {
         self.different_work.is_empty()

@@ -1,6 +1,6 @@
 //! Which run is compared with which.
 
-use super::comparison::{Comparison, Places};
+use super::comparison::{Places, RunComparison};
 use super::load::Results;
 use crate::report::load_of;
 use llmuses_core::document::Run;
@@ -8,7 +8,11 @@ use llmuses_core::document::Run;
 /// Compares the runs of each of `others` with those of `base`: a run of a sweep with the one that has the same
 /// load; single runs with one another whatever their load. `margin`: changes up to this share are
 /// no difference. Gives the comparisons, and the loads that one side alone has.
-pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparison>, Vec<String>) {
+pub fn compare(
+    base: &Results,
+    others: &[Results],
+    margin: f64,
+) -> (Vec<RunComparison>, Vec<String>) {
     let mut comparisons = Vec::new();
     let mut alone = Vec::new();
     for (file, other) in (1..).zip(others) {
@@ -18,7 +22,7 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
                 ..Places::default()
             };
             let (before, after) = ((base.name.as_str(), before), (other.name.as_str(), after));
-            comparisons.push(Comparison::of(before, after, places, margin));
+            comparisons.push(RunComparison::of(before, after, places, margin));
             continue;
         }
         // Of runs with the same load, the first meets the first and the second the second.
@@ -37,7 +41,12 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
                         after,
                     };
                     let after = (other.name.as_str(), &other.runs[after]);
-                    comparisons.push(Comparison::of((&base.name, before), after, places, margin));
+                    comparisons.push(RunComparison::of(
+                        (&base.name, before),
+                        after,
+                        places,
+                        margin,
+                    ));
                 }
                 None => alone.push(format!("{load} is in {} alone", base.name)),
             }

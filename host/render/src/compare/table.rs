@@ -1,6 +1,6 @@
 //! Comparisons as a table for a terminal, and as JSON.
 
-use super::comparison::Comparison;
+use super::comparison::RunComparison;
 use super::correction::ERROR;
 use super::judgement::Change;
 use crate::report::Look;
@@ -14,7 +14,7 @@ use std::fmt::Write;
 
 /// The comparisons as text, in order; `alone`: loads that one side alone has. On a narrow terminal the confidence
 /// intervals are left out, and then the figures before: verdict and change say what they say.
-pub fn table(comparisons: &[Comparison], alone: &[String], look: Look) -> String {
+pub fn table(comparisons: &[RunComparison], alone: &[String], look: Look) -> String {
     let mut out = String::new();
     for comparison in comparisons {
         one(&mut out, comparison, look);
@@ -26,7 +26,7 @@ pub fn table(comparisons: &[Comparison], alone: &[String], look: Look) -> String
     out
 }
 
-fn one(out: &mut String, comparison: &Comparison, look: Look) {
+fn one(out: &mut String, comparison: &RunComparison, look: Look) {
     // Writing to a string does not fail.
     let _ = writeln!(
         out,
@@ -137,7 +137,7 @@ fn interval(change: &Change) -> String {
 }
 
 /// The comparisons as JSON. Changes are shares of the first run.
-pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
+pub fn to_json(comparisons: &[RunComparison], alone: &[String]) -> Value {
     let estimate = |estimate: Option<Estimate>| {
         estimate.map(|estimate| {
             json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })

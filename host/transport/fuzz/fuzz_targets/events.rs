@@ -12,7 +12,7 @@
 mod sse;
 
 use libfuzzer_sys::fuzz_target;
-use sse::{EventSplitter, TooLong, looks_like_events};
+use sse::{EventSplitter, EventTooLong, looks_like_events};
 
 /// Name and data of an event.
 type Event = (Vec<u8>, Vec<u8>);
@@ -24,7 +24,7 @@ const ROOM: usize = 1 << 24;
 fn split<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
-) -> Result<Vec<Event>, TooLong> {
+) -> Result<Vec<Event>, EventTooLong> {
     let mut splitter = EventSplitter::new(limit);
     let mut events = Vec::new();
     let mut keep = |event: sse::Event<'_>| events.push((event.name.to_vec(), event.data.to_vec()));

@@ -7,7 +7,7 @@
 use super::body::Body;
 use super::head::{Head, HttpError, LONGEST_HEAD, RequestHead};
 use super::io::Stream;
-use crate::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
+use crate::failure::{RequestPhase, broken_rules, classify_error, not_taken, truncated};
 use crate::transport::Marks;
 use bytes::Bytes;
 use llmuses_core::exchange::{Failure, StampQuality};
@@ -219,14 +219,14 @@ impl Connection {
             let is_silent = incoming.taken == 0 && unanswered.is_of_connection();
             let is_untaken = self.unsent.is_some();
             let failure = match unanswered {
-                Unanswered::Write(error) => not_taken(classify_error(&error, Stage::Head)),
+                Unanswered::Write(error) => not_taken(classify_error(&error, RequestPhase::Head)),
                 Unanswered::Http(error) => broken_rules(&error),
                 Unanswered::Closed if is_untaken => not_taken(truncated()),
                 Unanswered::Closed => truncated(),
                 Unanswered::Read(error) if is_untaken => {
-                    not_taken(classify_error(&error, Stage::Head))
+                    not_taken(classify_error(&error, RequestPhase::Head))
                 }
-                Unanswered::Read(error) => classify_error(&error, Stage::Head),
+                Unanswered::Read(error) => classify_error(&error, RequestPhase::Head),
             };
             if is_untaken {
                 marks.forget_sent();
@@ -309,7 +309,7 @@ impl Connection {
                 Ok(0) if head.body == Body::UntilClose => head.body = Body::Over,
                 Ok(0) => return Poll::Ready(Err(truncated())),
                 Ok(bytes) => self.decode(&room[..bytes], head, take)?,
-                Err(error) => return Poll::Ready(Err(classify_error(&error, Stage::Body))),
+                Err(error) => return Poll::Ready(Err(classify_error(&error, RequestPhase::Body))),
             }
         }
         Poll::Ready(Ok(self.last_arrival()))
@@ -389,49 +389,4 @@ impl Connection {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Pushes `text` in pieces of `size` bytes until the head is whole.
-    fn head_of(text: &[u8], size: usize) -> Result<Option<(Head, Vec<u8>)>, HttpError> {
-        let mut incoming = Incoming::default();
-        for piece in text.chunks(size) {
-            if let Some(whole) = incoming.push(piece)? {
-                return Ok(Some(whole));
-            }
-        }
-        Ok(None)
-    }
-
-    #[test]
-    fn a_head_is_found_however_its_bytes_come() {
-        let long = "x".repeat(5000);
-        for text in [
-            "HTTP/1.1 200 OK\r\na: b\r\n\r\n".to_owned(),
-            format!("\r\n\r\nHTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\na: {long}\r\n\r\n"),
-            format!("HTTP/1.1 200 OK\na: {long}\nb: {long}\n\n"),
-        ] {
-            for size in [1, 2, 3, 7, 1000, 4096] {
-                let (head, _) = head_of(text.as_bytes(), size).unwrap().unwrap();
-                assert_eq!(head.status, 200);
-            }
-            let (_, rest) = head_of(format!("{text}body").as_bytes(), usize::MAX)
-                .unwrap()
-                .unwrap();
-            assert_eq!(rest, b"body");
-        }
-    }
-
-    #[test]
-    fn a_head_without_an_end_is_stopped_where_its_bytes_are_added() {
-        let line_ends = "\r\n".repeat(LONGEST_HEAD);
-        let interim = "HTTP/1.1 100 x\r\n\r\n".repeat(LONGEST_HEAD / 8);
-        let one_line = format!("HTTP/1.1 200 OK\r\na: {}", "x".repeat(2 * LONGEST_HEAD));
-        for text in [line_ends, interim, one_line] {
-            for size in [2, 1000, 64 << 10] {
-                let result = head_of(text.as_bytes(), size);
-                assert!(matches!(result, Err(HttpError::HeadTooLong)), "{result:?}");
-            }
-        }
-    }
-}
+mod tests;
