@@ -40,7 +40,7 @@ const OF_ANSWERS: [&str; 10] = [
     "usage",
 ];
 
-/// How much has to speak for an error.
+/// How sure it must be that it is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
     /// Other events of the response bring output, or may: an object that has a `message` and nothing else can be

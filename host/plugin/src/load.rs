@@ -130,9 +130,12 @@ impl Parser {
         loading: &Loading<'_>,
         component: &BuiltinComponent,
     ) -> Result<Self, LoadError> {
+        let bytes = component
+            .bytes()
+            .map_err(|error| LoadError::Host(format!("{}: {error}", component.name)))?;
         Self::load(
             loading,
-            component.bytes,
+            &bytes,
             component.name,
             ParserSource::Builtin,
             &Compiler::InProcess,

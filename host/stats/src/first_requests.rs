@@ -8,7 +8,7 @@ const ALL_FAILED: u64 = 100;
 /// The same, where not one of them got a connection.
 const NONE_CONNECTED: u64 = 10;
 
-/// What became of the first requests, by their number: while one of them is under way, what others failed with is no
+/// The outcome of the first requests, by their number: while one of them is under way, what others failed with is no
 /// reason to stop, such as where a server takes a few requests and refuses all others at once.
 #[derive(Debug, Default)]
 pub struct FirstRequests {

@@ -154,7 +154,7 @@ impl RunObjective {
         self.metric.unit.format(value)
     }
 
-    /// What became of it in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
+    /// Its outcome in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
     /// one side of the bound.
     pub fn decide(&self, totals: &Totals) -> ObjectiveFigures {
         let estimate = self.metric.of(totals);

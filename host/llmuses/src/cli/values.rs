@@ -17,7 +17,7 @@ pub(super) struct Pair {
     pub(super) value: String,
 }
 
-/// What was typed and must not be shown.
+/// A value that was given and must not be shown.
 #[derive(Clone)]
 pub(super) struct Secret(String);
 
@@ -27,7 +27,7 @@ impl Secret {
         Self(text.to_owned())
     }
 
-    /// What was typed.
+    /// The value that was given.
     pub(super) fn reveal(&self) -> &str {
         &self.0
     }

@@ -24,7 +24,7 @@ enum Limit {
     Value(f64),
 }
 
-/// What was typed is no bound.
+/// The text is no bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BoundError {
     /// The form is not known.
@@ -80,7 +80,7 @@ impl FromStr for Bound {
 }
 
 impl Bound {
-    /// What was typed, where it is a bound of a change, which a single run cannot have.
+    /// The bound, where it is one of a change, which a single run cannot have.
     pub fn of_a_change(&self) -> Option<&str> {
         matches!(self.limit, Limit::Change(_)).then_some(self.text.as_str())
     }

@@ -37,7 +37,7 @@ pub struct RunComparison {
     pub doubted: Vec<(String, usize)>,
     /// The figures that at least one of the runs has.
     pub changes: Vec<Change>,
-    /// What became of groups of requests that both runs have, each corrected by itself.
+    /// How the figures of groups of requests that both runs have changed, each corrected by itself.
     pub groups: Vec<GroupChanges>,
     /// How many of them were tested at once; what is better or worse is corrected for that.
     pub tested: usize,

@@ -54,7 +54,7 @@ impl Files {
             .collect()
     }
 
-    /// Writes all files, whatever becomes of the others. Gives back why some could not be written.
+    /// Writes each file, even where another cannot be written. Gives back why some could not be written.
     pub fn finish(self, document: &Document) -> Vec<OutputError> {
         let rows = self.rows.map(|rows| rows.finish().map(drop));
         let documents = self

@@ -1,4 +1,4 @@
-//! The page of a comparison: what became of each figure, and the curves over one another.
+//! The page of a comparison: how each figure changed, and the curves over one another.
 
 use super::chart::Chart;
 use super::curves::curves;

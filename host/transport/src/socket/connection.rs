@@ -76,7 +76,7 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// The failure, where another try is not for the taking.
+    /// The failure, where it is not tried again.
     pub(super) fn into_failure(self) -> Failure {
         match self {
             Self::Failed(failure) | Self::NothingTaken(failure) | Self::Unanswered(failure) => {

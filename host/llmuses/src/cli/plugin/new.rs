@@ -251,7 +251,7 @@ fn check_name(name: &str) -> Result<(), NewError> {
         return Ok(());
     };
     Err(NewError::Name {
-        // Whatever was typed must not reach the terminal as it is.
+        // What was given must not reach the terminal as it is.
         name: name.chars().flat_map(char::escape_debug).collect(),
         reason,
     })
