@@ -63,6 +63,9 @@ const FORMATS: [(&str, &[&str]); 1] = [(
     ],
 )];
 
+/// APIs of texts whose servers put no chat template around a prompt.
+const WITHOUT_TEMPLATE: [&str; 4] = ["openai_completions", "tgi", "sglang", "triton"];
+
 /// Higher levels save little, and this runs unoptimised.
 const COMPRESSION_LEVEL: i32 = 3;
 
@@ -116,9 +119,11 @@ fn build() -> Result<(), String> {
         }
         let formats = FORMATS.iter().find(|(plugin, _)| *plugin == name);
         let formats = formats.map_or(&[][..], |(_, formats)| *formats);
+        let has_template = !WITHOUT_TEMPLATE.contains(&name);
         entries.push_str(&format!(
             "    BuiltinComponent {{ name: {name:?}, formats: &{formats:?}, offers: Offers::{offers}, \
-             size: {size}, compressed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm.zst\")) }},\n"
+             has_template: {has_template:?}, size: {size}, \
+             compressed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm.zst\")) }},\n"
         ));
     }
     // The expression that the host includes: a slice of `BuiltinComponent`, a type of its own.

@@ -1,7 +1,7 @@
 //! APIs and formats of data sets, apart from each other: `--parser` makes requests of items, `--dataset-parser` reads the
 //! file.
 
-use crate::helpers::{good, mock, numbers, paragraph, prompts, quick_mock, refused};
+use crate::helpers::{good, mock, numbers, older_plugin, paragraph, prompts, quick_mock, refused};
 use crate::support::{Bench, program, run};
 use serde_json::{Value, json};
 
@@ -26,6 +26,46 @@ fn a_prompt_is_sent_as_the_older_parser_sends_it() {
         };
         assert_eq!(sent(CHAT), sent("openai_prompt"), "{parameters:?}");
     }
+}
+
+#[test]
+fn a_parser_with_a_format_of_its_own_takes_any_other_workload() {
+    let mock = quick_mock();
+    let run = |file: &str, content: &str, arguments: &[&str]| {
+        let bench = Bench::new();
+        bench.file(file, content);
+        let parser = ["--parser", "openai_openqa_qwen"];
+        let ended = good(&bench, &mock, &[&parser[..], arguments].concat());
+        (bench, ended.stderr)
+    };
+    let data = ["--dataset", "data", "--dataset-parser", "lines"];
+    let (_, said) = run("data", "one\n", &data);
+    assert!(said.contains("read as lines"), "{said}");
+    let tokenizer = crate::support::repository().join("datasets/tokenizer");
+    let tokenizer = ["--tokenizer-path", tokenizer.to_str().expect("a text")];
+    let made_up = ["--input-tokens", "20", "--output-tokens", "3", "-n", "1"];
+    run("none", "", &[&made_up[..], &tokenizer].concat());
+    let bodies = mock.bodies();
+    assert_eq!(bodies.len(), 2);
+    for body in &bodies {
+        assert_eq!(body["stop"], json!(["<|im_end|>"]), "{body}");
+    }
+    assert_eq!(bodies[1]["max_completion_tokens"], 3);
+    // Its own format is nothing that was chosen, and no other API's.
+    let (bench, said) = run("own", "{\"question\":\"two\"}\n", &["--dataset", "own"]);
+    assert!(!said.contains("read as"), "{said}");
+    let told = bench.value("select json_extract(plan, '$.dataset_parser') from run");
+    assert_eq!(told, Value::Null);
+    let other = ["--dataset", "own", "--dataset-parser", "openai_openqa_qwen"];
+    let fresh = Bench::new();
+    fresh.file("own", "{\"question\":\"two\"}\n");
+    let error = refused(
+        &fresh,
+        &mock,
+        &[&["--parser", CHAT], &other[..]].concat(),
+        2,
+    );
+    assert!(error.contains("there is no format"), "{error}");
 }
 
 #[test]
@@ -165,7 +205,7 @@ fn plugins_that_do_not_fit_together_are_refused() {
         (
             &[
                 "--parser",
-                "openai_line_by_line",
+                older_plugin(&bench),
                 "--dataset-parser",
                 "lines",
             ][..],
@@ -283,7 +323,14 @@ fn the_plugin_commands_know_apis_and_formats() {
     ] {
         assert!(api.contains(part), "{api}");
     }
-    let older = said(&["inspect", "openai_prompt"]);
+    let both = said(&["inspect", "openai_openqa_qwen"]);
+    for part in [
+        "llmuses:perf@0.2.0\n",
+        "Offers       an API and a format of data sets\n",
+    ] {
+        assert!(both.contains(part), "{both}");
+    }
+    let older = said(&["inspect", older_plugin(&bench)]);
     assert!(
         older.contains("llmuses:perf@0.1.0, an older version"),
         "{older}"

@@ -1,6 +1,6 @@
 //! What is done before a run: flags from a file, a server that is waited for, a run that only tells its plan.
 
-use crate::helpers::{quick_mock, seen};
+use crate::helpers::{quick_mock, seen, typed};
 use crate::support::{Bench, run};
 use serde_json::Value;
 use std::io::{Read, Write};
@@ -36,6 +36,48 @@ fn flags_come_from_a_file() {
         "{}",
         ended.stderr
     );
+}
+
+#[test]
+fn the_flags_of_a_run_are_a_file_that_repeats_it() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let url = mock.chat();
+    let plan = |name: &str| -> Value {
+        let text = std::fs::read_to_string(bench.path(name)).expect("it was written");
+        let document: Value = serde_json::from_str(&text).expect("it is JSON");
+        let mut plan = document["runs"][0]["plan"].clone();
+        let members = plan.as_object_mut().expect("a plan");
+        // The name and what was typed are other ones.
+        for other in ["command", "name", "settings"] {
+            members.remove(other);
+        }
+        plan
+    };
+    let ended = run(bench
+        .perf(&["--url", &url, "--prompt", "a \"b\"\n'c'", "-n", "6"])
+        .args(["--parallel", "2", "--warmup", "1", "--goodput", "ttft:5s"])
+        .args(["--parameters", "max_tokens=7", "stop=[\"a\"]"])
+        .args(["--headers", "Authorization=Bearer very-secret"])
+        .args(["--objective", "failed<50%", "--no-warm-connections"])
+        .args(["--cancel", "1%:10s", "--seed", "7", "--details"])
+        .args(["--session-header", "x-session", "--model", "other=2"])
+        .args(["--json", "first.json", "--save-config", "run.toml"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let saved = std::fs::read_to_string(bench.path("run.toml")).expect("it was written");
+    assert!(!saved.contains("very-secret"), "{saved}");
+    assert!(saved.contains("#   --headers Authorization=***"), "{saved}");
+    let arguments = ["perf", "--config", "run.toml", "--json", "second.json"];
+    let key = ["--headers", "Authorization=Bearer very-secret"];
+    let repeated = typed(
+        &bench,
+        &[&arguments[..], &key, &["--name", "again"]].concat(),
+    );
+    assert_eq!(repeated.code, Some(0), "{}", repeated.stderr);
+    assert_eq!(plan("first.json"), plan("second.json"));
+    let reported = typed(&bench, &["report", "run.db", "--save-config", "-"]);
+    assert_eq!(reported.stdout, saved, "{}", reported.stderr);
+    let there = typed(&bench, &["report", "run.db", "--save-config", "run.toml"]);
+    assert_eq!(there.code, Some(2), "{}", there.stderr);
 }
 
 #[test]

@@ -24,8 +24,18 @@ fn it_measures_its_own_server_and_leaves_nothing_behind() {
         .env("TMPDIR", bench.path("temporary")));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 
-    let (summary, comparison) = ended
+    let (stdout, lengths) = ended
         .stdout
+        .split_once("\nWhat the server counted:\n")
+        .expect("the lengths stand at the end");
+    assert_eq!(
+        lengths
+            .matches("80 of 80 with the tokens asked for")
+            .count(),
+        2,
+        "{lengths}"
+    );
+    let (summary, comparison) = stdout
         .split_once("What the server says it did, beside what was measured")
         .expect("the comparison stands behind the summary");
     assert!(!progress(&ended.stderr).is_empty(), "{}", ended.stderr);

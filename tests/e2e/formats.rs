@@ -311,9 +311,11 @@ fn a_trace_that_cannot_be_sent_says_why() {
     let good_one = record("40", "");
     for (content, flags, said) in [
         (
-            good_one.clone(),
-            &[][..],
-            "entry 1: it tells only the length of a prompt",
+            // Whether a data set has texts is seen from its first entries.
+            "{\"timestamp\": 5, \"text_input\": \"a\", \"output_length\": 2}\n".repeat(16)
+                + &good_one,
+            &["--dataset-parser", "mooncake"][..],
+            "entry 17: it tells only the length of a prompt",
         ),
         (
             format!("{good_one}{{\"timestamp\": 6, \"input_length\": oops}}\n"),

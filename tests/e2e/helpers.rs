@@ -12,6 +12,13 @@ pub fn questions(prompts: &[&str]) -> String {
         .collect()
 }
 
+/// A plugin of version 0.1 of the contract, which makes requests of its own.
+pub fn older_plugin(bench: &Bench) -> &'static str {
+    let name = "older.wasm";
+    bench.file(name, crate::hostile::guest::Guest::new().component());
+    name
+}
+
 /// A mock server that answers within ten milliseconds, with five tokens.
 pub fn quick_mock() -> Mock {
     mock(&[])

@@ -1,6 +1,6 @@
 //! Prompts that are made up, of lengths that were asked for.
 
-use crate::helpers::{ends, good, mock, paragraph, prompts, quick_mock, refused};
+use crate::helpers::{ends, good, mock, older_plugin, paragraph, prompts, quick_mock, refused};
 use crate::support::{Bench, repository};
 use serde_json::Value;
 
@@ -122,9 +122,17 @@ fn predicted_cache_hits_are_those_of_the_server() {
     let cached = lengths(&bench)["cached"].clone();
     assert_eq!(cached["requests"], 60, "{cached}");
     let mean = |name: &str| cached[name].as_f64().expect("it is a number");
-    let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+    let [predicted, possible, reported] = [
+        mean("mean_predicted_tokens"),
+        mean("mean_possible_tokens"),
+        mean("mean_reported_tokens"),
+    ];
     assert!(predicted > 512.0 * 0.7, "{cached}");
-    assert!((predicted - reported).abs() < 16.0, "{cached}");
+    // The server knows full blocks of 16 tokens.
+    let expected = predicted - 16.0..=possible + 16.0;
+    assert!(expected.contains(&reported), "{cached}");
+    // Four users, of whom some begin with the same prefix while another's is read.
+    assert!(possible > predicted, "{cached}");
     assert!(
         !ended.stdout.contains("prefix cache on average"),
         "{}",
@@ -206,8 +214,8 @@ fn lengths_that_cannot_be_are_refused() {
             "leave one of them out",
         ),
         (
-            &["--input-tokens", "10", "--parser", "openai_line_by_line"],
-            "parser `openai_line_by_line` makes its requests by itself",
+            &["--input-tokens", "10", "--parser", older_plugin(&bench)],
+            "parser `hostile` makes its requests by itself",
         ),
         (
             &["--input-tokens", "10", "--text", "nowhere"],
@@ -216,6 +224,48 @@ fn lengths_that_cannot_be_are_refused() {
     ] {
         let error = refused(&bench, &mock, &with_tokenizer(&tokenizer, arguments), 2);
         assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
+    let (model, mock) = (Bench::new(), quick_mock());
+    let file = repository().join("datasets/tokenizer/tokenizer.json");
+    std::fs::copy(file, model.path("tokenizer.json")).expect("it can be copied");
+    model.file(
+        "chat_template.jinja",
+        "system of the moon\n{% for m in messages %}{{ m.content }}\n{% endfor %}",
+    );
+    let folder = model.path("");
+    let folder = folder.to_str().expect("the path is text");
+    let url = mock.url("");
+    let url = url.trim_end_matches('/');
+    let apis = [
+        "openai_completions",
+        "tgi",
+        "sglang",
+        "triton",
+        "openai_chat",
+    ];
+    for api in apis {
+        let bench = Bench::new();
+        let arguments = [
+            "--parser",
+            api,
+            "--input-tokens",
+            "50",
+            "--output-tokens",
+            "3",
+        ];
+        let more = ["--tokenizer-path", folder, "-n", "2", "--url", url];
+        let ended = crate::support::run(bench.perf(&arguments).args(more));
+        assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
+        let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
+        let tokens = found[0][0].as_u64().expect("it is counted");
+        // The mock server has no template.
+        let has_room = api == "openai_chat";
+        assert_eq!(tokens < 50, has_room, "{api}: {tokens}");
+        assert!(tokens <= 50, "{api}: {tokens}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Sessions: each later turn has what was said before it, is sent when its user has thought, and is told apart.
 
-use crate::helpers::{good, mock, paragraph, quick_mock, refused};
+use crate::helpers::{good, mock, older_plugin, paragraph, quick_mock, refused};
 use crate::results::{json, runs};
 use crate::support::{Bench, Mock, run};
 use serde_json::Value;
@@ -30,7 +30,8 @@ fn sessions(bench: &Bench) -> Value {
     runs(&document)[0]["totals"]["sessions"].clone()
 }
 
-/// The rows of a run as session, turn, body, and what the model answered.
+/// The rows of a run as session, turn, body, and what the model answered: the parts at these places of the events, or the
+/// last of them where each repeats those before.
 fn conversations(bench: &Bench, answers: &[&str]) -> Vec<(i64, i64, Value, String)> {
     let rows = bench.rows(
         "SELECT session, turn, request, response_messages FROM result ORDER BY session, turn",
@@ -40,29 +41,118 @@ fn conversations(bench: &Bench, answers: &[&str]) -> Vec<(i64, i64, Value, Strin
         .map(|row| {
             let body = serde_json::from_str(&text(&row[2])).expect("a body");
             let events: Vec<String> = serde_json::from_str(&text(&row[3])).expect("a list");
-            let answer = events
+            let parts = events
                 .iter()
                 .filter_map(|event| serde_json::from_str::<Value>(event).ok())
                 .filter_map(|event| {
                     let text = answers.iter().find_map(|place| event.pointer(place));
                     Some(text?.as_str()?.to_owned())
-                })
-                .collect();
+                });
+            let answer = parts.fold(String::new(), |before, part| {
+                match !before.is_empty() && part.starts_with(&before) {
+                    true => part,
+                    false => before + &part,
+                }
+            });
             let number = |value: &Value| value.as_i64().expect("a number");
             (number(&row[0]), number(&row[1]), body, answer)
         })
         .collect()
 }
 
+/// What a later turn of an API has of the conversation so far.
+#[derive(Clone, Copy)]
+enum History {
+    /// Messages at this place of the body, with the content of each at this place, and the name of the model's role.
+    Messages(&'static str, &'static str, &'static str),
+    /// One text in this member of the body, with an empty line between what was said.
+    Text(&'static str),
+}
+
+impl History {
+    /// What was said, as the body has it: a role and a text each.
+    fn of(self, body: &Value) -> Vec<(String, String)> {
+        let text = |value: Option<&Value>| match value {
+            Some(Value::String(text)) => text.clone(),
+            other => panic!("{other:?} is no text: {body}"),
+        };
+        let whole = |text: String| vec![("user".to_owned(), text)];
+        match self {
+            Self::Text(member) => whole(text(body.get(member))),
+            Self::Messages(place, content, model) => match body.pointer(place).expect("a member") {
+                Value::String(prompt) => whole(prompt.clone()),
+                messages => {
+                    let messages = messages.as_array().expect("a list").iter();
+                    let read = |message: &Value| {
+                        let role = text(message.get("role")).replace(model, "assistant");
+                        (role, text(message.pointer(content)))
+                    };
+                    messages.map(read).collect()
+                }
+            },
+        }
+    }
+
+    /// What a body is to have after these questions and answers.
+    fn expected(self, said: &[(String, String)]) -> Vec<(String, String)> {
+        match self {
+            Self::Messages(..) => said.to_vec(),
+            Self::Text(_) => {
+                let texts: Vec<&str> = said.iter().map(|(_, text)| text.as_str()).collect();
+                vec![("user".to_owned(), texts.join("\n\n"))]
+            }
+        }
+    }
+}
+
+/// The APIs whose models answer, with where an event has a part of the answer. `sglang` repeats the text so far.
+const GENERATING: [(&str, History, &str); 11] = [
+    (
+        "openai_chat",
+        History::Messages("/messages", "/content", "assistant"),
+        "/choices/0/delta/content",
+    ),
+    (
+        "openai_completions",
+        History::Text("prompt"),
+        "/choices/0/text",
+    ),
+    (
+        "openai_responses",
+        History::Messages("/input", "/content", "assistant"),
+        "/delta",
+    ),
+    (
+        "anthropic_messages",
+        History::Messages("/messages", "/content", "assistant"),
+        "/delta/text",
+    ),
+    (
+        "gemini",
+        History::Messages("/contents", "/parts/0/text", "model"),
+        "/candidates/0/content/parts/0/text",
+    ),
+    (
+        "ollama",
+        History::Messages("/messages", "/content", "assistant"),
+        "/message/content",
+    ),
+    (
+        "dashscope_line_by_line",
+        History::Messages("/input/messages", "/content", "assistant"),
+        "/output/text",
+    ),
+    ("ollama_generate", History::Text("prompt"), "/response"),
+    ("tgi", History::Text("inputs"), "/token/text"),
+    ("sglang", History::Text("text"), "/text"),
+    ("triton", History::Text("text_input"), "/text_output"),
+];
+
 #[test]
 fn the_history_has_the_live_replies_of_each_api() {
-    for (api, answer) in [
-        ("openai_chat", "/choices/0/delta/content"),
-        ("anthropic_messages", "/delta/text"),
-        ("ollama", "/message/content"),
-    ] {
+    for (api, history, answer) in GENERATING {
         let (bench, mock) = (Bench::new(), mock(&["--prefix-cache"]));
-        let arguments = ["--prompt", "why?", "--turns", "3", "--think-time", "200ms"];
+        let arguments = ["--prompt", "why?", "--turns", "3", "--think-time", "50ms"];
         let more = ["--sessions", "4", "--parallel", "2"];
         with_api(&bench, &mock, api, &[&arguments[..], &more].concat());
         let turns = conversations(&bench, &[answer]);
@@ -74,21 +164,13 @@ fn the_history_has_the_live_replies_of_each_api() {
         }
         assert_eq!(bodies, expected, "{api}");
         for session in turns.chunks(3) {
-            let mut history: Vec<(String, String)> = Vec::new();
+            let mut said: Vec<(String, String)> = Vec::new();
             for (place, (number, turn, body, answer)) in session.iter().enumerate() {
                 assert_eq!((*number, *turn), (session[0].0, place as i64), "{api}");
-                history.push(("user".to_owned(), "why?".to_owned()));
-                let messages = body["messages"].as_array().expect("a list");
-                let member = |message: &Value, name: &str| {
-                    message[name].as_str().expect("a text").to_owned()
-                };
-                let sent: Vec<(String, String)> = messages
-                    .iter()
-                    .map(|message| (member(message, "role"), member(message, "content")))
-                    .collect();
-                assert_eq!(sent, history, "{api}");
+                said.push(("user".to_owned(), "why?".to_owned()));
+                assert_eq!(history.of(body), history.expected(&said), "{api}");
                 assert!(!answer.is_empty(), "{api}");
-                history.push(("assistant".to_owned(), answer.clone()));
+                said.push(("assistant".to_owned(), answer.clone()));
             }
         }
         let found = sessions(&bench);
@@ -101,15 +183,57 @@ fn the_history_has_the_live_replies_of_each_api() {
 }
 
 #[test]
-fn a_completion_goes_on_behind_what_was_said() {
+fn the_lengths_of_later_turns_are_checked_with_each_api() {
+    let tokenizer = crate::support::repository().join("datasets/tokenizer");
+    let tokenizer = tokenizer.to_str().expect("the path is text");
+    for (api, ..) in GENERATING {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        let length = ["--input-tokens", "50", "--output-tokens", "7"];
+        let more = [
+            "--turns",
+            "3",
+            "--sessions",
+            "2",
+            "--tokenizer-path",
+            tokenizer,
+        ];
+        let said = with_api(&bench, &mock, api, &[&length[..], &more].concat());
+        let document = json(&bench, "run.json");
+        let lengths = &runs(&document)[0]["totals"]["asked_lengths"];
+        for (part, requests, mean) in [("input", 2, 50.0), ("later_input", 4, 135.5)] {
+            let found = &lengths[part];
+            assert_eq!(found["requests"], requests, "{api} {part}: {found}");
+            assert_eq!(found["different"], 0, "{api} {part}: {found}");
+            let asked = found["mean_asked_tokens"].as_f64().expect("known");
+            // An API of texts has empty lines between what was said, which are tokens too.
+            assert!((asked - mean).abs() <= 3.0, "{api} {part}: {found}");
+        }
+        let told = paragraph(&said, "Lengths asked");
+        let part = "what they add for 4 of 4";
+        assert!(told.contains(part), "{api}: {told}");
+    }
+}
+
+#[test]
+fn a_history_that_the_server_cuts_is_noticed() {
+    let tokenizer = crate::support::repository().join("datasets/tokenizer");
+    let tokenizer = tokenizer.to_str().expect("the path is text");
     let (bench, mock) = (Bench::new(), quick_mock());
-    let arguments = ["--prompt", "why?", "--turns", "2"];
-    with_api(&bench, &mock, "openai_completions", &arguments);
-    let turns = conversations(&bench, &["/choices/0/text"]);
-    let answer = &turns[0].3;
-    assert!(!answer.is_empty());
-    let expected = format!("why?\n\n{answer}\n\nwhy?");
-    assert_eq!(turns[1].2["prompt"], expected.as_str());
+    let length = ["--input-tokens", "50", "--output-tokens", "7"];
+    let more = [
+        "--turns",
+        "3",
+        "--sessions",
+        "2",
+        "--tokenizer-path",
+        tokenizer,
+    ];
+    // A message of its own, without any of those before it.
+    let cut = r#"messages=[{"role":"user","content":"why?"}]"#;
+    let arguments = [&length[..], &more, &["--parameters", cut]].concat();
+    let said = with_api(&bench, &mock, "openai_chat", &arguments);
+    let part = "4 of 4 prompts of later turns have other lengths than the turn before";
+    assert!(crate::verdict::flat(&said).contains(part), "{said}");
 }
 
 #[test]
@@ -329,13 +453,10 @@ fn made_up_turns_have_the_length_asked_for() {
     assert_eq!(tokens, [50, 107, 164, 50, 107, 164].map(Some));
     let document = json(&bench, "run.json");
     let lengths = &runs(&document)[0]["totals"]["asked_lengths"];
-    assert_eq!(
-        (
-            &lengths["input"]["requests"],
-            &lengths["input"]["different"]
-        ),
-        (&2.into(), &0.into())
-    );
+    for (part, requests) in [("input", 2), ("later_input", 4)] {
+        assert_eq!(lengths[part]["requests"], requests, "{part}");
+        assert_eq!(lengths[part]["worst_difference_tokens"], 0, "{part}");
+    }
     assert_eq!(lengths["output"]["requests"], 6);
 }
 
@@ -355,10 +476,22 @@ fn what_cannot_be_is_said() {
                 "--turns",
                 "2",
                 "--parser",
-                "openai_line_by_line",
+                older_plugin(&bench),
             ],
             2,
             "each of one turn",
+        ),
+        (
+            &[
+                "--prompt",
+                "x",
+                "--turns",
+                "2",
+                "--parser",
+                "openai_embeddings",
+            ],
+            2,
+            "`openai_embeddings` has no conversations",
         ),
     ] {
         let error = refused(&bench, &mock, arguments, code);

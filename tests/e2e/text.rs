@@ -218,14 +218,19 @@ fn shape(summary: &str, depends: &[&str]) -> String {
             _ => lines.push(line.to_owned()),
         }
     }
+    let mut is_of_times = false;
     let shown: Vec<String> = lines
         .iter()
         .map(|line| {
+            is_of_times |= line.trim_start().starts_with("Milliseconds");
+            is_of_times &= !line.trim_start().starts_with('*');
             match depends
                 .iter()
                 .find(|label| line.trim_start().starts_with(**label))
             {
                 Some(label) => format!(" {label}  (depends)"),
+                // How many digits are certain depends on the times.
+                None if is_of_times => without_padding(line).replace("#.#", "#"),
                 None => without_padding(line),
             }
         })

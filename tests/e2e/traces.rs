@@ -108,6 +108,32 @@ fn predicted_hits_of_a_trace_are_those_of_the_server() {
 }
 
 #[test]
+fn without_a_tokenizer_the_lengths_of_a_trace_are_learned_from_the_server() {
+    let mock = mock(&["--prefix-cache", "1000000", "--template-tokens", "11"]);
+    let bench = Bench::new();
+    bench.file("trace", bailian());
+    let flags = ["--parser", "openai_chat", "--dataset", "trace"];
+    let ended = good(
+        &bench,
+        &mock,
+        &[&flags[..], &["--json", "run.json"]].concat(),
+    );
+    let said = "learned from the server by 8 short requests";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let lengths = lengths(&bench);
+    for side in ["input", "output"] {
+        assert_eq!(lengths[side]["requests"], 100, "{lengths}");
+        assert_eq!(lengths[side]["different"], 0, "{lengths}");
+    }
+    assert_eq!(lengths["learned"]["probes"], 8, "{lengths}");
+    let told = paragraph(&ended.stdout, "Lengths asked");
+    assert!(told.contains("made without a tokenizer"), "{told}");
+    // The blocks that prompts share have the same text at the same place.
+    let doubt = "prefix cache on average";
+    assert!(!ended.stdout.contains(doubt), "{}", ended.stdout);
+}
+
+#[test]
 fn the_warm_up_of_a_trace_fills_the_cache() {
     let (bench, mock, tokenizer) = (Bench::new(), mock(&["--prefix-cache"]), tokenizer());
     bench.file("trace", bailian());

@@ -16,7 +16,7 @@ use std::time::Duration;
 const OF_THE_MACHINE: [&str; 4] = ["lost-time", "client-busy", "dispatch-lag", "other-runs"];
 
 /// Text on one line.
-fn flat(text: &str) -> String {
+pub fn flat(text: &str) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

@@ -8,6 +8,9 @@ use url::Url;
 /// The flags whose values are headers: any of them may be a credential.
 const HEADER_FLAGS: [&str; 2] = ["--headers", "--header"];
 
+/// The flags that are named as what holds a credential is, and hold none: a number, the name of a header, a file.
+const OPEN_FLAGS: [&str; 3] = ["--sessions", "--session-header", "--client-key"];
+
 /// The command line of these arguments, of which the first is the program, as a shell takes it. Values of headers and of
 /// the query of a URL are blanked, and what looks like a credential.
 pub fn public_command_line(arguments: &[String]) -> String {
@@ -33,6 +36,13 @@ pub fn public_command_line(arguments: &[String]) -> String {
     line
 }
 
+/// One value of a flag, without what may be a credential: the same text where there is nothing to hide.
+pub fn public_value(flag: &str, value: &str) -> String {
+    let secrets = Secrets::of_arguments([value.to_owned()].into_iter());
+    let public = Value::of(flag).public(value);
+    secrets.blank_text(&public).into_owned()
+}
+
 /// What the values of a flag are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Value {
@@ -48,7 +58,7 @@ impl Value {
     fn of(flag: &str) -> Self {
         if HEADER_FLAGS.contains(&flag) {
             Self::Header
-        } else if names_credential(flag) && !flag.ends_with("-env") {
+        } else if names_credential(flag) && !flag.ends_with("-env") && !OPEN_FLAGS.contains(&flag) {
             // Those of the other names have the name of a variable.
             Self::Credential
         } else {
@@ -154,5 +164,7 @@ mod tests {
             assert!(found.contains(kept), "{kept} is not in {found}");
         }
         assert!(line(&["--headers", "@keys.txt", "--insecure"]).contains("@keys.txt --insecure"));
+        let open = ["--sessions", "60", "--session-header=x-s"];
+        assert_eq!(line(&open), "llmuses --sessions 60 --session-header=x-s");
     }
 }

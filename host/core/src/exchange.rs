@@ -8,7 +8,7 @@ mod response_log;
 
 pub use failure::{Failure, FailureKind};
 pub use reading::{HIDDEN_REASONING, MAX_METRIC_NAMES, Reading, TokenCount, TokenSource};
-pub use request::{Job, OwnHead, Prepared};
+pub use request::{Job, OwnHead, Prepared, Sending};
 pub use response_log::ResponseLog;
 
 use crate::budget::Charge;
@@ -61,8 +61,12 @@ pub struct Exchange {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// The model that it asks for, where the run has several.
+    pub model: Option<Arc<str>>,
     /// The URL that it went to, without credentials, where the run has several.
     pub url: Option<Arc<str>>,
+    /// Its id, where one was sent with it.
+    pub request_id: Option<Box<str>>,
     /// The body that was sent (or was to be sent).
     pub request: Bytes,
     /// When the schedule wanted it sent; in a closed loop, when its slot became free.
@@ -186,6 +190,17 @@ impl Outcome {
     pub fn succeeded(&self) -> bool {
         self.exchange.failure.is_none()
     }
+
+    /// Whether the client broke it off, as the plan has it: it neither succeeded nor failed.
+    pub fn is_disconnected(&self) -> bool {
+        let failure = self.exchange.failure.as_ref();
+        failure.is_some_and(|failure| failure.kind == FailureKind::Disconnected)
+    }
+
+    /// Whether the request failed.
+    pub fn failed(&self) -> bool {
+        !self.succeeded() && !self.is_disconnected()
+    }
 }
 
 #[cfg(test)]
@@ -197,7 +212,9 @@ mod tests {
         let exchange = |body: &str| Exchange {
             number: 0,
             place: TurnPlace::alone(0),
+            model: None,
             url: None,
+            request_id: None,
             request: body.to_owned().into(),
             intended: Moment::default(),
             body_wait: Duration::ZERO,

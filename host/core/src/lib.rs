@@ -19,6 +19,7 @@ pub mod messages;
 pub mod metric;
 pub mod plan;
 pub mod redact;
+pub mod request_id;
 pub mod think_time;
 pub mod turn;
 pub mod wandb;

@@ -5,9 +5,11 @@
 //! it: the same plan gives the same load whatever is kept of it.
 
 mod arrivals;
+mod cancellation;
 mod generated;
 mod limits;
 mod load;
+mod models;
 mod objectives;
 mod sessions;
 mod shard;
@@ -19,9 +21,11 @@ mod transport;
 mod work;
 
 pub use arrivals::{Arrivals, Gaps};
+pub use cancellation::{Cancellation, CancellationError};
 pub use generated::{Generated, Prefixes, Share};
 pub use limits::Limits;
 pub use load::{Load, Warmup};
+pub use models::WeightedModel;
 pub use objectives::Objectives;
 pub use sessions::Sessions;
 pub use shard::{Shard, Split};

@@ -23,6 +23,13 @@ pub struct ThinkTimeError {
     reason: String,
 }
 
+impl ThinkTimeError {
+    /// What is wrong with the text.
+    pub fn reason(&self) -> &str {
+        &self.reason
+    }
+}
+
 impl ThinkTime {
     /// The distribution, in milliseconds.
     pub fn milliseconds(&self) -> &NumberDistribution {

@@ -1,11 +1,12 @@
-//! How fast built-in parsers make request bodies out of data sets, in the batches of a run.
+//! How fast built-in parsers make request bodies out of data sets in their own formats, in the batches of a run.
 
 use criterion::{Criterion, Throughput};
 use llmuses_core::bounds::Bounds;
+use llmuses_core::messages::Messages;
 use llmuses_plugin_host::{
-    BuildOptions, Compiler, InstanceContext, Loading, Parser, ParserInstance, PluginEngine, builtin,
+    Compiler, FileOptions, InstanceContext, Loading, Parser, PluginEngine, builtin,
 };
-use llmuses_workload::Dataset;
+use llmuses_workload::{ApiSettings, Bodies, Dataset, FormatEntries, ItemBodies};
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;
@@ -15,25 +16,17 @@ use std::time::Duration;
 const BATCH: u32 = 64;
 
 /// Makes all the bodies of one pass, and returns how many.
-fn pass(instance: &mut ParserInstance) -> u64 {
-    let options = BuildOptions {
-        model: "m".to_owned(),
-        prompt: None,
-        has_dataset: true,
-        min_length: 0,
-        max_length: 1 << 20,
-        parameters: r#"{"temperature":0.5}"#.to_owned(),
-    };
-    let requests = instance.build_request(&options).expect("it begins");
+fn pass(bodies: &mut dyn Bodies) -> u64 {
+    bodies.begin().expect("it begins");
     let mut made = 0;
     loop {
-        let bodies = instance.next(requests, BATCH).expect("every entry is good");
-        if bodies.is_empty() {
+        let batch = bodies.next(BATCH).expect("every entry is good");
+        if batch.is_empty() {
             break;
         }
-        made += black_box(bodies).len() as u64;
+        made += black_box(batch).len() as u64;
     }
-    instance.drop_requests(requests).expect("it lets go");
+    bodies.end().expect("it lets go");
     made
 }
 
@@ -49,7 +42,7 @@ fn main() {
         bounds: Bounds::default(),
         compiler: Compiler::InProcess,
         cache: None,
-        messages: llmuses_core::messages::Messages::new(|_| {}),
+        messages: Messages::new(|_| {}),
         cache_trouble: &|error| eprintln!("{error}"),
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");
@@ -63,15 +56,31 @@ fn main() {
         let parser = Parser::from_builtin(&loading, builtin(name).expect("it is built in"))
             .expect("it loads");
         let dataset = Dataset::open(&folder.join(dataset)).expect("it is there");
+        let options = FileOptions {
+            file_name: dataset.file_name(),
+            ..FileOptions::default()
+        };
         let context = InstanceContext {
             dataset: Some(Arc::new(dataset)),
             ..InstanceContext::default()
         };
-        let mut instance = parser.instantiate(context).expect("it starts");
-        let made = pass(&mut instance);
+        let instance = || parser.instantiate(context.clone()).expect("it starts");
+        let entries =
+            FormatEntries::new(instance(), options, Arc::default(), Messages::new(|_| {}));
+        let settings = ApiSettings {
+            model: "m".to_owned(),
+            parameters: r#"{"temperature":0.5}"#.to_owned(),
+            url: "http://127.0.0.1/".parse().expect("a URL"),
+            path: parser.info().path.clone(),
+            has_content_type: false,
+            min_length: 0,
+            max_length: 1 << 20,
+        };
+        let mut bodies = ItemBodies::new(instance(), settings, Box::new(entries));
+        let made = pass(&mut bodies);
         group.throughput(Throughput::Elements(made));
         group.bench_function(name, |bencher| {
-            bencher.iter(|| assert_eq!(pass(&mut instance), made));
+            bencher.iter(|| assert_eq!(pass(&mut bodies), made));
         });
     }
     group.finish();

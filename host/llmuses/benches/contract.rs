@@ -1,5 +1,6 @@
 //! What a short unary request costs in plugins: its body made and its response read, through `openai_chat` (items, version
-//! 0.2 of the contract) and through `openai_prompt` and `openai_line_by_line` (bodies of their own, version 0.1).
+//! 0.2 of the contract). With OLDER_PLUGIN=FILE.wasm also through a component of version 0.1, which makes bodies of lines by
+//! itself; any one that was built before its plugin came to 0.2 will do, such as openai_line_by_line of commit cfd7c51.
 
 use criterion::Criterion;
 use llmuses_core::bounds::Bounds;
@@ -12,6 +13,7 @@ use llmuses_plugin_host::{
 use llmuses_workload::Dataset;
 use std::hint::black_box;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,6 +30,7 @@ const REQUEST: &[u8] =
 /// Its answer.
 const ANSWER: &[u8] = br#"{"id":"chatcmpl-0123456789abcdef","object":"chat.completion","created":1700000000,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"Hello there."},"logprobs":null,"finish_reason":"stop"}],"usage":{"prompt_tokens":9,"completion_tokens":3,"total_tokens":12}}"#;
 
+/// An instance of a built-in plugin, or of one in a file.
 fn instance(name: &str, dataset: Option<Arc<Dataset>>) -> ParserInstance {
     let engine = PluginEngine::new().expect("WebAssembly runs here");
     let loading = Loading {
@@ -38,12 +41,15 @@ fn instance(name: &str, dataset: Option<Arc<Dataset>>) -> ParserInstance {
         messages: llmuses_core::messages::Messages::new(|_| {}),
         cache_trouble: &|error| eprintln!("{error}"),
     };
-    let component = builtin(name).expect("it is built in");
-    let parser = Parser::from_builtin(&loading, component).expect("it loads");
+    let parser = match builtin(name) {
+        Some(component) => Parser::from_builtin(&loading, component),
+        None => Parser::from_file(&loading, Path::new(name)),
+    };
     let context = InstanceContext {
         dataset: dataset.map(|dataset| dataset as _),
         ..InstanceContext::default()
     };
+    let parser = parser.expect("it loads");
     parser.instantiate(context).expect("it starts")
 }
 
@@ -57,41 +63,45 @@ fn main() {
     let mut log = ResponseLog::default();
     assert!(log.push(ANSWER, Moment::from_nanos(0)));
     let mut group = criterion.benchmark_group("unary/parse");
-    for name in ["openai_prompt", "openai_chat"] {
+    let older = std::env::var("OLDER_PLUGIN").ok();
+    for (label, name) in [("0.1", older.as_deref()), ("0.2", Some("openai_chat"))] {
+        let Some(name) = name else { continue };
         let mut instance = instance(name, None);
-        group.bench_function(name, |bencher| {
+        group.bench_function(label, |bencher| {
             bencher
                 .iter(|| black_box(instance.parse_responses(&log, REQUEST, "{}", false)).unwrap());
         });
     }
     group.finish();
 
-    let mut file = tempfile::NamedTempFile::new().expect("a file");
-    for _ in 0..BATCH {
-        file.write_all(format!("{}\n", PROMPT.trim()).as_bytes())
-            .expect("it can be written");
-    }
-    let dataset = Arc::new(Dataset::open(file.path()).expect("it is there"));
     let mut group = criterion.benchmark_group("unary/64 bodies");
-    let mut lines = instance("openai_line_by_line", Some(dataset));
-    let options = BuildOptions {
-        model: "m".to_owned(),
-        prompt: None,
-        has_dataset: true,
-        min_length: 0,
-        max_length: u64::MAX,
-        parameters: r#"{"stream":false}"#.to_owned(),
-    };
-    group.bench_function("openai_line_by_line, the file read", |bencher| {
-        bencher.iter(|| {
-            let requests = lines.build_request(&options).expect("it begins");
-            let bodies = lines.next(requests, BATCH as u32).expect("good lines");
-            assert_eq!(black_box(bodies).len(), BATCH);
-            lines.drop_requests(requests).expect("it lets go");
+    if let Some(older) = &older {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        for _ in 0..BATCH {
+            file.write_all(format!("{}\n", PROMPT.trim()).as_bytes())
+                .expect("it can be written");
+        }
+        let dataset = Arc::new(Dataset::open(file.path()).expect("it is there"));
+        let mut lines = instance(older, Some(dataset));
+        let options = BuildOptions {
+            model: "m".to_owned(),
+            prompt: None,
+            has_dataset: true,
+            min_length: 0,
+            max_length: u64::MAX,
+            parameters: r#"{"stream":false}"#.to_owned(),
+        };
+        group.bench_function("0.1, the file read", |bencher| {
+            bencher.iter(|| {
+                let requests = lines.build_request(&options).expect("it begins");
+                let bodies = lines.next(requests, BATCH as u32).expect("good lines");
+                assert_eq!(black_box(bodies).len(), BATCH);
+                lines.drop_requests(requests).expect("it lets go");
+            });
         });
-    });
+    }
     let mut chat = instance("openai_chat", None);
-    group.bench_function("openai_chat, of items", |bencher| {
+    group.bench_function("0.2, of items", |bencher| {
         bencher.iter(|| {
             let item = serde_json::to_string(&Item::of_prompt(PROMPT)).expect("it is text");
             let items = vec![item; BATCH];

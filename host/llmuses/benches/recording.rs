@@ -33,6 +33,8 @@ fn outcome(chunks: u64) -> Outcome {
         exchange: Exchange {
             number: 0,
             place: llmuses_core::turn::TurnPlace::alone(0),
+            model: None,
+            request_id: None,
             url: None,
             request: r#"{"model":"qwen"}"#.into(),
             intended: millis(100),

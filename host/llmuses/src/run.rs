@@ -52,8 +52,10 @@ use llmuses_render::forms::{CsvFile, Files};
 use llmuses_render::report;
 use llmuses_render::{OutputError, ResponseFile, is_of_the_name};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
-use llmuses_store::results::run_of;
-use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary};
+use llmuses_store::results::{RowStages, run_of};
+use llmuses_store::sink::{
+    Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary, unix_seconds,
+};
 use llmuses_transport::ClientBuildError;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
@@ -440,7 +442,11 @@ fn one<'a>(
         ));
     }
     if let Some(csv) = onlookers.csv {
-        sinks.add(csv.sink(clock, plan.place.run));
+        let stages = RowStages {
+            stages: plan.load.stages.clone(),
+            began_unix_seconds: unix_seconds(&clock, pipeline.started),
+        };
+        sinks.add(csv.sink(clock, plan.place.run, stages));
     }
     if let Some(recording) = &onlookers.recording {
         sinks.add(recording);

@@ -184,6 +184,8 @@ mod tests {
                     number,
                     body,
                     own_head: None,
+                    model: None,
+                    cancel_after: None,
                     place: TurnPlace::alone(number),
                     later: None,
                     held: Default::default(),

@@ -161,6 +161,8 @@ mod tests {
                 place: TurnPlace::first(number, 2).next(due),
                 body: "{}".into(),
                 own_head: None,
+                model: None,
+                cancel_after: None,
                 later: None,
                 held: Default::default(),
             },

@@ -164,6 +164,9 @@ fn requests(snapshot: &Snapshot, labelled: bool) -> Row {
         items.push(format!("{} as warm-up", snapshot.warmup));
     }
     items.push(format!("{} failed", snapshot.failed));
+    if snapshot.disconnected > 0 {
+        items.push(format!("{} disconnected", snapshot.disconnected));
+    }
     items.push(format!("{} in flight", snapshot.in_flight));
     Row::new("Requests", items)
 }

@@ -12,6 +12,8 @@ pub struct BuiltinComponent {
     pub formats: &'static [&'static str],
     /// What it can be used for.
     pub offers: Offers,
+    /// Whether servers of its API put a chat template around a prompt.
+    pub has_template: bool,
     /// The size of its component in bytes.
     size: usize,
     /// Its component as a Zstandard frame, whose dictionary is the component of the first of all.
@@ -76,7 +78,8 @@ pub fn builtin_names() -> impl Iterator<Item = &'static str> {
 pub fn builtin_formats() -> impl Iterator<Item = &'static BuiltinComponent> {
     BUILTIN
         .iter()
-        .filter(|component| component.offers.has_format())
+        // Those with an API of their own are read by no other.
+        .filter(|component| !component.formats.is_empty())
 }
 
 #[cfg(test)]

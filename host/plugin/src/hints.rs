@@ -6,24 +6,8 @@ use url::Url;
 /// The hint for a failed exchange with the endpoint `url`. `None`: there is none.
 pub fn hint(exchange: &Exchange, url: &Url) -> Option<String> {
     let failure = exchange.failure.as_ref()?;
-    let says = |text: &str| failure.message.contains(text);
-    if says("UnknownIssuer") {
-        return Some(
-            "if the server has a CA of its own, name the file of its certificate with --ca-file, or in SSL_CERT_FILE"
-                .to_owned(),
-        );
-    }
-    if says("CaUsedAsEndEntity") {
-        return Some(
-            "the server shows a certificate of a CA as its own, as self-made ones often are: make one for the \
-             server, or use --insecure"
-                .to_owned(),
-        );
-    }
-    if says("InvalidContentType") || says("WRONG_VERSION_NUMBER") {
-        return Some(
-            "the server seems not to speak TLS on this port: try http:// in --url".to_owned(),
-        );
+    if let Some(hint) = tls_hint(&failure.message) {
+        return Some(hint.to_owned());
     }
     let plain_http = url.scheme() == "http";
     let body = exchange.response.iter().next().unwrap_or_default();
@@ -62,6 +46,26 @@ pub fn hint(exchange: &Exchange, url: &Url) -> Option<String> {
         return Some(format!(
             "this looks like the API of {api}, for which another --parser is needed"
         ));
+    }
+    None
+}
+
+/// The hint for a message of a TLS handshake that failed. `None`: there is none.
+pub fn tls_hint(message: &str) -> Option<&'static str> {
+    let says = |text: &str| message.contains(text);
+    if says("UnknownIssuer") {
+        return Some(
+            "if the server has a CA of its own, name the file of its certificate with --ca-file, or in SSL_CERT_FILE",
+        );
+    }
+    if says("CaUsedAsEndEntity") {
+        return Some(
+            "the server shows a certificate of a CA as its own, as self-made ones often are: make one for the server, or \
+             use --insecure",
+        );
+    }
+    if says("InvalidContentType") || says("WRONG_VERSION_NUMBER") {
+        return Some("the server seems not to speak TLS on this port: try http:// in --url");
     }
     None
 }

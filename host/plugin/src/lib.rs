@@ -15,7 +15,7 @@ mod compile;
 mod engine;
 mod file;
 mod header;
-mod hints;
+pub mod hints;
 mod imports;
 mod instance;
 mod link;

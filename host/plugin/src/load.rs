@@ -95,6 +95,8 @@ pub struct ParserInfo {
     pub framing: Framing,
     /// What a model is asked for.
     pub task: Task,
+    /// Whether servers of its API put a chat template around a prompt; of a plugin from a file it is taken for granted.
+    pub has_template: bool,
     /// Its formats of data sets, by its own account.
     pub formats: Vec<FormatInfo>,
     /// The interfaces that it imports.
@@ -133,13 +135,15 @@ impl Parser {
         let bytes = component
             .bytes()
             .map_err(|error| LoadError::Host(format!("{}: {error}", component.name)))?;
-        Self::load(
+        let mut parser = Self::load(
             loading,
             &bytes,
             component.name,
             ParserSource::Builtin,
             &Compiler::InProcess,
-        )
+        )?;
+        parser.info.has_template = component.has_template;
+        Ok(parser)
     }
 
     /// Loads a parser from a file.
@@ -212,6 +216,7 @@ impl Parser {
                 path: None,
                 framing: Framing::default(),
                 task: Task::default(),
+                has_template: true,
                 formats: Vec::new(),
                 imports: interface.imports,
                 source,

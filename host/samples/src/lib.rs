@@ -30,6 +30,8 @@ impl OutcomeBuilder {
             exchange: Exchange {
                 number: 0,
                 place: TurnPlace::alone(0),
+                model: None,
+                request_id: None,
                 url: None,
                 request: r#"{"model":"qwen"}"#.into(),
                 intended: moment(intended),
@@ -137,6 +139,11 @@ impl OutcomeBuilder {
 
     pub fn metric(mut self, name: &str, value: f64) -> Self {
         self.reading().metrics.push((name.to_owned(), value));
+        self
+    }
+
+    pub fn finish_reason(mut self, reason: &str) -> Self {
+        self.reading().finish_reason = Some(reason.to_owned());
         self
     }
 

@@ -1,34 +1,21 @@
 //! How long prompts and outputs were beside what was asked for.
 
-use llmuses_core::clock::Moment;
-use llmuses_core::document::{AskedLength, AskedLengths, CachedTokens, LearnedLengths};
+use super::cached_tokens::CachedPieces;
+use super::short_outputs::ShortOutputCounts;
+use llmuses_core::document::{AskedLength, AskedLengths, LearnedLengths};
 use llmuses_core::exchange::{Outcome, TokenSource};
-use llmuses_core::metric::CACHED_TOKENS;
 use std::collections::HashMap;
 
 /// Lengths asked for and counted, over all requests that are measured.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct LengthsAsked {
     input: Differences,
+    later_input: Differences,
     output: Differences,
+    /// Of sessions that are under way, the tokens of the last turn: those of its prompt, and of its output that were sent.
+    last_turns: HashMap<u64, (u64, u64)>,
     learned: Option<LearnedLengths>,
-    cached: Cached,
-}
-
-/// Tokens in the prefix cache of the server.
-#[derive(Debug, Clone, Default, PartialEq)]
-struct Cached {
-    requests: u64,
-    /// Tokens of the pieces that several prompts may have, of all requests that are counted.
-    pieces: u64,
-    reported: f64,
-    /// Of each such piece, when the first prompt with it was sent, its tokens, and whether that request is counted: it
-    /// finds nothing.
-    first: HashMap<u64, (Moment, u32, bool)>,
-    /// Tokens that the chat template puts around a prompt.
-    overhead: u32,
-    /// Whether no more is predicted, since prompts have too many pieces.
-    is_full: bool,
+    cached: CachedPieces,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -38,6 +25,7 @@ struct Differences {
     asked: u64,
     counted: u64,
     worst: i64,
+    short: ShortOutputCounts,
 }
 
 impl LengthsAsked {
@@ -46,36 +34,49 @@ impl LengthsAsked {
     pub fn new(learned: Option<LearnedLengths>, overhead: u32) -> Self {
         Self {
             learned,
-            cached: Cached {
-                overhead,
-                ..Cached::default()
-            },
+            cached: CachedPieces::new(overhead),
             ..Self::default()
         }
     }
 
-    /// Adds a request of which these lengths were asked; of a later turn of a session, whose prompt has what was said before,
-    /// only that of the output. One that failed, or whose server counted nothing, is left out.
+    /// Adds a request of which these lengths were asked. Of a later turn of a session `input` is what its message adds to what
+    /// was said before. One that failed, or whose server counted nothing, is left out. The turns of a session come in order.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
+        let place = outcome.exchange.place;
+        let before = self.last_turns.remove(&place.session);
         let Some(reading) = outcome.reading.as_ref().filter(|_| outcome.succeeded()) else {
             return;
         };
         let by_server = |count: &llmuses_core::exchange::TokenCount| {
             (count.source == TokenSource::Server).then_some(count.tokens)
         };
-        if outcome.exchange.place.turn == 0
-            && let Some(counted) = reading.prompt.as_ref().and_then(by_server)
-        {
-            // A line is right to a per cent; a tokenizer to the token.
-            let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
-            self.input.add(input, counted, tolerance);
+        let prompt = reading.prompt.as_ref().and_then(by_server);
+        let completion = reading.completion.as_ref().and_then(by_server);
+        match (place.turn, prompt, before) {
+            (0, Some(counted), _) => {
+                // A line is right to a per cent; a tokenizer to the token.
+                let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
+                self.input.add(input, counted, tolerance, None);
+            }
+            (1.., Some(counted), Some((prompt, said))) => {
+                let added = said.saturating_add(input.into());
+                let asked = u32::try_from(prompt.saturating_add(added)).unwrap_or(u32::MAX);
+                let tolerance = (added / 20).max(LATER_TOLERANCE);
+                self.later_input.add(asked, counted, tolerance, None);
+            }
+            _ => {}
+        }
+        if let (1.., Some(prompt), Some(completion)) = (place.left(), prompt, completion) {
+            let said = completion.saturating_sub(reading.hidden_tokens());
+            self.last_turns.insert(place.session, (prompt, said));
         }
         if let Some(asked) = output
-            && let Some(counted) = reading.completion.as_ref().and_then(by_server)
+            && let Some(counted) = completion
         {
             // As aiperf counts them: by more than 5 %, or by more than 50 tokens.
-            self.output
-                .add(asked, counted, u64::from((asked / 20).min(50)));
+            let tolerance = u64::from((asked / 20).min(50));
+            let reason = reading.finish_reason.as_deref();
+            self.output.add(asked, counted, tolerance, reason);
         }
     }
 
@@ -83,38 +84,14 @@ impl LengthsAsked {
     /// what number it is known together with all before it, and its tokens. `counts`: whether the request is measured; one
     /// of the warm-up only fills the cache. Later turns of a session are left out: most of what they say was said before.
     pub fn add_cached(&mut self, outcome: &Outcome, pieces: &[(u64, u32)], counts: bool) {
-        let exchange = &outcome.exchange;
-        let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
-        let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
-            return;
-        };
-        let cached = &mut self.cached;
-        let metrics = reading.metrics.iter();
-        let mut reported = metrics.filter(|(name, _)| name == CACHED_TOKENS);
-        let reported = reported.next().filter(|_| counts);
-        // Of later requests nothing can be predicted.
-        cached.is_full |= cached.first.len() + pieces.len() > MOST_PIECES;
-        if cached.is_full {
-            return;
-        }
-        if let Some((_, reported)) = reported {
-            cached.requests += 1;
-            cached.reported += reported;
-        }
-        for (which, tokens) in pieces {
-            let this = (sent, *tokens, reported.is_some());
-            if this.2 {
-                cached.pieces += u64::from(*tokens);
-            }
-            let first = cached.first.entry(*which).or_insert(this);
-            *first = this.min(*first);
-        }
+        self.cached.add(outcome, pieces, counts);
     }
 
     /// As it stands in a document.
     pub fn to_document(&self) -> AskedLengths {
         AskedLengths {
             input: self.input.to_document(),
+            later_input: self.later_input.to_document(),
             output: self.output.to_document(),
             learned: self.learned,
             cached: self.cached.to_document(),
@@ -122,39 +99,22 @@ impl LengthsAsked {
     }
 }
 
-impl Cached {
-    fn to_document(&self) -> Option<CachedTokens> {
-        let mean = |sum: f64| sum / self.requests as f64;
-        let new: u64 = self
-            .first
-            .values()
-            .filter(|(_, _, counts)| *counts)
-            .map(|(_, tokens, _)| u64::from(*tokens))
-            .sum();
-        (self.requests > 0).then(|| CachedTokens {
-            requests: self.requests,
-            mean_predicted_tokens: mean(self.pieces.saturating_sub(new) as f64),
-            mean_reported_tokens: mean(self.reported),
-            tolerance_tokens: f64::from(self.overhead.max(BLOCKS)),
-        })
-    }
-}
-
-/// Pieces of prompts of which is kept when they were sent first: some 200 MiB at most.
-const MOST_PIECES: usize = 4_000_000;
-
-/// Tokens by which what a server reports may differ from the prediction: three of the blocks of 16 tokens in which most
-/// servers cache.
-const BLOCKS: u32 = 48;
+/// Tokens by which the prompt of a later turn may differ in any case: a server counts the end of a reply or not, counts the
+/// text of a reply otherwise than it produced it, and puts something between messages.
+const LATER_TOLERANCE: u64 = 16;
 
 impl Differences {
-    fn add(&mut self, asked: u32, counted: u64, tolerance: u64) {
+    /// `reason`: why the output ended, where the server tells.
+    fn add(&mut self, asked: u32, counted: u64, tolerance: u64, reason: Option<&str>) {
         let difference = i64::try_from(counted).unwrap_or(i64::MAX) - i64::from(asked);
         self.requests += 1;
         self.asked = self.asked.saturating_add(u64::from(asked));
         self.counted = self.counted.saturating_add(counted);
         if difference.unsigned_abs() > tolerance {
             self.different += 1;
+            if difference < 0 {
+                self.short.record(reason);
+            }
         }
         if difference.unsigned_abs() > self.worst.unsigned_abs() {
             self.worst = difference;
@@ -163,12 +123,15 @@ impl Differences {
 
     fn to_document(&self) -> AskedLength {
         let mean = |sum: u64| (self.requests > 0).then(|| sum as f64 / self.requests as f64);
+        let short = self.short.counted();
         AskedLength {
             requests: self.requests,
             different: self.different,
             mean_asked_tokens: mean(self.asked),
             mean_counted_tokens: mean(self.counted),
             worst_difference_tokens: self.worst,
+            shorter: short.requests,
+            shorter_by_finish_reason: short.reasons.into_iter().collect(),
         }
     }
 }
@@ -185,6 +148,7 @@ mod tests {
                 .events(&[1, 2])
                 .outputs(&[0, 1])
                 .tokens(prompt, completion, TokenSource::Server)
+                .finish_reason("stop")
                 .build()
         };
         let mut lengths = LengthsAsked::default();
@@ -198,49 +162,40 @@ mod tests {
         // One token of forty is within 5 %.
         assert_eq!((output.requests, output.different), (3, 1));
         assert_eq!(output.worst_difference_tokens, -20);
+        assert_eq!((output.shorter, input.shorter), (1, 1));
+        assert_eq!(output.shorter_by_finish_reason.0, [("stop".to_owned(), 1)]);
     }
 
     #[test]
-    fn a_prefix_is_cached_by_the_first_prompt_with_it() {
-        let outcome = |sent, cached| {
+    fn a_later_turn_has_the_turn_before_and_its_message() {
+        let outcome = |session, turn, prompt, completion| {
             OutcomeBuilder::at(0)
-                .sent(sent)
-                .events(&[sent + 10, sent + 11])
+                .turn(session, turn, 3)
+                .events(&[1, 2])
                 .outputs(&[0, 1])
-                .metric("cached_tokens", cached)
-                .build()
-        };
-        let mut lengths = LengthsAsked::new(None, 10);
-        // Whichever of them is over first.
-        lengths.add_cached(&outcome(50, 512.0), &[(0, 512)], true);
-        lengths.add_cached(&outcome(0, 0.0), &[(0, 512)], true);
-        lengths.add_cached(&outcome(200, 512.0), &[(0, 512)], true);
-        lengths.add_cached(&outcome(300, 0.0), &[(1, 512)], true);
-        let cached = lengths.to_document().cached.unwrap();
-        assert_eq!(cached.requests, 4);
-        assert_eq!(cached.mean_predicted_tokens, 256.0);
-        assert_eq!(cached.mean_reported_tokens, 256.0);
-        assert_eq!(cached.tolerance_tokens, 48.0);
-    }
-
-    #[test]
-    fn a_request_of_the_warm_up_fills_the_cache_and_does_not_count() {
-        let outcome = |sent, cached| {
-            OutcomeBuilder::at(0)
-                .sent(sent)
-                .events(&[sent + 10, sent + 11])
-                .outputs(&[0, 1])
-                .metric("cached_tokens", cached)
+                .tokens(prompt, completion, TokenSource::Server)
                 .build()
         };
         let mut lengths = LengthsAsked::default();
-        lengths.add_cached(&outcome(0, 0.0), &[(1, 512), (2, 100)], false);
-        lengths.add_cached(&outcome(50, 512.0), &[(1, 512), (3, 100)], true);
-        lengths.add_cached(&outcome(90, 608.0), &[(1, 512), (3, 100)], true);
-        let cached = lengths.to_document().cached.unwrap();
-        assert_eq!(cached.requests, 2);
-        assert_eq!(cached.mean_predicted_tokens, 562.0);
-        assert_eq!(cached.mean_reported_tokens, 560.0);
+        let mut add = |session, turn, prompt, completion| {
+            lengths.add(&outcome(session, turn, prompt, completion), 100, None);
+        };
+        add(0, 0, 100, 50);
+        add(1, 0, 100, 50);
+        // 250 are to be expected.
+        add(0, 1, 260, 50);
+        add(0, 2, 410, 50);
+        // The reply is missing.
+        add(1, 1, 200, 50);
+        // Nothing is known of the turn before.
+        add(2, 1, 999, 50);
+        let AskedLengths {
+            input, later_input, ..
+        } = lengths.to_document();
+        assert_eq!((input.requests, input.different), (2, 0));
+        assert_eq!((later_input.requests, later_input.different), (3, 1));
+        assert_eq!(later_input.worst_difference_tokens, -50);
+        assert_eq!(lengths.last_turns.len(), 2);
     }
 
     #[test]

@@ -88,6 +88,8 @@ pub fn asked_output_tokens(parameters: &serde_json::Map<String, serde_json::Valu
 /// How connections were used, over all requests of a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConnectionUse {
+    /// Connections that were opened, those before the first request among them. `None`: nobody counted.
+    pub opened: Option<u64>,
     /// Requests that went out once more on a new connection, since the server had closed the kept one without a byte
     /// of an answer.
     pub resent: u64,
@@ -109,7 +111,7 @@ pub struct DatasetUse {
     /// Passes over the data set by requests that were sent: complete ones, and the fraction of the last one.
     /// Above 1: entries were used again.
     pub passes: f64,
-    /// Entries read in the first pass, bad ones too.
+    /// Entries read in the first pass, whatever became of them.
     pub entries_read: u64,
     /// Entries read but not wanted, by reason, in the first pass.
     pub skipped: Vec<(String, u64)>,

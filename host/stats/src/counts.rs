@@ -6,8 +6,10 @@ use llmuses_core::exchange::{FailureKind, TokenCount, TokenSource};
 /// What is counted. All of it is exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that are over, well or badly.
+    /// Requests that are over, well or badly; not those that the client broke off.
     pub completed: u64,
+    /// Requests that the client broke off: neither succeeded nor failed.
+    pub disconnected: u64,
     /// Requests whose response arrived whole.
     pub succeeded: u64,
     /// Requests that failed, cancelled ones among them.

@@ -9,7 +9,7 @@ const MOST_NAMES: usize = 16;
 const OTHERS: &str = "others";
 
 /// Counts the reasons for which answers ended, in the words of the API.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct FinishReasons(Vec<(String, u64)>);
 
 impl FinishReasons {

@@ -25,7 +25,11 @@ impl FirstRequests {
             self.succeeded = true;
             return None;
         };
-        if self.succeeded || failure.kind == FailureKind::Cancelled {
+        let says_nothing = matches!(
+            failure.kind,
+            FailureKind::Cancelled | FailureKind::Disconnected
+        );
+        if self.succeeded || says_nothing {
             return None;
         }
         let has_no_connection = matches!(
@@ -113,6 +117,8 @@ mod tests {
             assert_eq!(first.note(&failed), None);
             assert_eq!(waiting.note(&failed), None);
         }
-        assert_eq!(waiting.note(&failed(3, FailureKind::Cancelled)), None);
+        for kind in [FailureKind::Cancelled, FailureKind::Disconnected] {
+            assert_eq!(waiting.note(&failed(3, kind)), None);
+        }
     }
 }

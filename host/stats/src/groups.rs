@@ -23,6 +23,8 @@ pub enum GroupBy {
     Stage,
     /// The URL that it went to, where there are several.
     Url,
+    /// The model that it asked, where there are several.
+    Model,
     /// Who answered, by a header of the response.
     Label,
 }
@@ -33,6 +35,7 @@ impl GroupBy {
         match self {
             Self::Stage => "stage",
             Self::Url => "url",
+            Self::Model => "model",
             Self::Label => "label",
         }
     }
@@ -124,12 +127,14 @@ impl Groups {
         };
         let exchange = &sample.outcome.exchange;
         let url = exchange.url.as_ref().map(|url| named(GroupBy::Url, url));
+        let model = exchange.model.as_ref();
+        let model = model.map(|model| named(GroupBy::Model, model));
         let label = self.by_label.then(|| {
             let head = exchange.head.as_ref();
             let label = head.and_then(|head| head.label.as_deref());
             named(GroupBy::Label, label.unwrap_or(NO_LABEL))
         });
-        [stage, url, label].into_iter().flatten().collect()
+        [stage, url, model, label].into_iter().flatten().collect()
     }
 
     /// Their figures. `wall`: the time of the run.

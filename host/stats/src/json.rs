@@ -18,9 +18,9 @@ use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
     BacklogWaits, ByPercentile, ClientUse, ConnectionFigures, Curve, DatasetFigures, Distribution,
     FailureFigures, Goodput, GroupFigures, LengthBar, Named, Packages, ParserCalls, ParserCosts,
-    ParserFigures, ParserMetrics, Percentile, Rates, Reason, RequestCounts, RunFigures,
-    SlowestRequest, StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures, Tokens,
-    TokensBySource, Totals, Verdict,
+    ParserFigures, ParserMetrics, Percentile, ProbeFigures, Rates, Reason, RequestCounts,
+    RunFigures, SlowestRequest, StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures,
+    Tokens, TokensBySource, Totals, Verdict,
 };
 use llmuses_core::metric::{
     ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN, Time,
@@ -30,8 +30,11 @@ use std::time::Duration;
 /// The totals of a run, with the circumstances under which they came about.
 pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Totals {
     let counts = statistics.counts();
-    let wall = statistics.wall();
-    let sums = statistics.sums();
+    let wall = time_of_rates(statistics, circumstances.probe.as_ref());
+    let sums = Sums {
+        wall_seconds: wall.map(seconds),
+        ..statistics.sums()
+    };
     let mut totals = Totals {
         origin: statistics.origin().as_str().to_owned(),
         wall_seconds: wall.map(seconds),
@@ -39,6 +42,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             asked: circumstances.asked,
             issued: circumstances.issued,
             completed: counts.completed,
+            disconnected: counts.disconnected,
             sent: counts.sent,
             succeeded: counts.succeeded,
             failed: counts.failed,
@@ -139,6 +143,15 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
     totals
 }
 
+/// What the rates of a run are divided by: from the first request sent to the last end. A probe of a search that keeps up is
+/// ended as soon as it is decided, after a few seconds at times, and the time in which the last requests came to their end
+/// would make its rates lower than they are: there it is the time in which requests were sent.
+pub fn time_of_rates(statistics: &RunStatistics, probe: Option<&ProbeFigures>) -> Option<Duration> {
+    let keeps_up = probe.is_some_and(|probe| probe.lost.is_none());
+    let sending = keeps_up.then(|| statistics.sending()).flatten();
+    sending.or_else(|| statistics.wall())
+}
+
 /// The figures of the requests of a group, but for its name. `time`: what its rates are divided by.
 pub(super) fn group_figures(statistics: &RunStatistics, time: Option<Duration>) -> GroupFigures {
     let counts = statistics.counts();
@@ -151,13 +164,14 @@ pub(super) fn group_figures(statistics: &RunStatistics, time: Option<Duration>) 
         name: String::new(),
         seconds: sums.wall_seconds,
         completed: counts.completed,
+        disconnected: counts.disconnected,
         sent: counts.sent,
         succeeded: counts.succeeded,
         failed: counts.failed,
         due_per_second: sums
             .wall_seconds
             .filter(|seconds| *seconds > 0.0)
-            .map(|seconds| counts.completed as f64 / seconds),
+            .map(|seconds| (counts.completed + counts.disconnected) as f64 / seconds),
         figures: RunFigures::of(&sums),
         goodput: goodput(statistics, &sums),
         tokens: tokens_of(statistics, &sums),
@@ -208,6 +222,7 @@ fn seconds(time: Duration) -> f64 {
 
 fn connections(used: &ConnectionUse) -> ConnectionFigures {
     ConnectionFigures {
+        opened: used.opened,
         http_versions: used.http_versions.clone(),
         servers: used.servers.clone(),
         requests_that_waited_for_a_stream: used.waited_for_stream,

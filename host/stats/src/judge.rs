@@ -6,8 +6,9 @@ use super::measure::Origin;
 use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
-use llmuses_core::backlog::PipelineStage;
-use llmuses_core::document::Percentile;
+use llmuses_core::backlog::{PipelineStage, Waits};
+use llmuses_core::cost::ParserCost;
+use llmuses_core::document::{GroupFigures, Machine, Percentile, ProbeFigures, Task};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -71,6 +72,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(prompt_repeated(statistics, circumstances));
     add(shorter_than_asked(statistics, circumstances));
     add(other_prompt_lengths(circumstances));
+    add(other_turn_lengths(circumstances));
     add(other_cache_hits(circumstances));
     add(other_output_lengths(circumstances));
     add(without_tokens(statistics));
@@ -345,6 +347,7 @@ fn shorter_than_asked(statistics: &RunStatistics, circumstances: &Circumstances)
         mean,
         shortest,
         asked,
+        short: statistics.short_outputs(),
     })
 }
 
@@ -354,13 +357,20 @@ fn other_prompt_lengths(circumstances: &Circumstances) -> Option<Doubt> {
         .then_some(Doubt::OtherPromptLengths(lengths))
 }
 
+fn other_turn_lengths(circumstances: &Circumstances) -> Option<Doubt> {
+    let lengths = circumstances.lengths_asked.as_ref()?.to_document();
+    let later = lengths.later_input;
+    (later.different as f64 > later.requests as f64 * FEW).then_some(Doubt::OtherTurnLengths(later))
+}
+
 fn other_cache_hits(circumstances: &Circumstances) -> Option<Doubt> {
     let cached = circumstances.lengths_asked.as_ref()?.to_document().cached?;
-    let difference = (cached.mean_reported_tokens - cached.mean_predicted_tokens).abs();
-    let tolerance = cached
-        .tolerance_tokens
-        .max(cached.mean_predicted_tokens * CACHE_MISSES);
-    (difference > tolerance).then_some(Doubt::OtherCacheHits(cached))
+    let reported = cached.mean_reported_tokens;
+    let tolerance_of = |expected: f64| cached.tolerance_tokens.max(expected * CACHE_MISSES);
+    let [least, most] = [cached.mean_predicted_tokens, cached.mean_possible_tokens];
+    let is_expected =
+        reported >= least - tolerance_of(least) && reported <= most + tolerance_of(most);
+    (!is_expected).then_some(Doubt::OtherCacheHits(cached))
 }
 
 fn other_output_lengths(circumstances: &Circumstances) -> Option<Doubt> {

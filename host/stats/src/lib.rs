@@ -6,6 +6,7 @@
 //! has no place in a total (a time beyond the scale, a figure that is not a number) is counted.
 
 mod asked_lengths;
+mod cached_tokens;
 mod circumstances;
 mod compared;
 mod counts;
@@ -32,6 +33,7 @@ mod search;
 mod sessions;
 mod share_test;
 mod share_watch;
+mod short_outputs;
 mod sink;
 mod sketch;
 mod slowest;
@@ -50,7 +52,7 @@ pub use estimate::Estimate;
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;
 pub use groups::{GroupBy, Groups};
-pub use json::{totals, verdict};
+pub use json::{time_of_rates, totals, verdict};
 pub use judge::judge;
 pub use llmuses_core::document::Percentile;
 pub use measure::{Measurement, Origin, output_gaps};
@@ -65,6 +67,7 @@ pub use search::{Probe, Search};
 pub use sessions::SessionTotals;
 pub use share_test::{FEWEST_REQUESTS, ShareFound};
 pub use share_watch::ShareWatch;
+pub use short_outputs::{EndedBy, ShortOutputs};
 pub use sink::{RunSoFar, Sink};
 pub use sketch::Sketch;
 pub use slowest::{SlowRequest, Slowest};

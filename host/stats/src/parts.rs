@@ -71,6 +71,10 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
 
 fn add_connections(whole: &mut ConnectionUse, part: &Totals) {
     let used = &part.connections;
+    whole.opened = match (whole.opened, used.opened) {
+        (Some(before), Some(more)) => Some(before + more),
+        (one, other) => one.or(other),
+    };
     whole.resent += used.requests_sent_again;
     whole.ended_at_done += used.streams_ended_at_done;
     whole.one_request_each |= used.one_request_each;
@@ -126,6 +130,7 @@ mod tests {
             }),
             wall_clock_step_seconds: -busy,
             connections: ConnectionUse {
+                opened: Some(4),
                 resent: 2,
                 http_versions: vec!["HTTP/1.1".to_owned()],
                 ..ConnectionUse::default()
@@ -153,6 +158,7 @@ mod tests {
         assert_eq!(whole.client_busy, [0.25, 0.5]);
         assert_eq!(whole.wall_clock_step_seconds, -0.5);
         assert_eq!(whole.connections.resent, 4);
+        assert_eq!(whole.connections.opened, Some(8));
         assert_eq!(whole.connections.http_versions, ["HTTP/1.1"]);
         assert_eq!(whole.backlog_waits.of(PipelineStage::Csv), 6);
         assert_eq!(whole.pauses.total, Duration::from_millis(500));

@@ -8,6 +8,7 @@ use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps, token_gaps};
 use super::sample::Sample;
 use super::sessions::SessionTotals;
+use super::short_outputs::{ShortOutputCounts, ShortOutputs};
 use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
@@ -39,6 +40,8 @@ pub struct RunStatistics {
     metrics: Metrics,
     failures: Vec<FailureCount>,
     finish_reasons: FinishReasons,
+    asked_output: Option<u64>,
+    short_outputs: ShortOutputCounts,
     first_intended: Option<Moment>,
     last_intended: Option<Moment>,
     first_sent: Option<Moment>,
@@ -63,6 +66,8 @@ impl RunStatistics {
             metrics: Metrics::default(),
             failures: Vec::new(),
             finish_reasons: FinishReasons::default(),
+            asked_output: None,
+            short_outputs: ShortOutputCounts::default(),
             first_intended: None,
             last_intended: None,
             first_sent: None,
@@ -84,6 +89,14 @@ impl RunStatistics {
         Self { objectives, ..self }
     }
 
+    /// The same, where each output was asked to have so many tokens at least.
+    pub fn with_asked_output(self, asked_output: Option<u64>) -> Self {
+        Self {
+            asked_output,
+            ..self
+        }
+    }
+
     /// The same; `texts`: whether the beginnings of prompts and answers are kept of the slowest requests.
     pub fn with_texts(self, texts: bool) -> Self {
         Self { texts, ..self }
@@ -92,7 +105,7 @@ impl RunStatistics {
     /// Counts a request of the warm-up.
     fn record_warmup(&mut self, outcome: &Outcome) {
         self.counts.warmup += 1;
-        self.counts.warmup_failed += u64::from(!outcome.succeeded());
+        self.counts.warmup_failed += u64::from(outcome.failed());
     }
 
     /// Adds a sample. The order of samples does not matter.
@@ -133,7 +146,9 @@ impl RunStatistics {
         self.counts.waited_for_body += u64::from(!exchange.body_wait.is_zero());
 
         let counts = &mut self.counts;
-        counts.completed += 1;
+        let disconnected = outcome.is_disconnected();
+        counts.disconnected += u64::from(disconnected);
+        counts.completed += u64::from(!disconnected);
         let bytes: usize = exchange.response.iter().map(<[u8]>::len).sum();
         counts.bytes_received += bytes as u64;
         if !exchange.response.is_empty() {
@@ -144,6 +159,7 @@ impl RunStatistics {
         }
         match &exchange.failure {
             None => self.record_success(outcome, measured),
+            Some(_) if disconnected => {}
             Some(failure) => {
                 counts.failed += 1;
                 let status = exchange
@@ -197,6 +213,11 @@ impl RunStatistics {
             counts.empty_answers += u64::from(reading.outputs.is_empty());
             if let Some(reason) = &reading.finish_reason {
                 self.finish_reasons.record(reason);
+            }
+            if let (Some(asked), Some(count)) = (self.asked_output, measured.completion_tokens)
+                && count.tokens < asked
+            {
+                self.short_outputs.record(reading.finish_reason.as_deref());
             }
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);
@@ -311,6 +332,11 @@ impl RunStatistics {
         self.finish_reasons.sorted()
     }
 
+    /// Outputs that are shorter than the parameters ask for.
+    pub fn short_outputs(&self) -> ShortOutputs {
+        self.short_outputs.counted()
+    }
+
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.
     pub fn failures(&self) -> Vec<FailureCount> {
         let mut kinds: Vec<FailureCount> = Vec::new();
@@ -339,6 +365,13 @@ impl RunStatistics {
         Some(self.last_end?.since(first))
     }
 
+    /// The time in which the requests were sent: n − 1 gaps between n of them, and one more. `None` for fewer than two.
+    pub fn sending(&self) -> Option<Duration> {
+        let span = self.last_sent?.since(self.first_sent?);
+        let gaps = u32::try_from(self.counts.sent).ok()?.checked_sub(1)?;
+        (gaps > 0).then(|| span + span / gaps)
+    }
+
     /// What the figures of the run are made of.
     pub fn sums(&self) -> Sums {
         let counts = &self.counts;
@@ -348,6 +381,7 @@ impl RunStatistics {
             completed: counts.completed,
             succeeded: counts.succeeded,
             failed: counts.failed,
+            disconnected: counts.disconnected,
             met_all: self.objectives.map(|_| counts.met_objectives),
             input_tokens: tokens(&counts.prompt),
             output_tokens: tokens(&counts.completion),
@@ -409,7 +443,7 @@ impl RunStatistics {
     pub fn scheduled_rate(&self) -> Option<f64> {
         let span = self.last_intended?.since(self.first_intended?);
         ratio(
-            self.counts.completed.saturating_sub(1) as f64,
+            (self.counts.completed + self.counts.disconnected).saturating_sub(1) as f64,
             span.as_secs_f64(),
         )
     }

@@ -45,9 +45,11 @@ pub struct Saturation {
 /// Looks for growth over the time in which requests were issued, without the time in which a system that was
 /// empty fills. `None`: the server kept up, or the run is too short to tell.
 ///
-/// Both must grow for certain: requests in flight, and the time to first token or the latency of requests by
-/// the time at which they were sent. Either alone is no proof: long answers fill a server for a while, and
-/// the lengths of answers may change over a data set.
+/// Requests in flight must grow for certain, and with them either the time to first token or the latency of requests by
+/// the time at which they were sent, or they grow by more than all that were in flight as the growth was first seen: by
+/// Little's law, the rate times the latency of the requests sent then. Growth alone is no proof: long answers fill a server
+/// for a while. Nor are rising times: the lengths of answers may change over a data set; and they need not rise evenly, for
+/// a server may begin with the newest requests, or stand still for a moment.
 pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
     let slots = timeline.slots();
     let seconds = timeline.slot_length().as_secs_f64();
@@ -85,7 +87,11 @@ pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
     let ttft = rise(|slot| (slot.ttft_sum, slot.ttft_samples)).map(|(slope, _)| slope);
     let latency = rise(|slot| (slot.latency_sum, slot.latency_samples)).map(|(slope, _)| slope);
     let all = |of: fn(&Slot) -> u64| slots[..end].iter().map(of).sum::<u64>();
-    (grew && (ttft.is_some() || latency.is_some())).then_some(Saturation {
+    let piled_up = mean_latency(parts[0]).is_some_and(|latency| {
+        let at_first = sent / all_seconds * latency;
+        in_flight.low * all_seconds > at_first
+    });
+    (grew && (piled_up || ttft.is_some() || latency.is_some())).then_some(Saturation {
         sent: sent / all_seconds,
         done: done / all_seconds,
         in_flight,
@@ -110,6 +116,16 @@ fn filled(slots: &[Slot], seconds: f64) -> Option<usize> {
     let latency = (samples > 0).then(|| sum / samples as f64)?;
     let first = slots.iter().position(|slot| slot.sent > 0)?;
     Some(first + (latency / seconds).ceil() as usize)
+}
+
+/// The mean latency of the requests sent in these slots, in seconds.
+fn mean_latency(slots: &[Slot]) -> Option<f64> {
+    let sum: f64 = slots
+        .iter()
+        .map(|slot| slot.latency_sum.as_secs_f64())
+        .sum();
+    let samples: u64 = slots.iter().map(|slot| slot.latency_samples).sum();
+    (samples > 0).then(|| sum / samples as f64)
 }
 
 /// The mean of independent parts.
@@ -225,6 +241,53 @@ mod tests {
         let ttft = found.ttft.unwrap();
         assert!((ttft.value - 0.74).abs() < 0.02, "{found:?}");
         assert!(found.at_the_end > 240, "{found:?}");
+    }
+
+    #[test]
+    fn a_server_whose_times_fall_again_is_noticed() {
+        // 40 a second are sent. For five seconds it does 10 a second, then 27, then again 10: what is sent in the middle
+        // takes less time than what was sent before.
+        let mut waiting = std::collections::VecDeque::new();
+        let mut timeline = Timeline::new(Moment::default());
+        let mut record = |at: u64, end: u64| {
+            let outcome = Sample::at(at)
+                .sent(at)
+                .events(&[end - 1, end])
+                .end(end)
+                .outputs(&[0, 1])
+                .build();
+            let ttft = Duration::from_millis(end - 1 - at);
+            let times = ByTime::of(|time| (time == TTFT).then_some(ttft));
+            timeline.record(&outcome, &times, false);
+        };
+        let mut free = 0;
+        for millisecond in 1..=15_000_u64 {
+            if millisecond % 25 == 0 {
+                waiting.push_back(millisecond);
+            }
+            let service = if (5_000..10_000).contains(&millisecond) {
+                37
+            } else {
+                100
+            };
+            if millisecond >= free
+                // The newest first while it is fast, else the oldest.
+                && let Some(at) = match service {
+                    37 => waiting.pop_back(),
+                    _ => waiting.pop_front(),
+                }
+            {
+                free = millisecond + service;
+                record(at, free);
+            }
+        }
+        for at in waiting {
+            free += 20;
+            record(at, free);
+        }
+        let found = saturation(&timeline).expect("it did not keep up");
+        assert!(found.in_flight.low > 10.0, "{found:?}");
+        assert!(found.at_the_end > 300, "{found:?}");
     }
 
     #[test]

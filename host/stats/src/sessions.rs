@@ -15,6 +15,7 @@ pub struct SessionTotals {
     begun: u64,
     complete: u64,
     failed: u64,
+    disconnected: u64,
     asked: u64,
     over: u64,
     by_turn: Vec<TurnTotals>,
@@ -69,6 +70,10 @@ impl SessionTotals {
         }
         let turn = &mut self.by_turn[index];
         turn.requests += 1;
+        if outcome.is_disconnected() {
+            self.disconnected += 1;
+            return;
+        }
         if !outcome.succeeded() {
             turn.failed += 1;
             self.failed += 1;
@@ -93,7 +98,7 @@ impl SessionTotals {
         }
     }
 
-    /// Turns that were not sent, since one before them failed or the run was over.
+    /// Turns that were not sent, since one before them failed or was broken off, or the run was over.
     pub fn not_sent(&self) -> u64 {
         self.asked.saturating_sub(self.over)
     }
@@ -108,7 +113,10 @@ impl SessionTotals {
             begun: self.begun,
             complete: self.complete,
             ended_by_failure: self.failed,
-            cut_short: self.begun.saturating_sub(self.complete + self.failed),
+            disconnected: self.disconnected,
+            cut_short: self
+                .begun
+                .saturating_sub(self.complete + self.failed + self.disconnected),
             turns_asked: self.asked,
             turns_not_sent: self.not_sent(),
             by_turn: places

@@ -57,7 +57,7 @@ impl ShareWatch {
     /// Adds a request that is over.
     pub fn offer(&mut self, sample: &Sample) {
         let values = self.bounds.iter().map(|(bound, _)| {
-            if sample.warmup {
+            if sample.warmup || sample.outcome.is_disconnected() {
                 return None;
             }
             let succeeded = sample.outcome.succeeded();

@@ -114,7 +114,7 @@ impl Timeline {
         let slot = self.at(exchange.end);
         slot.succeeded += u64::from(succeeded);
         slot.good += u64::from(good);
-        slot.failed += u64::from(!succeeded);
+        slot.failed += u64::from(outcome.failed());
         slot.left += u64::from(exchange.sent.is_some());
         if succeeded {
             let prompt = outcome.reading.as_ref().and_then(|reading| reading.prompt);

@@ -7,6 +7,7 @@ mod remedy;
 
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
+use super::short_outputs::ShortOutputs;
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
@@ -193,9 +194,13 @@ pub enum Doubt {
         shortest: u64,
         /// How many were asked for.
         asked: u64,
+        /// The shorter ones, and why they ended.
+        short: ShortOutputs,
     },
     /// More than 1 % of the prompts have another length than was asked for.
     OtherPromptLengths(AskedLength),
+    /// More than 1 % of the prompts of later turns have not what was said before them and their message.
+    OtherTurnLengths(AskedLength),
     /// The server's prefix cache did not do what the prompts let expect.
     OtherCacheHits(CachedTokens),
     /// More than 1 % of the outputs have a clearly other length than was asked for.
@@ -286,6 +291,7 @@ impl Doubt {
             Self::PromptRepeated { .. } => "prompt-repeated",
             Self::ShorterThanAsked { .. } => "shorter-than-asked",
             Self::OtherPromptLengths(_) => "other-prompt-lengths",
+            Self::OtherTurnLengths(_) => "other-turn-lengths",
             Self::OtherCacheHits(_) => "other-cache-hits",
             Self::OtherOutputLengths(_) => "other-output-lengths",
             Self::WithoutTokens { .. } => "no-output-tokens",

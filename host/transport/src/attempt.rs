@@ -32,7 +32,23 @@ pub async fn attempt<T: Transport>(
     let begun = Instant::now();
     let (recording, result) = {
         // Not held to the share of a task: a response of which there is always more to read has used that up.
-        let mut given_up = pin!(unconstrained(given_up(cancelled, timeouts.total, begun)));
+        let disconnect = job
+            .cancel_after
+            .map(|after| Box::pin(disconnect(Arc::clone(&marks), after)));
+        let mut given_up = pin!(unconstrained(async {
+            // Boxed and seldom there, since every stream has room for this.
+            let disconnected = async {
+                match disconnect {
+                    Some(disconnect) => disconnect.await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                failure = disconnected => failure,
+                failure = given_up(cancelled, timeouts.total, begun) => failure,
+            }
+        }));
         // Pinned here and passed on by reference: a future that is moved into another takes its room twice,
         // and there is one of these for every stream.
         let answered = {
@@ -113,6 +129,28 @@ async fn given_up(
     }
 }
 
+/// Ends when the client is to break the request off: so long after it was sent.
+async fn disconnect(marks: Arc<Marks>, after: Duration) -> Failure {
+    loop {
+        let left = match marks.sent() {
+            Some(sent) => {
+                let due = Instant::from_std(marks.clock().instant(sent)) + after;
+                let left = due.saturating_duration_since(Instant::now());
+                if left.is_zero() {
+                    let message = format!(
+                        "the client disconnected {after:?} after it had sent the request (--cancel)"
+                    );
+                    return Failure::new(FailureKind::Disconnected, message);
+                }
+                left
+            }
+            // Looked at again before the time is up, whenever it is sent.
+            None => after.min(LOOK_AGAIN),
+        };
+        tokio::time::sleep(left).await;
+    }
+}
+
 /// Sends the request and waits for the head of its response.
 async fn answer<T: Transport>(
     transport: &T,
@@ -124,6 +162,7 @@ async fn answer<T: Transport>(
     let request = Outgoing {
         body: job.body.clone(),
         own_head: job.own_head.clone(),
+        headers: job.sending.headers.clone(),
     };
     let sending = pin!(transport.send(request, Arc::clone(marks)));
     head_within(sending, timeouts, marks, begun).await
@@ -223,6 +262,8 @@ fn finish(
     Exchange {
         number: job.number,
         place: job.place,
+        model: job.model,
+        request_id: job.sending.request_id,
         url: None,
         request: job.body,
         intended: job.intended,
@@ -328,10 +369,13 @@ mod tests {
             place: TurnPlace::alone(0),
             body: "{}".into(),
             own_head: None,
+            model: None,
+            cancel_after: None,
             intended: Moment::default(),
             body_wait: Duration::ZERO,
             held: Default::default(),
             held_up: Duration::ZERO,
+            sending: Default::default(),
         };
         runtime.block_on(attempt(
             transport,

@@ -13,6 +13,7 @@ const LONGEST_SERVER: usize = 100;
 /// Counts of a run, shared by all transports.
 #[derive(Debug, Default)]
 pub struct ConnectionNotes {
+    opened: AtomicU64,
     resent: AtomicU64,
     ended_at_done: AtomicU64,
     one_request_each: AtomicBool,
@@ -34,6 +35,16 @@ fn bit(version: http::Version) -> u8 {
 }
 
 impl ConnectionNotes {
+    /// A connection was opened.
+    pub fn note_opened(&self) {
+        self.opened.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Connections that were opened, before the first request too.
+    pub fn opened(&self) -> u64 {
+        self.opened.load(Ordering::Relaxed)
+    }
+
     /// A request goes out once more, since the kept connection that carried it had been closed by the server.
     pub fn note_resent(&self) {
         self.resent.fetch_add(1, Ordering::Relaxed);

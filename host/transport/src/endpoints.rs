@@ -41,17 +41,21 @@ impl Endpoints {
         }
     }
 
-    /// The endpoint of request `number`, which counts as under way there until the choice is dropped. `None`: there is
-    /// only one.
-    pub(super) fn choose(&self, number: u64) -> Option<Choice<'_>> {
+    /// The endpoint of request `number` of a session, which counts as under way there until the choice is dropped.
+    /// `None`: there is only one.
+    pub(super) fn choose(&self, number: u64, session: u64) -> Option<Choice<'_>> {
         if self.all.is_empty() {
             return None;
         }
         let count = self.all.len();
+        let in_turn = match self.policy {
+            UrlPolicy::Session => session,
+            UrlPolicy::RoundRobin | UrlPolicy::LeastInFlight => number,
+        };
         // A remainder is below the number of endpoints.
-        let first = (number / self.parts % count as u64) as usize;
+        let first = (in_turn / self.parts % count as u64) as usize;
         let index = match self.policy {
-            UrlPolicy::RoundRobin => first,
+            UrlPolicy::RoundRobin | UrlPolicy::Session => first,
             // Of several that have as few, the next one in turn: else the first would get more than the others.
             UrlPolicy::LeastInFlight => (first..first + count)
                 .map(|index| index % count)
@@ -106,7 +110,7 @@ mod tests {
 
     fn indices(endpoints: &Endpoints, numbers: std::ops::Range<u64>) -> Vec<usize> {
         numbers
-            .filter_map(|number| endpoints.choose(number).map(|choice| choice.index))
+            .filter_map(|number| endpoints.choose(number, number).map(|choice| choice.index))
             .collect()
     }
 
@@ -114,7 +118,7 @@ mod tests {
     fn requests_take_turns() {
         let three = endpoints(UrlPolicy::RoundRobin, &THREE);
         assert_eq!(indices(&three, 0..5), [0, 1, 2, 0, 1]);
-        let url = three.choose(2).unwrap().url();
+        let url = three.choose(2, 2).unwrap().url();
         assert!(url.starts_with("http://c/x"), "{url}");
         assert!(!url.contains("secret"), "{url}");
     }
@@ -126,7 +130,8 @@ mod tests {
             ..endpoints(UrlPolicy::RoundRobin, &THREE)
         };
         let own = (1..13).step_by(3);
-        let chosen = own.filter_map(|number| three.choose(number).map(|choice| choice.index));
+        let chosen =
+            own.filter_map(|number| three.choose(number, number).map(|choice| choice.index));
         assert_eq!(chosen.collect::<Vec<_>>(), [0, 1, 2, 0]);
     }
 
@@ -134,7 +139,7 @@ mod tests {
     fn a_busy_endpoint_gets_fewer() {
         let three = endpoints(UrlPolicy::LeastInFlight, &THREE);
         assert_eq!(indices(&three, 0..4), [0, 1, 2, 0]);
-        let (slow, slower) = (three.choose(0).unwrap(), three.choose(1).unwrap());
+        let (slow, slower) = (three.choose(0, 0).unwrap(), three.choose(1, 1).unwrap());
         assert_eq!((slow.index, slower.index), (0, 1));
         assert_eq!(indices(&three, 3..6), [2, 2, 2]);
         drop(slow);
@@ -142,8 +147,22 @@ mod tests {
     }
 
     #[test]
+    fn all_turns_of_a_session_go_to_the_same_endpoint() {
+        let three = endpoints(UrlPolicy::Session, &THREE);
+        let of_session = |session: u64| -> Vec<usize> {
+            let numbers = [session * 4, session * 4 + 1, 97];
+            let chosen =
+                numbers.map(|number| three.choose(number, session).map(|choice| choice.index));
+            chosen.into_iter().flatten().collect()
+        };
+        for session in 0..7 {
+            assert_eq!(of_session(session), [session as usize % 3; 3]);
+        }
+    }
+
+    #[test]
     fn one_endpoint_is_no_choice() {
         let one = endpoints(UrlPolicy::LeastInFlight, &THREE[..1]);
-        assert!(one.choose(7).is_none());
+        assert!(one.choose(7, 7).is_none());
     }
 }

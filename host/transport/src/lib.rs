@@ -10,11 +10,13 @@ mod connection_notes;
 mod endpoints;
 mod failure;
 mod json_stream;
+mod lanes;
 mod polled_on_wake;
 pub mod question;
 pub mod reader;
 mod reading;
 mod reqwest_transport;
+mod sending;
 pub mod socket;
 pub mod sse;
 pub mod transport;
@@ -24,6 +26,7 @@ pub use connection_notes::ConnectionNotes;
 pub use endpoints::Endpoints;
 pub use reading::BodySettings;
 pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
+pub use sending::SendingRules;
 
 /// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling
 /// it again changes nothing.

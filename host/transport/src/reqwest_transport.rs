@@ -6,6 +6,7 @@
 
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{RequestPhase, ResolveError, classify, is_stream_reset, not_taken};
+use super::lanes::{Lanes, Taken};
 use super::socket::{Credentials, KeepAlive, TlsError};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use bytes::Bytes;
@@ -18,6 +19,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
+use std::num::NonZeroU32;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -50,6 +52,8 @@ pub struct ReqwestTransport {
     /// Opens a connection for each request.
     unpooled: reqwest::Client,
     reuse: Reuse,
+    /// Where a connection carries so many requests and no more.
+    lanes: Option<Lanes>,
     /// How long a connection may be idle, where the server has said so.
     longest_idle: Cell<Option<Duration>>,
     settings: Settings,
@@ -63,6 +67,7 @@ struct Settings {
     connect_timeout: Duration,
     route: Route,
     keep_alive: bool,
+    notes: Arc<ConnectionNotes>,
 }
 
 impl Settings {
@@ -85,7 +90,9 @@ impl Settings {
             .pool_max_idle_per_host(if keeps { usize::MAX } else { 0 })
             .tls_danger_accept_invalid_certs(self.route.insecure)
             .dns_resolver(TimedResolver)
-            .connector_layer(TimedConnecting);
+            .connector_layer(TimedConnecting {
+                notes: Arc::clone(&self.notes),
+            });
         Ok(self.with_route(builder)?.build()?)
     }
 
@@ -125,6 +132,7 @@ pub(super) fn plain_client(
         connect_timeout,
         route: route.clone(),
         keep_alive: false,
+        notes: Arc::default(),
     };
     settings.client(false, None)
 }
@@ -149,17 +157,43 @@ impl ReqwestTransport {
             connect_timeout: timeouts.connect,
             route: target.route.clone(),
             keep_alive: !closes,
+            notes: Arc::clone(&notes),
         };
         Ok(Self {
             client: RefCell::new(settings.client(!closes, None)?),
             unpooled: settings.client(false, None)?,
             reuse: Reuse::default(),
+            lanes: None,
             longest_idle: Cell::new(None),
             settings,
             url: target.url.clone(),
             headers,
             notes,
         })
+    }
+
+    /// The same, with connections that carry so many requests each.
+    #[must_use]
+    pub fn with_limit(mut self, requests: Option<NonZeroU32>) -> Self {
+        self.lanes = requests.map(Lanes::new);
+        self
+    }
+
+    /// The client that carries the next request.
+    fn client_for_next(&self) -> Result<(reqwest::Client, Option<Taken>), ClientBuildError> {
+        if self.reuse.is_useless() {
+            return Ok((self.unpooled.clone(), None));
+        }
+        let Some(lanes) = &self.lanes else {
+            return Ok((self.client.borrow().clone(), None));
+        };
+        let make = || self.settings.client(true, self.longest_idle.get());
+        if self.notes.speaks_http_2() {
+            return Ok((lanes.share(make)?, None));
+        }
+        let taken = lanes.take(make)?;
+        let client = taken.client().unwrap_or_else(|| self.unpooled.clone());
+        Ok((client, Some(taken)))
     }
 
     async fn send_by(
@@ -183,6 +217,7 @@ impl ReqwestTransport {
         if let Some(content_type) = own_head.and_then(|own| own.content_type.as_ref()) {
             headers.insert(http::header::CONTENT_TYPE, content_type.clone());
         }
+        headers.extend(request.headers);
         let request = client.post(url).headers(headers).body(body);
         let mut sending = pin!(MARKS.scope(Arc::clone(marks), request.send()));
         let answered = if self.notes.speaks_http_2() {
@@ -224,6 +259,9 @@ impl ReqwestTransport {
             return;
         }
         self.longest_idle.set(told);
+        if let Some(lanes) = &self.lanes {
+            lanes.clear();
+        }
         // Without a new client the old one goes on, and a request that meets a closed connection is sent once more.
         if let Ok(client) = self.settings.client(true, told) {
             self.client.replace(client);
@@ -268,11 +306,15 @@ impl Transport for ReqwestTransport {
     }
 
     async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<ReqwestResponse, Failure> {
-        let client = if self.reuse.is_useless() {
-            self.unpooled.clone()
-        } else {
-            self.client.borrow().clone()
-        };
+        let (client, lane) = self.client_for_next().map_err(|error| {
+            let message = format!("no further connection can be opened: {error}");
+            Failure::new(FailureKind::ClientResource, message)
+        })?;
+        let mut request = request;
+        if lane.as_ref().is_some_and(|lane| lane.is_last) {
+            let close = http::HeaderValue::from_static("close");
+            request.headers.push((http::header::CONNECTION, close));
+        }
         let response = match self.send_by(&client, request.clone(), &marks).await {
             Ok(response) => {
                 if marks.connection().is_none() {
@@ -295,6 +337,7 @@ impl Transport for ReqwestTransport {
         self.heed(&response);
         Ok(ReqwestResponse {
             response,
+            lane: lane.map(|lane| (lane, marks.connection().is_some())),
             clock: *marks.clock(),
         })
     }
@@ -304,6 +347,8 @@ impl Transport for ReqwestTransport {
 #[derive(Debug)]
 pub struct ReqwestResponse {
     response: reqwest::Response,
+    /// The client that it goes over, and whether its connection was opened for it.
+    lane: Option<(Taken, bool)>,
     clock: Clock,
 }
 
@@ -347,6 +392,9 @@ impl ResponseBody for ReqwestResponse {
         // The connection goes back to the pool in a task of its own, which shares this thread: the next request
         // must not look for one before that has run.
         tokio::task::yield_now().await;
+        if let Some((lane, is_new)) = self.lane {
+            lane.give_back(is_new);
+        }
     }
 }
 
@@ -447,13 +495,18 @@ impl Resolve for TimedResolver {
 
 /// Wraps the opening of connections, to time it.
 #[derive(Clone)]
-struct TimedConnecting;
+struct TimedConnecting {
+    notes: Arc<ConnectionNotes>,
+}
 
 impl<S> Layer<S> for TimedConnecting {
     type Service = TimedConnector<S>;
 
     fn layer(&self, inner: S) -> TimedConnector<S> {
-        TimedConnector { inner }
+        TimedConnector {
+            inner,
+            notes: Arc::clone(&self.notes),
+        }
     }
 }
 
@@ -461,6 +514,7 @@ impl<S> Layer<S> for TimedConnecting {
 #[derive(Clone)]
 struct TimedConnector<S> {
     inner: S,
+    notes: Arc<ConnectionNotes>,
 }
 
 impl<S, R> Service<R> for TimedConnector<S>
@@ -480,13 +534,19 @@ where
         let marks = MARKS.try_with(Arc::clone).ok();
         let begun = Instant::now();
         let connecting = self.inner.call(target);
+        let notes = Arc::clone(&self.notes);
         Box::pin(async move {
             let Some(marks) = marks else {
-                return connecting.await;
+                let result = connecting.await;
+                if result.is_ok() {
+                    notes.note_opened();
+                }
+                return result;
             };
             // The scope goes along: the pool may finish the connection on a task of its own.
             let result = MARKS.scope(Arc::clone(&marks), connecting).await;
             if result.is_ok() {
+                notes.note_opened();
                 marks.mark_connected(begun.elapsed());
             }
             result

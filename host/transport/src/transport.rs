@@ -2,6 +2,7 @@
 //! bytes of the response as they come, with the moment at which they arrived.
 
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Failure, OwnHead, StampQuality};
 use std::future::Future;
@@ -91,6 +92,8 @@ pub struct Outgoing {
     pub body: Bytes,
     /// What its head has that differs from the heads of the others.
     pub own_head: Option<Arc<OwnHead>>,
+    /// Headers of this request alone, none of which the others have.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 /// A mark that has not been set.

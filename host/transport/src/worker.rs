@@ -3,6 +3,7 @@
 
 use super::attempt::attempt;
 use super::endpoints::Endpoints;
+use super::sending::SendingRules;
 use super::transport::Transport;
 use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
@@ -43,6 +44,8 @@ pub struct Shared {
     pub gauge: Arc<InFlight>,
     /// Where they go, if there are several endpoints.
     pub endpoints: Arc<Endpoints>,
+    /// What each request is sent with beside what all have.
+    pub sending: Arc<SendingRules>,
 }
 
 /// A request that has a place, from the hand-over to the moment at which its exchange is handed on. Also where its task
@@ -327,11 +330,12 @@ impl<T: Transport + 'static> Worker<T> {
         while tasks.join_next().await.is_some() {}
     }
 
-    async fn carry(&self, job: Job) {
+    async fn carry(&self, mut job: Job) {
         let shared = &self.shared;
         let mut place = Place::take(shared);
         let mut cancelled = shared.cancelled.clone();
-        let choice = shared.endpoints.choose(job.number);
+        job.sending = shared.sending.of(&job);
+        let choice = shared.endpoints.choose(job.number, job.place.session);
         let index = choice.as_ref().map_or(0, |choice| choice.index);
         let mut exchange = attempt(
             &self.transports[index],

@@ -4,6 +4,7 @@
 use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::EntrySource;
+use super::model_draws::ModelDraws;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::OwnHead;
@@ -21,6 +22,8 @@ const BATCH_BYTES: usize = 1 << 20;
 /// A body, and what the head of its request has of its own.
 #[derive(Debug, Clone)]
 pub struct Made {
+    /// The model that it asks for, where the run has several.
+    pub model: Option<Arc<str>>,
     /// The body.
     pub body: Bytes,
     /// What the head has in place of what all others have.
@@ -112,6 +115,7 @@ impl Bodies for OwnBodies {
         };
         let bodies = self.instance.next(pass, max)?;
         let made = |body: String| Made {
+            model: None,
             body: body.into(),
             own_head: None,
             rest: None,
@@ -142,8 +146,10 @@ impl Bodies for OwnBodies {
 /// What an API is told with every item, and what is needed to address its requests.
 #[derive(Debug, Clone)]
 pub struct ApiSettings {
-    /// The model of the run.
+    /// The model of the run; the first of several.
     pub model: String,
+    /// Which of several a session asks.
+    pub models: ModelDraws,
     /// `--parameters` as the text of a JSON object.
     pub parameters: String,
     /// The URL as the user gave it.
@@ -164,6 +170,22 @@ type Further = (Option<Arc<AskedTurn>>, Option<Box<Conversation>>);
 /// The item of a first turn with what belongs to it, or why there is none, with the number of its entry.
 type Wanted = (u64, Result<(Item, Further), String>);
 
+/// What became of an item: a request, or why there is none.
+type MadeOf = (Asking, Result<PluginRequest, String>);
+
+/// An item of which an API is to make a request.
+struct Asking {
+    /// The number of its entry.
+    number: u64,
+    /// The item as JSON.
+    text: String,
+    /// The model that was drawn for its session, where the run has several.
+    drawn: Option<Arc<str>>,
+    /// The one that its entry names in place of that.
+    named: Option<Arc<str>>,
+    further: Further,
+}
+
 /// The bodies that an API makes of the items of entries.
 pub struct ItemBodies {
     api: ParserInstance,
@@ -173,6 +195,8 @@ pub struct ItemBodies {
     conversations: VecDeque<Conversation>,
     /// The number of the next of them in this pass, from 1.
     number: u64,
+    /// Sessions of which an API was to make the first request, in all passes.
+    begun: u64,
     /// What was made and not handed over yet.
     made: VecDeque<Result<Made, String>>,
     too_short: u64,
@@ -190,6 +214,7 @@ impl ItemBodies {
             entries,
             conversations: VecDeque::new(),
             number: 1,
+            begun: 0,
             made: VecDeque::new(),
             too_short: 0,
             too_long: 0,
@@ -241,16 +266,24 @@ impl ItemBodies {
 
     /// Has the API make further requests: at most `max`. None is made at the end of the pass.
     fn make(&mut self, max: u32) -> Result<(), CallError> {
-        let (mut wanted, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        let (mut wanted, mut bytes) = (Vec::new(), 0);
         let mut bad = None;
-        while texts.len() < max as usize && bytes < BATCH_BYTES {
-            match self.next_item(max, texts.is_empty())? {
+        while wanted.len() < max as usize && bytes < BATCH_BYTES {
+            match self.next_item(max, wanted.is_empty())? {
                 Some((number, Ok((item, further)))) => {
                     // Values of JSON are always text.
                     let text = serde_json::to_string(&item).unwrap_or_default();
                     bytes += text.len();
-                    wanted.push((number, further));
-                    texts.push(text);
+                    let drawn = self.settings.models.of(self.begun);
+                    self.begun += 1;
+                    wanted.push(Asking {
+                        number,
+                        text,
+                        // One that the data set names goes before that of the run.
+                        named: drawn.as_ref().and(item.model).map(Arc::from),
+                        drawn,
+                        further,
+                    });
                 }
                 Some((number, Err(reason))) => {
                     bad = Some(self.at(number, &reason));
@@ -259,22 +292,43 @@ impl ItemBodies {
                 None => break,
             }
         }
-        if !texts.is_empty() {
-            let (model, parameters) = (&self.settings.model, &self.settings.parameters);
-            let made = self.api.requests_of(&texts, model, parameters)?;
-            for ((number, (asked, rest)), made) in wanted.into_iter().zip(made) {
-                let made = match made {
-                    Ok(request) => Ok(Made {
-                        asked,
-                        ..self.addressed(request, rest)
-                    }),
-                    Err(reason) => Err(self.at(number, &reason)),
-                };
-                self.made.push_back(made);
-            }
+        for (asking, made) in self.made_of(wanted)? {
+            let made = match made {
+                Ok(request) => Ok(self.addressed(request, asking)),
+                Err(reason) => Err(self.at(asking.number, &reason)),
+            };
+            self.made.push_back(made);
         }
         self.made.extend(bad.map(Err));
         Ok(())
+    }
+
+    /// What the API makes of items, in their order: one call for each model.
+    fn made_of(&mut self, wanted: Vec<Asking>) -> Result<Vec<MadeOf>, CallError> {
+        let mut of_models: Vec<(Option<Arc<str>>, Vec<String>)> = Vec::new();
+        for asking in &wanted {
+            let text = asking.text.clone();
+            match of_models
+                .iter_mut()
+                .find(|(model, _)| *model == asking.drawn)
+            {
+                Some((_, texts)) => texts.push(text),
+                None => of_models.push((asking.drawn.clone(), vec![text])),
+            }
+        }
+        let mut made = Vec::with_capacity(of_models.len());
+        for (model, texts) in of_models {
+            let of = model.as_deref().unwrap_or(&self.settings.model);
+            let requests = self
+                .api
+                .requests_of(&texts, of, &self.settings.parameters)?;
+            made.push((model, requests.into_iter()));
+        }
+        let next = |asking: Asking| {
+            let (_, requests) = made.iter_mut().find(|(model, _)| *model == asking.drawn)?;
+            Some((asking, requests.next()?))
+        };
+        Ok(wanted.into_iter().filter_map(next).collect())
     }
 
     /// A reason with the number of the entry that it is about.
@@ -285,36 +339,55 @@ impl ItemBodies {
         }
     }
 
-    fn addressed(&mut self, request: PluginRequest, rest: Option<Box<Conversation>>) -> Made {
-        let head = own_head(&self.settings, &request).map(|head| match self.last_head.take() {
-            Some(last) if *last == head => last,
-            _ => Arc::new(head),
-        });
+    fn addressed(&mut self, request: PluginRequest, asking: Asking) -> Made {
+        let drawn = asking.drawn.as_deref();
+        let head =
+            own_head(&self.settings, &request, drawn).map(|head| match self.last_head.take() {
+                Some(last) if *last == head => last,
+                _ => Arc::new(head),
+            });
         if head.is_some() {
             self.last_head.clone_from(&head);
         }
+        let (asked, rest) = asking.further;
         Made {
+            model: asking.named.or(asking.drawn),
             body: request.body,
             own_head: head,
-            asked: None,
+            asked,
             rest,
         }
     }
 }
 
-/// What the head of a request has that differs from those of all others.
-pub(super) fn own_head(settings: &ApiSettings, request: &PluginRequest) -> Option<OwnHead> {
-    let path = request.path.as_ref();
-    let path = path.filter(|path| Some(*path) != settings.path.as_ref());
+/// What the head of a request has that differs from those of all others. `model`: the one of its session, where the run has
+/// several.
+pub(super) fn own_head(
+    settings: &ApiSettings,
+    request: &PluginRequest,
+    model: Option<&str>,
+) -> Option<OwnHead> {
+    let general = settings.path.as_ref();
+    let own = request.path.as_ref().filter(|path| Some(*path) != general);
+    let addressed = |path: &str, model: &str| {
+        let url = complete(&settings.url, path, model);
+        match url.query() {
+            Some(query) => format!("{}?{query}", url.path()),
+            None => url.path().to_owned(),
+        }
+    };
+    let path = match (own, general, model) {
+        (Some(path), _, model) => Some(addressed(path, model.unwrap_or(&settings.model))),
+        // The path of an API may have the model in it.
+        (None, Some(path), Some(model)) if *model != *settings.model => {
+            let path = (addressed(path, model), addressed(path, &settings.model));
+            (path.0 != path.1).then_some(path.0)
+        }
+        _ => None,
+    };
     let content_type = request.content_type.clone();
     let head = OwnHead {
-        path: path.map(|path| {
-            let url = complete(&settings.url, path, &settings.model);
-            match url.query() {
-                Some(query) => format!("{}?{query}", url.path()),
-                None => url.path().to_owned(),
-            }
-        }),
+        path,
         content_type: content_type.filter(|_| !settings.has_content_type),
     };
     (head != OwnHead::default()).then_some(head)

@@ -30,7 +30,8 @@ impl Filling {
             Some(_) if turn.input_tokens.is_none() => Err("it asks nothing".to_owned()),
             Some(lengths) => lengths.make(number, turn),
             None => Err(
-                "it tells only the length of a prompt: with --tokenizer-path a text of that length is made".to_owned(),
+                "it tells only the length of a prompt, which the first entries of the data set do not: with --tokenizer-path a text of \
+                 that length is made".to_owned(),
             ),
         }
     }

@@ -3,6 +3,7 @@
 
 mod asked;
 mod bodies;
+mod cancel_draws;
 mod conversation;
 mod dataset;
 mod draw;
@@ -11,6 +12,7 @@ pub mod generate;
 mod images;
 mod items;
 mod lines;
+mod model_draws;
 mod session_draws;
 mod sessions;
 mod source;
@@ -19,10 +21,12 @@ mod waiting;
 
 pub use asked::{AskedTurn, AskedTurns};
 pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
+pub use cancel_draws::CancelDraws;
 pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};
 pub use entries::{EntrySource, FormatEntries, OnePrompt};
 pub use images::Images;
+pub use model_draws::ModelDraws;
 pub use session_draws::SessionDraws;
 pub use sessions::{SessionSettings, SessionsUnderWay};
 pub use source::{RequestSource, SourceEnd, SourceError, SourceReport, SourceSettings};

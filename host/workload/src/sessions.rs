@@ -2,6 +2,7 @@
 //! next.
 
 use super::bodies::{ApiSettings, own_head};
+use super::cancel_draws::CancelDraws;
 use super::conversation::Conversation;
 use super::session_draws::SessionDraws;
 use llmuses_core::budget::{Budget, Charge};
@@ -25,6 +26,8 @@ pub struct SessionSettings {
     pub api: ApiSettings,
     /// What is drawn for each session.
     pub draws: SessionDraws,
+    /// Which requests the client breaks off.
+    pub cancel: CancelDraws,
     /// Whether the API gives replies that later turns can have.
     pub has_replies: bool,
     /// Whether each session has a user who sends all of its turns: in a closed loop.
@@ -244,14 +247,15 @@ impl SessionsUnderWay {
         };
         // Values of JSON are always text.
         let item = serde_json::to_string(&item).unwrap_or_default();
-        let (model, parameters) = (&settings.api.model, &settings.api.parameters);
+        let of_session = exchange.model.as_deref();
+        let model = of_session.unwrap_or(&settings.api.model);
         let made = instance
-            .requests_of(&[item], model, parameters)
+            .requests_of(&[item], model, &settings.api.parameters)
             .map_err(Refusal::Broken)?
             .pop()
             .unwrap_or_else(|| Err("nothing was made of it".to_owned()))
             .map_err(Refusal::of)?;
-        let head = own_head(&settings.api, &made);
+        let head = own_head(&settings.api, &made, of_session);
         let mut held = Charge::of(&settings.budget);
         held.grow(made.body.len()).map_err(Refusal::of)?;
         Ok(LaterTurn {
@@ -260,6 +264,8 @@ impl SessionsUnderWay {
             prepared: Prepared {
                 number: exchange.number + 1,
                 place,
+                model: exchange.model.clone(),
+                cancel_after: settings.cancel.of(exchange.number + 1),
                 body: made.body,
                 held,
                 own_head: head.map(Arc::new),

@@ -7,6 +7,7 @@ pub use end::{SourceEnd, SourceError, SourceReport};
 
 use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
+use super::cancel_draws::CancelDraws;
 use super::dataset::Dataset;
 use super::sessions::SessionsUnderWay;
 use super::waiting::{WAITING_BYTES, Waiting};
@@ -49,6 +50,8 @@ pub struct SourceSettings {
     pub requests: Option<u64>,
     /// Which of them this process sends.
     pub split: Split,
+    /// Which of them the client breaks off.
+    pub cancel: CancelDraws,
     /// How many sessions to begin. `None`: as many as there are requests for.
     pub sessions: Option<u64>,
     /// Whether bad entries are counted and passed over.
@@ -205,6 +208,8 @@ impl RequestSource {
         let mut prepared = Prepared {
             number: self.report.issued,
             place,
+            model: made.model,
+            cancel_after: self.settings.cancel.of(self.report.issued),
             body: made.body,
             own_head: made.own_head,
             held: Charge::default(),

@@ -2,30 +2,37 @@
 //! isn't like OpenAI's.
 
 use llmuses_plugin::{
-    Options, Parser, Prompt, Source, Summary, Value, dashscope, export_parser, json,
-    tokenizer_count,
+    Api, Conversation, Entry, Format, Item, Request, Response, Settings, Source, Summary,
+    dashscope, export_api, export_format, json, tokenizer_count,
 };
 
 struct DashscopeLineByLine;
 
-impl Parser for DashscopeLineByLine {
+impl Api for DashscopeLineByLine {
     const NAME: &'static str = "dashscope_line_by_line";
     const DESCRIPTION: &'static str =
         "DashScope text generation, with each line of a text file as a prompt";
-    const SOURCE: Source = Source::Lines;
+    const PATH: &'static str = "/api/v1/services/aigc/text-generation/generation";
     const HEADERS: &'static [(&'static str, &'static str)] = &[dashscope::STREAM_HEADER];
 
-    fn body(options: &Options, prompt: Prompt) -> Value {
-        dashscope::body(options, prompt, json!({}))
+    fn request(item: Item, settings: &Settings) -> Result<Request, String> {
+        dashscope::request(item, settings, json!({}))
     }
 
-    fn parse_responses(
-        responses: &[Vec<u8>],
-        request: &str,
-        _parameters: &str,
-    ) -> Result<Summary, String> {
-        dashscope::parse(responses, request, tokenizer_count)
+    fn response(response: &Response<'_>) -> Result<Summary, String> {
+        dashscope::response(response, tokenizer_count)
     }
 }
 
-export_parser!(DashscopeLineByLine);
+impl Format for DashscopeLineByLine {
+    const NAME: &'static str = "dashscope_line_by_line";
+    const DESCRIPTION: &'static str = "lines of text, each of them a prompt";
+    const SOURCE: Source = Source::Lines;
+
+    fn conversation(entry: Entry) -> Result<Conversation, String> {
+        Ok(Conversation::of_prompt(entry.into_text()))
+    }
+}
+
+export_api!(DashscopeLineByLine);
+export_format!(DashscopeLineByLine);

@@ -5,7 +5,7 @@ use crate::lenient::{List, Object};
 use crate::message::{Message, Text, Transcript, choice_number, read, readable};
 use crate::openai::{Asked, contents};
 use crate::usage::{Count, Reading, Usage};
-use crate::{Map, Options, Prompt, Summary, Value, json, merge};
+use crate::{Item, Map, Options, Prompt, Request, Response, Settings, Summary, Value, json, merge};
 
 /// The header that makes the server stream, for [`Parser::HEADERS`](crate::Parser::HEADERS).
 pub const STREAM_HEADER: (&str, &str) = ("X-DashScope-SSE", "enable");
@@ -40,6 +40,94 @@ pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
     body
 }
 
+/// The request of an item, for [`Api::request`](crate::Api::request). Of a prompt or messages without anything else it is the
+/// same as [`body`] makes; `parameters` also has the tools and, as `max_tokens`, the most tokens of the answer.
+///
+/// # Errors
+/// Where the item is none of a conversation.
+///
+/// ```
+/// use llmuses_plugin::{Item, Settings, dashscope, json};
+///
+/// let settings = Settings { model: "m".into(), ..Settings::default() };
+/// let request = dashscope::request(Item::of_prompt("hi"), &settings, json!({}))?;
+/// assert_eq!(
+///     request.to_json().to_string(),
+///     r#"{"model":"m","input":{"messages":[{"role":"user","content":"hi"}]},"parameters":{"stream":true,"incremental_output":true}}"#
+/// );
+/// # Ok::<(), String>(())
+/// ```
+pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<Request, String> {
+    let mut body = match item.body.take() {
+        Some(mut whole) => {
+            if whole.get("model").is_some() {
+                whole["model"] = settings.model(&item).into();
+            }
+            whole
+        }
+        None => {
+            let mut parameters = json!({"stream": true, "incremental_output": true});
+            if !item.tools.is_empty() {
+                parameters["tools"] = std::mem::take(&mut item.tools).into();
+            }
+            if let Some(most) = item.output.max {
+                parameters["max_tokens"] = most.into();
+            }
+            if let (Value::Object(parameters), Value::Object(defaults)) =
+                (&mut parameters, defaults)
+            {
+                parameters.extend(defaults);
+            }
+            let mut body = json!({"model": settings.model(&item)});
+            body["input"] = json!({"messages": item.take_messages()?});
+            body["parameters"] = parameters;
+            body
+        }
+    };
+    if let Some(Value::Object(parameters)) = body.get_mut("parameters") {
+        merge(parameters, &item.parameters);
+        merge(parameters, &settings.parameters);
+    }
+    Ok(Request::json(&body))
+}
+
+/// Reads one finished response, for [`Api::response`](crate::Api::response): all that [`parse`] reads, why the answer ended,
+/// and the message for the next turn where it is wanted.
+///
+/// # Errors
+/// As [`parse`].
+pub fn response(
+    response: &Response<'_>,
+    count: impl Fn(&str) -> Option<u64>,
+) -> Result<Summary, String> {
+    let request = std::str::from_utf8(response.request).unwrap_or_default();
+    let mut summary = read_all(response.events, request, &count)?;
+    if let Some(reason) = finish_reason(response.events) {
+        summary = summary.finish_reason(reason);
+    }
+    if response.wants_reply {
+        let all: Vec<u32> = (0..).take(response.events.len()).collect();
+        let cumulative = Asking::read(request).cumulative;
+        let answer = transcript(&readable(response.events), &all, cumulative).answer();
+        summary = summary.reply(json!({"role": "assistant", "content": answer}));
+    }
+    Ok(summary)
+}
+
+/// Why the answer ended, as the last event that tells it says; `null` as a text, until then, is no reason.
+fn finish_reason(events: &[Vec<u8>]) -> Option<String> {
+    events.iter().rev().find_map(|event| {
+        let event: Value = serde_json::from_slice(event).ok()?;
+        let output = &event["output"];
+        let places = [
+            &output["finish_reason"],
+            &output["choices"][0]["finish_reason"],
+        ];
+        let told = places.into_iter().find_map(Value::as_str)?;
+        (!told.is_empty() && told != "null").then(|| told.to_owned())
+    })
+}
+
 /// Reads one finished response: the events of a stream, or the one body of a plain response, with the text
 /// in `output.text` or in the messages of `output.choices`.
 ///
@@ -64,7 +152,7 @@ fn read_all(
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
     let responses = &*readable(responses);
-    let request = Request::read(request);
+    let request = Asking::read(request);
     let mut reading = Reading::default();
     let (mut size_before, mut has_reasoning) = (0, false);
     for (index, number) in (0..responses.len()).zip(0_u32..) {
@@ -188,13 +276,13 @@ fn transcript(responses: &[Vec<u8>], outputs: &[u32], cumulative: bool) -> Trans
 }
 
 /// What of the request matters for reading its response.
-struct Request {
+struct Asking {
     cumulative: bool,
     /// The content of each message; `None` where there is no text that could be counted.
     texts: Option<Vec<String>>,
 }
 
-impl Request {
+impl Asking {
     fn read(request: &str) -> Self {
         #[derive(serde::Deserialize)]
         struct Body<'a> {

@@ -407,6 +407,12 @@ impl Transcript {
             .any(|(_, parts)| parts.text.contains("<think") || parts.text.contains("</think"))
     }
 
+    /// What the first choice says beside its reasoning.
+    pub(crate) fn answer(&self) -> String {
+        let first = self.choices.first();
+        first.map_or_else(String::new, |(_, parts)| parts.text.clone())
+    }
+
     /// One text for each choice, or a single empty one where the model produced nothing.
     pub(crate) fn into_texts(self) -> Vec<String> {
         if self.choices.is_empty() {

@@ -64,6 +64,7 @@ impl Totals {
             completed: self.requests.completed,
             succeeded: self.requests.succeeded,
             failed: self.requests.failed,
+            disconnected: self.requests.disconnected,
             met_all: goodput.map(|goodput| goodput.requests_that_met_all),
             input_tokens: tokens(self.tokens.input.tokens),
             output_tokens: tokens(self.tokens.output.tokens),

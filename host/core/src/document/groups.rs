@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 /// The figures of the requests of a run that have something in common: a stage of its load, for example.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupFigures {
-    /// What tells requests of one group from those of another: `stage`, `url` or `label`.
+    /// What tells requests of one group from those of another: `stage`, `url`, `model` or `label`.
     pub by: String,
     /// What its requests have in common.
     pub name: String,
@@ -17,6 +17,9 @@ pub struct GroupFigures {
     pub seconds: Option<f64>,
     /// Over, well or badly.
     pub completed: u64,
+    /// That the client broke off: neither succeeded nor failed, and not among the completed ones.
+    #[serde(default)]
+    pub disconnected: u64,
     /// Sent, whatever became of them.
     pub sent: u64,
     /// Whose response arrived whole.
@@ -46,8 +49,9 @@ impl GroupFigures {
         Totals {
             wall_seconds: self.seconds,
             requests: RequestCounts {
-                issued: self.completed,
+                issued: self.completed + self.disconnected,
                 completed: self.completed,
+                disconnected: self.disconnected,
                 sent: self.sent,
                 succeeded: self.succeeded,
                 failed: self.failed,

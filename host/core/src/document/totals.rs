@@ -108,6 +108,9 @@ pub struct RequestCounts {
     pub issued: u64,
     /// Over, well or badly.
     pub completed: u64,
+    /// That the client broke off (`--cancel`): neither succeeded nor failed, and not among the completed ones.
+    #[serde(default)]
+    pub disconnected: u64,
     /// Sent, whatever became of them.
     pub sent: u64,
     /// Whose response arrived whole.

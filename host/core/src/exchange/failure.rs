@@ -83,11 +83,13 @@ pub enum FailureKind {
     Cancelled,
     /// This machine ran out of something: open files, ports, memory.
     ClientResource,
+    /// The client broke it off, as the plan has it. No failure: such requests are a class of their own.
+    Disconnected,
 }
 
 impl FailureKind {
     /// Every kind, in the order in which reports list them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Dns,
         Self::Connect,
         Self::Tls,
@@ -103,6 +105,7 @@ impl FailureKind {
         Self::Parse,
         Self::Cancelled,
         Self::ClientResource,
+        Self::Disconnected,
     ];
 
     /// The name of the kind, as in the database and in reports.
@@ -123,7 +126,13 @@ impl FailureKind {
             Self::Parse => "parse",
             Self::Cancelled => "cancelled",
             Self::ClientResource => "client-resource",
+            Self::Disconnected => "disconnected",
         }
+    }
+
+    /// Whether a request that ended so has failed.
+    pub fn is_failure(self) -> bool {
+        self != Self::Disconnected
     }
 
     /// The kind of a name, as of [`Self::as_str`].

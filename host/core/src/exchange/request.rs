@@ -14,6 +14,10 @@ pub struct Prepared {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// As in [`Exchange::model`](super::Exchange::model).
+    pub model: Option<Arc<str>>,
+    /// How long after it was sent the client breaks it off. `None`: it does not.
+    pub cancel_after: Option<Duration>,
     /// The body.
     pub body: Bytes,
     /// The memory of the body.
@@ -31,12 +35,15 @@ impl Prepared {
         Job {
             number: self.number,
             place: self.place,
+            model: self.model,
+            cancel_after: self.cancel_after,
             body: self.body,
             own_head: self.own_head,
             intended,
             body_wait,
             held: self.held,
             held_up,
+            sending: Sending::default(),
         }
     }
 }
@@ -57,6 +64,10 @@ pub struct Job {
     pub number: u64,
     /// Which turn of which session it is.
     pub place: TurnPlace,
+    /// As in [`Exchange::model`](super::Exchange::model).
+    pub model: Option<Arc<str>>,
+    /// How long after it was sent the client breaks it off. `None`: it does not.
+    pub cancel_after: Option<Duration>,
     /// Its body.
     pub body: Bytes,
     /// As in [`Prepared::own_head`].
@@ -69,4 +80,15 @@ pub struct Job {
     pub held: Charge,
     /// How long it waited since as many requests as may be were in flight.
     pub held_up: Duration,
+    /// What is only known of it once its client thread has it.
+    pub sending: Sending,
+}
+
+/// What a client thread adds to a request as it sends it.
+#[derive(Debug, Clone, Default)]
+pub struct Sending {
+    /// Headers of this request alone.
+    pub headers: Vec<(http::HeaderName, http::HeaderValue)>,
+    /// As in [`Exchange::request_id`](super::Exchange::request_id).
+    pub request_id: Option<Box<str>>,
 }

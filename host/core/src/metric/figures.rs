@@ -56,12 +56,14 @@ pub enum Sum {
 pub struct Sums {
     /// First request sent to last end.
     pub wall_seconds: Option<f64>,
-    /// Requests that are over.
+    /// Requests that are over; not those that the client broke off.
     pub completed: u64,
     /// Requests that succeeded.
     pub succeeded: u64,
     /// Requests that failed.
     pub failed: u64,
+    /// Requests that the client broke off.
+    pub disconnected: u64,
     /// Requests that met all objectives. `None` without objectives.
     pub met_all: Option<u64>,
     /// Tokens of prompts. `None` where nobody counted; so are the other tokens.
@@ -248,6 +250,21 @@ super::rows! { FIGURES: FigureRow, Figure;
         unit: Unit::Share,
         better: Better::Lower,
         sum: Sum::Share(|sums| Some(sums.failed as f64), |sums| Some(sums.completed as f64)),
+        compared: true,
+        headline: false,
+        further: false,
+        live: None,
+    };
+    DISCONNECTED_SHARE FigureRow {
+        name: "disconnected_share",
+        title: "Disconnected by the client",
+        formula: "requests that the client broke off / these and the completed ones",
+        unit: Unit::Share,
+        better: Better::Neither,
+        sum: Sum::Share(
+            |sums| (sums.disconnected > 0).then_some(sums.disconnected as f64),
+            |sums| Some((sums.completed + sums.disconnected) as f64),
+        ),
         compared: true,
         headline: false,
         further: false,

@@ -5,10 +5,10 @@ mod figures;
 mod times;
 
 pub use figures::{
-    AUDIO_SECONDS, AUDIO_THROUGHPUT, CACHED_SHARE, CACHED_TOKENS, DOCUMENT_THROUGHPUT, DOCUMENTS,
-    FAILED_SHARE, Figure, FigureRow, GOODPUT, GOODPUT_SHARE, INPUT_THROUGHPUT, INPUT_TOKENS,
-    OUTPUT_TOKENS, PACKAGES, QPS, SEVERAL_TOKENS_SHARE, Sum, Sums, TEXT_THROUGHPUT, TEXTS,
-    THROUGHPUT, TIME_PER_TOKEN, TOTAL_THROUGHPUT,
+    AUDIO_SECONDS, AUDIO_THROUGHPUT, CACHED_SHARE, CACHED_TOKENS, DISCONNECTED_SHARE,
+    DOCUMENT_THROUGHPUT, DOCUMENTS, FAILED_SHARE, Figure, FigureRow, GOODPUT, GOODPUT_SHARE,
+    INPUT_THROUGHPUT, INPUT_TOKENS, OUTPUT_TOKENS, PACKAGES, QPS, SEVERAL_TOKENS_SHARE, Sum, Sums,
+    TEXT_THROUGHPUT, TEXTS, THROUGHPUT, TIME_PER_TOKEN, TOTAL_THROUGHPUT,
 };
 pub use times::{
     ANSWER, BODY_WAIT, ByTime, CLIENT_LAG, CONNECT, DISPATCH_LAG, DNS, FIRST_PACKAGE, FIRST_TURN,
@@ -34,11 +34,31 @@ pub enum Unit {
 impl Unit {
     /// A value for a person.
     pub fn format(self, value: f64) -> String {
+        let decimals = match self {
+            Self::Seconds | Self::PerSecond => 3,
+            Self::Share => 2,
+            Self::Tokens | Self::Packages => 1,
+        };
+        self.format_with(value, decimals)
+    }
+
+    /// A value for a person with that many decimals.
+    pub fn format_with(self, value: f64, decimals: usize) -> String {
+        let shown = value * self.shown_times();
         match self {
-            Self::Seconds => format!("{:.3} ms", value * 1e3),
-            Self::PerSecond => format!("{value:.3}/s"),
-            Self::Share => format!("{:.2} %", value * 1e2),
-            Self::Tokens | Self::Packages => format!("{value:.1}"),
+            Self::Seconds => format!("{shown:.decimals$} ms"),
+            Self::PerSecond => format!("{shown:.decimals$}/s"),
+            Self::Share => format!("{shown:.decimals$} %"),
+            Self::Tokens | Self::Packages => format!("{shown:.decimals$}"),
+        }
+    }
+
+    /// By what a value is multiplied to be printed.
+    pub const fn shown_times(self) -> f64 {
+        match self {
+            Self::Seconds => 1e3,
+            Self::Share => 1e2,
+            Self::PerSecond | Self::Tokens | Self::Packages => 1.0,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! When requests are sent, how many and for how long.
 
-use super::{Arrivals, Objectives, Shard, Split, Stages, StopRule};
+use super::{Arrivals, Cancellation, Objectives, Shard, Split, Stages, StopRule};
 use crate::document::LoadRecord;
 use std::time::Duration;
 
@@ -36,6 +36,8 @@ pub struct Load {
     pub start_at: Option<Duration>,
     /// What ends the run early.
     pub stop_if: Vec<StopRule>,
+    /// Which requests the client breaks off.
+    pub cancel: Option<Cancellation>,
 }
 
 impl Default for Load {
@@ -56,6 +58,7 @@ impl Default for Load {
             shard: Shard::default(),
             start_at: None,
             stop_if: Vec::new(),
+            cancel: None,
         }
     }
 }
@@ -108,6 +111,7 @@ impl Load {
                 .iter()
                 .map(|rule| rule.text().to_owned())
                 .collect(),
+            cancel: self.cancel.as_ref().map(ToString::to_string),
             ..LoadRecord::default()
         };
         self.arrivals.to_record(&mut record);

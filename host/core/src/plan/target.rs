@@ -1,5 +1,6 @@
 //! Where requests go.
 
+use super::models::WeightedModel;
 use crate::credential::public_url;
 use crate::document::TargetRecord;
 use std::path::PathBuf;
@@ -8,8 +9,10 @@ use url::Url;
 /// Where requests go: whoever opens connections, writes the head of a request or names the server needs this.
 #[derive(Debug, Clone)]
 pub struct Target {
-    /// The model to ask for.
+    /// The model to ask for; the first of several.
     pub model: String,
+    /// All models where there are several: the sessions are shared out among them by their weights. Else empty.
+    pub models: Vec<WeightedModel>,
     /// The endpoint.
     pub url: Url,
     /// Further endpoints, with the same path: requests are shared out among all of them.
@@ -24,6 +27,10 @@ pub struct Target {
     pub route: Route,
     /// The header of a response that says who answered: figures are told apart by its value.
     pub label_header: Option<http::HeaderName>,
+    /// The header of a request that names its session.
+    pub session_header: Option<http::HeaderName>,
+    /// The header of a request that names the request.
+    pub request_id_header: Option<http::HeaderName>,
 }
 
 /// By which way connections get to a server, and how the two know each other.
@@ -51,6 +58,8 @@ pub enum UrlPolicy {
     RoundRobin,
     /// To the one that has the fewest requests of this run under way.
     LeastInFlight,
+    /// One session after another, all turns of a session to the same one.
+    Session,
 }
 
 impl UrlPolicy {
@@ -59,6 +68,7 @@ impl UrlPolicy {
         match self {
             Self::RoundRobin => "round-robin",
             Self::LeastInFlight => "least-in-flight",
+            Self::Session => "session",
         }
     }
 }
@@ -68,6 +78,7 @@ impl Target {
     pub fn new(model: String, url: Url) -> Self {
         Self {
             model,
+            models: Vec::new(),
             url,
             more_urls: Vec::new(),
             url_policy: UrlPolicy::default(),
@@ -75,7 +86,18 @@ impl Target {
             headers: http::HeaderMap::new(),
             route: Route::default(),
             label_header: None,
+            session_header: None,
+            request_id_header: None,
         }
+    }
+
+    /// The model, or the names of all of several.
+    pub fn model_names(&self) -> String {
+        if self.models.is_empty() {
+            return self.model.clone();
+        }
+        let names: Vec<&str> = self.models.iter().map(|model| &*model.name).collect();
+        names.join(" ")
     }
 
     /// All endpoints.
@@ -96,6 +118,7 @@ impl Target {
     pub(super) fn to_record(&self) -> TargetRecord {
         TargetRecord {
             model: self.model.clone(),
+            models: self.models.iter().map(ToString::to_string).collect(),
             url: public_url(&self.url),
             more_urls: self.more_urls.iter().map(public_url).collect(),
             url_policy: (!self.more_urls.is_empty()).then(|| self.url_policy.as_str().to_owned()),
@@ -109,6 +132,8 @@ impl Target {
                 .map(|path| path.display().to_string()),
             proxy: self.route.proxy.as_ref().map(public_url),
             label_header: self.label_header.as_ref().map(ToString::to_string),
+            session_header: self.session_header.as_ref().map(ToString::to_string),
+            request_id_header: self.request_id_header.as_ref().map(ToString::to_string),
         }
     }
 }

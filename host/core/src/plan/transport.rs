@@ -2,6 +2,7 @@
 
 use super::{Arrivals, Load};
 use crate::document::TransportRecord;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// How requests are sent: client threads need this, and nobody else.
@@ -15,6 +16,8 @@ pub struct TransportSettings {
     pub warm_connections: bool,
     /// Whether a connection carries more than one request.
     pub keep_alive: bool,
+    /// The most requests that a connection carries. `None`: any number.
+    pub requests_per_connection: Option<NonZeroU32>,
     /// How many threads carry requests; [`TransportSettings::threads`] where this is left open.
     pub client_threads: Option<usize>,
     /// How long to wait for what.
@@ -29,6 +32,7 @@ impl Default for TransportSettings {
             by_auto: true,
             warm_connections: true,
             keep_alive: true,
+            requests_per_connection: None,
             client_threads: None,
             timeouts: Timeouts::default(),
         }
@@ -72,6 +76,7 @@ impl TransportSettings {
             choice: self.choice.as_str().to_owned(),
             warm_connections: self.warm_connections,
             keep_alive: self.keep_alive,
+            requests_per_connection: self.requests_per_connection.map(NonZeroU32::get),
             client_threads: Some(self.threads(load) as u64),
             connect_timeout_seconds: Some(seconds(self.timeouts.connect)),
             read_timeout_seconds: Some(seconds(self.timeouts.read)),

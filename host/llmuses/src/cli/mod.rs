@@ -16,6 +16,7 @@ mod plugin;
 mod report;
 mod search;
 mod server_process;
+mod settings;
 mod trace;
 mod values;
 
@@ -32,6 +33,7 @@ use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
 use llmuses_store::merge::MergeError;
 use llmuses_store::results::ResultsError;
+use settings::Settings;
 use std::ffi::OsString;
 
 /// How the program ends.
@@ -102,7 +104,18 @@ impl Cli {
         let arguments = config_file::expanded(arguments.collect(), &command)
             .map_err(|error| command.error(clap::error::ErrorKind::ValueValidation, error))?;
         let mut matches = command.try_get_matches_from_mut(arguments)?;
-        Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))
+        let typed = matches.subcommand().and_then(|(name, matches)| {
+            let command = command.find_subcommand(name)?;
+            Some(Settings::of(command, matches))
+        });
+        let mut cli =
+            Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
+        match &mut cli.command {
+            Command::Perf(arguments) => arguments.note_settings(typed),
+            Command::Search(arguments) => arguments.note_settings(typed),
+            _ => {}
+        }
+        Ok(cli)
     }
 
     /// Carries out the command.

@@ -22,6 +22,7 @@ pub use usage::UsageError;
 use super::CommandOutcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
+use super::settings::Settings;
 use super::values::{
     Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
     stop_rule, warmup,
@@ -30,7 +31,9 @@ use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
 use clap::{Args, ValueEnum};
 use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{Arrivals, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup};
+use llmuses_core::plan::{
+    Arrivals, Cancellation, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup,
+};
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{builtin_names, format_names};
@@ -48,16 +51,17 @@ use std::time::Duration;
 #[derive(Debug, Clone, Args)]
 #[command(next_line_help = false)]
 pub(super) struct PerfArguments {
-    /// Name of the model to ask for [default: the one that the server lists at /v1/models, if it is the only one]
-    #[arg(long, value_name = "NAME", help_heading = "Endpoint")]
-    model: Option<String>,
+    /// Name of the model to ask for; several, such as LoRA adapters, share the sessions by their weights (base=3 adapter=1;
+    /// without one: 1) [default: the one that the server lists at /v1/models, if it is the only one]
+    #[arg(long, value_name = "NAME[=WEIGHT]", num_args = 1.., help_heading = "Endpoint")]
+    model: Vec<String>,
 
     /// Endpoint that the requests go to; several share them (--url-policy). One without a path, or that ends with /v1,
     /// gets the path of the API [default: http://127.0.0.1:8000, with the path of the API]
     #[arg(long, value_name = "URL", num_args = 1.., help_heading = "Endpoint")]
     url: Vec<String>,
 
-    /// How several --url share the requests: one after another, or each to the one with the fewest under way.
+    /// How several --url share the requests.
     #[arg(
         long,
         value_enum,
@@ -284,6 +288,11 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
     warmup: Option<Warmup>,
 
+    /// Break off this share of the requests, so long after they were sent, as users do who leave: 10%:500ms, or with a
+    /// distribution of times 10%:uniform:100ms..2s. They neither succeed nor fail, and are in no time and no rate.
+    #[arg(long, value_name = "SHARE:TIME", value_parser = clap::value_parser!(Cancellation), help_heading = "Load")]
+    cancel: Option<Cancellation>,
+
     /// Send all requests, whatever becomes of them. Without it, a run ends with code 1 where its first 100 requests
     /// all fail, or the first 10 get no connection.
     #[arg(long, help_heading = "Load")]
@@ -307,6 +316,17 @@ pub(super) struct PerfArguments {
     /// Open a connection for each request, and ask the server to close it (Connection: close).
     #[arg(long, help_heading = "Client")]
     no_keep_alive: bool,
+
+    /// Requests that a connection carries at most; the last one asks the server to close it (Connection: close; HTTP/2: the
+    /// client closes it) [default: as many as the server lets it]
+    #[arg(
+        long,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..),
+        conflicts_with = "no_keep_alive",
+        help_heading = "Client"
+    )]
+    requests_per_connection: Option<u32>,
 
     /// Threads that carry requests [default: one for every 250 streams or requests a second, at
     /// most one for each processor and 8 in all]
@@ -419,6 +439,17 @@ pub(super) struct PerfArguments {
 
     #[command(flatten)]
     bounds: BoundsArguments,
+
+    /// All of them as a file.
+    #[arg(skip)]
+    settings: Option<Settings>,
+}
+
+impl PerfArguments {
+    /// Takes note of what was typed, to be kept with the results.
+    pub(super) fn note_settings(&mut self, settings: Option<Settings>) {
+        self.settings = settings;
+    }
 }
 
 /// What was typed for `--url-policy`.
@@ -428,6 +459,8 @@ enum UrlPolicyArgument {
     RoundRobin,
     /// To the one with the fewest requests under way.
     LeastInFlight,
+    /// One session after another, all turns of a session to the same one.
+    Session,
 }
 
 /// What was typed for `--save`.

@@ -2,6 +2,7 @@
 
 use super::CommandOutcome;
 use super::perf::{NOT_OF_A_SEARCH, PerfArguments, UsageError, make_folder};
+use super::settings::Settings;
 use super::values::{duration, percent, seconds};
 use crate::run::{RunError, SearchPlan, search};
 use clap::{Args, Command, ValueEnum};
@@ -82,6 +83,11 @@ pub(super) fn with_help(search: Command) -> Command {
 }
 
 impl SearchArguments {
+    /// Takes note of what was typed, to be kept with the results.
+    pub(super) fn note_settings(&mut self, settings: Option<Settings>) {
+        self.perf.note_settings(settings);
+    }
+
     /// What is searched.
     fn plan(&self, bounds: Vec<ShareBound>) -> Result<SearchPlan, UsageError> {
         let wrong = |reason: &'static str| UsageError::Search { reason };

@@ -72,6 +72,24 @@ pub enum FormatError {
         /// The parser.
         parser: String,
     },
+    /// Several models with a parser that makes requests by itself.
+    #[error(
+        "--model: parser `{parser}` makes its requests by itself, all of them for one model; use a parser that takes any \
+         prompt, such as openai_chat, or give one --model"
+    )]
+    OneModel {
+        /// The parser.
+        parser: String,
+    },
+    /// Sessions with an API whose answers say nothing.
+    #[error(
+        "--turns: parser `{parser}` has no conversations: its answers are nothing that a later turn could go on from; leave \
+         --turns out, or use a parser of an API that generates text, such as openai_chat"
+    )]
+    NoConversation {
+        /// The parser.
+        parser: String,
+    },
     /// A format without a data set.
     #[error("{label} is a format of data sets: it needs a file to read (--dataset)")]
     NoDataset {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 pub enum MadeUpError {
     /// There is no tokenizer to count with, and the server did not help.
     #[error(
-        "--input-tokens: the lengths of prompts could not be learned from the server: {0}; give the folder of the \
+        "the lengths of prompts (--input-tokens, or a trace) could not be learned from the server: {0}; give the folder of the \
          model's tokenizer as --tokenizer-path"
     )]
     NotLearned(String),
@@ -40,26 +40,78 @@ pub enum MadeUpError {
     },
 }
 
-/// Loads what prompts consist of. Without a tokenizer a token is a word, until more was learned.
+/// In which turns a chat template is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TemplateIn {
+    /// In none: servers of the API put none around a prompt.
+    NoTurn,
+    /// In the first ones, where sessions have no others.
+    FirstTurns,
+    /// In all.
+    AllTurns,
+}
+
+impl TemplateIn {
+    /// Of an API that puts a template around prompts or does not, in sessions that have later turns or have none.
+    pub(super) fn of(has_template: bool, has_turns: bool) -> Self {
+        match (has_template, has_turns) {
+            (false, _) => Self::NoTurn,
+            (true, false) => Self::FirstTurns,
+            (true, true) => Self::AllTurns,
+        }
+    }
+}
+
+/// Words of which traces are made without a tokenizer, until more was learned.
+pub(super) fn common_words() -> Words {
+    Words {
+        vocabulary: Arc::new(Vocabulary::common()),
+        counting: Counting::Learned { per_word: 1.0 },
+        text: None,
+        overhead: 0,
+        later_overhead: 0,
+    }
+}
+
+/// Loads what prompts consist of. Without a tokenizer a token is a word, until more was learned. `template`: in
+/// which turns the chat template beside the tokenizer is counted.
 ///
 /// # Errors
 /// Where no prompts of these lengths can be made of it.
 pub(super) fn words(
     generated: &Generated,
     tokenizer: Option<(&Path, &Arc<HostTokenizer>)>,
+    template: TemplateIn,
 ) -> Result<Words, MadeUpError> {
-    let (vocabulary, counting, overhead) = match tokenizer {
+    let (vocabulary, counting, overheads) = match tokenizer {
         Some((path, tokenizer)) => {
             let vocabulary = Vocabulary::of(tokenizer)?;
-            let overhead = match ChatTemplate::beside(path)? {
-                Some(template) => template.overhead(tokenizer, &vocabulary.samples())?,
-                None => 0,
+            let beside = match template {
+                TemplateIn::NoTurn => None,
+                TemplateIn::FirstTurns | TemplateIn::AllTurns => ChatTemplate::beside(path)?,
             };
-            ensure_room(generated, overhead)?;
+            let overheads = match beside {
+                Some(beside) => {
+                    let samples = vocabulary.samples();
+                    let later = match template {
+                        TemplateIn::AllTurns => beside.later_overhead(tokenizer, &samples)?,
+                        TemplateIn::NoTurn | TemplateIn::FirstTurns => 0,
+                    };
+                    [beside.overhead(tokenizer, &samples)?, later]
+                }
+                None => [0; 2],
+            };
+            for overhead in overheads {
+                ensure_room(generated, overhead)?;
+            }
             let counting = Counting::Tokenizer(Arc::clone(tokenizer));
-            (vocabulary, counting, overhead)
+            (vocabulary, counting, overheads)
         }
-        None => (Vocabulary::common(), Counting::Learned { per_word: 1.0 }, 0),
+        None => (
+            Vocabulary::common(),
+            Counting::Learned { per_word: 1.0 },
+            [0; 2],
+        ),
     };
     let text = generated.text.as_deref();
     let text = text
@@ -69,7 +121,8 @@ pub(super) fn words(
         vocabulary: Arc::new(vocabulary),
         counting,
         text: text.map(Arc::new),
-        overhead,
+        overhead: overheads[0],
+        later_overhead: overheads[1],
     })
 }
 
@@ -78,17 +131,21 @@ pub(super) fn words(
 /// # Errors
 /// Where the shortest prompt asked for has no room for a word.
 pub(super) fn with_line(
-    generated: &Generated,
+    generated: Option<&Generated>,
     words: Words,
     line: &Line,
 ) -> Result<Words, MadeUpError> {
     let overhead = line.around.round().max(0.0) as u32;
-    ensure_room(generated, overhead)?;
+    if let Some(generated) = generated {
+        ensure_room(generated, overhead)?;
+    }
     Ok(Words {
         counting: Counting::Learned {
             per_word: line.per_word,
         },
         overhead,
+        // What the server has around a later message was not learned.
+        later_overhead: overhead,
         ..words
     })
 }
@@ -101,10 +158,12 @@ fn ensure_room(generated: &Generated, overhead: u32) -> Result<(), MadeUpError> 
     Ok(())
 }
 
-/// What is put into the turns of a data set in one load. The texts of each load of a sweep are others.
+/// What is put into the turns of a data set in one load. `learned`: words whose tokens the server has told. The texts of each load of a sweep are others.
 pub(super) fn filling(
     work: &Work,
     tokenizer: Option<&Arc<HostTokenizer>>,
+    learned: Option<&Words>,
+    has_template: bool,
     seed: u64,
     run: u32,
 ) -> Filling {
@@ -112,14 +171,17 @@ pub(super) fn filling(
         return Filling::default();
     };
     let tokenizer = work.tokenizer.as_deref().zip(tokenizer);
+    let seed = of_run(seed, run);
+    let texts = match (tokenizer, learned) {
+        (Some((path, tokenizer)), _) => {
+            let beside = has_template.then_some(path);
+            Some(LengthTexts::new(beside, Arc::clone(tokenizer), seed))
+        }
+        (None, Some(words)) => Some(LengthTexts::of_words(words.clone(), seed)),
+        (None, None) => None,
+    };
     Filling {
-        lengths: tokenizer.map(|(path, tokenizer)| {
-            Box::new(LengthTexts::new(
-                path,
-                Arc::clone(tokenizer),
-                of_run(seed, run),
-            )) as _
-        }),
+        lengths: texts.map(|texts| Box::new(texts) as _),
         images: Some(match &work.image_folder {
             Some(folder) => Images::of(folder),
             None => Images::beside(file),

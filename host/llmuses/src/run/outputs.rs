@@ -17,6 +17,8 @@ pub struct Outputs {
     pub name: String,
     /// The command line that asked for the runs, without credentials. `None`: there was none.
     pub command: Option<String>,
+    /// The flags as a file that `--config` takes, without credentials. `None`: there were none.
+    pub settings: Option<String>,
     /// The database; does not exist yet.
     pub database: PathBuf,
     /// What the database keeps.
@@ -82,6 +84,7 @@ impl Outputs {
         Self {
             name: "run".to_owned(),
             command: None,
+            settings: None,
             database: PathBuf::new(),
             save: Save::Nothing,
             files: OutputFiles::default(),
@@ -119,6 +122,7 @@ impl Outputs {
         OutputsRecord {
             name: Some(self.name.clone()),
             command: self.command.clone(),
+            settings: self.settings.clone(),
             log_every_n_query: Some(self.progress.requests),
             require_valid: self.require_valid,
             run_objectives: self

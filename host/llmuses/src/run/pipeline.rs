@@ -17,7 +17,9 @@ use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
-use llmuses_transport::{BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, worker};
+use llmuses_transport::{
+    BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, SendingRules, worker,
+};
 use llmuses_workload::{RequestSource, SessionsUnderWay};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,6 +112,7 @@ impl Pipeline {
             notes: Arc::clone(&notes),
             gauge: Arc::clone(&gauge),
             endpoints: Arc::new(Endpoints::of(&plan.target, plan.load.shard.parts())),
+            sending: Arc::new(SendingRules::of_plan(plan)),
         };
         let (feeds, pacing) = feeds(plan, prepared, bodies, &gauge);
         let later = sessions.as_ref().map(|_| TurnPacing {
@@ -286,6 +289,7 @@ pub(super) fn start_workers(
                         prepared.headers.clone(),
                         Arc::clone(&shared.notes),
                     )
+                    .map(|settings| settings.with_limit(transport.requests_per_connection))
                 })
                 .collect::<Result<Vec<_>, _>>()?,
         ),
@@ -315,10 +319,12 @@ pub(super) fn start_workers(
                 let (targets, timeouts) = (targets.clone(), transport.timeouts);
                 let headers = prepared.headers.clone();
                 let notes = Arc::clone(&shared.notes);
+                let limit = transport.requests_per_connection;
                 let make = move || {
                     let made = targets.iter().map(|target| {
                         let notes = Arc::clone(&notes);
                         ReqwestTransport::new(target, &timeouts, headers.clone(), notes)
+                            .map(|transport| transport.with_limit(limit))
                     });
                     made.collect::<Result<Vec<_>, _>>()
                 };

@@ -3,6 +3,7 @@
 use super::RunError;
 use super::bodies::{Asked, DataFormat, FormatError, bodies, format_of};
 use super::made_up;
+use super::made_up::TemplateIn;
 use super::outputs::Outputs;
 use super::probes;
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
@@ -19,16 +20,16 @@ use llmuses_core::plan::{
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
-    CacheError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers, Parser,
-    ParserSource, PluginEngine, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    CacheError, CallError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers,
+    Parser, ParserSource, PluginEngine, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
-    ApiSettings, AskedTurns, Dataset, HostTokenizer, RequestSource, SessionDraws, SessionSettings,
-    SourceSettings,
+    ApiSettings, AskedTurns, CancelDraws, Dataset, HostTokenizer, ModelDraws, RequestSource,
+    SessionDraws, SessionSettings, SourceSettings,
 };
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -67,6 +68,18 @@ impl Loaded {
             }
             .into());
         }
+        if !plan.target.models.is_empty() && parser.info().offers == Offers::OwnRequests {
+            return Err(FormatError::OneModel {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
+        if work.sessions.turns.is_some() && parser.info().task != Task::Generate {
+            return Err(FormatError::NoConversation {
+                parser: parser.info().name.clone(),
+            }
+            .into());
+        }
         let words = match &work.prompts {
             PromptSource::Generated(_) if parser.info().offers == Offers::OwnRequests => {
                 return Err(FormatError::MakesItsOwn {
@@ -76,7 +89,9 @@ impl Loaded {
             }
             PromptSource::Generated(generated) => {
                 let tokenizer = work.tokenizer.as_deref().zip(tokenizer.as_ref());
-                Some(made_up::words(generated, tokenizer)?)
+                let has_turns = work.sessions.turns.is_some();
+                let template = TemplateIn::of(parser.info().has_template, has_turns);
+                Some(made_up::words(generated, tokenizer, template)?)
             }
             _ => None,
         };
@@ -85,6 +100,12 @@ impl Loaded {
             PromptSource::Prompt(_) | PromptSource::Generated(_) => None,
         };
         let format = format_for(plan, outputs, &parser, dataset.as_ref())?;
+        let words = match (words, &format, &dataset) {
+            (None, Some(format), Some(dataset)) if tokenizer.is_none() => {
+                has_lengths_alone(format, dataset)?.then(made_up::common_words)
+            }
+            (words, ..) => words,
+        };
         Ok(Self {
             parser,
             format,
@@ -96,7 +117,7 @@ impl Loaded {
         })
     }
 
-    /// Whether it is still to be learned how many tokens made-up prompts have.
+    /// Whether it is still to be learned how many tokens made-up prompts have, or those of a trace.
     pub(super) fn must_learn(&self) -> bool {
         self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
     }
@@ -108,10 +129,12 @@ impl Loaded {
         outputs: &Outputs,
         interrupted: &Arc<AtomicBool>,
     ) -> Result<(), RunError> {
-        let PromptSource::Generated(generated) = &plan.work.prompts else {
-            return Ok(());
+        let generated = match &plan.work.prompts {
+            PromptSource::Generated(generated) => Some(generated),
+            _ => None,
         };
-        let line = probes::learn(plan, generated, outputs, self, interrupted)?;
+        let text = generated.and_then(|generated| generated.text.clone());
+        let line = probes::learn(plan, text, outputs, self, interrupted)?;
         let words = self.words.take();
         self.words = words
             .map(|words| made_up::with_line(generated, words, &line))
@@ -150,6 +173,27 @@ fn given_url(target: &Target) -> Url {
     url
 }
 
+/// Entries of a data set that are looked at to see whether it is a trace of lengths alone.
+const LOOKED_AT: u32 = 16;
+
+/// Whether some of the first entries of a data set tell only lengths. Entries that cannot be read are said when they are
+/// to be sent.
+fn has_lengths_alone(format: &DataFormat, dataset: &Dataset) -> Result<bool, CallError> {
+    let dataset = dataset.for_another_run(&Arc::default());
+    let mut instance = format.component.instantiate(InstanceContext {
+        dataset: Some(Arc::new(dataset)),
+        ..InstanceContext::default()
+    })?;
+    let entries = match instance.open(&format.options) {
+        Ok(entries) => instance.next_entries(entries, LOOKED_AT),
+        Err(error) => Err(error),
+    };
+    let turns = entries.iter().flatten().flat_map(|entry| &entry.turns);
+    Ok(turns
+        .into_iter()
+        .any(|turn| turn.asks_nothing() && turn.input_tokens.is_some()))
+}
+
 /// What reads the data set of a plan for its parser, and says so.
 fn format_for(
     plan: &Plan,
@@ -169,7 +213,9 @@ fn format_for(
     let choice = plan.work.dataset_parser.as_ref();
     let field = plan.work.field.as_deref();
     let format = format_of(parser, choice, field, dataset, &plan.limits)?;
-    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet) {
+    // Of a parser with a format of its own there is nothing to say.
+    let is_its_own = choice.is_none() && parser.info().offers == Offers::ApiAndFormat;
+    if let Some(format) = format.as_ref().filter(|_| !outputs.quiet && !is_its_own) {
         let (name, description) = format.info();
         let described = match description {
             "" => String::new(),
@@ -220,6 +266,8 @@ impl Preparation {
             work.sessions.clone(),
             made_up::of_run(load.seed, plan.place.run),
         );
+        let seed = made_up::of_run(load.seed, plan.place.run);
+        let cancel = CancelDraws::new(load.cancel.clone(), seed);
         let max_in_flight = if load.arrivals.is_open() {
             Some(own_in_flight(load).map_or_else(capacity::most, Ok)?)
         } else {
@@ -262,6 +310,8 @@ impl Preparation {
             filling: Arc::new(made_up::filling(
                 work,
                 loaded.tokenizer.as_ref(),
+                loaded.words.as_ref(),
+                parser.info().has_template,
                 load.seed,
                 plan.place.run,
             )),
@@ -271,6 +321,10 @@ impl Preparation {
             },
             api: ApiSettings {
                 model: plan.target.model.clone(),
+                models: ModelDraws::new(
+                    &plan.target.models,
+                    made_up::of_run(load.seed, plan.place.run),
+                ),
                 parameters: parameters.to_string(),
                 url: given_url(&given.target),
                 path: parser.info().path.clone(),
@@ -285,6 +339,7 @@ impl Preparation {
             parser: parser.info().name.clone(),
             api: asked.api.clone(),
             draws,
+            cancel: cancel.clone(),
             has_replies: parser.info().task == Task::Generate,
             has_users: !load.arrivals.is_open(),
             skip_refused: work.skip_bad_lines,
@@ -292,6 +347,8 @@ impl Preparation {
             messages: terminal::messages(),
         });
         let format = loaded.format.as_ref().map(DataFormat::for_another_run);
+        let has_own_format =
+            work.dataset_parser.is_none() && parser.info().offers == Offers::ApiAndFormat;
         let bodies = bodies(
             &parser,
             format.as_ref(),
@@ -310,14 +367,16 @@ impl Preparation {
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
                 split: load.split(),
+                cancel,
                 sessions: sessions_of(plan),
                 skip_bad_lines: work.skip_bad_lines,
                 messages: terminal::messages(),
                 budget: Arc::clone(&budget),
-                passes_are_alike: matches!(
-                    (&work.prompts, &parser.info().source, work.sessions.turns),
-                    (PromptSource::Prompt(_), ParserSource::Builtin, None)
-                ),
+                passes_are_alike: plan.target.models.is_empty()
+                    && matches!(
+                        (&work.prompts, &parser.info().source, work.sessions.turns),
+                        (PromptSource::Prompt(_), ParserSource::Builtin, None)
+                    ),
             },
         );
         source.prepare(PREPARED_AHEAD)?;
@@ -339,7 +398,9 @@ impl Preparation {
                 worst_difference_tokens: line.worst,
             }),
             dataset_sha256: loaded.dataset_sha256.clone(),
-            format: format.map(|format| format.info().0),
+            format: format
+                .filter(|_| !has_own_format)
+                .map(|format| format.info().0),
         };
         Ok((prepared, source))
     }
@@ -351,8 +412,12 @@ impl Preparation {
         record.dataset.parser = self.format.clone();
         record.outputs = outputs.to_record();
         // With what is known of credentials by now: also those within the parameters.
-        if let Some(command) = &mut record.outputs.command {
-            *command = self.secrets.blank_text(command).into_owned();
+        let outputs = &mut record.outputs;
+        for text in [&mut outputs.command, &mut outputs.settings]
+            .into_iter()
+            .flatten()
+        {
+            *text = self.secrets.blank_text(text).into_owned();
         }
         RunRecord {
             id: plan.place.run,
@@ -493,6 +558,13 @@ pub(super) fn headers(
         for (name, value) in more {
             headers.append(name, value.clone());
         }
+    }
+    // Each request has a value of its own.
+    for name in [&target.session_header, &target.request_id_header]
+        .into_iter()
+        .flatten()
+    {
+        headers.remove(name);
     }
     if !transport.keep_alive {
         headers.insert(CONNECTION, HeaderValue::from_static("close"));

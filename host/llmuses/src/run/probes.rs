@@ -14,6 +14,7 @@ use llmuses_core::lengths::{LengthError, Lengths, NumberDistribution};
 use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_workload::generate::Line;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -26,18 +27,18 @@ const WORDS: &str = "uniform:16..400";
 /// Makes their prompts differ from those of the run.
 const SEED: u64 = 0x70_72_6f_62_65_73;
 
-/// The line by which the server counts the tokens of the prompts of this plan.
+/// The line by which the server counts the tokens of the prompts of this plan. `text`: of which they are pieces.
 ///
 /// # Errors
 /// Where the requests cannot be sent, or do not tell.
 pub(super) fn learn(
     plan: &Plan,
-    generated: &Generated,
+    text: Option<PathBuf>,
     outputs: &Outputs,
     loaded: &Loaded,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Line, RunError> {
-    let given = plan_of(plan, generated)?;
+    let given = plan_of(plan, text)?;
     let probe = loaded.addressed(&given);
     let quiet = Outputs {
         quiet: true,
@@ -75,7 +76,7 @@ pub(super) fn learn(
 }
 
 /// The plan of the probes: one after another, with the shortest outputs, to the same target.
-fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
+fn plan_of(plan: &Plan, text: Option<PathBuf>) -> Result<Plan, MadeUpError> {
     let not_learned = |error: LengthError| MadeUpError::NotLearned(error.to_string());
     let mut probe = plan.clone();
     probe.load = Load {
@@ -84,13 +85,17 @@ fn plan_of(plan: &Plan, generated: &Generated) -> Result<Plan, MadeUpError> {
         seed: plan.load.seed ^ SEED,
         ..Load::default()
     };
+    probe.target.models.clear();
+    // They read no data set.
+    probe.work.dataset_parser = None;
+    probe.work.field = None;
     probe.work.lengths = LengthFilter::default();
     probe.work.sessions = Sessions::default();
     probe.work.prompts = PromptSource::Generated(Generated {
         input: WORDS.parse::<Lengths>().map_err(not_learned)?,
         output: Some("1".parse::<NumberDistribution>().map_err(not_learned)?),
         prefixes: None,
-        text: generated.text.clone(),
+        text,
     });
     Ok(probe)
 }

@@ -14,7 +14,7 @@ use llmuses_kernel_io::machine;
 use llmuses_observe::terminal;
 use llmuses_stats::{
     Circumstances, ConnectionUse, DatasetUse, FirstRequests, Groups, LengthsAsked, Origin,
-    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens,
+    OtherRuns, RunSoFar, RunStatistics, Sample, asked_output_tokens, time_of_rates,
 };
 use llmuses_workload::{SourceEnd, SourceReport};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -53,7 +53,8 @@ impl Running {
         let mut statistics = RunStatistics::new(origin)
             .starting_at(self.started)
             .with_objectives(plan.load.objectives)
-            .with_texts(outputs.save == Save::Full);
+            .with_texts(outputs.save == Save::Full)
+            .with_asked_output(asked_output_tokens(&plan.work.parameters));
         let stages = plan.load.stages.clone();
         let mut groups = Groups::new(origin, self.started, plan.load.objectives, stages)
             .with_labels(plan.target.label_header.is_some());
@@ -90,7 +91,8 @@ impl Running {
                         lengths.add_cached(&outcome, prefix.as_slice(), true);
                     }
                     if let Some(asked) = prepared.asked.take(exchange.number) {
-                        let lengths = lengths_asked.get_or_insert_default();
+                        let lengths = lengths_asked
+                            .get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
                         if !warmup {
                             lengths.add(&outcome, asked.input, asked.output);
                         }
@@ -110,7 +112,8 @@ impl Running {
             sinks.tick(&self.so_far(&statistics, &end));
         }
         sinks.end(&self.so_far(&statistics, &end));
-        let groups = groups.figures(statistics.wall());
+        let probe = watch.probe();
+        let groups = groups.figures(time_of_rates(&statistics, probe.as_ref()));
         let mut collected = self.end(
             plan,
             prepared,
@@ -121,7 +124,7 @@ impl Running {
         );
         collected.circumstances.groups = groups;
         collected.circumstances.objectives = outputs.objectives.clone();
-        collected.circumstances.probe = watch.probe();
+        collected.circumstances.probe = probe;
         collected
     }
 
@@ -192,7 +195,8 @@ impl Running {
         troubles.extend(self.pipeline.gave_up.reason());
         let sessions = self.pipeline.sessions.as_ref();
         troubles.extend(sessions.and_then(|sessions| sessions.trouble()));
-        let issued = statistics.counts().completed + statistics.counts().warmup;
+        let counts = statistics.counts();
+        let issued = counts.completed + counts.disconnected + counts.warmup;
         let dataset = matches!(plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
             passes: passes(&report, plan.load.shard, issued),
             entries_read: report.entries_read,
@@ -224,6 +228,7 @@ impl Running {
                 .by_auto
                 .then(|| plan.transport.choice.reason().to_owned()),
             connections: ConnectionUse {
+                opened: Some(self.pipeline.notes.opened()),
                 resent: self.pipeline.notes.resent(),
                 ended_at_done: self.pipeline.notes.ended_at_done(),
                 one_request_each: self.pipeline.notes.has_one_request_each(),

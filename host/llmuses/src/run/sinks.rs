@@ -103,6 +103,8 @@ mod tests {
         let exchange = Exchange {
             number,
             place: TurnPlace::alone(number),
+            model: None,
+            request_id: None,
             url: None,
             request: "{}".into(),
             intended: at,

@@ -61,6 +61,8 @@ pub struct Snapshot {
     pub succeeded: u64,
     /// Other requests that are over and failed.
     pub failed: u64,
+    /// Other requests that the client broke off.
+    pub disconnected: u64,
     /// Failures by kind, the commonest first.
     pub failures: Vec<FailureCount>,
     /// Sums over the requests that are over, without the warm-up.
@@ -74,7 +76,7 @@ pub struct Snapshot {
 impl Snapshot {
     /// Requests that are over, those of the warm-up among them.
     pub fn completed(&self) -> u64 {
-        self.warmup + self.succeeded + self.failed
+        self.warmup + self.succeeded + self.failed + self.disconnected
     }
 
     /// How much of the run is over, from 0 to 1, by the requests or by the time asked for, whichever is

@@ -66,6 +66,7 @@ impl Recorder {
             warmup: counts.warmup,
             succeeded: counts.succeeded,
             failed: counts.failed,
+            disconnected: counts.disconnected,
             failures: statistics.failures(),
             sums: statistics.sums(),
             recent: self.recent.figures(elapsed, run.begun),
@@ -98,9 +99,11 @@ impl Sink for Recorder {
     /// Publishes a snapshot where the last one is old enough.
     fn tick(&mut self, run: &RunSoFar<'_>) {
         if self.clock.now() >= self.next {
+            let counts = run.statistics.counts();
+            let is_empty = counts.completed + counts.disconnected == 0;
             let phase = if run.is_draining {
                 Phase::Draining
-            } else if run.statistics.counts().completed == 0 && self.warms_up {
+            } else if is_empty && self.warms_up {
                 Phase::WarmingUp
             } else {
                 Phase::Issuing

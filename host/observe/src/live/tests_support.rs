@@ -29,6 +29,7 @@ pub(crate) fn snapshot() -> Snapshot {
         warmup: 0,
         succeeded: 380,
         failed: 0,
+        disconnected: 0,
         failures: Vec::new(),
         sums: Sums {
             input_tokens: Some(3_800.0),
@@ -63,6 +64,7 @@ pub(crate) fn failing() -> Snapshot {
     Snapshot {
         succeeded: 357,
         failed: 23,
+        disconnected: 0,
         failures: vec![
             failure(FailureKind::HttpStatus, 21),
             failure(FailureKind::TimeoutRead, 2),

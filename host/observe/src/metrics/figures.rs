@@ -22,7 +22,7 @@ impl About {
     /// What is said of this target and this parser.
     pub fn of(target: &Target, parser: &ParserChoice) -> Self {
         Self {
-            model: target.model.clone(),
+            model: target.model_names(),
             url: target.urls().map(public_url).collect::<Vec<_>>().join(" "),
             parser: parser.label(),
         }
@@ -190,6 +190,7 @@ fn counters(text: &mut Exposition, runs: &[Run<'_>]) {
         for (outcome, count) in [
             ("succeeded", run.snapshot.succeeded),
             ("failed", run.snapshot.failed),
+            ("disconnected", run.snapshot.disconnected),
         ] {
             family.sample(&run.label_and("outcome", outcome), count);
         }
@@ -201,7 +202,10 @@ fn counters(text: &mut Exposition, runs: &[Run<'_>]) {
     );
     for run in runs {
         // Kinds that have not happened are there as well: a rate needs a zero to begin from.
-        for kind in FailureKind::ALL {
+        for kind in FailureKind::ALL
+            .into_iter()
+            .filter(|kind| kind.is_failure())
+        {
             let failures = &run.snapshot.failures;
             let count = failures.iter().find(|failure| failure.kind == kind);
             family.sample(

@@ -3,10 +3,12 @@
 use super::comparison::RunComparison;
 use super::correction::ERROR;
 use super::judgement::Change;
+use crate::digits::{UNKNOWN, certain_decimals};
 use crate::report::Look;
 use crate::report::table::push_table;
 use crate::report::text::push_wrapped;
 use crate::sections::{Cell, Column, Table};
+use llmuses_core::metric::Unit;
 use llmuses_core::wording::one_line;
 use llmuses_stats::Estimate;
 use serde_json::{Value, json};
@@ -89,12 +91,7 @@ fn rows(out: &mut String, name: &str, changes: &[Change], look: Look) {
     ];
     let mut table = Table::of_columns("", columns);
     for change in changes {
-        let figure = |estimate: Option<Estimate>| {
-            estimate.map_or_else(
-                || "n/a".to_owned(),
-                |estimate| change.metric.unit.format(estimate.value),
-            )
-        };
+        let figure = |estimate| figure_text(estimate, change.metric.unit);
         table.rows.push(vec![
             Cell::name(change.metric.title.clone()),
             Cell::number(figure(change.before)),
@@ -105,6 +102,22 @@ fn rows(out: &mut String, name: &str, changes: &[Change], look: Look) {
         ]);
     }
     push_table(out, &table, look.columns());
+}
+
+/// One of the two figures, with as many digits as are certain.
+pub(crate) fn figure_text(estimate: Option<Estimate>, unit: Unit) -> String {
+    let Some(Estimate { value, low, high }) = estimate else {
+        return UNKNOWN.to_owned();
+    };
+    let half_width = match (low, high) {
+        (Some(low), Some(high)) => Some((high - low) / 2.0),
+        (Some(low), None) => Some(value - low),
+        (None, Some(high)) => Some(high - value),
+        (None, None) => None,
+    };
+    let times = unit.shown_times();
+    let decimals = certain_decimals(value * times, half_width.map(|half| half * times));
+    unit.format_with(value, decimals)
 }
 
 /// A change as percent, with its sign.

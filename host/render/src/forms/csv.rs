@@ -8,7 +8,7 @@ use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::Clock;
 use llmuses_core::metric::Time;
 use llmuses_stats::{RunSoFar, Sample, Sink};
-use llmuses_store::results::CsvRow;
+use llmuses_store::results::{CsvRow, RowStages};
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::PathBuf;
@@ -73,11 +73,12 @@ impl CsvFile {
     }
 
     /// A sink for the samples of the run with this number.
-    pub fn sink(&self, clock: Clock, run: u32) -> CsvSink<'_> {
+    pub fn sink(&self, clock: Clock, run: u32, stages: RowStages) -> CsvSink<'_> {
         CsvSink {
             file: self,
             clock,
             run,
+            stages,
         }
     }
 
@@ -114,6 +115,7 @@ pub struct CsvSink<'a> {
     file: &'a CsvFile,
     clock: Clock,
     run: u32,
+    stages: RowStages,
 }
 
 impl Sink for CsvSink<'_> {
@@ -122,7 +124,8 @@ impl Sink for CsvSink<'_> {
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
-        self.file.send(CsvRow::of(sample, &self.clock, self.run));
+        self.file
+            .send(CsvRow::of(sample, &self.clock, self.run, &self.stages));
     }
 }
 
@@ -183,12 +186,23 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// The header behind the added times.
-const LAST: [&str; 6] = ["finish_reason", "label", "url", "session", "turn", "turns"];
+const LAST: [&str; 9] = [
+    "finish_reason",
+    "label",
+    "url",
+    "session",
+    "turn",
+    "turns",
+    "stage",
+    "model",
+    "request_id",
+];
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{NewFile, OutputFiles};
+    use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::OutcomeBuilder;
     use llmuses_stats::Origin;
@@ -202,6 +216,10 @@ mod tests {
         let file = NewFile::make_all(&targets).unwrap().remove(0);
         let csv = CsvFile::start(file).unwrap();
         let clock = Clock::start();
+        let stages = RowStages {
+            stages: Some("rate:1@2ms,1@1s".parse().unwrap()),
+            began_unix_seconds: clock.unix_seconds(Moment::default()),
+        };
         let success = OutcomeBuilder::at(0)
             .sent(0)
             .events(&[10, 20, 30])
@@ -210,18 +228,18 @@ mod tests {
             .tokens(4, 3, TokenSource::Server)
             .build();
         let success = Sample::of(success, Origin::Sent, false);
-        csv.send(CsvRow::of(&success, &clock, 1));
+        csv.send(CsvRow::of(&success, &clock, 1, &stages));
         let failure = OutcomeBuilder::at(5)
             .number(1)
             .end(6)
             .fails(FailureKind::Connect, "refused, \"twice\"")
             .build();
         let failure = Sample::of(failure, Origin::Sent, true);
-        csv.send(CsvRow::of(&failure, &clock, 1));
+        csv.send(CsvRow::of(&failure, &clock, 1, &stages));
         assert_eq!(csv.finish().unwrap(), 2);
         let mut table = csv::Reader::from_path(&path).unwrap();
         let header = table.headers().unwrap().clone();
-        let serialized = serde_json::to_value(CsvRow::of(&success, &clock, 1)).unwrap();
+        let serialized = serde_json::to_value(CsvRow::of(&success, &clock, 1, &stages)).unwrap();
         let fields = serialized.as_object().unwrap().keys();
         let names: Vec<&str> = fields
             .map(String::as_str)
@@ -244,5 +262,7 @@ mod tests {
         );
         assert_eq!((&rows[0][20], &rows[1][20]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
+        let stage = names.iter().position(|name| *name == "stage").unwrap();
+        assert_eq!((&rows[0][stage], &rows[1][stage]), ("1", "2"));
     }
 }

@@ -27,11 +27,11 @@ impl Renderer for Markdown {
 fn render(document: &Document) -> String {
     let mut out = String::new();
     if let Some(run) = document.runs.first() {
-        let (model, url) = (&run.plan.target.model, &run.plan.target.url);
+        let target = &run.plan.target;
         out.push_str(&format!(
             "### Load test of {} at {}\n\n",
-            plain(model),
-            plain(url)
+            plain(&target.model_text()),
+            plain(&target.url_text())
         ));
     }
     let runs = Part::new("/runs", &document.runs).items();

@@ -1,6 +1,7 @@
 //! The forms in which the results of runs are written to files. Each is a line of [`RENDERERS`], which gives `perf` and
 //! `report` its flag.
 
+mod config;
 mod csv;
 mod files;
 mod html;
@@ -35,8 +36,13 @@ pub enum FormSource {
 }
 
 /// All forms, in the order in which they are listed and written.
-pub static RENDERERS: [&dyn Renderer; 4] =
-    [&json::Json, &html::Html, &markdown::Markdown, &csv::Csv];
+pub static RENDERERS: [&dyn Renderer; 5] = [
+    &json::Json,
+    &html::Html,
+    &markdown::Markdown,
+    &csv::Csv,
+    &config::Config,
+];
 
 /// What the form of that flag is made of.
 fn source_of(flag: &str) -> Option<FormSource> {

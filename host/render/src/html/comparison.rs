@@ -1,4 +1,4 @@
-//! The page of a comparison: how each figure changed, and the curves over one another.
+//! The page of a comparison: what became of each figure, and the curves over one another.
 
 use super::chart::Chart;
 use super::curves::curves;
@@ -6,8 +6,10 @@ use super::drawn::Drawn;
 use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
-use crate::compare::{Change, Judgement, Results, RunComparison, change_text, to_json};
-use crate::digits::{UNKNOWN, counted};
+use crate::compare::{
+    Change, Judgement, Results, RunComparison, change_text, figure_text, to_json,
+};
+use crate::digits::counted;
 use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
 use askama::Template;
 use llmuses_core::document::Run;
@@ -183,9 +185,9 @@ fn changes(changes: &[Change], at: &str) -> Table {
         &[
             "Figure",
             "verdict",
+            "change",
             "before",
             "after",
-            "change",
             "95 % confidence",
             "",
         ],
@@ -201,20 +203,16 @@ fn changes(changes: &[Change], at: &str) -> Table {
         };
         let figure = |name: &str, estimate: Option<Estimate>| {
             let value = estimate.map(|estimate| estimate.value);
-            let text = value.map_or_else(
-                || UNKNOWN.to_owned(),
-                |value| change.metric.unit.format(value),
-            );
-            number(name, value, text)
+            number(name, value, figure_text(estimate, change.metric.unit))
         };
         let share = change.change.map(|change| change.value);
         table.rows.push(vec![
             Cell::name(change.metric.title.as_str()),
             // Where a narrow screen shows it too.
             Cell::name(change.judgement.as_str()).class(class(change.judgement)),
+            number("change", share, change_text(share)),
             figure("before", change.before),
             figure("after", change.after),
-            number("change", share, change_text(share)),
             Cell::of(interval(change, &format!("{at}/{place}/change"))).class("number"),
             Cell::of([Piece::Markup(picture(change, scale))]),
         ]);

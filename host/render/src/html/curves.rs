@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::drawn::{Drawn, Unit, beyond, objectives, reach};
 use super::plot::{Axis, Plot, Shape, place_of};
 use crate::digits::counted;
-use crate::sections::{Part, at, decimals, drawn_times};
+use crate::sections::{Part, drawn_times};
 use llmuses_core::document::{Distribution, Percentile, Totals};
 use llmuses_core::metric::{ITL, LATENCY, TPOT, TTFT, Time};
 
@@ -213,16 +213,15 @@ fn strokes(spread: &Distribution, unit: Unit) -> Vec<(f64, f64, f64)> {
 }
 
 fn curve_in_words(spread: &Part<'_, Distribution>, time: Time, of: Option<&str>) -> String {
-    let decimals = decimals(spread.value());
-    let millis = |part: Part<'_, Option<f64>>| part.millis(decimals).text;
+    let [_, longest] = spread.certain_extremes();
     let of = of.map_or_else(String::new, |name| format!(" of {name}"));
     format!(
         "{}{of} by percentile, in milliseconds: {} at p50, {} at p90, {} at p99, {} at the most.",
         time.title,
-        millis(spread.percentile(Percentile::P50)),
-        millis(spread.percentile(Percentile::P90)),
-        millis(spread.percentile(Percentile::P99)),
-        millis(at!(spread, max_seconds)),
+        spread.certain(Percentile::P50).text,
+        spread.certain(Percentile::P90).text,
+        spread.certain(Percentile::P99).text,
+        longest.text,
     )
 }
 

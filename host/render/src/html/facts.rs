@@ -54,7 +54,9 @@ pub(super) fn circumstances(run: &Run, totals: &Part<'_, Totals>) -> Table {
             at!(requests, sent).whole().into(),
             " sent, ".into(),
             at!(requests, completed).whole().into(),
-            " completed".into(),
+            " completed, ".into(),
+            at!(requests, disconnected).whole().into(),
+            " disconnected by the client".into(),
         ]),
     );
     table.pair(

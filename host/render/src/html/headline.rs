@@ -1,7 +1,7 @@
 //! The headline figures of a run, each with its formula.
 
 use crate::digits::{UNKNOWN, percent};
-use crate::sections::{Number, Part, Piece, at, decimals, drawn_times, independent_samples};
+use crate::sections::{Number, Part, Piece, at, drawn_times, independent_samples};
 use llmuses_core::document::{Goodput, Percentile, Totals};
 use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT, QPS, THROUGHPUT, Time, Unit};
 
@@ -66,16 +66,19 @@ fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
     // Where a document has always had a figure, there the page points.
     let (number, lines) = match figure {
         QPS => (
-            at!(totals, rates.succeeded_per_second).fixed(3),
+            at!(totals, rates.succeeded_per_second).significant(),
             qps(totals),
         ),
         THROUGHPUT => (
-            at!(totals, rates.output_tokens_per_second).fixed(3),
+            at!(totals, rates.output_tokens_per_second).significant(),
             throughput(totals),
         ),
         GOODPUT => {
             let found = at!(totals, goodput).known()?;
-            (at!(found, per_second).fixed(3), goodput(totals, &found))
+            (
+                at!(found, per_second).significant(),
+                goodput(totals, &found),
+            )
         }
         _ => {
             if !is_known {
@@ -83,7 +86,7 @@ fn of_run(figure: Figure, totals: &Part<'_, Totals>) -> Option<Card> {
             }
             let number = match figure.unit {
                 Unit::Share => totals.share(figure),
-                _ => totals.figure(figure, 3),
+                _ => totals.significant_figure(figure),
             };
             (number, Vec::new())
         }
@@ -163,7 +166,6 @@ fn milliseconds(seconds: f64) -> String {
 fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     let spread = totals.time(time);
     let independent = independent_samples(totals.value(), time);
-    let decimals = decimals(spread.value());
     if spread.value().samples == 0 {
         let unknown = spread.percentile(Percentile::P50).whole();
         return Card::new(time.title, unknown, "ms", time.formula)
@@ -175,13 +177,13 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     };
     let mut lines: Vec<Vec<Piece>> = Vec::new();
     for (name, percentile) in [("p50", Percentile::P50), ("p99", Percentile::P99)] {
-        let [low, high] = spread.bounds(percentile);
-        if low.number().is_some() && high.number().is_some() {
+        let [low, high] = spread.certain_bounds(percentile);
+        if !low.is_unknown() && !high.is_unknown() {
             lines.push(vec![
                 format!("{name} with 95 % confidence ").into(),
-                low.millis(decimals).into(),
+                low.into(),
                 " to ".into(),
-                high.millis(decimals).into(),
+                high.into(),
             ]);
         }
     }

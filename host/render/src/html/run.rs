@@ -179,8 +179,8 @@ fn subject(run: &Run, load: &str, several: bool) -> Vec<String> {
 pub(super) fn endpoint(run: &Run) -> String {
     format!(
         "{} at {}",
-        one_line(&run.plan.target.model, 200),
-        one_line(&run.plan.target.url, 400)
+        one_line(&run.plan.target.model_text(), 200),
+        one_line(&run.plan.target.url_text(), 400)
     )
 }
 

@@ -2,7 +2,7 @@
 
 use crate::digits::time_decimals;
 use crate::sections::{
-    Cell, Column, Part, Piece, Table, at, decimals, drawn_times, independent_samples,
+    Cell, Column, Number, Part, Piece, Table, at, drawn_times, independent_samples,
 };
 use llmuses_core::document::{Distribution, Percentile, SlowestRequest, Totals};
 use llmuses_core::metric::{LATENCY, Time};
@@ -25,9 +25,7 @@ pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
         row.extend(known.iter().map(|time| {
             let spread = totals.time(*time);
             let independent = independent_samples(totals.value(), *time);
-            let number = spread
-                .percentile(percentile)
-                .millis(decimals(spread.value()));
+            let number = spread.certain(percentile);
             Cell {
                 below: interval(&spread, percentile),
                 ..Cell::number(number.marked(percentile.is_short(independent)))
@@ -43,19 +41,18 @@ pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
 }
 
 fn interval(spread: &Part<'_, Distribution>, percentile: Percentile) -> Vec<Piece> {
-    let decimals = decimals(spread.value());
-    let bound = |part: &Part<'_, Option<f64>>| -> Piece {
-        match part.number() {
-            Some(_) => part.millis(decimals),
-            None => part.shown("?".to_owned()),
-        }
-        .into()
-    };
-    let [low, high] = spread.bounds(percentile);
-    match low.number().or(high.number()) {
-        Some(_) => vec![bound(&low), " to ".into(), bound(&high)],
-        None => vec!["?".into()],
+    let bounds = spread.certain_bounds(percentile);
+    if bounds.iter().all(Number::is_unknown) {
+        return vec!["?".into()];
     }
+    let [low, high] = bounds.map(|bound| match bound.is_unknown() {
+        true => Number {
+            text: "?".to_owned(),
+            ..bound
+        },
+        false => bound,
+    });
+    vec![low.into(), " to ".into(), high.into()]
 }
 
 /// The slowest requests. `None`: none succeeded. `anchor`: of the run.

@@ -68,8 +68,8 @@ pub fn report_page(document: &Document) -> String {
     let model = document
         .runs
         .first()
-        .map_or("", |run| &run.plan.target.model);
-    let model = one_line(model, 100);
+        .map_or_else(String::new, |run| run.plan.target.model_text());
+    let model = one_line(&model, 100);
     let what = match document.runs.as_slice() {
         [run] => load_of(run),
         several => format!("sweep of {} loads", several.len()),

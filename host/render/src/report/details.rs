@@ -25,7 +25,13 @@ const LONGEST_FIGURE: usize = 500;
 const DOUBTS_IN_FULL: usize = 3;
 
 /// The lines that everybody sees: they are there where somebody asked for them, or where something is odd.
-const ALWAYS: [&str; 4] = ["Sessions", "Warm-up", "Goodput", "Empty answers"];
+const ALWAYS: [&str; 5] = [
+    "Sessions",
+    "Warm-up",
+    "Goodput",
+    "Empty answers",
+    "Disconnected",
+];
 
 /// Appends the block.
 pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look) {

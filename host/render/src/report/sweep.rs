@@ -41,6 +41,9 @@ pub fn load_line(run: &Run, place: RunPlace) -> String {
         }
     }
     parts.push(format!("{} failed", totals.requests.failed));
+    if totals.requests.disconnected > 0 {
+        parts.push(format!("{} disconnected", totals.requests.disconnected));
+    }
     parts.push(verdict_in_short(run));
     format!("{load}: {}", parts.join(", "))
 }

@@ -239,6 +239,7 @@ fn an_open_loop_with_failures() {
         client_busy: vec![0.91, 0.55],
         peak_in_flight: 37,
         connections: llmuses_stats::ConnectionUse {
+            opened: None,
             resent: 2,
             ended_at_done: 1,
             one_request_each: true,

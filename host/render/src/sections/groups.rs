@@ -14,6 +14,7 @@ fn texts(by: &str) -> (&str, &str) {
             "Requests that were due in the stage; rates are by its length.",
         ),
         "url" => ("URL", "Rates are by the time of the run."),
+        "model" => ("Model", "Rates are by the time of the run."),
         "label" => (
             "Label",
             "By the response header of --label-header; rates are by the time of the run.",
@@ -43,6 +44,10 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
         Column::new("requests"),
         Column::new("due/s"),
     ];
+    let disconnected = groups.iter().any(|group| group.value().disconnected > 0);
+    if disconnected {
+        columns.push(Column::new("disconnected"));
+    }
     columns.extend(super::sweep::figure_columns(goodput, has_output));
     let mut table = Table::of_columns(format!("By {}", one_line(by, 40)), columns);
     for group in groups {
@@ -54,6 +59,9 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
             Cell::number(at!(group, completed).whole()),
             Cell::number(at!(group, due_per_second).fixed(2)),
         ];
+        if disconnected {
+            row.push(Cell::number(at!(group, disconnected).whole()));
+        }
         row.extend(figures(
             &as_totals,
             at!(group, failed).whole(),

@@ -28,6 +28,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Arrival times", Some(stamps(totals))),
         ("Parser", parser_cost(totals)),
         ("Empty answers", empty_answers(totals)),
+        ("Disconnected", disconnected(totals)),
     ]
     .into_iter()
     .filter_map(|(label, text)| Some((label, text?)))
@@ -63,6 +64,10 @@ fn sessions(totals: &Totals) -> Option<String> {
     let mut parts = vec![format!("{} complete", sessions.complete)];
     for (count, what) in [
         (sessions.ended_by_failure, "ended with a turn that failed"),
+        (
+            sessions.disconnected,
+            "ended with a turn that the client broke off (--cancel)",
+        ),
         (sessions.cut_short, "cut short by the end of the run"),
     ] {
         if count > 0 {
@@ -104,6 +109,18 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
                 length.worst_difference_tokens
             ));
         }
+        let ends: Vec<String> = length
+            .shorter_by_finish_reason
+            .iter()
+            .map(|(reason, count)| format!("{count} ended with {}", one_line(reason, 40)))
+            .collect();
+        if !ends.is_empty() {
+            text.push_str(&format!(
+                "; of {} {}",
+                counted(length.shorter, "shorter one"),
+                ends.join(", ")
+            ));
+        }
         text
     };
     let kept = match lengths.learned {
@@ -119,6 +136,14 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
             learned.probes
         ));
     }
+    if lengths.later_input.requests > 0 {
+        text.push_str("; ");
+        text.push_str(&part(
+            "prompts of later turns",
+            "within 16 tokens and 5 % of what they add",
+            &lengths.later_input,
+        ));
+    }
     if lengths.output.requests > 0 {
         text.push_str("; ");
         text.push_str(&part(
@@ -131,7 +156,7 @@ fn lengths_asked(totals: &Totals) -> Option<String> {
         text.push_str(&format!(
             "; of each prompt {} tokens from the server's prefix cache ({} expected)",
             fixed(Some(cached.mean_reported_tokens), 1),
-            fixed(Some(cached.mean_predicted_tokens), 1),
+            cached.expected(),
         ));
         if cached.requests < lengths.input.requests {
             text.push_str(&format!(", over {} of them", cached.requests));
@@ -179,6 +204,18 @@ fn empty_answers(totals: &Totals) -> Option<String> {
     })
 }
 
+fn disconnected(totals: &Totals) -> Option<String> {
+    let counts = &totals.requests;
+    let (disconnected, all) = (counts.disconnected, counts.completed + counts.disconnected);
+    (disconnected > 0).then(|| {
+        format!(
+            "{disconnected} of {} ({}), broken off by the client as --cancel asks: neither succeeded nor failed, and in no time and no rate",
+            counted(all, "request"),
+            percent(disconnected as f64 / all as f64)
+        )
+    })
+}
+
 fn origin(totals: &Totals) -> String {
     let mut text = match totals.origin.as_str() {
         "sent" => "the instant at which a request was sent (closed loop)",
@@ -197,6 +234,9 @@ fn origin(totals: &Totals) -> String {
 fn connections(totals: &Totals) -> String {
     let used = &totals.connections;
     let mut text = opened(totals);
+    if let Some(opened) = used.opened {
+        text = format!("{} opened; {text}", counted(opened, "connection"));
+    }
     if !used.http_versions.is_empty() {
         text = format!("{}; {text}", used.http_versions.join(" and "));
     }

@@ -23,5 +23,5 @@ pub(crate) use parser::parser_figures;
 pub(crate) use search::{probe_in_short, probes, search_lines};
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
-pub(crate) use times::{decimals, drawn_times, independent_samples, times};
+pub(crate) use times::{drawn_times, independent_samples, times};
 pub(crate) use turns::turns;

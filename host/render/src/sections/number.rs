@@ -100,6 +100,11 @@ impl<'a> Part<'a, Totals> {
         self.figure_as(figure, |value| fixed(value, decimals))
     }
 
+    /// A figure of the run as a whole, with four significant digits.
+    pub(crate) fn significant_figure(&self, figure: Figure) -> Number {
+        self.figure_as(figure, significant)
+    }
+
     /// A figure of the run that is a share, as percent.
     pub(crate) fn share(&self, figure: Figure) -> Number {
         self.figure_as(figure, |share| {
@@ -140,6 +145,14 @@ impl<'a> Part<'a, Distribution> {
             .certain_millis(self.half_width(percentile))
     }
 
+    /// The bounds of a percentile in milliseconds, with the digits that it has itself.
+    pub(crate) fn certain_bounds(&self, percentile: Percentile) -> [Number; 2] {
+        let millis = self.value.percentile(percentile).unwrap_or_default() * 1e3;
+        let half_width = self.half_width(percentile).map(|half| half * 1e3);
+        let decimals = certain_decimals(millis, half_width);
+        self.bounds(percentile).map(|bound| bound.millis(decimals))
+    }
+
     /// The mean in milliseconds, with as many digits as are certain given that many independent samples.
     pub(crate) fn certain_mean(&self, independent: u64) -> Number {
         let deviation = self.value.standard_deviation_seconds;
@@ -164,7 +177,7 @@ impl<'a> Part<'a, Distribution> {
     }
 
     /// The lower and the upper bound of a percentile.
-    pub(crate) fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
+    fn bounds(&self, percentile: Percentile) -> [Part<'a, Option<f64>>; 2] {
         let intervals = self.value.intervals_of_95_percent.as_ref();
         let known = intervals.and_then(|intervals| intervals.get(percentile));
         let [low, high] = known.unwrap_or(&[None, None]);
@@ -174,6 +187,11 @@ impl<'a> Part<'a, Distribution> {
             self.below(&format!("{place}/1"), high),
         ]
     }
+}
+
+/// A figure with four significant digits, and all those before the point.
+fn significant(figure: Option<f64>) -> String {
+    fixed(figure, certain_decimals(figure.unwrap_or_default(), None))
 }
 
 /// A number of a document, which may be unknown.
@@ -224,6 +242,11 @@ impl<T: Known> Part<'_, T> {
     /// The number with that many decimals.
     pub(crate) fn fixed(&self, decimals: usize) -> Number {
         self.shown(fixed(self.number(), decimals))
+    }
+
+    /// The number with four significant digits.
+    pub(crate) fn significant(&self) -> Number {
+        self.shown(significant(self.number()))
     }
 
     /// Seconds as milliseconds with as many digits as are certain. `half_width`: of the 95 % confidence interval, in

@@ -2,8 +2,8 @@
 
 use super::number::{Part, at};
 use super::table::{Cell, Column, Mark, Table};
-use crate::digits::{counted, time_decimals};
-use llmuses_core::document::{Distribution, Percentile, Totals};
+use crate::digits::counted;
+use llmuses_core::document::{Percentile, Totals};
 use llmuses_core::metric::{
     CLIENT_LAG, DISPATCH_LAG, ITL, LATENCY, TOKEN_ITL, TTFT, TablePlace, Time,
 };
@@ -19,11 +19,6 @@ const COLUMNS: [Percentile; 4] = [
 /// The times that have a curve on a page: those that are compared.
 pub(crate) fn drawn_times() -> impl Iterator<Item = Time> {
     Time::all().filter(|time| time.short.is_some())
-}
-
-/// How many decimals the milliseconds of a spread get.
-pub(crate) fn decimals(spread: &Distribution) -> usize {
-    time_decimals(spread.max_seconds.unwrap_or_default() * 1e3)
 }
 
 /// How many samples of a time are independent of one another at most: the gaps of one stream are alike, and requests are
@@ -50,7 +45,7 @@ fn is_told(totals: &Totals, time: Time) -> bool {
     }
 }
 
-/// All times of a run, in milliseconds.
+/// All times of a run, in milliseconds, with the digits that are certain.
 pub(crate) fn times(totals: &Part<'_, Totals>) -> Table {
     let columns = [
         Column::new("Milliseconds"),
@@ -100,17 +95,16 @@ fn row(totals: &Part<'_, Totals>, time: Time) -> Vec<Cell> {
     if spread.value().samples == 0 {
         row.extend((0..COLUMNS.len() + 4).map(|_| Cell::number("-")));
     } else {
-        let decimals = decimals(spread.value());
         let independent = independent_samples(totals.value(), time);
-        let cell = |part: Part<'_, Option<f64>>| Cell::number(part.millis(decimals));
-        row.push(cell(at!(spread, mean_seconds)));
-        row.push(cell(at!(spread, standard_deviation_seconds)));
-        row.push(cell(at!(spread, min_seconds)));
+        let [min, max] = spread.certain_extremes();
+        row.push(Cell::number(spread.certain_mean(independent)));
+        row.push(Cell::number(spread.certain_deviation(independent)));
+        row.push(Cell::number(min));
         row.extend(COLUMNS.map(|percentile| {
-            let number = spread.percentile(percentile).millis(decimals);
+            let number = spread.certain(percentile);
             Cell::number(number.marked(percentile.is_short(independent)))
         }));
-        row.push(cell(at!(spread, max_seconds)));
+        row.push(Cell::number(max));
     }
     row.push(Cell::number(at!(spread, samples).whole()));
     row

@@ -2,7 +2,7 @@
 
 use super::number::{Number, Part, at};
 use super::table::{Cell, Column, Table};
-use crate::digits::time_decimals;
+use crate::digits::certain_decimals;
 use llmuses_core::document::{Percentile, TimeFigures, Totals};
 
 /// The turns of sessions, one row for each place. `None`: no session has several turns.
@@ -64,7 +64,7 @@ pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
 fn millis(time: &Part<'_, TimeFigures>, percentile: Percentile) -> Number {
     let figures = time.value();
     let known = figures.percentiles.get(percentile).unwrap_or(&None);
-    let decimals = time_decimals(figures.max_seconds.unwrap_or_default() * 1e3);
+    let decimals = certain_decimals(known.unwrap_or_default() * 1e3, None);
     let number = time
         .below(&format!("/{}", percentile.key()), known)
         .millis(decimals);

@@ -440,6 +440,26 @@ fn outputs_are_judged_by_what_was_asked_for() {
         ["chunks-are-not-tokens"; 0]
     );
     assert_eq!(codes(&run(3), &circumstances), ["shorter-than-asked"]);
+    let ended = |reason: &str| {
+        let statistics = RunStatistics::new(Origin::Sent).with_asked_output(Some(4));
+        let statistics = (0..500).fold(statistics, |mut statistics, _| {
+            statistics.record(&with_length(3).finish_reason(reason).build());
+            statistics
+        });
+        let doubts = judge(&statistics, &circumstances);
+        let [doubt] = &doubts[..] else {
+            panic!("{doubts:?}");
+        };
+        (doubt.figure(), doubt.likely_cause())
+    };
+    let (figure, by_model) = ended("stop");
+    assert_eq!(
+        figure,
+        "outputs have 3.0 tokens on average, 3 at least; the parameters ask for 4; of the 500 shorter ones 500 ended with stop"
+    );
+    assert!(by_model.starts_with("the model ended"), "{by_model}");
+    let (_, by_limit) = ended("length");
+    assert!(by_limit.starts_with("the server ended"), "{by_limit}");
     assert_eq!(
         codes(&run(0), &circumstances),
         [

@@ -2,6 +2,7 @@
 
 use super::Doubt;
 use crate::pauses::OtherRuns;
+use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::exchange::FailureKind;
 
@@ -98,12 +99,11 @@ impl Doubt {
             Self::OtherPromptLengths(_) => {
                 "the server has another tokenizer or chat template than --tokenizer-path, or adds a text of its own; without --tokenizer-path words differ in their tokens"
             }
-            Self::OtherOutputLengths(_) => {
-                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+            Self::OtherTurnLengths(_) => {
+                "the server cuts conversations, leaves reasoning out of them, or counts the text of a reply otherwise than it produced it"
             }
-            Self::ShorterThanAsked { .. } => {
-                "the server does not know ignore_eos or min_tokens, or has a limit of its own"
-            }
+            Self::OtherOutputLengths(lengths) => short_outputs(&ShortOutputs::of(lengths)),
+            Self::ShorterThanAsked { short, .. } => short_outputs(short),
             Self::WithoutTokens { .. } => {
                 "the model said nothing: the prompt, the template of the server, or a stop string ends the text at once"
             }
@@ -134,6 +134,20 @@ impl Doubt {
     }
 }
 
+fn short_outputs(short: &ShortOutputs) -> &'static str {
+    match short.ended_by() {
+        EndedBy::Limit => {
+            "the server ended the outputs at a limit of its own: the longest context or output of the model, or of its settings"
+        }
+        EndedBy::Model => {
+            "the model ended the outputs: the server, or the API, does not know ignore_eos or min_tokens, or a stop string ended them"
+        }
+        EndedBy::Unknown => {
+            "the server does not know ignore_eos or min_tokens, or has a limit of its own"
+        }
+    }
+}
+
 fn kind_cause(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Dns => "the name of the host is unknown, or the resolver is overloaded",
@@ -158,6 +172,7 @@ fn kind_cause(kind: FailureKind) -> &'static str {
         }
         FailureKind::Parse => "the parser is not made for the answers of this server",
         FailureKind::Cancelled => "requests were still in flight when the run ended",
+        FailureKind::Disconnected => "the client broke requests off, as --cancel asks",
         FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
     }
 }

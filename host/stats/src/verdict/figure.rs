@@ -2,6 +2,7 @@
 
 use super::Doubt;
 use crate::saturation::{Saturation, Slope};
+use crate::short_outputs::ShortOutputs;
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::AskedLength;
 use llmuses_core::wording::counted;
@@ -177,13 +178,24 @@ impl Doubt {
                 mean,
                 shortest,
                 asked,
+                short,
             } => format!(
-                "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}"
+                "outputs have {mean:.1} tokens on average, {shortest} at least; the parameters ask for {asked}{short}"
             ),
             Self::OtherPromptLengths(lengths) => other_lengths("prompts", lengths),
+            Self::OtherTurnLengths(lengths) => format!(
+                "{} of {} prompts of later turns have other lengths than the turn before, its reply and the new message \
+                 together: {:.1} tokens on average for {:.1}, at worst {:+}",
+                lengths.different,
+                lengths.requests,
+                lengths.mean_counted_tokens.unwrap_or_default(),
+                lengths.mean_asked_tokens.unwrap_or_default(),
+                lengths.worst_difference_tokens,
+            ),
             Self::OtherCacheHits(cached) => format!(
-                "the server took {:.1} tokens of each prompt from its prefix cache on average, where the prompts let expect {:.1}",
-                cached.mean_reported_tokens, cached.mean_predicted_tokens
+                "the server took {:.1} tokens of each prompt from its prefix cache on average, where the prompts let expect {}",
+                cached.mean_reported_tokens,
+                cached.expected()
             ),
             Self::OtherOutputLengths(lengths) => other_lengths("outputs", lengths),
             Self::WithoutTokens {
@@ -285,11 +297,12 @@ fn percent(share: f64) -> String {
 /// The sentence about lengths that are not those asked for.
 fn other_lengths(what: &str, lengths: &AskedLength) -> String {
     format!(
-        "{} of {} {what} have another length than was asked for: {:.1} tokens on average for {:.1}, at worst {:+}",
+        "{} of {} {what} have another length than was asked for: {:.1} tokens on average for {:.1}, at worst {:+}{}",
         lengths.different,
         lengths.requests,
         lengths.mean_counted_tokens.unwrap_or_default(),
         lengths.mean_asked_tokens.unwrap_or_default(),
         lengths.worst_difference_tokens,
+        ShortOutputs::of(lengths),
     )
 }

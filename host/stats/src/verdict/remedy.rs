@@ -1,6 +1,7 @@
 //! What to do about it.
 
 use super::Doubt;
+use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::exchange::FailureKind;
 
@@ -86,12 +87,11 @@ impl Doubt {
             Self::OtherPromptLengths(_) => {
                 "give the folder of the model that the server runs as --tokenizer-path; compare with other runs by the counted length"
             }
-            Self::OtherOutputLengths(_) => {
-                "look at the finish reasons; ask for outputs that the server can give, or use figures per token"
+            Self::OtherTurnLengths(_) => {
+                "compare with other runs by the counted lengths of each turn; look at the longest context of the server"
             }
-            Self::ShorterThanAsked { .. } => {
-                "compare the throughput with nothing else; check the parameters and the limits of the server"
-            }
+            Self::OtherOutputLengths(lengths) => short_outputs(&ShortOutputs::of(lengths)),
+            Self::ShorterThanAsked { short, .. } => short_outputs(short),
             Self::WithoutTokens { .. } => {
                 "look at the answers in the database, and at the prompt and its template"
             }
@@ -124,6 +124,20 @@ impl Doubt {
     }
 }
 
+fn short_outputs(short: &ShortOutputs) -> &'static str {
+    match short.ended_by() {
+        EndedBy::Limit => {
+            "ask for prompts and outputs that fit the longest context of the server, or raise its limit"
+        }
+        EndedBy::Model => {
+            "compare figures per token with those of other runs, not those per request; use an API and a server that can be asked for an exact length"
+        }
+        EndedBy::Unknown => {
+            "look at the answers; ask for outputs that the server can give, or compare figures per token"
+        }
+    }
+}
+
 fn kind_remedy(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Dns => "check the host in --url",
@@ -144,6 +158,7 @@ fn kind_remedy(kind: FailureKind) -> &'static str {
         }
         FailureKind::Parse => "choose another --parser",
         FailureKind::Cancelled => "give the run more time at its end, or lower the load",
+        FailureKind::Disconnected => "leave --cancel out",
         FailureKind::ClientResource => "raise the limits of this machine, or lower the load",
     }
 }

@@ -17,4 +17,4 @@ pub use error::ResultsError;
 pub(crate) use reader::NotedAtStart;
 pub use reader::ResultsDatabase;
 pub(crate) use rebuild::rebuild_with;
-pub use row::CsvRow;
+pub use row::{CsvRow, RowStages};

@@ -3,15 +3,17 @@
 use super::error::ResultsError;
 use super::guard;
 use super::rebuild::rebuild;
-use super::row::CsvRow;
+use super::row::{CsvRow, RowStages};
 use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
 use llmuses_core::clean::{printable, printable_json};
-use llmuses_core::document::{ParserIdentity, Rows, Run, RunState, Task, Versions};
+use llmuses_core::document::{ParserIdentity, PlanRecord, Rows, Run, RunState, Task, Versions};
+use llmuses_core::plan::Load;
 use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// An open database of results. Nothing is ever written to it.
@@ -162,11 +164,31 @@ impl ResultsDatabase {
                 self.added_columns().map_err(failed)?
             ))
             .map_err(failed)?;
+        let stages = self.stages().map_err(failed)?;
         let rows = statement.query_map([], csv_row).map_err(failed)?;
         for row in rows {
-            take(row.map_err(failed)?);
+            let mut row = row.map_err(failed)?;
+            let of_run = stages.get(&row.run);
+            row.stage = of_run.and_then(|stages| stages.of(row.intended_unix_seconds));
+            take(row);
         }
         Ok(())
+    }
+
+    /// The stages of the loads of all runs.
+    fn stages(&self) -> rusqlite::Result<BTreeMap<u32, RowStages>> {
+        self.connection
+            .prepare("SELECT id, plan, first_due_time FROM run")?
+            .query_map([], |row| {
+                let plan: Option<PlanRecord> = json(row, 1)?;
+                let began: Option<f64> = row.get(2)?;
+                let stages = RowStages {
+                    stages: plan.and_then(|plan| Load::stages_of_record(&plan.load)),
+                    began_unix_seconds: began.unwrap_or_default(),
+                };
+                Ok((row.get(0)?, stages))
+            })?
+            .collect()
     }
 
     /// The columns that were added later, those of times first, each after a comma; null where this database is older.
@@ -401,5 +423,9 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         session: place.session,
         turn: place.turn,
         turns: place.turns,
+        // Whoever knows the load of the run says it.
+        stage: None,
+        model: shown_named(row, "model")?,
+        request_id: shown_named(row, "request_id")?,
     })
 }

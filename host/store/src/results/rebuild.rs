@@ -58,7 +58,8 @@ pub(crate) fn rebuild_with(
     let mut statistics = RunStatistics::new(origin)
         .starting_at(moment(began, run.started_unix_seconds))
         .with_objectives(Objectives::of_record(&run.plan.load))
-        .with_texts(true);
+        .with_texts(true)
+        .with_asked_output(asked_output_tokens(&run.plan.work.parameters));
     let mut groups = Groups::new(
         origin,
         moment(began, run.started_unix_seconds),
@@ -90,7 +91,7 @@ pub(crate) fn rebuild_with(
     let circumstances = Circumstances {
         groups: groups.figures(statistics.wall()),
         asked: run.plan.load.number,
-        issued: counts.completed + counts.warmup,
+        issued: counts.completed + counts.disconnected + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
         task: noted.task,
@@ -218,6 +219,8 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
             }),
             ..place(row, number)?
         },
+        request_id: shown_named(row, "request_id")?.map(Into::into),
+        model: shown_named(row, "model")?.map(Into::into),
         url: shown_named(row, "url")?.map(Into::into),
         request: row.get::<_, String>(21)?.into(),
         intended,

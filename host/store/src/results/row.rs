@@ -3,8 +3,10 @@
 use crate::sink::{added_columns, unix_seconds};
 use llmuses_core::clock::Clock;
 use llmuses_core::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
+use llmuses_core::plan::Stages;
 use llmuses_stats::Sample;
 use serde::Serialize;
+use std::time::Duration;
 
 /// One request. Times of day are Unix seconds, spans of time are seconds; what a request does not have is
 /// empty.
@@ -62,11 +64,37 @@ pub struct CsvRow {
     pub turn: u32,
     /// How many turns the session was to have.
     pub turns: u32,
+    /// The stage of the load in which it was due, from 1; empty where the load has none.
+    pub stage: Option<usize>,
+    /// The model that it asked, if the run has several.
+    pub model: Option<String>,
+    /// The value of its `--request-id-header`.
+    pub request_id: Option<String>,
+}
+
+/// When the requests of a run are due.
+#[derive(Debug, Clone, Default)]
+pub struct RowStages {
+    /// The stages of its load. `None`: it has none.
+    pub stages: Option<Stages>,
+    /// When the first of them begins, in Unix seconds.
+    pub began_unix_seconds: f64,
+}
+
+impl RowStages {
+    /// The stage of a request that was due at this time of day, from 1.
+    pub fn of(&self, due_unix_seconds: f64) -> Option<usize> {
+        let after = (due_unix_seconds - self.began_unix_seconds).max(0.0);
+        // Rows are rounded to microseconds, and a request that begins a stage belongs to it.
+        let after = Duration::try_from_secs_f64(after + 0.5e-6).ok()?;
+        let stages = self.stages.as_ref()?;
+        Some(stages.at(after) + 1)
+    }
 }
 
 impl CsvRow {
     /// The row of a sample.
-    pub fn of(sample: &Sample, clock: &Clock, run: u32) -> Self {
+    pub fn of(sample: &Sample, clock: &Clock, run: u32, stages: &RowStages) -> Self {
         let Sample {
             outcome,
             measured,
@@ -107,6 +135,9 @@ impl CsvRow {
             session: exchange.place.session,
             turn: exchange.place.turn,
             turns: exchange.place.turns,
+            stage: stages.of(unix(exchange.intended)),
+            model: exchange.model.as_deref().map(str::to_owned),
+            request_id: exchange.request_id.as_deref().map(str::to_owned),
             label: exchange
                 .head
                 .as_ref()

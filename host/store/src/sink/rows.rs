@@ -132,6 +132,8 @@ impl RowWriter {
             // Numbers are always JSON.
             so_far.and_then(|tokens| serde_json::to_string(tokens).ok()),
             worker,
+            exchange.model.as_deref(),
+            exchange.request_id.as_deref(),
         ];
         for (place, value) in (columns.len() + added_columns().count() + 1..).zip(last) {
             statement.raw_bind_parameter(place, value)?;

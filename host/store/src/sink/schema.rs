@@ -81,7 +81,7 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 }
 
 /// The columns behind them, added later too, each with its type and what it holds.
-const LAST: [(&str, &str, &str); 8] = [
+const LAST: [(&str, &str, &str); 10] = [
     (
         "finish_reason",
         "TEXT",
@@ -118,6 +118,12 @@ const LAST: [(&str, &str, &str); 8] = [
         "INTEGER",
         "which worker sent it, from 0; NULL where there are not several",
     ),
+    (
+        "model",
+        "TEXT",
+        "the model that it asked, if the run has several",
+    ),
+    ("request_id", "TEXT", "the value of its --request-id-header"),
 ];
 
 /// The names of these columns.

@@ -151,10 +151,11 @@ fn rows_hold_their_columns_in_order() {
          first_chunk_latency,n_chunks,chunk_time,prompt_tokens,completion_tokens,intended_time,\
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
          prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
-         head_latency,held_up_time,session_time,finish_reason,label,url,session,turn,turns,tokens_so_far,worker"
+         head_latency,held_up_time,session_time,finish_reason,label,url,session,turn,turns,tokens_so_far,worker,\
+         model,request_id"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..43).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..45).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -212,6 +213,8 @@ fn rows_hold_their_columns_in_order() {
         Value::Integer(0),
         Value::Integer(1),
         text("[1,2,4]"),
+        Value::Null,
+        Value::Null,
         Value::Null,
     ];
     assert_eq!(rows[0], expected);

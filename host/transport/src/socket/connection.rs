@@ -10,6 +10,7 @@ use super::io::Stream;
 use crate::failure::{RequestPhase, broken_rules, classify_error, not_taken, truncated};
 use crate::transport::Marks;
 use bytes::Bytes;
+use http::{HeaderName, HeaderValue};
 use llmuses_core::exchange::{Failure, StampQuality};
 use llmuses_kernel_io::Stamp;
 use std::cell::RefCell;
@@ -52,6 +53,8 @@ pub(super) struct Connection {
     carried: u32,
     /// How many it may carry, where the server has said so.
     most: u32,
+    /// How many it is to carry.
+    limit: u32,
     /// How long it may be idle, where the server has said so.
     longest_idle: Option<Duration>,
 }
@@ -177,22 +180,30 @@ impl Connection {
             usable: true,
             carried: 0,
             most: u32::MAX,
+            limit: u32::MAX,
             longest_idle: None,
         }
     }
 
-    /// Sends a request and waits for the head of its response. Notes in `marks` when it was sent: at the
-    /// last write before the head arrives.
+    /// Has it carry so many requests at most.
+    pub(super) fn limit(&mut self, requests: u32) {
+        self.limit = requests;
+    }
+
+    /// Sends a request and waits for the head of its response. `more`: headers of this request alone. Notes in `marks`
+    /// when it was sent: at the last write before the head arrives.
     pub(super) async fn send(
         &mut self,
         head: &RequestHead,
+        more: &[(HeaderName, HeaderValue)],
         body: Bytes,
         marks: &Marks,
     ) -> Result<Head, SendError> {
         let written_before = self.stream.stamped().last_write();
-        self.usable = head.keeps_open;
+        let is_last = self.carried.saturating_add(1) >= self.limit;
+        self.usable = head.keeps_open && !is_last;
         self.unsent = Some(Box::new(Unsent {
-            head: head.for_length(body.len()),
+            head: head.for_body(more, is_last, body.len()),
             body,
             written: 0,
         }));

@@ -1,8 +1,8 @@
 //! The heads on a connection: the request's as it is written, the response's as it is read.
 
 use super::body::Body;
-use http::HeaderMap;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
@@ -224,10 +224,7 @@ impl RequestHead {
             if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
                 continue;
             }
-            text.extend_from_slice(name.as_str().as_bytes());
-            text.extend_from_slice(b": ");
-            text.extend_from_slice(value.as_bytes());
-            text.extend_from_slice(b"\r\n");
+            push_header(&mut text, name, value);
         }
         let closes = headers
             .get_all(CONNECTION)
@@ -239,16 +236,39 @@ impl RequestHead {
         }
     }
 
-    /// The head for a body of `length` bytes.
-    pub(super) fn for_length(&self, length: usize) -> Vec<u8> {
+    /// The head for a body of `length` bytes, with `more` headers. `is_last`: whether the server is to close the connection
+    /// behind its answer.
+    pub(super) fn for_body(
+        &self,
+        more: &[(HeaderName, HeaderValue)],
+        is_last: bool,
+        length: usize,
+    ) -> Vec<u8> {
         let length = length.to_string();
-        let mut head = Vec::with_capacity(self.text.len() + length.len() + 20);
+        let lengths = more
+            .iter()
+            .map(|(name, value)| name.as_str().len() + value.len() + 4);
+        let room = self.text.len() + lengths.sum::<usize>() + length.len() + 40;
+        let mut head = Vec::with_capacity(room);
         head.extend_from_slice(&self.text);
+        for (name, value) in more {
+            push_header(&mut head, name, value);
+        }
+        if is_last && self.keeps_open {
+            push_header(&mut head, &CONNECTION, &HeaderValue::from_static("close"));
+        }
         head.extend_from_slice(b"content-length: ");
         head.extend_from_slice(length.as_bytes());
         head.extend_from_slice(b"\r\n\r\n");
         head
     }
+}
+
+fn push_header(text: &mut Vec<u8>, name: &HeaderName, value: &HeaderValue) {
+    text.extend_from_slice(name.as_str().as_bytes());
+    text.extend_from_slice(b": ");
+    text.extend_from_slice(value.as_bytes());
+    text.extend_from_slice(b"\r\n");
 }
 
 #[cfg(test)]
@@ -367,8 +387,16 @@ mod tests {
         let head = RequestHead::new("/v1?a=b", &headers);
         assert!(head.keeps_open);
         assert_eq!(
-            String::from_utf8(head.for_length(12)).unwrap(),
+            String::from_utf8(head.for_body(&[], false, 12)).unwrap(),
             "POST /v1?a=b HTTP/1.1\r\nx-a: b\r\ncontent-length: 12\r\n\r\n"
+        );
+        let own = (
+            HeaderName::from_static("x-id"),
+            HeaderValue::from_static("7"),
+        );
+        assert_eq!(
+            String::from_utf8(head.for_body(&[own], true, 0)).unwrap(),
+            "POST /v1?a=b HTTP/1.1\r\nx-a: b\r\nx-id: 7\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
         );
         headers.insert(CONNECTION, "close".parse().unwrap());
         assert!(!RequestHead::new("/", &headers).keeps_open);

@@ -28,6 +28,7 @@ use llmuses_core::plan::{Target, Timeouts};
 use llmuses_core::redact::basic_credentials;
 use llmuses_kernel_io::Stamp;
 use std::cell::RefCell;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -55,6 +56,8 @@ pub struct SocketSettings {
     origin: String,
     headers: HeaderMap,
     notes: Arc<ConnectionNotes>,
+    /// How many requests a connection carries.
+    limit: u32,
     /// Keeps the kernel stamping while no other socket asks for it.
     _stamping: Arc<Option<std::net::UdpSocket>>,
 }
@@ -106,12 +109,20 @@ impl SocketSettings {
             origin,
             headers,
             notes,
+            limit: u32::MAX,
             _stamping: Arc::new(keep_stamping()),
         })
     }
 }
 
 impl SocketSettings {
+    /// The same, with connections that carry so many requests each.
+    #[must_use]
+    pub fn with_limit(mut self, requests: Option<NonZeroU32>) -> Self {
+        self.limit = requests.map_or(u32::MAX, NonZeroU32::get);
+        self
+    }
+
     /// The head of a request: the one that all have, or one of its own.
     fn head_of(&self, own: Option<&OwnHead>) -> Arc<RequestHead> {
         let Some(own) = own else {
@@ -166,7 +177,11 @@ impl SocketTransport {
     async fn open(&self) -> Result<(Box<Connection>, ConnectionOpening), Failure> {
         Box::pin(connect::open(&self.settings.endpoint, &self.room))
             .await
-            .map(|(connection, opening)| (Box::new(connection), opening))
+            .map(|(mut connection, opening)| {
+                connection.limit(self.settings.limit);
+                self.settings.notes.note_opened();
+                (Box::new(connection), opening)
+            })
             .map_err(ConnectError::into_failure)
     }
 
@@ -221,10 +236,11 @@ impl Transport for SocketTransport {
     async fn send(&self, request: Outgoing, marks: Arc<Marks>) -> Result<SocketResponse, Failure> {
         let body = request.body;
         let head = self.settings.head_of(request.own_head.as_deref());
+        let more = request.headers;
         let notes = &self.settings.notes;
         if let Some(mut connection) = self.kept().await {
             let is_used = connection.has_carried();
-            match connection.send(&head, body.clone(), &marks).await {
+            match connection.send(&head, &more, body.clone(), &marks).await {
                 Ok(head) => {
                     if is_used {
                         self.reuse.note_works();
@@ -252,7 +268,7 @@ impl Transport for SocketTransport {
             marks.mark_tls(tls);
         }
         marks.mark_connected(begun.elapsed());
-        match connection.send(&head, body, &marks).await {
+        match connection.send(&head, &more, body, &marks).await {
             Ok(head) => Ok(self.answered(connection, head, &marks)),
             Err(error) => Err(error.into_failure()),
         }

@@ -1,3 +1,4 @@
+
 use super::*;
 use crate::reqwest_transport::ReqwestResponse;
 use crate::transport::{Marks, Outgoing};
@@ -39,6 +40,7 @@ fn shared() -> (Shared, watch::Sender<Option<Moment>>) {
         notes: Arc::default(),
         gauge: Arc::default(),
         endpoints: Arc::default(),
+        sending: Arc::default(),
     };
     (shared, begin)
 }
@@ -52,6 +54,8 @@ fn a_panic_in_a_request_is_counted_and_nothing_further_is_issued() {
             number,
             body: "{}".into(),
             own_head: None,
+            model: None,
+            cancel_after: None,
             place: TurnPlace::alone(number),
             later: None,
             held: Charge::default(),

@@ -1,6 +1,7 @@
 //! Texts for requests of which only the lengths are known, as traces have them. Prompts share as long a beginning as
 //! their lists of blocks do.
 
+use super::prompts::{Counting, Words};
 use super::template::ChatTemplate;
 use super::vocabulary::Vocabulary;
 use crate::conversation::LengthText;
@@ -17,43 +18,61 @@ const BLOCK: u64 = 0x62_6c_6f_63_6b;
 /// Makes texts of the lengths that turns tell.
 #[derive(Debug)]
 pub struct LengthTexts {
-    path: PathBuf,
-    tokenizer: Arc<HostTokenizer>,
+    source: Source,
     seed: u64,
     /// Loaded when the first text is made: most data sets have texts of their own.
-    words: OnceLock<Result<BlockWords, String>>,
+    loaded: OnceLock<Result<Words, String>>,
 }
 
+/// Where the words come from.
 #[derive(Debug)]
-struct BlockWords {
-    vocabulary: Vocabulary,
-    /// Tokens that the chat template puts around a prompt.
-    overhead: u32,
+enum Source {
+    /// A tokenizer, and the file beside which there may be a chat template.
+    Tokenizer(Option<PathBuf>, Arc<HostTokenizer>),
+    /// They are there already.
+    Words(Words),
 }
 
 impl LengthTexts {
-    /// Texts that this tokenizer counts, which is of the file `path`, beside which there may be a chat template.
-    pub fn new(path: &Path, tokenizer: Arc<HostTokenizer>, seed: u64) -> Self {
+    /// Texts that this tokenizer counts. `beside`: the file beside which there may be a chat template. `None`: servers of
+    /// the API have none.
+    pub fn new(beside: Option<&Path>, tokenizer: Arc<HostTokenizer>, seed: u64) -> Self {
         Self {
-            path: path.to_owned(),
-            tokenizer,
+            source: Source::Tokenizer(beside.map(Path::to_owned), tokenizer),
             seed,
-            words: OnceLock::new(),
+            loaded: OnceLock::new(),
         }
     }
 
-    fn load(&self) -> Result<BlockWords, String> {
-        let vocabulary = Vocabulary::of(&self.tokenizer).map_err(|error| error.to_string())?;
-        let template = ChatTemplate::beside(&self.path).map_err(|error| error.to_string())?;
-        let overhead = match template {
+    /// Texts of these words, whose tokens are known.
+    pub fn of_words(words: Words, seed: u64) -> Self {
+        Self {
+            source: Source::Words(words),
+            seed,
+            loaded: OnceLock::new(),
+        }
+    }
+
+    fn load(&self) -> Result<Words, String> {
+        let (beside, tokenizer) = match &self.source {
+            Source::Tokenizer(beside, tokenizer) => (beside, tokenizer),
+            Source::Words(words) => return Ok(words.clone()),
+        };
+        let vocabulary = Vocabulary::of(tokenizer).map_err(|error| error.to_string())?;
+        let template = beside.as_deref().map(ChatTemplate::beside).transpose();
+        let template = template.map_err(|error| error.to_string())?;
+        let overhead = match template.flatten() {
             Some(template) => template
-                .overhead(&self.tokenizer, &vocabulary.samples())
+                .overhead(tokenizer, &vocabulary.samples())
                 .map_err(|error| error.to_string())?,
             None => 0,
         };
-        Ok(BlockWords {
-            vocabulary,
+        Ok(Words {
+            vocabulary: Arc::new(vocabulary),
+            counting: Counting::Tokenizer(Arc::clone(tokenizer)),
+            text: None,
             overhead,
+            later_overhead: overhead,
         })
     }
 }
@@ -62,7 +81,7 @@ impl LengthText for LengthTexts {
     /// A text of `turn.input_tokens` tokens, those of the chat template among them. A block has the same text in all
     /// prompts, and what is behind the last block is of the request with this number alone.
     fn make(&self, number: u64, turn: &Turn) -> Result<String, String> {
-        let words = self.words.get_or_init(|| self.load());
+        let words = self.loaded.get_or_init(|| self.load());
         let words = words.as_ref().map_err(String::clone)?;
         let wanted = turn.input_tokens.unwrap_or(0);
         let total = u32::try_from(wanted)
@@ -74,8 +93,8 @@ impl LengthText for LengthTexts {
         let around = words.overhead;
         if total <= around {
             return Err(format!(
-                "a prompt of {total} tokens has no room for a text, since the chat template beside the tokenizer has \
-                 {around} tokens of its own"
+                "a prompt of {total} tokens has no room for a text, since the chat template has {around} tokens of its \
+                 own"
             ));
         }
         let block = turn
@@ -83,23 +102,27 @@ impl LengthText for LengthTexts {
             .and_then(|block| u32::try_from(block).ok());
         let block = block.unwrap_or(total).max(1);
         let mut text = String::new();
-        // A server sees the template before the text, so that its tokens are part of the first blocks.
+        // A server sees the template before the text, so that its tokens are part of the first blocks. A block begins and
+        // ends at the same words in each prompt, by its place.
+        let place = |tokens: u32| words.units(tokens.saturating_sub(around));
         let mut end = around;
         for (id, blocks) in turn.hash_ids.iter().zip(1_u32..) {
-            let upto = blocks.saturating_mul(block).min(total);
-            let length = upto.saturating_sub(end);
+            let upto = blocks.saturating_mul(block).min(total).max(end);
             let mut random = random_of(self.seed ^ BLOCK, *id);
+            let length = place(upto) - place(end);
             words.vocabulary.extend(&mut text, length, &mut random);
-            end = end.max(upto);
+            end = upto;
         }
         let mut random = random_of(self.seed, number);
-        words.vocabulary.extend(&mut text, total - end, &mut random);
-        if !words.vocabulary.additive() {
+        let length = (place(total) - place(end)).max(u32::from(end == around));
+        words.vocabulary.extend(&mut text, length, &mut random);
+        if let Counting::Tokenizer(tokenizer) = &words.counting
+            && !words.vocabulary.additive()
+        {
             let own = total - around;
-            let counted =
-                words
-                    .vocabulary
-                    .correct(&mut text, 0, own, &self.tokenizer, &mut random)?;
+            let counted = words
+                .vocabulary
+                .correct(&mut text, 0, own, tokenizer, &mut random)?;
             if counted != own {
                 return Err(format!(
                     "no text of {total} tokens was found with this tokenizer"
@@ -142,7 +165,7 @@ mod tests {
     #[test]
     fn prompts_have_their_lengths_and_share_their_blocks() {
         let tokenizer = tokenizer();
-        let texts = LengthTexts::new(Path::new(TOKENIZER), Arc::clone(&tokenizer), 42);
+        let texts = LengthTexts::new(Some(Path::new(TOKENIZER)), Arc::clone(&tokenizer), 42);
         let make = |number, turn: &Turn| texts.make(number, turn).unwrap();
         let first = make(0, &turn(1300, &[1, 2, 3], 512));
         let second = make(1, &turn(1100, &[1, 2, 9], 512));
@@ -160,6 +183,28 @@ mod tests {
     }
 
     #[test]
+    fn learned_lengths_are_met_to_the_next_word() {
+        let words = Words {
+            vocabulary: Arc::new(Vocabulary::common()),
+            counting: Counting::Learned { per_word: 1.5 },
+            text: None,
+            overhead: 5,
+            later_overhead: 5,
+        };
+        let texts = LengthTexts::of_words(words, 42);
+        let make = |number, turn: &Turn| texts.make(number, turn).unwrap();
+        let tokens = |text: &str| text.split_whitespace().count() as f64 * 1.5 + 5.0;
+        let first = make(0, &turn(1300, &[1, 2, 3], 512));
+        let second = make(1, &turn(1100, &[1, 2, 9], 512));
+        for (text, wanted) in [(&first, 1300.0), (&second, 1100.0)] {
+            assert!((tokens(text) - wanted).abs() <= 1.0, "{}", tokens(text));
+        }
+        // 1,024 tokens with the five around them.
+        assert_eq!(common(&first, &second), 679);
+        assert_eq!(make(0, &turn(6, &[], 16)).split_whitespace().count(), 1);
+    }
+
+    #[test]
     fn the_chat_template_is_part_of_the_length_and_of_the_first_block() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("tokenizer.json");
@@ -170,7 +215,7 @@ mod tests {
         )
         .unwrap();
         let tokenizer = tokenizer();
-        let texts = LengthTexts::new(&path, Arc::clone(&tokenizer), 42);
+        let texts = LengthTexts::new(Some(&path), Arc::clone(&tokenizer), 42);
         let one = texts.make(0, &turn(64, &[1, 2, 3, 4], 16)).unwrap();
         let other = texts.make(1, &turn(64, &[1, 2, 3, 5], 16)).unwrap();
         let around = 64 - tokenizer.count(&one).unwrap();
@@ -184,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_answer_of_a_made_up_prompt_is_to_be_as_long_as_told() {
-        let texts = LengthTexts::new(Path::new(TOKENIZER), tokenizer(), 1);
+        let texts = LengthTexts::new(Some(Path::new(TOKENIZER)), tokenizer(), 1);
         let filling = Arc::new(Filling {
             lengths: Some(Box::new(texts)),
             images: None,

@@ -23,6 +23,8 @@ pub struct Words {
     pub text: Option<Arc<RealText>>,
     /// Tokens that the chat template puts around a prompt.
     pub overhead: u32,
+    /// Tokens that it adds for a later turn of a session, around the reply before and the message.
+    pub later_overhead: u32,
 }
 
 /// How the tokens of a text are known.
@@ -107,7 +109,7 @@ impl PromptMaker {
         let seed = self.seed_of(place);
         let mut random = random_of(seed, number);
         let asked = self.draw(place, &mut random);
-        let own = self.own_units(asked.input);
+        let own = self.own_units(asked.input, place);
         let mut text = String::new();
         let mut counted = 0;
         if let Some((which, length)) = asked.prefix {
@@ -119,7 +121,7 @@ impl PromptMaker {
         Ok(Prompt {
             text,
             asked,
-            counted: self.words.tokens(counted) + self.words.overhead,
+            counted: self.words.tokens(counted) + self.words.overhead_of(place),
         })
     }
 
@@ -138,7 +140,10 @@ impl PromptMaker {
         let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);
         let prefix = prefixes.map(|prefixes| {
             let length = prefix_length(prefixes.share, input, self.words.overhead);
-            let length = self.words.units(length).min(self.own_units(input) - 1);
+            let length = self
+                .words
+                .units(length)
+                .min(self.own_units(input, place) - 1);
             (choose(prefixes, random), self.words.tokens(length))
         });
         AskedPrompt {
@@ -149,8 +154,8 @@ impl PromptMaker {
     }
 
     /// What the text of a prompt of so many tokens has, without those of the chat template.
-    fn own_units(&self, input: u32) -> u32 {
-        let own = input.saturating_sub(self.words.overhead);
+    fn own_units(&self, input: u32, place: TurnPlace) -> u32 {
+        let own = input.saturating_sub(self.words.overhead_of(place));
         self.words.units(own).max(1)
     }
 
@@ -185,8 +190,16 @@ impl PromptMaker {
 }
 
 impl Words {
+    /// Tokens of the chat template in a turn.
+    fn overhead_of(&self, place: TurnPlace) -> u32 {
+        match place.turn {
+            0 => self.overhead,
+            _ => self.later_overhead,
+        }
+    }
+
     /// So many tokens in what texts are counted by: tokens, or words where lengths were learned.
-    fn units(&self, tokens: u32) -> u32 {
+    pub(super) fn units(&self, tokens: u32) -> u32 {
         match self.counting {
             Counting::Tokenizer(_) => tokens,
             Counting::Learned { per_word } => (f64::from(tokens) / per_word).round() as u32,

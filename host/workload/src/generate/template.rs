@@ -68,11 +68,42 @@ impl ChatTemplate {
         tokenizer: &HostTokenizer,
         contents: &[String],
     ) -> Result<u32, TemplateError> {
+        self.around(tokenizer, contents, |content| {
+            self.render(&[("user", content)])
+        })
+    }
+
+    /// How many tokens it adds for a turn after the first, around the reply before and the content of the user's message.
+    ///
+    /// # Errors
+    /// As [`Self::overhead`].
+    pub fn later_overhead(
+        &self,
+        tokenizer: &HostTokenizer,
+        contents: &[String],
+    ) -> Result<u32, TemplateError> {
+        let first = self.render(&[("user", "a")])?;
+        let first = self.count(tokenizer, &first)?;
+        let whole = self.around(tokenizer, contents, |content| {
+            self.render(&[("user", "a"), ("assistant", "a"), ("user", content)])
+        })?;
+        // The two contents of one letter are in it too: one with the first turn, the other is the reply.
+        let reply = self.count(tokenizer, "a")?;
+        let later = u64::from(whole).saturating_sub(first + reply);
+        u32::try_from(later).map_err(|_| self.error("it is too long".to_owned()))
+    }
+
+    /// The tokens of what `render` makes of a content without those of the content.
+    fn around(
+        &self,
+        tokenizer: &HostTokenizer,
+        contents: &[String],
+        render: impl Fn(&str) -> Result<String, TemplateError>,
+    ) -> Result<u32, TemplateError> {
         let mut overheads = Vec::new();
         for content in contents {
-            let rendered = self.render(content)?;
-            let count = |text: &str| tokenizer.count(text).map_err(|reason| self.error(reason));
-            overheads.push(count(&rendered)?.saturating_sub(count(content)?));
+            let rendered = self.count(tokenizer, &render(content)?)?;
+            overheads.push(rendered.saturating_sub(self.count(tokenizer, content)?));
         }
         let first = overheads.first().copied().unwrap_or(0);
         if overheads.iter().any(|overhead| *overhead != first) {
@@ -83,8 +114,12 @@ impl ChatTemplate {
         u32::try_from(first).map_err(|_| self.error("it is too long".to_owned()))
     }
 
-    /// The prompt that a server makes of one message of a user.
-    fn render(&self, content: &str) -> Result<String, TemplateError> {
+    fn count(&self, tokenizer: &HostTokenizer, text: &str) -> Result<u64, TemplateError> {
+        tokenizer.count(text).map_err(|reason| self.error(reason))
+    }
+
+    /// The prompt that a server makes of messages, each a role and a content.
+    fn render(&self, messages: &[(&str, &str)]) -> Result<String, TemplateError> {
         let mut environment = Environment::new();
         // As in the library that the templates are written for.
         let syntax = SyntaxConfig::builder()
@@ -107,8 +142,10 @@ impl ChatTemplate {
             .iter()
             .map(|(name, token)| (name.as_str(), Value::from(token.as_str())))
             .collect();
-        let message = context! { role => "user", content => content };
-        values.insert("messages", Value::from(vec![message]));
+        let message =
+            |(role, content): &(&str, &str)| context! { role => *role, content => *content };
+        let messages: Vec<Value> = messages.iter().map(message).collect();
+        values.insert("messages", Value::from(messages));
         values.insert("add_generation_prompt", Value::from(true));
         environment
             .render_str(&self.source, values)
@@ -190,12 +227,36 @@ mod tests {
             "chat_template":"{{ bos_token }}{% for m in messages %}{{ m['role'] }} {{ m.content.strip() }}\n{% endfor %}"}"#;
         let (_folder, path) = folder_with(config);
         let template = ChatTemplate::beside(&path).unwrap().unwrap();
-        assert_eq!(template.render(" far ").unwrap(), "moon user far\n");
+        assert_eq!(
+            template.render(&[("user", " far ")]).unwrap(),
+            "moon user far\n"
+        );
         let contents = ["far".to_owned(), "far away".to_owned()];
         let around =
             tokenizer().count("moon user far\n").unwrap() - tokenizer().count("far").unwrap();
         let overhead = template.overhead(&tokenizer(), &contents).unwrap();
         assert_eq!(u64::from(overhead), around);
+    }
+
+    #[test]
+    fn a_later_turn_has_another_part_of_the_template() {
+        // As of Llama 3: the first turn has a system message that no later one has.
+        let config = r#"{"chat_template":"moon moon moon\n{% for m in messages %}{{ m.role }}\n{{ m.content }}\n{% endfor %}assistant\n"}"#;
+        let (_folder, path) = folder_with(config);
+        let template = ChatTemplate::beside(&path).unwrap().unwrap();
+        let count = |text: &str| tokenizer().count(text).unwrap();
+        let contents = ["far".to_owned(), "away".to_owned()];
+        let [first, later] = [
+            template.overhead(&tokenizer(), &contents).unwrap(),
+            template.later_overhead(&tokenizer(), &contents).unwrap(),
+        ];
+        assert!(later < first, "{later} {first}");
+        let [one, two] = [
+            "moon moon moon\nuser\nfar\nassistant\n",
+            "moon moon moon\nuser\nfar\nassistant\nso\nuser\naway\nassistant\n",
+        ]
+        .map(count);
+        assert_eq!(two, one + count("so") + count("away") + u64::from(later));
     }
 
     #[test]

@@ -20,6 +20,7 @@ impl Bodies for Listed {
         let batch = (self.random >> 60).clamp(1, u64::from(max));
         let end = (self.next + batch).min(self.bodies);
         let made = (self.next..end).map(|body| Made {
+            model: None,
             body: format!("body {body}").into(),
             own_head: None,
             asked: None,
@@ -63,6 +64,7 @@ fn of_part(arrivals: Arrivals, shard: Shard, requests: Option<u64>) -> Vec<(u64,
         skip_bad_lines: false,
         messages: Messages::new(|_| {}),
         budget: Arc::new(Budget::new(usize::MAX)),
+        cancel: Default::default(),
         passes_are_alike: false,
     };
     let mut source = RequestSource::new("p".to_owned(), Box::new(bodies), None, settings);

@@ -21,6 +21,56 @@ fn parsed(request: &str, events: &[&str]) -> (Result<Summary, String>, Vec<Strin
 }
 
 #[test]
+fn an_item_brings_its_length_and_its_tools_and_parameters_go_over_them() {
+    let mut item = Item::of_prompt("hi");
+    item.output.max = Some(9);
+    item.tools = vec![json!({"type": "function"})];
+    let given = json!({"incremental_output": null, "max_tokens": 5});
+    let settings = Settings {
+        model: "m".to_owned(),
+        parameters: given.as_object().cloned().unwrap_or_default(),
+    };
+    let request = request(item, &settings, json!({})).expect("a request");
+    assert_eq!(
+        request.to_json().to_string(),
+        r#"{"model":"m","input":{"messages":[{"role":"user","content":"hi"}]},"parameters":{"stream":true,"tools":[{"type":"function"}],"max_tokens":5}}"#
+    );
+    let whole = Item {
+        body: Some(json!({"model": "recorded", "input": {}})),
+        ..Item::default()
+    };
+    let request = super::request(whole, &settings, json!({})).expect("a request");
+    assert_eq!(request.to_json(), json!({"model": "m", "input": {}}));
+}
+
+#[test]
+fn the_reply_is_the_text_of_both_manners_of_streaming() {
+    let event =
+        |text: &str, reason: &str| json!({"output": {"text": text, "finish_reason": reason}});
+    for (request, texts) in [
+        (INCREMENTAL, ["a", " b", ""]),
+        (CUMULATIVE, ["a", "a b", "a b"]),
+    ] {
+        let events = Response::events_of(&[
+            event(texts[0], "null"),
+            event(texts[1], "null"),
+            event(texts[2], "stop"),
+        ]);
+        let read = Response {
+            request: request.as_bytes(),
+            wants_reply: true,
+            ..Response::of(&events)
+        };
+        let summary = response(&read, |_| None).expect("a response");
+        let expected = parse(&events, request, |_| None)
+            .expect("a response")
+            .finish_reason("stop")
+            .reply(json!({"role": "assistant", "content": "a b"}));
+        assert_eq!(summary, expected);
+    }
+}
+
+#[test]
 fn parameters_go_into_the_parameters() {
     let given = json!({"incremental_output": null, "top_p": 0.5});
     let options = Options {

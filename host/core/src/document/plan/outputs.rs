@@ -11,6 +11,9 @@ pub struct OutputsRecord {
     pub name: Option<String>,
     /// The command line that made the run, without credentials.
     pub command: Option<String>,
+    /// The flags of the run as a file that `--config` takes, without credentials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<String>,
     /// A progress line after this many requests.
     pub log_every_n_query: Option<u64>,
     /// Whether a run whose figures are to be read with care counts as failed.

@@ -12,6 +12,9 @@ group! {
         warm_connections: bool => is_work("--no-warm-connections"),
         /// Whether a connection carries more than one request.
         keep_alive: bool => is_told("kept connections (--no-keep-alive)"),
+        /// The most requests that a connection carries.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        requests_per_connection: Option<u32> => is_told("--requests-per-connection"),
         /// How many threads carry requests.
         client_threads: Option<u64> => is_told("--client-threads"),
         /// How long to wait for a connection.
@@ -30,6 +33,7 @@ impl Default for TransportRecord {
             choice: String::new(),
             warm_connections: false,
             keep_alive: true,
+            requests_per_connection: None,
             client_threads: None,
             connect_timeout_seconds: None,
             read_timeout_seconds: None,

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// How connections were used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionFigures {
+    /// Connections that were opened, those before the first request among them; null where nobody counted.
+    #[serde(default)]
+    pub opened: Option<u64>,
     /// The versions of HTTP in which responses came.
     pub http_versions: Vec<String>,
     /// What servers call themselves in the header `server` of their responses: 4 different texts at most.

@@ -1,5 +1,6 @@
 //! Tokens: how many there were, and how many were asked for.
 
+use super::super::named::Named;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -56,6 +57,17 @@ pub struct TokensBySource {
     pub parser: u64,
 }
 
+impl CachedTokens {
+    /// The tokens to be expected on average, for a person: one number, or a range.
+    pub fn expected(&self) -> String {
+        let [least, most] = [self.mean_predicted_tokens, self.mean_possible_tokens];
+        match most - least >= 0.05 {
+            true => format!("{least:.1} to {most:.1}"),
+            false => format!("{least:.1}"),
+        }
+    }
+}
+
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }
@@ -74,10 +86,14 @@ pub struct LengthBar {
 /// Lengths that were asked for beside what the server counted, of the measured requests that succeeded.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct AskedLengths {
-    /// Of prompts, the chat template included.
+    /// Of prompts of first turns, the chat template included.
     pub input: AskedLength,
     /// Of outputs.
     pub output: AskedLength,
+    /// Of prompts of later turns of sessions: asked for is what the server counted of the prompt before and of its output,
+    /// without hidden reasoning, with the length of the new message.
+    #[serde(default)]
+    pub later_input: AskedLength,
     /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
     #[serde(default)]
     pub learned: Option<LearnedLengths>,
@@ -92,9 +108,13 @@ pub struct AskedLengths {
 pub struct CachedTokens {
     /// Requests of which the server reports cached tokens. Those after the first 4,000,000 pieces of prompts are left out.
     pub requests: u64,
-    /// Mean of the predicted tokens: those of the prefix of each prompt but the first with that prefix; of a trace, those
-    /// of the leading blocks that were sent before.
+    /// Mean of the predicted tokens: those of the prefix of each prompt that was sent after the server had read another one
+    /// with that prefix, as its first output shows; of a trace, those of the leading blocks of such a prompt.
     pub mean_predicted_tokens: f64,
+    /// The same with the prompts that were sent while the first one with their prefix was being read: some servers have
+    /// blocks in their cache as soon as they begin to compute them.
+    #[serde(default)]
+    pub mean_possible_tokens: f64,
     /// Mean of the reported tokens.
     pub mean_reported_tokens: f64,
     /// By how much the means may differ: a server caches whole blocks, and its chat template too.
@@ -121,7 +141,8 @@ pub struct AskedLength {
     /// Requests of which the length was asked for and counted by the server.
     pub requests: u64,
     /// Those with another length: of a prompt by any number of tokens, or by more than 1 % where lengths were
-    /// learned from the server; of an output by more than 5 % or 50 tokens.
+    /// learned from the server; of the prompt of a later turn by more than 16 tokens and 5 % of what it adds; of an output
+    /// by more than 5 % or 50 tokens.
     pub different: u64,
     /// Mean of what was asked for.
     pub mean_asked_tokens: Option<f64>,
@@ -129,4 +150,10 @@ pub struct AskedLength {
     pub mean_counted_tokens: Option<f64>,
     /// The largest difference, counted − asked.
     pub worst_difference_tokens: i64,
+    /// Those of `different` that are shorter.
+    #[serde(default)]
+    pub shorter: u64,
+    /// Of outputs, why the shorter ones ended, in the words of the API; where the server does not tell, none is here.
+    #[serde(default)]
+    pub shorter_by_finish_reason: Named<u64>,
 }

@@ -8,6 +8,7 @@ use llmuses_core::plan::{Route, Target};
 use llmuses_core::redact::Secrets;
 use llmuses_core::wording::{counted, excerpt, one_line};
 use llmuses_observe::terminal;
+use llmuses_plugin_host::hints::tls_hint;
 use llmuses_transport::question;
 use serde::Deserialize;
 use std::time::Duration;
@@ -49,6 +50,7 @@ fn list_of(url: &Url) -> Url {
     let path = url.path().trim_end_matches('/');
     let base = match path.rfind("/v1/") {
         Some(at) => &path[..at + "/v1".len()],
+        None if path.ends_with("/v1") => path,
         None => ["/chat/completions", "/completions", "/responses"]
             .iter()
             .find_map(|end| path.strip_suffix(end))
@@ -76,8 +78,11 @@ fn ask(
     let secrets = Secrets::of(&asked, &serde_json::Map::new());
     // Those of the user in the place of ours.
     all.extend(headers.clone());
-    let (status, body) = question::get(list, all, connect_timeout, route)
-        .map_err(|failure| format!("{}: {}", failure.kind, failure.message))?;
+    let (status, body) = question::get(list, all, connect_timeout, route).map_err(|failure| {
+        let hint = tls_hint(&failure.message);
+        let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
+        format!("{}: {}{hint}", failure.kind, failure.message)
+    })?;
     // What the server says may repeat a key.
     let body = secrets.blank_bytes(&body);
     if !(200..300).contains(&status) {
@@ -142,6 +147,7 @@ mod tests {
                 "http://h/api/paas/v4/models",
             ),
             ("http://h/api/v1/services/x", "http://h/api/v1/models"),
+            ("http://h/a/v1/", "http://h/a/v1/models"),
             ("http://h/generate", "http://h/v1/models"),
         ] {
             assert_eq!(list_of(&Url::parse(endpoint).unwrap()).as_str(), list);

@@ -1,5 +1,6 @@
 //! From the arguments of `llmuses perf` to a plan that cannot be wrong.
 
+mod models;
 mod names;
 mod target;
 mod work;
@@ -28,8 +29,9 @@ use llmuses_workload::HostTokenizer;
 use names::{database_of_part, default_name};
 use std::io::IsTerminal;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::time::Duration;
-use target::{add_api_key, endpoint, fit_together, with_path};
+use target::{add_api_key, endpoint, fit_together};
 use url::Url;
 use work::{format, prompts};
 
@@ -61,7 +63,7 @@ impl PerfArguments {
             .transpose()?;
         let work = self.work()?;
         let sweep = Sweep {
-            target: self.target(&work.parser)?,
+            target: self.target()?,
             work,
             transport: self.transport(),
             loads: self.loads(self.parts.shard()?),
@@ -171,11 +173,12 @@ impl PerfArguments {
                 shard,
                 start_at: self.parts.start_at,
                 stop_if: self.stop_if.clone(),
+                cancel: self.cancel.clone(),
             })
             .collect()
     }
 
-    fn target(&self, parser: &ParserChoice) -> Result<Target, UsageError> {
+    fn target(&self) -> Result<Target, UsageError> {
         let mut headers = headers(self.headers.iter().chain(&self.header))?;
         if let Some(name) = &self.api_key_env {
             let key = std::env::var(name).unwrap_or_default();
@@ -183,29 +186,38 @@ impl PerfArguments {
         }
         let mut urls = endpoints(&self.url)?.into_iter();
         // There is one at least.
-        let url = with_path(urls.next().map_or_else(|| endpoint(None), Ok)?, parser);
-        let more_urls: Vec<Url> = urls.map(|url| with_path(url, parser)).collect();
+        let url = urls.next().map_or_else(|| endpoint(None), Ok)?;
+        let more_urls: Vec<Url> = urls.collect();
         fit_together(&url, &more_urls)?;
         let route = self.route.route()?;
         if route.unix_socket.is_some() && !more_urls.is_empty() {
             return Err(UsageError::UrlsOfOneSocket);
         }
-        let model = match &self.model {
-            Some(model) => model.clone(),
+        let [session_header, request_id_header] = self.header_names.of_requests(&headers)?;
+        let mut models = models::weighted(&self.model)?;
+        let model = match models.first() {
+            Some(model) => model.name.to_string(),
             None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
         };
+        if models.len() == 1 {
+            models.clear();
+        }
         Ok(Target {
             model,
+            models,
             url,
             more_urls,
             url_policy: match self.url_policy {
                 UrlPolicyArgument::RoundRobin => UrlPolicy::RoundRobin,
                 UrlPolicyArgument::LeastInFlight => UrlPolicy::LeastInFlight,
+                UrlPolicyArgument::Session => UrlPolicy::Session,
             },
             url_is_default: self.url.is_empty(),
             headers,
             route,
             label_header: self.header_names.label_header.clone(),
+            session_header,
+            request_id_header,
         })
     }
 
@@ -251,11 +263,14 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one makes its requests by itself, and so none of made-up prompts or later turns.
+    /// The parser. The default one is named after `--prompt`; made-up prompts, later turns and several models go to the API by
+    /// its own name.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
-            (_, "openai_prompt") if self.sessions.has_turns() => parser("openai_chat"),
+            (_, "openai_prompt") if self.sessions.has_turns() || self.model.len() > 1 => {
+                parser("openai_chat")
+            }
             (_, name) => parser(name),
         }
     }
@@ -266,6 +281,7 @@ impl PerfArguments {
             by_auto: self.transport == Transport::Auto,
             warm_connections: !self.no_warm_connections,
             keep_alive: !self.no_keep_alive,
+            requests_per_connection: self.requests_per_connection.and_then(NonZeroU32::new),
             client_threads: self.client_threads.map(usize::from),
             timeouts: Timeouts {
                 connect: self.connect_timeout,
@@ -300,6 +316,7 @@ impl PerfArguments {
         Ok(Outputs {
             name,
             command: Some(command_line()),
+            settings: self.settings.map(|settings| settings.to_toml(model)),
             database,
             save: match self.save {
                 SaveArgument::None => Save::Nothing,

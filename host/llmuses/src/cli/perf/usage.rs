@@ -90,6 +90,24 @@ pub enum UsageError {
         /// Why that does not help.
         reason: String,
     },
+    /// A header that each request is to have has another value.
+    #[error("{flag} {name}: {reason}")]
+    HeaderName {
+        /// The flag.
+        flag: &'static str,
+        /// The header.
+        name: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// A weight of a model that is none.
+    #[error("--model {text}: {reason}")]
+    ModelWeight {
+        /// What was typed.
+        text: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// Neither a prompt nor a data set.
     #[error("there is nothing to send: give --prompt TEXT, or --dataset FILE")]
     NoPrompts,

@@ -172,6 +172,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcom
             filling: Arc::default(),
             api: ApiSettings {
                 model: arguments.model,
+                models: Default::default(),
                 parameters: Value::Object(parameters).to_string(),
                 url: Url::parse("http://host")?,
                 path: info.path.clone(),

@@ -1,3 +1,4 @@
+
 use super::*;
 use llmuses_plugin_host::TokenCounter;
 use std::path::Path;
@@ -29,6 +30,7 @@ fn words(overhead: u32, text: Option<&str>) -> Words {
         counting: Counting::Tokenizer(tokenizer),
         text,
         overhead,
+        later_overhead: overhead,
     }
 }
 
@@ -39,6 +41,7 @@ fn learned_words(text: Option<&str>) -> Words {
         counting: Counting::Learned { per_word: 1.5 },
         text: text.map(|text| Arc::new(RealText::in_words(text).unwrap())),
         overhead: 5,
+        later_overhead: 5,
     }
 }
 

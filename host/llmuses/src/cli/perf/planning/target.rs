@@ -4,9 +4,7 @@ use super::super::usage::UsageError;
 use crate::cli::values::{Secret, header};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use llmuses_core::credential::{public_text_of_url, public_url};
-use llmuses_core::plan::ParserChoice;
 use llmuses_kernel_io::regular_file::read_regular_text;
-use llmuses_plugin_host::{Offers, builtin};
 use std::path::{Path, PathBuf};
 use url::Url;
 
@@ -63,31 +61,6 @@ pub(super) fn endpoint(text: Option<&str>) -> Result<Url, UsageError> {
         )));
     }
     Ok(url)
-}
-
-/// A base URL, such as http://HOST:PORT or one that ends with /v1, with the path of the parser's API. A parser that
-/// tells its path is asked for it once it is loaded.
-pub(super) fn with_path(mut url: Url, parser: &ParserChoice) -> Url {
-    const OPENAI: [&str; 2] = ["/v1", "/chat/completions"];
-    const DASHSCOPE: [&str; 2] = ["/api/v1", "/services/aigc/text-generation/generation"];
-    let [base, rest] = match parser {
-        ParserChoice::Builtin(name) if name.starts_with("dashscope") => DASHSCOPE,
-        ParserChoice::Builtin(name) if tells_its_path(name) => return url,
-        ParserChoice::Builtin(_) => OPENAI,
-        // Only its author knows the path.
-        ParserChoice::File(_) => return url,
-    };
-    let path = url.path().trim_end_matches('/');
-    if path.is_empty() {
-        url.set_path(&format!("{base}{rest}"));
-    } else if path.ends_with(base) {
-        url.set_path(&format!("{path}{rest}"));
-    }
-    url
-}
-
-fn tells_its_path(name: &str) -> bool {
-    builtin(name).is_some_and(|component| component.offers != Offers::OwnRequests)
 }
 
 /// Adds the key that a variable holds.
@@ -177,38 +150,7 @@ pub(in crate::cli::perf) fn headers<'a>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::work::parser;
     use super::*;
-
-    #[test]
-    fn a_base_url_gets_the_path_of_the_api() {
-        for (name, url, whole) in [
-            (
-                "openai_prompt",
-                "http://h:1",
-                "http://h:1/v1/chat/completions",
-            ),
-            (
-                "openai_prompt",
-                "http://h:1/",
-                "http://h:1/v1/chat/completions",
-            ),
-            (
-                "openai_prompt",
-                "http://h/a/v1/",
-                "http://h/a/v1/chat/completions",
-            ),
-            ("openai_prompt", "http://h/v1/mine", "http://h/v1/mine"),
-            (
-                "dashscope_line_by_line",
-                "http://h/api/v1",
-                "http://h/api/v1/services/aigc/text-generation/generation",
-            ),
-        ] {
-            let url = with_path(endpoint(Some(url)).unwrap(), &parser(name).unwrap());
-            assert_eq!(url.as_str(), whole);
-        }
-    }
 
     #[test]
     fn a_key_of_the_environment_is_sent_and_never_shown() {
