@@ -112,7 +112,9 @@ fn large_answers_fail_and_small_ones_go_on_where_memory_is_used_up() {
         assert_eq!(rows.len(), 40, "{transport}: {}", run.ended.stderr);
         let refused = rows.iter().filter(|row| row.kind == "client-resource");
         let refused: Vec<&String> = refused.map(|row| &row.error).collect();
-        assert!(!refused.is_empty() && refused.len() <= 10, "{transport}");
+        // Seven eighths of the memory hold two of them, and the two that began first have it.
+        let count = refused.len();
+        assert!((1..=8).contains(&count), "{transport}: {count} refused");
         assert!(refused[0].contains("--memory-limit"), "{}", refused[0]);
         let succeeded = rows.iter().filter(|row| row.success).count();
         assert!(succeeded >= 30, "{transport}: {succeeded} succeeded");

@@ -58,3 +58,5 @@ mod traces;
 mod verdict;
 #[cfg(feature = "wandb")]
 mod wandb;
+#[cfg(unix)]
+mod workers;

@@ -1,8 +1,9 @@
 //! The memory that a run may take for what comes from outside: responses, request bodies, entries of a data set that are
 //! read ahead, the counting of tokens. All of them draw from one budget.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// What is drawn at once at least, so that small pieces do not count one by one.
@@ -19,10 +20,25 @@ const LOOK_UP: Duration = Duration::from_millis(2);
 const SMALL: usize = 1 << 20;
 
 /// A budget in bytes.
+///
+/// Large responses are served in the order in which they began: where there is no room for all of them, the one that
+/// began last gives up, with its next read, and the older ones go on with what it gives back.
 #[derive(Debug)]
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// The responses that have begun.
+    begun: AtomicU64,
+    /// Those under way that are larger than [`SMALL`], by their place in the order of beginning.
+    large: Mutex<BTreeMap<u64, Large>>,
+}
+
+/// A large response under way.
+#[derive(Debug, Default, Clone, Copy)]
+struct Large {
+    drawn: usize,
+    /// It is to fail with its next read: an older one needs what it has.
+    gives_up: bool,
 }
 
 impl Default for Budget {
@@ -38,6 +54,8 @@ impl Budget {
         Self {
             limit,
             used: AtomicUsize::new(0),
+            begun: AtomicU64::new(0),
+            large: Mutex::default(),
         }
     }
 
@@ -63,6 +81,59 @@ impl Budget {
                 used.checked_add(bytes).filter(|used| *used <= most)
             });
         drawn.map(drop).map_err(|_| UsedUp { limit: self.limit })
+    }
+
+    /// Draws `step`, or `needed` at least, for a response that holds `holds` already, has `place` in the order of
+    /// beginning and is large then; gives back how much. Where there is no room, the youngest give up for it. Until they
+    /// have, half of what is kept for small holders bridges the time.
+    fn draw_in_turn(
+        &self,
+        step: usize,
+        needed: usize,
+        holds: usize,
+        place: u64,
+    ) -> Result<usize, UsedUp> {
+        let used_up = UsedUp { limit: self.limit };
+        let mut large = self.large();
+        let own = large.entry(place).or_default();
+        own.drawn = holds;
+        if own.gives_up {
+            return Err(used_up);
+        }
+        let most = self.most_for(usize::MAX);
+        let drawn = if self.draw_within(step, most).is_ok() {
+            step
+        } else {
+            let missing = self.used().saturating_add(needed).saturating_sub(most);
+            let mut coming_back: usize = large
+                .values()
+                .filter(|other| other.gives_up)
+                .map(|other| other.drawn)
+                .sum();
+            while coming_back < missing {
+                // This one itself where there is no younger one.
+                let (youngest, other) = large
+                    .iter_mut()
+                    .rfind(|(_, other)| !other.gives_up)
+                    .ok_or(used_up)?;
+                other.gives_up = true;
+                if *youngest == place {
+                    return Err(used_up);
+                }
+                coming_back += other.drawn;
+            }
+            self.draw_within(needed, self.limit - self.limit / 16)?;
+            needed
+        };
+        if let Some(own) = large.get_mut(&place) {
+            own.drawn += drawn;
+        }
+        Ok(drawn)
+    }
+
+    fn large(&self) -> MutexGuard<'_, BTreeMap<u64, Large>> {
+        // Nothing that is done under the lock can panic halfway.
+        self.large.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What may be in use with a holder of so many bytes.
@@ -91,6 +162,8 @@ pub struct Charge {
     budget: Option<Arc<Budget>>,
     drawn: usize,
     needed: usize,
+    /// The place in the order of beginning of a response under way, which gives up where an older one needs its memory.
+    place: Option<u64>,
 }
 
 impl Charge {
@@ -100,7 +173,15 @@ impl Charge {
             budget: Some(Arc::clone(budget)),
             drawn: 0,
             needed: 0,
+            place: None,
         }
+    }
+
+    /// The same for a response that begins now, until [`Self::shrink`] says that it is whole.
+    pub fn of_response(budget: &Arc<Budget>) -> Self {
+        let mut charge = Self::of(budget);
+        charge.place = Some(budget.begun.fetch_add(1, Ordering::Relaxed));
+        charge
     }
 
     /// Draws for `bytes` more.
@@ -114,13 +195,18 @@ impl Charge {
         {
             let missing = needed - self.drawn;
             let step = (needed / 4).clamp(SMALLEST_STEP, LARGEST_STEP).max(missing);
-            // Where there is no room for a step ahead there may be for what is needed.
-            let drawn = match budget.draw(step, self.drawn) {
-                Ok(()) => step,
-                Err(_) => {
-                    budget.draw(missing, self.drawn)?;
-                    missing
+            let drawn = match self.place {
+                Some(place) if self.drawn + step > SMALL => {
+                    budget.draw_in_turn(step, missing, self.drawn, place)?
                 }
+                // Where there is no room for a step ahead there may be for what is needed.
+                _ => match budget.draw(step, self.drawn) {
+                    Ok(()) => step,
+                    Err(_) => {
+                        budget.draw(missing, self.drawn)?;
+                        missing
+                    }
+                },
             };
             self.drawn += drawn;
         }
@@ -165,15 +251,23 @@ impl Charge {
             .is_none_or(|budget| needed <= budget.most_for(needed))
     }
 
-    /// Gives back what is drawn and not needed.
+    /// Gives back what is drawn and not needed. A response is whole then and does not give up any more.
     pub fn shrink(&mut self) {
+        self.leave_the_order();
         self.give_back(self.drawn - self.drawn.min(self.needed));
     }
 
     /// Gives everything back.
     pub fn clear(&mut self) {
+        self.leave_the_order();
         self.needed = 0;
         self.give_back(self.drawn);
+    }
+
+    fn leave_the_order(&mut self) {
+        if let (Some(budget), Some(place)) = (&self.budget, self.place.take()) {
+            budget.large().remove(&place);
+        }
     }
 
     fn give_back(&mut self, bytes: usize) {
@@ -239,6 +333,50 @@ mod tests {
         assert!(error.contains("80 MiB, --memory-limit"), "{error}");
         drop(large);
         small.grow(1).unwrap();
+    }
+
+    #[test]
+    fn of_large_responses_that_grow_together_the_oldest_are_served() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut growing: Vec<_> = (0..10)
+            .map(|place| (place, Charge::of_response(&budget), 0))
+            .collect();
+        let (mut whole, mut failed) = (Vec::new(), Vec::new());
+        // Each has 12 MiB and comes in steps of 64 KiB, the youngest first in each round.
+        while !growing.is_empty() {
+            for index in (0..growing.len()).rev() {
+                let (place, charge, size) = &mut growing[index];
+                *size += 64 << 10;
+                if charge.grow(64 << 10).is_err() {
+                    failed.push(*place);
+                    growing.remove(index);
+                } else if *size == 12 << 20 {
+                    charge.shrink();
+                    whole.push(growing.remove(index));
+                }
+            }
+        }
+        failed.sort_unstable();
+        // The budget less an eighth, 56 MiB, has room for four of them.
+        assert_eq!(failed, [4, 5, 6, 7, 8, 9]);
+        assert_eq!(budget.used(), 48 << 20);
+        drop(whole);
+        assert_eq!(budget.used(), 0);
+        assert!(budget.large().is_empty());
+    }
+
+    #[test]
+    fn a_response_that_gave_up_leaves_room_to_those_that_begin_later() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut old = Charge::of_response(&budget);
+        let mut young = Charge::of_response(&budget);
+        young.grow(30 << 20).unwrap();
+        old.grow(30 << 20).unwrap();
+        assert!(young.grow(1).is_err(), "it was asked to give up");
+        young.clear();
+        assert_eq!(budget.used(), 30 << 20);
+        let mut next = Charge::of_response(&budget);
+        next.grow(20 << 20).unwrap();
     }
 
     #[test]

@@ -39,15 +39,34 @@ impl Moment {
 pub struct Clock {
     origin: Instant,
     origin_unix: Duration,
+    /// The wall clock of this machine at the origin, whatever times of day are told.
+    origin_here: Duration,
 }
 
 impl Clock {
     /// Starts a clock: its moment zero is now.
     pub fn start() -> Self {
+        let origin_unix = unix_now();
         Self {
             origin: Instant::now(),
-            origin_unix: unix_now(),
+            origin_unix,
+            origin_here: origin_unix,
         }
+    }
+
+    /// The same, whose moment zero is told as this wall-clock time since 1970: that of another machine.
+    #[must_use]
+    pub fn told_from(self, origin_unix: Duration) -> Self {
+        Self {
+            origin_unix,
+            ..self
+        }
+    }
+
+    /// Wall-clock time of a moment in nanoseconds since 1970.
+    pub fn unix_nanos(&self, moment: Moment) -> u64 {
+        let unix = self.origin_unix + Duration::from_nanos(moment.0);
+        u64::try_from(unix.as_nanos()).unwrap_or(u64::MAX)
     }
 
     /// The present moment.
@@ -82,7 +101,7 @@ impl Clock {
 
     /// By how many seconds the wall clock has moved against the monotonic one since the start.
     pub fn wall_step_seconds(&self) -> f64 {
-        let expected = self.origin_unix + self.origin.elapsed();
+        let expected = self.origin_here + self.origin.elapsed();
         unix_now().as_secs_f64() - expected.as_secs_f64()
     }
 }
@@ -108,6 +127,17 @@ mod tests {
         let unix = clock.origin_unix + Duration::from_nanos(moment.nanos());
         assert_eq!(clock.of_unix(unix), Some(moment));
         assert_eq!(clock.of_unix(Duration::ZERO), None);
+    }
+
+    #[test]
+    fn a_clock_can_tell_the_time_of_another_machine() {
+        let clock = Clock::start();
+        let other = clock.told_from(Duration::from_secs(1_000));
+        let moment = Moment::from_nanos(5);
+        assert_eq!(other.unix_nanos(moment), 1_000_000_000_005);
+        assert_eq!(other.instant(moment), clock.instant(moment));
+        // The wall clock of this machine has not moved.
+        assert!(other.wall_step_seconds().abs() < 0.5);
     }
 
     #[test]

@@ -94,6 +94,19 @@ pub struct Exchange {
 }
 
 impl Exchange {
+    /// Of a request whose connection was closed after the run was interrupted: the signal may have ended the server as
+    /// well, where it was started in the same terminal, so that it counts as one that the end of the run cancelled.
+    pub fn excuse_closed_connection(&mut self) {
+        if let Some(failure) = &mut self.failure
+            && failure.kind.is_closed_connection()
+        {
+            *failure = Failure::new(
+                FailureKind::Cancelled,
+                format!("after the run was interrupted: {}", failure.message),
+            );
+        }
+    }
+
     /// The body that was sent as text; of one that is no text, how long it is.
     pub fn request_text(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.request) {

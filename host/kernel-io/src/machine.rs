@@ -25,6 +25,12 @@ pub fn this_one() -> Machine {
     }
 }
 
+/// What tells one boot of one kernel from all others. `None`: the system does not tell.
+pub fn boot() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(printable(text.trim()))
+}
+
 /// The name of the machine, of its system, and the version of its kernel.
 fn names() -> Option<[String; 3]> {
     // SAFETY: `utsname` is a struct of arrays of characters, for which all zeros is a valid value; the call fills it with

@@ -43,6 +43,7 @@ fn main() {
         compiler: Compiler::InProcess,
         cache: None,
         messages: Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|error| eprintln!("{error}"),
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../datasets");

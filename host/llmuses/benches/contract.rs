@@ -39,6 +39,7 @@ fn instance(name: &str, dataset: Option<Arc<Dataset>>) -> ParserInstance {
         compiler: Compiler::InProcess,
         cache: None,
         messages: llmuses_core::messages::Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|error| eprintln!("{error}"),
     };
     let parser = match builtin(name) {

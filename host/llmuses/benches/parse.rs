@@ -32,6 +32,7 @@ fn instance(parser: &str) -> ParserInstance {
         compiler: Compiler::InProcess,
         cache: None,
         messages: llmuses_core::messages::Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|error| eprintln!("{error}"),
     };
     let component = builtin(parser).expect("it is built in");

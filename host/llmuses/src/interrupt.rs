@@ -30,6 +30,18 @@ pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
     }
 }
 
+/// A flag that a signal sets, of a program that is to end then and has nothing to tell.
+///
+/// # Errors
+/// Where the signals cannot be watched.
+pub fn quiet_flag() -> std::io::Result<Arc<AtomicBool>> {
+    let ended = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM, SIGHUP] {
+        flag::register(signal, Arc::clone(&ended))?;
+    }
+    Ok(ended)
+}
+
 /// Has a write fail that would make a file larger than this user may have, instead of the program being
 /// killed for it: whoever wrote says what was lost, and the run goes on.
 pub fn outlive_full_files() {

@@ -2,6 +2,8 @@
 //! statistics, database and report wired together; result out.
 
 mod bodies;
+mod carrier;
+mod collect;
 mod dry;
 mod loads;
 #[cfg(feature = "wandb")]
@@ -17,18 +19,24 @@ mod pipeline;
 mod preparation;
 mod probes;
 mod progress;
+mod role;
 mod running;
 mod sinks;
 mod start;
 mod watch;
+mod workers;
 
+use carrier::Carrier;
+use collect::{Collected, collect};
 use loads::{Loads, NextLoad, SearchLoads, SweepLoads, cool_down};
 use logging::Logging;
 use pipeline::Pipeline;
 use preparation::{Loaded, Preparation, ensure_capacity};
 use progress::ProgressLines;
-use running::Collected;
+use role::{Gate, Role};
 use sinks::Sinks;
+use watch::WorkerWatch;
+use workers::{OnWorkers, RowsToCoordinator};
 
 pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of, recognised};
 pub use dry::dry_run;
@@ -41,6 +49,7 @@ use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Document, Run, RunState};
 use llmuses_core::plan::{Plan, RunPlace, Sweep};
+use llmuses_fleet::{Fleet, FleetError, FleetSettings, RowSender, Session, SessionError, WorkPlan};
 use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
@@ -60,10 +69,10 @@ use llmuses_transport::ClientBuildError;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_transport::socket::TlsError;
 use llmuses_transport::worker::WorkerError;
-use llmuses_workload::{DatasetError, SourceError, TokenizerError};
+use llmuses_workload::{DatasetError, RequestSource, SourceError, TokenizerError};
 use std::cell::Cell;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// There can be no run.
 #[derive(Debug, thiserror::Error)]
@@ -126,6 +135,12 @@ pub enum RunError {
         /// By how much it was over.
         late: std::time::Duration,
     },
+    /// There is no run with these workers.
+    #[error(transparent)]
+    Fleet(#[from] FleetError),
+    /// This worker cannot go on.
+    #[error(transparent)]
+    Session(#[from] SessionError),
     /// It was interrupted before it began.
     #[error("interrupted before the first request")]
     Interrupted,
@@ -149,6 +164,7 @@ impl RunError {
                 matches!(error, TlsError::File { .. })
             }
             Self::Output(error) => error.is_usage(),
+            Self::Fleet(error) => !matches!(error, FleetError::Interrupted),
             Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(SinkError::Create { reason, .. }) => is_of_the_name(reason),
@@ -212,7 +228,37 @@ impl RunResult {
 /// Why there could be no run at all, or why results could not be written. Where a later run cannot begin,
 /// the results of those before it are written all the same.
 pub fn run(sweep: &Sweep, outputs: &Outputs) -> Result<Vec<RunResult>, RunError> {
-    carry_out(sweep, &mut SweepLoads::of(sweep), outputs)
+    carry_out(sweep, &mut SweepLoads::of(sweep), outputs, Role::Alone)
+}
+
+/// The same, sent by workers. `plan`: what each is to do, by its number.
+///
+/// # Errors
+/// As those of [`run`]; where not all workers are ready, nothing was sent.
+pub fn run_on_workers(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    workers: FleetSettings,
+    plan: impl Fn(u32) -> WorkPlan,
+) -> Result<Vec<RunResult>, RunError> {
+    let mut fleet = Fleet::start(workers, Clock::start(), &terminal::messages())?;
+    fleet.plan(plan)?;
+    let role = Role::Coordinator(Box::new(fleet));
+    carry_out(sweep, &mut SweepLoads::of(sweep), outputs, role)
+}
+
+/// The same, of the part of a worker. `clock` tells the time of the coordinator.
+///
+/// # Errors
+/// As those of [`run`].
+pub fn run_as_worker(
+    sweep: &Sweep,
+    outputs: &Outputs,
+    session: &Session,
+    clock: Clock,
+) -> Result<Vec<RunResult>, RunError> {
+    let role = Role::Worker(session, clock);
+    carry_out(sweep, &mut SweepLoads::of(sweep), outputs, role)
 }
 
 /// Searches the highest load that keeps objectives. `sweep`: its first load is that of every probe, but for what is varied.
@@ -225,13 +271,15 @@ pub fn search(
     outputs: &Outputs,
     plan: &SearchPlan,
 ) -> Result<Vec<RunResult>, RunError> {
-    carry_out(sweep, &mut SearchLoads::new(sweep, plan), outputs)
+    let loads = &mut SearchLoads::new(sweep, plan);
+    carry_out(sweep, loads, outputs, Role::Alone)
 }
 
 fn carry_out(
     sweep: &Sweep,
     loads: &mut dyn Loads,
     outputs: &Outputs,
+    mut role: Role<'_>,
 ) -> Result<Vec<RunResult>, RunError> {
     let board = outputs.metrics.map(|_| Board::default());
     // Before anything else is made, and until all is over.
@@ -269,7 +317,14 @@ fn carry_out(
             let interrupted = interrupt::flag()?;
             cool_down(next.cool_down, || interrupted.load(Ordering::Relaxed));
         }
-        match one(next, outputs, &mut loaded, &onlookers, &logging_failed) {
+        match one(
+            next,
+            outputs,
+            &mut role,
+            &mut loaded,
+            &onlookers,
+            &logging_failed,
+        ) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
                 let place = result.place;
@@ -369,6 +424,7 @@ fn serve(
 fn one<'a>(
     next: NextLoad,
     outputs: &Outputs,
+    role: &mut Role<'_>,
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
@@ -377,7 +433,9 @@ fn one<'a>(
         plan, mut watch, ..
     } = next;
     let plan = &plan;
-    ensure_capacity(&plan.work, &plan.load)?;
+    if !matches!(role, Role::Coordinator(_)) {
+        ensure_capacity(&plan.work, &plan.load)?;
+    }
     let loaded = match loaded {
         Some(loaded) => loaded,
         none => none.insert(Loaded::of(plan, outputs)?),
@@ -387,7 +445,7 @@ fn one<'a>(
     }
     let (given, plan) = (plan, &loaded.addressed(plan));
     let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
-    let clock = Clock::start();
+    let clock = role.clock();
     // Not before: until here a signal ends the program at once.
     let interrupted = interrupt::flag()?;
     let record = prepared.record(plan, outputs, clock);
@@ -405,10 +463,19 @@ fn one<'a>(
         let name = [parser.name.as_str(), &parser.version];
         terminal::say(report::opening(plan, name, &parser.headers));
     }
-    let begun = Pipeline::assemble(plan, &prepared, clock, &interrupted)
-        .and_then(|(pipeline, start)| pipeline.begin(start, source, plan, &interrupted));
-    let pipeline = match begun {
-        Ok(pipeline) => pipeline,
+    let session = match role {
+        Role::Worker(session, _) => Some(*session),
+        _ => None,
+    };
+    let begun = match role {
+        Role::Coordinator(fleet) => OnWorkers::begin(fleet, plan, &prepared, &interrupted)
+            .map(|workers| Box::new(workers) as Box<dyn Carrier + '_>),
+        Role::Alone | Role::Worker(..) => {
+            on_threads(plan, &prepared, source, session, clock, &interrupted)
+        }
+    };
+    let carrier = match begun {
+        Ok(carrier) => carrier,
         Err(error) => {
             // No request was sent. An empty file would be in the way of the next attempt.
             if let Some(database) = database {
@@ -418,7 +485,7 @@ fn one<'a>(
         }
     };
     if let Some(database) = &database {
-        database.begin(pipeline.started);
+        database.begin(carrier.started());
     }
     let watched = outputs.live_view.filter(|_| !outputs.quiet);
     let board = onlookers
@@ -430,9 +497,10 @@ fn one<'a>(
         .zip(board.clone())
         .and_then(|(look, board)| View::start(board, look).ok());
     let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
-    let mut sinks = Sinks::new(Arc::clone(pipeline.pipeline.gauge.backlog()));
+    let rows = session.map(Session::rows).transpose()?;
+    let mut sinks = Sinks::new(Arc::clone(carrier.backlog()));
     if let Some(board) = board {
-        sinks.add(Recorder::new(board, plan, clock, pipeline.started));
+        sinks.add(Recorder::new(board, plan, clock, carrier.started()));
     }
     if outputs.debug {
         sinks.add(Trace::new(
@@ -457,22 +525,39 @@ fn one<'a>(
     if let Some(logging) = &mut logging {
         sinks.add(logging);
     }
+    if let Some(rows) = &rows {
+        sinks.add(RowsToCoordinator {
+            rows,
+            asked: prepared.asked.clone(),
+        });
+    }
+    let mut of_worker = session.map(WorkerWatch);
+    let watch = match &mut of_worker {
+        Some(watch) => watch,
+        None => watch.as_mut(),
+    };
     // Last, since it keeps what it gets.
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = pipeline.collect(
+    let collected = collect(
+        carrier,
         plan,
         outputs,
         &prepared,
         sinks,
-        watch.as_mut(),
+        watch,
         &interrupted,
     );
     // What follows is for the place where it stood.
     drop(view);
     match finish(plan, outputs, record, database, collected) {
-        Ok(result) => Ok((result, logging)),
+        Ok(result) => {
+            if let Some(rows) = rows {
+                say_end(rows, &result)?;
+            }
+            Ok((result, logging))
+        }
         Err(error) => {
             if let Some(logging) = logging {
                 logging.finish(None, false);
@@ -480,6 +565,34 @@ fn one<'a>(
             Err(error)
         }
     }
+}
+
+/// Has the threads of this process begin.
+fn on_threads<'a>(
+    plan: &Plan,
+    prepared: &Preparation,
+    source: RequestSource,
+    session: Option<&Session>,
+    clock: Clock,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Box<dyn Carrier + 'a>, RunError> {
+    let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, interrupted)?;
+    let gate = match session {
+        None => Gate::At(plan.load.start_at),
+        Some(session) => {
+            let opened = &pipeline.warm_connections;
+            Gate::Coordinator(session, workers::ready(plan, prepared, opened))
+        }
+    };
+    let running = pipeline.begin(start, source, plan, prepared, &gate, interrupted)?;
+    Ok(Box::new(running))
+}
+
+/// Tells the coordinator that the load is over here.
+fn say_end(rows: RowSender, result: &RunResult) -> Result<(), RunError> {
+    let totals = serde_json::value::to_raw_value(&result.record.totals)
+        .map_err(|error| SessionError::Output(error.into()))?;
+    Ok(rows.done(result.record.id, totals)?)
 }
 
 /// Judges, stores the end, and prints the summary.
@@ -536,9 +649,7 @@ fn finish(
     {
         terminal::say(report::closing(rows, &outputs.database));
     }
-    if let Some(stored) = &stored
-        && let Some(warning) = stored.warning()
-    {
+    for warning in stored.iter().flat_map(SinkSummary::warnings) {
         terminal::say(format!("warning: {warning}"));
     }
     Ok(RunResult {

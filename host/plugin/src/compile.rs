@@ -1,6 +1,7 @@
 //! Compiling. What is built in is compiled here; what comes from a file, in a child process of this very
 //! program with limits of its own: a component can be made to take the compiler any time and memory.
 
+use super::confinement::confine;
 use super::engine::engine;
 use super::text::shown;
 use llmuses_core::bounds::Bounds;
@@ -19,6 +20,9 @@ const THREADS: usize = 4;
 
 /// What is kept of the child's words, in bytes.
 const WORDS_BYTES: u64 = 64 << 10;
+
+/// How a line of the child's words begins that says what its sandbox lacks.
+const NOT_CONFINED: &str = "not confined: ";
 
 /// How often the parent looks whether the child has ended.
 const LOOK_UP: Duration = Duration::from_millis(3);
@@ -75,14 +79,26 @@ pub(super) enum CompileError {
     Start(String),
 }
 
+/// A compiled component.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    /// What the engine reads.
+    pub(super) code: Vec<u8>,
+    /// What the child's sandbox lacks since the system does not have it.
+    pub(super) not_confined: Vec<String>,
+}
+
 /// The compiled form of a component.
 pub(super) fn compile(
     compiler: &Compiler,
     bytes: &[u8],
     bounds: &Bounds,
-) -> Result<Vec<u8>, CompileError> {
+) -> Result<Compiled, CompileError> {
     match compiler {
-        Compiler::InProcess => compile_here(bytes),
+        Compiler::InProcess => compile_here(bytes).map(|code| Compiled {
+            code,
+            not_confined: Vec::new(),
+        }),
         Compiler::Child(program) => compile_in_child(program, bytes, bounds),
     }
 }
@@ -118,7 +134,7 @@ fn compile_in_child(
     program: &Path,
     bytes: &[u8],
     bounds: &Bounds,
-) -> Result<Vec<u8>, CompileError> {
+) -> Result<Compiled, CompileError> {
     let started = |error: std::io::Error| CompileError::Start(error.to_string());
     let mut child = Command::new(program)
         .arg("compile-plugin")
@@ -139,16 +155,26 @@ fn compile_in_child(
             // Fails where the child ended early; its end tells why.
             let _ = input.map(|mut input| input.write_all(bytes));
         });
-        let compiled = scope.spawn(move || read_at_most(output, bounds.compile_memory_bytes));
+        let code = scope.spawn(move || read_at_most(output, bounds.compile_memory_bytes));
         let words = scope.spawn(move || read_at_most(words, WORDS_BYTES));
         let status = wait(&mut child, bounds.compile_time);
         // Neither thread panics, and both end with the child.
-        let compiled = compiled.join().unwrap_or_default();
+        let code = code.join().unwrap_or_default();
         let words = words.join().unwrap_or_default();
+        let words = String::from_utf8_lossy(&words);
+        let (not_confined, words): (Vec<_>, Vec<_>) = words
+            .lines()
+            .partition(|line| line.starts_with(NOT_CONFINED));
         match status.map_err(started)? {
             None => Err(CompileError::Time(bounds.compile_time)),
-            Some(status) if status.success() => Ok(compiled),
-            Some(status) => Err(why(status, &String::from_utf8_lossy(&words), bounds)),
+            Some(status) if status.success() => Ok(Compiled {
+                code,
+                not_confined: not_confined
+                    .into_iter()
+                    .map(|line| shown(&line[NOT_CONFINED.len()..]))
+                    .collect(),
+            }),
+            Some(status) => Err(why(status, &words.join("\n"), bounds)),
         }
     })
 }
@@ -223,6 +249,10 @@ pub fn compile_as_child(parent: u32, memory_bytes: u64, seconds: u64) -> Result<
     limit(Resource::CPU, seconds)?;
     // A crash of the compiler should not leave a core file of a gigabyte in the user's folder.
     limit(Resource::CORE, 0)?;
+    // Before there are other threads, which would not be confined.
+    for lack in confine() {
+        writeln!(std::io::stderr(), "{NOT_CONFINED}{lack}").map_err(|error| error.to_string())?;
+    }
     have_threads()?;
     let mut bytes = Vec::new();
     std::io::stdin()

@@ -12,6 +12,7 @@ mod cache;
 mod cache_error;
 mod clock;
 mod compile;
+mod confinement;
 mod engine;
 mod file;
 mod header;

@@ -21,8 +21,8 @@ use llmuses_core::exchange::Framing;
 use llmuses_core::messages::Messages;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::mpsc::RecvTimeoutError;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 use wasmtime::Store;
 use wasmtime::component::{Component, InstancePre};
@@ -64,6 +64,8 @@ pub struct Loading<'a> {
     pub cache: Option<&'a CompileCache>,
     /// Takes what parsers log.
     pub messages: Messages,
+    /// Takes what matters only to somebody who looks closely. `None`: nobody does.
+    pub details: Option<Messages>,
     /// Takes what goes wrong with the cache; that never fails a load.
     pub cache_trouble: &'a dyn Fn(CacheError),
 }
@@ -332,8 +334,25 @@ fn compile_and_tell(
         let _ = std::thread::Builder::new().spawn_scoped(scope, tell);
         let compiled = compile(compiler, bytes, &loading.bounds);
         drop(done);
-        compiled
+        let compiled = compiled?;
+        if let Some(details) = &loading.details {
+            tell_once(details, &compiled.not_confined);
+        }
+        Ok(compiled.code)
     })
+}
+
+/// Tells what the system does not make possible, which is the same for each component.
+fn tell_once(details: &Messages, not_confined: &[String]) {
+    static TOLD: Once = Once::new();
+    if !not_confined.is_empty() {
+        TOLD.call_once(|| {
+            details.say(format!(
+                "plugins are compiled in a process with less of a sandbox than there could be: {}",
+                not_confined.join("; ")
+            ));
+        });
+    }
 }
 
 /// A component ready to be run: from the cache, or compiled, and its compiled form then.

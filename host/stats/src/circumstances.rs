@@ -3,15 +3,22 @@
 use super::asked_lengths::LengthsAsked;
 use super::objective::RunObjective;
 use super::pauses::{OtherRuns, Pauses};
+use super::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{GroupFigures, Machine, ProbeFigures, Task};
+use llmuses_core::document::{GroupFigures, Machine, ProbeFigures, Task, WorkerFigures};
 
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Circumstances {
     /// Figures of groups of requests.
     pub groups: Vec<GroupFigures>,
+    /// The workers that sent the requests. Empty: this process did.
+    pub workers: Vec<WorkerFigures>,
+    /// Those of them that measured something else than the others.
+    pub unlike_workers: Vec<UnlikeWorker>,
+    /// Whether several workers were to be on one machine.
+    pub workers_share_a_machine: bool,
     /// The machine that sent the requests. `None`: nobody asked.
     pub machine: Option<Machine>,
     /// Requests asked for. `None`: as many as the data set gives.

@@ -115,6 +115,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             interrupted: circumstances.interrupted,
             stop_reason: circumstances.stop_reason.clone(),
         },
+        workers: circumstances.workers.clone(),
         sessions: statistics.sessions().to_document(time_figures),
         data_set: circumstances
             .dataset

@@ -7,7 +7,7 @@ use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::PipelineStage;
-use llmuses_core::document::Percentile;
+use llmuses_core::document::{Percentile, WorkerFigures};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -36,6 +36,10 @@ const LEAST_CACHED_CHARS: u64 = 256;
 const TOKENS_PER_CHUNK: std::ops::RangeInclusive<f64> = 0.9..=1.1;
 /// Outputs may be shorter than asked by this share on average.
 const SHORTER: f64 = 0.01;
+/// Clocks of workers may be apart by this.
+const MOST_APART: Duration = Duration::from_millis(10);
+/// And by this share of the run.
+const APART_SHARE: f64 = 0.01;
 /// The wall clock may move by this, for reading two clocks takes a moment.
 const CLOCK_JITTER_SECONDS: f64 = 0.010;
 /// And by this share of the run: the kernel slews a clock by at most 500 parts in a million.
@@ -47,8 +51,12 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     let mut doubts = Vec::new();
     let mut add = |doubt: Option<Doubt>| doubts.extend(doubt);
     add(nothing_succeeded(statistics));
+    add(lost_worker(circumstances));
     add(interrupted(statistics, circumstances));
     add(stopped_early(statistics, circumstances));
+    add(workers_apart(statistics, circumstances));
+    add(unlike_workers(circumstances));
+    add(workers_on_one_machine(circumstances));
     add(failures(statistics));
     add(saturated(statistics));
     add(held_up(statistics, circumstances));
@@ -104,7 +112,9 @@ fn nothing_succeeded(statistics: &RunStatistics) -> Option<Doubt> {
 }
 
 fn interrupted(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
-    circumstances.interrupted.then(|| Doubt::Interrupted {
+    // A worker that was lost is a doubt of its own, which explains the end.
+    let was_ended = circumstances.interrupted && lost_worker(circumstances).is_none();
+    was_ended.then(|| Doubt::Interrupted {
         cancelled: statistics
             .failures()
             .iter()
@@ -126,6 +136,56 @@ fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> O
         issued: circumstances.issued,
         reason: circumstances.stop_reason.clone(),
         all_failed: circumstances.all_failed,
+    })
+}
+
+fn lost_worker(circumstances: &Circumstances) -> Option<Doubt> {
+    circumstances.workers.iter().find_map(|worker| {
+        Some(Doubt::LostWorker {
+            name: worker.name.clone(),
+            after_seconds: worker.lost_after_seconds?,
+            reason: worker.lost.clone()?,
+            without_result: worker.requests_without_result,
+        })
+    })
+}
+
+/// Times of day of several machines are as far apart as their clocks.
+fn workers_apart(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let wall = statistics.wall()?;
+    let limit = MOST_APART.min(wall.mul_f64(APART_SHARE));
+    let apart = |worker: &WorkerFigures| worker.clock_bound_seconds + worker.clock_drift_seconds;
+    let workers = circumstances.workers.iter();
+    let worst = workers.max_by(|a, b| apart(a).total_cmp(&apart(b)))?;
+    (apart(worst) > limit.as_secs_f64()).then(|| Doubt::WorkersApart {
+        name: worst.name.clone(),
+        seconds: apart(worst),
+        limit,
+    })
+}
+
+fn unlike_workers(circumstances: &Circumstances) -> Option<Doubt> {
+    let workers = circumstances.unlike_workers.iter();
+    let most = workers.max_by(|a, b| {
+        a.difference_seconds
+            .abs()
+            .total_cmp(&b.difference_seconds.abs())
+    })?;
+    Some(Doubt::UnlikeWorkers(most.clone()))
+}
+
+fn workers_on_one_machine(circumstances: &Circumstances) -> Option<Doubt> {
+    let workers = &circumstances.workers;
+    if circumstances.workers_share_a_machine {
+        return None;
+    }
+    workers.iter().enumerate().find_map(|(place, worker)| {
+        worker.boot.as_ref()?;
+        let mut others = workers[place + 1..].iter();
+        let other = others.find(|other| other.boot == worker.boot)?;
+        Some(Doubt::WorkersOnOneMachine {
+            names: [worker.name.clone(), other.name.clone()],
+        })
     })
 }
 
@@ -229,6 +289,10 @@ fn other_runs(statistics: &RunStatistics, circumstances: &Circumstances) -> Opti
 }
 
 fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
+    // Where nothing came back there is no figure that it could have moved.
+    if statistics.counts().succeeded == 0 {
+        return None;
+    }
     let p99 = statistics
         .time(metric::BODY_WAIT)
         .percentile(Percentile::P99)?;

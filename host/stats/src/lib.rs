@@ -43,6 +43,7 @@ mod texts;
 mod timeline;
 mod tokens;
 mod verdict;
+mod workers;
 
 pub use asked_lengths::LengthsAsked;
 pub use circumstances::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens};
@@ -76,3 +77,4 @@ pub use student::student;
 pub use timeline::{Slot, Timeline};
 pub use tokens::{Bar, TokenSpread};
 pub use verdict::{Doubt, TokenSide};
+pub use workers::{ByWorker, UnlikeWorker};

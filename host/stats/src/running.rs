@@ -149,8 +149,7 @@ impl RunStatistics {
         let disconnected = outcome.is_disconnected();
         counts.disconnected += u64::from(disconnected);
         counts.completed += u64::from(!disconnected);
-        let bytes: usize = exchange.response.iter().map(<[u8]>::len).sum();
-        counts.bytes_received += bytes as u64;
+        counts.bytes_received += exchange.response.bytes() as u64;
         if !exchange.response.is_empty() {
             match exchange.stamps {
                 StampQuality::Kernel => counts.kernel_stamped += 1,
@@ -225,7 +224,7 @@ impl RunStatistics {
             let sent = measured
                 .completion_tokens
                 .map_or(0, |count| count.tokens.saturating_sub(hidden));
-            let bytes: usize = outcome.exchange.response.iter().map(<[u8]>::len).sum();
+            let bytes = outcome.exchange.response.bytes();
             if sent > bytes as u64 {
                 counts.more_tokens_than_bytes += 1;
                 counts.most_tokens_and_bytes =

@@ -8,6 +8,7 @@ mod remedy;
 use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
 use super::short_outputs::ShortOutputs;
+use super::workers::UnlikeWorker;
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
@@ -57,6 +58,33 @@ pub enum Doubt {
         reason: Option<String>,
         /// Whether that is because every request failed.
         all_failed: bool,
+    },
+    /// A worker was lost, and all others stopped.
+    LostWorker {
+        /// How it is called.
+        name: String,
+        /// When after the start.
+        after_seconds: f64,
+        /// Why.
+        reason: String,
+        /// Requests that it had begun and of which there is no result.
+        without_result: u64,
+    },
+    /// The clock of a worker may be further from that of the coordinator than 1 % of the run, or 10 ms.
+    WorkersApart {
+        /// How the worker is called.
+        name: String,
+        /// By how many seconds.
+        seconds: f64,
+        /// The limit that held for this run.
+        limit: Duration,
+    },
+    /// A worker has other times to first token than the others, by more than chance.
+    UnlikeWorkers(UnlikeWorker),
+    /// Two workers were on one machine.
+    WorkersOnOneMachine {
+        /// How they are called.
+        names: [String; 2],
     },
     /// More than 1 % of the requests failed.
     Failures {
@@ -272,6 +300,10 @@ impl Doubt {
             Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
+            Self::LostWorker { .. } => "lost-worker",
+            Self::WorkersApart { .. } => "workers-apart",
+            Self::UnlikeWorkers(_) => "unlike-workers",
+            Self::WorkersOnOneMachine { .. } => "workers-on-one-machine",
             Self::Failures { .. } => "failures",
             Self::Saturated(_) => "saturated",
             Self::HeldUp { .. } => "held-up",

@@ -65,7 +65,9 @@ pub async fn attempt<T: Transport>(
             Ok(response) => {
                 let head_at = response.head_arrival().unwrap_or_else(|| clock.now());
                 notes.note_version(response.version());
-                if let Some(server) = response.header("server") {
+                if notes.wants_server(marks.connection().is_some())
+                    && let Some(server) = response.header("server")
+                {
                     notes.note_server(server);
                 }
                 let last_arrival = Cell::new(head_at);

@@ -1,7 +1,7 @@
 //! What the client threads of a run note about its connections.
 
 use llmuses_core::wording::one_line;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
 
 /// How many different servers are noted; behind a proxy there may be many.
@@ -9,6 +9,9 @@ const MOST_SERVERS: usize = 4;
 
 /// The longest name of a server that is noted, in characters.
 const LONGEST_SERVER: usize = 100;
+
+/// In how many responses the name of the server is looked for, beside those on new connections.
+const LOOKS: u32 = 1000;
 
 /// Counts of a run, shared by all transports.
 #[derive(Debug, Default)]
@@ -20,6 +23,8 @@ pub struct ConnectionNotes {
     versions: AtomicU8,
     waited_for_stream: AtomicU64,
     servers: RwLock<Vec<String>>,
+    /// Responses in which its name was looked for.
+    looks: AtomicU32,
 }
 
 /// The versions of HTTP that are told apart; the place of each is its bit in the notes.
@@ -67,6 +72,16 @@ impl ConnectionNotes {
         if self.versions.load(Ordering::Relaxed) & bit != bit {
             self.versions.fetch_or(bit, Ordering::Relaxed);
         }
+    }
+
+    /// Whether the name of the server is to be looked for in a response: in the first ones, and in those on a connection
+    /// that was opened for them. To look for it in each would cost a client thread more than all else that is noted.
+    pub fn wants_server(&self, on_new_connection: bool) -> bool {
+        let is_early = self.looks.load(Ordering::Relaxed) < LOOKS;
+        if is_early {
+            self.looks.fetch_add(1, Ordering::Relaxed);
+        }
+        is_early || on_new_connection
     }
 
     /// A server called itself so in the head of a response.
@@ -173,6 +188,14 @@ impl Reuse {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_name_of_the_server_is_looked_for_at_first_and_on_new_connections() {
+        let notes = ConnectionNotes::default();
+        assert!((0..LOOKS).all(|_| notes.wants_server(false)));
+        assert!(!notes.wants_server(false));
+        assert!(notes.wants_server(true));
+    }
 
     #[test]
     fn a_server_is_learned_only_where_no_connection_was_ever_used_again() {

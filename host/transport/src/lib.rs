@@ -7,8 +7,12 @@
 pub mod attempt;
 pub mod capacity;
 mod connection_notes;
+#[cfg(any(test, feature = "fuzzed"))]
+mod cut_input;
 mod endpoints;
 mod failure;
+#[cfg(any(test, feature = "fuzzed"))]
+pub mod fuzzed;
 mod json_stream;
 mod lanes;
 mod polled_on_wake;

@@ -70,7 +70,7 @@ impl BodyReader {
     /// The same, with what is kept of the body drawn from a budget.
     #[must_use]
     pub fn drawing_from(mut self, budget: &Arc<Budget>) -> Self {
-        self.charge = Charge::of(budget);
+        self.charge = Charge::of_response(budget);
         self
     }
 
@@ -82,8 +82,25 @@ impl BodyReader {
     /// Takes the bytes of one read, which arrived at `arrival`.
     ///
     /// # Errors
-    /// A failure where the response is larger than is taken, or than there is memory for.
+    /// A failure where the response is larger than is taken, or than there is memory for. All but its beginning is let
+    /// go at once then, so that others have the memory; nothing further may be pushed.
     pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
+        self.take(bytes, arrival).inspect_err(|_| {
+            self.let_go(arrival);
+        })
+    }
+
+    fn let_go(&mut self, at: Moment) {
+        self.log.keep_beginning(KEPT_OF_TOO_LARGE);
+        self.keep_unfinished(at, KEPT_OF_TOO_LARGE);
+        self.form = Form::Plain(Vec::new());
+        let kept = self.log.keep_beginning(KEPT_OF_TOO_LARGE);
+        self.charge.clear();
+        // So little that it does no harm where it finds no room.
+        let _ = self.charge.grow(kept);
+    }
+
+    fn take(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
         self.charge.grow(bytes.len()).map_err(used_up)?;
         match &mut self.form {
             Form::Events(splitter) => {
@@ -158,7 +175,7 @@ impl BodyReader {
                 };
                 // No event can end within the bytes that were held back, so the stamp of this read is
                 // right for all of them.
-                self.push(&start, arrival)
+                self.take(&start, arrival)
             }
         }
     }
@@ -206,21 +223,20 @@ impl BodyReader {
     /// Keeps what arrived of a body that did not end well: an unfinished event or plain body too, since
     /// it often says why.
     pub fn abandon(&mut self, at: Moment) {
-        match &self.form {
-            Form::Unknown(_) if self.is_labelled_stream => self.log.set_streamed(),
-            Form::Plain(body) | Form::Unknown(body) if !body.is_empty() => {
-                let _ = self.log.push(body, at);
-            }
-            Form::Events(splitter) => {
-                let rest = splitter.unfinished();
-                if !rest.is_empty() {
-                    let _ = self.log.push(&rest, at);
-                }
-            }
-            Form::Values(splitter) if !splitter.unfinished().is_empty() => {
-                let _ = self.log.push(splitter.unfinished(), at);
-            }
-            _ => {}
+        self.keep_unfinished(at, usize::MAX);
+    }
+
+    /// Keeps up to `most` bytes of an unfinished event or plain body.
+    fn keep_unfinished(&mut self, at: Moment, most: usize) {
+        let rest = match &self.form {
+            Form::Unknown(_) if self.is_labelled_stream => return self.log.set_streamed(),
+            Form::Plain(body) | Form::Unknown(body) => body,
+            Form::Events(splitter) => &splitter.unfinished(most),
+            Form::Values(splitter) => splitter.unfinished(),
+        };
+        if !rest.is_empty() {
+            // What does not fit is what was too large.
+            let _ = self.log.push(&rest[..rest.len().min(most)], at);
         }
     }
 
@@ -240,6 +256,9 @@ const JSON_STREAMS: [&str; 7] = [
     "application/x-jsonlines",
     "application/json-seq",
 ];
+
+/// What is kept of a response that is too large, or that there was no memory for, in bytes.
+const KEPT_OF_TOO_LARGE: usize = 64 << 10;
 
 /// No body is taken for anything but what its label says behind more line ends than this.
 const MOST_BLANKS: usize = 1024;
@@ -275,16 +294,24 @@ fn keep(
 }
 
 fn used_up(error: UsedUp) -> Failure {
-    Failure::new(FailureKind::ClientResource, error.to_string())
+    Failure::new(
+        FailureKind::ClientResource,
+        format!(
+            "{error}; the first {} KiB of it are kept",
+            KEPT_OF_TOO_LARGE >> 10
+        ),
+    )
 }
 
 fn too_large() -> Failure {
     Failure::new(
         FailureKind::Protocol,
         format!(
-            "the response has more than {} MiB or {} events, the most that is taken for one answer",
+            "the response has more than {} MiB or {} events, the most that is taken for one answer; the first {} KiB \
+             of it are kept",
             ResponseLog::LIMIT_BYTES >> 20,
-            ResponseLog::LIMIT_EVENTS
+            ResponseLog::LIMIT_EVENTS,
+            KEPT_OF_TOO_LARGE >> 10
         ),
     )
 }

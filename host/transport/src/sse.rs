@@ -147,15 +147,16 @@ impl EventSplitter {
     }
 
     /// What has arrived of the event under way: its data so far, and the line that has no end yet as it
-    /// came. For a stream that was cut short.
-    pub fn unfinished(&self) -> Vec<u8> {
-        let mut rest = self.data.clone();
+    /// came, up to `most` bytes. For a stream that was cut short.
+    pub fn unfinished(&self, most: usize) -> Vec<u8> {
+        let beginning = |part: &[u8], room: usize| part[..part.len().min(room)].to_vec();
+        let mut rest = beginning(&self.data, most);
         for part in [&self.stray, &self.line] {
             if !part.is_empty() {
-                if !rest.is_empty() {
+                if !rest.is_empty() && rest.len() < most {
                     rest.push(b'\n');
                 }
-                rest.extend_from_slice(part);
+                rest.extend(beginning(part, most - rest.len()));
             }
         }
         rest

@@ -60,6 +60,11 @@ impl AskedTurns {
         self.lock().insert(number, asked);
     }
 
+    /// What was asked of the request with this number.
+    pub fn get(&self, number: u64) -> Option<Arc<AskedTurn>> {
+        self.lock().get(&number).cloned()
+    }
+
     /// What was asked of the request with this number, which is forgotten with that.
     pub fn take(&self, number: u64) -> Option<Arc<AskedTurn>> {
         self.lock().remove(&number)

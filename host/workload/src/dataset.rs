@@ -193,12 +193,28 @@ fn is_standard_input(path: &Path) -> bool {
     path == Path::new("-")
 }
 
+/// The most that is copied of a pipe: one without an end would fill the disk.
+const MOST_COPIED_BYTES: u64 = 16 << 30;
+
 fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
-    let mut copy = NamedTempFile::new()?;
     if is_standard_input(pipe) {
-        std::io::copy(&mut std::io::stdin().lock(), copy.as_file_mut())?;
+        copied(std::io::stdin().lock(), MOST_COPIED_BYTES)
     } else {
-        std::io::copy(&mut File::open(pipe)?, copy.as_file_mut())?;
+        copied(File::open(pipe)?, MOST_COPIED_BYTES)
+    }
+}
+
+fn copied(pipe: impl Read, most: u64) -> std::io::Result<NamedTempFile> {
+    let mut copy = NamedTempFile::new()?;
+    let bytes = std::io::copy(&mut pipe.take(most.saturating_add(1)), copy.as_file_mut())?;
+    if bytes > most {
+        return Err(std::io::Error::new(
+            ErrorKind::FileTooLarge,
+            format!(
+                "it brings more than {} GiB, the most that is copied of a pipe",
+                most >> 30
+            ),
+        ));
     }
     Ok(copy)
 }
@@ -224,6 +240,14 @@ impl DatasetAccess for Dataset {
 mod tests {
     use super::*;
     use std::io::Write;
+
+    #[test]
+    fn of_a_pipe_without_an_end_not_all_is_copied() {
+        let error = copied(std::io::repeat(b'x'), 1 << 20).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::FileTooLarge);
+        let copy = copied(&b"line"[..], 4).unwrap();
+        assert_eq!(std::fs::read(copy.path()).unwrap(), b"line");
+    }
 
     #[test]
     fn compressed_files_are_unpacked() {

@@ -2,7 +2,8 @@
 
 use super::{stream_begun, then};
 use crate::misbehaving::{
-    Failing, Misbehaving, Run, Step, chunk, delta, event, none, perf, problems, rows, streamed,
+    Failing, Misbehaving, Run, Step, TRANSPORTS, chunk, delta, event, none, perf, problems, rows,
+    streamed,
 };
 use crate::support::{self, Bench, Ended, Mock, signal, start};
 use std::io::{BufRead, BufReader};
@@ -57,6 +58,42 @@ fn an_interrupt_ends_a_run_and_keeps_what_there_is() {
     none(vec![("interrupt".to_owned(), problems(&run, 3, &expected))]);
     assert_eq!(run.bench.value("SELECT state FROM run"), "interrupted");
     assert_eq!(server.heads().len(), 3, "a request was issued afterwards");
+}
+
+/// A server that was started in the same terminal gets the same Ctrl-C.
+#[test]
+fn connections_closed_after_an_interrupt_are_no_failures_of_the_server() {
+    for transport in TRANSPORTS {
+        let mut script = hanging();
+        script.truncate(script.len() - 1);
+        script.extend([Step::Pause(Duration::from_secs(1)), Step::Close]);
+        let server = Misbehaving::start(script);
+        let bench = Bench::new();
+        let child = start(&mut perf(
+            &bench,
+            &server.chat(),
+            &["-n", "100", "--parallel", "3", "--transport", transport],
+        ));
+        server.await_requests(3);
+        signal(&child, libc::SIGINT);
+        let run = Run {
+            ended: support::wait(child),
+            bench,
+        };
+        let expected = Failing {
+            kind: "cancelled",
+            says: vec!["after the run was interrupted: the connection"],
+            status: Some(200),
+            messages: vec![delta("one"), delta("two")],
+            at_least: 0.0,
+        };
+        none(vec![(
+            format!("interrupt over {transport}"),
+            problems(&run, 3, &expected),
+        )]);
+        let said = &run.ended.stdout;
+        assert!(!said.contains("truncated"), "{said}");
+    }
 }
 
 #[test]

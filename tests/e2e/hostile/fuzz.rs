@@ -41,6 +41,7 @@ fn load(engine: &PluginEngine, bytes: &[u8], call_time: Duration) -> Option<Pars
         compiler: Compiler::InProcess,
         cache: None,
         messages: llmuses_core::messages::Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|_| {},
     };
     match Parser::from_bytes(&loading, bytes, Path::new("damaged.wasm")) {
@@ -298,6 +299,7 @@ fn a_new_instance_takes_less_than_a_millisecond() {
         compiler: Compiler::InProcess,
         cache: None,
         messages: llmuses_core::messages::Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|_| {},
     };
     let parser = Parser::from_builtin(&loading, component).expect("it loads");

@@ -62,6 +62,7 @@ fn body_with(wait: Duration, guest: &Guest) -> Result<Vec<String>, CallError> {
         compiler: Compiler::InProcess,
         cache: None,
         messages: llmuses_core::messages::Messages::new(|_| {}),
+        details: None,
         cache_trouble: &|_| {},
     };
     let parser = Parser::from_bytes(&loading, &guest.component(), Path::new("guest.wasm"))

@@ -19,6 +19,7 @@ mod sessions;
 mod spread;
 mod task;
 mod totals;
+mod workers;
 
 pub use figures::RunFigures;
 pub use groups::GroupFigures;
@@ -45,6 +46,7 @@ pub use totals::{
     ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures,
     TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
 };
+pub use workers::WorkerFigures;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

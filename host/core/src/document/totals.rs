@@ -22,6 +22,7 @@ use super::search::ProbeFigures;
 use super::sessions::SessionFigures;
 use super::spread::Times;
 use super::task::Task;
+use super::workers::WorkerFigures;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,9 @@ pub struct Totals {
     pub parser_cost: ParserCosts,
     /// How the client measured.
     pub client: ClientUse,
+    /// The workers that sent the requests; empty where one process did.
+    #[serde(default)]
+    pub workers: Vec<WorkerFigures>,
     /// Sessions of several turns; null where every request stood alone.
     #[serde(default)]
     pub sessions: Option<SessionFigures>,

@@ -135,6 +135,11 @@ impl FailureKind {
         self != Self::Disconnected
     }
 
+    /// Whether it is that the connection was closed, or not taken.
+    pub const fn is_closed_connection(self) -> bool {
+        matches!(self, Self::Connect | Self::Send | Self::Truncated)
+    }
+
     /// The kind of a name, as of [`Self::as_str`].
     pub fn of_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == name)

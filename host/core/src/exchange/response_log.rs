@@ -29,6 +29,8 @@ pub struct ResponseLog {
     /// Bytes in all segments.
     bytes: usize,
     events: Vec<ResponseEvent>,
+    /// Bytes of data that another process has.
+    elsewhere: usize,
     streamed: bool,
     done: Option<Moment>,
 }
@@ -47,6 +49,25 @@ impl ResponseLog {
 
     /// What an event takes beside its data, in bytes.
     pub const EVENT_BYTES: usize = size_of::<ResponseEvent>();
+
+    /// A log of events whose data, of so many bytes in all, is with another process.
+    pub fn without_data(arrivals: impl Iterator<Item = Moment>, bytes: usize) -> Self {
+        let events = arrivals.map(|arrival| ResponseEvent {
+            segment: 0,
+            end: 0,
+            arrival,
+        });
+        Self {
+            events: events.take(Self::LIMIT_EVENTS).collect(),
+            elsewhere: bytes,
+            ..Self::default()
+        }
+    }
+
+    /// The bytes of the data of all events.
+    pub fn bytes(&self) -> usize {
+        self.bytes.saturating_add(self.elsewhere)
+    }
 
     /// Adds the data of a complete event.
     ///
@@ -75,6 +96,27 @@ impl ResponseLog {
             arrival,
         });
         true
+    }
+
+    /// Keeps only the events that end within the first `bytes`, each counted with what is noted of it, and of one that
+    /// does not its beginning. Gives back what it takes then.
+    pub fn keep_beginning(&mut self, bytes: usize) -> usize {
+        let mut kept = Self {
+            streamed: self.streamed,
+            done: self.done,
+            ..Self::default()
+        };
+        let mut taken = 0;
+        for (data, arrival) in self.iter().zip(self.arrivals()) {
+            let Some(room) = bytes.checked_sub(taken + Self::EVENT_BYTES) else {
+                break;
+            };
+            // It fits: it did before.
+            let _ = kept.push(&data[..data.len().min(room)], arrival);
+            taken += data.len().min(room) + Self::EVENT_BYTES;
+        }
+        *self = kept;
+        taken
     }
 
     /// Gives back the memory that was kept ready for more, once there will be no more: a finished
@@ -189,5 +231,17 @@ mod tests {
         }
         assert!(log.push(b"more", Moment::default()));
         assert_eq!(log.data(200), Some(b"more".as_slice()));
+    }
+
+    #[test]
+    fn a_log_without_data_knows_how_much_there_was() {
+        let arrivals = [Moment::from_nanos(3), Moment::from_nanos(9)];
+        let log = ResponseLog::without_data(arrivals.into_iter(), 40);
+        assert!(log.arrivals().eq(arrivals));
+        assert_eq!((log.len(), log.bytes()), (2, 40));
+        assert_eq!(log.data(1), Some(&b""[..]));
+        let mut whole = ResponseLog::default();
+        assert!(whole.push(b"four", arrivals[0]));
+        assert_eq!(whole.bytes(), 4);
     }
 }

@@ -1,6 +1,7 @@
 //! Flags from a file: `--config FILE.toml` stands for the flags in it. Those on the command line come first.
 
 use clap::{Arg, ArgAction, Command};
+use llmuses_core::wording::one_line;
 use llmuses_kernel_io::regular_file::read_regular_text;
 use std::collections::HashSet;
 use std::ffi::OsString;
@@ -41,6 +42,9 @@ pub enum ConfigError {
     },
 }
 
+/// The longest name of a member that is shown, in characters.
+const LONGEST_NAME: usize = 60;
+
 /// These arguments with those of the files that `--config` names behind them. Of a flag that is on the command line,
 /// what the file says is left out. `command` knows the flags of each subcommand.
 ///
@@ -68,26 +72,39 @@ pub fn expanded(arguments: Vec<OsString>, command: &Command) -> Result<Vec<OsStr
         .parse()
         .map_err(|error: toml::de::Error| ConfigError::Toml {
             path: path.clone(),
-            reason: error.to_string().trim_end().to_owned(),
+            reason: where_and_why(&text, &error),
         })?;
     let typed = typed(&arguments, command);
     let mut all = arguments;
     for (name, value) in table {
         let wrong = |reason: String| ConfigError::Member {
             path: path.clone(),
-            name: name.clone(),
+            name: one_line(&name, LONGEST_NAME),
             reason,
         };
         let flag = name.replace('_', "-");
         let arg = command
             .get_arguments()
             .find(|arg| longs(arg).any(|long| long == flag) && flag != "config")
-            .ok_or_else(|| wrong(unknown(&flag, command)))?;
+            .ok_or_else(|| wrong(unknown(&one_line(&flag, LONGEST_NAME), command)))?;
         if !typed.contains(arg.get_id().as_str()) {
             all.extend(flags_of(&flag, arg, value).map_err(wrong)?);
         }
     }
     Ok(all)
+}
+
+/// Where and why a text is no TOML. The error itself would show the line, which may be long, or have a key in it.
+fn where_and_why(text: &str, error: &toml::de::Error) -> String {
+    /// The longest reason, in characters.
+    const LONGEST: usize = 200;
+    let reason = one_line(error.message(), LONGEST);
+    let Some(before) = error.span().and_then(|span| text.get(..span.start)) else {
+        return reason;
+    };
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|&c| c != '\n').count() + 1;
+    format!("line {line}, column {column}: {reason}")
 }
 
 /// The file that `--config` names.
@@ -208,6 +225,22 @@ mod tests {
             .iter()
             .map(|text| text.to_str().unwrap().to_owned())
             .collect())
+    }
+
+    #[test]
+    fn what_is_no_toml_is_told_by_its_place_and_not_shown() {
+        let told = |text: &str| with_file(text, &[]).unwrap_err();
+        let key = told("model = \"m\"\napi-key = \"sk-secret-of-mine\n");
+        assert!(key.contains("line 2, column "), "{key}");
+        assert!(!key.contains("sk-"), "{key}");
+        for text in [
+            format!("a = {}", "[".repeat(100_000)),
+            format!("{} = 1", vec!["a"; 100_000].join(".")),
+            format!("a = 1\n{} = 1", "b".repeat(100_000)),
+        ] {
+            let long = told(&text);
+            assert!(long.len() < 500, "{} bytes", long.len());
+        }
     }
 
     #[test]

@@ -19,6 +19,7 @@ mod server_process;
 mod settings;
 mod trace;
 mod values;
+mod worker;
 
 pub use config_file::ConfigError;
 pub use demo::DemoError;
@@ -75,6 +76,8 @@ enum Command {
     Compare(compare::CompareArguments),
     /// Make one database of those of the parts of a load, which several processes sent.
     Merge(merge::MergeArguments),
+    /// Send a part of a load for `llmuses perf --on`, which starts it.
+    Worker(worker::WorkerArguments),
     /// Show how right the measurements of this machine are, against a server that knows the truth.
     Calibrate(calibrate::CalibrateArguments),
     /// Serve made-up answers with known timing, to hold a load tester against.
@@ -108,10 +111,19 @@ impl Cli {
             let command = command.find_subcommand(name)?;
             Some(Settings::of(command, matches))
         });
+        let for_workers = matches
+            .subcommand_matches("perf")
+            .zip(command.find_subcommand("perf"))
+            .map(|(matches, perf)| perf::typed_for_workers(perf, matches));
         let mut cli =
             Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
         match &mut cli.command {
-            Command::Perf(arguments) => arguments.note_settings(typed),
+            Command::Perf(arguments) => {
+                arguments.note_settings(typed);
+                if let Some(typed) = for_workers {
+                    arguments.note_typed(typed);
+                }
+            }
             Command::Search(arguments) => arguments.note_settings(typed),
             _ => {}
         }
@@ -130,6 +142,7 @@ impl Cli {
             Command::Report(arguments) => report::execute(&arguments),
             Command::Compare(arguments) => compare::execute(&arguments),
             Command::Merge(arguments) => merge::execute(&arguments),
+            Command::Worker(arguments) => worker::execute(&arguments),
             Command::Calibrate(arguments) => calibrate::execute(&arguments),
             Command::MockServer(arguments) => mock_server::execute(arguments),
             Command::Plugin(arguments) => plugin::execute(arguments),

@@ -4,6 +4,7 @@ mod header_names;
 mod help;
 mod made_up;
 mod model;
+mod on_workers;
 mod parts;
 mod planning;
 mod ready;
@@ -15,6 +16,7 @@ mod usage;
 mod wandb;
 
 pub(super) use help::{with_help, with_short_help};
+pub(super) use on_workers::typed_for_workers;
 pub(super) use planning::{database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
@@ -27,7 +29,7 @@ use super::values::{
     Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
     stop_rule, warmup,
 };
-use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run};
+use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run, run_on_workers};
 use clap::{Args, ValueEnum};
 use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
@@ -41,9 +43,11 @@ use llmuses_render::compare::Bound;
 use llmuses_stats::RunObjective;
 use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
+use on_workers::OnWorkersArguments;
 use parts::PartArguments;
 use route::RouteArguments;
 use sessions::SessionArguments;
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -301,6 +305,13 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     parts: PartArguments,
 
+    #[command(flatten)]
+    workers: OnWorkersArguments,
+
+    /// What workers are told of what was typed.
+    #[arg(skip)]
+    typed: Vec<OsString>,
+
     /// Seed of the arrival times.
     #[arg(long, value_name = "N", default_value_t = 42, help_heading = "Load")]
     seed: u64,
@@ -525,12 +536,21 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<CommandOutcome
     let (loads, results) = loop {
         let (sweep, outputs) = arguments.clone().into_sweep()?;
         make_folder(&outputs)?;
-        match run(&sweep, &outputs) {
+        let results = match arguments.on_workers(&sweep, &outputs.name)? {
+            None => run(&sweep, &outputs),
+            Some((workers, plan)) => run_on_workers(&sweep, &outputs, workers, plan),
+        };
+        match results {
             // Another run took this name first, before anything was sent. The next name is free.
             Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
             results => break (sweep.loads.len(), results?),
         }
     };
+    if arguments.workers.on.is_some() && arguments.save == SaveArgument::Full {
+        terminal::say(
+            "Texts of requests and responses are with the workers, in NAME.0.db and so on; `llmuses merge` makes one database of those",
+        );
+    }
     let mut reasons = Vec::new();
     for result in &results {
         let load = match results.len() {
@@ -570,6 +590,13 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<CommandOutcome
             CommandOutcome::Failed
         },
     )
+}
+
+impl PerfArguments {
+    /// Notes what workers are told of what was typed.
+    pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
+        self.typed = typed;
+    }
 }
 
 /// Makes the folder that the name of the run asks for.

@@ -69,7 +69,7 @@ fn load(text: &str, bounds: &Bounds) -> anyhow::Result<Parser> {
         Some(component) => ParserChoice::Builtin(component.name),
         None => parser(text)?,
     };
-    Ok(load_parser(&choice, &limits_of(bounds))?)
+    Ok(load_parser(&choice, &limits_of(bounds), false)?)
 }
 
 /// The default limits, with these bounds of a plugin.
@@ -81,7 +81,7 @@ pub(super) fn limits_of(bounds: &Bounds) -> Limits {
 }
 
 fn list() -> anyhow::Result<String> {
-    let load = |name| load_parser(&ParserChoice::Builtin(name), &Limits::default());
+    let load = |name| load_parser(&ParserChoice::Builtin(name), &Limits::default(), false);
     let apis = builtin_names().map(load).collect::<Result<Vec<_>, _>>()?;
     let formats = builtin_formats()
         .map(|component| load(component.name))
@@ -205,7 +205,7 @@ mod tests {
     fn built_in_formats_have_the_names_that_the_program_knows_them_by() {
         for component in builtin_formats() {
             let choice = ParserChoice::Builtin(component.name);
-            let loaded = load_parser(&choice, &Limits::default()).unwrap();
+            let loaded = load_parser(&choice, &Limits::default(), false).unwrap();
             let told = loaded.info().formats.iter().map(|format| &*format.name);
             assert!(told.eq(component.formats.iter().copied()));
         }

@@ -207,6 +207,7 @@ pub fn format_of(
     field: Option<&str>,
     dataset: &Dataset,
     limits: &Limits,
+    debug: bool,
 ) -> Result<Option<DataFormat>, RunError> {
     let info = parser.info();
     let chosen = |component: Parser, name: Option<&str>| {
@@ -229,7 +230,7 @@ pub fn format_of(
         .into()),
         (Offers::OwnRequests, None) => Ok(None),
         (_, Some(choice)) => {
-            let format = load_parser(choice, limits)?;
+            let format = load_parser(choice, limits, debug)?;
             if !format.info().offers.has_format() {
                 return Err(FormatError::NoFormat {
                     label: choice.label(),
@@ -261,7 +262,7 @@ pub fn recognised(
     let mut known = String::new();
     for component in builtin_formats() {
         let choice = ParserChoice::Builtin(component.name);
-        let format = load_parser(&choice, limits)?;
+        let format = load_parser(&choice, limits, false)?;
         let mut instance = format.instantiate(InstanceContext::default())?;
         if let Some(name) = instance.recognises(&head, &options)? {
             options.format = Some(name);

@@ -4,8 +4,8 @@ use super::RunError;
 use super::other_runs;
 use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation, slots};
+use super::role::Gate;
 use super::running::Running;
-use super::start::await_start;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
@@ -177,7 +177,9 @@ impl Pipeline {
         start: Start,
         source: RequestSource,
         plan: &Plan,
-        interrupted: &AtomicBool,
+        prepared: &Preparation,
+        gate: &Gate<'_>,
+        interrupted: &Arc<AtomicBool>,
     ) -> Result<Running, RunError> {
         let Start {
             begin,
@@ -198,7 +200,8 @@ impl Pipeline {
             .name("source".to_owned())
             .spawn(move || source.run(&queue, &stop, sessions.as_deref()))?;
         let clock = self.clock;
-        let started = await_start(clock, plan.load.start_at, interrupted)
+        let started = gate
+            .wait(clock, &self.gauge, interrupted)
             .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
         begin.send_replace(Some(started));
         let mut pacers = Vec::new();
@@ -224,6 +227,10 @@ impl Pipeline {
             pacers.push(pacer.spawn(pace)?);
         }
         Ok(Running {
+            plan: plan.clone(),
+            secrets: Arc::clone(&prepared.secrets),
+            asked: prepared.asked.clone(),
+            max_in_flight: prepared.max_in_flight,
             pipeline: self,
             started,
             source,

@@ -57,7 +57,7 @@ pub(super) struct Loaded {
 impl Loaded {
     pub(super) fn of(plan: &Plan, outputs: &Outputs) -> Result<Self, RunError> {
         let work = &plan.work;
-        let parser = load_parser(&work.parser, &plan.limits)?;
+        let parser = load_parser(&work.parser, &plan.limits, outputs.debug)?;
         let tokenizer = match &work.tokenizer {
             Some(path) => Some(Arc::new(HostTokenizer::load(path)?)),
             None => None,
@@ -212,7 +212,7 @@ fn format_for(
     };
     let choice = plan.work.dataset_parser.as_ref();
     let field = plan.work.field.as_deref();
-    let format = format_of(parser, choice, field, dataset, &plan.limits)?;
+    let format = format_of(parser, choice, field, dataset, &plan.limits, outputs.debug)?;
     // Of a parser with a format of its own there is nothing to say.
     let is_its_own = choice.is_none() && parser.info().offers == Offers::ApiAndFormat;
     if let Some(format) = format.as_ref().filter(|_| !outputs.quiet && !is_its_own) {
@@ -248,7 +248,7 @@ pub(super) struct Preparation {
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
     /// By what content two runs have the same data set.
-    dataset_sha256: Option<String>,
+    pub(super) dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
     format: Option<String>,
 }
@@ -503,11 +503,16 @@ fn own_in_flight(load: &Load) -> Option<u64> {
     load.max_in_flight.map(|most| load.shard.share_of(most))
 }
 
-/// Loads a parser under its bounds; what goes wrong with the cache of compiled ones is only told.
+/// Loads a parser under its bounds; what goes wrong with the cache of compiled ones is only told. With `debug`, what its
+/// sandbox lacks on this system is told too.
 ///
 /// # Errors
 /// Where the parser cannot be loaded, or no parser can.
-pub fn load_parser(choice: &ParserChoice, limits: &Limits) -> Result<Parser, RunError> {
+pub fn load_parser(
+    choice: &ParserChoice,
+    limits: &Limits,
+    debug: bool,
+) -> Result<Parser, RunError> {
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
         terminal::say(match error {
@@ -526,6 +531,7 @@ pub fn load_parser(choice: &ParserChoice, limits: &Limits) -> Result<Parser, Run
         compiler: Compiler::child()?,
         cache: cache.as_ref(),
         messages: terminal::messages(),
+        details: debug.then(terminal::messages),
         cache_trouble: &trouble,
     };
     Ok(match choice {

@@ -1,10 +1,12 @@
 //! Lengths of prompts learned from the server, where there is no tokenizer: a few short requests before the run.
 
 use super::RunError;
+use super::collect::collect;
 use super::made_up::MadeUpError;
 use super::outputs::Outputs;
 use super::pipeline::Pipeline;
 use super::preparation::{Loaded, Preparation};
+use super::role::Gate;
 use super::sinks::Sinks;
 use super::watch::StopRules;
 use llmuses_core::backlog::PipelineStage;
@@ -46,7 +48,8 @@ pub(super) fn learn(
     };
     let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
     let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
-    let running = pipeline.begin(start, source, &probe, interrupted)?;
+    let gate = Gate::At(None);
+    let running = pipeline.begin(start, source, &probe, &prepared, &gate, interrupted)?;
     let mut counts = Vec::new();
     let mut first_failure = None;
     let mut sinks = Sinks::new(Arc::clone(running.pipeline.gauge.backlog()));
@@ -55,7 +58,8 @@ pub(super) fn learn(
         counts: &mut counts,
         first_failure: &mut first_failure,
     });
-    running.collect(
+    collect(
+        Box::new(running),
         &probe,
         &quiet,
         &prepared,

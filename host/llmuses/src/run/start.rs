@@ -37,7 +37,8 @@ pub(super) fn await_start(
     }
 }
 
-fn wait(until: Instant, interrupted: &AtomicBool) -> Result<(), RunError> {
+/// Waits for an instant.
+pub(super) fn wait(until: Instant, interrupted: &AtomicBool) -> Result<(), RunError> {
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);

@@ -2,6 +2,7 @@
 
 use llmuses_core::document::{ObjectiveOutcome, ProbeFigures, ShareFigures};
 use llmuses_core::plan::{Load, ShareBound, StopRule};
+use llmuses_fleet::Session;
 use llmuses_stats::{
     FEWEST_REQUESTS, Probe, RunSoFar, Sample, SaturationWatch, ShareFound, ShareWatch,
 };
@@ -90,6 +91,21 @@ fn stop_reason(bound: &ShareBound, found: &ShareFound) -> String {
         "--stop-if {}: it holds for {} of {} requests",
         bound.text, found.counted, found.requests
     )
+}
+
+/// A part of a load that a coordinator watches over.
+pub(super) struct WorkerWatch<'a>(pub(super) &'a Session);
+
+impl Watch for WorkerWatch<'_> {
+    fn offer(&mut self, _: &Sample) {}
+
+    fn look(&mut self, _: &RunSoFar<'_>) -> Option<Stop> {
+        self.0.drains().then_some(Stop::Enough)
+    }
+
+    fn probe(&self) -> Option<ProbeFigures> {
+        None
+    }
 }
 
 /// A probe of a search: over once its objectives are decided, or the queue grows.

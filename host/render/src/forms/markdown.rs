@@ -69,6 +69,10 @@ fn render(document: &Document) -> String {
                 out.push('\n');
                 push_table(&mut out, &table);
             }
+            if let Some(table) = sections::workers(&totals) {
+                out.push('\n');
+                push_table(&mut out, &table);
+            }
             for (label, text) in sections::lines(run.value(), totals.value()) {
                 out.push_str(&format!("\n{label}: {}  ", plain(&text)));
             }

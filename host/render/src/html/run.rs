@@ -80,6 +80,8 @@ pub(super) struct Measured {
     pub(super) completed: u64,
     pub(super) times: TableView,
     pub(super) turns: Option<TableView>,
+    /// The workers of a run that several sent.
+    pub(super) workers: Option<TableView>,
     pub(super) histograms: Vec<Chart>,
     pub(super) percentiles: Option<TableView>,
     pub(super) curves: Vec<Chart>,
@@ -257,6 +259,7 @@ impl Measured {
             completed: totals.value().requests.completed,
             times: sections::times(totals).with_first(&["p50", "p99"]).into(),
             turns: sections::turns(totals).map(TableView::from),
+            workers: sections::workers(totals).map(TableView::from),
             histograms,
             percentiles: spreads::percentiles(totals).map(TableView::from),
             curves: curves::curves(std::slice::from_ref(&run)),

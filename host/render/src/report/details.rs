@@ -61,6 +61,11 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         push_notes(&mut out.text, &table, look.words());
         out.text.push('\n');
     }
+    if let Some(table) = sections::workers(&part) {
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+        out.text.push('\n');
+    }
     if let Some(table) = sections::objectives(&part) {
         push_table(&mut out.text, &table, look.columns());
         push_notes(&mut out.text, &table, look.words());

@@ -1,5 +1,6 @@
 //! What is to be known about a run beside its tables: connections, rates, the data set, tokens, where times come from.
 
+use super::workers::clocks;
 use crate::digits::{UNKNOWN, counted, fixed, percent};
 use llmuses_core::document::{AskedLength, ParserCalls, Run, TokenFigures, Totals};
 use llmuses_core::exchange::TokenSource;
@@ -16,6 +17,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
         ("In flight", Some(in_flight(totals))),
+        ("Clocks", clocks(totals)),
         ("Sessions", sessions(totals)),
         ("Warm-up", warmup(totals)),
         ("Goodput", goodput(totals)),

@@ -13,6 +13,7 @@ mod sweep;
 mod table;
 mod times;
 mod turns;
+mod workers;
 
 pub(crate) use failures::failures;
 pub(crate) use groups::groups;
@@ -25,3 +26,4 @@ pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
 pub(crate) use times::{drawn_times, independent_samples, times};
 pub(crate) use turns::turns;
+pub(crate) use workers::workers;

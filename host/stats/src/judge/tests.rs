@@ -80,6 +80,58 @@ fn more_output_tokens_than_bytes_are_a_doubt() {
     assert!(!doubts.contains(&"more-tokens-than-bytes"), "{doubts:?}");
 }
 
+fn workers() -> Circumstances {
+    let worker = |name: &str, boot: &str| WorkerFigures {
+        name: name.to_owned(),
+        boot: Some(boot.to_owned()),
+        clock_bound_seconds: 0.001,
+        clock_drift_seconds: 0.001,
+        ..WorkerFigures::default()
+    };
+    Circumstances {
+        workers: vec![worker("n1", "a"), worker("n2", "b")],
+        ..circumstances()
+    }
+}
+
+#[test]
+fn workers_raise_their_doubts() {
+    // The run takes 300 ms, 1 % of which is 3 ms.
+    let statistics = statistics(500, []);
+    let found = |change: fn(&mut Circumstances)| {
+        let mut circumstances = workers();
+        change(&mut circumstances);
+        codes(&statistics, &circumstances)
+    };
+    assert_eq!(found(|_| ()), Vec::<&str>::new());
+    let apart = found(|run| run.workers[1].clock_drift_seconds = 0.0021);
+    assert_eq!(apart, ["workers-apart"]);
+    let same = |run: &mut Circumstances| run.workers[1].boot = Some("a".to_owned());
+    assert_eq!(found(same), ["workers-on-one-machine"]);
+    let meant = found(|run| {
+        run.workers[1].boot = Some("a".to_owned());
+        run.workers_share_a_machine = true;
+    });
+    assert_eq!(meant, Vec::<&str>::new());
+    let unknown = found(|run| run.workers.iter_mut().for_each(|worker| worker.boot = None));
+    assert_eq!(unknown, Vec::<&str>::new());
+    let lost = found(|run| {
+        run.interrupted = true;
+        run.workers[0].lost = Some("its output ended".to_owned());
+        run.workers[0].lost_after_seconds = Some(2.0);
+    });
+    assert_eq!(lost, ["lost-worker"]);
+    let unlike = found(|run| {
+        run.unlike_workers = vec![UnlikeWorker {
+            name: "n1".to_owned(),
+            mean_seconds: 0.2,
+            difference_seconds: 0.05,
+            half_width_seconds: 0.01,
+        }];
+    });
+    assert_eq!(unlike, ["unlike-workers"]);
+}
+
 #[test]
 fn nothing_speaks_against_a_good_run() {
     assert_eq!(judge(&statistics(500, []), &circumstances()), []);
@@ -292,6 +344,21 @@ fn a_wait_for_a_body_is_not_the_clients() {
         "10 of 500 requests waited for their bodies, 8.000 ms at p99 (limit 5.000 ms)"
     );
     assert_eq!(doubts.len(), 1);
+}
+
+#[test]
+fn late_bodies_are_no_doubt_where_nothing_succeeded() {
+    let failed = || {
+        Sample::at(0)
+            .sent(900)
+            .body_after(900)
+            .end(910)
+            .fails(FailureKind::HttpStatus, "HTTP 503")
+            .build()
+    };
+    let found = codes(&statistics(0, (0..500).map(|_| failed())), &circumstances());
+    assert!(found.contains(&"nothing-succeeded"), "{found:?}");
+    assert!(!found.contains(&"bodies-late"), "{found:?}");
 }
 
 #[test]

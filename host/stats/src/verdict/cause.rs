@@ -24,6 +24,18 @@ impl Doubt {
             Self::StoppedEarly { .. } => {
                 "the source of prompts, or a part of this program, gave up before the run was over"
             }
+            Self::LostWorker { .. } => {
+                "its program, its machine or the way to it failed; a load with a hole is another load, so that all stopped"
+            }
+            Self::WorkersApart { .. } => {
+                "a slow or busy way between the machines, or a clock that runs fast or slow"
+            }
+            Self::UnlikeWorkers(_) => {
+                "it is further from the server than the others, or its machine or network is busy: percentiles are of two populations"
+            }
+            Self::WorkersOnOneMachine { .. } => {
+                "two names of --hosts are one machine: its workers share processors and network"
+            }
             Self::Failures { commonest, .. } => kind_cause(*commonest),
             Self::Saturated(_) => {
                 "more requests were sent than the server can answer: they queue, and their times say how long the run was, not how fast the server is"

@@ -43,6 +43,50 @@ impl Doubt {
                     None => format!("only {issued}{asked} requests were issued"),
                 }
             }
+            Self::LostWorker {
+                name,
+                after_seconds,
+                reason,
+                without_result,
+            } => {
+                let begun = match without_result {
+                    0 => String::new(),
+                    count => format!(
+                        "; {} that it had begun without a result",
+                        counted(*count, "request")
+                    ),
+                };
+                format!(
+                    "worker {name} was lost {after_seconds:.1} s after the start: {reason}{begun}"
+                )
+            }
+            Self::WorkersApart {
+                name,
+                seconds,
+                limit,
+            } => format!(
+                "the clock of worker {name} may be {:.2} ms from where it was taken to be (limit {:.2} ms)",
+                seconds * 1e3,
+                limit.as_secs_f64() * 1e3
+            ),
+            Self::UnlikeWorkers(worker) => {
+                let more = match worker.difference_seconds < 0.0 {
+                    true => "shorter",
+                    false => "longer",
+                };
+                format!(
+                    "times to first token of worker {} are {:.2} ± {:.2} ms {more} than those of the others (its mean is {:.2} ms)",
+                    worker.name,
+                    worker.difference_seconds.abs() * 1e3,
+                    worker.half_width_seconds * 1e3,
+                    worker.mean_seconds * 1e3
+                )
+            }
+            Self::WorkersOnOneMachine {
+                names: [one, other],
+            } => {
+                format!("workers {one} and {other} are on one machine")
+            }
             Self::Failures {
                 failed,
                 completed,

@@ -21,6 +21,14 @@ impl Doubt {
             Self::StoppedEarly { .. } => {
                 "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
             }
+            Self::LostWorker { .. } => "see to the reason, and run again",
+            Self::WorkersApart { .. } => {
+                "times of requests are right; read the start, the timeline and what was in flight together with that in mind"
+            }
+            Self::UnlikeWorkers(_) => {
+                "use machines that are equally near to the server and do nothing else, or read each worker by itself"
+            }
+            Self::WorkersOnOneMachine { .. } => "give each machine once",
             Self::Failures { commonest, .. } => kind_remedy(*commonest),
             Self::Saturated(_) => {
                 "lower --rate until this is gone; for the most that the server can do, use --parallel"

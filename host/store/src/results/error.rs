@@ -43,8 +43,8 @@ pub enum ResultsError {
     Database {
         /// The file.
         path: PathBuf,
-        /// What SQLite said.
-        reason: rusqlite::Error,
+        /// What SQLite said, which may repeat what is in the file.
+        reason: String,
     },
     /// What stands in a column is not what this program writes there.
     #[error("the database {} is damaged: {what}", path.display())]

@@ -52,6 +52,17 @@ fn older_versions_are_read_and_stay_as_they_are() {
 }
 
 #[test]
+fn what_an_error_repeats_of_a_database_is_short_and_does_nothing_to_a_terminal() {
+    let state = format!("\u{1b}]0;owned\u{7}{}", "x".repeat(1 << 20));
+    let script = VERSION_2.replace("'running'", &format!("'{state}'"));
+    let (_folder, path) = database(&script);
+    let said = runs(&path).unwrap_err().to_string();
+    assert!(said.contains("xxx"), "{said:?}");
+    assert!(!said.chars().any(char::is_control), "{said:?}");
+    assert!(said.len() < 1000, "{} bytes", said.len());
+}
+
+#[test]
 fn a_newer_version_is_refused_by_name() {
     let (_folder, path) = database(&VERSION_2.replace("user_version = 2", "user_version = 9"));
     let error = runs(&path).unwrap_err();

@@ -10,6 +10,7 @@ use llmuses_core::clean::{printable, printable_json};
 use llmuses_core::document::{ParserIdentity, PlanRecord, Rows, Run, RunState, Task, Versions};
 use llmuses_core::plan::Load;
 use llmuses_core::turn::TurnPlace;
+use llmuses_core::wording::one_line;
 use llmuses_kernel_io::regular_file::open_regular;
 use rusqlite::{Connection, ErrorCode, Row};
 use serde::de::DeserializeOwned;
@@ -255,15 +256,24 @@ fn failed(path: &Path, reason: rusqlite::Error) -> ResultsError {
         }
         rusqlite::Error::InvalidColumnType(_, column, found) => ResultsError::Damaged {
             path,
-            what: format!("column `{column}` holds a value of type {found}"),
+            what: format!(
+                "column `{}` holds a value of type {found}",
+                one_line(&column, LONGEST_REASON)
+            ),
         },
         rusqlite::Error::FromSqlConversionFailure(_, _, reason) => ResultsError::Damaged {
             path,
-            what: reason.to_string(),
+            what: one_line(&reason.to_string(), LONGEST_REASON),
         },
-        reason => ResultsError::Database { path, reason },
+        reason => ResultsError::Database {
+            path,
+            reason: one_line(&reason.to_string(), LONGEST_REASON),
+        },
     }
 }
+
+/// The longest reason that is told, in characters: it may repeat what is in the file, whoever wrote that.
+const LONGEST_REASON: usize = 300;
 
 /// The longest text of a run: its plan, totals and verdict are some hundred kilobytes.
 const RUN_TEXT_BYTES: usize = 64 << 20;

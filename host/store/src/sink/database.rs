@@ -2,13 +2,14 @@
 
 use super::error::SinkError;
 use super::file;
-use super::rows::RowWriter;
+use super::rows::{RowWriter, WHOLE_REQUEST_BYTES};
 use super::schema;
 use super::text::UnixTime;
 use super::writer::{Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{PlanRecord, Rows, RunState, Task, Totals, Verdict};
 use llmuses_core::exchange::StampQuality;
+use llmuses_core::wording::counted;
 use llmuses_stats::Sample;
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
@@ -82,16 +83,27 @@ pub struct SinkSummary {
     /// Why the write-ahead log was left beside the file, in the words of SQLite: for want of space, most
     /// likely. Nothing is lost as long as the two stay together. `None` where the file is all there is.
     pub log_left: Option<String>,
+    /// Outcomes whose row has only the beginning of the request's body, which is very large.
+    pub cut_requests: u64,
 }
 
 impl SinkSummary {
-    /// What somebody who moves the file has to know.
-    pub fn warning(&self) -> Option<String> {
-        let reason = self.log_left.as_ref()?;
+    /// What somebody who moves or reads the file has to know.
+    pub fn warnings(&self) -> Vec<String> {
         let path = self.path.display();
-        Some(format!(
-            "{path}-wal belongs to {path} and has to stay beside it; it could not be made part of it: {reason}"
-        ))
+        let log_left = self.log_left.iter().map(|reason| {
+            format!(
+                "{path}-wal belongs to {path} and has to stay beside it; it could not be made part of it: {reason}"
+            )
+        });
+        let cut = (self.cut_requests > 0).then(|| {
+            format!(
+                "{path} has the beginning only of {} whose bodies are larger than {} MiB",
+                counted(self.cut_requests, "request"),
+                WHOLE_REQUEST_BYTES >> 20
+            )
+        });
+        log_left.chain(cut).collect()
     }
 
     /// The same as it stands in a document.
@@ -256,6 +268,7 @@ impl Database {
             connection,
             rows,
             not_kept,
+            cut_requests,
         } = written;
         let first_error = self.trouble.get().cloned();
         let complete = || {
@@ -274,7 +287,7 @@ impl Database {
                 ],
             )
         };
-        let completed = complete();
+        let completed = complete().and_then(|_| insert_workers(&connection, self.run, run));
         let closed = file::close(connection);
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
@@ -286,6 +299,7 @@ impl Database {
             not_kept,
             first_error,
             log_left: closed.err().map(|reason| reason.to_string()),
+            cut_requests,
         })
     }
 }
@@ -340,4 +354,32 @@ fn prepare(
         path: path.to_owned(),
         reason,
     })
+}
+
+/// Adds the workers of a run that several sent.
+fn insert_workers(connection: &Connection, id: u32, run: &FinishedRun) -> rusqlite::Result<()> {
+    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    for worker in &run.totals.workers {
+        connection.execute(
+            schema::INSERT_WORKER,
+            params![
+                id,
+                worker.worker,
+                worker.name,
+                worker.host,
+                worker.boot,
+                worker.version,
+                worker.build,
+                worker.processors.map(whole),
+                whole(worker.requests),
+                whole(worker.requests_without_result),
+                worker.clock_offset_seconds,
+                worker.clock_bound_seconds,
+                worker.clock_drift_seconds,
+                worker.lost_after_seconds,
+                worker.lost,
+            ],
+        )?;
+    }
+    Ok(())
 }

@@ -16,7 +16,7 @@ mod writer;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzed"))]
 pub(crate) mod tests_support;
 
 pub use copied::{Copied, CopyError, FinishedCopy};

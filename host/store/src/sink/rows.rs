@@ -3,11 +3,30 @@
 use super::messages::Messages;
 use super::schema::added_columns;
 use super::text::{UnixTime, write_times};
-use llmuses_core::exchange::TokenCount;
+use llmuses_core::exchange::{Exchange, TokenCount};
 use llmuses_core::metric::{CONNECT, DNS, FIRST_PACKAGE, LATENCY, TLS, TPOT, TTFT};
 use llmuses_stats::Sample;
 use rusqlite::{Statement, params};
+use std::borrow::Cow;
 use std::time::Duration;
+
+/// A request body up to this size is kept whole. Prompts are far smaller; what plugins make of media is not, and a run
+/// would fill the disk with it.
+pub(super) const WHOLE_REQUEST_BYTES: usize = 1 << 20;
+
+/// What is kept of a larger one.
+const KEPT_OF_REQUEST_BYTES: usize = 64 << 10;
+
+/// The text of a request as it is kept, and whether it is a beginning only, which it says itself.
+fn kept_request(exchange: &Exchange) -> (Cow<'_, str>, bool) {
+    let text = exchange.request_text();
+    if text.len() <= WHOLE_REQUEST_BYTES {
+        return (text, false);
+    }
+    let end = text.floor_char_boundary(KEPT_OF_REQUEST_BYTES);
+    let kept = format!("{} (the first {end} of {} bytes)", &text[..end], text.len());
+    (kept.into(), true)
+}
 
 /// Writes rows, with buffers that are used again for every row.
 #[derive(Debug)]
@@ -17,6 +36,8 @@ pub(super) struct RowWriter {
     chunk_times: String,
     output_times: String,
     messages: Messages,
+    /// Requests of which only the beginning was kept.
+    cut_requests: u64,
 }
 
 impl RowWriter {
@@ -28,12 +49,18 @@ impl RowWriter {
             chunk_times: String::new(),
             output_times: String::new(),
             messages: Messages::default(),
+            cut_requests: 0,
         }
     }
 
     /// The id of the run.
     pub(super) fn run(&self) -> u32 {
         self.run
+    }
+
+    /// Requests of which only the beginning was kept.
+    pub(super) fn cut_requests(&self) -> u64 {
+        self.cut_requests
     }
 
     /// Writes the row of `sample` with the prepared [`super::schema::insert_result`].
@@ -72,8 +99,10 @@ impl RowWriter {
             // Names and numbers are always JSON.
             .and_then(|reading| serde_json::to_string(&reading.metrics).ok());
 
+        let (request, is_cut) = kept_request(exchange);
+        self.cut_requests += u64::from(is_cut);
         let columns = params![
-            exchange.request_text(),
+            request,
             seconds(exchange.sent.unwrap_or(exchange.intended)),
             self.chunk_times,
             outcome.succeeded(),

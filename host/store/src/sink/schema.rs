@@ -72,6 +72,24 @@ CREATE TABLE run (
     first_due_time REAL,                -- when requests began to be issued: the timeline begins here
     task TEXT                           -- JSON: what a model was asked for; added later
 );
+CREATE TABLE worker (                   -- of runs that several workers sent; added later
+    run INTEGER NOT NULL,               -- run.id
+    worker INTEGER NOT NULL,            -- result.worker
+    name TEXT NOT NULL,                 -- as --hosts names it
+    host TEXT,                          -- as its machine calls itself
+    boot TEXT,                          -- the boot of its kernel
+    version TEXT,
+    build TEXT,
+    processors INTEGER,
+    requests INTEGER NOT NULL,          -- of which there is a result
+    requests_without_result INTEGER NOT NULL,
+    clock_offset REAL NOT NULL,         -- by how much its wall clock was ahead of the coordinator's
+    clock_bound REAL NOT NULL,          -- by how much that may be more or less
+    clock_drift REAL NOT NULL,          -- the most by which the clocks moved against each other
+    lost_after REAL,                    -- after first_due_time; NULL: it was not lost
+    lost TEXT,                          -- why
+    PRIMARY KEY (run, worker)
+);
 ";
 
 /// The columns of times that were added later: at the end, in the order of the table of metrics. A reader of this program
@@ -137,7 +155,11 @@ pub const TASK: &str = "task";
 /// The column that says which of several workers sent the request.
 pub const WORKER: &str = "worker";
 
-/// Both tables.
+/// Adds a row to `worker`.
+pub(super) const INSERT_WORKER: &str =
+    "INSERT INTO worker VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)";
+
+/// All tables.
 pub(super) fn tables() -> String {
     let added: String = added_columns()
         .map(|(time, column)| format!("    {column} REAL, -- {}\n", time.formula))

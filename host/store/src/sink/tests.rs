@@ -1,10 +1,10 @@
 //! The database as others find it: its columns, its rows, and what is left of it after trouble.
 
-use super::database::{Database, FinishedRun, RunRecord};
-use super::tests_support::{measured, record};
+use super::database::{Database, RunRecord};
+use super::tests_support::{finished, measured, record};
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
-use llmuses_core::document::{RunState, Totals, Verdict};
+use llmuses_core::document::RunState;
 use llmuses_core::exchange::{FailureKind, Outcome, TokenSource};
 use llmuses_samples::{OutcomeBuilder, moment};
 use rusqlite::Connection;
@@ -12,22 +12,6 @@ use rusqlite::types::Value;
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-fn finished() -> FinishedRun {
-    FinishedRun {
-        finished: moment(9000),
-        state: RunState::Finished,
-        totals: Totals {
-            origin: "sent".to_owned(),
-            ..Totals::default()
-        },
-        verdict: Verdict {
-            trusted: true,
-            doubts: Vec::new(),
-        },
-        summary: "Benchmarking summary".to_owned(),
-    }
-}
 
 fn success(number: u64) -> Outcome {
     OutcomeBuilder::at(100)
@@ -118,6 +102,37 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     assert_eq!(run.2, serde_json::to_string(&finished().totals).unwrap());
     assert_eq!(run.3, "kernel receive time");
     assert_eq!((run.4, run.5), (2, 0));
+}
+
+#[test]
+fn of_a_very_large_request_the_beginning_is_kept_and_that_is_said() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("run.db");
+    let database = Database::create(&path, &record()).unwrap();
+    for (number, size) in [(0, 1 << 20), (1, 60 << 20)] {
+        let mut outcome = success(number);
+        outcome.exchange.request = "é".repeat(size / 2).into();
+        database.send(measured(outcome, false));
+    }
+    let summary = database.finish(&finished()).unwrap();
+    assert_eq!((summary.rows, summary.cut_requests), (2, 1));
+    let said = summary.warnings().join("\n");
+    assert!(said.contains("of 1 request whose"), "{said}");
+    let connection = Connection::open(&path).unwrap();
+    let requests: Vec<String> = connection
+        .prepare("SELECT request FROM result ORDER BY number")
+        .unwrap()
+        .query_map([], |row| row.get(0))
+        .unwrap()
+        .collect::<rusqlite::Result<_>>()
+        .unwrap();
+    assert_eq!(requests[0].len(), 1 << 20);
+    assert!(requests[1].len() < 66_000);
+    assert!(
+        requests[1].ends_with("é (the first 65536 of 62914560 bytes)"),
+        "{:?}",
+        &requests[1][65_500..]
+    );
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! The record of a made-up run, for the tests of databases and of results.
 
-use super::RunRecord;
-use llmuses_core::clock::Clock;
-use llmuses_core::document::{LoadRecord, PlanRecord, TargetRecord, Task};
+use super::{FinishedRun, RunRecord};
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{
+    LoadRecord, PlanRecord, RunState, TargetRecord, Task, Totals, Verdict,
+};
 use llmuses_core::exchange::Outcome;
 use llmuses_core::exchange::StampQuality;
-use llmuses_samples::moment;
 use llmuses_stats::{Origin, Sample};
 
 /// A run of a closed loop that started at moment zero.
@@ -13,7 +14,7 @@ pub(crate) fn record() -> RunRecord {
     RunRecord {
         id: 1,
         clock: Clock::start(),
-        started: moment(0),
+        started: Moment::default(),
         plan: PlanRecord {
             target: TargetRecord {
                 model: "qwen".to_owned(),
@@ -37,6 +38,23 @@ pub(crate) fn record() -> RunRecord {
         task: Task::Rerank,
         transport: "sockets".to_owned(),
         stamps: StampQuality::Kernel,
+    }
+}
+
+/// The end of that run.
+pub(crate) fn finished() -> FinishedRun {
+    FinishedRun {
+        finished: Moment::from_nanos(9_000_000_000),
+        state: RunState::Finished,
+        totals: Totals {
+            origin: "sent".to_owned(),
+            ..Totals::default()
+        },
+        verdict: Verdict {
+            trusted: true,
+            doubts: Vec::new(),
+        },
+        summary: "Benchmarking summary".to_owned(),
     }
 }
 

@@ -31,6 +31,7 @@ pub(super) struct Written {
     pub(super) connection: Connection,
     pub(super) rows: u64,
     pub(super) not_kept: u64,
+    pub(super) cut_requests: u64,
 }
 
 impl Writer {
@@ -50,6 +51,7 @@ impl Writer {
 
     pub(super) fn into_written(self) -> Written {
         Written {
+            cut_requests: self.rows.cut_requests(),
             connection: self.connection,
             rows: self.kept,
             not_kept: self.not_kept,

@@ -1,3 +1,4 @@
+
 use super::*;
 
 fn at(nanos: u64) -> Moment {
@@ -139,9 +140,16 @@ fn a_response_that_there_is_no_memory_for_fails_and_gives_it_back() {
         assert_eq!(failure.kind, FailureKind::ClientResource);
         assert!(failure.message.contains("--memory-limit"), "{failure:?}");
         assert!((2 << 20..8 << 20).contains(&pushed), "{pushed}");
+        assert!(budget.used() < 128 << 10, "given back at once");
         let mut small = BodyReader::new(framing, Some(kind)).drawing_from(&budget);
         small.push(&piece, at(1)).unwrap();
-        drop((reader, small));
+        reader.abandon(at(2));
+        let charge = reader.take_charge();
+        let (log, _) = reader.into_parts();
+        let kept: usize = log.iter().map(|data| data.len()).sum();
+        assert!((16..=64 << 10).contains(&kept), "{kept}");
+        assert!(log.len() <= 4096);
+        drop((charge, small));
         assert_eq!(budget.used(), 0);
     }
 }

@@ -5,7 +5,8 @@
 //! stream that waits for its next token holds no buffer.
 
 use super::body::Body;
-use super::head::{Head, HttpError, LONGEST_HEAD, RequestHead};
+use super::head::{Head, HttpError, RequestHead};
+use super::incoming::Incoming;
 use super::io::Stream;
 use crate::failure::{RequestPhase, broken_rules, classify_error, not_taken, truncated};
 use crate::transport::Marks;
@@ -32,10 +33,6 @@ impl Room {
         Self(Rc::new(RefCell::new(vec![0; Self::BYTES].into())))
     }
 }
-
-/// Up to this size the head of a response is looked at whenever bytes of it come, so that what is no HTTP is
-/// noticed at once; beyond, when a line has ended.
-const SHORT_HEAD: usize = 1 << 10;
 
 /// An open connection.
 #[derive(Debug)]
@@ -79,7 +76,7 @@ pub(super) enum SendError {
 }
 
 impl SendError {
-    /// The failure, where it is not tried again.
+    /// The failure, where another try is not for the taking.
     pub(super) fn into_failure(self) -> Failure {
         match self {
             Self::Failed(failure) | Self::NothingTaken(failure) | Self::Unanswered(failure) => {
@@ -87,59 +84,6 @@ impl SendError {
             }
         }
     }
-}
-
-/// What has come of the head of a response. It is bounded where bytes are added, and no byte is looked at more than a
-/// few times, however they come.
-#[derive(Debug, Default)]
-struct Incoming {
-    text: Vec<u8>,
-    /// All bytes so far, those of interim answers too.
-    taken: usize,
-    /// From this length on the text is parsed again, whether it has an end or not.
-    parse_at: usize,
-}
-
-impl Incoming {
-    /// Adds the bytes of a read. Gives back the head once it is whole, and what came behind it.
-    fn push(&mut self, bytes: &[u8]) -> Result<Option<(Head, Vec<u8>)>, HttpError> {
-        if self.taken > LONGEST_HEAD {
-            return Err(HttpError::HeadTooLong);
-        }
-        self.taken += bytes.len();
-        // The empty line behind a head may have begun in an earlier read.
-        let new = self.text.len().saturating_sub(3);
-        self.text.extend_from_slice(bytes);
-        let is_due = self.taken <= SHORT_HEAD
-            || self.text.len() >= self.parse_at
-            || has_empty_line(&self.text[new..]);
-        if is_due {
-            // Empty lines before a head are no part of it, and would be passed over each time.
-            let blank = self
-                .text
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n'));
-            let blank = blank.count();
-            self.text.drain(..blank);
-            if let Some((head, length)) = Head::parse(&mut self.text)? {
-                let rest = self.text.split_off(length);
-                return Ok(Some((head, rest)));
-            }
-            self.parse_at = 2 * self.text.len().max(SHORT_HEAD);
-        }
-        if self.taken > LONGEST_HEAD {
-            return Err(HttpError::HeadTooLong);
-        }
-        Ok(None)
-    }
-}
-
-/// Whether a head may end within these bytes.
-fn has_empty_line(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'\n', bytes).any(|end| {
-        let rest = &bytes[end + 1..];
-        rest.starts_with(b"\n") || rest.starts_with(b"\r\n")
-    })
 }
 
 /// Why there is no head.
@@ -398,6 +342,3 @@ impl Connection {
             && self.longest_idle.is_none_or(|longest| !longest.is_zero())
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -9,7 +9,10 @@
 mod body;
 mod connect;
 mod connection;
+#[cfg(any(test, feature = "fuzzed"))]
+pub(crate) mod fuzzed;
 mod head;
+mod incoming;
 mod io;
 mod proxy;
 mod tls;

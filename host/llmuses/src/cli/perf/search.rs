@@ -8,7 +8,7 @@ use llmuses_core::plan::{Objectives, ShareBound, ShareOf, Sweep, Warmup};
 use std::time::Duration;
 
 /// The flags that a search has no use for: it sets the load and its length by itself, and has objectives in place of bounds.
-pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 17] = [
+pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 21] = [
     "number",
     "parallel",
     "rate",
@@ -26,6 +26,10 @@ pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 17] = [
     "no-progress",
     "shard",
     "start-at",
+    "on",
+    "hosts",
+    "worker-program",
+    "workers-timeout",
 ];
 
 /// Requests of this time of a probe are in no figure: a queue that was empty fills.
@@ -57,6 +61,7 @@ impl PerfArguments {
             ("--record", self.record.is_some()),
             ("--shard", self.parts.shard.is_some()),
             ("--start-at", self.parts.start_at.is_some()),
+            ("--on", self.workers.on.is_some()),
         ];
         if let Some((flag, _)) = given.into_iter().find(|(_, given)| *given) {
             return Err(UsageError::NotOfASearch { flag });

@@ -1,6 +1,7 @@
 //! What can be wrong with the arguments.
 
 use llmuses_core::wandb::ApiKeyError;
+use llmuses_fleet::FleetError;
 use llmuses_render::OutputError;
 use llmuses_stats::NoShareError;
 use llmuses_workload::{DatasetError, TokenizerError};
@@ -232,6 +233,20 @@ pub enum UsageError {
         /// How long ago it was.
         ago: Duration,
     },
+    /// What cannot be done with workers.
+    #[error("{reason}")]
+    OnWorkers {
+        /// What, and what to do.
+        reason: String,
+    },
+    /// The command of `--on` is none.
+    #[error("--on {0}")]
+    OnCommand(FleetError),
+    /// Somebody typed `llmuses worker`.
+    #[error(
+        "a worker takes what it should do from standard input, and `llmuses perf --on COMMAND --hosts ...` starts it"
+    )]
+    WorkerByHand,
     /// A flag of an open loop without one.
     #[error("{flag} is for an open loop: give --rate, or --stages rate:...")]
     OnlyOpen {

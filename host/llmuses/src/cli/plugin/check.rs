@@ -153,7 +153,14 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcom
             .collect(),
     };
     let format = match &dataset {
-        Some(dataset) => format_of(&parser, None, None, dataset, &super::limits_of(&bounds))?,
+        Some(dataset) => format_of(
+            &parser,
+            None,
+            None,
+            dataset,
+            &super::limits_of(&bounds),
+            false,
+        )?,
         None => None,
     };
     let prompt = match (&dataset, arguments.prompt) {

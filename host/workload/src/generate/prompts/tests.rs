@@ -1,4 +1,3 @@
-
 use super::*;
 use llmuses_plugin_host::TokenCounter;
 use std::path::Path;

@@ -1,18 +1,7 @@
-//! The splitter of server-sent events: however its bytes are cut, it gives the same events as for the whole,
-//! and the same as a reader that takes the standard line by line.
-//!
-//! The first bytes of the input say where the rest is cut.
+//! What is fuzzed of server-sent events.
 
-#![no_main]
-
-// The file alone, not the program around it: a WebAssembly engine would take long to build with the
-// fuzzer's instruments, and find nothing here.
-#[path = "../../src/sse.rs"]
-#[expect(dead_code, reason = "the program uses more of it than is compared here")]
-mod sse;
-
-use libfuzzer_sys::fuzz_target;
-use sse::{EventSplitter, EventTooLong, looks_like_events};
+use crate::cut_input::{cuts_and_stream, pieces};
+use crate::sse::{EventSplitter, EventTooLong, looks_like_events};
 
 /// Name and data of an event.
 type Event = (Vec<u8>, Vec<u8>);
@@ -27,28 +16,17 @@ fn split<'a>(
 ) -> Result<Vec<Event>, EventTooLong> {
     let mut splitter = EventSplitter::new(limit);
     let mut events = Vec::new();
-    let mut keep = |event: sse::Event<'_>| events.push((event.name.to_vec(), event.data.to_vec()));
+    let mut keep =
+        |event: crate::sse::Event<'_>| events.push((event.name.to_vec(), event.data.to_vec()));
     for piece in pieces {
         splitter.push(piece, &mut keep)?;
         assert!(
-            splitter.unfinished().len() <= limit + 1,
+            splitter.unfinished(usize::MAX).len() <= limit + 1,
             "more is held than is allowed"
         );
     }
     splitter.finish(&mut keep);
     Ok(events)
-}
-
-/// The pieces of a stream: each cut is that many bytes behind the one before.
-fn pieces<'a>(mut stream: &'a [u8], cuts: &[u8]) -> Vec<&'a [u8]> {
-    let mut pieces = Vec::new();
-    for cut in cuts {
-        let (piece, rest) = stream.split_at(usize::from(*cut).min(stream.len()));
-        pieces.push(piece);
-        stream = rest;
-    }
-    pieces.push(stream);
-    pieces
 }
 
 /// The lines of a stream, each without its end: LF, CRLF or CR.
@@ -105,11 +83,13 @@ fn is_standard(stream: &[u8]) -> bool {
     })
 }
 
-fuzz_target!(|input: &[u8]| {
-    let Some((&count, rest)) = input.split_first() else {
+/// Server-sent events: the same however their bytes are cut, and the same as a reader finds that takes the standard
+/// line by line.
+pub fn events(input: &[u8]) {
+    let Some(&count) = input.first() else {
         return;
     };
-    let (cuts, stream) = rest.split_at(usize::from(count).min(rest.len()));
+    let (cuts, stream) = cuts_and_stream(input);
     let whole = split([stream], ROOM);
     if is_standard(stream) {
         assert_eq!(whole, Ok(by_the_standard(stream)), "not by the standard");
@@ -127,4 +107,4 @@ fuzz_target!(|input: &[u8]| {
             assert_eq!(Some(earlier), told, "after {end} bytes");
         }
     }
-});
+}

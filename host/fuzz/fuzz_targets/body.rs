@@ -1,0 +1,5 @@
+//! See `llmuses_transport::fuzzed::body`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| llmuses_transport::fuzzed::body(input));

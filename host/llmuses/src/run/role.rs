@@ -1,0 +1,58 @@
+//! Which part this process has in a run that several send.
+
+use super::RunError;
+use super::start::await_start;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::in_flight::InFlight;
+use llmuses_fleet::{Fleet, Ready, Session};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Which part this process has in a run.
+pub(super) enum Role<'a> {
+    /// It sends all of it, or a part that nobody coordinates.
+    Alone,
+    /// It sends what a coordinator says. The clock tells the time of the coordinator.
+    Worker(&'a Session, Clock),
+    /// It has workers send.
+    Coordinator(Box<Fleet>),
+}
+
+impl Role<'_> {
+    /// The clock of a run.
+    pub(super) fn clock(&self) -> Clock {
+        match self {
+            Self::Alone => Clock::start(),
+            Self::Worker(_, clock) => *clock,
+            Self::Coordinator(fleet) => fleet.clock(),
+        }
+    }
+}
+
+/// What says when a run begins.
+pub(super) enum Gate<'a> {
+    /// The wall clock, or nothing.
+    At(Option<Duration>),
+    /// The coordinator, once it knows that all is ready here.
+    Coordinator(&'a Session, Ready),
+}
+
+impl Gate<'_> {
+    /// Waits for the beginning, and gives back its moment. `gauge` counts the requests.
+    pub(super) fn wait(
+        &self,
+        clock: Clock,
+        gauge: &Arc<InFlight>,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<Moment, RunError> {
+        match self {
+            Self::At(instant) => await_start(clock, *instant, interrupted),
+            Self::Coordinator(session, ready) => {
+                let start = session.ready(ready, Arc::clone(gauge), Arc::clone(interrupted))?;
+                super::start::wait(clock.instant(start), interrupted)?;
+                Ok(start)
+            }
+        }
+    }
+}

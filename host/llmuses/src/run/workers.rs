@@ -1,0 +1,276 @@
+//! Workers as what carries the requests of a run.
+
+use super::RunError;
+use super::carrier::{Carried, Carrier, Ended, Halting, Next};
+use super::preparation::Preparation;
+use llmuses_core::backlog::Backlog;
+use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{Totals, WorkerFigures};
+use llmuses_core::exchange::ConnectionOpening;
+use llmuses_core::plan::{Load, Plan, Shard, Split};
+use llmuses_fleet::{Fleet, FleetEvent, Halt, Ready, Row, RowSender, WorkerReport};
+use llmuses_stats::{Circumstances, RunSoFar, Sample, Sink, circumstances_of_parts};
+use llmuses_workload::{AskedTurn, AskedTurns};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// What all workers must have for a load.
+pub(super) fn expected(plan: &Plan, prepared: &Preparation) -> Ready {
+    Ready {
+        load: plan.place.run,
+        parser: prepared.parser.info().sha256.clone(),
+        dataset: prepared.dataset_sha256.clone(),
+        connections: Vec::new(),
+    }
+}
+
+/// The same of a worker, with the connections that it has opened.
+pub(super) fn ready(plan: &Plan, prepared: &Preparation, opened: &[ConnectionOpening]) -> Ready {
+    let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+    Ready {
+        connections: opened
+            .iter()
+            .map(|opening| {
+                let (dns, tls) = (opening.dns.map(nanos), opening.tls.map(nanos));
+                (nanos(opening.total), dns, tls)
+            })
+            .collect(),
+        ..expected(plan, prepared)
+    }
+}
+
+/// Workers that send a load.
+pub(super) struct OnWorkers<'a> {
+    fleet: &'a mut Fleet,
+    started: Moment,
+    connections: Vec<ConnectionOpening>,
+    backlog: Arc<Backlog>,
+    /// What belongs to each worker.
+    splits: Vec<Split>,
+    /// Whether they are on one machine by intent.
+    on_this_machine: bool,
+    requests: Option<u64>,
+    is_stopped: bool,
+}
+
+impl<'a> OnWorkers<'a> {
+    /// Begins a load once all workers are ready.
+    pub(super) fn begin(
+        fleet: &'a mut Fleet,
+        plan: &Plan,
+        prepared: &Preparation,
+        interrupted: &AtomicBool,
+    ) -> Result<Self, RunError> {
+        let started = fleet.begin(&expected(plan, prepared), interrupted)?;
+        let span = Duration::from_nanos;
+        let connections = fleet
+            .connections()
+            .map(|(total, dns, tls)| ConnectionOpening {
+                total: span(total),
+                dns: dns.map(span),
+                tls: tls.map(span),
+            });
+        let split = |part| {
+            let shard = Shard::new(part, fleet.size())?;
+            let load = Load {
+                shard,
+                ..plan.load.clone()
+            };
+            Some(load.split())
+        };
+        Ok(Self {
+            started,
+            connections: connections.collect(),
+            backlog: Arc::default(),
+            splits: (0..fleet.size()).filter_map(split).collect(),
+            requests: plan.load.requests,
+            is_stopped: false,
+            on_this_machine: fleet.is_local(),
+            fleet,
+        })
+    }
+}
+
+impl Carrier for OnWorkers<'_> {
+    fn clock(&self) -> Clock {
+        self.fleet.clock()
+    }
+
+    fn started(&self) -> Moment {
+        self.started
+    }
+
+    // Texts stay with the workers.
+    fn has_texts(&self) -> bool {
+        false
+    }
+
+    fn warm_connections(&self) -> &[ConnectionOpening] {
+        &self.connections
+    }
+
+    fn next(&mut self) -> Next {
+        match self.fleet.next_event() {
+            FleetEvent::Row {
+                worker,
+                content,
+                session,
+            } => {
+                let split = self.splits.get(worker as usize);
+                if !split.is_some_and(|split| split.takes(session)) {
+                    let reason = format!("it sent session {session}, which is not of its part");
+                    return Next::Lost(self.fleet.reject(worker, reason));
+                }
+                let asked = content.asked.map(|asked| AskedTurn {
+                    input: asked.input,
+                    output: asked.output,
+                    pieces: asked.pieces,
+                });
+                Next::Over(Box::new(Carried {
+                    outcome: content.outcome,
+                    worker: Some(worker),
+                    asked: asked.map(Arc::new),
+                }))
+            }
+            FleetEvent::Lost(told) => Next::Lost(told),
+            FleetEvent::Nothing => Next::Nothing,
+            FleetEvent::Over => Next::End,
+        }
+    }
+
+    fn begun(&self) -> u64 {
+        self.fleet.counts().0
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.fleet.counts().1
+    }
+
+    fn backlog(&self) -> &Arc<Backlog> {
+        &self.backlog
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.is_stopped
+    }
+
+    fn share_of(&self, all: u64) -> u64 {
+        all
+    }
+
+    fn stop(&mut self, how: Halting) {
+        self.is_stopped = true;
+        match how {
+            // Each knows how long the load takes.
+            Halting::TimeIsUp => {}
+            Halting::Drain => self.fleet.halt(Halt::Drain),
+            Halting::Now => self.fleet.halt(Halt::Now),
+        }
+    }
+
+    // Each gives up its own requests after the same time.
+    fn cancel(&mut self) {}
+
+    fn abandon(&mut self) {
+        self.fleet.let_end();
+    }
+
+    fn end(self: Box<Self>, issued: u64) -> Ended {
+        let mut troubles = Vec::new();
+        let mut parts: Vec<(String, Totals)> = Vec::new();
+        let mut workers = Vec::new();
+        for (number, report) in (0..).zip(self.fleet.reports()) {
+            let mut figures = figures(number, &report);
+            let Some(totals) = report.totals else {
+                workers.push(figures);
+                continue;
+            };
+            match serde_json::from_str::<Totals>(totals.get()) {
+                Ok(totals) => {
+                    if totals.client.interrupted && !self.is_stopped {
+                        troubles.push(format!("worker {} was ended by a signal", report.name));
+                    }
+                    let busy = totals.client.busy_shares.iter().copied();
+                    figures.busy_share = busy.reduce(f64::max);
+                    parts.push((format!("worker {}", report.name), totals));
+                }
+                Err(error) => {
+                    troubles.push(format!("the totals of worker {}: {error}", report.name));
+                }
+            }
+            workers.push(figures);
+        }
+        let named: Vec<(String, &Totals)> = parts
+            .iter()
+            .map(|(name, totals)| (name.clone(), totals))
+            .collect();
+        let of_all = circumstances_of_parts(&named);
+        let most = parts
+            .iter()
+            .map(|(_, totals)| totals.requests.max_in_flight);
+        troubles.extend(of_all.stop_reason.clone());
+        Ended {
+            circumstances: Circumstances {
+                asked: self.requests,
+                issued,
+                peak_in_flight: parts
+                    .iter()
+                    .map(|(_, totals)| totals.requests.peak_in_flight)
+                    .sum(),
+                max_in_flight: most.sum(),
+                stop_reason: None,
+                workers,
+                workers_share_a_machine: self.on_this_machine,
+                ..of_all
+            },
+            troubles,
+        }
+    }
+}
+
+/// What is known of a worker beside what it measured.
+fn figures(worker: u32, report: &WorkerReport) -> WorkerFigures {
+    let seconds = |nanos: f64| nanos / 1e9;
+    let hello = report.hello.as_ref();
+    WorkerFigures {
+        worker,
+        name: report.name.clone(),
+        host: hello.and_then(|hello| hello.host.clone()),
+        boot: hello.and_then(|hello| hello.boot.clone()),
+        version: hello.map(|hello| hello.version.clone()),
+        build: hello.map(|hello| hello.build.clone()),
+        processors: hello.and_then(|hello| hello.processors),
+        requests: report.rows,
+        clock_offset_seconds: seconds(report.wall_offset_nanos as f64),
+        clock_bound_seconds: seconds(report.offset.bound_nanos as f64),
+        clock_drift_seconds: seconds(report.drift_nanos as f64),
+        lost_after_seconds: report.lost.as_ref().map(|(after, _)| after.as_secs_f64()),
+        lost: report.lost.as_ref().map(|(_, reason)| reason.clone()),
+        requests_without_result: report.missing,
+        ..WorkerFigures::default()
+    }
+}
+
+/// Sends each request of a worker to the coordinator.
+pub(super) struct RowsToCoordinator<'a> {
+    pub(super) rows: &'a RowSender,
+    pub(super) asked: AskedTurns,
+}
+
+impl Sink for RowsToCoordinator<'_> {
+    // The coordinator reads standard output.
+    fn stage(&self) -> llmuses_core::backlog::PipelineStage {
+        llmuses_core::backlog::PipelineStage::Csv
+    }
+
+    fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
+        let asked = self.asked.get(sample.outcome.exchange.number);
+        let asked = asked.map(|asked| llmuses_fleet::AskedOfRow {
+            input: asked.input,
+            output: asked.output,
+            pieces: asked.pieces.clone(),
+        });
+        self.rows.send(Row::of(&sample.outcome, asked));
+    }
+}
