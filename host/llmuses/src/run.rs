@@ -512,7 +512,7 @@ fn one<'a>(
     if let Some(csv) = onlookers.csv {
         let stages = RowStages {
             stages: plan.load.stages.clone(),
-            began_unix_seconds: unix_seconds(&clock, pipeline.started),
+            began_unix_seconds: unix_seconds(&clock, carrier.started()),
         };
         sinks.add(csv.sink(clock, plan.place.run, stages));
     }

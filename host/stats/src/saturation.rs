@@ -250,7 +250,7 @@ mod tests {
         let mut waiting = std::collections::VecDeque::new();
         let mut timeline = Timeline::new(Moment::default());
         let mut record = |at: u64, end: u64| {
-            let outcome = Sample::at(at)
+            let outcome = OutcomeBuilder::at(at)
                 .sent(at)
                 .events(&[end - 1, end])
                 .end(end)

@@ -52,6 +52,8 @@ fn outcome(number: u64) -> Outcome {
         exchange: Exchange {
             number,
             place: TurnPlace::alone(number),
+            model: None,
+            request_id: None,
             url: None,
             request: r#"{"model":"m"}"#.into(),
             intended: at(0),

@@ -4,6 +4,7 @@ use super::*;
 use crate::circumstances::{DatasetUse, asked_output_tokens};
 use crate::pauses::OtherRuns;
 use crate::verdict;
+use crate::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
 use llmuses_core::document::Task;
 use llmuses_core::exchange::{Outcome, TokenSource};
@@ -349,7 +350,7 @@ fn a_wait_for_a_body_is_not_the_clients() {
 #[test]
 fn late_bodies_are_no_doubt_where_nothing_succeeded() {
     let failed = || {
-        Sample::at(0)
+        OutcomeBuilder::at(0)
             .sent(900)
             .body_after(900)
             .end(910)

@@ -4,7 +4,6 @@ use super::database::{Database, RunRecord};
 use super::tests_support::{finished, measured, record};
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
-use llmuses_core::document::RunState;
 use llmuses_core::exchange::{FailureKind, Outcome, TokenSource};
 use llmuses_samples::{OutcomeBuilder, moment};
 use rusqlite::Connection;

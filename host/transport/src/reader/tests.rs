@@ -1,4 +1,3 @@
-
 use super::*;
 
 fn at(nanos: u64) -> Moment {
