@@ -62,7 +62,7 @@ fn a_parser_with_a_format_of_its_own_takes_any_other_workload() {
     let error = refused(
         &fresh,
         &mock,
-        &[&["--parser", CHAT], &other[..]].concat(),
+        &[&["--parser", CHAT][..], &other].concat(),
         2,
     );
     assert!(error.contains("there is no format"), "{error}");

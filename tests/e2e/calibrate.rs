@@ -72,6 +72,65 @@ fn the_table_says_up_to_which_load_this_machine_measures() {
 }
 
 #[test]
+fn a_load_beyond_what_was_calibrated_is_warned_of() {
+    let _turn = crate::timing::turn();
+    let bench = crate::support::Bench::new();
+    let state = bench.path("state");
+    let calibrate = |more: &[&str]| {
+        run(program()
+            .env("XDG_STATE_HOME", &state)
+            .args(["calibrate", "--parallel", "2"])
+            .args(QUICK)
+            .args(more))
+    };
+    let found = bench.path("found.json");
+    let ended = calibrate(&["--out", found.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(!state.exists(), "{}", ended.stderr);
+    let kept: Value = serde_json::from_str(&std::fs::read_to_string(&found).unwrap()).unwrap();
+    assert_eq!(kept["format"], "llmuses.calibration");
+    assert_eq!(kept["most_streams_tried"], 2);
+    let again = calibrate(&["--out", found.to_str().unwrap()]);
+    assert_eq!(again.code, Some(2), "{}", again.stderr);
+
+    let ended = calibrate(&[]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        state.join("llmuses/calibration.json").exists(),
+        "{}",
+        ended.stderr
+    );
+    let mock = crate::helpers::quick_mock();
+    let perf = |parallel: &str| {
+        let load = [
+            "--url",
+            &mock.chat(),
+            "--prompt",
+            "x",
+            "-n",
+            "4",
+            "--save",
+            "none",
+        ];
+        let ended = run(bench
+            .perf(&load)
+            .env("XDG_STATE_HOME", &state)
+            .args(["--parallel", parallel]));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stderr
+    };
+    let said = perf("3");
+    assert!(
+        said.contains("warning: parallel 3 is 3 streams at once"),
+        "{said}"
+    );
+    if !kept["streams_within_1_ms"].is_null() {
+        let said = perf("2");
+        assert!(!said.contains("streams at once"), "{said}");
+    }
+}
+
+#[test]
 fn a_level_that_cannot_be_held_is_refused_before_any_is_measured() {
     let ended = run(program().args(["calibrate", "--parallel", "1,4000000"]));
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);

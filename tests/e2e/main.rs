@@ -35,6 +35,8 @@ mod outputs;
 mod parsers;
 #[cfg(unix)]
 mod pty;
+mod repeats;
+mod replay;
 mod replicas;
 mod results;
 #[cfg(unix)]

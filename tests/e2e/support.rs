@@ -31,6 +31,8 @@ pub fn program() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_llmuses"));
     command
         .env("XDG_CACHE_HOME", cache_home())
+        // What somebody calibrated must change no output, and tests must not calibrate for them.
+        .env("XDG_STATE_HOME", cache_home().with_file_name("state"))
         .env_remove("RUST_BACKTRACE")
         // A key of whoever runs the tests must not log them.
         .env_remove("WANDB_API_KEY")

@@ -195,3 +195,134 @@ fn a_trace_is_described() {
         .arg(bench.path("missing")));
     assert_eq!(ended.code, Some(2), "{}", ended.stderr);
 }
+
+#[test]
+fn a_run_becomes_a_trace_that_can_be_replayed() {
+    let (bench, mock, tokenizer) = (
+        Bench::new(),
+        mock(&["--prefix-cache", "1000000"]),
+        tokenizer(),
+    );
+    bench.file("trace", bailian());
+    let flags = [
+        "--dataset",
+        "trace",
+        "--trace",
+        "--tokenizer-path",
+        &tokenizer,
+    ];
+    good(
+        &bench,
+        &mock,
+        &[&flags[..], &["--json", "run.json"]].concat(),
+    );
+    let first = lengths(&bench);
+    let made = bench.path("made.jsonl");
+    let make = |more: &[&str]| {
+        run(program()
+            .args(["trace", "make", "--tokenizer-path", &tokenizer])
+            .args(more)
+            .arg(bench.path("run.db")))
+    };
+    let ended = make(&["--out", made.to_str().unwrap()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(ended.stderr.contains("100 requests of"), "{}", ended.stderr);
+    let text = std::fs::read_to_string(&made).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let given: Vec<Value> = bailian()
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 100);
+    for (line, given) in lines.iter().zip(&given) {
+        for member in ["input_length", "output_length"] {
+            assert_eq!(line[member], given[member], "{line}");
+        }
+        let blocks = |line: &Value| line["hash_ids"].as_array().unwrap().len();
+        assert_eq!(blocks(line), blocks(given), "{line}");
+    }
+    // Another time, other hashes; the same beginnings.
+    let other = make(&[]);
+    assert_ne!(other.stdout, text);
+    let hash = |text: &str, line: usize| -> Value {
+        let line = text.lines().nth(line).unwrap();
+        serde_json::from_str::<Value>(line).unwrap()["hash_ids"][0].clone()
+    };
+    assert_eq!(hash(&text, 0), hash(&text, 50));
+    assert_eq!(hash(&other.stdout, 0), hash(&other.stdout, 50));
+    assert_ne!(hash(&text, 0), hash(&other.stdout, 0));
+    let described = run(program().args(["trace", "describe"]).arg(&made));
+    assert!(
+        described.stdout.contains("read as bailian"),
+        "{}",
+        described.stdout
+    );
+    assert!(
+        described.stdout.contains("100 requests"),
+        "{}",
+        described.stdout
+    );
+
+    let again = Bench::new();
+    again.file("trace", &text);
+    let server = crate::helpers::mock(&["--prefix-cache", "1000000"]);
+    good(
+        &again,
+        &server,
+        &[&flags[..], &["--json", "run.json"]].concat(),
+    );
+    let second = lengths(&again);
+    let mean = |lengths: &Value| lengths["cached"]["mean_predicted_tokens"].as_f64().unwrap();
+    // A chat template of the request itself stands in front of the first block.
+    assert!(
+        (mean(&first) - mean(&second)).abs() < 32.0,
+        "{first} {second}"
+    );
+}
+
+#[test]
+fn bodies_with_times_become_a_trace() {
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    let body = |text: &str, most: Value| json!({"messages": [{"role": "user", "content": text}], "max_tokens": most});
+    let prefix = "how far away is the moon from here and ".repeat(8);
+    let lines = [
+        json!({"timestamp": 1.0, "body": body(&format!("{prefix}why"), json!(7))}),
+        json!({"timestamp": 1.5, "body": body(&format!("{prefix}when"), json!(9))}),
+        json!({"timestamp": 2.0, "body": body("no number", json!(null))}),
+    ];
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let file = bench.file("bodies.jsonl", lines.join("\n"));
+    let make = |more: &[&str]| run(program().args(["trace", "make"]).arg(&file).args(more));
+    let ended = make(&["--tokenizer-path", &tokenizer]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("1 without a number of output tokens"),
+        "{}",
+        ended.stderr
+    );
+    let made: Vec<Value> = ended
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(made.len(), 2);
+    assert_eq!(
+        (&made[1]["timestamp"], &made[1]["output_length"]),
+        (&json!(0.5), &json!(9))
+    );
+    assert_eq!(made[0]["hash_ids"][0], made[1]["hash_ids"][0]);
+    assert!(!ended.stdout.contains("moon"));
+    let refused = make(&[]);
+    assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("--tokenizer-path"),
+        "{}",
+        refused.stderr
+    );
+    let mooncake = make(&["--tokenizer-path", &tokenizer, "--format", "mooncake"]);
+    let line: Value = serde_json::from_str(mooncake.stdout.lines().nth(1).unwrap()).unwrap();
+    assert_eq!(line["timestamp"], 500);
+}

@@ -20,6 +20,7 @@ pub mod metric;
 pub mod plan;
 pub mod redact;
 pub mod request_id;
+pub mod student;
 pub mod think_time;
 pub mod turn;
 pub mod wandb;

@@ -1,6 +1,10 @@
 //! How right the measurements of this machine are: what was measured beside what the mock server
 //! did, level by level, as a table and as JSON.
 
+mod kept;
+
+pub use kept::{KeepError, Kept};
+
 use crate::ground_truth::{GroundTruth, TrueSpread};
 use crate::run::RunResult;
 use llmuses_core::document::Percentile;
@@ -52,6 +56,8 @@ pub struct TruthComparison {
     pub client_cpu: f64,
     /// The share of gaps that came in one read, 0 to 1.
     pub coalesced: f64,
+    /// Output chunks of all streams together, per second.
+    pub chunks_per_second: Option<f64>,
     /// Requests that failed.
     pub failed: u64,
     /// Whether every response was stamped by the kernel.
@@ -69,6 +75,11 @@ impl TruthComparison {
             true_itl_p99: truth.itl_seconds.p99,
             client_cpu: result.circumstances.client_busy.iter().sum(),
             coalesced: result.statistics.coalesced_share().unwrap_or(0.0),
+            chunks_per_second: result
+                .statistics
+                .wall()
+                .filter(|wall| !wall.is_zero())
+                .map(|wall| counts.packages as f64 / wall.as_secs_f64()),
             failed: counts.failed,
             kernel_stamped: counts.read_stamped == 0,
         }
@@ -125,7 +136,7 @@ pub fn describe(arrivals: &Arrivals) -> String {
         Arrivals::Closed { parallel: 1 } => "1 stream".to_owned(),
         Arrivals::Closed { parallel } => format!("{parallel} streams"),
         Arrivals::Open { rate, .. } => format!("{rate} requests/s"),
-        Arrivals::AllAtOnce => "all at once".to_owned(),
+        Arrivals::AllAtOnce | Arrivals::Trace(_) => arrivals.name(),
     }
 }
 
@@ -244,6 +255,7 @@ pub fn to_json(levels: &[Level]) -> Value {
                         "true_itl_p99_seconds": run.true_itl_p99,
                         "client_cpu_share": run.client_cpu,
                         "coalesced_share": run.coalesced,
+                        "chunks_per_second": run.chunks_per_second,
                         "failed": run.failed,
                         "kernel_stamped": run.kernel_stamped,
                     })
@@ -252,7 +264,7 @@ pub fn to_json(levels: &[Level]) -> Value {
             let (arrivals, parallel, rate) = match level.arrivals {
                 Arrivals::Closed { parallel } => ("closed", Some(parallel), None),
                 Arrivals::Open { rate, .. } => ("poisson", None, Some(rate)),
-                Arrivals::AllAtOnce => ("all-at-once", None, None),
+                Arrivals::AllAtOnce | Arrivals::Trace(_) => ("all-at-once", None, None),
             };
             json!({"arrivals": arrivals, "parallel": parallel, "rate": rate, "runs": runs})
         })
@@ -268,7 +280,7 @@ pub fn to_json(levels: &[Level]) -> Value {
 mod tests {
     use super::*;
 
-    fn level(parallel: usize, error: f64) -> Level {
+    pub(super) fn level(parallel: usize, error: f64) -> Level {
         let spread = SpreadError {
             mean: Some(error),
             p50: Some(error),
@@ -284,6 +296,7 @@ mod tests {
                 true_itl_p99: Some(0.010),
                 client_cpu: 0.5,
                 coalesced: 0.0,
+                chunks_per_second: Some(parallel as f64 * 100.0),
                 failed: 0,
                 kernel_stamped: true,
             }],

@@ -21,6 +21,7 @@ mod probes;
 mod progress;
 mod role;
 mod running;
+mod schedule;
 mod sinks;
 mod start;
 mod watch;

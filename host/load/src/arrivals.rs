@@ -28,11 +28,11 @@ pub enum DueTimes {
     AtOnce,
 }
 
-/// The due times of an open loop; `None` for a closed one, which has no schedule.
+/// The due times of an open loop; `None` for a closed one, which has no schedule, and for a trace, whose entries have it.
 pub fn due_times(load: &Load) -> Option<DueTimes> {
     let seed = load.seed;
     match load.arrivals {
-        Arrivals::Closed { .. } => None,
+        Arrivals::Closed { .. } | Arrivals::Trace(_) => None,
         Arrivals::AllAtOnce => Some(DueTimes::AtOnce),
         Arrivals::Open { rate, gaps } => {
             let gaps = Box::new(GapSource::new(gaps, seed));

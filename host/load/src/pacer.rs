@@ -24,8 +24,8 @@ const MOST_COUNTED: u64 = 10_000_000;
 /// What the pacer of an open loop needs.
 #[derive(Debug)]
 pub struct Pacing {
-    /// When requests are due.
-    pub due_times: DueTimes,
+    /// When requests are due. `None`: each body says so of itself.
+    pub due_times: Option<DueTimes>,
     /// Which of them are of requests that this process sends.
     pub split: Split,
     /// Ends before the first request that is due that long after the start or later.
@@ -57,24 +57,35 @@ impl Pacing {
             in_flight,
             most,
         } = self;
-        let mut due_times = own_due_times(due_times, split, requests).map(|(_, due)| due);
+        let mut due_times =
+            due_times.map(|times| own_due_times(times, split, requests).map(|(_, due)| due));
         let mut targets = workers.iter().cycle();
         let mut bodies_late = false;
         // When the last request that had to wait for a place got one.
         let mut held_until = start;
-        while let Some(due) = due_times.next() {
-            if until.is_some_and(|until| due >= until) {
-                return 0;
-            }
-            let unsent = |due_times, at_hand: u64| {
+        loop {
+            let scheduled = match &mut due_times {
+                Some(times) => match times.next() {
+                    Some(due) if until.is_none_or(|until| due < until) => Some(due),
+                    _ => return 0,
+                },
+                None => None,
+            };
+            // `at_hand`: the time of a body that is here and was not handed over.
+            let unsent = |due_times: Option<_>, at_hand: Option<Duration>| {
                 let elapsed = clock.now().since(start);
+                let is_due =
+                    |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
+                let (Some(due), Some(due_times)) = (scheduled, due_times) else {
+                    // What is behind the bodies that are there is not known.
+                    let there = bodies.drain().filter_map(|body| body.at);
+                    return at_hand.into_iter().chain(there).filter(is_due).count() as u64;
+                };
                 let left = match (requests, until) {
-                    (None, None) => at_hand + bodies.len() as u64,
+                    (None, None) => u64::from(at_hand.is_some()) + bodies.len() as u64,
                     // The due times end with the requests, or with the time.
                     _ => MOST_COUNTED,
                 };
-                let is_due =
-                    |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
                 let all = std::iter::once(due).chain(due_times).take_while(is_due);
                 let most = usize::try_from(left.min(MOST_COUNTED)).unwrap_or(usize::MAX);
                 all.take(most).count() as u64
@@ -86,25 +97,29 @@ impl Pacing {
                     let Ok(prepared) = bodies.recv() else {
                         // There are no more, or the source was stopped while requests waited for it.
                         let is_stopped = stop.load(Ordering::Relaxed);
-                        return if is_stopped { unsent(due_times, 0) } else { 0 };
+                        return match is_stopped {
+                            true => unsent(due_times, None),
+                            false => 0,
+                        };
                     };
                     bodies_late = true;
                     prepared
                 }
             };
+            let due = scheduled.or(prepared.at).unwrap_or_default();
             let intended = start.after(due);
             // Those behind a late body are late for the same reason, until one is in time again.
             let late = clock.now().since(intended.max(held_until));
             bodies_late &= !late.is_zero();
             let body_wait = if bodies_late { late } else { Duration::ZERO };
             if !wait_until(clock.instant(intended), stop) {
-                return unsent(due_times, 1);
+                return unsent(due_times, Some(due));
             }
             // Those behind one that was held up were so too.
             let mut held_up = held_until.since(intended);
             if !in_flight.take_place(most) {
                 if !await_place(&in_flight, most, stop) {
-                    return unsent(due_times, 1);
+                    return unsent(due_times, Some(due));
                 }
                 held_until = clock.now();
                 held_up = held_until.since(intended).saturating_sub(body_wait);
@@ -116,7 +131,6 @@ impl Pacing {
                 let _ = target.send(job);
             }
         }
-        0
     }
 }
 
@@ -175,27 +189,29 @@ mod tests {
         due_times(&load).unwrap()
     }
 
+    fn body(number: u64) -> Prepared {
+        Prepared {
+            number,
+            body: "{}".into(),
+            own_head: None,
+            place: TurnPlace::alone(number),
+            model: None,
+            cancel_after: None,
+            at: None,
+            later: None,
+            held: Default::default(),
+        }
+    }
+
     fn pace(rate: f64, until: Option<Duration>, requests: u64, most: u64) -> Paced {
         let (source, bodies) = flume::unbounded();
         for number in 0..requests {
-            let body = "{}".into();
-            source
-                .send(Prepared {
-                    number,
-                    body,
-                    own_head: None,
-                    model: None,
-                    cancel_after: None,
-                    place: TurnPlace::alone(number),
-                    later: None,
-                    held: Default::default(),
-                })
-                .unwrap();
+            source.send(body(number)).unwrap();
         }
         let (target, jobs) = unbounded_channel();
         let (in_flight, stop) = (Arc::new(InFlight::default()), Arc::default());
         let pacing = Pacing {
-            due_times: schedule(rate),
+            due_times: Some(schedule(rate)),
             split: Split::default(),
             until,
             requests: until.is_none().then_some(requests),
@@ -253,6 +269,40 @@ mod tests {
             .count();
         assert_eq!(unsent, due as u64 - 5);
         assert!(paced.jobs.try_recv().is_err());
+    }
+
+    #[test]
+    fn bodies_with_times_of_their_own_go_by_them() {
+        let (source, bodies) = flume::unbounded();
+        for (number, at) in [(0, 5), (1, 20), (2, 20), (3, 3_600_000)] {
+            let mut prepared = body(number);
+            prepared.at = Some(Duration::from_millis(at));
+            source.send(prepared).unwrap();
+        }
+        drop(source);
+        let (target, mut jobs) = unbounded_channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let pacing = Pacing {
+            due_times: None,
+            split: Split::default(),
+            until: None,
+            requests: None,
+            bodies,
+            workers: vec![target],
+            in_flight: Arc::default(),
+            most: 10,
+        };
+        let (flag, clock) = (Arc::clone(&stop), Clock::start());
+        let start = clock.now();
+        let pacer = std::thread::spawn(move || pacing.run(&clock, start, &flag));
+        for due in [5, 20, 20] {
+            let job = jobs.blocking_recv().unwrap();
+            assert_eq!(job.intended, start.after(Duration::from_millis(due)));
+            assert!(clock.now() >= job.intended);
+        }
+        stop.store(true, Ordering::Relaxed);
+        // The last one is not due for an hour.
+        assert_eq!(pacer.join().unwrap(), 0);
     }
 
     #[test]

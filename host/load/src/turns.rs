@@ -163,6 +163,7 @@ mod tests {
                 own_head: None,
                 model: None,
                 cancel_after: None,
+                at: None,
                 later: None,
                 held: Default::default(),
             },

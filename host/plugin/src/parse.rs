@@ -37,6 +37,9 @@ pub trait GoOn: Send + Sync {
     /// Whether the next turn has the reply to this one.
     fn wants_reply(&self, exchange: &Exchange) -> bool;
 
+    /// Takes in that the last turn of a session was read, or its only one.
+    fn over(&self, exchange: &Exchange);
+
     /// Has the next turn of the session sent, or ends the session where this turn failed. There is no instance where the
     /// parser broke.
     ///
@@ -196,6 +199,7 @@ impl ParseThread {
             return;
         };
         if outcome.exchange.place.left() == 0 {
+            sessions.over(&outcome.exchange);
             return;
         }
         let before = self.instance.as_ref().map(ParserInstance::cost);

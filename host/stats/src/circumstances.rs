@@ -6,7 +6,9 @@ use super::pauses::{OtherRuns, Pauses};
 use super::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::{GroupFigures, Machine, ProbeFigures, Task, WorkerFigures};
+use llmuses_core::document::{
+    GroupFigures, Machine, ProbeFigures, ReplayFigures, Task, WorkerFigures,
+};
 
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -65,6 +67,8 @@ pub struct Circumstances {
     pub parser_cost: ParserCost,
     /// Objectives of the run as a whole.
     pub objectives: Vec<RunObjective>,
+    /// What became of the schedule of a trace.
+    pub replay: Option<ReplayFigures>,
     /// What the run found as a probe of a search.
     pub probe: Option<ProbeFigures>,
     /// Why issuing stopped before all requests were issued, where it did.

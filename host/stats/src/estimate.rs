@@ -1,7 +1,7 @@
 //! How certain a figure is, and how certain the difference of two figures is.
 
-use super::student::student;
 use llmuses_core::document::{Distribution, Percentile};
+use llmuses_core::student::student;
 
 /// A figure with its 95 % confidence interval. A bound is `None` where there were too few samples for it.
 #[derive(Debug, Clone, Copy, PartialEq)]

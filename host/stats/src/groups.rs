@@ -4,6 +4,7 @@ use super::json::group_figures;
 use super::measure::Origin;
 use super::running::RunStatistics;
 use super::sample::Sample;
+use super::steady::Steady;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::GroupFigures;
 use llmuses_core::plan::{Objectives, Stages};
@@ -16,9 +17,14 @@ const MOST: usize = 100;
 /// The group of requests whose response has no label, or that had no response.
 const NO_LABEL: &str = "(none)";
 
+/// The group of the requests of a steady state.
+const STEADY: &str = "steady state";
+
 /// By what requests are told apart. A further way is a variant here, and its key in `Groups::keys`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum GroupBy {
+    /// Whether all users of a closed loop were at work.
+    Window,
     /// The stage of the load in which a request was due.
     Stage,
     /// The URL that it went to, where there are several.
@@ -33,6 +39,7 @@ impl GroupBy {
     /// As a document says it.
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Window => "window",
             Self::Stage => "stage",
             Self::Url => "url",
             Self::Model => "model",
@@ -58,6 +65,7 @@ pub struct Groups {
     start: Moment,
     stages: Option<Stages>,
     by_label: bool,
+    steady: Option<Steady>,
     groups: BTreeMap<Key, RunStatistics>,
 }
 
@@ -76,6 +84,7 @@ impl Groups {
             start,
             stages,
             by_label: false,
+            steady: None,
             groups: BTreeMap::new(),
         }
     }
@@ -87,8 +96,21 @@ impl Groups {
         self
     }
 
+    /// Whether there is a steady state: of a closed loop, whose users have all begun after `ramp_up`. With stages, each of
+    /// them has figures of its own.
+    #[must_use]
+    pub fn with_steady_state(mut self, is_closed: bool, ramp_up: Option<Duration>) -> Self {
+        let from = self.start.after(ramp_up.unwrap_or_default());
+        let has_one = is_closed && self.stages.is_none();
+        self.steady = has_one.then(|| Steady::new(from, self.empty.clone()));
+        self
+    }
+
     /// Adds a sample to each group that it belongs to.
     pub fn add(&mut self, sample: &Sample) {
+        if let Some(steady) = &mut self.steady {
+            steady.add(sample);
+        }
         if sample.warmup {
             return;
         }
@@ -139,14 +161,20 @@ impl Groups {
 
     /// Their figures. `wall`: the time of the run.
     pub fn figures(&self, wall: Option<Duration>) -> Vec<GroupFigures> {
+        let steady = self.steady.as_ref().and_then(Steady::window);
+        let steady = steady.map(|(statistics, begins, length)| GroupFigures {
+            by: GroupBy::Window.as_str().to_owned(),
+            name: STEADY.to_owned(),
+            begins_seconds: Some(begins.since(self.start).as_secs_f64()),
+            ..group_figures(statistics, Some(length))
+        });
         let groups = self.groups.iter();
-        groups
-            .map(|(key, statistics)| GroupFigures {
-                by: key.by.as_str().to_owned(),
-                name: key.name.clone(),
-                ..group_figures(statistics, key.length.or(wall))
-            })
-            .collect()
+        let groups = groups.map(|(key, statistics)| GroupFigures {
+            by: key.by.as_str().to_owned(),
+            name: key.name.clone(),
+            ..group_figures(statistics, key.length.or(wall))
+        });
+        steady.into_iter().chain(groups).collect()
     }
 }
 

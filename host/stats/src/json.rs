@@ -78,6 +78,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         tokens: tokens_of(statistics, &sums),
         packages: packages(statistics, &sums),
         probe: circumstances.probe.clone(),
+        replay: circumstances.replay,
         bytes_received: counts.bytes_received,
         times: Times(ByTime::of(|time| distribution(statistics, time))),
         parser_metrics: ParserMetrics {
@@ -161,6 +162,7 @@ pub(super) fn group_figures(statistics: &RunStatistics, time: Option<Duration>) 
         ..statistics.sums()
     };
     GroupFigures {
+        begins_seconds: None,
         by: String::new(),
         name: String::new(),
         seconds: sums.wall_seconds,

@@ -4,7 +4,7 @@ use super::circumstances::{Circumstances, ConnectionUse, DatasetUse};
 use super::pauses::{OtherRuns, Pauses};
 use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
-use llmuses_core::document::{ParserCalls, Totals};
+use llmuses_core::document::{ParserCalls, ReplayFigures, Totals};
 use std::time::Duration;
 
 /// The circumstances of the whole run. `parts`: which part it is, in words, and its totals.
@@ -28,6 +28,7 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
         add_connections(&mut whole.connections, part);
         add_waits(&mut whole.backlog_waits, part);
         add_pauses(&mut whole.pauses, part);
+        add_replay(&mut whole.replay, part);
         if let (Some(runs), Some(same_server)) =
             (client.other_runs, client.other_runs_against_the_same_server)
         {
@@ -96,6 +97,20 @@ fn add_waits(whole: &mut Waits, part: &Totals) {
         (PipelineStage::Terminal, others.terminal),
     ] {
         *whole = whole.with(stage, whole.of(stage) + waits);
+    }
+}
+
+fn add_replay(whole: &mut Option<ReplayFigures>, part: &Totals) {
+    if let Some(part) = &part.replay {
+        let whole = whole.get_or_insert_default();
+        let longest = |one: f64, other: f64| one.max(other);
+        whole.requests += part.requests;
+        whole.last_due_seconds = longest(whole.last_due_seconds, part.last_due_seconds);
+        whole.held_back_requests += part.held_back_requests;
+        whole.longest_held_back_seconds = longest(
+            whole.longest_held_back_seconds,
+            part.longest_held_back_seconds,
+        );
     }
 }
 

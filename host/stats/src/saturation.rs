@@ -1,8 +1,8 @@
 //! Whether a server kept up with an open loop: how fast requests in flight, and the times that requests take,
 //! grew over the run.
 
-use super::student::student;
 use super::timeline::{Slot, Timeline};
+use llmuses_core::student::student;
 use std::time::Duration;
 
 /// The run is cut into this many parts at most; the slopes and how certain they are come from these.

@@ -2,10 +2,10 @@
 
 use super::sample::Sample;
 use super::spread::Spread;
-use super::student::student;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Percentile, WorkerFigures};
 use llmuses_core::metric::{DISPATCH_LAG, TTFT};
+use llmuses_core::student::student;
 use std::collections::BTreeMap;
 use std::time::Duration;
 

@@ -4,14 +4,12 @@
 use crate::results::ResultsDatabase;
 use crate::sink::Database;
 use crate::sink::tests_support::{finished, measured, record};
-use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{Exchange, Outcome, Reading, ResponseLog, StampQuality};
-use llmuses_core::turn::TurnPlace;
+use llmuses_core::exchange::Outcome;
+use llmuses_samples::OutcomeBuilder;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
-use std::time::Duration;
 use tempfile::TempDir;
 
 /// Databases of each version, of which inputs make damaged ones.
@@ -42,37 +40,15 @@ static WHOLE: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 
 /// A request that was answered with two events.
 fn outcome(number: u64) -> Outcome {
-    let at = |millis: u64| Moment::from_nanos((1000 * number + millis) * 1_000_000);
-    let mut response = ResponseLog::default();
-    response.set_streamed();
-    for millis in [5, 8] {
-        assert!(response.push(br#"{"a":"b"}"#, at(millis)), "it is small");
-    }
-    Outcome {
-        exchange: Exchange {
-            number,
-            place: TurnPlace::alone(number),
-            model: None,
-            request_id: None,
-            url: None,
-            request: r#"{"model":"m"}"#.into(),
-            intended: at(0),
-            body_wait: Duration::ZERO,
-            held_up: Duration::ZERO,
-            sent: Some(at(0)),
-            connection: None,
-            head: None,
-            response,
-            end: at(9),
-            stamps: StampQuality::Kernel,
-            failure: None,
-            held: Default::default(),
-        },
-        reading: Some(Reading {
-            outputs: vec![0, 1],
-            ..Reading::default()
-        }),
-    }
+    let begun = 1000 * number;
+    OutcomeBuilder::at(begun)
+        .number(number)
+        .sent(begun)
+        .events(&[begun + 5, begun + 8])
+        .outputs(&[0, 1])
+        .status(200, begun + 4)
+        .end(begun + 9)
+        .build()
 }
 
 /// The value that an input's bytes are, of the type that the first one says.

@@ -66,6 +66,7 @@ mod tests {
             body: "{}".into(),
             held: Default::default(),
             own_head: None,
+            at: None,
             later: None,
         };
         prepared.due(Moment::default(), Duration::ZERO, Duration::ZERO)

@@ -104,11 +104,20 @@ pub enum Feed {
     },
 }
 
-/// Slots that open and close as the stages of a load say.
+/// How many slots of all workers are open, and when.
+#[derive(Debug, Clone)]
+pub enum Opening {
+    /// As many as the stages of a load say.
+    Stages(Stages),
+    /// So many slots open evenly one after another within this time, and stay open.
+    Within(Duration, usize),
+}
+
+/// Slots that open, and may close, while the run goes on.
 #[derive(Debug, Clone)]
 pub struct Ramp {
     /// How many slots of all workers are open, and when.
-    pub stages: Stages,
+    pub opening: Opening,
     /// The place of the first slot of this worker among all of them.
     pub first: usize,
     /// From one slot of this worker to its next.
@@ -119,7 +128,12 @@ impl Ramp {
     /// From when on a slot of this worker is open, counted from the start, not before `since`. `None`: not any more.
     fn opens(&self, slot: usize, since: Duration) -> Option<Duration> {
         let place = self.first + slot * self.step;
-        self.stages.reaches((place + 1) as f64, since)
+        match &self.opening {
+            Opening::Stages(stages) => stages.reaches((place + 1) as f64, since),
+            Opening::Within(time, slots) => {
+                Some(since.max(time.mul_f64(place as f64 / (*slots).max(1) as f64)))
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::EntrySource;
 use super::model_draws::ModelDraws;
+use super::trace_times::TracePlace;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::OwnHead;
@@ -30,6 +31,10 @@ pub struct Made {
     pub own_head: Option<Arc<OwnHead>>,
     /// What it asks, where its text was made of lengths.
     pub asked: Option<Arc<AskedTurn>>,
+    /// Its place in a trace that is replayed.
+    pub place: Option<TracePlace>,
+    /// How long after the entry before it in its conversation it comes, in seconds, where the data set says so.
+    pub delay: Option<f64>,
     /// What is to be asked after it, where it is the first turn of several.
     pub rest: Option<Box<Conversation>>,
 }
@@ -120,6 +125,8 @@ impl Bodies for OwnBodies {
             own_head: None,
             rest: None,
             asked: None,
+            place: None,
+            delay: None,
         };
         Ok(bodies.into_iter().map(made).collect())
     }
@@ -164,8 +171,16 @@ pub struct ApiSettings {
     pub max_length: u64,
 }
 
-/// What an item asks, where its text was made of lengths, and what follows it in its session.
-type Further = (Option<Arc<AskedTurn>>, Option<Box<Conversation>>);
+/// What belongs to an item beside what it asks.
+#[derive(Debug, Default)]
+struct Further {
+    /// What it asks, where its text was made of lengths.
+    asked: Option<Arc<AskedTurn>>,
+    place: Option<TracePlace>,
+    delay: Option<f64>,
+    /// What follows it in its session.
+    rest: Option<Box<Conversation>>,
+}
 
 /// The item of a first turn with what belongs to it, or why there is none, with the number of its entry.
 type Wanted = (u64, Result<(Item, Further), String>);
@@ -238,6 +253,7 @@ impl ItemBodies {
             };
             let number = self.number;
             self.number += 1;
+            let (place, delay) = (conversation.place(), conversation.delay());
             let Some(item) = conversation.next() else {
                 continue;
             };
@@ -260,7 +276,13 @@ impl ItemBodies {
             }
             let asked = conversation.asked();
             let rest = (conversation.turns_left() > 0).then(|| Box::new(conversation));
-            return Ok(Some((number, item.map(|item| (item, (asked, rest))))));
+            let further = Further {
+                asked,
+                place,
+                delay,
+                rest,
+            };
+            return Ok(Some((number, item.map(|item| (item, further)))));
         }
     }
 
@@ -349,13 +371,15 @@ impl ItemBodies {
         if head.is_some() {
             self.last_head.clone_from(&head);
         }
-        let (asked, rest) = asking.further;
+        let further = asking.further;
         Made {
             model: asking.named.or(asking.drawn),
             body: request.body,
             own_head: head,
-            asked,
-            rest,
+            asked: further.asked,
+            place: further.place,
+            delay: further.delay,
+            rest: further.rest,
         }
     }
 }

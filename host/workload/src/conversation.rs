@@ -2,6 +2,7 @@
 
 use crate::asked::AskedTurn;
 use crate::images::Images;
+use crate::trace_times::TracePlace;
 use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -57,6 +58,8 @@ pub struct Conversation {
     common: Item,
     /// What the turn asks that was given last.
     asked: Option<Arc<AskedTurn>>,
+    /// Its place in a trace that is replayed.
+    place: Option<TracePlace>,
 }
 
 impl Conversation {
@@ -89,7 +92,20 @@ impl Conversation {
                 ..Item::default()
             },
             asked: None,
+            place: None,
         }
+    }
+
+    /// The same one at this place of a trace.
+    #[must_use]
+    pub fn placed(mut self, place: TracePlace) -> Self {
+        self.place = Some(place);
+        self
+    }
+
+    /// Its place in a trace that is replayed.
+    pub fn place(&self) -> Option<TracePlace> {
+        self.place
     }
 
     /// What the turn asks that was given last, where its text was made of lengths and is all that the server reads.

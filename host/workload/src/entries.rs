@@ -3,10 +3,13 @@
 
 use super::conversation::{Conversation, Filling};
 use super::session_draws::SessionDraws;
+use super::trace_times::TraceTimes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::item::Entry;
 use llmuses_core::messages::Messages;
+use llmuses_core::plan::Replay;
 use llmuses_plugin_host::{CallError, FileOptions, ParserInstance};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Gives conversations.
@@ -106,6 +109,13 @@ pub struct FormatEntries {
     pass: Option<llmuses_plugin_host::OpenEntries>,
     messages: Messages,
     has_warned: bool,
+    /// How it is replayed by the times of its entries. `None`: it is not.
+    replay: Option<Replay>,
+    times: TraceTimes,
+    /// What was read of a trace and not handed over yet.
+    waiting: VecDeque<Result<Conversation, String>>,
+    /// Whether the trace is over, or nothing more of it is to be sent.
+    is_over: bool,
 }
 
 impl FormatEntries {
@@ -125,7 +135,57 @@ impl FormatEntries {
             pass: None,
             messages,
             has_warned: false,
+            replay: None,
+            times: TraceTimes::default(),
+            waiting: VecDeque::new(),
+            is_over: false,
         }
+    }
+
+    /// The entries with the times at which they are due in such a replay.
+    #[must_use]
+    pub fn replayed(mut self, replay: Option<Replay>) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Further entries of a trace. One without a place in it is a bad one, and stands alone: it must not cost those that
+    /// were read with it.
+    fn next_of_trace(
+        &mut self,
+        pass: llmuses_plugin_host::OpenEntries,
+        max: u32,
+    ) -> Result<Vec<Conversation>, CallError> {
+        if self.waiting.is_empty() && !self.is_over {
+            let entries = self.format.next_entries(pass, max)?;
+            self.is_over = entries.is_empty();
+            for mut entry in entries {
+                self.number += 1;
+                let number = self.number - 1;
+                self.waiting.push_back(match self.times.place(&mut entry) {
+                    Ok(Some(place)) => {
+                        Ok(Conversation::filled(entry, number, &self.filling).placed(place))
+                    }
+                    Ok(None) => {
+                        self.is_over = true;
+                        break;
+                    }
+                    Err(reason) => Err(format!("entry {}: {reason}", self.number)),
+                });
+            }
+        }
+        let mut good = Vec::new();
+        while let Some(next) = self.waiting.pop_front() {
+            match next {
+                Ok(conversation) => good.push(conversation),
+                Err(reason) if good.is_empty() => return Err(CallError::Refused(reason)),
+                Err(reason) => {
+                    self.waiting.push_front(Err(reason));
+                    break;
+                }
+            }
+        }
+        Ok(good)
     }
 }
 
@@ -133,6 +193,9 @@ impl EntrySource for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
         self.number = 0;
         self.pass = Some(self.format.open(&self.options)?);
+        self.times = TraceTimes::new(self.replay.unwrap_or_default());
+        self.waiting.clear();
+        self.is_over = false;
         Ok(())
     }
 
@@ -140,6 +203,9 @@ impl EntrySource for FormatEntries {
         let Some(pass) = self.pass else {
             return Ok(Vec::new());
         };
+        if self.replay.is_some() {
+            return self.next_of_trace(pass, max);
+        }
         let entries = self.format.next_entries(pass, max)?;
         let has_times = |entry: &Entry| {
             let first = entry.turns.first().and_then(|turn| turn.delay);
@@ -148,8 +214,8 @@ impl EntrySource for FormatEntries {
         if !self.has_warned && entries.iter().any(has_times) {
             self.has_warned = true;
             self.messages.say(
-                "warning: the data set says when its entries are due (`at`, `delay` of a first turn), which is not used: \
-                 requests go as --parallel or --rate says",
+                "note: the data set says when its entries are due, and requests go as --parallel or --rate says all the \
+                 same; --trace goes by those times",
             );
         }
         let begin = self.number;

@@ -4,9 +4,10 @@
 use super::bodies::{ApiSettings, own_head};
 use super::cancel_draws::CancelDraws;
 use super::conversation::Conversation;
+use super::later_entries::{Chains, HeldBack, LaterEntry};
 use super::session_draws::SessionDraws;
 use llmuses_core::budget::{Budget, Charge};
-use llmuses_core::clock::Clock;
+use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{Exchange, Job, Outcome, Prepared};
 use llmuses_core::messages::Messages;
 use llmuses_core::turn::TurnPlace;
@@ -15,7 +16,7 @@ use llmuses_plugin_host::parse::GoOn;
 use llmuses_plugin_host::{CallError, ParserInstance};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// What sessions need to know.
 #[derive(Debug, Clone)]
@@ -45,11 +46,15 @@ pub struct SessionSettings {
 pub struct SessionsUnderWay {
     settings: SessionSettings,
     clock: Clock,
+    /// When the run began.
+    start: OnceLock<Moment>,
     /// Set where the run has to end.
     stop: Arc<AtomicBool>,
     state: Mutex<State>,
     /// Sessions that may have further turns.
     live: AtomicU64,
+    /// Whether there are conversations of a trace.
+    has_chains: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -58,6 +63,8 @@ struct State {
     ready: Option<flume::Sender<LaterTurn>>,
     /// By their number; `None` while somebody is at work on it.
     live: HashMap<u64, Option<Session>>,
+    /// Entries of a trace that come after others.
+    chains: Chains,
     /// No further session begins.
     is_complete: bool,
     /// Sessions of which no further request could be made.
@@ -86,15 +93,18 @@ impl SessionsUnderWay {
         Self {
             settings,
             clock,
+            start: OnceLock::new(),
             stop,
             state: Mutex::new(State {
                 ready: Some(ready),
                 live: HashMap::new(),
+                chains: Chains::default(),
                 is_complete: false,
                 refused: 0,
                 trouble: None,
             }),
             live: AtomicU64::new(0),
+            has_chains: AtomicBool::new(false),
         }
     }
 
@@ -126,6 +136,71 @@ impl SessionsUnderWay {
         later
     }
 
+    /// The run begins.
+    pub fn start(&self, start: Moment) {
+        // Set once, before the first request goes.
+        let _ = self.start.set(start);
+    }
+
+    /// Takes in the next entry of a conversation of a trace. Gives back its request where it is the first one, to go when
+    /// it is due; any other goes by itself when the one before it is over.
+    pub(super) fn follow(&self, entry: LaterEntry) -> Option<Prepared> {
+        self.has_chains.store(true, Ordering::Relaxed);
+        let mut state = self.state();
+        let first = match state.chains.follow(entry, self.start.get().copied()) {
+            Some((entry, None)) => {
+                if let Some((rest, held)) = entry.rest {
+                    let (id, user) = (entry.prepared.place.session, None);
+                    state.live.insert(id, Some(Session { rest, user, held }));
+                }
+                Some(entry.prepared)
+            }
+            Some((entry, Some(due))) => {
+                self.release(&mut state, entry, due);
+                None
+            }
+            None => None,
+        };
+        self.count(&state);
+        first
+    }
+
+    /// Hands over the request of a later entry of a conversation.
+    fn release(&self, state: &mut State, entry: LaterEntry, due: Moment) {
+        let LaterEntry { prepared, rest, .. } = entry;
+        let id = prepared.place.session;
+        if let Some(ready) = &state.ready {
+            if let Some((rest, held)) = rest {
+                let user = None;
+                state.live.insert(id, Some(Session { rest, user, held }));
+            }
+            let turn = LaterTurn {
+                due,
+                ready: self.clock.now(),
+                prepared,
+                user: None,
+            };
+            // Fails only where the run has ended.
+            let _ = ready.send(turn);
+        }
+    }
+
+    /// The entry of a conversation that was under way is over.
+    fn entry_is_over(&self, state: &mut State, exchange: &Exchange) {
+        let start = self.start.get().copied().unwrap_or_default();
+        let next = state
+            .chains
+            .over(exchange.place.session, exchange.end, start);
+        if let Some((entry, due)) = next {
+            self.release(state, entry, due);
+        }
+    }
+
+    /// The requests of a trace that went later than it says, since the one before them was not over.
+    pub fn held_back(&self) -> HeldBack {
+        self.state().chains.held_back()
+    }
+
     /// No further session begins.
     pub(super) fn complete(&self) {
         let mut state = self.state();
@@ -138,6 +213,7 @@ impl SessionsUnderWay {
         let mut state = self.state();
         state.ready = None;
         state.live.clear();
+        state.chains.clear();
         self.count(&state);
     }
 
@@ -152,12 +228,14 @@ impl SessionsUnderWay {
     }
 
     fn count(&self, state: &State) {
-        self.live.store(state.live.len() as u64, Ordering::Relaxed);
+        let waits = u64::from(!state.chains.is_idle());
+        self.live
+            .store(state.live.len() as u64 + waits, Ordering::Relaxed);
     }
 
     /// Tells who waits for turns where no more can come.
     fn settle(&self, state: &mut State) {
-        if state.is_complete && state.live.is_empty() {
+        if state.is_complete && state.live.is_empty() && state.chains.is_idle() {
             state.ready = None;
         }
         self.count(state);
@@ -182,14 +260,16 @@ impl SessionsUnderWay {
     }
 
     /// Ends a session.
-    fn end(&self, id: u64) {
+    fn end(&self, exchange: &Exchange) {
         let mut state = self.state();
-        state.live.remove(&id);
+        state.live.remove(&exchange.place.session);
+        self.entry_is_over(&mut state, exchange);
         self.settle(&mut state);
     }
 
     /// Ends a session of which no request behind this turn can be made, and the run where that is not to be passed over.
-    fn refuse(&self, place: TurnPlace, reason: &str) {
+    fn refuse(&self, exchange: &Exchange, reason: &str) {
+        let place = exchange.place;
         let what = format!(
             "turn {} of session {} cannot be asked: {reason}",
             place.turn + 2,
@@ -198,6 +278,7 @@ impl SessionsUnderWay {
         let mut state = self.state();
         state.live.remove(&place.session);
         state.refused += 1;
+        self.entry_is_over(&mut state, exchange);
         self.settle(&mut state);
         let is_first = state.refused == 1;
         if self.settings.skip_refused {
@@ -269,6 +350,7 @@ impl SessionsUnderWay {
                 body: made.body,
                 held,
                 own_head: head.map(Arc::new),
+                at: None,
                 later: None,
             },
             user: session.user.clone(),
@@ -301,6 +383,15 @@ impl GoOn for SessionsUnderWay {
             && !self.settings.draws.replies_are_recorded()
     }
 
+    fn over(&self, exchange: &Exchange) {
+        if !self.has_chains.load(Ordering::Relaxed) {
+            return;
+        }
+        let mut state = self.state();
+        self.entry_is_over(&mut state, exchange);
+        self.settle(&mut state);
+    }
+
     fn go_on(
         &self,
         outcome: &mut Outcome,
@@ -312,7 +403,7 @@ impl GoOn for SessionsUnderWay {
             return Ok(());
         };
         let (None, Some(instance)) = (&exchange.failure, instance) else {
-            self.end(id);
+            self.end(exchange);
             return Ok(());
         };
         let reply = reading.as_mut().and_then(|reading| reading.reply.take());
@@ -322,11 +413,11 @@ impl GoOn for SessionsUnderWay {
                 Ok(())
             }
             Err(Refusal::Reason(reason)) => {
-                self.refuse(exchange.place, &reason);
+                self.refuse(exchange, &reason);
                 Ok(())
             }
             Err(Refusal::Broken(error)) => {
-                self.refuse(exchange.place, &error.to_string());
+                self.refuse(exchange, &error.to_string());
                 Err(error)
             }
         }

@@ -9,6 +9,7 @@ use super::asked::AskedTurns;
 use super::bodies::{Bodies, Made};
 use super::cancel_draws::CancelDraws;
 use super::dataset::Dataset;
+use super::later_entries::LaterEntry;
 use super::sessions::SessionsUnderWay;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
@@ -167,16 +168,18 @@ impl RequestSource {
                 break SourceEnd::Stopped;
             }
             match self.buffer.pop_front() {
-                Some(made) if !self.settings.split.takes(self.report.sessions) => {
-                    self.report.sessions += 1;
+                Some(made) if !self.settings.split.takes(self.session_of(&made)) => {
+                    self.report.sessions = self.report.sessions.max(self.session_of(&made) + 1);
                     self.report.issued += u64::from(made.turns());
                 }
                 Some(made) => {
                     if let Some(asked) = &made.asked {
                         self.asked.note(self.report.issued, Arc::clone(asked));
                     }
-                    if !self.hand_over(made, queue, stop, sessions) {
-                        break SourceEnd::Stopped;
+                    match self.hand_over(made, queue, stop, sessions) {
+                        Ok(true) => {}
+                        Ok(false) => break SourceEnd::Stopped,
+                        Err(error) => break SourceEnd::Failed(error),
                     }
                 }
                 None => match self.fill() {
@@ -196,15 +199,23 @@ impl RequestSource {
         (self.report, end)
     }
 
+    /// The number of the session that begins with this body: of a trace, that of its conversation.
+    fn session_of(&self, made: &Made) -> u64 {
+        let place = made.place.as_ref();
+        place.map_or(self.report.sessions, |place| place.conversation)
+    }
+
+    /// Hands a body over when there is room for it. False where nobody takes any more.
     fn hand_over(
         &mut self,
         made: Made,
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
         sessions: Option<&SessionsUnderWay>,
-    ) -> bool {
+    ) -> Result<bool, SourceError> {
         let (size, turns) = (made.bytes(), made.turns());
-        let place = TurnPlace::first(self.report.sessions, turns);
+        let session = self.session_of(&made);
+        let place = TurnPlace::first(session, turns);
         let mut prepared = Prepared {
             number: self.report.issued,
             place,
@@ -213,33 +224,58 @@ impl RequestSource {
             body: made.body,
             own_head: made.own_head,
             held: Charge::default(),
+            at: made.place.and_then(|place| place.due),
             later: None,
         };
-        self.report.sessions += 1;
+        self.report.sessions = self.report.sessions.max(session + 1);
         self.report.issued += u64::from(turns);
         while !self.waiting.has_room_for(size, queue.len()) {
             if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
-                return false;
+                return Ok(false);
             }
             std::thread::sleep(LOOK_UP);
         }
         // One body that all requests share is no more memory with each of them.
         if !self.settings.passes_are_alike {
             let Some(held) = self.charge(prepared.body.len(), queue, stop) else {
-                return false;
+                return Ok(false);
             };
             prepared.held = held;
         }
-        if let (Some(sessions), Some(rest)) = (sessions, made.rest) {
-            let Some(held) = self.charge(rest.bytes(), queue, stop) else {
-                return false;
-            };
-            prepared.later = sessions.begin(place, *rest, held);
+        let rest = match made.rest {
+            Some(rest) => {
+                let Some(held) = self.charge(rest.bytes(), queue, stop) else {
+                    return Ok(false);
+                };
+                Some((*rest, held))
+            }
+            None => None,
+        };
+        if let Some(sessions) = sessions {
+            if made.place.is_some_and(|place| place.is_named) {
+                let entry = LaterEntry {
+                    delay: made.delay,
+                    prepared,
+                    rest,
+                };
+                match sessions.follow(entry) {
+                    Some(first) => prepared = first,
+                    // It goes when the one before it is over.
+                    None => return Ok(true),
+                }
+            } else if let Some((rest, held)) = rest {
+                prepared.later = sessions.begin(place, rest, held);
+            }
+        }
+        if made.place.is_some() && prepared.at.is_none() {
+            return Err(SourceError::NothingBefore {
+                number: prepared.number + 1,
+            });
         }
         self.waiting.add(size);
         match queue.try_send(prepared) {
-            Ok(()) => return true,
-            Err(flume::TrySendError::Disconnected(_)) => return false,
+            Ok(()) => return Ok(true),
+            Err(flume::TrySendError::Disconnected(_)) => return Ok(false),
             Err(flume::TrySendError::Full(back)) => prepared = back,
         }
         loop {
@@ -247,12 +283,12 @@ impl RequestSource {
                 Ok(()) => {
                     // There is room for one now. To be woken for each would cost more than to make it.
                     std::thread::sleep(priority::GATHER);
-                    return true;
+                    return Ok(true);
                 }
-                Err(flume::SendTimeoutError::Disconnected(_)) => return false,
+                Err(flume::SendTimeoutError::Disconnected(_)) => return Ok(false),
                 Err(flume::SendTimeoutError::Timeout(back)) => {
                     if stop.load(Ordering::Relaxed) {
-                        return false;
+                        return Ok(false);
                     }
                     prepared = back;
                 }

@@ -126,7 +126,7 @@ impl HostTokenizer {
     }
 
     /// Where each token of a text ends, in bytes.
-    pub(crate) fn token_ends(&self, text: &str) -> Vec<usize> {
+    pub fn token_ends(&self, text: &str) -> Vec<usize> {
         match self.tokenizer.encode(text, false) {
             Ok(encoding) => encoding.get_offsets().iter().map(|(_, end)| *end).collect(),
             Err(_) => Vec::new(),

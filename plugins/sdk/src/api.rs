@@ -49,8 +49,9 @@ pub trait Api: Sized + 'static {
     /// user always gives the whole URL.
     const PATH: &'static str;
 
-    /// Request headers that the API needs, as names and values. The user's own take their place. The host refuses
-    /// headers that carry credentials or steer the connection.
+    /// Request headers that the API needs, as names and values. The user's own take their place. The host takes
+    /// `accept`, `accept-language`, `anthropic-beta`, `anthropic-version`, `content-type`, `openai-beta`, `prefer`,
+    /// `user-agent` and `x-dashscope-*`, without a credential in them, and refuses a plugin with any other.
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
     /// How the body of a response is split into events.

@@ -33,8 +33,9 @@ pub trait Parser: Sized + 'static {
     /// Where prompts come from without `--prompt`.
     const SOURCE: Source;
 
-    /// Request headers that the API needs, as names and values. The user's own take their place. The host
-    /// refuses headers that carry credentials or steer the connection.
+    /// Request headers that the API needs, as names and values. The user's own take their place. The host takes
+    /// `accept`, `accept-language`, `anthropic-beta`, `anthropic-version`, `content-type`, `openai-beta`, `prefer`,
+    /// `user-agent` and `x-dashscope-*`, without a credential in them, and refuses a plugin with any other.
     const HEADERS: &'static [(&'static str, &'static str)] = &[];
 
     /// The prompt in one entry of the data set; by default the whole text of the entry.

@@ -9,11 +9,16 @@ use serde::{Deserialize, Serialize};
 /// The figures of the requests of a run that have something in common: a stage of its load, for example.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupFigures {
-    /// What tells requests of one group from those of another: `stage`, `url`, `model` or `label`.
+    /// What tells requests of one group from those of another: `window` (the steady state), `stage`, `url`, `model` or `label`.
     pub by: String,
     /// What its requests have in common.
     pub name: String,
-    /// What its rates are divided by: of a stage, its length; otherwise the time of the run.
+    /// When the window of a steady state begins, after the start of the run; null for other groups. It ends with the last
+    /// request sent: from then on users leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "f64")]
+    pub begins_seconds: Option<f64>,
+    /// What its rates are divided by: of a window or a stage, its length; otherwise the time of the run.
     pub seconds: Option<f64>,
     /// Over, well or badly.
     pub completed: u64,

@@ -12,6 +12,8 @@ mod objective;
 mod over_time;
 mod percentile;
 mod plan;
+mod repeats;
+mod replay;
 mod scatter;
 mod schema;
 mod search;
@@ -32,6 +34,8 @@ pub use plan::{
     BoundsRecord, DatasetRecord, Difference, GoodputBounds, LimitsRecord, LoadRecord,
     OutputsRecord, PlanRecord, TargetRecord, TransportRecord, WandbRecord, WorkRecord,
 };
+pub use repeats::{RepeatFigures, RepeatedFigure};
+pub use replay::ReplayFigures;
 pub use scatter::{StraightLine, TtftByInputLength};
 pub use schema::schema;
 pub use search::{
@@ -76,6 +80,9 @@ pub struct Document {
     /// The result of a search of the highest load; null where the runs are none.
     #[serde(default)]
     pub search: Option<SearchFigures>,
+    /// The runs of each load that was repeated, taken together; empty where none was.
+    #[serde(default)]
+    pub repeats: Vec<RepeatFigures>,
 }
 
 impl Document {
@@ -93,6 +100,7 @@ impl Document {
             format_version: FORMAT_VERSION,
             written_by: concat!("llmuses ", env!("CARGO_PKG_VERSION")).to_owned(),
             search: SearchFigures::of(&runs),
+            repeats: RepeatFigures::of(&runs),
             runs,
         }
     }

@@ -17,6 +17,7 @@ use super::named::Named;
 use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
+use super::replay::ReplayFigures;
 use super::scatter::TtftByInputLength;
 use super::search::ProbeFigures;
 use super::sessions::SessionFigures;
@@ -65,6 +66,9 @@ pub struct Totals {
     /// Figures of requests that have something in common, such as a stage of the load; empty where nothing tells them apart.
     #[serde(default)]
     pub groups: Vec<GroupFigures>,
+    /// What became of the schedule of a trace; null where none was replayed.
+    #[serde(default)]
+    pub replay: Option<ReplayFigures>,
     /// What the run found as a probe of a search; null where it is none.
     #[serde(default)]
     pub probe: Option<ProbeFigures>,

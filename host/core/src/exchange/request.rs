@@ -22,6 +22,8 @@ pub struct Prepared {
     pub body: Bytes,
     /// The memory of the body.
     pub held: Charge,
+    /// When it is due after the start of the run, where the data set says so and it is replayed by that.
+    pub at: Option<Duration>,
     /// What its head has that differs from the heads of the others. `None`: nothing.
     pub own_head: Option<Arc<OwnHead>>,
     /// Where the later turns of its session come from when they are due, of the first turn in a closed loop: whoever sends

@@ -1,5 +1,6 @@
 //! When requests go.
 
+use super::Replay;
 use crate::document::LoadRecord;
 
 /// When requests go.
@@ -19,6 +20,8 @@ pub enum Arrivals {
     },
     /// Open loop: all requests at time zero.
     AllAtOnce,
+    /// Open loop: each request when its entry of the data set says.
+    Trace(Replay),
 }
 
 impl Arrivals {
@@ -35,6 +38,7 @@ impl Arrivals {
                 parallel: usize::try_from(load.parallel?).ok()?,
             },
             "all-at-once" => Self::AllAtOnce,
+            "trace" => Self::Trace(Replay::of_record(load)?),
             _ => Self::Open {
                 rate: load.rate?,
                 gaps: Gaps::of_record(load)?,
@@ -55,6 +59,10 @@ impl Arrivals {
                 load.gaps_cv = gaps.asked_cv();
             }
             Self::AllAtOnce => "all-at-once".clone_into(&mut load.arrivals),
+            Self::Trace(replay) => {
+                "trace".clone_into(&mut load.arrivals);
+                replay.to_record(load);
+            }
         }
     }
 
@@ -64,6 +72,7 @@ impl Arrivals {
             Self::Closed { parallel } => format!("parallel {parallel}"),
             Self::Open { rate, gaps } => format!("rate {rate}/s{}", gaps.suffix()),
             Self::AllAtOnce => "all at once".to_owned(),
+            Self::Trace(replay) => replay.name(),
         }
     }
 
@@ -145,6 +154,11 @@ mod tests {
                 gaps: Gaps::Gamma { cv: 2.0 },
             },
             Arrivals::AllAtOnce,
+            Arrivals::Trace(Replay {
+                speed: 50.0,
+                entries: Some(3),
+                time: Some(std::time::Duration::from_secs(9)),
+            }),
         ] {
             let load = Load {
                 arrivals,

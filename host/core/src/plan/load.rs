@@ -2,6 +2,8 @@
 
 use super::{Arrivals, Cancellation, Objectives, Shard, Split, Stages, StopRule};
 use crate::document::LoadRecord;
+use crate::wording::one_line;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// When requests are sent: the pacer, the end of a run and the live view need this. A sweep has several, of the same
@@ -12,8 +14,14 @@ pub struct Load {
     pub arrivals: Arrivals,
     /// How the rate, or the number of slots, changes while the run goes on; `arrivals` has its highest value.
     pub stages: Option<Stages>,
+    /// The table from which the stages were read, where they were not given one by one.
+    pub rate_from: Option<PathBuf>,
+    /// In what time the slots of a closed loop open, evenly one after another. `None`: all at the start.
+    pub ramp_up: Option<Duration>,
     /// The most requests of an open loop that may be in flight. `None`: as many as this machine holds.
     pub max_in_flight: Option<u64>,
+    /// Which of several runs of this load it is, from 1. `None`: there is one.
+    pub repeat: Option<u64>,
     /// The seed of the schedule.
     pub seed: u64,
     /// How many requests to make. `None`: one pass over the data set, or one request for a prompt.
@@ -46,6 +54,9 @@ impl Default for Load {
         Self {
             arrivals: Arrivals::Closed { parallel: 1 },
             stages: None,
+            rate_from: None,
+            ramp_up: None,
+            repeat: None,
             max_in_flight: None,
             seed: 42,
             requests: None,
@@ -71,13 +82,18 @@ impl Load {
 
     /// The load in a few words.
     pub fn name(&self) -> String {
-        name(self.arrivals, self.stages.as_ref())
+        let table = self
+            .rate_from
+            .as_deref()
+            .map(|path| path.display().to_string());
+        name(self.arrivals, self.stages.as_ref(), table.as_deref())
     }
 
     /// The load of a document in a few words. `None` where it does not say.
     pub fn name_of_record(record: &LoadRecord) -> Option<String> {
         let arrivals = Arrivals::of_record(record)?;
-        Some(name(arrivals, Self::stages_of_record(record).as_ref()))
+        let stages = Self::stages_of_record(record);
+        Some(name(arrivals, stages.as_ref(), record.rate_from.as_deref()))
     }
 
     /// The stages of a load as it stands in a document.
@@ -103,6 +119,12 @@ impl Load {
             objectives: self.objectives.map(|objectives| objectives.to_record()),
             max_in_flight: self.max_in_flight,
             stages: self.stages.as_ref().map(ToString::to_string),
+            rate_from: self
+                .rate_from
+                .as_deref()
+                .map(|path| path.display().to_string()),
+            ramp_up_seconds: self.ramp_up.map(seconds),
+            repeat: self.repeat,
             seed: self.seed,
             keep_going: self.keep_going,
             shard: (!self.shard.is_whole()).then(|| self.shard.to_string()),
@@ -119,8 +141,14 @@ impl Load {
     }
 }
 
-fn name(arrivals: Arrivals, stages: Option<&Stages>) -> String {
+/// `table`: the file from which the stages were read.
+fn name(arrivals: Arrivals, stages: Option<&Stages>, table: Option<&str>) -> String {
     match (stages, arrivals) {
+        (Some(_), Arrivals::Open { gaps, .. }) if table.is_some() => {
+            let table = table.unwrap_or_default();
+            let file = table.rsplit('/').next().unwrap_or(table);
+            format!("rate from {}{}", one_line(file, 60), gaps.suffix())
+        }
         (Some(stages), Arrivals::Open { gaps, .. }) => format!("{stages}{}", gaps.suffix()),
         (Some(stages), _) => stages.to_string(),
         (None, arrivals) => arrivals.name(),

@@ -1,6 +1,7 @@
 //! Loads one after another.
 
 use super::{Limits, Load, Plan, Target, TransportSettings, Work};
+use std::time::Duration;
 
 /// The same work to the same target under one load after another; a single run is a sweep of one load.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct Sweep {
     pub limits: Limits,
     /// When it is sent, in the order of the runs. One at least.
     pub loads: Vec<Load>,
+    /// How long nothing is sent between one and the next.
+    pub cool_down: Duration,
 }
 
 impl Sweep {
@@ -41,6 +44,7 @@ impl From<Plan> for Sweep {
             transport: plan.transport,
             limits: plan.limits,
             loads: vec![plan.load],
+            cool_down: Duration::ZERO,
         }
     }
 }

@@ -59,6 +59,8 @@ impl TransportSettings {
                 // Cut to what there is of numbers.
                 Arrivals::Open { rate, .. } => rate as usize,
                 Arrivals::AllAtOnce => requests,
+                // Its rate may be any at any time.
+                Arrivals::Trace(_) => usize::MAX,
             };
             match self.choice {
                 TransportChoice::Socket => streams.div_ceil(LOAD).clamp(1, most),

@@ -3,15 +3,16 @@
 //! compared with what the server did.
 
 use super::CommandOutcome;
-use super::perf::Transport;
+use super::perf::{Transport, UsageError};
 use super::server_process::ServerProcess;
-use super::values::{duration, rate};
-use crate::calibration::{self, Level, TruthComparison};
+use super::values::{duration, file_name, rate};
+use crate::calibration::{self, Kept, Level, TruthComparison};
 use crate::run::{Outputs, run};
 use clap::Args;
 use llmuses_core::plan::{Arrivals, Plan, PromptSource};
 use llmuses_observe::terminal;
 use llmuses_transport::capacity;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Arguments of `llmuses calibrate`.
@@ -67,6 +68,11 @@ pub(super) struct CalibrateArguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+
+    /// Write up to which load this machine measures right to this new file [default: llmuses/calibration.json in
+    /// XDG_STATE_HOME or ~/.local/state, where `llmuses perf` looks and warns of a load beyond that]
+    #[arg(long, value_name = "FILE", value_parser = file_name)]
+    out: Option<PathBuf>,
 }
 
 /// Requests of each slot of a closed loop: the first meets an idle server, the later ones do not.
@@ -77,6 +83,15 @@ const OPEN_LOOP_SECONDS: f64 = 5.0;
 
 /// Runs `llmuses calibrate`.
 pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<CommandOutcome> {
+    // Not after minutes of measuring.
+    if let Some(path) = arguments
+        .out
+        .as_ref()
+        .filter(|path| path.symlink_metadata().is_ok())
+    {
+        let path = path.clone();
+        return Err(UsageError::OutExists { path }.into());
+    }
     let closed = arguments.parallel.iter().map(|streams| Arrivals::Closed {
         parallel: *streams as usize,
     });
@@ -99,6 +114,18 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<CommandO
             }
         }
         measured.push(Level { arrivals, runs });
+    }
+    let transport = arguments.transport.choice();
+    let kept = Kept::of(&measured, transport.as_str(), arguments.tls);
+    match kept.write(arguments.out.as_deref()) {
+        Ok(path) => terminal::say(format!(
+            "Up to which load this machine measures right is written to {}",
+            path.display()
+        )),
+        Err(error) if arguments.out.is_some() => return Err(error.into()),
+        Err(error) => terminal::say(format!(
+            "warning: what was found is not kept for `llmuses perf`: {error}"
+        )),
     }
     if arguments.json {
         terminal::print(format!("{}\n", calibration::to_json(&measured)));
@@ -127,7 +154,7 @@ fn measure(
     plan.load.requests = Some(match arrivals {
         Arrivals::Closed { parallel } => parallel as u64 * REQUESTS_PER_SLOT,
         Arrivals::Open { rate, .. } => (rate * OPEN_LOOP_SECONDS).ceil().max(1.0) as u64,
-        Arrivals::AllAtOnce => 100,
+        Arrivals::AllAtOnce | Arrivals::Trace(_) => 100,
     });
     plan.transport.choice = arguments.transport.choice();
     plan.target.route.insecure = arguments.tls;

@@ -36,6 +36,7 @@ use llmuses_store::merge::MergeError;
 use llmuses_store::results::ResultsError;
 use settings::Settings;
 use std::ffi::OsString;
+use trace::MakeError;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -181,6 +182,9 @@ pub fn exit_code(error: &anyhow::Error) -> u8 {
             || cause
                 .downcast_ref::<ResultsError>()
                 .is_some_and(ResultsError::is_usage)
+            || cause
+                .downcast_ref::<MakeError>()
+                .is_some_and(MakeError::is_usage)
             || cause
                 .downcast_ref::<MergeError>()
                 .is_some_and(MergeError::is_usage)

@@ -8,9 +8,11 @@ mod on_workers;
 mod parts;
 mod planning;
 mod ready;
+mod repeats;
 mod route;
 mod search;
 mod sessions;
+mod trace;
 mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
@@ -29,12 +31,13 @@ use super::values::{
     Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
     stop_rule, warmup,
 };
+use crate::calibration::Kept;
 use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run, run_on_workers};
 use clap::{Args, ValueEnum};
 use header_names::HeaderNameArguments;
 use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::plan::{
-    Arrivals, Cancellation, Gaps, Objectives, Stages, StopRule, TransportChoice, Warmup,
+    Arrivals, Cancellation, Gaps, Objectives, Stages, StopRule, Sweep, TransportChoice, Warmup,
 };
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal;
@@ -45,11 +48,13 @@ use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
 use on_workers::OnWorkersArguments;
 use parts::PartArguments;
+use repeats::RepeatArguments;
 use route::RouteArguments;
 use sessions::SessionArguments;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+use trace::TraceArguments;
 
 /// Arguments of `llmuses perf`.
 #[derive(Debug, Clone, Args)]
@@ -252,6 +257,25 @@ pub(super) struct PerfArguments {
     )]
     stages: Option<Stages>,
 
+    /// Open loop whose rate follows a table: CSV with a time in seconds and requests per second in each row. The rate
+    /// changes evenly from row to row (two rows of one time are a jump), and the run ends with the last row. Each part
+    /// between two rows has figures of its own, up to 100 parts.
+    #[arg(
+        long,
+        value_name = "FILE",
+        conflicts_with_all = ["rate", "parallel", "duration", "stages", "trace"],
+        group = "timed",
+        help_heading = "Load"
+    )]
+    rate_from: Option<PathBuf>,
+
+    /// Closed loop: let users begin one after another, evenly within this time, in place of all at once.
+    #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = "Load")]
+    ramp_up: Option<Duration>,
+
+    #[command(flatten)]
+    trace: TraceArguments,
+
     /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
     #[arg(
@@ -301,6 +325,9 @@ pub(super) struct PerfArguments {
     /// all fail, or the first 10 get no connection.
     #[arg(long, help_heading = "Load")]
     keep_going: bool,
+
+    #[command(flatten)]
+    repeats: RepeatArguments,
 
     #[command(flatten)]
     parts: PartArguments,
@@ -537,7 +564,10 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<CommandOutcome
         let (sweep, outputs) = arguments.clone().into_sweep()?;
         make_folder(&outputs)?;
         let results = match arguments.on_workers(&sweep, &outputs.name)? {
-            None => run(&sweep, &outputs),
+            None => {
+                warn_of_loads(&sweep);
+                run(&sweep, &outputs)
+            }
             Some((workers, plan)) => run_on_workers(&sweep, &outputs, workers, plan),
         };
         match results {
@@ -596,6 +626,21 @@ impl PerfArguments {
     /// Notes what workers are told of what was typed.
     pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
         self.typed = typed;
+    }
+}
+
+/// Warns of loads that are more than this machine is known to measure right.
+fn warn_of_loads(sweep: &Sweep) {
+    let Some(kept) = Kept::of_this_machine() else {
+        return;
+    };
+    let beyond = sweep
+        .loads
+        .iter()
+        .filter(|load| load.repeat.is_none_or(|repeat| repeat == 1))
+        .filter_map(|load| kept.what_is_beyond(load, &sweep.transport));
+    for reason in beyond {
+        terminal::say(format!("warning: {reason}"));
     }
 }
 

@@ -3,7 +3,7 @@
 use super::CommandOutcome;
 use super::perf::{NOT_OF_A_SEARCH, PerfArguments, UsageError, make_folder};
 use super::settings::Settings;
-use super::values::{duration, percent, seconds};
+use super::values::{percent, seconds};
 use crate::run::{RunError, SearchPlan, search};
 use clap::{Args, Command, ValueEnum};
 use llmuses_core::document::{Document, SearchOutcome, SearchRecord};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// The chance that any of the probes is decided wrongly, over all of them together.
 const ERROR: f64 = 0.05;
+
+/// The time between two probes.
+const COOL_DOWN: Duration = Duration::from_secs(5);
 
 /// Arguments of `llmuses search`.
 #[derive(Debug, Args)]
@@ -48,10 +51,6 @@ pub(super) struct SearchArguments {
     #[arg(long, value_name = "TIME", default_value = "2m", value_parser = seconds, help_heading = "Search")]
     probe_limit: Duration,
 
-    /// Time between two loads in which nothing is sent.
-    #[arg(long, value_name = "TIME", default_value = "5s", value_parser = duration, help_heading = "Search")]
-    cool_down: Duration,
-
     #[command(flatten)]
     perf: PerfArguments,
 }
@@ -73,6 +72,10 @@ pub(super) fn with_help(search: Command) -> Command {
                 .get_long()
                 .is_some_and(|name| NOT_OF_A_SEARCH.contains(&name));
             flag.hide(is_none)
+        })
+        .mut_arg("cool_down", |flag| {
+            flag.help("Time between two loads in which nothing is sent [default: 5s]")
+                .help_heading("Search")
         })
         .after_help(
             "Probes the load at --from, doubles it until an objective is missed, then halves the interval. Each probe \
@@ -119,7 +122,7 @@ impl SearchArguments {
                 time_limit_seconds: self.time_limit.as_secs_f64(),
             },
             bounds,
-            cool_down: self.cool_down,
+            cool_down: self.perf.cool_down().unwrap_or(COOL_DOWN),
         })
     }
 }

@@ -139,7 +139,7 @@ pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Reads a time with its unit, such as `500ms`, `1.5s`, `2m` or `1h30m`. `None`: it is none, is negative, or
 /// has no unit.
-fn with_unit(text: &str) -> Option<Duration> {
+pub(super) fn with_unit(text: &str) -> Option<Duration> {
     let time: jiff::SignedDuration = text.trim().parse().ok()?;
     Duration::try_from(time).ok()
 }

@@ -3,7 +3,7 @@
 use super::RunError;
 use super::preparation::load_parser;
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::{Limits, ParserChoice};
+use llmuses_core::plan::{Limits, ParserChoice, Replay};
 use llmuses_core::wording::excerpt;
 use llmuses_plugin_host::{
     BuildOptions, CallError, FileOptions, InstanceContext, Offers, Parser, builtin_formats,
@@ -87,6 +87,15 @@ pub enum FormatError {
          --turns out, or use a parser of an API that generates text, such as openai_chat"
     )]
     NoConversation {
+        /// The parser.
+        parser: String,
+    },
+    /// `--trace` with a parser that reads the data set itself.
+    #[error(
+        "--trace: parser `{parser}` reads data sets in a format of its own, which has no times; use a parser that takes \
+         any format, such as openai_chat"
+    )]
+    NoTimes {
         /// The parser.
         parser: String,
     },
@@ -297,6 +306,8 @@ pub struct Asked {
     pub draws: SessionDraws,
     /// What is put into the turns of a data set.
     pub filling: Arc<Filling>,
+    /// How the data set is replayed by its times. `None`: it is not.
+    pub replay: Option<Replay>,
     /// What an API is told.
     pub api: ApiSettings,
 }
@@ -318,6 +329,7 @@ pub fn bodies(
         prompts,
         draws,
         filling,
+        replay,
         api,
     } = asked;
     if parser.info().offers == Offers::OwnRequests {
@@ -334,12 +346,15 @@ pub fn bodies(
     }
     let entries: Box<dyn EntrySource> = match (format, dataset, prompts) {
         (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
-        (Some(format), Some(_), None) => Box::new(FormatEntries::new(
-            format.component.instantiate(context.clone())?,
-            format.options.clone(),
-            filling,
-            messages.clone(),
-        )),
+        (Some(format), Some(_), None) => Box::new(
+            FormatEntries::new(
+                format.component.instantiate(context.clone())?,
+                format.options.clone(),
+                filling,
+                messages.clone(),
+            )
+            .replayed(replay),
+        ),
         _ => Box::new(OnePrompt::new(prompt.unwrap_or_default(), draws)),
     };
     // An API makes requests of items, and reads no file.

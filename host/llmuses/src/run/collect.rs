@@ -40,7 +40,8 @@ pub(super) fn collect(
         .with_asked_output(asked_output_tokens(&plan.work.parameters));
     let stages = plan.load.stages.clone();
     let mut groups = Groups::new(origin, started, plan.load.objectives, stages)
-        .with_labels(plan.target.label_header.is_some());
+        .with_labels(plan.target.label_header.is_some())
+        .with_steady_state(!plan.load.arrivals.is_open(), plan.load.ramp_up);
     for opening in carrier.warm_connections() {
         statistics.record_warm_connection(*opening);
     }
@@ -83,8 +84,9 @@ pub(super) fn collect(
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
-                    let lengths =
-                        lengths_asked.get_or_insert_with(|| LengthsAsked::new(prepared.learned, 0));
+                    let lengths = lengths_asked.get_or_insert_with(|| {
+                        LengthsAsked::new(prepared.learned, prepared.tokens_around)
+                    });
                     if !warmup {
                         lengths.add(&outcome, asked.input, asked.output);
                     }

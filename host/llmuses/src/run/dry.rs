@@ -3,6 +3,7 @@
 use super::RunError;
 use super::outputs::Outputs;
 use super::preparation::{Loaded, Preparation};
+use super::schedule::TraceSchedule;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::plan::{Plan, Sweep};
 use llmuses_core::wording::{counted, one_line};
@@ -49,7 +50,7 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
                  taken for a token\n",
             );
         }
-        text.push_str(&schedule(&plan));
+        text.push_str(&schedule(&plan, loaded.schedule.as_ref()));
         let (queue, bodies) = flume::bounded(BODIES);
         let stop = AtomicBool::new(false);
         let first: Vec<Prepared> = std::thread::scope(|scope| {
@@ -81,7 +82,14 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
 }
 
 /// When the first requests are due.
-fn schedule(plan: &Plan) -> String {
+fn schedule(plan: &Plan, trace: Option<&TraceSchedule>) -> String {
+    if let Some(trace) = trace {
+        return format!(
+            "Schedule: {}\nSchedule: the first requests are due after {} s\n",
+            trace.describe(),
+            trace.first().join(", ")
+        );
+    }
     let Some(due) = due_times(&plan.load) else {
         return "Schedule: a request whenever one of those in flight is over\n".to_owned();
     };

@@ -34,6 +34,7 @@ pub(super) trait Loads {
 /// The loads of a sweep.
 pub(super) struct SweepLoads<'a> {
     sweep: &'a Sweep,
+    is_first: bool,
     plans: Box<dyn Iterator<Item = Plan> + 'a>,
 }
 
@@ -41,6 +42,7 @@ impl<'a> SweepLoads<'a> {
     pub(super) fn of(sweep: &'a Sweep) -> Self {
         Self {
             sweep,
+            is_first: true,
             plans: Box::new(sweep.plans()),
         }
     }
@@ -52,7 +54,10 @@ impl Loads for SweepLoads<'_> {
         Some(NextLoad {
             watch: Box::new(StopRules::of(&plan.load)),
             plan,
-            cool_down: Duration::ZERO,
+            cool_down: match std::mem::take(&mut self.is_first) {
+                true => Duration::ZERO,
+                false => self.sweep.cool_down,
+            },
         })
     }
 

@@ -135,7 +135,7 @@ pub(super) fn with_line(
     words: Words,
     line: &Line,
 ) -> Result<Words, MadeUpError> {
-    let overhead = line.around.round().max(0.0) as u32;
+    let overhead = line.overhead();
     if let Some(generated) = generated {
         ensure_room(generated, overhead)?;
     }

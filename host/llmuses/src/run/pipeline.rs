@@ -16,7 +16,7 @@ use llmuses_load::{Pacing, TurnPacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, Ramp, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{Feed, Opening, Ramp, Shared, WorkerError, WorkerReport};
 use llmuses_transport::{
     BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, SendingRules, worker,
 };
@@ -203,6 +203,9 @@ impl Pipeline {
         let started = gate
             .wait(clock, &self.gauge, interrupted)
             .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+        if let Some(sessions) = &self.sessions {
+            sessions.start(started);
+        }
         begin.send_replace(Some(started));
         let mut pacers = Vec::new();
         if let Some(pacing) = pacing {
@@ -231,6 +234,7 @@ impl Pipeline {
             secrets: Arc::clone(&prepared.secrets),
             asked: prepared.asked.clone(),
             max_in_flight: prepared.max_in_flight,
+            schedule: prepared.schedule,
             pipeline: self,
             started,
             source,
@@ -351,9 +355,9 @@ pub(super) fn feeds(
 ) -> (Vec<Feed>, Option<Pacing>) {
     let load = &plan.load;
     let threads = plan.transport.threads(load);
-    let Some(due_times) = due_times(load) else {
+    if !load.arrivals.is_open() {
         return (closed_feeds(load, threads, &bodies), None);
-    };
+    }
     let (workers, feeds) = (0..threads)
         .map(|_| {
             let (target, due) = mpsc::unbounded_channel();
@@ -361,7 +365,7 @@ pub(super) fn feeds(
         })
         .unzip();
     let pacing = Pacing {
-        due_times,
+        due_times: due_times(load),
         split: load.split(),
         until: load.duration,
         // Of sessions, first turns.
@@ -380,17 +384,19 @@ pub(super) fn feeds(
 fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
     let parallel = match load.arrivals {
         Arrivals::Closed { parallel } => parallel,
-        Arrivals::Open { .. } | Arrivals::AllAtOnce => 0,
+        Arrivals::Open { .. } | Arrivals::AllAtOnce | Arrivals::Trace(_) => 0,
     };
     let slots = slots(load, parallel);
     let threads = threads.min(slots);
     let (part, parts) = (load.shard.part() as usize, load.shard.parts() as usize);
+    let ramp_up = load.ramp_up.map(|time| Opening::Within(time, parallel));
+    let opening = load.stages.clone().map(Opening::Stages).or(ramp_up);
     (0..threads)
         .map(|index| Feed::Closed {
             queue: bodies.clone(),
             slots: slots / threads + usize::from(index < slots % threads),
-            ramp: load.stages.clone().map(|stages| Ramp {
-                stages,
+            ramp: opening.clone().map(|opening| Ramp {
+                opening,
                 // Users of the whole load come in turn from all parts.
                 first: index * parts + part,
                 step: threads * parts,

@@ -6,6 +6,7 @@ use super::made_up;
 use super::made_up::TemplateIn;
 use super::outputs::Outputs;
 use super::probes;
+use super::schedule::{self, TraceSchedule};
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
@@ -35,6 +36,7 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 use url::Url;
 
 /// Bodies that are made ahead of the clients.
@@ -52,6 +54,8 @@ pub(super) struct Loaded {
     learned: Option<Line>,
     dataset: Option<Dataset>,
     dataset_sha256: Option<String>,
+    /// When the requests of a trace are due.
+    pub(super) schedule: Option<TraceSchedule>,
 }
 
 impl Loaded {
@@ -106,6 +110,22 @@ impl Loaded {
             }
             (words, ..) => words,
         };
+        let schedule = match (plan.load.arrivals, format.as_ref().zip(dataset.as_ref())) {
+            (Arrivals::Trace(replay), Some((format, dataset))) => Some(schedule::read(
+                work,
+                replay,
+                plan.load.split(),
+                format,
+                dataset,
+            )?),
+            (Arrivals::Trace(_), None) => {
+                return Err(FormatError::NoTimes {
+                    parser: parser.info().name.clone(),
+                }
+                .into());
+            }
+            _ => None,
+        };
         Ok(Self {
             parser,
             format,
@@ -114,6 +134,7 @@ impl Loaded {
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
+            schedule,
         })
     }
 
@@ -247,6 +268,10 @@ pub(super) struct Preparation {
     pub(super) asked: AskedTurns,
     /// How the lengths of made-up prompts are known, where no tokenizer counts them.
     pub(super) learned: Option<LearnedLengths>,
+    /// Tokens around a prompt whose length was learned.
+    pub(super) tokens_around: u32,
+    /// Of a trace: its requests, and when the last one is due.
+    pub(super) schedule: Option<(u64, Duration)>,
     /// By what content two runs have the same data set.
     pub(super) dataset_sha256: Option<String>,
     /// The name of the format that reads the data set for the parser.
@@ -315,6 +340,10 @@ impl Preparation {
                 load.seed,
                 plan.place.run,
             )),
+            replay: match load.arrivals {
+                Arrivals::Trace(replay) => Some(replay),
+                _ => None,
+            },
             prompt: match &work.prompts {
                 PromptSource::Prompt(text) => Some(text.clone()),
                 PromptSource::Dataset(_) | PromptSource::Generated(_) => None,
@@ -391,6 +420,8 @@ impl Preparation {
             prompts,
             sessions,
             asked: source.asked(),
+            tokens_around: loaded.learned.map_or(0, |line| line.overhead()),
+            schedule: loaded.schedule.as_ref().map(TraceSchedule::extent),
             learned: loaded.learned.map(|line| LearnedLengths {
                 probes: line.probes,
                 tokens_around: line.around,
@@ -483,7 +514,7 @@ pub(super) fn ensure_capacity(work: &Work, load: &Load) -> Result<(), CapacityEr
         (_, Some(most)) => most.min(requests.unwrap_or(most)),
         (Arrivals::AllAtOnce, None) => requests.unwrap_or_default(),
         // Depends on the server.
-        (Arrivals::Open { .. }, None) => 0,
+        (Arrivals::Open { .. } | Arrivals::Trace(_), None) => 0,
     };
     capacity::ensure(at_once)
 }

@@ -70,7 +70,7 @@ impl Sink for ProgressLines {
 pub(super) fn progress(arrivals: Arrivals, run: &RunSoFar<'_>) -> Progress {
     let concurrency = match arrivals {
         Arrivals::Closed { parallel } => parallel as u64,
-        Arrivals::Open { .. } | Arrivals::AllAtOnce => run.in_flight,
+        Arrivals::Open { .. } | Arrivals::AllAtOnce | Arrivals::Trace(_) => run.in_flight,
     };
     let statistics = run.statistics;
     Progress {

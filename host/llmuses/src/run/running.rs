@@ -7,15 +7,17 @@ use super::pipeline::Pipeline;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
+use llmuses_core::document::ReplayFigures;
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Plan, PromptSource, Shard};
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::machine;
 use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns};
-use llmuses_workload::{AskedTurns, SourceEnd, SourceReport};
+use llmuses_workload::{AskedTurns, HeldBack, SourceEnd, SourceReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A run that sends requests.
 pub(super) struct Running {
@@ -25,6 +27,8 @@ pub(super) struct Running {
     /// What requests ask whose text is made of lengths.
     pub(super) asked: AskedTurns,
     pub(super) max_in_flight: Option<u64>,
+    /// Of a trace: its requests, and when the last one is due.
+    pub(super) schedule: Option<(u64, Duration)>,
     /// When the first request was due.
     pub(super) started: Moment,
     pub(super) source: JoinHandle<(SourceReport, SourceEnd)>,
@@ -194,6 +198,16 @@ impl Carrier for Running {
                 .other_runs
                 .and_then(|before| other_runs::look(&running.plan.target).max(Some(before))),
             parser_cost,
+            replay: running.schedule.map(|(requests, last_due)| {
+                let held_back =
+                    sessions.map_or_else(HeldBack::default, |sessions| sessions.held_back());
+                ReplayFigures {
+                    requests,
+                    last_due_seconds: last_due.as_secs_f64(),
+                    held_back_requests: held_back.requests,
+                    longest_held_back_seconds: held_back.longest.as_secs_f64(),
+                }
+            }),
             ..Circumstances::default()
         };
         Ended {

@@ -115,7 +115,7 @@ fn load(text: &mut Exposition, run: &Run<'_>) {
     let (parallel, rate) = match snapshot.arrivals {
         Arrivals::Closed { parallel } => (Some(parallel as f64), None),
         Arrivals::Open { rate, .. } => (None, Some(rate)),
-        Arrivals::AllAtOnce => (None, None),
+        Arrivals::AllAtOnce | Arrivals::Trace(_) => (None, None),
     };
     let seconds = |time: Duration| time.as_secs_f64();
     for (name, help, value) in [

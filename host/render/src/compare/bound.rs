@@ -200,6 +200,7 @@ mod tests {
             before: "a.db".to_owned(),
             after: "b.db".to_owned(),
             load: "parallel 1".to_owned(),
+            repeats: [1, 1],
             places: Places::default(),
             different_work: Vec::new(),
             different_circumstances: Vec::new(),

@@ -3,9 +3,9 @@
 use super::correction::{correct, follow_requests, followers};
 use super::judgement::{Change, judge};
 use crate::report::load_of;
-use llmuses_core::document::{Difference, GroupFigures, Run, Totals};
+use llmuses_core::document::{Difference, GroupFigures, RepeatedFigure, Run, Totals};
 use llmuses_core::wording::one_line;
-use llmuses_stats::METRICS;
+use llmuses_stats::{Estimate, METRICS, Metric};
 
 /// Where the two runs of a comparison stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -27,7 +27,10 @@ pub struct RunComparison {
     pub after: String,
     /// The load of both in words.
     pub load: String,
-    /// Where both stand.
+    /// Over how many runs of each the figures are means; the intervals are then those between runs. 1: one run, and the
+    /// intervals are those within it.
+    pub repeats: [usize; 2],
+    /// Where both stand, or the first runs of both.
     pub places: Places,
     /// What of the work differs; runs are comparable where it is empty. Names with both values.
     pub different_work: Vec<String>,
@@ -49,32 +52,32 @@ impl RunComparison {
         self.different_work.is_empty()
     }
 
-    /// Compares two runs, each with the name of its file. `margin`: changes up to this share are no difference.
+    /// Compares runs of one load with those of another, each side with the name of its file. Of several runs the means are
+    /// compared. `margin`: changes up to this share are no difference.
     pub(super) fn of(
-        before: (&str, &Run),
-        after: (&str, &Run),
+        before: (&str, Runs<'_>),
+        after: (&str, Runs<'_>),
         places: Places,
         margin: f64,
     ) -> Self {
         let doubted = [before, after]
             .into_iter()
-            .filter_map(|(name, run)| {
-                let doubts = run
-                    .verdict
-                    .as_ref()
-                    .map_or(0, |verdict| verdict.doubts.len());
+            .filter_map(|(name, runs)| {
+                let verdicts = runs.all().filter_map(|run| run.verdict.as_ref());
+                let doubts = verdicts.map(|verdict| verdict.doubts.len()).sum();
                 (doubts > 0).then(|| (name.to_owned(), doubts))
             })
             .collect();
         let ((before_name, before), (after_name, after)) = (before, after);
-        let (different_work, different_circumstances) = differences(before, after);
+        let (different_work, different_circumstances) = differences(before.first, after.first);
         let comparable = different_work.is_empty();
         let (changes, tested) = corrected(before, after, comparable, margin);
         let groups = groups(before, after, comparable, margin);
         Self {
             before: before_name.to_owned(),
             after: after_name.to_owned(),
-            load: load_of(after),
+            load: load_of(after.first),
+            repeats: [before, after].map(|runs| runs.all().count()),
             places,
             different_work,
             different_circumstances,
@@ -97,40 +100,96 @@ pub struct GroupChanges {
     pub changes: Vec<Change>,
 }
 
-/// The groups that both runs have.
-fn groups(before: &Run, after: &Run, comparable: bool, margin: f64) -> Vec<GroupChanges> {
-    let of = |run: &Run| run.totals.as_ref().map(|totals| totals.groups.clone());
-    let (ours, theirs) = (
-        of(before).unwrap_or_default(),
-        of(after).unwrap_or_default(),
-    );
-    let alone = |group: &GroupFigures| Run {
-        totals: Some(Totals {
-            task: before
-                .totals
-                .as_ref()
-                .map_or_else(Default::default, |totals| totals.task),
-            ..group.totals()
-        }),
-        ..before.clone()
-    };
-    let pairs = ours.iter().filter_map(|group| {
-        let same = |other: &&GroupFigures| (&other.by, &other.name) == (&group.by, &group.name);
-        Some((group, theirs.iter().find(same)?))
+/// The runs of one load in a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runs<'a> {
+    /// The first of them.
+    pub(super) first: &'a Run,
+    /// Its repetitions.
+    pub(super) more: &'a [&'a Run],
+}
+
+impl<'a> Runs<'a> {
+    /// `None`: there is none.
+    pub(super) fn of(runs: &'a [&'a Run]) -> Option<Self> {
+        let (first, more) = runs.split_first()?;
+        Some(Self { first, more })
+    }
+
+    fn all(self) -> impl Iterator<Item = &'a Run> {
+        std::iter::once(self.first).chain(self.more.iter().copied())
+    }
+
+    /// A figure: of one run as that run knows it, of several the mean with the interval between runs. `None`: a run does
+    /// not have it.
+    fn estimate(self, metric: &Metric) -> Option<Estimate> {
+        let mut of_each = self.all().map(|run| metric.of(run.totals.as_ref()?));
+        if self.more.is_empty() {
+            return of_each.next()?;
+        }
+        let values = of_each.map(|found| Some(found?.value));
+        let values: Vec<f64> = values.collect::<Option<_>>()?;
+        let mean = RepeatedFigure::of(&values)?;
+        Some(Estimate {
+            value: mean.mean,
+            low: Some(mean.low),
+            high: Some(mean.high),
+        })
+    }
+}
+
+/// The groups that all runs have.
+fn groups(before: Runs<'_>, after: Runs<'_>, comparable: bool, margin: f64) -> Vec<GroupChanges> {
+    let known = before.first.totals.as_ref().map(|totals| &totals.groups);
+    // A steady state is not another part of the requests, but the same ones without beginning and end.
+    let told = known
+        .into_iter()
+        .flatten()
+        .filter(|group| group.by != "window");
+    let pairs = told.filter_map(|group| {
+        let (ours, theirs) = (alone(before, group)?, alone(after, group)?);
+        Some((group, ours, theirs))
     });
     pairs
-        .map(|(group, other)| GroupChanges {
-            by: group.by.clone(),
-            name: group.name.clone(),
-            changes: corrected(&alone(group), &alone(other), comparable, margin).0,
+        .filter_map(|(group, ours, theirs)| {
+            let ours: Vec<&Run> = ours.iter().collect();
+            let theirs: Vec<&Run> = theirs.iter().collect();
+            let (ours, theirs) = (Runs::of(&ours)?, Runs::of(&theirs)?);
+            Some(GroupChanges {
+                by: group.by.clone(),
+                name: group.name.clone(),
+                changes: corrected(ours, theirs, comparable, margin).0,
+            })
         })
         .collect()
 }
 
+/// Runs of the requests of a group alone; one at least. `None`: a run does not have the group.
+fn alone(runs: Runs<'_>, group: &GroupFigures) -> Option<Vec<Run>> {
+    let same = |other: &&GroupFigures| (&other.by, &other.name) == (&group.by, &group.name);
+    let of_run = |run: &Run| {
+        let totals = run.totals.as_ref()?;
+        let group = totals.groups.iter().find(same)?;
+        Some(Run {
+            totals: Some(Totals {
+                task: totals.task,
+                ..group.totals()
+            }),
+            ..run.clone()
+        })
+    };
+    runs.all().map(of_run).collect()
+}
+
 /// The figures compared, corrected for how many of them were tested, and that number.
-fn corrected(before: &Run, after: &Run, comparable: bool, margin: f64) -> (Vec<Change>, usize) {
+fn corrected(
+    before: Runs<'_>,
+    after: Runs<'_>,
+    comparable: bool,
+    margin: f64,
+) -> (Vec<Change>, usize) {
     let mut changes = changes(before, after, comparable, margin);
-    let followers = followers(before, after);
+    let followers = followers(before.first, after.first);
     let tested = correct(&mut changes, margin, &followers);
     follow_requests(&mut changes, &followers);
     (changes, tested)
@@ -174,13 +233,12 @@ fn other(name: &str, before: String, after: String) -> Option<String> {
     })
 }
 
-/// The figures that at least one of the runs has, each judged by itself.
-fn changes(before: &Run, after: &Run, comparable: bool, margin: f64) -> Vec<Change> {
+/// The figures that at least one side has, each judged by itself.
+fn changes(before: Runs<'_>, after: Runs<'_>, comparable: bool, margin: f64) -> Vec<Change> {
     METRICS
         .iter()
         .map(|metric| {
-            let of = |run: &Run| metric.of(run.totals.as_ref()?);
-            let (a, b) = (of(before), of(after));
+            let (a, b) = (before.estimate(metric), after.estimate(metric));
             let change = a.zip(b).and_then(|(a, b)| a.change_to(&b));
             Change {
                 metric,

@@ -19,5 +19,5 @@ pub use comparison::{GroupChanges, Places, RunComparison};
 pub use judgement::{Change, Judgement};
 pub use load::{CompareError, Results};
 pub use pairing::compare;
-pub(crate) use table::{change_text, figure_text};
+pub(crate) use table::{change_text, figure_text, means};
 pub use table::{table, to_json};

@@ -35,6 +35,9 @@ fn one(out: &mut String, comparison: &RunComparison, look: Look) {
         "{} (after) against {} (before), {}",
         comparison.after, comparison.before, comparison.load
     );
+    if let Some(means) = means(comparison) {
+        push_wrapped(out, " ", &means, look.words());
+    }
     if !comparison.is_comparable() {
         out.push_str(" Not comparable, the work was not the same:\n");
         for difference in &comparison.different_work {
@@ -78,6 +81,22 @@ fn one(out: &mut String, comparison: &RunComparison, look: Look) {
             look.words(),
         );
     }
+}
+
+/// Over which runs figures are means. `None`: there is one run on each side.
+pub(crate) fn means(comparison: &RunComparison) -> Option<String> {
+    let [before, after] = comparison.repeats;
+    let runs = |count: usize| match count {
+        1 => "one run".to_owned(),
+        several => format!("the mean of {several} runs"),
+    };
+    (before > 1 || after > 1).then(|| {
+        format!(
+            "After: {}; before: {}. Intervals of means are those between runs.",
+            runs(after),
+            runs(before)
+        )
+    })
 }
 
 fn rows(out: &mut String, name: &str, changes: &[Change], look: Look) {
@@ -182,6 +201,8 @@ pub fn to_json(comparisons: &[RunComparison], alone: &[String]) -> Value {
                 "before": comparison.before,
                 "after": comparison.after,
                 "load": comparison.load,
+                "runs_before": comparison.repeats[0],
+                "runs_after": comparison.repeats[1],
                 "comparable": comparison.is_comparable(),
                 "figures_tested": comparison.tested,
                 "different_work": comparison.different_work,

@@ -45,6 +45,11 @@ fn render(document: &Document) -> String {
         out.push('\n');
     }
     push_table(&mut out, &sections::sweep(&runs).with_last_column_second());
+    let repeats = Part::new("/repeats", &document.repeats).items();
+    for table in sections::repeats(&repeats, &document.runs) {
+        out.push_str(&format!("\n{}:\n\n", plain(&table.label)));
+        push_table(&mut out, &table);
+    }
     for run in &runs {
         doubts(&mut out, run.value());
         if let Some(totals) = at!(run, totals).known() {

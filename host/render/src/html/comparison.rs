@@ -7,7 +7,7 @@ use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
 use crate::compare::{
-    Change, Judgement, Results, RunComparison, change_text, figure_text, to_json,
+    Change, Judgement, Results, RunComparison, change_text, figure_text, means, to_json,
 };
 use crate::digits::counted;
 use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
@@ -40,6 +40,7 @@ struct Pair {
     sentence: String,
     different_work: Vec<String>,
     different_circumstances: String,
+    means: Option<String>,
     doubted: Vec<String>,
     table: TableView,
     groups: Vec<(String, TableView)>,
@@ -154,6 +155,7 @@ impl Pair {
             sentence,
             different_work: comparison.different_work.iter().map(short).collect(),
             different_circumstances: one_line(&comparison.different_circumstances.join("; "), 2000),
+            means: means(comparison),
             doubted: comparison
                 .doubted
                 .iter()

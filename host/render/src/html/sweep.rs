@@ -36,6 +36,8 @@ struct Overview {
     /// Of the runs with doubts: anchor, load, and what speaks against it.
     doubted: Vec<(String, String, Vec<String>)>,
     table: TableView,
+    /// Of each load that was repeated, its title, and its runs taken together.
+    repeats: Vec<(String, TableView)>,
     charts: Vec<Chart>,
     curves: Vec<Chart>,
 }
@@ -57,6 +59,13 @@ pub fn report_page(document: &Document) -> String {
                 lines: sections::search_lines(search),
                 probes: sections::probes(&runs).map(TableView::from),
             }),
+            repeats: sections::repeats(
+                &Part::new("/repeats", &document.repeats).items(),
+                &document.runs,
+            )
+            .into_iter()
+            .map(|table| (table.label.clone(), table.into()))
+            .collect(),
             ..Overview::of(&runs)
         }),
         runs: runs
@@ -121,6 +130,7 @@ impl Overview {
             table: sections::sweep(runs)
                 .with_first(&["TTFT p50", "TTFT p99", "verdict"])
                 .into(),
+            repeats: Vec::new(),
             charts: vec![
                 time_against_load(TTFT, &drawn),
                 throughput_against_load(&drawn),

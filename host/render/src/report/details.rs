@@ -25,8 +25,9 @@ const LONGEST_FIGURE: usize = 500;
 const DOUBTS_IN_FULL: usize = 3;
 
 /// The lines that everybody sees: they are there where somebody asked for them, or where something is odd.
-const ALWAYS: [&str; 5] = [
+const ALWAYS: [&str; 6] = [
     "Sessions",
+    "Trace",
     "Warm-up",
     "Goodput",
     "Empty answers",
@@ -71,9 +72,11 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         push_notes(&mut out.text, &table, look.words());
         out.text.push('\n');
     }
-    for table in sections::groups(&part) {
-        push_table(&mut out.text, &table, look.columns());
-        push_notes(&mut out.text, &table, look.words());
+    // The steady state is one of the details.
+    let is_told = |table: &&Table| look.details || table.label != sections::STEADY;
+    for table in sections::groups(&part).iter().filter(is_told) {
+        push_table(&mut out.text, table, look.columns());
+        push_notes(&mut out.text, table, look.words());
         out.text.push('\n');
     }
     let lines = sections::lines(run, totals).into_iter();

@@ -24,6 +24,7 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
         (Some(requests), _) => counted(requests, "request"),
         (None, Some(_)) => "requests".to_owned(),
         (None, None) if has_turns => counted(load.sessions.unwrap_or(1), "session"),
+        (None, None) if matches!(load.arrivals, Arrivals::Trace(_)) => "the data set".to_owned(),
         (None, None) => "one pass over the data set".to_owned(),
     };
     if let Some(turns) = turns {
@@ -67,7 +68,11 @@ pub fn opening(plan: &Plan, parser: [&str; 2], added: &HeaderMap) -> String {
             format!("open loop, {rate} {what}/s{gaps}, seed {}", load.seed)
         }
         Arrivals::AllAtOnce => "all at once".to_owned(),
+        Arrivals::Trace(replay) => format!("open loop, {}", replay.describe()),
     };
+    if let Some(time) = load.ramp_up {
+        arrivals.push_str(&format!(", users begin within {time:?}"));
+    }
     if let Some(most) = load.max_in_flight {
         arrivals.push_str(&format!(", {most} in flight at most"));
     }

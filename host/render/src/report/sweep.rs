@@ -8,7 +8,7 @@ use super::table::{push_notes, push_table};
 use super::text::{columns_of, push_wrapped, to_the_left, to_the_right};
 use crate::digits::{counted, fixed};
 use crate::sections::{self, Number, Part, independent_samples, load_of, verdict_in_short};
-use llmuses_core::document::{Percentile, Reason, Run, Totals};
+use llmuses_core::document::{Percentile, Reason, RepeatFigures, Run, Totals};
 use llmuses_core::metric::{Figure, LATENCY, QPS, THROUGHPUT, TTFT, Time};
 use llmuses_core::plan::RunPlace;
 
@@ -52,11 +52,22 @@ pub fn load_line(run: &Run, place: RunPlace) -> String {
 /// which loads were not run, and why.
 pub fn sweep_summary(runs: &[Run], not_run: Option<&str>, look: Look) -> Painted {
     let mut out = Painted::default();
-    out.text = format!("\nSweep of {} loads:\n", runs.len());
+    let what = match runs.iter().all(|run| run.plan.load.repeat.is_some()) {
+        true => "runs",
+        false => "loads",
+    };
+    out.text = format!("\nSweep of {} {what}:\n", runs.len());
     let parts: Vec<Part<'_, Run>> = runs.iter().map(|run| Part::new("", run)).collect();
     let table = sections::sweep(&parts);
     push_table(&mut out.text, &table, look.columns());
     push_notes(&mut out.text, &table, look.words());
+    let repeats = RepeatFigures::of(runs);
+    let repeats = Part::new("/repeats", &repeats).items();
+    for table in sections::repeats(&repeats, runs) {
+        out.text.push_str(&format!("\n{}:\n", table.label));
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+    }
     let loads: Vec<(String, &Totals)> = runs
         .iter()
         .filter_map(|run| Some((load_of(run), run.totals.as_ref()?)))
@@ -227,6 +238,8 @@ fn doubts(out: &mut Painted, runs: &[Run], look: Look) {
                 .iter_mut()
                 .find(|(known, _)| known.reason == doubt.reason)
             {
+                // Of a load that was repeated, each run may have it.
+                Some((_, loads)) if loads.contains(&load_of(run)) => {}
                 Some((_, loads)) => loads.push(load_of(run)),
                 None => found.push((doubt, vec![load_of(run)])),
             }

@@ -72,7 +72,7 @@ fn run(statistics: &RunStatistics, circumstances: &Circumstances, arrivals: &Arr
     let (arrivals, parallel, rate) = match arrivals {
         Arrivals::Closed { parallel } => ("closed", Some(*parallel as u64), None),
         Arrivals::Open { rate, .. } => ("poisson", None, Some(*rate)),
-        Arrivals::AllAtOnce => ("all-at-once", None, None),
+        Arrivals::AllAtOnce | Arrivals::Trace(_) => ("all-at-once", None, None),
     };
     Run {
         plan: PlanRecord {

@@ -1,6 +1,6 @@
 //! The times of a run in a table that fits a terminal.
 
-use crate::sections::{Cell, Column, Mark, Part, Table, independent_samples};
+use crate::sections::{self, Cell, Column, Mark, Part, Table, independent_samples};
 use llmuses_core::document::{Percentile, Totals};
 use llmuses_core::metric::{ANSWER, DISPATCH_LAG, ITL, LATENCY, TOKEN_ITL, TPOT, TTFT, Time};
 
@@ -61,5 +61,13 @@ pub(super) fn times(totals: &Part<'_, Totals>) -> Table {
     if table.has_marks() {
         table.mark(Mark::Marked, "fewer samples than this percentile needs");
     }
+    let notes = [
+        sections::upper_bounds(totals.value()),
+        sections::client_error(totals.value()),
+    ];
+    notes
+        .into_iter()
+        .flatten()
+        .for_each(|note| table.note(note));
     table
 }

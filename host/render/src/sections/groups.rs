@@ -6,6 +6,9 @@ use super::table::{Cell, Column, Table};
 use llmuses_core::document::{GroupFigures, Totals};
 use llmuses_core::wording::one_line;
 
+/// The label of the table of the steady state.
+pub(crate) const STEADY: &str = "Steady state";
+
 /// The head of the first column, and what is to be known about the figures.
 fn texts(by: &str) -> (&str, &str) {
     match by {
@@ -18,6 +21,11 @@ fn texts(by: &str) -> (&str, &str) {
         "label" => (
             "Label",
             "By the response header of --label-header; rates are by the time of the run.",
+        ),
+        "window" => (
+            "Window",
+            "Requests that ended between the time when all users were at work (after --ramp-up and the warm-up) and the \
+             last request sent; rates are by that time.",
         ),
         other => (other, "Rates are by the time of the run."),
     }
@@ -49,7 +57,11 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
         columns.push(Column::new("disconnected"));
     }
     columns.extend(super::sweep::figure_columns(goodput, has_output));
-    let mut table = Table::of_columns(format!("By {}", one_line(by, 40)), columns);
+    let label = match by {
+        "window" => STEADY.to_owned(),
+        by => format!("By {}", one_line(by, 40)),
+    };
+    let mut table = Table::of_columns(label, columns);
     for group in groups {
         // The numbers stand in the group under the names that they have in totals.
         let totals = group.value().totals();

@@ -2,9 +2,9 @@
 
 use super::workers::clocks;
 use crate::digits::{UNKNOWN, counted, fixed, percent};
-use llmuses_core::document::{AskedLength, ParserCalls, Run, TokenFigures, Totals};
+use llmuses_core::document::{AskedLength, ParserCalls, Percentile, Run, TokenFigures, Totals};
 use llmuses_core::exchange::TokenSource;
-use llmuses_core::metric::{Figure, HELD_UP};
+use llmuses_core::metric::{DISPATCH_LAG, Figure, HELD_UP};
 use llmuses_core::plan::Arrivals;
 use llmuses_core::wording::one_line;
 use std::time::Duration;
@@ -16,6 +16,7 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
         ("Connections", Some(connections(totals))),
         ("Chunks", Some(chunks(totals))),
         ("Rate", rates(run, totals)),
+        ("Trace", trace(totals)),
         ("In flight", Some(in_flight(totals))),
         ("Clocks", clocks(totals)),
         ("Sessions", sessions(totals)),
@@ -310,6 +311,11 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
     let rates = &totals.rates;
     match Arrivals::of_record(&run.plan.load)? {
         Arrivals::Closed { .. } => None,
+        Arrivals::Trace(_) => Some(format!(
+            "{} requests per second due by the trace, {} sent",
+            fixed(rates.scheduled_per_second, 3),
+            fixed(rates.sent_per_second, 3),
+        )),
         Arrivals::AllAtOnce => {
             let sent = match rates.sent_per_second {
                 Some(rate) => format!("sent at {rate:.3} per second"),
@@ -331,6 +337,32 @@ fn rates(run: &Run, totals: &Totals) -> Option<String> {
             fixed(rates.sent_per_second, 3),
         )),
     }
+}
+
+/// How the schedule of a trace was kept.
+fn trace(totals: &Totals) -> Option<String> {
+    let replay = totals.replay?;
+    let lag = &totals.times[DISPATCH_LAG];
+    let millis = |seconds: Option<f64>| fixed(seconds.map(|seconds| seconds * 1e3), 3);
+    let percentile = |percentile| millis(*lag.percentiles.get(percentile).unwrap_or(&None));
+    let mut text = format!(
+        "{} due within {:.3} s; sent after they were due by {} ms on average, p50 {} ms, p99 {} ms, at most {} ms",
+        counted(replay.requests, "request"),
+        replay.last_due_seconds,
+        millis(lag.mean_seconds),
+        percentile(Percentile::P50),
+        percentile(Percentile::P99),
+        millis(lag.max_seconds),
+    );
+    if replay.held_back_requests > 0 {
+        text.push_str(&format!(
+            "; {} due later than the trace says, since the one before in the conversation was not over, {} s at the \
+             longest",
+            counted(replay.held_back_requests, "request"),
+            fixed(Some(replay.longest_held_back_seconds), 3),
+        ));
+    }
+    Some(text)
 }
 
 fn goodput(totals: &Totals) -> Option<String> {

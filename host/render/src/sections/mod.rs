@@ -2,12 +2,14 @@
 //!
 //! A number of a table knows its full value and its place in the document, which a page shows beside its digits.
 
+mod certainty;
 mod failures;
 mod groups;
 mod lines;
 mod number;
 mod objectives;
 mod parser;
+mod repeats;
 mod search;
 mod sweep;
 mod table;
@@ -15,12 +17,14 @@ mod times;
 mod turns;
 mod workers;
 
+pub(crate) use certainty::{client_error, upper_bounds};
 pub(crate) use failures::failures;
-pub(crate) use groups::groups;
+pub(crate) use groups::{STEADY, groups};
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
 pub(crate) use objectives::objectives;
 pub(crate) use parser::parser_figures;
+pub(crate) use repeats::repeats;
 pub(crate) use search::{probe_in_short, probes, search_lines};
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};

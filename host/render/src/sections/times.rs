@@ -72,6 +72,12 @@ pub(crate) fn times(totals: &Part<'_, Totals>) -> Table {
         );
         table.mark(Mark::Marked, text);
     }
+    for note in [
+        super::upper_bounds(totals.value()),
+        super::client_error(totals.value()),
+    ] {
+        note.into_iter().for_each(|note| table.note(note));
+    }
     let beyond: u64 = [LATENCY, TTFT, DISPATCH_LAG]
         .into_iter()
         .map(|time| totals.value().times[time].samples_beyond_the_scale)

@@ -7,6 +7,7 @@ mod guard;
 mod reader;
 mod rebuild;
 mod row;
+mod sent;
 mod versions;
 
 #[cfg(test)]
@@ -18,3 +19,4 @@ pub(crate) use reader::NotedAtStart;
 pub use reader::ResultsDatabase;
 pub(crate) use rebuild::rebuild_with;
 pub use row::{CsvRow, RowStages};
+pub use sent::SentRequest;

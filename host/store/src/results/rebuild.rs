@@ -66,7 +66,11 @@ pub(crate) fn rebuild_with(
         Objectives::of_record(&run.plan.load),
         Load::stages_of_record(&run.plan.load),
     )
-    .with_labels(run.plan.target.label_header.is_some());
+    .with_labels(run.plan.target.label_header.is_some())
+    .with_steady_state(
+        !arrivals.is_open(),
+        (run.plan.load.ramp_up_seconds).and_then(|time| Duration::try_from_secs_f64(time).ok()),
+    );
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()

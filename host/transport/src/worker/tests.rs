@@ -1,3 +1,4 @@
+
 use super::*;
 use crate::reqwest_transport::ReqwestResponse;
 use crate::transport::{Marks, Outgoing};
@@ -45,6 +46,22 @@ fn shared() -> (Shared, watch::Sender<Option<Moment>>) {
 }
 
 #[test]
+fn users_begin_evenly_within_the_time_of_a_ramp() {
+    // The second of two threads has the slots 1, 3, 5 and 7 of 8.
+    let ramp = Ramp {
+        opening: Opening::Within(Duration::from_secs(4), 8),
+        first: 1,
+        step: 2,
+    };
+    let opens = |slot, since| ramp.opens(slot, Duration::from_millis(since));
+    let millis: Vec<u128> = (0..4)
+        .map(|slot| opens(slot, 0).unwrap().as_millis())
+        .collect();
+    assert_eq!(millis, [500, 1500, 2500, 3500]);
+    assert_eq!(opens(2, 9000), Some(Duration::from_secs(9)));
+}
+
+#[test]
 fn a_panic_in_a_request_is_counted_and_nothing_further_is_issued() {
     let (shared, begin) = shared();
     let (bodies, queue) = flume::unbounded();
@@ -56,6 +73,7 @@ fn a_panic_in_a_request_is_counted_and_nothing_further_is_issued() {
             model: None,
             cancel_after: None,
             place: TurnPlace::alone(number),
+            at: None,
             later: None,
             held: Charge::default(),
         };

@@ -41,7 +41,24 @@ pub enum LineError {
     },
 }
 
+impl Default for Line {
+    /// A token for each word, and none around them.
+    fn default() -> Self {
+        Self {
+            around: 0.0,
+            per_word: 1.0,
+            worst: 0.0,
+            probes: 0,
+        }
+    }
+}
+
 impl Line {
+    /// Whole tokens of a prompt without words.
+    pub fn overhead(&self) -> u32 {
+        self.around.round().max(0.0) as u32
+    }
+
     /// The line with the least squares of differences through (words, tokens) of `probes` prompts, not all of which may
     /// have been counted.
     ///

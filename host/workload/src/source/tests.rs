@@ -24,6 +24,8 @@ impl Bodies for Listed {
             body: format!("body {body}").into(),
             own_head: None,
             asked: None,
+            place: None,
+            delay: None,
             rest: None,
         });
         self.next = end;

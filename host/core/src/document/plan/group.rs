@@ -70,6 +70,11 @@ pub(super) fn is_told<T: PartialEq + Serialize>(
     })
 }
 
+/// For a member that says which of several equal things it is.
+pub(super) fn is_no_difference<T>(_: &str, _: &T, _: &T) -> Option<Difference> {
+    None
+}
+
 /// A value in a few characters.
 fn short(value: &impl Serialize) -> String {
     match serde_json::to_value(value).unwrap_or_default() {

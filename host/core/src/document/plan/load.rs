@@ -1,7 +1,7 @@
 //! When it was sent.
 
 use super::super::named::Named;
-use super::group::{group, is_told, is_work};
+use super::group::{group, is_no_difference, is_told, is_work};
 use crate::metric::{ByTime, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -27,7 +27,7 @@ group! {
         warmup_seconds: Option<f64> => is_work("--warmup"),
         /// What requests should achieve.
         objectives: Option<GoodputBounds> => is_work("--goodput"),
-        /// When requests go: `closed`, `poisson`, `constant`, `gamma` or `all-at-once`.
+        /// When requests go: `closed`, `poisson`, `constant`, `gamma`, `all-at-once` or `trace`.
         arrivals: String => is_work("arrivals"),
         /// The slots of a closed loop; with stages, the most of them.
         parallel: Option<u64> => is_work("--parallel"),
@@ -37,9 +37,27 @@ group! {
         /// Standard deviation of the gaps between requests by their mean, where it was given (`gamma`).
         #[serde(skip_serializing_if = "Option::is_none")]
         gaps_cv: Option<f64> => is_work("--arrival gamma"),
+        /// By what the times of a replayed trace were divided.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trace_speed: Option<f64> => is_work("--trace-speed"),
+        /// How many of the first entries of a trace were to be sent; absent: all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trace_entries: Option<u64> => is_told("--trace-limit"),
+        /// The time of the trace before which entries were to be sent; absent: all.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        trace_seconds: Option<f64> => is_told("--trace-limit"),
         /// How the rate or the number of slots changes while the run goes on.
         #[serde(skip_serializing_if = "Option::is_none")]
         stages: Option<String> => is_work("--stages"),
+        /// The table of rates from which `stages` were read.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        rate_from: Option<String> => is_told("--rate-from"),
+        /// In what time the slots of a closed loop opened, evenly one after another; absent: all at the start.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        ramp_up_seconds: Option<f64> => is_work("--ramp-up"),
+        /// Which of several runs of this load it was, from 1; absent: there was one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        repeat: Option<u64> => is_no_difference("--repeat"),
         /// The most requests of an open loop that may be in flight; null: as many as the machine held.
         max_in_flight: Option<u64> => is_work("--max-in-flight"),
         /// The seed of the schedule.

@@ -44,7 +44,7 @@ impl PerfArguments {
     pub(super) fn check_parts(&self) -> Result<(), UsageError> {
         let shard = self.parts.shard()?;
         let parts = self.parts_of_load(shard);
-        let loads = self.loads(shard);
+        let loads = self.loads(shard)?;
         let few = loads.iter().find_map(|load| match load.arrivals {
             Arrivals::Closed { parallel } if parallel < parts as usize => Some(parallel),
             _ => None,

@@ -18,9 +18,10 @@ use crate::run::{Outputs, ProgressEvery, Save};
 use llmuses_core::command_line::public_command_line;
 use llmuses_core::plan::{
     Arrivals, Gaps, LengthFilter, Limits, Load, ParserChoice, PromptSource, Shard, ShareOf, Staged,
-    StopRule, Sweep, Target, Timeouts, TransportSettings, UrlPolicy, Warmup, Work,
+    Stages, StopRule, Sweep, Target, Timeouts, TransportSettings, UrlPolicy, Warmup, Work,
 };
 use llmuses_kernel_io::memory;
+use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_observe::terminal;
 use llmuses_render::OutputFiles;
 use llmuses_render::compare::Bound;
@@ -66,7 +67,8 @@ impl PerfArguments {
             target: self.target()?,
             work,
             transport: self.transport(),
-            loads: self.loads(self.parts.shard()?),
+            loads: self.loads(self.parts.shard()?)?,
+            cool_down: self.repeats.cool_down.unwrap_or_default(),
             limits: Limits {
                 parser: self.bounds.clone().into_bounds(),
                 compile_cache: !self.no_compile_cache,
@@ -89,23 +91,37 @@ impl PerfArguments {
         {
             return Err(UsageError::LongWarmup { warmup, duration });
         }
+        let several = self.rate.len().max(self.parallel.len()) > 1 || self.repeats.repeat.is_some();
+        if self.repeats.cool_down.is_some() && !several {
+            return Err(UsageError::NothingToCoolDown);
+        }
         if self.duration.is_some()
             && self.number.is_none()
             && self.rate.contains(&Arrivals::AllAtOnce)
         {
             return Err(UsageError::EndlessAtOnce);
         }
-        let is_open = !self.rate.is_empty()
-            || (self.stages.as_ref()).is_some_and(|stages| stages.of() == Staged::Rate);
-        for (flag, given) in [
-            ("--arrival", self.arrival != Gaps::default()),
-            ("--max-in-flight", self.max_in_flight.is_some()),
+        let stages = self.stages()?;
+        if let Some(stages) = self.stages.as_ref().filter(|stages| !stages.have_figures()) {
+            let stages = stages.count();
+            return Err(UsageError::ManyStages { stages });
+        }
+        let has_gaps = !self.rate.is_empty()
+            || (stages.as_ref()).is_some_and(|stages| stages.of() == Staged::Rate);
+        let has_replay = self.replay()?.is_some();
+        let is_open = has_gaps || has_replay;
+        for (flag, given, of_load) in [
+            ("--arrival", self.arrival != Gaps::default(), has_gaps),
+            ("--max-in-flight", self.max_in_flight.is_some(), is_open),
         ] {
-            if given && !is_open {
+            if given && !of_load {
                 return Err(UsageError::OnlyOpen { flag });
             }
         }
-        if let (Some(Warmup::Time(warmup)), Some(stages)) = (self.warmup, &self.stages)
+        if self.ramp_up.is_some() && (is_open || stages.is_some()) {
+            return Err(UsageError::OnlyClosed { flag: "--ramp-up" });
+        }
+        if let (Some(Warmup::Time(warmup)), Some(stages)) = (self.warmup, &stages)
             && warmup >= stages.length()
         {
             let duration = stages.length();
@@ -114,7 +130,7 @@ impl PerfArguments {
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
         }
-        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() {
+        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() && !has_replay {
             return Err(UsageError::SaturatedClosed);
         }
         let is_of_goodput =
@@ -126,7 +142,10 @@ impl PerfArguments {
     }
 
     /// The loads to be run, in the order in which they were given; one at least.
-    pub(super) fn loads(&self, shard: Shard) -> Vec<Load> {
+    ///
+    /// # Errors
+    /// What of them cannot be done.
+    pub(super) fn loads(&self, shard: Shard) -> Result<Vec<Load>, UsageError> {
         let closed = |parallel: u32| Arrivals::Closed {
             parallel: parallel as usize,
         };
@@ -139,7 +158,8 @@ impl PerfArguments {
         };
         let mut arrivals: Vec<Arrivals> = self.rate.iter().map(with_gaps).collect();
         arrivals.extend(self.parallel.iter().copied().map(closed));
-        if let Some(stages) = &self.stages {
+        let stages = self.stages()?;
+        if let Some(stages) = &stages {
             let peak = stages.peak();
             arrivals.push(match stages.of() {
                 Staged::Rate => Arrivals::Open {
@@ -151,21 +171,27 @@ impl PerfArguments {
                 },
             });
         }
+        arrivals.extend(self.replay()?.map(Arrivals::Trace));
         if arrivals.is_empty() {
             arrivals.push(closed(1));
         }
-        arrivals
-            .into_iter()
-            .map(|arrivals| Load {
+        let repeats = self.repeats.repeat.unwrap_or(1);
+        let loads = arrivals.into_iter().flat_map(|arrivals| {
+            // Each run has bursts and pauses of its own.
+            (0..repeats).map(move |repeat| (arrivals, repeat))
+        });
+        Ok(loads
+            .map(|(arrivals, repeat)| Load {
                 arrivals,
-                stages: self.stages.clone(),
+                repeat: self.repeats.repeat.map(|_| u64::from(repeat) + 1),
+                stages: stages.clone(),
+                rate_from: self.rate_from.clone(),
+                ramp_up: self.ramp_up,
                 max_in_flight: self.max_in_flight.map(u64::from),
-                seed: self.seed,
+                seed: self.seed.wrapping_add(u64::from(repeat)),
                 requests: self.number,
                 sessions: self.sessions.number,
-                duration: self
-                    .duration
-                    .or_else(|| Some(self.stages.as_ref()?.length())),
+                duration: self.duration.or_else(|| Some(stages.as_ref()?.length())),
                 drain: self.drain_timeout,
                 keep_going: self.keep_going,
                 warmup: self.warmup.unwrap_or_default(),
@@ -175,7 +201,27 @@ impl PerfArguments {
                 stop_if: self.stop_if.clone(),
                 cancel: self.cancel.clone(),
             })
-            .collect()
+            .collect())
+    }
+
+    /// The stages of the load, be they given or read from a table.
+    ///
+    /// # Errors
+    /// What of the table cannot be used.
+    fn stages(&self) -> Result<Option<Stages>, UsageError> {
+        /// A table of the most rows has a tenth of that.
+        const MOST_BYTES: u64 = 4 << 20;
+        let Some(path) = self.rate_from.clone() else {
+            return Ok(self.stages.clone());
+        };
+        let text = match read_regular_text(&path, MOST_BYTES) {
+            Ok(text) => text,
+            Err(reason) => return Err(UsageError::RateFile { path, reason }),
+        };
+        match Stages::of_table(&text) {
+            Ok(stages) => Ok(Some(stages)),
+            Err(reason) => Err(UsageError::RateTable { path, reason }),
+        }
     }
 
     fn target(&self) -> Result<Target, UsageError> {
@@ -268,7 +314,11 @@ impl PerfArguments {
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         match (prompts, self.parser.as_str()) {
             (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
-            (_, "openai_prompt") if self.sessions.has_turns() || self.model.len() > 1 => {
+            (_, "openai_prompt")
+                if self.sessions.has_turns()
+                    || self.model.len() > 1
+                    || self.replay()?.is_some() =>
+            {
                 parser("openai_chat")
             }
             (_, name) => parser(name),

@@ -8,12 +8,18 @@ use llmuses_core::plan::{Objectives, ShareBound, ShareOf, Sweep, Warmup};
 use std::time::Duration;
 
 /// The flags that a search has no use for: it sets the load and its length by itself, and has objectives in place of bounds.
-pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 21] = [
+pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 27] = [
     "number",
     "parallel",
     "rate",
     "dry-run",
     "arrival",
+    "repeat",
+    "rate-from",
+    "ramp-up",
+    "trace",
+    "trace-speed",
+    "trace-limit",
     "max-in-flight",
     "duration",
     "drain-timeout",
@@ -36,6 +42,11 @@ pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 21] = [
 const WARMUP: Duration = Duration::from_secs(5);
 
 impl PerfArguments {
+    /// The time between two probes, where it was given.
+    pub(in crate::cli) fn cool_down(&self) -> Option<Duration> {
+        self.repeats.cool_down
+    }
+
     /// Whether the run has a name of its own.
     pub(in crate::cli) fn has_name(&self) -> bool {
         self.name.is_some()
@@ -52,6 +63,10 @@ impl PerfArguments {
             ("--number", self.number.is_some()),
             ("--parallel", !self.parallel.is_empty()),
             ("--rate", !self.rate.is_empty()),
+            ("--trace", self.replay()?.is_some()),
+            ("--rate-from", self.rate_from.is_some()),
+            ("--repeat", self.repeats.repeat.is_some()),
+            ("--ramp-up", self.ramp_up.is_some()),
             ("--dry-run", self.dry_run),
             ("--duration", self.duration.is_some()),
             ("--keep-going", self.keep_going),
@@ -82,6 +97,8 @@ impl PerfArguments {
         self.warmup = self.warmup.or(Some(Warmup::Time(WARMUP)));
         // Whether requests fail is for the objectives to say.
         self.keep_going = true;
+        // The search has it.
+        self.repeats.cool_down = None;
         let (sweep, mut outputs) = self.into_sweep()?;
         outputs.quiet = true;
         outputs.live_view = None;

@@ -1,5 +1,6 @@
 //! What can be wrong with the arguments.
 
+use llmuses_core::plan::RateTableError;
 use llmuses_core::wandb::ApiKeyError;
 use llmuses_fleet::FleetError;
 use llmuses_render::OutputError;
@@ -253,6 +254,57 @@ pub enum UsageError {
         /// The flag.
         flag: &'static str,
     },
+    /// A flag of a closed loop with an open one.
+    #[error("{flag} is for the users of a closed loop: give --parallel")]
+    OnlyClosed {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// More stages than can have figures.
+    #[error(
+        "--stages has {stages} stages, and 100 are the most that have figures of their own; a rate that changes more often \
+         can be read from a table (--rate-from)"
+    )]
+    ManyStages {
+        /// How many there are.
+        stages: usize,
+    },
+    /// The table of `--rate-from` cannot be read.
+    #[error("--rate-from {}: {reason}", path.display())]
+    RateFile {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        reason: std::io::Error,
+    },
+    /// The table of `--rate-from` is none.
+    #[error("--rate-from {}: {reason}", path.display())]
+    RateTable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: RateTableError,
+    },
+    /// The file of `--out` is there already.
+    #[error("--out {}: it is there already, and is never overwritten: give another name", path.display())]
+    OutExists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A pause between runs of which there is one.
+    #[error(
+        "--cool-down is the time between runs, and there is one: give --repeat, or several loads"
+    )]
+    NothingToCoolDown,
+    /// A flag of a trace without one.
+    #[error("{flag} is for the replay of a trace: give --trace")]
+    OnlyTrace {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A trace ends twice in the same way.
+    #[error("--trace-limit is a number of entries, a time, or one of each")]
+    TwoTraceLimits,
     /// Gaps between requests of which all go at once.
     #[error("--arrival: --rate -1 sends all requests at once, so there are no gaps between them")]
     GapsAtOnce,

@@ -177,6 +177,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcom
             prompt,
             prompts: None,
             filling: Arc::default(),
+            replay: None,
             api: ApiSettings {
                 model: arguments.model,
                 models: Default::default(),

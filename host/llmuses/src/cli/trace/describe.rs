@@ -1,0 +1,231 @@
+//! `llmuses trace describe`: what is in a trace.
+
+use crate::cli::CommandOutcome;
+use crate::cli::bounds::BoundsArguments;
+use crate::cli::perf::UsageError;
+use crate::cli::plugin::limits_of;
+use crate::run::{RunError, recognised};
+use clap::Args;
+use llmuses_core::item::Entry;
+use llmuses_core::wording::counted;
+use llmuses_observe::terminal::print;
+use llmuses_plugin_host::InstanceContext;
+use llmuses_workload::{AskedTurn, Dataset};
+use std::collections::HashSet;
+use std::fmt::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Entries that are read at once.
+const BATCH: u32 = 256;
+
+/// Parts of the time of which the rate is shown.
+const PARTS: usize = 10;
+
+/// Arguments of `llmuses trace describe`.
+#[derive(Debug, Args)]
+pub(super) struct DescribeArguments {
+    /// Trace, in any of the formats that `llmuses perf --dataset` reads.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Member or column of each entry that has the prompt, where it has a name that is not known.
+    #[arg(long, value_name = "NAME")]
+    field: Option<String>,
+
+    #[command(flatten)]
+    bounds: BoundsArguments,
+}
+
+/// Runs `llmuses trace describe`.
+pub(super) fn execute(arguments: DescribeArguments) -> anyhow::Result<CommandOutcome> {
+    let dataset = Dataset::open(&arguments.file).map_err(UsageError::Dataset)?;
+    let limits = limits_of(&arguments.bounds.clone().into_bounds());
+    let format = recognised(&dataset, arguments.field.as_deref(), &limits)?;
+    let (name, _) = format.info();
+    let context = InstanceContext {
+        dataset: Some(Arc::new(dataset)),
+        ..InstanceContext::default()
+    };
+    let mut instance = format
+        .component
+        .instantiate(context)
+        .map_err(RunError::from)?;
+    let pass = instance.open(&format.options).map_err(RunError::from)?;
+    let mut described = Description::default();
+    loop {
+        let entries = instance.next_entries(pass, BATCH).map_err(RunError::from)?;
+        if entries.is_empty() {
+            break;
+        }
+        for entry in &entries {
+            described.add(entry);
+        }
+    }
+    let skipped = instance.skipped_entries(pass).map_err(RunError::from)?;
+    let mut text = format!("{} read as {name}\n", arguments.file.display());
+    described.tell(&mut text);
+    for (reason, count) in skipped {
+        line(&mut text, "Passed over", &format!("{count} {reason}"));
+    }
+    print(text);
+    Ok(CommandOutcome::Done)
+}
+
+/// What a trace has.
+#[derive(Debug, Default)]
+struct Description {
+    entries: u64,
+    /// When entries are due, in seconds.
+    times: Vec<f64>,
+    sessions: HashSet<String>,
+    inputs: Vec<u64>,
+    outputs: Vec<u64>,
+    requests: u64,
+    /// Pieces of prompts that were sent, each known together with those before it.
+    known: HashSet<u64>,
+    /// Tokens of all prompts that have blocks, and those of them that were sent before.
+    tokens: u64,
+    repeated: u64,
+    with_blocks: u64,
+}
+
+impl Description {
+    fn add(&mut self, entry: &Entry) {
+        self.times.extend(entry.at);
+        if let Some(session) = &entry.session {
+            self.sessions.insert(session.clone());
+        }
+        for turn in &entry.turns {
+            self.requests += 1;
+            self.inputs.extend(turn.input_tokens);
+            self.outputs.extend(turn.output_tokens);
+            if turn.hash_ids.is_empty() {
+                continue;
+            }
+            let Some(asked) = AskedTurn::of(turn, self.entries) else {
+                continue;
+            };
+            self.with_blocks += 1;
+            for (piece, tokens) in asked.pieces {
+                self.tokens += u64::from(tokens);
+                if !self.known.insert(piece) {
+                    self.repeated += u64::from(tokens);
+                }
+            }
+        }
+        self.entries += 1;
+    }
+
+    fn tell(mut self, text: &mut String) {
+        let mut requests = counted(self.requests, "request");
+        if !self.sessions.is_empty() {
+            let sessions = counted(self.sessions.len() as u64, "conversation");
+            requests.push_str(&format!(", with {sessions} named"));
+        }
+        line(text, "Requests", &requests);
+        self.times.sort_by(f64::total_cmp);
+        let span = match self.times[..] {
+            [first, .., last] => last - first,
+            _ => 0.0,
+        };
+        if span > 0.0 {
+            // Between n times are n - 1 gaps.
+            let mean = (self.times.len() - 1) as f64 / span;
+            line(text, "Duration", &format!("{span:.3} s"));
+            let mut parts = [0_u64; PARTS];
+            for at in &self.times {
+                let part = (at - self.times[0]) / span * PARTS as f64;
+                parts[(part as usize).min(PARTS - 1)] += 1;
+            }
+            let rates = parts.map(|part| format!("{:.3}", part as f64 * PARTS as f64 / span));
+            line(
+                text,
+                "Rate",
+                &format!(
+                    "{mean:.3} requests/s on average; by tenths of the duration {}",
+                    rates.join(", ")
+                ),
+            );
+        } else {
+            line(text, "Rate", "unknown: it has no two different times");
+        }
+        for (what, lengths) in [
+            ("Input tokens", &mut self.inputs),
+            ("Output tokens", &mut self.outputs),
+        ] {
+            line(text, what, &distribution(lengths));
+        }
+        let reuse = match self.tokens {
+            0 => "unknown: it has no blocks of prompts".to_owned(),
+            tokens => format!(
+                "{:.1} % of the input tokens of {} were in leading blocks sent before",
+                self.repeated as f64 / tokens as f64 * 100.0,
+                counted(self.with_blocks, "request")
+            ),
+        };
+        line(text, "Reuse", &reuse);
+    }
+}
+
+fn line(text: &mut String, what: &str, value: &str) {
+    // Writing to a string cannot fail.
+    let _ = writeln!(text, "{what:<15}{value}");
+}
+
+/// Mean, extremes and percentiles (nearest rank) of lengths.
+fn distribution(lengths: &mut [u64]) -> String {
+    lengths.sort_unstable();
+    let (Some(least), Some(most)) = (lengths.first(), lengths.last()) else {
+        return "unknown".to_owned();
+    };
+    let mean = lengths.iter().map(|length| *length as f64).sum::<f64>() / lengths.len() as f64;
+    let rank = |percent: usize| lengths[(lengths.len() * percent).div_ceil(100).max(1) - 1];
+    format!(
+        "mean {mean:.1}, min {least}, p50 {}, p90 {}, p99 {}, max {most} (of {})",
+        rank(50),
+        rank(90),
+        rank(99),
+        counted(lengths.len() as u64, "request")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_trace_is_described() {
+        let mut described = Description::default();
+        for (at, session, input, hash_ids) in [
+            (0.0, "a", 1000, vec![1, 2]),
+            (1.0, "b", 1000, vec![1, 3]),
+            (10.0, "a", 1536, vec![1, 2, 4]),
+        ] {
+            let turn = json!({"input_tokens": input, "output_tokens": 5, "hash_ids": hash_ids,
+                              "block_tokens": 512});
+            let entry = json!({"at": at, "session": session, "turns": [turn]});
+            described.add(&serde_json::from_value(entry).unwrap());
+        }
+        let mut text = String::new();
+        described.tell(&mut text);
+        for part in [
+            "3 requests, with 2 conversations named",
+            "10.000 s",
+            "0.200 requests/s on average; by tenths of the duration 1.000, 1.000, 0.000",
+            "mean 1178.7, min 1000, p50 1000, p90 1536, p99 1536, max 1536 (of 3 requests)",
+            // 512 of the second, 1024 of the third.
+            "43.4 % of the input tokens of 3 requests",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_unknown_is_said() {
+        let mut text = String::new();
+        Description::default().tell(&mut text);
+        assert_eq!(text.matches("unknown").count(), 4, "{text}");
+    }
+}
