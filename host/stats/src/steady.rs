@@ -1,7 +1,7 @@
 //! The steady state of a closed loop: the requests that ended while all its users were at work.
 
 use super::running::RunStatistics;
-use super::sample::OutcomeBuilder;
+use super::sample::Sample;
 use llmuses_core::clock::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ pub(super) struct Steady {
     first_sent: Option<Moment>,
     last_sent: Moment,
     /// Those that ended after the last request that is known to have been sent, by their ends.
-    waiting: BTreeMap<(Moment, u64), OutcomeBuilder>,
+    waiting: BTreeMap<(Moment, u64), Sample>,
     statistics: RunStatistics,
 }
 
@@ -34,7 +34,7 @@ impl Steady {
         }
     }
 
-    pub(super) fn add(&mut self, sample: &OutcomeBuilder) {
+    pub(super) fn add(&mut self, sample: &Sample) {
         let exchange = &sample.outcome.exchange;
         if sample.warmup {
             if self.statistics.counts().completed == 0 {
@@ -77,17 +77,17 @@ mod tests {
     use crate::measure::Origin;
     use llmuses_core::clock::Moment;
 
-    fn sample(number: u64, sent: u64, end: u64, warmup: bool) -> OutcomeBuilder {
+    fn sample(number: u64, sent: u64, end: u64, warmup: bool) -> Sample {
         let outcome = llmuses_samples::OutcomeBuilder::at(sent)
             .number(number)
             .sent(sent)
             .events(&[sent + 1, end])
             .outputs(&[0, 1])
             .build();
-        OutcomeBuilder::of(outcome, Origin::Sent, warmup)
+        Sample::of(outcome, Origin::Sent, warmup)
     }
 
-    fn counted(samples: &[OutcomeBuilder], from_millis: u64) -> Option<(u64, u64)> {
+    fn counted(samples: &[Sample], from_millis: u64) -> Option<(u64, u64)> {
         let from = Moment::from_nanos(from_millis * 1_000_000);
         let mut steady = Steady::new(from, RunStatistics::new(Origin::Sent));
         samples.iter().for_each(|sample| steady.add(sample));
