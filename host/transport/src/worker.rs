@@ -139,7 +139,7 @@ impl Ramp {
 
 /// What a worker tells when it ends.
 #[derive(Debug, Clone, Copy)]
-pub struct WorkerReport {
+pub struct ClientThreadReport {
     /// The share of the run during which the thread was on a processor, 0 to 1.
     pub busy: f64,
 }
@@ -170,7 +170,7 @@ pub fn spawn<T, M>(
     feed: Feed,
     shared: Shared,
     ready: flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
-) -> Result<JoinHandle<WorkerReport>, WorkerError>
+) -> Result<JoinHandle<ClientThreadReport>, WorkerError>
 where
     T: Transport + 'static,
     M: FnOnce() -> Result<Vec<T>, ClientBuildError> + Send + 'static,
@@ -188,7 +188,7 @@ where
             Err(error) => {
                 // Told before the first request, which is then not sent.
                 let _ = ready.send(Err(error));
-                return WorkerReport { busy: 0.0 };
+                return ClientThreadReport { busy: 0.0 };
             }
         };
         llmuses_kernel_io::priority::be_prompt();
@@ -214,11 +214,11 @@ async fn work<T: Transport + 'static>(
     transports: Vec<T>,
     feed: Feed,
     mut shared: Shared,
-) -> WorkerReport {
+) -> ClientThreadReport {
     let start = match shared.start.wait_for(Option::is_some).await {
         Ok(start) => start.unwrap_or_default(),
         // The run was given up before it began.
-        Err(_) => return WorkerReport { busy: 0.0 },
+        Err(_) => return ClientThreadReport { busy: 0.0 },
     };
     let cpu_before = processor_time::of_thread();
     let worker = Rc::new(Worker { transports, shared });
@@ -232,7 +232,7 @@ async fn work<T: Transport + 'static>(
     let cpu = processor_time::of_thread()
         .saturating_sub(cpu_before)
         .as_secs_f64();
-    WorkerReport {
+    ClientThreadReport {
         busy: if wall > 0.0 { cpu / wall } else { 0.0 },
     }
 }

@@ -1,4 +1,3 @@
-
 use super::*;
 use crate::reqwest_transport::ReqwestResponse;
 use crate::transport::{Marks, Outgoing};
