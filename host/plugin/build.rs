@@ -2,7 +2,8 @@
 //!
 //! The parsers are members of the same workspace, but of another target. A second cargo builds them, with a
 //! target folder of its own: the first one holds the lock on the common folder as long as this script runs.
-//! What comes out is `NAME.wasm` for each plugin and `builtin_parsers.rs`, both in `OUT_DIR`.
+//! What comes out is `NAME.wasm.zst` for each plugin and `builtin_parsers.rs`, both in `OUT_DIR`. The components are
+//! compressed with the first one as dictionary: they have most of their code in common.
 
 use std::env;
 use std::ffi::OsString;
@@ -65,6 +66,9 @@ const FORMATS: [(&str, &[&str]); 1] = [(
 /// APIs of texts whose servers put no chat template around a prompt.
 const WITHOUT_TEMPLATE: [&str; 4] = ["openai_completions", "tgi", "sglang", "triton"];
 
+/// Higher levels save little, and this runs unoptimised.
+const COMPRESSION_LEVEL: i32 = 3;
+
 /// The target that a component can be made from without any import of WASI.
 const TARGET: &str = "wasm32-unknown-unknown";
 
@@ -101,17 +105,25 @@ fn build() -> Result<(), String> {
     ensure_target(workspace)?;
     let modules = compile(workspace, &out_dir)?;
     let mut entries = String::new();
+    let mut dictionary = Vec::new();
     for name in PLUGINS {
         let module = modules.join(format!("{name}.wasm"));
         let (component, offers) =
             componentize(&module).map_err(|error| format!("the plugin {name}: {error}"))?;
-        write(&out_dir.join(format!("{name}.wasm")), &component)?;
+        let compressed = compress(&component, &dictionary)
+            .map_err(|error| format!("the plugin {name} cannot be compressed: {error}"))?;
+        write(&out_dir.join(format!("{name}.wasm.zst")), &compressed)?;
+        let size = component.len();
+        if dictionary.is_empty() {
+            dictionary = component;
+        }
         let formats = FORMATS.iter().find(|(plugin, _)| *plugin == name);
         let formats = formats.map_or(&[][..], |(_, formats)| *formats);
         let has_template = !WITHOUT_TEMPLATE.contains(&name);
         entries.push_str(&format!(
             "    BuiltinComponent {{ name: {name:?}, formats: &{formats:?}, offers: Offers::{offers}, \
-             has_template: {has_template:?}, bytes: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm\")) }},\n"
+             has_template: {has_template:?}, size: {size}, \
+             compressed: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/{name}.wasm.zst\")) }},\n"
         ));
     }
     // The expression that the host includes: a slice of `BuiltinComponent`, a type of its own.
@@ -285,6 +297,11 @@ fn componentize(module: &Path) -> Result<(Vec<u8>, &'static str), String> {
         .map_err(|error| format!("cannot be made a component: {error:#}"))?;
     let offers = check(&component)?;
     Ok((component, offers))
+}
+
+/// A component as it is embedded.
+fn compress(component: &[u8], dictionary: &[u8]) -> std::io::Result<Vec<u8>> {
+    zstd::bulk::Compressor::with_dictionary(COMPRESSION_LEVEL, dictionary)?.compress(component)
 }
 
 /// Refuses a component that imports anything but the contract, or that doesn't offer it. Gives back the variant of

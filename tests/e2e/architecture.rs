@@ -1,4 +1,5 @@
-//! The order of the crates and modules of `host`: each depends on lower ones only, and no two on each other.
+//! The order of the crates and modules of `host`: each depends on lower ones only, and no two on each other; and no two
+//! of their public types have one name.
 
 use crate::support::repository;
 use std::collections::{BTreeMap, BTreeSet};
@@ -198,6 +199,37 @@ fn no_two_modules_of_a_crate_depend_on_each_other() {
         })
         .collect();
     assert!(circles.is_empty(), "{circles:#?}");
+}
+
+/// The names of public types that a text defines at its top.
+fn public_types(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().filter_map(|line| {
+        let kinds = ["pub struct ", "pub enum ", "pub trait "];
+        let rest = kinds.iter().find_map(|kind| line.strip_prefix(kind))?;
+        rest.split(|c: char| !c.is_alphanumeric()).next()
+    })
+}
+
+#[test]
+fn no_two_public_types_of_the_host_have_one_name() {
+    let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for krate in crates().keys() {
+        let mut paths = Vec::new();
+        files(
+            &repository().join("host").join(krate).join("src"),
+            &mut paths,
+        );
+        for path in paths {
+            let text = std::fs::read_to_string(&path).expect("it is text");
+            for name in public_types(&text) {
+                let place = path.display().to_string();
+                places.entry(name.to_owned()).or_default().push(place);
+            }
+        }
+    }
+    assert!(places.len() > 200, "only {} types were found", places.len());
+    places.retain(|_, places| places.len() > 1);
+    assert!(places.is_empty(), "{places:#?}");
 }
 
 #[test]

@@ -1,6 +1,10 @@
-//! The Markdown files: each link to a file of the repository, and to a heading, has a target; the README is short.
+//! The Markdown files: each link to a file of the repository, and to a heading, has a target; the README is short; the
+//! manual has the flags that the program has.
 
 use crate::support::repository;
+use clap::CommandFactory;
+use llmuses::cli::Cli;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -115,4 +119,65 @@ fn the_readme_is_short() {
     let readme = fs::read_to_string(repository().join("README.md")).expect("there is a README");
     let lines = readme.lines().count();
     assert!(lines <= README_LINES, "{lines} lines");
+}
+
+/// The long flags of a command, with their other names.
+fn flags_of(command: &str) -> BTreeSet<String> {
+    let cli = Cli::command();
+    let command = cli.find_subcommand(command).expect("there is the command");
+    let arguments = command
+        .get_arguments()
+        .filter(|argument| !argument.is_hide_set());
+    arguments
+        .flat_map(|argument| argument.get_long_and_visible_aliases().unwrap_or_default())
+        .filter(|flag| !flag.starts_with("help"))
+        .map(|flag| format!("--{flag}"))
+        .collect()
+}
+
+/// The long flags within code of a text.
+fn flags_in(text: &str) -> BTreeSet<String> {
+    let code = text.split('`').skip(1).step_by(2);
+    code.flat_map(|code| code.split(|c: char| !(c.is_ascii_alphanumeric() || c == '-')))
+        .filter(|word| word.starts_with("--") && word.len() > 2)
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The flags in the first column of the tables of a page.
+fn flags_in_tables(page: &str) -> BTreeSet<String> {
+    let text = manual(page);
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `-"));
+    rows.flat_map(|row| {
+        // A bar within a cell is escaped.
+        let cell = row.split(" | ").next().unwrap_or_default();
+        flags_in(&format!("`-{cell}"))
+    })
+    .collect()
+}
+
+fn manual(page: &str) -> String {
+    let path = repository().join("host/docs").join(page);
+    fs::read_to_string(path).expect("the page is text")
+}
+
+#[test]
+fn the_manual_has_each_flag_of_perf_and_no_other() {
+    assert_eq!(flags_in_tables("flags.md"), flags_of("perf"));
+}
+
+#[test]
+fn the_manual_has_each_flag_of_the_mock_server_and_no_other() {
+    assert_eq!(flags_in_tables("mock-server.md"), flags_of("mock-server"));
+}
+
+#[test]
+fn the_manual_has_each_flag_that_only_search_has() {
+    let of_perf = flags_of("perf");
+    let told = flags_in(&manual("search.md"));
+    let missing: Vec<String> = flags_of("search")
+        .into_iter()
+        .filter(|flag| !of_perf.contains(flag) && !told.contains(flag))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 /// What takes finished responses, in the order in which they get there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum PipelineStage {
     /// The plugin reads them.
     Plugin,
     /// They are added to the totals.
@@ -18,7 +18,7 @@ pub enum Stage {
     Terminal,
 }
 
-impl Stage {
+impl PipelineStage {
     /// Every stage, in order.
     pub const ALL: [Self; 5] = [
         Self::Plugin,
@@ -46,13 +46,13 @@ pub struct Waits([u64; 5]);
 
 impl Waits {
     /// So many waits for one stage.
-    pub fn of(self, stage: Stage) -> u64 {
+    pub fn of(self, stage: PipelineStage) -> u64 {
         self.0[stage as usize]
     }
 
     /// The same with `waits` for `stage`.
     #[must_use]
-    pub fn with(mut self, stage: Stage, waits: u64) -> Self {
+    pub fn with(mut self, stage: PipelineStage, waits: u64) -> Self {
         self.0[stage as usize] = waits;
         self
     }
@@ -63,17 +63,18 @@ impl Waits {
 pub struct Backlog {
     /// Threads of the plugin that cannot get rid of a response.
     plugin_held_up: AtomicU64,
-    /// Where the thread behind the plugin is: a [`Stage`].
+    /// Where the thread behind the plugin is: a [`PipelineStage`].
     now: AtomicU8,
     waits: [AtomicU64; 5],
 }
 
 impl Backlog {
     /// Does what may take a while on the thread behind the plugin.
-    pub fn during<R>(&self, stage: Stage, work: impl FnOnce() -> R) -> R {
+    pub fn during<R>(&self, stage: PipelineStage, work: impl FnOnce() -> R) -> R {
         self.now.store(stage as u8, Ordering::Relaxed);
         let result = work();
-        self.now.store(Stage::Totals as u8, Ordering::Relaxed);
+        self.now
+            .store(PipelineStage::Totals as u8, Ordering::Relaxed);
         result
     }
 
@@ -88,15 +89,15 @@ impl Backlog {
     /// Counts a client thread that has to wait, for what holds it up at this moment.
     pub fn count_wait(&self) {
         let stage = if self.plugin_held_up.load(Ordering::Relaxed) == 0 {
-            Stage::Plugin
+            PipelineStage::Plugin
         } else {
             // One that the thread behind the plugin has not begun with yet is one of the totals.
             let now = self.now.load(Ordering::Relaxed);
-            Stage::ALL
+            PipelineStage::ALL
                 .into_iter()
                 .skip(1)
                 .find(|stage| *stage as u8 == now)
-                .unwrap_or(Stage::Totals)
+                .unwrap_or(PipelineStage::Totals)
         };
         self.waits[stage as usize].fetch_add(1, Ordering::Relaxed);
     }
@@ -117,17 +118,17 @@ mod tests {
     fn a_wait_is_counted_where_it_is_caused() {
         let backlog = Backlog::default();
         // The plugin is at work: it is what takes so long, whatever the thread behind it does.
-        backlog.during(Stage::Csv, || backlog.count_wait());
+        backlog.during(PipelineStage::Csv, || backlog.count_wait());
         backlog.plugin_held_up(|| {
-            backlog.during(Stage::Csv, || backlog.count_wait());
-            backlog.during(Stage::Database, || backlog.count_wait());
+            backlog.during(PipelineStage::Csv, || backlog.count_wait());
+            backlog.during(PipelineStage::Database, || backlog.count_wait());
             backlog.count_wait();
         });
         let expected = Waits::default()
-            .with(Stage::Plugin, 1)
-            .with(Stage::Csv, 1)
-            .with(Stage::Database, 1)
-            .with(Stage::Totals, 1);
+            .with(PipelineStage::Plugin, 1)
+            .with(PipelineStage::Csv, 1)
+            .with(PipelineStage::Database, 1)
+            .with(PipelineStage::Totals, 1);
         assert_eq!(backlog.waits(), expected);
     }
 }

@@ -363,7 +363,7 @@ fn indices(runs: &[(u32, u32)]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     fn there_and_back(outcome: &Outcome, offset: ClockOffset) -> Outcome {
         let row = Row::of(outcome, None);
@@ -397,7 +397,7 @@ mod tests {
 
     #[test]
     fn a_row_has_all_but_texts() {
-        let mut streamed = Sample::at(100)
+        let mut streamed = OutcomeBuilder::at(100)
             .number(7)
             .sent(110)
             .connected_in(3)
@@ -413,9 +413,14 @@ mod tests {
         reading.answers = Some(vec![2]);
         reading.tokens_so_far = Some(vec![1, 2, 4]);
         reading.finish_reason = Some("stop".to_owned());
-        let mut turn = Sample::at(5).number(9).sent(5).events(&[6]).end(8).build();
+        let mut turn = OutcomeBuilder::at(5)
+            .number(9)
+            .sent(5)
+            .events(&[6])
+            .end(8)
+            .build();
         turn.exchange.place = TurnPlace::first(3, 2).next(Moment::from_nanos(12));
-        let failed = Sample::at(0)
+        let failed = OutcomeBuilder::at(0)
             .number(1)
             .end(60)
             .fails(FailureKind::Connect, "refused")
@@ -427,7 +432,11 @@ mod tests {
 
     #[test]
     fn times_are_moved_to_the_clock_of_the_coordinator() {
-        let outcome = Sample::at(600).sent(610).events(&[650]).end(700).build();
+        let outcome = OutcomeBuilder::at(600)
+            .sent(610)
+            .events(&[650])
+            .end(700)
+            .build();
         let offset = ClockOffset {
             nanos: 250_000_000,
             bound_nanos: 1,
@@ -447,7 +456,7 @@ mod tests {
     fn a_row_of_a_stream_is_short() {
         let events: Vec<u64> = (0..16).map(|event| 150 + 10 * event).collect();
         let outputs: Vec<u32> = (1..15).collect();
-        let outcome = Sample::at(100)
+        let outcome = OutcomeBuilder::at(100)
             .number(12_345)
             .sent(100)
             .events(&events)
@@ -461,7 +470,7 @@ mod tests {
 
     #[test]
     fn what_is_no_number_stays_none() {
-        let mut outcome = Sample::at(0)
+        let mut outcome = OutcomeBuilder::at(0)
             .sent(1)
             .events(&[2])
             .end(3)

@@ -69,6 +69,7 @@ fn main() {
         let entries =
             FormatEntries::new(instance(), options, Arc::default(), Messages::new(|_| {}));
         let settings = ApiSettings {
+            models: Default::default(),
             model: "m".to_owned(),
             parameters: r#"{"temperature":0.5}"#.to_owned(),
             url: "http://127.0.0.1/".parse().expect("a URL"),

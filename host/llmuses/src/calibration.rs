@@ -43,7 +43,7 @@ impl SpreadError {
 
 /// One run beside the truth.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub struct TruthComparison {
     /// Of the time to first token.
     pub ttft: SpreadError,
     /// Of the gaps between tokens.
@@ -64,7 +64,7 @@ pub struct Comparison {
     pub kernel_stamped: bool,
 }
 
-impl Comparison {
+impl TruthComparison {
     /// Holds a run against what the server says it did.
     pub fn of(truth: &GroundTruth, result: &RunResult) -> Self {
         let counts = result.statistics.counts();
@@ -92,12 +92,12 @@ pub struct Level {
     /// The load.
     pub arrivals: Arrivals,
     /// The runs.
-    pub runs: Vec<Comparison>,
+    pub runs: Vec<TruthComparison>,
 }
 
 impl Level {
     /// The median of a figure over the runs.
-    fn median(&self, figure: impl Fn(&Comparison) -> Option<f64>) -> Option<f64> {
+    fn median(&self, figure: impl Fn(&TruthComparison) -> Option<f64>) -> Option<f64> {
         let mut values: Vec<f64> = self.runs.iter().filter_map(figure).collect();
         values.sort_by(f64::total_cmp);
         // The upper one of an even number.
@@ -169,11 +169,11 @@ pub fn table(levels: &[Level]) -> String {
         "failed",
     );
     for level in levels {
-        let error = |figure: fn(&Comparison) -> Option<f64>| match level.median(figure) {
+        let error = |figure: fn(&TruthComparison) -> Option<f64>| match level.median(figure) {
             Some(seconds) => format!("{:+.3}", seconds * 1e3),
             None => "-".to_owned(),
         };
-        let percent = |figure: fn(&Comparison) -> f64| {
+        let percent = |figure: fn(&TruthComparison) -> f64| {
             format!(
                 "{:.1} %",
                 100.0 * level.median(|run| Some(figure(run))).unwrap_or_default()
@@ -289,7 +289,7 @@ mod tests {
         };
         Level {
             arrivals: Arrivals::Closed { parallel },
-            runs: vec![Comparison {
+            runs: vec![TruthComparison {
                 ttft: spread,
                 itl: spread,
                 true_ttft_p50: Some(0.050),

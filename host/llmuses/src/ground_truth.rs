@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 use url::Url;
 
-/// The account of the server: what happened since it was last asked.
+/// What the server did since it was last asked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct GroundTruth {
     /// Requests that arrived.

@@ -1,6 +1,6 @@
 //! Arguments in, exit code out.
 
-use llmuses::cli::{Cli, Outcome, exit_code};
+use llmuses::cli::{Cli, CommandOutcome, exit_code};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use std::borrow::Cow;
@@ -26,9 +26,9 @@ const EXIT_CODE_PANIC: u8 = 101;
 fn run(cli: Cli) -> ExitCode {
     match cli.execute() {
         // What was to be printed is not there in full.
-        Ok(Outcome::Done) if terminal::print_failure() => ExitCode::FAILURE,
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(CommandOutcome::Done) if terminal::print_failure() => ExitCode::FAILURE,
+        Ok(CommandOutcome::Done) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
             let text = format!("error: {}", told(&error));
             terminal::say(typed_credentials().blank_text(&text));

@@ -4,6 +4,7 @@
 //! whose lines are longer than it thinks cannot be redrawn in place.
 
 use crate::live::{Phase, Snapshot};
+use llmuses_core::metric::{THROUGHPUT, Time};
 use llmuses_core::plan::Arrivals;
 use llmuses_core::wording::UNKNOWN;
 use std::time::Duration;
@@ -118,10 +119,8 @@ fn rows(snapshot: &Snapshot, labelled: bool) -> Vec<Row> {
         load(snapshot, labelled),
         last_seconds(snapshot),
     ];
-    for (label, times) in [
-        ("TTFT", snapshot.recent.ttft),
-        ("TPOT", snapshot.recent.tpot),
-    ] {
+    for (of, _) in Time::recent() {
+        let (label, times) = (of.in_short(), snapshot.recent.times[of]);
         // Without a label before it, each figure says whose it is.
         let whose = if labelled {
             String::new()
@@ -199,19 +198,19 @@ fn last_seconds(snapshot: &Snapshot) -> Row {
         items.push(format!("asked {rate}/s"));
     }
     for (name, rate) in [
-        ("begun", recent.begun_per_second),
-        ("done", recent.completed_per_second),
+        ("begun", recent.begun_per_second()),
+        ("done", recent.completed_per_second()),
     ] {
         items.push(match rate {
             Some(rate) => format!("{name} {}/s", three_digits(rate)),
             None => format!("{name} {UNKNOWN}"),
         });
     }
-    items.push(match recent.output_tokens_per_second {
+    items.push(match THROUGHPUT.of(&recent.sums) {
         Some(rate) => format!("{} tokens/s", three_digits(rate)),
         None => format!("tokens {UNKNOWN}"),
     });
-    Row::new(format!("Last {:.0} s", recent.seconds.max(1.0)), items)
+    Row::new(format!("Last {:.0} s", recent.seconds().max(1.0)), items)
 }
 
 /// What stands beside the bar.

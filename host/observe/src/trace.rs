@@ -3,7 +3,7 @@
 
 use crate::terminal;
 use http::HeaderMap;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::credential::{is_credential, public_url};
 use llmuses_core::exchange::Outcome;
 use llmuses_core::plan::Target;
@@ -30,8 +30,8 @@ impl Trace {
 }
 
 impl Sink for Trace {
-    fn stage(&self) -> Stage {
-        Stage::Terminal
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Terminal
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {

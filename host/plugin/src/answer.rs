@@ -1,9 +1,11 @@
 //! What a response that came whole is worth: whether the server reports an error in it, and whether nothing in
 //! it is meant so. Knows no API: errors look much the same wherever they come from.
 
+use aho_corasick::AhoCorasick;
 use llmuses_core::exchange::{Exchange, ResponseLog};
 use llmuses_core::wording::one_line;
 use serde_json::{Map, Value};
+use std::sync::LazyLock;
 
 /// How much of a response a message shows, in characters.
 const EXCERPT: usize = 80;
@@ -38,7 +40,7 @@ const OF_ANSWERS: [&str; 10] = [
     "usage",
 ];
 
-/// How much has to speak for an error.
+/// How sure it must be that it is an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
     /// Other events of the response bring output, or may: an object that has a `message` and nothing else can be
@@ -46,6 +48,32 @@ pub enum Suspicion {
     Some,
     /// The response has no output at all.
     Strong,
+}
+
+/// What an event holds, as text, that reports an error beside output: a member or a value of [`in_object`], or an escape
+/// that may be a letter of one.
+const SIGNS: [&str; 10] = [
+    "\"error",
+    "_error\"",
+    "\"abort",
+    "\"failed\"",
+    "\"insufficient_",
+    "\"base_resp\"",
+    "code\"",
+    "Code\"",
+    "\"detail\"",
+    "\"success\"",
+];
+const ESCAPED_LETTER: &str = "\\u00";
+
+/// Finds the first of them. `None` where it cannot be made.
+static SIGN: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::new(SIGNS.iter().chain([&ESCAPED_LETTER])).ok());
+
+/// Whether an event may report an error beside output. Nearly none does, and to read its JSON would cost more than
+/// everything else that is done here with a response.
+fn may_report_an_error(data: &[u8]) -> bool {
+    SIGN.as_ref().is_none_or(|sign| sign.is_match(data))
 }
 
 /// The error that an event or body reports, with its code. `None`: it reports none.
@@ -76,7 +104,8 @@ pub fn error_beside(response: &ResponseLog, outputs: &[u32]) -> Option<String> {
         let is_output = outputs
             .next_if(|output| *output as usize == index)
             .is_some();
-        (!is_output || Some(index) == last)
+        let is_looked_at = !is_output || Some(index) == last;
+        (is_looked_at && (suspicion == Suspicion::Strong || may_report_an_error(data)))
             .then(|| server_error(data, suspicion))
             .flatten()
     })
@@ -306,138 +335,4 @@ pub fn excerpt(exchange: &Exchange) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use llmuses_core::clock::Moment;
-
-    fn error(data: &str) -> Option<String> {
-        server_error(data.as_bytes(), Suspicion::Strong)
-    }
-
-    #[test]
-    fn an_empty_error_says_nothing() {
-        for nothing in [
-            "null",
-            "false",
-            "\"\"",
-            "{}",
-            "{ }",
-            "[]",
-            "0",
-            r#"{"message":null,"code":0}"#,
-        ] {
-            assert_eq!(
-                error(&format!(r#"{{"error":{nothing},"choices":[]}}"#)),
-                None,
-                "{nothing}"
-            );
-        }
-        for something in ["true", "500", "\"no\"", "{\"a\":1}", "[1]"] {
-            assert!(
-                error(&format!(r#"{{"error":{something}}}"#)).is_some(),
-                "{something}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_error_is_told_with_its_code_however_it_is_written() {
-        for (data, told) in [
-            (
-                r#"{"error":{"message":"busy","type":"overloaded","code":503}}"#,
-                "busy (overloaded, 503)",
-            ),
-            (
-                r#"{"error":"too long","error_type":"validation"}"#,
-                "too long (validation)",
-            ),
-            (r#"{"errors":[{"status":500}]}"#, r#"[{"status":500}]"#),
-            (
-                r#"{"object":"error","message":"no model","code":404}"#,
-                "no model (404)",
-            ),
-            (
-                r#"{"type":"error","code":"server_error","message":"m"}"#,
-                "m (server_error)",
-            ),
-            (
-                r#"{"code":401,"msg":"expired","success":false}"#,
-                "expired (401)",
-            ),
-            (
-                r#"{"code":"Throttling","message":"slow"}"#,
-                "slow (Throttling)",
-            ),
-            (r#"{"code":500}"#, r#"{"code":500}"#),
-            (r#"{"detail":"Not authenticated"}"#, "Not authenticated"),
-            (
-                r#"{"detail":[{"msg":"field required"}]}"#,
-                r#"[{"msg":"field required"}]"#,
-            ),
-            (
-                r#"{"base_resp":{"status_code":1004,"status_msg":"login"}}"#,
-                "login (1004)",
-            ),
-            (r#"[{"error":{"code":400,"message":"bad"}}]"#, "bad (400)"),
-            (
-                r#"{"choices":[{"delta":{},"finish_reason":"error"}]}"#,
-                "the answer ended with finish_reason `error`",
-            ),
-            (
-                r#"{"output":{"text":"a","finish_reason":"abort"}}"#,
-                "the answer ended with finish_reason `abort`",
-            ),
-            (
-                r#"{"choices":[{"error":{"code":502,"message":"bad gateway"}}]}"#,
-                "bad gateway (502)",
-            ),
-            (r#"{"message":"no Route matched"}"#, "no Route matched"),
-        ] {
-            let expected = format!("the server reported an error in its response: {told}");
-            assert_eq!(error(data), Some(expected), "{data}");
-        }
-    }
-
-    #[test]
-    fn what_belongs_to_an_answer_is_no_error() {
-        for data in [
-            r#"{"choices":[{"delta":{"content":"a"},"finish_reason":null}],"code":0,"message":"x"}"#,
-            r#"{"choices":[],"usage":{"prompt_tokens":1},"code":200}"#,
-            r#"{"output":{"text":"a"},"code":"","message":""}"#,
-            r#"{"type":"message_start","message":{"role":"assistant"}}"#,
-            r#"{"code":200,"msg":""}"#,
-            r#"{"code":"0"}"#,
-            "[DONE]",
-            "7",
-        ] {
-            assert_eq!(error(data), None, "{data}");
-        }
-        let note = br#"{"message":"thinking"}"#;
-        assert_eq!(server_error(note, Suspicion::Some), None);
-    }
-
-    #[test]
-    fn an_answer_may_be_empty_where_it_ended_well() {
-        let ended = |data: &str| {
-            let mut log = ResponseLog::default();
-            assert!(log.push(data.as_bytes(), Moment::default()));
-            ended_well(&log)
-        };
-        assert!(ended(
-            r#"{"choices":[{"delta":{},"finish_reason":"stop"}]}"#
-        ));
-        assert!(ended(r#"{"output":{"finish_reason":"stop"}}"#));
-        assert!(ended(
-            r#"{"type":"message_delta","delta":{"stop_reason":"end_turn"}}"#
-        ));
-        for other in [
-            r#"{"choices":[]}"#,
-            r#"{"choices":[{"finish_reason":null}]}"#,
-            r#"{"choices":[{"finish_reason":"length"}]}"#,
-            r#"{"stop":"stop"}"#,
-            "x",
-        ] {
-            assert!(!ended(other), "{other}");
-        }
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! The plugins inside this program. The build script made components of them.
 
 use super::offers::Offers;
+use std::io;
 
 /// A plugin inside this program.
 #[derive(Debug, Clone, Copy)]
@@ -13,8 +14,30 @@ pub struct BuiltinComponent {
     pub offers: Offers,
     /// Whether servers of its API put a chat template around a prompt.
     pub has_template: bool,
+    /// The size of its component in bytes.
+    size: usize,
+    /// Its component as a Zstandard frame, whose dictionary is the component of the first of all.
+    compressed: &'static [u8],
+}
+
+impl BuiltinComponent {
     /// Its component.
-    pub bytes: &'static [u8],
+    ///
+    /// # Errors
+    /// Where there is no memory for it.
+    pub fn bytes(&self) -> io::Result<Vec<u8>> {
+        let first = &BUILTIN[0];
+        let dictionary = first.decompressed(&[])?;
+        if std::ptr::eq(self.compressed, first.compressed) {
+            return Ok(dictionary);
+        }
+        self.decompressed(&dictionary)
+    }
+
+    fn decompressed(&self, dictionary: &[u8]) -> io::Result<Vec<u8>> {
+        zstd::bulk::Decompressor::with_dictionary(dictionary)?
+            .decompress(self.compressed, self.size)
+    }
 }
 
 static BUILTIN: &[BuiltinComponent] = include!(concat!(env!("OUT_DIR"), "/builtin_parsers.rs"));
@@ -57,4 +80,22 @@ pub fn builtin_formats() -> impl Iterator<Item = &'static BuiltinComponent> {
         .iter()
         // Those with an API of their own are read by no other.
         .filter(|component| !component.formats.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_component_comes_out_whole_and_takes_little_room() {
+        let (mut compressed, mut whole) = (0, 0);
+        for component in BUILTIN {
+            let bytes = component.bytes().unwrap();
+            assert_eq!(bytes.len(), component.size, "{}", component.name);
+            assert!(bytes.starts_with(b"\0asm"), "{}", component.name);
+            compressed += component.compressed.len();
+            whole += bytes.len();
+        }
+        assert!(compressed * 4 < whole, "{compressed} of {whole} bytes");
+    }
 }

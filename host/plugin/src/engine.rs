@@ -72,7 +72,7 @@ pub(super) fn engine() -> wasmtime::Result<Engine> {
     Engine::new(&config)
 }
 
-/// The number of ticks after which a call of `limit` is interrupted: at least `limit`, at most one tick
+/// The number of ticks after which a call that has `limit` left is looked at again: at least `limit`, at most one tick
 /// more.
 pub(super) fn ticks(limit: Duration) -> u64 {
     u64::try_from(limit.as_nanos().div_ceil(TICK.as_nanos())).unwrap_or(u64::MAX) + 1

@@ -81,10 +81,13 @@ fn names_no_function(url: &Url) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     fn hinted(kind: FailureKind, message: &str, url: &str) -> String {
-        let outcome = Sample::at(0).fails(kind, message).status(404, 1).build();
+        let outcome = OutcomeBuilder::at(0)
+            .fails(kind, message)
+            .status(404, 1)
+            .build();
         let url = Url::parse(url).expect("a URL");
         hint(&outcome.exchange, &url).unwrap_or_default()
     }

@@ -4,7 +4,6 @@ use super::bindings::first::exports::llmuses::perf::perf_plugin as own;
 use super::bindings::second::exports::llmuses::perf::{
     dataset_plugin as format, perf_plugin as api,
 };
-use super::engine::ticks;
 use super::offers::{FormatInfo, Offers};
 use super::state::State;
 use super::summary::{self, Summary, Wrong};
@@ -270,7 +269,8 @@ impl ParserInstance {
 
 fn begin_call(store: &mut Store<State>, bounds: &Bounds) {
     store.data_mut().begin_call();
-    store.set_epoch_deadline(ticks(bounds.call_time));
+    // From the next tick on, the time of the call is counted.
+    store.set_epoch_deadline(1);
     // Of each crossing; what all crossings of a call move together is counted by the host's functions.
     store.set_hostcall_fuel(bounds.transfer_bytes);
 }

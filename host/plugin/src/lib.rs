@@ -44,11 +44,11 @@ pub use cache_error::CacheError;
 pub use compile::{Compiler, REFUSED_EXIT_CODE, compile_as_child};
 pub use engine::PluginEngine;
 pub use instance::{CallError, ParserInstance};
-pub use load::{Loading, Parser, ParserInfo, Source};
+pub use load::{Loading, Parser, ParserInfo, ParserSource};
 pub use load_error::LoadError;
 pub use offers::{FormatInfo, Offers};
 pub use own_requests::{BuildOptions, RequestIterator};
-pub use parts::{Entries, FileOptions, PluginRequest};
+pub use parts::{FileOptions, OpenEntries, PluginRequest};
 pub use readers::EntryReader;
 pub use state::{DatasetAccess, InstanceContext, TokenCounter};
 

@@ -36,14 +36,14 @@ const A_WHILE: Duration = Duration::from_secs(1);
 
 /// Where a parser came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
+pub enum ParserSource {
     /// From inside this program.
     Builtin,
     /// From a file.
     File(PathBuf),
 }
 
-impl std::fmt::Display for Source {
+impl std::fmt::Display for ParserSource {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Builtin => f.write_str("built in"),
@@ -104,7 +104,7 @@ pub struct ParserInfo {
     /// The interfaces that it imports.
     pub imports: Vec<String>,
     /// Where it came from.
-    pub source: Source,
+    pub source: ParserSource,
 }
 
 /// A loaded parser, of which instances can be made.
@@ -134,11 +134,14 @@ impl Parser {
         loading: &Loading<'_>,
         component: &BuiltinComponent,
     ) -> Result<Self, LoadError> {
+        let bytes = component
+            .bytes()
+            .map_err(|error| LoadError::Host(format!("{}: {error}", component.name)))?;
         let mut parser = Self::load(
             loading,
-            component.bytes,
+            &bytes,
             component.name,
-            Source::Builtin,
+            ParserSource::Builtin,
             &Compiler::InProcess,
         )?;
         parser.info.has_template = component.has_template;
@@ -162,7 +165,7 @@ impl Parser {
     pub fn from_bytes(loading: &Loading<'_>, bytes: &[u8], path: &Path) -> Result<Self, LoadError> {
         let label = path.display().to_string();
         sniff(bytes, &label)?;
-        let source = Source::File(path.to_owned());
+        let source = ParserSource::File(path.to_owned());
         Self::load(loading, bytes, &label, source, &loading.compiler)
     }
 
@@ -170,7 +173,7 @@ impl Parser {
         loading: &Loading<'_>,
         bytes: &[u8],
         label: &str,
-        source: Source,
+        source: ParserSource,
         compiler: &Compiler,
     ) -> Result<Self, LoadError> {
         let engine = loading.engine.engine();
@@ -295,7 +298,7 @@ impl Parser {
         let mut store = Store::new(self.engine.engine(), state);
         store.limiter(State::limiter);
         store.set_max_component_handles(MOST_HANDLES);
-        store.epoch_deadline_callback(|store| store.data().at_deadline());
+        store.epoch_deadline_callback(|mut store| store.data_mut().at_deadline());
         ParserInstance::start(
             &self.info.name,
             self.bounds,

@@ -259,7 +259,7 @@ impl ParseThread {
     }
 
     fn reading(&mut self, exchange: &mut Exchange) -> Option<Reading> {
-        // A server that reports an error and then breaks off has broken off for that reason.
+        // A server that reports an error and then ends the connection has ended it for that reason.
         let may_be_reported = exchange
             .failure
             .as_ref()

@@ -50,7 +50,7 @@ pub struct FileOptions {
 
 /// Entries of a data set under way in an instance.
 #[derive(Debug, Clone, Copy)]
-pub struct Entries(ResourceAny);
+pub struct OpenEntries(ResourceAny);
 
 impl ParserInstance {
     /// One request of each item, or why there is none of it. `items` are JSON texts.
@@ -109,13 +109,13 @@ impl ParserInstance {
     ///
     /// # Errors
     /// Where the plugin refuses, or breaks.
-    pub fn open(&mut self, options: &FileOptions) -> Result<Entries, CallError> {
+    pub fn open(&mut self, options: &FileOptions) -> Result<OpenEntries, CallError> {
         // Values of JSON are always text.
         let options = serde_json::to_string(options).unwrap_or_default();
         self.call("open", |exports, store| {
             exports.format()?.call_open(store, &options)
         })?
-        .map(Entries)
+        .map(OpenEntries)
         .map_err(|message| self.refused(&message))
     }
 
@@ -123,7 +123,11 @@ impl ParserInstance {
     ///
     /// # Errors
     /// Where the plugin refuses (that is one bad part of the data set), or breaks.
-    pub fn next_entries(&mut self, entries: Entries, max: u32) -> Result<Vec<Entry>, CallError> {
+    pub fn next_entries(
+        &mut self,
+        entries: OpenEntries,
+        max: u32,
+    ) -> Result<Vec<Entry>, CallError> {
         let texts = self
             .call("next", |exports, store| {
                 exports.format()?.entries().call_next(store, entries.0, max)
@@ -158,7 +162,10 @@ impl ParserInstance {
     ///
     /// # Errors
     /// Where the plugin breaks.
-    pub fn skipped_entries(&mut self, entries: Entries) -> Result<Vec<(String, u64)>, CallError> {
+    pub fn skipped_entries(
+        &mut self,
+        entries: OpenEntries,
+    ) -> Result<Vec<(String, u64)>, CallError> {
         let skipped = self.call("skipped", |exports, store| {
             exports.format()?.entries().call_skipped(store, entries.0)
         })?;
@@ -169,7 +176,7 @@ impl ParserInstance {
     ///
     /// # Errors
     /// Where the plugin breaks.
-    pub fn drop_entries(&mut self, entries: Entries) -> Result<(), CallError> {
+    pub fn drop_entries(&mut self, entries: OpenEntries) -> Result<(), CallError> {
         self.call("dropping its entries", |_, store| {
             entries.0.resource_drop(store)
         })

@@ -1,5 +1,5 @@
 //! What an instance has beside its own memory: the data set, the token counter and the log behind the
-//! imports of the contract, a WASI with nothing behind it, and the account of what it takes.
+//! imports of the contract, a WASI with nothing behind it, and what it has used.
 
 use super::clock::{VirtualClock, VirtualTime};
 use super::log::{PluginLog, StandardStream};
@@ -132,12 +132,12 @@ impl State {
         &self.context.secrets
     }
 
-    /// Begins the account of a new call.
+    /// Begins to count what a new call uses.
     pub(super) fn begin_call(&mut self) {
         self.call = CallUsage::begin();
     }
 
-    /// The account of the call under way.
+    /// What the call under way has used.
     pub(super) fn call(&self) -> &CallUsage {
         &self.call
     }
@@ -148,7 +148,7 @@ impl State {
     }
 
     /// What is to be done when the deadline of the call has come.
-    pub(super) fn at_deadline(&self) -> wasmtime::Result<UpdateDeadline> {
+    pub(super) fn at_deadline(&mut self) -> wasmtime::Result<UpdateDeadline> {
         Ok(self.call.at_deadline(&self.bounds)?)
     }
 

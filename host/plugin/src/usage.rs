@@ -72,9 +72,12 @@ impl HostCall {
 /// takes longer for no fault of the parser. Time in the host's functions is that of the clock, since they may wait.
 #[derive(Debug)]
 pub(super) struct CallUsage {
-    began: HostCall,
+    began: Instant,
+    /// Processor time of the thread when the call came to its first deadline, a tick after it began at the latest. Not when
+    /// it began: to ask for it takes a call of the system, and nearly all calls are over before.
+    processor: Option<Duration>,
     in_host: Duration,
-    /// Processor time in the host's functions.
+    /// Processor time in the host's functions since then.
     host_work: Duration,
     moved: usize,
     opened: u32,
@@ -83,7 +86,8 @@ pub(super) struct CallUsage {
 impl CallUsage {
     pub(super) fn begin() -> Self {
         Self {
-            began: HostCall::begin(),
+            began: Instant::now(),
+            processor: None,
             in_host: Duration::ZERO,
             host_work: Duration::ZERO,
             moved: 0,
@@ -93,14 +97,14 @@ impl CallUsage {
 
     /// How long the call has been under way, by the clock.
     pub(super) fn elapsed(&self) -> Duration {
-        self.began.wall.elapsed()
+        self.began.elapsed()
     }
 
-    /// The parser's own time.
-    fn own(&self) -> Duration {
-        processor_time::of_thread()
-            .saturating_sub(self.began.processor)
-            .saturating_sub(self.host_work)
+    /// The parser's own time; that before the first deadline does not count.
+    fn own(&mut self) -> Duration {
+        let now = processor_time::of_thread();
+        let first = *self.processor.get_or_insert(now);
+        now.saturating_sub(first).saturating_sub(self.host_work)
     }
 
     /// Notes data that came from the parser.
@@ -129,7 +133,9 @@ impl CallUsage {
         bounds: &Bounds,
     ) -> Result<(), Exceeded> {
         self.in_host += since.wall.elapsed();
-        self.host_work += processor_time::of_thread().saturating_sub(since.processor);
+        if self.processor.is_some() {
+            self.host_work += processor_time::of_thread().saturating_sub(since.processor);
+        }
         if self.in_host > bounds.wall_time() {
             return Err(Exceeded::WallTime(bounds.wall_time()));
         }
@@ -138,7 +144,7 @@ impl CallUsage {
 
     /// What is to be done when the deadline has come, which is one of the clock: the parser gets the time that the host
     /// took, and that during which its thread had no processor.
-    pub(super) fn at_deadline(&self, bounds: &Bounds) -> Result<UpdateDeadline, Exceeded> {
+    pub(super) fn at_deadline(&mut self, bounds: &Bounds) -> Result<UpdateDeadline, Exceeded> {
         let own = self.own();
         let left = bounds.call_time.saturating_sub(own);
         let left_of_all = bounds.wall_time().saturating_sub(own + self.in_host);

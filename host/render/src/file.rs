@@ -17,7 +17,7 @@ pub enum OutputFile {
 }
 
 impl OutputFile {
-    /// What was typed: `-`, or the name of a file.
+    /// `-`, or the name of a file, as it was given.
     pub fn of(text: &str) -> Self {
         match text {
             "-" => Self::StandardOutput,

@@ -2,7 +2,7 @@
 
 use crate::error::OutputError;
 use crate::file::{NewFile, OutputFile};
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::exchange::Exchange;
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::cell::RefCell;
@@ -75,8 +75,8 @@ impl ResponseFile {
 }
 
 impl Sink for &ResponseFile {
-    fn stage(&self) -> Stage {
-        Stage::Totals
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Totals
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
@@ -120,10 +120,10 @@ mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{Failure, FailureKind, ResponseHead, ResponseLog};
-    use llmuses_samples::Sample as Made;
+    use llmuses_samples::OutcomeBuilder;
 
     fn exchange(status: u16, events: &[&str], streamed: bool) -> Exchange {
-        let mut exchange = Made::at(0).build().exchange;
+        let mut exchange = OutcomeBuilder::at(0).build().exchange;
         exchange.head = Some(ResponseHead {
             status,
             at: Moment::default(),

@@ -21,9 +21,9 @@ pub fn moment(count: u64) -> Moment {
 
 /// An outcome in the making.
 #[derive(Debug, Clone)]
-pub struct Sample(Outcome);
+pub struct OutcomeBuilder(Outcome);
 
-impl Sample {
+impl OutcomeBuilder {
     /// A request that was intended at `intended`, and nothing else.
     pub fn at(intended: u64) -> Self {
         Self(Outcome {

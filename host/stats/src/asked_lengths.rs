@@ -139,12 +139,12 @@ impl Differences {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     #[test]
     fn lengths_are_compared_request_by_request() {
         let outcome = |prompt, completion| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .events(&[1, 2])
                 .outputs(&[0, 1])
                 .tokens(prompt, completion, TokenSource::Server)
@@ -169,7 +169,7 @@ mod tests {
     #[test]
     fn a_later_turn_has_the_turn_before_and_its_message() {
         let outcome = |session, turn, prompt, completion| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .turn(session, turn, 3)
                 .events(&[1, 2])
                 .outputs(&[0, 1])
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn learned_lengths_may_be_off_by_a_per_cent() {
         let outcome = |prompt| {
-            Sample::at(0)
+            OutcomeBuilder::at(0)
                 .events(&[1, 2])
                 .outputs(&[0, 1])
                 .tokens(prompt, 1, TokenSource::Server)

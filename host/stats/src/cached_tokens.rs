@@ -133,11 +133,11 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     /// Its first output comes 10 ms after it was sent.
     fn outcome(sent: u64, cached: f64) -> Outcome {
-        Sample::at(0)
+        OutcomeBuilder::at(0)
             .sent(sent)
             .events(&[sent + 10, sent + 11])
             .end(sent + 11)

@@ -17,12 +17,12 @@ pub struct Metric {
     /// Which way is better.
     pub better: Better,
     /// Where it is read.
-    pub source: Source,
+    pub source: MetricSource,
 }
 
 /// Where a figure is read.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub enum MetricSource {
     /// A figure of the run as a whole.
     Figure(Figure),
     /// The mean of a time.
@@ -54,16 +54,16 @@ fn of_run(figure: Figure) -> Metric {
         title: figure.title.to_owned(),
         unit: figure.unit,
         better: figure.better,
-        source: Source::Figure(figure),
+        source: MetricSource::Figure(figure),
     }
 }
 
 fn of_time(time: Time, percentiles: &[Percentile]) -> impl Iterator<Item = Metric> {
     time.short.into_iter().flat_map(move |short| {
-        let mean = ("mean".to_owned(), Source::Mean(time));
+        let mean = ("mean".to_owned(), MetricSource::Mean(time));
         let percentiles = percentiles
             .iter()
-            .map(move |of| (of.label(), Source::Percentile(time, *of)));
+            .map(move |of| (of.label(), MetricSource::Percentile(time, *of)));
         [mean]
             .into_iter()
             .chain(percentiles)
@@ -129,8 +129,8 @@ impl Metric {
     /// The figure in the totals of a run. `None` where the run does not have it.
     pub fn of(&self, totals: &Totals) -> Option<Estimate> {
         match self.source {
-            Source::Figure(figure) => of_figure(figure, totals),
-            Source::Mean(time) => {
+            MetricSource::Figure(figure) => of_figure(figure, totals),
+            MetricSource::Mean(time) => {
                 let spread = &totals.times[time];
                 // The gaps of one stream are alike; only requests are independent of one another.
                 Some(Estimate::of_mean(
@@ -139,7 +139,7 @@ impl Metric {
                     spread.samples.min(totals.requests.succeeded),
                 ))
             }
-            Source::Percentile(time, percentile) => {
+            MetricSource::Percentile(time, percentile) => {
                 Estimate::of_percentile(&totals.times[time], percentile)
             }
         }
@@ -147,7 +147,7 @@ impl Metric {
 
     /// How much of what a rate counts came with a succeeded request. `None`: it is no rate, or that of requests itself.
     pub fn per_request(&self, totals: &Totals) -> Option<f64> {
-        let Source::Figure(figure) = self.source else {
+        let MetricSource::Figure(figure) = self.source else {
             return None;
         };
         let sums = totals.sums();

@@ -14,7 +14,7 @@ pub struct Counts {
     pub succeeded: u64,
     /// Requests that failed, cancelled ones among them.
     pub failed: u64,
-    /// Requests that were sent, whatever became of them.
+    /// Requests that were sent, failed ones too.
     pub sent: u64,
     /// Requests of the warm-up that are over: no other figure has them.
     pub warmup: u64,

@@ -8,7 +8,7 @@ const ALL_FAILED: u64 = 100;
 /// The same, where not one of them got a connection.
 const NONE_CONNECTED: u64 = 10;
 
-/// What became of the first requests, by their number: while one of them is under way, what others failed with is no
+/// The outcome of the first requests, by their number: while one of them is under way, what others failed with is no
 /// reason to stop, such as where a server takes a few requests and refuses all others at once.
 #[derive(Debug, Default)]
 pub struct FirstRequests {
@@ -68,10 +68,13 @@ impl FirstRequests {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     fn failed(number: u64, kind: FailureKind) -> Outcome {
-        Sample::at(0).number(number).fails(kind, "why").build()
+        OutcomeBuilder::at(0)
+            .number(number)
+            .fails(kind, "why")
+            .build()
     }
 
     #[test]
@@ -107,7 +110,7 @@ mod tests {
     #[test]
     fn one_success_or_one_that_is_under_way_is_reason_to_go_on() {
         let mut first = FirstRequests::default();
-        assert_eq!(first.note(&Sample::at(0).number(3).build()), None);
+        assert_eq!(first.note(&OutcomeBuilder::at(0).number(3).build()), None);
         let mut waiting = FirstRequests::default();
         for number in (0..3).chain(4..1_000) {
             let failed = failed(number, FailureKind::HttpStatus);

@@ -19,12 +19,12 @@ mod tests {
     use crate::measure::{Measurement, Origin};
     use llmuses_core::exchange::TokenSource;
     use llmuses_core::metric::{LATENCY, TPOT, TTFT};
-    use llmuses_samples::{Sample, millis};
+    use llmuses_samples::{OutcomeBuilder, millis};
 
     #[test]
     fn every_objective_must_be_met() {
         // TTFT 50 ms, TPOT 10 ms, latency 80 ms.
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(0)
             .events(&[50, 60, 70])
             .end(80)
@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_known_is_not_met_and_what_cannot_be_is() {
-        let one_token = Sample::at(0)
+        let one_token = OutcomeBuilder::at(0)
             .sent(0)
             .events(&[50])
             .streamed()
@@ -55,7 +55,7 @@ mod tests {
             .outputs(&[0])
             .tokens(1, 1, TokenSource::Server)
             .build();
-        let unknown = Sample::at(0).sent(0).events(&[50]).end(50).build();
+        let unknown = OutcomeBuilder::at(0).sent(0).events(&[50]).end(50).build();
         let bound = millis(60);
         let tpot = Objectives::of([(TPOT, bound)]);
         let ttft = Objectives::of([(TTFT, bound)]);

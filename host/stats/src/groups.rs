@@ -183,10 +183,10 @@ mod tests {
     use super::*;
     use llmuses_core::document::Percentile;
     use llmuses_core::metric::{QPS, TTFT};
-    use llmuses_samples::Sample as MadeUp;
+    use llmuses_samples::OutcomeBuilder;
 
     fn sample(due_millis: u64, warmup: bool) -> Sample {
-        let outcome = MadeUp::at(due_millis)
+        let outcome = OutcomeBuilder::at(due_millis)
             .sent(due_millis)
             .events(&[due_millis + 10, due_millis + 20])
             .end(due_millis + 30)

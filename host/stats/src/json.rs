@@ -1,10 +1,10 @@
 //! Totals and verdict of a run as they stand in a document.
 
 use super::asked_lengths::LengthsAsked;
+use super::circumstances::{Circumstances, ConnectionUse};
 use super::counts::TokenTotals;
 use super::figures::Figures;
 use super::histogram::histogram;
-use super::judge::{Circumstances, ConnectionUse};
 use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
@@ -12,7 +12,7 @@ use super::spread::Spread;
 use super::timeline::{Slot, Timeline};
 use super::tokens::TokenSpread;
 use super::verdict::Doubt;
-use llmuses_core::backlog::{Stage, Waits};
+use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::clock::Moment;
 use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
@@ -103,7 +103,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             kernel_stamped_responses: counts.kernel_stamped,
             read_stamped_responses: counts.read_stamped,
             busy_shares: circumstances.client_busy.clone(),
-            parser_backlog_waits: circumstances.backlog_waits.of(Stage::Plugin),
+            parser_backlog_waits: circumstances.backlog_waits.of(PipelineStage::Plugin),
             other_backlog_waits: other_waits(circumstances.backlog_waits),
             requests_that_waited_for_their_body: counts.waited_for_body,
             other_runs: circumstances.other_runs.map(|others| others.runs),
@@ -261,10 +261,10 @@ fn failures(statistics: &RunStatistics) -> Named<FailureFigures> {
 
 fn other_waits(waits: Waits) -> BacklogWaits {
     BacklogWaits {
-        totals: waits.of(Stage::Totals),
-        database: waits.of(Stage::Database),
-        csv: waits.of(Stage::Csv),
-        terminal: waits.of(Stage::Terminal),
+        totals: waits.of(PipelineStage::Totals),
+        database: waits.of(PipelineStage::Database),
+        csv: waits.of(PipelineStage::Csv),
+        terminal: waits.of(PipelineStage::Terminal),
     }
 }
 
@@ -441,93 +441,4 @@ fn figures(figures: &Figures) -> ParserFigures {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::measure::Origin;
-    use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_core::metric::{
-        BODY_WAIT, CACHED_SHARE, INPUT_THROUGHPUT, LATENCY, TOTAL_THROUGHPUT, TTFT,
-    };
-    use llmuses_samples::Sample;
-
-    #[test]
-    fn what_is_unknown_is_absent() {
-        let statistics = RunStatistics::new(Origin::Intended);
-        let totals = totals(&statistics, &Circumstances::default());
-        assert_eq!(totals.origin, "intended");
-        assert_eq!(totals.wall_seconds, None);
-        assert_eq!(totals.rates, Rates::default());
-        assert_eq!(totals.tokens, Tokens::default());
-        assert_eq!(totals.times[LATENCY].percentile(Percentile::P50), None);
-        assert_eq!(totals.times[LATENCY].mean_seconds, None);
-        assert_eq!(totals.data_set, None);
-    }
-
-    #[test]
-    fn totals_have_the_figures_of_their_requests() {
-        let mut statistics = RunStatistics::new(Origin::Sent);
-        let outcome = Sample::at(0)
-            .sent(0)
-            .events(&[10, 20, 30])
-            .end(500)
-            .outputs(&[0, 1, 2])
-            .tokens(4, 3, TokenSource::Server)
-            .metric("cached", 2.0)
-            .metric("cached_tokens", 3.0)
-            .build();
-        statistics.record(&outcome);
-        let totals = totals(&statistics, &Circumstances::default());
-        for (figure, expected) in [
-            (QPS, 2.0),
-            (INPUT_THROUGHPUT, 8.0),
-            (TOTAL_THROUGHPUT, 14.0),
-            (CACHED_SHARE, 0.75),
-        ] {
-            assert_eq!(
-                totals.figures.get(figure),
-                Some(expected),
-                "{}",
-                figure.name
-            );
-            assert_eq!(
-                figure.of(&statistics.sums()),
-                Some(expected),
-                "{}",
-                figure.name
-            );
-        }
-        assert_eq!(totals.timeline.input_tokens.iter().sum::<u64>(), 4);
-        assert_eq!(totals.wall_seconds, Some(0.5));
-        assert_eq!(totals.rates.output_tokens_per_second, Some(6.0));
-        assert_eq!(totals.tokens.output.requests_by_source.server, 1);
-        assert_eq!(totals.times[TTFT].percentile(Percentile::P999), Some(0.01));
-        let cached = totals.parser_metrics.named.get("cached").unwrap();
-        assert_eq!(cached.mean, 2.0);
-        assert_eq!(totals.times[BODY_WAIT].samples, 1);
-    }
-
-    #[test]
-    fn refused_requests_are_told_apart_by_their_status() {
-        let mut statistics = RunStatistics::new(Origin::Sent);
-        for _ in 0..2 {
-            let refused = Sample::at(0)
-                .sent(0)
-                .status(503, 10)
-                .end(10)
-                .fails(FailureKind::HttpStatus, "HTTP 503");
-            statistics.record(&refused.build());
-        }
-        let silent = Sample::at(0).sent(0).end(10);
-        statistics.record(&silent.fails(FailureKind::TimeoutRead, "silent").build());
-        let totals = totals(&statistics, &Circumstances::default());
-        let refused = totals.failures.get("http-status").unwrap();
-        let of_503 = StatusFigures {
-            status: Some(503),
-            requests: 2,
-            first_message: "HTTP 503".to_owned(),
-        };
-        assert_eq!(refused.by_status, [of_503]);
-        let silent = totals.failures.get("timeout-read").unwrap();
-        assert_eq!(silent.by_status, []);
-    }
-}
+mod tests;

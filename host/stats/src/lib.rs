@@ -7,6 +7,7 @@
 
 mod asked_lengths;
 mod cached_tokens;
+mod circumstances;
 mod compared;
 mod counts;
 mod estimate;
@@ -45,14 +46,15 @@ mod verdict;
 mod workers;
 
 pub use asked_lengths::LengthsAsked;
-pub use compared::{METRICS, Metric, Source};
+pub use circumstances::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens};
+pub use compared::{METRICS, Metric, MetricSource};
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use estimate::Estimate;
 pub use figures::{Figures, Metrics};
 pub use first_requests::FirstRequests;
 pub use groups::{GroupBy, Groups};
 pub use json::{time_of_rates, totals, verdict};
-pub use judge::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens, judge};
+pub use judge::judge;
 pub use llmuses_core::document::Percentile;
 pub use llmuses_core::student::student;
 pub use measure::{Measurement, Origin, output_gaps};

@@ -228,11 +228,11 @@ fn per_token(span: Duration, tokens: u64) -> Option<Duration> {
 mod tests {
     use super::*;
     use llmuses_core::exchange::{ConnectionOpening, TokenSource};
-    use llmuses_samples::{Sample, millis};
+    use llmuses_samples::{OutcomeBuilder, millis};
 
     /// Intended at 100 ms, sent at 110; events at 150 (role), 160, 170, 170, 200 (usage); end at 205.
-    fn streamed() -> Sample {
-        Sample::at(100)
+    fn streamed() -> OutcomeBuilder {
+        OutcomeBuilder::at(100)
             .sent(110)
             .events(&[150, 160, 170, 170, 200])
             .end(205)
@@ -321,7 +321,7 @@ mod tests {
 
     #[test]
     fn a_plain_response_is_one_package() {
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(1)
             .events(&[41])
             .end(42)
@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn two_packages_have_no_span_and_one_token_no_tpot() {
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(0)
             .events(&[10, 20])
             .end(20)
@@ -369,7 +369,7 @@ mod tests {
 
     #[test]
     fn a_request_that_was_never_sent_counts_from_its_intention() {
-        let outcome = Sample::at(100)
+        let outcome = OutcomeBuilder::at(100)
             .end(160)
             .fails(llmuses_core::exchange::FailureKind::Connect, "refused")
             .build();

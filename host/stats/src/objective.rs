@@ -1,6 +1,6 @@
 //! Objectives of a run as a whole: `--objective 'ttft_p99<200ms'`.
 
-use super::compared::{Metric, Source};
+use super::compared::{Metric, MetricSource};
 use super::estimate::{Estimate, Z};
 use llmuses_core::document::{ObjectiveFigures, ObjectiveOutcome, Percentile, Totals};
 use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT_SHARE, Sum, Time};
@@ -106,7 +106,7 @@ impl RunObjective {
     /// The percentile of a time that it bounds, if it bounds one.
     pub fn percentile(&self) -> Option<(Time, Percentile)> {
         match self.metric.source {
-            Source::Percentile(time, percentile) => Some((time, percentile)),
+            MetricSource::Percentile(time, percentile) => Some((time, percentile)),
             _ => None,
         }
     }
@@ -114,7 +114,7 @@ impl RunObjective {
     /// The figure of the run that it bounds, if it bounds one.
     pub fn figure(&self) -> Option<Figure> {
         match self.metric.source {
-            Source::Figure(figure) => Some(figure),
+            MetricSource::Figure(figure) => Some(figure),
             _ => None,
         }
     }
@@ -125,16 +125,16 @@ impl RunObjective {
     /// Where its figure is neither a share of requests nor a percentile.
     pub fn share_bound(&self) -> Result<ShareBound, NoShareError> {
         let (of, share) = match self.metric.source {
-            Source::Percentile(time, percentile) => {
+            MetricSource::Percentile(time, percentile) => {
                 let bound = Duration::try_from_secs_f64(self.limit).unwrap_or_default();
                 if bound.is_zero() {
                     return Err(NoShareError::Bound(self.text.clone()));
                 }
                 (ShareOf::Longer(time, bound), 1.0 - percentile.share())
             }
-            Source::Figure(FAILED_SHARE) => (ShareOf::Failed, self.limit),
-            Source::Figure(GOODPUT_SHARE) => (ShareOf::MetAll, self.limit),
-            Source::Figure(_) | Source::Mean(_) => {
+            MetricSource::Figure(FAILED_SHARE) => (ShareOf::Failed, self.limit),
+            MetricSource::Figure(GOODPUT_SHARE) => (ShareOf::MetAll, self.limit),
+            MetricSource::Figure(_) | MetricSource::Mean(_) => {
                 return Err(NoShareError::Figure(self.text.clone()));
             }
         };
@@ -154,7 +154,7 @@ impl RunObjective {
         self.metric.unit.format(value)
     }
 
-    /// What became of it in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
+    /// Its outcome in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
     /// one side of the bound.
     pub fn decide(&self, totals: &Totals) -> ObjectiveFigures {
         let estimate = self.metric.of(totals);
@@ -244,14 +244,14 @@ mod tests {
     use crate::{Circumstances, Origin, RunStatistics};
     use llmuses_core::exchange::FailureKind;
     use llmuses_core::metric::TTFT;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     /// `requests` requests with times to first token of 1 ms, 2 ms, ... 100 ms and again, and failed ones.
     fn run(requests: u64, failed: u64) -> Totals {
         let mut statistics = RunStatistics::new(Origin::Sent);
         for number in 0..requests {
             let from = number * 10;
-            let outcome = Sample::at(from)
+            let outcome = OutcomeBuilder::at(from)
                 .sent(from)
                 .events(&[from + 1 + number % 100, from + 200])
                 .end(from + 200)
@@ -260,7 +260,7 @@ mod tests {
             statistics.record(&outcome);
         }
         for number in 0..failed {
-            let outcome = Sample::at(number).sent(number).end(number + 1);
+            let outcome = OutcomeBuilder::at(number).sent(number).end(number + 1);
             statistics.record(&outcome.fails(FailureKind::Connect, "refused").build());
         }
         totals(&statistics, &Circumstances::default())

@@ -64,7 +64,7 @@ mod tests {
     use super::*;
     use crate::measure::{Measurement, Origin};
     use llmuses_core::clock::Moment;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     /// A request each 10 ms from 200 ms on, of latency 30 ms, and from the `slow`th on of 300 ms.
     fn run(requests: u64, slow: u64) -> TimesOverTime {
@@ -72,7 +72,10 @@ mod tests {
         for number in 0..requests {
             let sent = 200 + number * 10;
             let latency = if number < slow { 30 } else { 300 };
-            let outcome = Sample::at(sent).sent(sent).end(sent + latency).build();
+            let outcome = OutcomeBuilder::at(sent)
+                .sent(sent)
+                .end(sent + latency)
+                .build();
             let measured = Measurement::of(&outcome, Origin::Sent);
             timeline.record(&outcome, &measured.times, true);
         }

@@ -1,8 +1,8 @@
 //! The circumstances of a run of which several processes sent a part each: out of those of the parts.
 
-use super::judge::{Circumstances, ConnectionUse, DatasetUse};
+use super::circumstances::{Circumstances, ConnectionUse, DatasetUse};
 use super::pauses::{OtherRuns, Pauses};
-use llmuses_core::backlog::{Stage, Waits};
+use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::document::{ParserCalls, ReplayFigures, Totals};
 use std::time::Duration;
@@ -90,11 +90,11 @@ fn add_connections(whole: &mut ConnectionUse, part: &Totals) {
 fn add_waits(whole: &mut Waits, part: &Totals) {
     let others = &part.client.other_backlog_waits;
     for (stage, waits) in [
-        (Stage::Plugin, part.client.parser_backlog_waits),
-        (Stage::Totals, others.totals),
-        (Stage::Database, others.database),
-        (Stage::Csv, others.csv),
-        (Stage::Terminal, others.terminal),
+        (PipelineStage::Plugin, part.client.parser_backlog_waits),
+        (PipelineStage::Totals, others.totals),
+        (PipelineStage::Database, others.database),
+        (PipelineStage::Csv, others.csv),
+        (PipelineStage::Terminal, others.terminal),
     ] {
         *whole = whole.with(stage, whole.of(stage) + waits);
     }
@@ -150,7 +150,7 @@ mod tests {
                 http_versions: vec!["HTTP/1.1".to_owned()],
                 ..ConnectionUse::default()
             },
-            backlog_waits: Waits::default().with(Stage::Csv, 3),
+            backlog_waits: Waits::default().with(PipelineStage::Csv, 3),
             pauses: Pauses {
                 total: Duration::from_secs_f64(busy),
                 ..Pauses::default()
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(whole.connections.resent, 4);
         assert_eq!(whole.connections.opened, Some(8));
         assert_eq!(whole.connections.http_versions, ["HTTP/1.1"]);
-        assert_eq!(whole.backlog_waits.of(Stage::Csv), 6);
+        assert_eq!(whole.backlog_waits.of(PipelineStage::Csv), 6);
         assert_eq!(whole.pauses.total, Duration::from_millis(500));
         assert_eq!(whole.stop_reason.as_deref(), Some("part 1: no place"));
         let dataset = whole.dataset.unwrap();

@@ -190,7 +190,7 @@ mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
     use llmuses_core::metric::{ByTime, TTFT};
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     /// One request every 25 ms for 15 s, to a server with one place that takes `service` ms for each, or with
     /// as many as are wanted that take `service` ms.
@@ -206,7 +206,7 @@ mod tests {
                 None => at,
             };
             free = begin + time;
-            let outcome = Sample::at(at)
+            let outcome = OutcomeBuilder::at(at)
                 .sent(at)
                 .events(&[begin + 1, free])
                 .end(free)
@@ -250,7 +250,7 @@ mod tests {
         let mut waiting = std::collections::VecDeque::new();
         let mut timeline = Timeline::new(Moment::default());
         let mut record = |at: u64, end: u64| {
-            let outcome = Sample::at(at)
+            let outcome = OutcomeBuilder::at(at)
                 .sent(at)
                 .events(&[end - 1, end])
                 .end(end)

@@ -43,7 +43,7 @@ mod tests {
     use super::*;
     use llmuses_core::clock::Moment;
     use llmuses_core::metric::{ByTime, TTFT};
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     /// When the growth of a server with one place that takes so many ms for each of 40 requests a second is believed.
     fn believed_after(service: u64) -> Option<u64> {
@@ -54,7 +54,7 @@ mod tests {
             let at = number * 25;
             let begin = free.max(at);
             free = begin + service;
-            let outcome = Sample::at(at)
+            let outcome = OutcomeBuilder::at(at)
                 .sent(at)
                 .events(&[begin + 1, free])
                 .end(free)

@@ -142,7 +142,7 @@ mod tests {
     use super::*;
     use crate::measure::Origin;
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     fn totals(outcomes: impl IntoIterator<Item = Outcome>) -> Option<SessionFigures> {
         let mut totals = SessionTotals::default();
@@ -156,9 +156,9 @@ mod tests {
         })
     }
 
-    fn turn(session: u64, turn: u32, turns: u32) -> Sample {
+    fn turn(session: u64, turn: u32, turns: u32) -> OutcomeBuilder {
         let first = 10 + 40 / u64::from(turn + 1);
-        Sample::at(0)
+        OutcomeBuilder::at(0)
             .sent(0)
             .events(&[first, first + 10])
             .end(first + 20)
@@ -178,7 +178,7 @@ mod tests {
             turn(1, 1, 3).fails(FailureKind::TimeoutRead, "silence"),
             turn(2, 0, 4),
         ];
-        let found = totals(outcomes.map(Sample::build)).unwrap();
+        let found = totals(outcomes.map(OutcomeBuilder::build)).unwrap();
         assert_eq!((found.begun, found.complete), (3, 1));
         assert_eq!((found.ended_by_failure, found.cut_short), (1, 1));
         assert_eq!((found.turns_asked, found.turns_not_sent), (10, 4));
@@ -205,6 +205,6 @@ mod tests {
 
     #[test]
     fn requests_that_stand_alone_are_no_sessions() {
-        assert_eq!(totals([Sample::at(0).number(3).build()]), None);
+        assert_eq!(totals([OutcomeBuilder::at(0).number(3).build()]), None);
     }
 }

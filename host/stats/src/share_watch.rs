@@ -120,7 +120,7 @@ mod tests {
     use llmuses_core::document::ObjectiveOutcome;
     use llmuses_core::exchange::FailureKind;
     use llmuses_core::metric::LATENCY;
-    use llmuses_samples::{Sample as MadeUp, millis};
+    use llmuses_samples::{OutcomeBuilder, millis};
 
     fn bound(of: ShareOf) -> ShareBound {
         ShareBound {
@@ -132,7 +132,7 @@ mod tests {
     }
 
     fn request(number: u64, latency: u64) -> Sample {
-        let made_up = MadeUp::at(number).number(number).sent(number);
+        let made_up = OutcomeBuilder::at(number).number(number).sent(number);
         Sample::of(made_up.end(number + latency).build(), Origin::Sent, false)
     }
 
@@ -166,7 +166,7 @@ mod tests {
         let mut watch = ShareWatch::new(bounds, Some(objectives), 0.05, 1000);
         watch.offer(&request(0, 10));
         watch.offer(&request(1, 90));
-        let failed = MadeUp::at(2).number(2).sent(2).end(3);
+        let failed = OutcomeBuilder::at(2).number(2).sent(2).end(3);
         let failed = failed.fails(FailureKind::Connect, "no").build();
         watch.offer(&Sample::of(failed.clone(), Origin::Sent, false));
         let mut warmup = Sample::of(failed, Origin::Sent, true);

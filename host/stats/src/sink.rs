@@ -2,7 +2,7 @@
 
 use super::running::RunStatistics;
 use super::sample::Sample;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 
 /// A run that goes on.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub struct RunSoFar<'a> {
 /// stage.
 pub trait Sink {
     /// What holds up the run while this sink is at work.
-    fn stage(&self) -> Stage;
+    fn stage(&self) -> PipelineStage;
 
     /// Looks at a sample.
     fn offer(&mut self, _sample: &Sample, _run: &RunSoFar<'_>) {}

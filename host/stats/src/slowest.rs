@@ -77,7 +77,7 @@ impl Slowest {
 mod tests {
     use super::*;
     use crate::measure::Origin;
-    use llmuses_samples::{Sample, millis};
+    use llmuses_samples::{OutcomeBuilder, millis};
 
     #[test]
     fn the_longest_are_kept_in_order() {
@@ -85,7 +85,11 @@ mod tests {
         for number in 0..100_u64 {
             // 0, 37, 74, 11, …: every latency below 100 once, out of order.
             let latency = number * 37 % 100;
-            let outcome = Sample::at(0).number(number).sent(0).end(latency).build();
+            let outcome = OutcomeBuilder::at(0)
+                .number(number)
+                .sent(0)
+                .end(latency)
+                .build();
             let measured = Measurement::of(&outcome, Origin::Sent);
             slowest.record(&outcome, &measured, latency == 99);
         }

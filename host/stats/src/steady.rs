@@ -78,7 +78,7 @@ mod tests {
     use llmuses_core::clock::Moment;
 
     fn sample(number: u64, sent: u64, end: u64, warmup: bool) -> Sample {
-        let outcome = llmuses_samples::Sample::at(sent)
+        let outcome = llmuses_samples::OutcomeBuilder::at(sent)
             .number(number)
             .sent(sent)
             .events(&[sent + 1, end])

@@ -101,11 +101,15 @@ fn printed(text: &str) -> String {
 mod tests {
     use super::*;
     use llmuses_core::exchange::ResponseLog;
-    use llmuses_samples::{Sample, moment};
+    use llmuses_samples::{OutcomeBuilder, moment};
 
     fn outcome(request: &str, events: &[&str]) -> Outcome {
         let indices: Vec<u32> = (0..).zip(events).map(|(index, _)| index).collect();
-        let mut outcome = Sample::at(0).sent(0).end(9).outputs(&indices).build();
+        let mut outcome = OutcomeBuilder::at(0)
+            .sent(0)
+            .end(9)
+            .outputs(&indices)
+            .build();
         outcome.exchange.request = request.to_owned().into();
         outcome.exchange.response = ResponseLog::default();
         for event in events {

@@ -190,10 +190,10 @@ impl Timeline {
 mod tests {
     use super::*;
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
 
     fn streamed(from: u64) -> Outcome {
-        Sample::at(from)
+        OutcomeBuilder::at(from)
             .sent(from)
             .events(&[from + 10, from + 60, from + 110])
             .end(from + 120)
@@ -210,7 +210,9 @@ mod tests {
     fn each_fact_stands_in_its_slot() {
         let mut timeline = Timeline::new(Moment::from_nanos(2_000_000_000));
         timeline.record(&streamed(2000), &ttft(), true);
-        let failed = Sample::at(2060).end(2070).fails(FailureKind::Connect, "no");
+        let failed = OutcomeBuilder::at(2060)
+            .end(2070)
+            .fails(FailureKind::Connect, "no");
         timeline.record(&failed.build(), &ByTime::default(), false);
         let slots = timeline.slots();
         assert_eq!(slots.len(), 3);

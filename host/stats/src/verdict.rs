@@ -9,7 +9,7 @@ use super::pauses::{OtherRuns, Pauses};
 use super::saturation::Saturation;
 use super::short_outputs::ShortOutputs;
 use super::workers::UnlikeWorker;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::{AskedLength, CachedTokens, Reason};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use std::time::Duration;
@@ -167,7 +167,7 @@ pub enum Doubt {
     /// than 1 % of the requests.
     OutputBehind {
         /// What took none.
-        stage: Stage,
+        stage: PipelineStage,
         /// How often they waited.
         waits: u64,
         /// Completed requests.

@@ -2,10 +2,10 @@
 
 use super::sample::Sample;
 use super::spread::Spread;
-use llmuses_core::student::student;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Percentile, WorkerFigures};
 use llmuses_core::metric::{DISPATCH_LAG, TTFT};
+use llmuses_core::student::student;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -180,7 +180,7 @@ fn widening(comparisons: usize) -> f64 {
 mod tests {
     use super::*;
     use crate::measure::Origin;
-    use llmuses_samples::Sample as MadeUp;
+    use llmuses_samples::OutcomeBuilder;
 
     fn workers(count: u32) -> Vec<WorkerFigures> {
         let named = (0..count).map(|worker| WorkerFigures {
@@ -200,7 +200,7 @@ mod tests {
             // Something that differs from request to request, the same for all workers in the long run.
             let noise = (number * 7919) % 23;
             let first = due + 100 + noise + more(worker, due);
-            let outcome = MadeUp::at(due)
+            let outcome = OutcomeBuilder::at(due)
                 .number(number)
                 .sent(due + 1)
                 .events(&[first, first + 10])

@@ -5,7 +5,7 @@ use crate::results::ResultsDatabase;
 use crate::sink::Database;
 use crate::sink::tests_support::{finished, measured, record};
 use llmuses_core::exchange::Outcome;
-use llmuses_samples::Sample;
+use llmuses_samples::OutcomeBuilder;
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use std::path::{Path, PathBuf};
@@ -41,7 +41,7 @@ static WHOLE: LazyLock<[Vec<u8>; 3]> = LazyLock::new(|| {
 /// A request that was answered with two events.
 fn outcome(number: u64) -> Outcome {
     let begun = 1000 * number;
-    Sample::at(begun)
+    OutcomeBuilder::at(begun)
         .number(number)
         .sent(begun)
         .events(&[begun + 5, begun + 8])

@@ -253,7 +253,7 @@ fn finish(
             if failure.kind == FailureKind::HttpStatus && !response.is_empty() {
                 failure = failure.quoting(0);
             }
-            // A server that reports an error and then breaks off has broken off for that reason.
+            // A server that reports an error and then ends the connection has ended it for that reason.
             match reported {
                 Some(reported) if failure.kind == FailureKind::Truncated => Some(reported),
                 _ => Some(failure),

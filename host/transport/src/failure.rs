@@ -17,7 +17,7 @@ pub struct ResolveError {
 
 /// The part of a request during which an error came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Stage {
+pub enum RequestPhase {
     /// While a connection was opened.
     Connect,
     /// Before the head of the response was there.
@@ -27,7 +27,7 @@ pub enum Stage {
 }
 
 /// Sorts an error of reqwest.
-pub fn classify(error: &reqwest::Error, stage: Stage) -> Failure {
+pub fn classify(error: &reqwest::Error, stage: RequestPhase) -> Failure {
     let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
     let connecting = error.is_connect().then(|| {
         if error.is_timeout() {
@@ -90,16 +90,16 @@ pub fn broken_rules(error: &(dyn Error + 'static)) -> Failure {
 }
 
 /// Sorts an error of the system.
-pub fn classify_error(error: &(dyn Error + 'static), stage: Stage) -> Failure {
+pub fn classify_error(error: &(dyn Error + 'static), stage: RequestPhase) -> Failure {
     let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
-    let connecting = (stage == Stage::Connect).then_some(FailureKind::Connect);
+    let connecting = (stage == RequestPhase::Connect).then_some(FailureKind::Connect);
     sort(&chain, connecting, stage, &chain)
 }
 
 fn sort(
     chain: &[&(dyn Error + 'static)],
     connecting: Option<FailureKind>,
-    stage: Stage,
+    stage: RequestPhase,
     told: &[&(dyn Error + 'static)],
 ) -> Failure {
     let kind = resource(chain)
@@ -107,11 +107,11 @@ fn sort(
         .or(connecting)
         .or_else(|| in_transit(chain))
         .unwrap_or(match stage {
-            Stage::Connect => FailureKind::Connect,
-            Stage::Head => FailureKind::Send,
-            Stage::Body => FailureKind::Truncated,
+            RequestPhase::Connect => FailureKind::Connect,
+            RequestPhase::Head => FailureKind::Send,
+            RequestPhase::Body => FailureKind::Truncated,
         });
-    let handshaking = stage == Stage::Connect || connecting.is_some();
+    let handshaking = stage == RequestPhase::Connect || connecting.is_some();
     Failure::new(kind, describe(kind, handshaking, told))
 }
 
@@ -296,7 +296,7 @@ mod tests {
             let (answered, _) = tokio::join!(sender.send_request(request), connection);
             answered.unwrap_err()
         });
-        let failure = classify_error(&error, Stage::Head);
+        let failure = classify_error(&error, RequestPhase::Head);
         assert_eq!(failure.kind, FailureKind::Send, "{error:?}");
         assert_eq!(failure.message, format!("{NOT_WRITTEN}: connection reset"));
     }
@@ -323,7 +323,7 @@ mod tests {
     fn the_cause_is_told_and_not_where_in_the_client_it_was() {
         let certificate = rustls::Error::InvalidCertificate(rustls::CertificateError::Expired);
         let error = io::Error::new(io::ErrorKind::InvalidData, certificate);
-        let failure = classify_error(&error, Stage::Connect);
+        let failure = classify_error(&error, RequestPhase::Connect);
         assert_eq!(failure.kind, FailureKind::Tls);
         assert_eq!(
             failure.message,
@@ -333,7 +333,7 @@ mod tests {
             name: "nowhere".to_owned(),
             source: io::Error::other("no such name"),
         };
-        let failure = classify_error(&error, Stage::Connect);
+        let failure = classify_error(&error, RequestPhase::Connect);
         assert_eq!(failure.kind, FailureKind::Dns);
         assert_eq!(
             failure.message,

@@ -5,7 +5,7 @@
 
 /// A value grew past the bound that the splitter was given.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct TooLong;
+pub struct ValueTooLong;
 
 /// Where the splitter is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,8 @@ impl JsonSplitter {
     /// Takes the bytes of one read, and hands every value that they complete to `each`, in order.
     ///
     /// # Errors
-    /// [`TooLong`] where an unfinished value is larger than the limit. Nothing useful comes after it.
-    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), TooLong> {
+    /// [`ValueTooLong`] where an unfinished value is larger than the limit. Nothing useful comes after it.
+    pub fn push(&mut self, bytes: &[u8], mut each: impl FnMut(&[u8])) -> Result<(), ValueTooLong> {
         // Where the value under way begins in these bytes.
         let mut begin = 0;
         for (at, &byte) in bytes.iter().enumerate() {
@@ -124,7 +124,7 @@ impl JsonSplitter {
         if self.place != Place::Between {
             let rest = &bytes[begin.min(bytes.len())..];
             if self.value.len() + rest.len() > self.limit {
-                return Err(TooLong);
+                return Err(ValueTooLong);
             }
             self.value.extend_from_slice(rest);
         }
@@ -230,6 +230,6 @@ mod tests {
     fn a_value_without_end_is_bounded() {
         let mut splitter = JsonSplitter::lines(10);
         assert_eq!(splitter.push(b"{\"aaaa\":", |_| {}), Ok(()));
-        assert_eq!(splitter.push(b"12345", |_| {}), Err(TooLong));
+        assert_eq!(splitter.push(b"12345", |_| {}), Err(ValueTooLong));
     }
 }

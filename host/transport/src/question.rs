@@ -1,6 +1,6 @@
 //! One question to a server before the load, with the same TLS settings and headers as the load.
 
-use super::failure::{Stage, classify};
+use super::failure::{RequestPhase, classify};
 use super::reqwest_transport::plain_client;
 use http::HeaderMap;
 use llmuses_core::exchange::{Failure, FailureKind};
@@ -39,9 +39,9 @@ pub fn get(
             .timeout(connect_timeout.saturating_add(ANSWER_TIMEOUT))
             .send()
             .await
-            .map_err(failed(Stage::Head))?;
+            .map_err(failed(RequestPhase::Head))?;
         let mut body = Vec::new();
-        while let Some(piece) = response.chunk().await.map_err(failed(Stage::Body))? {
+        while let Some(piece) = response.chunk().await.map_err(failed(RequestPhase::Body))? {
             body.extend_from_slice(&piece);
             if body.len() > MOST_BYTES {
                 let message = format!("the response is longer than {} MiB", MOST_BYTES >> 20);

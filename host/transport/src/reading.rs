@@ -117,7 +117,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
         } = self;
         let done = reader.done();
         let ended_at_done = done.is_some() && end.is_err();
-        // A stream that has said that it is over is over, whatever becomes of its connection.
+        // A stream that has said that it is over is over, also where its connection then fails.
         let end = match (end, done) {
             (Ok(end), Some(at)) => Ok(Arrival { at, ..end }),
             (Err(_), Some(at)) => Ok(Arrival {
@@ -227,7 +227,7 @@ fn with_refusal(refusal: Option<Failure>, body: Result<(), Failure>) -> Result<(
         {
             Err(failure)
         }
-        // Whatever became of the body: the server has said what it had to say.
+        // Also where the body failed: the server has said what it had to say.
         (Some(mut refusal), Err(failure)) => {
             refusal.message.push_str(&format!(" ({})", failure.message));
             Err(refusal)

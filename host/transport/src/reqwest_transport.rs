@@ -5,7 +5,7 @@
 //! which the connection asks the body for its bytes, to write them.
 
 use super::connection_notes::{ConnectionNotes, Reuse};
-use super::failure::{ResolveError, Stage, classify, is_stream_reset, not_taken};
+use super::failure::{RequestPhase, ResolveError, classify, is_stream_reset, not_taken};
 use super::lanes::{Lanes, Taken};
 use super::socket::{Credentials, KeepAlive, TlsError};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
@@ -237,7 +237,7 @@ impl ReqwestTransport {
         };
         answered.map_err(|error| {
             let is_stream_reset = is_stream_reset(&error);
-            let failure = classify(&error.without_url(), Stage::Head);
+            let failure = classify(&error.without_url(), RequestPhase::Head);
             Unanswered {
                 failure: match marks.sent() {
                     Some(_) => failure,
@@ -382,7 +382,7 @@ impl ResponseBody for ReqwestResponse {
                 Ok(Some(bytes)) => take(&bytes, arrival)?,
                 Ok(None) => return Poll::Ready(Ok(arrival)),
                 Err(error) => {
-                    return Poll::Ready(Err(classify(&error.without_url(), Stage::Body)));
+                    return Poll::Ready(Err(classify(&error.without_url(), RequestPhase::Body)));
                 }
             }
         }

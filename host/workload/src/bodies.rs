@@ -3,7 +3,7 @@
 
 use super::asked::AskedTurn;
 use super::conversation::Conversation;
-use super::entries::Entries;
+use super::entries::EntrySource;
 use super::model_draws::ModelDraws;
 use super::trace_times::TracePlace;
 use bytes::Bytes;
@@ -205,7 +205,7 @@ struct Asking {
 pub struct ItemBodies {
     api: ParserInstance,
     settings: ApiSettings,
-    entries: Box<dyn Entries>,
+    entries: Box<dyn EntrySource>,
     /// Conversations that wait.
     conversations: VecDeque<Conversation>,
     /// The number of the next of them in this pass, from 1.
@@ -222,7 +222,7 @@ pub struct ItemBodies {
 
 impl ItemBodies {
     /// Bodies that `api` makes of `entries`.
-    pub fn new(api: ParserInstance, settings: ApiSettings, entries: Box<dyn Entries>) -> Self {
+    pub fn new(api: ParserInstance, settings: ApiSettings, entries: Box<dyn EntrySource>) -> Self {
         Self {
             api,
             settings,

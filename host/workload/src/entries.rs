@@ -1,5 +1,5 @@
 //! Where items come from: a prompt, or the entries of a data set. A generator of its own is one more implementation of
-//! [`Entries`].
+//! [`EntrySource`].
 
 use super::conversation::{Conversation, Filling};
 use super::session_draws::SessionDraws;
@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// Gives conversations.
-pub trait Entries: Send {
+pub trait EntrySource: Send {
     /// Begins a pass.
     ///
     /// # Errors
@@ -67,7 +67,7 @@ impl OnePrompt {
     }
 }
 
-impl Entries for OnePrompt {
+impl EntrySource for OnePrompt {
     fn begin(&mut self) -> Result<(), CallError> {
         self.is_given = false;
         Ok(())
@@ -106,7 +106,7 @@ pub struct FormatEntries {
     filling: Arc<Filling>,
     /// The entries of this pass so far.
     number: u64,
-    pass: Option<llmuses_plugin_host::Entries>,
+    pass: Option<llmuses_plugin_host::OpenEntries>,
     messages: Messages,
     has_warned: bool,
     /// How it is replayed by the times of its entries. `None`: it is not.
@@ -153,7 +153,7 @@ impl FormatEntries {
     /// were read with it.
     fn next_of_trace(
         &mut self,
-        pass: llmuses_plugin_host::Entries,
+        pass: llmuses_plugin_host::OpenEntries,
         max: u32,
     ) -> Result<Vec<Conversation>, CallError> {
         if self.waiting.is_empty() && !self.is_over {
@@ -189,7 +189,7 @@ impl FormatEntries {
     }
 }
 
-impl Entries for FormatEntries {
+impl EntrySource for FormatEntries {
     fn begin(&mut self) -> Result<(), CallError> {
         self.number = 0;
         self.pass = Some(self.format.open(&self.options)?);

@@ -28,7 +28,7 @@ pub use bodies::{ApiSettings, Bodies, ItemBodies, Made, OwnBodies};
 pub use cancel_draws::CancelDraws;
 pub use conversation::{Conversation, Filling, LengthText};
 pub use dataset::{Dataset, DatasetError};
-pub use entries::{Entries, FormatEntries, OnePrompt};
+pub use entries::{EntrySource, FormatEntries, OnePrompt};
 pub use images::Images;
 pub use later_entries::HeldBack;
 pub use model_draws::ModelDraws;

@@ -243,6 +243,10 @@ fn read_chunks<'a>(
 ) -> Result<(Summary, Details), String> {
     let mut reading = Reading::default();
     let mut seen = Seen::default();
+    if responses.len() < 2 {
+        // One response repeats nothing.
+        seen.repeats.disprove();
+    }
     let mut details = Details {
         answers: Vec::new(),
         tokens_so_far: Some(Vec::new()),

@@ -103,6 +103,11 @@ impl Figure {
         Self::all().find(|figure| figure.name == name)
     }
 
+    /// The figures that are told of the last seconds while a run goes on, with the name for Prometheus.
+    pub fn recent() -> impl Iterator<Item = (Self, &'static str)> {
+        Self::all().filter_map(|figure| Some((figure, figure.live.as_ref()?.recent?)))
+    }
+
     /// The figure of a run. `None` where the run does not have it.
     pub fn of(self, sums: &Sums) -> Option<f64> {
         let whole = match self.sum {
@@ -147,6 +152,7 @@ super::rows! { FIGURES: FigureRow, Figure;
         live: Some(Live {
             name: "llmuses_output_tokens_total",
             help: "Output tokens of succeeded requests, counted when a request is over.",
+            recent: Some("llmuses_recent_output_tokens_per_second"),
         }),
     };
     INPUT_THROUGHPUT FigureRow {
@@ -162,6 +168,7 @@ super::rows! { FIGURES: FigureRow, Figure;
         live: Some(Live {
             name: "llmuses_input_tokens_total",
             help: "Tokens of the prompts of succeeded requests.",
+            recent: None,
         }),
     };
     TOTAL_THROUGHPUT FigureRow {
@@ -276,6 +283,7 @@ super::rows! { FIGURES: FigureRow, Figure;
         live: Some(Live {
             name: "llmuses_cached_input_tokens_total",
             help: "Tokens of the prompts of succeeded requests that the server took from its cache, as far as it says.",
+            recent: None,
         }),
     };
     SEVERAL_TOKENS_SHARE FigureRow {

@@ -81,6 +81,8 @@ pub struct Live {
     pub name: &'static str,
     /// What it says of itself.
     pub help: &'static str,
+    /// The name of the gauge of the last seconds, which the live view shows too. `None`: there is none.
+    pub recent: Option<&'static str>,
 }
 
 /// Makes a table, and a name for each of its rows.

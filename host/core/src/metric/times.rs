@@ -68,6 +68,11 @@ impl Time {
         self.place == TablePlace::Part || self.added
     }
 
+    /// The times whose percentiles over the last seconds are told while a run goes on, with the name for Prometheus.
+    pub fn recent() -> impl Iterator<Item = (Self, &'static str)> {
+        Self::all().filter_map(|time| Some((time, time.live.as_ref()?.recent?)))
+    }
+
     /// The times that a table of times has, in its order.
     pub fn tabled() -> impl Iterator<Item = Self> {
         Self::all().filter(|time| time.place != TablePlace::Nowhere)
@@ -113,7 +118,11 @@ super::rows! { TIMES: TimeRow, Time;
         better: Better::Lower,
         column: Some("ttft"),
         objective: Objective::Missed,
-        live: Some(Live { name: "llmuses_time_to_first_token_seconds", help: "Time to first token of succeeded requests." }),
+        live: Some(Live {
+            name: "llmuses_time_to_first_token_seconds",
+            help: "Time to first token of succeeded requests.",
+            recent: Some("llmuses_recent_time_to_first_token_seconds"),
+        }),
         place: TablePlace::Always,
         curve: true,
         added: false,
@@ -183,7 +192,11 @@ super::rows! { TIMES: TimeRow, Time;
         better: Better::Lower,
         column: Some("tpot"),
         objective: Objective::Met,
-        live: Some(Live { name: "llmuses_time_per_output_token_seconds", help: "Time per output token of succeeded requests, after the first one." }),
+        live: Some(Live {
+            name: "llmuses_time_per_output_token_seconds",
+            help: "Time per output token of succeeded requests, after the first one.",
+            recent: Some("llmuses_recent_time_per_output_token_seconds"),
+        }),
         place: TablePlace::Always,
         curve: true,
         added: false,
@@ -225,7 +238,11 @@ super::rows! { TIMES: TimeRow, Time;
         better: Better::Lower,
         column: Some("latency"),
         objective: Objective::Missed,
-        live: Some(Live { name: "llmuses_request_latency_seconds", help: "Latency of succeeded requests." }),
+        live: Some(Live {
+            name: "llmuses_request_latency_seconds",
+            help: "Latency of succeeded requests.",
+            recent: None,
+        }),
         place: TablePlace::Always,
         curve: true,
         added: false,
@@ -239,7 +256,11 @@ super::rows! { TIMES: TimeRow, Time;
         better: Better::Lower,
         column: Some("head_latency"),
         objective: Objective::Missed,
-        live: Some(Live { name: "llmuses_time_to_response_head_seconds", help: "Time to response head of succeeded requests." }),
+        live: Some(Live {
+            name: "llmuses_time_to_response_head_seconds",
+            help: "Time to response head of succeeded requests.",
+            recent: None,
+        }),
         place: TablePlace::Always,
         curve: true,
         added: true,
@@ -396,15 +417,4 @@ impl<T> std::ops::IndexMut<Time> for ByTime<T> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_row_is_found_by_its_key() {
-        for time in Time::all() {
-            assert_eq!(Time::of_key(time.key), Some(time));
-        }
-        assert_eq!(CLIENT_LAG.key, "dispatch_lag_without_connect");
-        assert_eq!(Time::of_key("ttft"), None);
-    }
-}
+mod tests;

@@ -80,7 +80,10 @@ fn a_load_goes_from_its_plan_to_its_end() {
     assert_eq!(begins.unwrap(), start);
     assert!(matches!(both.read(), ToCoordinator::Ready(_)));
     let rows = both.session.rows().unwrap();
-    let outcome = llmuses_samples::Sample::at(5).sent(5).end(9).build();
+    let outcome = llmuses_samples::OutcomeBuilder::at(5)
+        .sent(5)
+        .end(9)
+        .build();
     rows.send(Row::of(&outcome, None));
     let mut bytes = Vec::new();
     assert!(next_line(&mut both.from, &mut bytes).unwrap());

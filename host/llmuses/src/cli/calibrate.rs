@@ -2,11 +2,11 @@
 //! load the mock server runs as a process of its own, a real run measures it, and what was measured is
 //! compared with what the server did.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::perf::{Transport, UsageError};
 use super::server_process::ServerProcess;
 use super::values::{duration, file_name, rate};
-use crate::calibration::{self, Comparison, Kept, Level};
+use crate::calibration::{self, Kept, Level, TruthComparison};
 use crate::run::{Outputs, run};
 use clap::Args;
 use llmuses_core::plan::{Arrivals, Plan, PromptSource};
@@ -82,7 +82,7 @@ const REQUESTS_PER_SLOT: u64 = 2;
 const OPEN_LOOP_SECONDS: f64 = 5.0;
 
 /// Runs `llmuses calibrate`.
-pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<CommandOutcome> {
     // Not after minutes of measuring.
     if let Some(path) = arguments
         .out
@@ -110,7 +110,7 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
             terminal::say(format!("{level}: run {number} of {}", arguments.runs));
             match measure(arguments, arrivals)? {
                 Some(comparison) => runs.push(comparison),
-                None => return Ok(Outcome::Failed),
+                None => return Ok(CommandOutcome::Failed),
             }
         }
         measured.push(Level { arrivals, runs });
@@ -132,14 +132,14 @@ pub(super) fn execute(arguments: &CalibrateArguments) -> anyhow::Result<Outcome>
     } else {
         terminal::print(calibration::table(&measured));
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// One run; `None` where it was interrupted.
 fn measure(
     arguments: &CalibrateArguments,
     arrivals: Arrivals,
-) -> anyhow::Result<Option<Comparison>> {
+) -> anyhow::Result<Option<TruthComparison>> {
     let micros = |time: Duration| format!("{}us", time.as_micros());
     let (ttft, itl) = (micros(arguments.ttft), micros(arguments.itl));
     let tokens = arguments.tokens.to_string();
@@ -164,7 +164,7 @@ fn measure(
     };
     let result = run(&plan.into(), &outputs)?.pop();
     match result.filter(|result| !result.circumstances.interrupted) {
-        Some(result) => Ok(Some(Comparison::of(&server.truth()?, &result))),
+        Some(result) => Ok(Some(TruthComparison::of(&server.truth()?, &result))),
         None => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
 //! `llmuses compare`: runs compared with one another.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::values::percent;
 use clap::Args;
 use llmuses_observe::terminal;
@@ -44,7 +44,7 @@ pub(super) struct CompareArguments {
 }
 
 /// Runs `llmuses compare`.
-pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<CommandOutcome> {
     let results = arguments
         .files
         .iter()
@@ -86,8 +86,8 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<Outcome> {
         terminal::say(format!("fails: {reason}"));
     }
     Ok(if broken.is_empty() {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }

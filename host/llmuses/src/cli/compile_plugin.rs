@@ -1,7 +1,7 @@
 //! `llmuses compile-plugin`: what the child process runs in which a component from a file is compiled.
 //! Not for people.
 
-use super::Outcome;
+use super::CommandOutcome;
 use clap::Args;
 use llmuses_plugin_host::{REFUSED_EXIT_CODE, compile_as_child};
 
@@ -22,7 +22,7 @@ pub(super) struct CompilePluginArguments {
 }
 
 /// Runs `llmuses compile-plugin`.
-pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<CommandOutcome> {
     if let Err(reason) =
         compile_as_child(arguments.parent, arguments.memory_bytes, arguments.seconds)
     {
@@ -30,5 +30,5 @@ pub(super) fn execute(arguments: &CompilePluginArguments) -> anyhow::Result<Outc
         llmuses_observe::terminal::finish();
         std::process::exit(REFUSED_EXIT_CODE.into());
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

@@ -1,6 +1,6 @@
 //! `llmuses completions`: a script for a shell.
 
-use super::{Outcome, public_commands};
+use super::{CommandOutcome, public_commands};
 use clap::Args;
 use clap_complete::{Shell, generate};
 use llmuses_observe::terminal::print;
@@ -19,7 +19,7 @@ pub(super) struct CompletionsArguments {
 }
 
 /// Runs `llmuses completions`.
-pub(super) fn execute(arguments: &CompletionsArguments) -> Outcome {
+pub(super) fn execute(arguments: &CompletionsArguments) -> CommandOutcome {
     let mut script = Vec::new();
     generate(
         arguments.shell,
@@ -28,5 +28,5 @@ pub(super) fn execute(arguments: &CompletionsArguments) -> Outcome {
         &mut script,
     );
     print(String::from_utf8_lossy(&script));
-    Outcome::Done
+    CommandOutcome::Done
 }

@@ -2,7 +2,7 @@
 //! of its own, prompts of random lengths go to it, and at the end stands what the server says it did beside what was
 //! measured, and how many tokens it counted beside what was asked for.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::perf::database;
 use super::server_process::ServerProcess;
 use crate::ground_truth::comparison;
@@ -63,7 +63,7 @@ pub enum DemoError {
 }
 
 /// Runs `llmuses demo`.
-pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<CommandOutcome> {
     let folder = tempfile::tempdir().map_err(DemoError::Tokenizer)?;
     let tokenizer = folder.path().join("tokenizer.json");
     std::fs::write(&tokenizer, TOKENIZER).map_err(DemoError::Tokenizer)?;
@@ -104,9 +104,9 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<Outcome> {
         terminal::print(text);
     }
     Ok(if results.iter().all(RunResult::is_good) {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }
 

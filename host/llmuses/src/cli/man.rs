@@ -1,6 +1,6 @@
 //! `llmuses man`: a page for each command, in the form of man(7).
 
-use super::{Outcome, public_commands};
+use super::{CommandOutcome, public_commands};
 use anyhow::Context;
 use clap::{Args, Command};
 use clap_mangen::Man;
@@ -21,12 +21,12 @@ pub(super) struct ManArguments {
 }
 
 /// Runs `llmuses man`.
-pub(super) fn execute(arguments: &ManArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &ManArguments) -> anyhow::Result<CommandOutcome> {
     let folder = &arguments.out;
     let pages = write_all(folder)
         .with_context(|| format!("the man pages cannot be written to {}", folder.display()))?;
     print(format!("{pages} man pages are in {}\n", folder.display()));
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Writes the pages, and says how many.

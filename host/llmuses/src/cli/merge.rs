@@ -1,6 +1,6 @@
 //! `llmuses merge`: one database of those of the parts of a load.
 
-use super::Outcome;
+use super::CommandOutcome;
 use crate::run::print_summary;
 use clap::Args;
 use llmuses_observe::terminal;
@@ -26,7 +26,7 @@ pub(super) struct MergeArguments {
 }
 
 /// Runs `llmuses merge`.
-pub(super) fn execute(arguments: &MergeArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &MergeArguments) -> anyhow::Result<CommandOutcome> {
     let merged = merge(&arguments.out, &arguments.parts, report::whole_summary)?;
     for run in &merged.runs {
         if merged.runs.len() > 1 {
@@ -45,8 +45,8 @@ pub(super) fn execute(arguments: &MergeArguments) -> anyhow::Result<Outcome> {
         arguments.out.display()
     ));
     Ok(if merged.missing.is_empty() {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }

@@ -1,6 +1,6 @@
 //! `llmuses mock-server`: its arguments.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::values::{duration, share};
 use clap::{Args, ValueEnum};
 use llmuses_mock::{MockConfig, UsageMode};
@@ -124,7 +124,7 @@ enum Usage {
 }
 
 /// Runs `llmuses mock-server`.
-pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<CommandOutcome> {
     let config = MockConfig {
         listen: match arguments.port {
             Some(port) => SocketAddr::from(([127, 0, 0, 1], port)),
@@ -164,7 +164,7 @@ pub(super) fn execute(arguments: MockServerArguments) -> anyhow::Result<Outcome>
     llmuses_mock::serve(config, |address| {
         llmuses_observe::terminal::print(format!("listening on {scheme}://{address}\n"));
     })?;
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn end_with_standard_input() -> std::io::Result<()> {

@@ -40,7 +40,7 @@ use trace::MakeError;
 
 /// How the program ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum CommandOutcome {
     /// Everything was done.
     Done,
     /// The run failed, or was ended before it was complete.
@@ -135,7 +135,7 @@ impl Cli {
     ///
     /// # Errors
     /// An error that `main` shows; [`exit_code`] says with which code it ends the program.
-    pub fn execute(self) -> anyhow::Result<Outcome> {
+    pub fn execute(self) -> anyhow::Result<CommandOutcome> {
         match self.command {
             Command::Perf(arguments) => perf::execute(*arguments),
             Command::Search(arguments) => search::execute(&arguments),

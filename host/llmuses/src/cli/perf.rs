@@ -23,7 +23,7 @@ pub(super) use planning::{database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::settings::Settings;
@@ -553,11 +553,11 @@ fn format_help() -> String {
 }
 
 /// Runs `llmuses perf`.
-pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<CommandOutcome> {
     if arguments.dry_run {
         let (sweep, outputs) = arguments.into_sweep()?;
         dry_run(&sweep, &outputs)?;
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     }
     arguments.wait_until_ready()?;
     let (loads, results) = loop {
@@ -615,9 +615,9 @@ pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<Outcome> {
     let complete = results.len() == loads;
     Ok(
         if complete && reasons.is_empty() && results.iter().all(RunResult::is_good) {
-            Outcome::Done
+            CommandOutcome::Done
         } else {
-            Outcome::Failed
+            CommandOutcome::Failed
         },
     )
 }

@@ -6,7 +6,7 @@ mod recording;
 
 pub use new::NewError;
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::bounds::BoundsArguments;
 use super::perf::parser;
 use crate::run::load_parser;
@@ -50,7 +50,7 @@ struct InspectArguments {
 }
 
 /// Runs `llmuses plugin`.
-pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<CommandOutcome> {
     match arguments.command {
         PluginCommand::List => print(list()?),
         PluginCommand::Inspect(arguments) => {
@@ -60,7 +60,7 @@ pub(super) fn execute(arguments: PluginArguments) -> anyhow::Result<Outcome> {
         PluginCommand::Check(arguments) => return check::execute(*arguments),
         PluginCommand::New(arguments) => new::execute(&arguments).map(drop)?,
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// Loads a plugin by its name or path.

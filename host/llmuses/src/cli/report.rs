@@ -1,6 +1,6 @@
 //! `llmuses report`: the results of a run once more, from its database.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::documents::DocumentArguments;
 use crate::run::print_summary;
 use clap::Args;
@@ -24,7 +24,7 @@ pub(super) struct ReportArguments {
 }
 
 /// Runs `llmuses report`.
-pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<CommandOutcome> {
     let database = ResultsDatabase::open(&arguments.database)?;
     let runs = database.runs()?;
     let targets = OutputFiles::of(arguments.documents.files())?;
@@ -50,5 +50,5 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<Outcome> {
     if let Some(error) = files.finish(&document).into_iter().next() {
         return Err(error.into());
     }
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }

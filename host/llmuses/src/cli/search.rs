@@ -1,6 +1,6 @@
 //! `llmuses search`: the highest load that keeps objectives.
 
-use super::Outcome;
+use super::CommandOutcome;
 use super::perf::{NOT_OF_A_SEARCH, PerfArguments, UsageError, make_folder};
 use super::settings::Settings;
 use super::values::{percent, seconds};
@@ -128,7 +128,7 @@ impl SearchArguments {
 }
 
 /// Runs `llmuses search`.
-pub(super) fn execute(arguments: &SearchArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &SearchArguments) -> anyhow::Result<CommandOutcome> {
     arguments.perf.wait_until_ready()?;
     let results = loop {
         let (sweep, mut outputs, mut bounds) = arguments.perf.clone().for_search()?;
@@ -155,9 +155,9 @@ pub(super) fn execute(arguments: &SearchArguments) -> anyhow::Result<Outcome> {
         stored.is_none_or(|stored| stored.not_kept == 0) && !result.circumstances.interrupted
     });
     Ok(if found && is_kept {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }
 

@@ -5,7 +5,7 @@ mod make;
 
 pub(super) use make::MakeError;
 
-use super::Outcome;
+use super::CommandOutcome;
 use clap::{Args, Subcommand};
 
 /// Arguments of `llmuses trace`.
@@ -25,7 +25,7 @@ enum TraceCommand {
 }
 
 /// Runs `llmuses trace`.
-pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: TraceArguments) -> anyhow::Result<CommandOutcome> {
     match arguments.command {
         TraceCommand::Describe(arguments) => describe::execute(arguments),
         TraceCommand::Make(arguments) => make::execute(arguments),

@@ -1,7 +1,7 @@
 //! `llmuses worker`: sends a part of a load for the coordinator at its standard input and output.
 
 use super::perf::UsageError;
-use super::{Cli, Command, Outcome};
+use super::{Cli, Command, CommandOutcome};
 use crate::interrupt;
 use crate::run::{RunError, run_as_worker};
 use clap::Args;
@@ -35,13 +35,13 @@ pub(super) struct WorkerArguments {
 }
 
 /// Runs `llmuses worker`.
-pub(super) fn execute(arguments: &WorkerArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: &WorkerArguments) -> anyhow::Result<CommandOutcome> {
     if arguments.idle {
         let ended = interrupt::quiet_flag()?;
         while !ended.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
         }
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     }
     if std::io::stdin().is_terminal() {
         return Err(UsageError::WorkerByHand.into());
@@ -57,12 +57,12 @@ pub(super) fn execute(arguments: &WorkerArguments) -> anyhow::Result<Outcome> {
     end_with_coordinator(&session)?;
     match serve(&session) {
         Ok(outcome) => Ok(outcome),
-        Err(error) if is_end(&error) => Ok(Outcome::Done),
+        Err(error) if is_end(&error) => Ok(CommandOutcome::Done),
         Err(error) if session.lost().is_some() => Err(error),
         Err(error) => {
             // The coordinator says it.
             session.fail(&format!("{error:#}"));
-            Ok(Outcome::Failed)
+            Ok(CommandOutcome::Failed)
         }
     }
 }
@@ -109,7 +109,7 @@ fn end_with_coordinator(session: &Arc<Session>) -> std::io::Result<()> {
 }
 
 /// Does what the coordinator asks for.
-fn serve(session: &Session) -> anyhow::Result<Outcome> {
+fn serve(session: &Session) -> anyhow::Result<CommandOutcome> {
     let plan = session.plan()?;
     // A machine that has no such folder has its files where it was started, or by whole paths.
     let elsewhere = plan.folder.as_deref().and_then(|folder| {
@@ -128,7 +128,7 @@ fn serve(session: &Session) -> anyhow::Result<Outcome> {
     })
 }
 
-fn carry_out(session: &Session, plan: WorkPlan) -> anyhow::Result<Outcome> {
+fn carry_out(session: &Session, plan: WorkPlan) -> anyhow::Result<CommandOutcome> {
     let origin = Duration::from_nanos(plan.unix_nanos);
     let clock = session.clock().told_from(origin);
     let (mut sweep, mut outputs) = arguments(&plan)?.into_sweep()?;
@@ -143,9 +143,9 @@ fn carry_out(session: &Session, plan: WorkPlan) -> anyhow::Result<Outcome> {
         .iter()
         .all(|result| !result.circumstances.interrupted);
     Ok(if ended {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }
 

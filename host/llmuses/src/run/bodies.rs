@@ -10,7 +10,7 @@ use llmuses_plugin_host::{
 };
 use llmuses_workload::generate::{GeneratedEntries, PromptMaker};
 use llmuses_workload::{
-    ApiSettings, Bodies, Dataset, Entries, Filling, FormatEntries, ItemBodies, OnePrompt,
+    ApiSettings, Bodies, Dataset, EntrySource, Filling, FormatEntries, ItemBodies, OnePrompt,
     OwnBodies, SessionDraws,
 };
 use std::fmt::Write;
@@ -344,7 +344,7 @@ pub fn bodies(
         };
         return Ok(Box::new(OwnBodies::new(instance, options)));
     }
-    let entries: Box<dyn Entries> = match (format, dataset, prompts) {
+    let entries: Box<dyn EntrySource> = match (format, dataset, prompts) {
         (_, _, Some(prompts)) => Box::new(GeneratedEntries::new(prompts, draws)),
         (Some(format), Some(_), None) => Box::new(
             FormatEntries::new(

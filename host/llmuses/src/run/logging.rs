@@ -2,7 +2,7 @@
 
 use super::outputs::Outputs;
 use super::progress::progress;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::Totals;
 use llmuses_core::metric::Figure;
 use llmuses_core::plan::{Arrivals, Plan};
@@ -74,8 +74,8 @@ impl<'a> Logging<'a> {
 
 impl Sink for &mut Logging<'_> {
     /// The service and the disk are for another thread.
-    fn stage(&self) -> Stage {
-        Stage::Totals
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Totals
     }
 
     /// Logs a row if it is time for one, and says what there is to say.

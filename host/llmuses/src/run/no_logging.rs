@@ -1,7 +1,7 @@
 //! Stands in for `logging` in a program without Weights & Biases: no run is ever logged.
 
 use super::outputs::Outputs;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::Totals;
 use llmuses_core::plan::Plan;
 use llmuses_stats::Sink;
@@ -24,7 +24,7 @@ impl<'a> Logging<'a> {
 }
 
 impl Sink for &mut Logging<'_> {
-    fn stage(&self) -> Stage {
+    fn stage(&self) -> PipelineStage {
         match self.0 {}
     }
 }

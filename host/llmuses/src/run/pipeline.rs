@@ -16,7 +16,7 @@ use llmuses_load::{Pacing, TurnPacing, due_times};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{Feed, Opening, Ramp, Shared, WorkerError, WorkerReport};
+use llmuses_transport::worker::{ClientThreadReport, Feed, Opening, Ramp, Shared, WorkerError};
 use llmuses_transport::{
     BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, SendingRules, worker,
 };
@@ -46,7 +46,7 @@ pub(super) struct Pipeline {
     pub(super) gave_up: Arc<GaveUp>,
     pub(super) sessions: Option<Arc<SessionsUnderWay>>,
     pub(super) outcomes: flume::Receiver<Outcome>,
-    pub(super) workers: Vec<JoinHandle<WorkerReport>>,
+    pub(super) workers: Vec<JoinHandle<ClientThreadReport>>,
     pub(super) parsers: Vec<JoinHandle<ParserCost>>,
     pub(super) warm_connections: Vec<ConnectionOpening>,
 }
@@ -287,7 +287,7 @@ pub(super) fn start_workers(
     feeds: Vec<Feed>,
     shared: &Shared,
     ready: &flume::Sender<Result<Vec<ConnectionOpening>, WorkerError>>,
-) -> Result<Vec<JoinHandle<WorkerReport>>, RunError> {
+) -> Result<Vec<JoinHandle<ClientThreadReport>>, RunError> {
     let targets: Vec<Target> = target.of_each_url().collect();
     let settings = match transport.choice {
         TransportChoice::Socket => Some(

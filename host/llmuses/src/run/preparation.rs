@@ -22,7 +22,7 @@ use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use llmuses_plugin_host::{
     CacheError, CallError, CompileCache, Compiler, InstanceContext, LoadError, Loading, Offers,
-    Parser, PluginEngine, Source, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
+    Parser, ParserSource, PluginEngine, TokenCounter, WASMTIME_VERSION, any_builtin, complete,
 };
 use llmuses_store::sink::RunRecord;
 use llmuses_transport::capacity;
@@ -404,7 +404,7 @@ impl Preparation {
                 passes_are_alike: plan.target.models.is_empty()
                     && matches!(
                         (&work.prompts, &parser.info().source, work.sessions.turns),
-                        (PromptSource::Prompt(_), Source::Builtin, None)
+                        (PromptSource::Prompt(_), ParserSource::Builtin, None)
                     ),
             },
         );

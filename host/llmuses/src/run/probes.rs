@@ -9,7 +9,7 @@ use super::preparation::{Loaded, Preparation};
 use super::role::Gate;
 use super::sinks::Sinks;
 use super::watch::StopRules;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::lengths::{LengthError, Lengths, NumberDistribution};
@@ -112,8 +112,8 @@ struct Counts<'a> {
 }
 
 impl Sink for Counts<'_> {
-    fn stage(&self) -> Stage {
-        Stage::Totals
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Totals
     }
 
     fn offer(&mut self, sample: &Sample, _run: &RunSoFar<'_>) {

@@ -1,7 +1,7 @@
 //! Progress, line by line.
 
 use super::outputs::ProgressEvery;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::metric::{LATENCY, TTFT};
 use llmuses_core::plan::Arrivals;
 use llmuses_observe::terminal;
@@ -40,8 +40,8 @@ impl ProgressLines {
 }
 
 impl Sink for ProgressLines {
-    fn stage(&self) -> Stage {
-        Stage::Terminal
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Terminal
     }
 
     fn offer(&mut self, sample: &Sample, run: &RunSoFar<'_>) {

@@ -16,8 +16,8 @@ use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns};
 use llmuses_workload::{AskedTurns, HeldBack, SourceEnd, SourceReport};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 /// A run that sends requests.
 pub(super) struct Running {

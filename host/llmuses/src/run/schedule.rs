@@ -6,7 +6,7 @@ use llmuses_core::messages::Messages;
 use llmuses_core::plan::{Replay, Split, Work};
 use llmuses_core::wording::counted;
 use llmuses_plugin_host::{CallError, InstanceContext};
-use llmuses_workload::{Dataset, Entries, Filling, FormatEntries, SourceError};
+use llmuses_workload::{Dataset, EntrySource, Filling, FormatEntries, SourceError};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -51,7 +51,7 @@ impl<'a> Sinks<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_core::backlog::{Stage, Waits};
+    use llmuses_core::backlog::{PipelineStage, Waits};
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{Exchange, Outcome, ResponseLog, StampQuality};
     use llmuses_core::turn::TurnPlace;
@@ -62,7 +62,7 @@ mod tests {
     /// Notes what is done with it; while it is at work, a client thread waits.
     struct Noting<'a> {
         name: &'static str,
-        stage: Stage,
+        stage: PipelineStage,
         backlog: &'a Backlog,
         notes: &'a RefCell<Vec<String>>,
     }
@@ -77,7 +77,7 @@ mod tests {
     }
 
     impl Sink for Noting<'_> {
-        fn stage(&self) -> Stage {
+        fn stage(&self) -> PipelineStage {
             self.stage
         }
 
@@ -131,7 +131,10 @@ mod tests {
         let backlog = Arc::new(Backlog::default());
         let notes = RefCell::new(Vec::new());
         let mut sinks = Sinks::new(Arc::clone(&backlog));
-        for (name, stage) in [("csv", Stage::Csv), ("database", Stage::Database)] {
+        for (name, stage) in [
+            ("csv", PipelineStage::Csv),
+            ("database", PipelineStage::Database),
+        ] {
             sinks.add(Noting {
                 name,
                 stage,
@@ -161,8 +164,8 @@ mod tests {
             ]
         );
         let expected = Waits::default()
-            .with(Stage::Csv, 3)
-            .with(Stage::Database, 3);
+            .with(PipelineStage::Csv, 3)
+            .with(PipelineStage::Database, 3);
         assert_eq!(backlog.waits(), expected);
     }
 }

@@ -260,8 +260,8 @@ pub(super) struct RowsToCoordinator<'a> {
 
 impl Sink for RowsToCoordinator<'_> {
     // The coordinator reads standard output.
-    fn stage(&self) -> llmuses_core::backlog::Stage {
-        llmuses_core::backlog::Stage::Csv
+    fn stage(&self) -> llmuses_core::backlog::PipelineStage {
+        llmuses_core::backlog::PipelineStage::Csv
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {

@@ -2,6 +2,8 @@
 
 use hdrhistogram::Histogram;
 use llmuses_core::document::Percentile;
+use llmuses_core::metric::{ByTime, Sums, Time};
+use llmuses_stats::Sample;
 use std::collections::VecDeque;
 use std::time::Duration;
 
@@ -11,21 +13,38 @@ const SECONDS: u64 = 10;
 /// Significant decimal digits of the percentiles.
 const DIGITS: u8 = 2;
 
-/// Figures over the last seconds. `None`: nothing to compute it from.
+/// Figures over the last seconds.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct RecentFigures {
-    /// The time that they cover, in seconds: ten, or less at the start.
-    pub seconds: f64,
+    /// Requests begun.
+    pub begun: u64,
+    /// What the figures of the table are made of; the wall is the time that they cover: ten seconds, or less at the start.
+    pub sums: Sums,
+    /// The median and the 99th percentile of each time of [`Time::recent`]. `None`: no request had one.
+    pub times: ByTime<Option<[Duration; 2]>>,
+}
+
+impl RecentFigures {
+    /// The time that they cover, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.sums.wall_seconds.unwrap_or_default()
+    }
+
+    /// So many per second. `None` at the very start.
+    fn per_second(&self, count: u64) -> Option<f64> {
+        let seconds = self.seconds();
+        (seconds > 0.0).then(|| count as f64 / seconds)
+    }
+
     /// Requests begun per second.
-    pub begun_per_second: Option<f64>,
+    pub fn begun_per_second(&self) -> Option<f64> {
+        self.per_second(self.begun)
+    }
+
     /// Requests completed per second.
-    pub completed_per_second: Option<f64>,
-    /// Output tokens of succeeded requests per second, counted when a request is over.
-    pub output_tokens_per_second: Option<f64>,
-    /// The median and the 99th percentile of the time to first token.
-    pub ttft: Option<[Duration; 2]>,
-    /// The median and the 99th percentile of the time per output token.
-    pub tpot: Option<[Duration; 2]>,
+    pub fn completed_per_second(&self) -> Option<f64> {
+        self.per_second(self.sums.completed)
+    }
 }
 
 /// One second.
@@ -35,9 +54,9 @@ struct Second {
     /// Requests begun before this second.
     begun_before: u64,
     completed: u64,
+    succeeded: u64,
     output_tokens: u64,
-    ttft: Histogram<u32>,
-    tpot: Histogram<u32>,
+    times: ByTime<Option<Histogram<u32>>>,
 }
 
 /// Counts the last seconds, one by one; older ones are forgotten.
@@ -48,22 +67,20 @@ pub struct Recent {
 
 impl Recent {
     /// Adds a request that is over. `elapsed`: since the start of the run; never goes back. `begun`:
-    /// requests begun so far.
-    pub fn record(
-        &mut self,
-        elapsed: Duration,
-        begun: u64,
-        output_tokens: u64,
-        ttft: Option<Duration>,
-        tpot: Option<Duration>,
-    ) {
-        let Some(second) = self.at(elapsed, begun) else {
-            return;
-        };
+    /// requests begun so far. Of one that failed nothing else is counted.
+    pub fn record(&mut self, elapsed: Duration, begun: u64, sample: &Sample) {
+        let second = self.at(elapsed, begun);
         second.completed += 1;
-        second.output_tokens += output_tokens;
-        for (histogram, time) in [(&mut second.ttft, ttft), (&mut second.tpot, tpot)] {
-            if let Some(time) = time {
+        if !sample.outcome.succeeded() {
+            return;
+        }
+        second.succeeded += 1;
+        let tokens = sample.measured.completion_tokens;
+        second.output_tokens += tokens.map_or(0, |count| count.tokens);
+        for (time, _) in Time::recent() {
+            if let Some(histogram) = &mut second.times[time]
+                && let Some(time) = sample.measured.times[time]
+            {
                 // It resizes itself, and any time in microseconds fits.
                 let _ = histogram.record(u64::try_from(time.as_micros()).unwrap_or(u64::MAX));
             }
@@ -73,37 +90,56 @@ impl Recent {
     /// The figures at a moment.
     pub fn figures(&mut self, elapsed: Duration, begun: u64) -> RecentFigures {
         // Makes the present second, so that a server that has fallen silent shows as silent.
-        let _ = self.at(elapsed, begun);
+        self.at(elapsed, begun);
         let Some(first) = self.seconds.front() else {
             return RecentFigures::default();
         };
-        let span = elapsed.as_secs_f64() - first.index as f64;
-        let per_second = |count: u64| (span > 0.0).then(|| count as f64 / span);
         let sum = |of: fn(&Second) -> u64| self.seconds.iter().map(of).sum::<u64>();
+        let (completed, succeeded) = (
+            sum(|second| second.completed),
+            sum(|second| second.succeeded),
+        );
+        let mut times = ByTime::default();
+        for (time, _) in Time::recent() {
+            let seconds = self.seconds.iter();
+            times[time] = percentiles(seconds.filter_map(|second| second.times[time].as_ref()));
+        }
         RecentFigures {
-            seconds: span,
-            begun_per_second: per_second(begun.saturating_sub(first.begun_before)),
-            completed_per_second: per_second(sum(|second| second.completed)),
-            output_tokens_per_second: per_second(sum(|second| second.output_tokens)),
-            ttft: percentiles(self.seconds.iter().map(|second| &second.ttft)),
-            tpot: percentiles(self.seconds.iter().map(|second| &second.tpot)),
+            begun: begun.saturating_sub(first.begun_before),
+            sums: Sums {
+                wall_seconds: Some(elapsed.as_secs_f64() - first.index as f64),
+                completed,
+                succeeded,
+                failed: completed - succeeded,
+                output_tokens: Some(sum(|second| second.output_tokens) as f64),
+                ..Sums::default()
+            },
+            times,
         }
     }
 
-    fn at(&mut self, elapsed: Duration, begun: u64) -> Option<&mut Second> {
+    fn at(&mut self, elapsed: Duration, begun: u64) -> &mut Second {
         let index = elapsed.as_secs();
-        if self.seconds.back().is_none_or(|last| last.index < index) {
-            // It refuses more than five digits only, and resizes itself.
-            let histogram = || Histogram::new(DIGITS).ok();
-            self.seconds.push_back(Second {
-                index,
-                begun_before: if index == 0 { 0 } else { begun },
-                completed: 0,
-                output_tokens: 0,
-                ttft: histogram()?,
-                tpot: histogram()?,
-            });
-        }
+        let last = self.seconds.pop_back();
+        let second = match last {
+            Some(last) if last.index >= index => last,
+            last => {
+                self.seconds.extend(last);
+                let mut times = ByTime::default();
+                for (time, _) in Time::recent() {
+                    // It refuses more than five digits only, and resizes itself.
+                    times[time] = Histogram::new(DIGITS).ok();
+                }
+                Second {
+                    index,
+                    begun_before: if index == 0 { 0 } else { begun },
+                    completed: 0,
+                    succeeded: 0,
+                    output_tokens: 0,
+                    times,
+                }
+            }
+        };
         while self
             .seconds
             .front()
@@ -111,7 +147,7 @@ impl Recent {
         {
             self.seconds.pop_front();
         }
-        self.seconds.back_mut()
+        self.seconds.push_back_mut(second)
     }
 }
 
@@ -134,43 +170,59 @@ fn percentiles<'a>(seconds: impl Iterator<Item = &'a Histogram<u32>>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::exchange::TokenSource;
+    use llmuses_core::metric::{QPS, THROUGHPUT, TPOT, TTFT};
+    use llmuses_samples::OutcomeBuilder;
+    use llmuses_stats::Origin;
 
     const fn millis(count: u64) -> Duration {
         Duration::from_millis(count)
     }
 
+    /// A request that took so long to its first token, with ten output tokens 10 ms apart.
+    fn request(ttft: u64) -> Sample {
+        let outcome = OutcomeBuilder::at(0)
+            .sent(0)
+            .events(&[ttft, ttft + 90])
+            .end(ttft + 90)
+            .outputs(&[0, 1])
+            .tokens(1, 10, TokenSource::Server)
+            .build();
+        Sample::of(outcome, Origin::Sent, false)
+    }
+
     #[test]
     fn figures_are_of_the_last_seconds() {
         let mut recent = Recent::default();
-        assert_eq!(recent.figures(millis(0), 0).ttft, None);
+        assert_eq!(recent.figures(millis(0), 0).times[TTFT], None);
         for tenth in 0..300 {
             let ttft = if tenth < 150 { 1000 } else { 50 };
-            let at = millis(tenth * 100);
-            recent.record(at, tenth + 1, 10, Some(millis(ttft)), Some(millis(10)));
+            recent.record(millis(tenth * 100), tenth + 1, &request(ttft));
         }
         let figures = recent.figures(millis(29_900), 300);
-        assert!((figures.seconds - 9.9).abs() < 1e-9);
+        assert!((figures.seconds() - 9.9).abs() < 1e-9);
         let near = |figure: Option<f64>, expected: f64| {
             assert!(
                 (figure.unwrap() / expected - 1.0).abs() < 0.02,
                 "{figure:?}"
             );
         };
-        near(figures.completed_per_second, 10.1);
-        near(figures.begun_per_second, 10.0);
-        near(figures.output_tokens_per_second, 101.0);
-        near(figures.ttft.map(|ttft| ttft[1].as_secs_f64()), 0.050);
-        near(figures.tpot.map(|tpot| tpot[0].as_secs_f64()), 0.010);
+        near(figures.completed_per_second(), 10.1);
+        near(figures.begun_per_second(), 10.0);
+        near(QPS.of(&figures.sums), 10.1);
+        near(THROUGHPUT.of(&figures.sums), 101.0);
+        near(figures.times[TTFT].map(|ttft| ttft[1].as_secs_f64()), 0.050);
+        near(figures.times[TPOT].map(|tpot| tpot[0].as_secs_f64()), 0.010);
     }
 
     #[test]
     fn silence_shows() {
         let mut recent = Recent::default();
-        recent.record(millis(500), 1, 10, Some(millis(50)), None);
+        recent.record(millis(500), 1, &request(50));
         let figures = recent.figures(millis(60_000), 1);
-        assert_eq!(figures.ttft, None);
-        assert_eq!(figures.completed_per_second, None);
+        assert_eq!(figures.times[TTFT], None);
+        assert_eq!(figures.completed_per_second(), None);
         let figures = recent.figures(millis(60_500), 1);
-        assert_eq!(figures.completed_per_second, Some(0.0));
+        assert_eq!(figures.completed_per_second(), Some(0.0));
     }
 }

@@ -1,9 +1,9 @@
 //! Counts along with the run, and publishes a few times a second.
 
 use super::{Board, Buckets, Phase, Recent, Snapshot};
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::metric::{ByTime, TPOT, TTFT, Time};
+use llmuses_core::metric::{ByTime, Time};
 use llmuses_core::plan::{Arrivals, Plan, RunPlace, Warmup};
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use std::time::Duration;
@@ -77,8 +77,8 @@ impl Recorder {
 
 impl Sink for Recorder {
     /// The board is memory, and whoever looks at it takes a copy.
-    fn stage(&self) -> Stage {
-        Stage::Totals
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Totals
     }
 
     /// One of the warm-up is in the figures of the last seconds only: whoever watches wants to see what goes on.
@@ -86,12 +86,6 @@ impl Sink for Recorder {
         let measured = &sample.measured;
         let succeeded = sample.outcome.succeeded();
         let elapsed = self.clock.now().since(self.start);
-        let (ttft, tpot, tokens) = if succeeded {
-            let tokens = measured.completion_tokens.map_or(0, |count| count.tokens);
-            (measured.times[TTFT], measured.times[TPOT], tokens)
-        } else {
-            (None, None, 0)
-        };
         if succeeded && !sample.warmup {
             for time in Time::all().filter(|time| time.live.is_some()) {
                 if let Some(found) = measured.times[time] {
@@ -99,7 +93,7 @@ impl Sink for Recorder {
                 }
             }
         }
-        self.recent.record(elapsed, run.begun, tokens, ttft, tpot);
+        self.recent.record(elapsed, run.begun, sample);
     }
 
     /// Publishes a snapshot where the last one is old enough.

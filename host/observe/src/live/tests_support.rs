@@ -2,7 +2,7 @@
 
 use super::{Buckets, Phase, RecentFigures, Snapshot};
 use llmuses_core::exchange::FailureKind;
-use llmuses_core::metric::{ByTime, Sums, TTFT};
+use llmuses_core::metric::{ByTime, Sums, TPOT, TTFT};
 use llmuses_core::plan::Arrivals;
 use llmuses_stats::FailureCount;
 use std::time::Duration;
@@ -13,6 +13,9 @@ pub(crate) fn snapshot() -> Snapshot {
     let mut times = ByTime::<Buckets>::default();
     times[TTFT].record(millis(51));
     times[TTFT].record(millis(102));
+    let mut recent = ByTime::default();
+    recent[TTFT] = Some([millis(51), millis(102)]);
+    recent[TPOT] = Some([Duration::from_micros(10_110), Duration::from_micros(11_900)]);
     Snapshot {
         run: 1,
         of: 1,
@@ -36,12 +39,15 @@ pub(crate) fn snapshot() -> Snapshot {
             ..Sums::default()
         },
         recent: RecentFigures {
-            seconds: 9.4,
-            begun_per_second: Some(30.92),
-            completed_per_second: Some(30.5),
-            output_tokens_per_second: Some(3051.4),
-            ttft: Some([millis(51), millis(102)]),
-            tpot: Some([Duration::from_micros(10_110), Duration::from_micros(11_900)]),
+            begun: 290,
+            sums: Sums {
+                wall_seconds: Some(9.4),
+                completed: 287,
+                succeeded: 287,
+                output_tokens: Some(28_683.0),
+                ..Sums::default()
+            },
+            times: recent,
         },
         times,
     }

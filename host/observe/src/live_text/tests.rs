@@ -1,6 +1,7 @@
 use super::*;
 use crate::live::RecentFigures;
 use crate::live::tests_support::{failing, snapshot};
+use llmuses_core::metric::{Sums, TPOT};
 
 /// The widths that are looked at.
 const WIDTHS: [usize; 5] = [120, 80, 60, 40, 20];
@@ -42,15 +43,22 @@ fn open() -> Snapshot {
 }
 
 fn warming_up() -> Snapshot {
+    let mut times = snapshot().recent.times;
+    times[TPOT] = None;
     Snapshot {
         phase: Phase::WarmingUp,
         elapsed: Duration::from_millis(700),
         succeeded: 0,
         warmup: 7,
         recent: RecentFigures {
-            seconds: 0.7,
-            tpot: None,
-            ..snapshot().recent
+            begun: 14,
+            sums: Sums {
+                wall_seconds: Some(0.7),
+                completed: 7,
+                output_tokens: Some(700.0),
+                ..Sums::default()
+            },
+            times,
         },
         ..snapshot()
     }

@@ -250,37 +250,27 @@ fn recent(text: &mut Exposition, run: &Run<'_>) {
         (
             "llmuses_recent_begun_per_second",
             "Requests begun per second, over the last ten seconds.",
-            recent.begun_per_second,
+            recent.begun_per_second(),
         ),
         (
             "llmuses_recent_completed_per_second",
             "Requests completed per second, over the last ten seconds.",
-            recent.completed_per_second,
-        ),
-        (
-            "llmuses_recent_output_tokens_per_second",
-            "Output tokens per second, over the last ten seconds.",
-            recent.output_tokens_per_second,
+            recent.completed_per_second(),
         ),
     ] {
         gauge(text, name, help, run, value);
     }
-    for (name, help, times) in [
-        (
-            "llmuses_recent_time_to_first_token_seconds",
-            "Percentiles of the time to first token, over the last ten seconds.",
-            recent.ttft,
-        ),
-        (
-            "llmuses_recent_time_per_output_token_seconds",
-            "Percentiles of the time per output token, over the last ten seconds.",
-            recent.tpot,
-        ),
-    ] {
-        let Some(times) = times else {
+    for (figure, name) in Figure::recent() {
+        let help = format!("{}, over the last ten seconds.", figure.title);
+        gauge(text, name, &help, run, figure.of(&recent.sums));
+    }
+    for (time, name) in Time::recent() {
+        let Some(times) = recent.times[time] else {
             continue;
         };
-        let mut family = text.family(name, Kind::Gauge, help);
+        let title = time.title.to_lowercase();
+        let help = format!("Percentiles of the {title}, over the last ten seconds.");
+        let mut family = text.family(name, Kind::Gauge, &help);
         for (percentile, time) in ["50", "99"].into_iter().zip(times) {
             let labels: Labels<'_> = &run.label_and("percentile", percentile);
             family.sample(labels, time.as_secs_f64());

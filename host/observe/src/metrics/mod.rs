@@ -22,7 +22,7 @@ pub enum MetricsError {
     /// The address cannot be listened at.
     #[error("--metrics-listen {address}: {source}; {}", what_to_do(source))]
     Listen {
-        /// What was typed.
+        /// The value that was given.
         address: SocketAddr,
         /// What the system said.
         source: io::Error,

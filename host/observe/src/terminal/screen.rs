@@ -1,4 +1,4 @@
-//! Where indicatif draws: a terminal on which the view is redrawn in place, whatever became of its width.
+//! Where indicatif draws: a terminal on which the view is redrawn in place, also after its width has changed.
 
 use super::erase;
 use indicatif::TermLike;

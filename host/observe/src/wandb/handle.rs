@@ -37,7 +37,7 @@ pub struct Wandb {
     offered: AtomicU64,
 }
 
-/// What became of a run that was logged.
+/// How the logging of a run ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WandbReport {
     /// Where it can be seen.
@@ -55,7 +55,7 @@ pub struct WandbReport {
 }
 
 impl Wandb {
-    /// Begins to log a run with this configuration. Comes back at once, whatever becomes of it.
+    /// Begins to log a run with this configuration. Comes back at once, before it is known whether that works.
     pub fn start(settings: WandbSettings, config: Value) -> Self {
         let place = match &settings.target {
             WandbTarget::Online { base_url, .. } => place(base_url),

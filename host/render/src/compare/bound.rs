@@ -1,6 +1,6 @@
 //! Bounds for a build: `--fail-if 'ttft_p99>+5%'`.
 
-use super::comparison::Comparison;
+use super::comparison::RunComparison;
 use super::judgement::{Change, Judgement};
 use llmuses_core::document::Totals;
 use llmuses_core::metric::Unit;
@@ -24,7 +24,7 @@ enum Limit {
     Value(f64),
 }
 
-/// What was typed is no bound.
+/// The text is no bound.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BoundError {
     /// The form is not known.
@@ -80,7 +80,7 @@ impl FromStr for Bound {
 }
 
 impl Bound {
-    /// What was typed, where it is a bound of a change, which a single run cannot have.
+    /// The bound, where it is one of a change, which a single run cannot have.
     pub fn of_a_change(&self) -> Option<&str> {
         matches!(self.limit, Limit::Change(_)).then_some(self.text.as_str())
     }
@@ -109,7 +109,7 @@ impl Bound {
     ///
     /// A change breaks the bound where it passes the limit and is more than chance; where there are too few
     /// samples to tell, where it passes the limit.
-    pub fn broken_by(&self, comparison: &Comparison) -> Option<String> {
+    pub fn broken_by(&self, comparison: &RunComparison) -> Option<String> {
         let text = &self.text;
         let between = format!("{} against {}", comparison.after, comparison.before);
         if matches!(self.limit, Limit::Change(_)) && !comparison.is_comparable() {
@@ -188,14 +188,14 @@ mod tests {
     use crate::compare::Places;
     use llmuses_stats::Estimate;
 
-    fn comparison(before: f64, after: f64, half: f64) -> Comparison {
+    fn comparison(before: f64, after: f64, half: f64) -> RunComparison {
         let estimate = |value: f64| Estimate {
             value,
             low: Some(value - half),
             high: Some(value + half),
         };
         let (before, after) = (estimate(before), estimate(after));
-        Comparison {
+        RunComparison {
             groups: Vec::new(),
             before: "a.db".to_owned(),
             after: "b.db".to_owned(),
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    fn broken(bound: &str, comparison: &Comparison) -> bool {
+    fn broken(bound: &str, comparison: &RunComparison) -> bool {
         let bound: Bound = bound.parse().unwrap();
         bound.broken_by(comparison).is_some()
     }

@@ -20,7 +20,7 @@ pub struct Places {
 
 /// Two runs compared with one another.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Comparison {
+pub struct RunComparison {
     /// The file of the first run.
     pub before: String,
     /// The file of the other.
@@ -40,13 +40,13 @@ pub struct Comparison {
     pub doubted: Vec<(String, usize)>,
     /// The figures that at least one of the runs has.
     pub changes: Vec<Change>,
-    /// What became of groups of requests that both runs have, each corrected by itself.
+    /// How the figures of groups of requests that both runs have changed, each corrected by itself.
     pub groups: Vec<GroupChanges>,
     /// How many of them were tested at once; what is better or worse is corrected for that.
     pub tested: usize,
 }
 
-impl Comparison {
+impl RunComparison {
     /// Whether the work was the same.
     pub fn is_comparable(&self) -> bool {
         self.different_work.is_empty()

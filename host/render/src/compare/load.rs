@@ -43,7 +43,7 @@ pub enum CompareError {
 /// The runs of one file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Results {
-    /// The file, as it was typed.
+    /// The file, as it was given.
     pub name: String,
     /// Its runs.
     pub runs: Vec<Run>,

@@ -15,7 +15,7 @@ mod table;
 mod tests;
 
 pub use bound::{Bound, BoundError};
-pub use comparison::{Comparison, GroupChanges, Places};
+pub use comparison::{GroupChanges, Places, RunComparison};
 pub use judgement::{Change, Judgement};
 pub use load::{CompareError, Results};
 pub use pairing::compare;

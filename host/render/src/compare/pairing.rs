@@ -1,6 +1,6 @@
 //! Which run is compared with which.
 
-use super::comparison::{Comparison, Places, Runs};
+use super::comparison::{Places, RunComparison, Runs};
 use super::load::Results;
 use crate::report::load_of;
 use llmuses_core::document::Run;
@@ -27,7 +27,11 @@ fn loads(runs: &[Run]) -> Vec<(usize, Vec<&Run>)> {
 /// Compares the loads of each of `others` with those of `base`: a load of a sweep with the same one; single loads with one
 /// another, whatever they are. Of a load that was repeated, all its runs count together. `margin`: changes up to this share
 /// are no difference. Gives the comparisons, and the loads that one side alone has.
-pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparison>, Vec<String>) {
+pub fn compare(
+    base: &Results,
+    others: &[Results],
+    margin: f64,
+) -> (Vec<RunComparison>, Vec<String>) {
     let mut comparisons = Vec::new();
     let mut alone = Vec::new();
     let ours = loads(&base.runs);
@@ -41,7 +45,7 @@ pub fn compare(base: &Results, others: &[Results], margin: f64) -> (Vec<Comparis
             };
             if let (Some(before), Some(after)) = (Runs::of(&ours.1), Runs::of(&theirs.1)) {
                 let (before, after) = ((base.name.as_str(), before), (other.name.as_str(), after));
-                comparisons.push(Comparison::of(before, after, places, margin));
+                comparisons.push(RunComparison::of(before, after, places, margin));
             }
         };
         if let ([before], [after]) = (ours.as_slice(), theirs.as_slice()) {

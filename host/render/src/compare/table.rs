@@ -1,6 +1,6 @@
 //! Comparisons as a table for a terminal, and as JSON.
 
-use super::comparison::Comparison;
+use super::comparison::RunComparison;
 use super::correction::ERROR;
 use super::judgement::Change;
 use crate::digits::{UNKNOWN, certain_decimals};
@@ -16,7 +16,7 @@ use std::fmt::Write;
 
 /// The comparisons as text, in order; `alone`: loads that one side alone has. On a narrow terminal the confidence
 /// intervals are left out, and then the figures before: verdict and change say what they say.
-pub fn table(comparisons: &[Comparison], alone: &[String], look: Look) -> String {
+pub fn table(comparisons: &[RunComparison], alone: &[String], look: Look) -> String {
     let mut out = String::new();
     for comparison in comparisons {
         one(&mut out, comparison, look);
@@ -28,7 +28,7 @@ pub fn table(comparisons: &[Comparison], alone: &[String], look: Look) -> String
     out
 }
 
-fn one(out: &mut String, comparison: &Comparison, look: Look) {
+fn one(out: &mut String, comparison: &RunComparison, look: Look) {
     // Writing to a string does not fail.
     let _ = writeln!(
         out,
@@ -84,7 +84,7 @@ fn one(out: &mut String, comparison: &Comparison, look: Look) {
 }
 
 /// Over which runs figures are means. `None`: there is one run on each side.
-pub(crate) fn means(comparison: &Comparison) -> Option<String> {
+pub(crate) fn means(comparison: &RunComparison) -> Option<String> {
     let [before, after] = comparison.repeats;
     let runs = |count: usize| match count {
         1 => "one run".to_owned(),
@@ -169,7 +169,7 @@ fn interval(change: &Change) -> String {
 }
 
 /// The comparisons as JSON. Changes are shares of the first run.
-pub fn to_json(comparisons: &[Comparison], alone: &[String]) -> Value {
+pub fn to_json(comparisons: &[RunComparison], alone: &[String]) -> Value {
     let estimate = |estimate: Option<Estimate>| {
         estimate.map(|estimate| {
             json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })

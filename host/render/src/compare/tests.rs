@@ -159,7 +159,7 @@ fn runs_of_the_same_load_meet_in_their_order() {
 #[test]
 fn runs_of_one_server_are_rarely_called_better_or_worse() {
     use llmuses_core::exchange::TokenSource;
-    use llmuses_samples::Sample;
+    use llmuses_samples::OutcomeBuilder;
     use llmuses_stats::{Circumstances, Origin, RunStatistics, totals};
     let mut state = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = |most: u64| {
@@ -175,7 +175,7 @@ fn runs_of_one_server_are_rarely_called_better_or_worse() {
             let slot = &mut free[number % 8];
             let first = *slot + 40 + random(40) + if random(20) == 0 { random(100) } else { 0 };
             let (second, third) = (first + 5 + random(10), first + 15 + random(10));
-            let outcome = Sample::at(*slot)
+            let outcome = OutcomeBuilder::at(*slot)
                 .sent(*slot)
                 .events(&[first, second, third])
                 .end(third)

@@ -1,6 +1,6 @@
 //! The flags of the runs, as a file that `--config` takes.
 
-use super::{Renderer, Source};
+use super::{FormSource, Renderer};
 use llmuses_core::document::Document;
 
 pub(super) struct Config;
@@ -15,8 +15,8 @@ impl Renderer for Config {
          standard output"
     }
 
-    fn source(&self) -> Source {
-        Source::Document(render)
+    fn source(&self) -> FormSource {
+        FormSource::Document(render)
     }
 }
 

@@ -1,10 +1,10 @@
 //! The table of requests as CSV: a header, and a row for each request in the order in which they ended.
 //! Bodies and responses are not in it; the database has them.
 
-use super::{Renderer, Source};
+use super::{FormSource, Renderer};
 use crate::error::OutputError;
 use crate::file::{NewFile, unless_closed};
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::Clock;
 use llmuses_core::metric::Time;
 use llmuses_stats::{RunSoFar, Sample, Sink};
@@ -25,8 +25,8 @@ impl Renderer for Csv {
         "Write a row for each request as CSV to a new file; - for standard output"
     }
 
-    fn source(&self) -> Source {
-        Source::Requests
+    fn source(&self) -> FormSource {
+        FormSource::Requests
     }
 }
 
@@ -119,8 +119,8 @@ pub struct CsvSink<'a> {
 }
 
 impl Sink for CsvSink<'_> {
-    fn stage(&self) -> Stage {
-        Stage::Csv
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Csv
     }
 
     fn offer(&mut self, sample: &Sample, _: &RunSoFar<'_>) {
@@ -204,7 +204,7 @@ mod tests {
     use crate::{NewFile, OutputFiles};
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::{FailureKind, TokenSource};
-    use llmuses_samples::Sample as MadeUp;
+    use llmuses_samples::OutcomeBuilder;
     use llmuses_stats::Origin;
 
     #[test]
@@ -220,7 +220,7 @@ mod tests {
             stages: Some("rate:1@2ms,1@1s".parse().unwrap()),
             began_unix_seconds: clock.unix_seconds(Moment::default()),
         };
-        let success = MadeUp::at(0)
+        let success = OutcomeBuilder::at(0)
             .sent(0)
             .events(&[10, 20, 30])
             .end(40)
@@ -229,7 +229,7 @@ mod tests {
             .build();
         let success = Sample::of(success, Origin::Sent, false);
         csv.send(CsvRow::of(&success, &clock, 1, &stages));
-        let failure = MadeUp::at(5)
+        let failure = OutcomeBuilder::at(5)
             .number(1)
             .end(6)
             .fails(FailureKind::Connect, "refused, \"twice\"")

@@ -1,7 +1,7 @@
 //! The files that a command writes, in all forms.
 
 use super::csv::CsvFile;
-use super::{Source, source_of};
+use super::{FormSource, source_of};
 use crate::error::OutputError;
 use crate::file::{NewFile, OutputFiles};
 use llmuses_core::document::Document;
@@ -25,8 +25,8 @@ impl Files {
         let mut files = Self::default();
         for file in NewFile::make_all(targets)? {
             match source_of(file.flag()) {
-                Some(Source::Document(render)) => files.documents.push((file, render)),
-                Some(Source::Requests) => match CsvFile::start(file) {
+                Some(FormSource::Document(render)) => files.documents.push((file, render)),
+                Some(FormSource::Requests) => match CsvFile::start(file) {
                     Ok(rows) => files.rows = Some(rows),
                     Err(reason) => {
                         files.discard();
@@ -54,7 +54,7 @@ impl Files {
             .collect()
     }
 
-    /// Writes all files, whatever becomes of the others. Gives back why some could not be written.
+    /// Writes each file, even where another cannot be written. Gives back why some could not be written.
     pub fn finish(self, document: &Document) -> Vec<OutputError> {
         let rows = self.rows.map(|rows| rows.finish().map(drop));
         let documents = self

@@ -1,6 +1,6 @@
 //! A page.
 
-use super::{Renderer, Source};
+use super::{FormSource, Renderer};
 use crate::html::report_page;
 
 pub(super) struct Html;
@@ -14,7 +14,7 @@ impl Renderer for Html {
         "Write the results as a page that needs no network to a new file; - for standard output"
     }
 
-    fn source(&self) -> Source {
-        Source::Document(report_page)
+    fn source(&self) -> FormSource {
+        FormSource::Document(report_page)
     }
 }

@@ -1,6 +1,6 @@
 //! The document itself.
 
-use super::{Renderer, Source};
+use super::{FormSource, Renderer};
 use llmuses_core::document::Document;
 
 pub(super) struct Json;
@@ -14,7 +14,7 @@ impl Renderer for Json {
         "Write everything of the summary as JSON to a new file; - for standard output"
     }
 
-    fn source(&self) -> Source {
-        Source::Document(Document::to_json)
+    fn source(&self) -> FormSource {
+        FormSource::Document(Document::to_json)
     }
 }

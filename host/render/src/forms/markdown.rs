@@ -1,6 +1,6 @@
 //! Tables for a comment on a pull request.
 
-use super::{Renderer, Source};
+use super::{FormSource, Renderer};
 use crate::sections::{self, Mark, Part, Table, at, load_of};
 use llmuses_core::document::{Document, Run};
 use llmuses_core::wording::one_line;
@@ -19,8 +19,8 @@ impl Renderer for Markdown {
         "Write the results as Markdown, for a comment on a pull request, to a new file; - for standard output"
     }
 
-    fn source(&self) -> Source {
-        Source::Document(render)
+    fn source(&self) -> FormSource {
+        FormSource::Document(render)
     }
 }
 

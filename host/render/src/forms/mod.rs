@@ -23,12 +23,12 @@ pub trait Renderer: Sync {
     fn help(&self) -> &'static str;
 
     /// What it is made of.
-    fn source(&self) -> Source;
+    fn source(&self) -> FormSource;
 }
 
 /// What a form is made of.
 #[derive(Debug, Clone, Copy)]
-pub enum Source {
+pub enum FormSource {
     /// The document and nothing else: the content of the file.
     Document(fn(&Document) -> String),
     /// The requests, row by row while a run goes on (see [`CsvFile`]).
@@ -45,7 +45,7 @@ pub static RENDERERS: [&dyn Renderer; 5] = [
 ];
 
 /// What the form of that flag is made of.
-fn source_of(flag: &str) -> Option<Source> {
+fn source_of(flag: &str) -> Option<FormSource> {
     let renderer = RENDERERS.iter().find(|renderer| renderer.flag() == flag)?;
     Some(renderer.source())
 }
@@ -53,6 +53,7 @@ fn source_of(flag: &str) -> Option<Source> {
 /// Whether rows come on standard output while a run goes on.
 pub fn rows_take_stdout(targets: &OutputFiles) -> bool {
     targets.files.iter().any(|(flag, target)| {
-        *target == OutputFile::StandardOutput && matches!(source_of(flag), Some(Source::Requests))
+        *target == OutputFile::StandardOutput
+            && matches!(source_of(flag), Some(FormSource::Requests))
     })
 }

@@ -7,7 +7,7 @@ use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
 use crate::compare::{
-    Change, Comparison, Judgement, Results, change_text, figure_text, means, to_json,
+    Change, Judgement, Results, RunComparison, change_text, figure_text, means, to_json,
 };
 use crate::digits::counted;
 use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
@@ -49,7 +49,11 @@ struct Pair {
 
 /// The page of a comparison of the runs of `files`, with the first of which the others are compared;
 /// `alone`: loads that one side alone has. One file, complete in itself.
-pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[String]) -> String {
+pub fn comparison_page(
+    files: &[Results],
+    comparisons: &[RunComparison],
+    alone: &[String],
+) -> String {
     let mut document = to_json(comparisons, alone);
     // As on the page of a database: its numbers are here.
     let runs: Vec<&Run> = files.iter().flat_map(|file| &file.runs).collect();
@@ -75,7 +79,7 @@ pub fn comparison_page(files: &[Results], comparisons: &[Comparison], alone: &[S
 }
 
 /// Both runs of a comparison, in the list of all runs of all files.
-fn drawn<'a>(files: &[Results], comparison: &Comparison, runs: &[&'a Run]) -> Vec<Drawn<'a>> {
+fn drawn<'a>(files: &[Results], comparison: &RunComparison, runs: &[&'a Run]) -> Vec<Drawn<'a>> {
     let places = comparison.places;
     let first_of =
         |file: usize| -> usize { files[..file].iter().map(|file| file.runs.len()).sum() };
@@ -116,7 +120,7 @@ fn table_of_files(files: &[Results]) -> Table {
 
 impl Pair {
     /// The comparison at `place` of the document.
-    fn of(place: usize, comparison: &Comparison, runs: &[Drawn<'_>]) -> Self {
+    fn of(place: usize, comparison: &RunComparison, runs: &[Drawn<'_>]) -> Self {
         let count = |judgement: Judgement| {
             let of_it = |change: &&Change| change.judgement == judgement;
             comparison.changes.iter().filter(of_it).count()

@@ -159,7 +159,7 @@ pub(super) fn plan(run: &Run) -> Table {
     table
 }
 
-/// Who made the run, and what became of its rows.
+/// Who made the run, and how many of its rows were kept.
 pub(super) fn identity(run: &Part<'_, Run>) -> Table {
     let mut table = Table::new("Versions, parser and seed", &[]);
     let Run {

@@ -8,7 +8,7 @@ use llmuses_core::document::{
 };
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric::{ITL, LATENCY, TTFT};
-use llmuses_samples::Sample;
+use llmuses_samples::OutcomeBuilder;
 use llmuses_stats::{Circumstances, Origin, RunStatistics, judge, totals, verdict};
 use serde_json::{Value, json};
 
@@ -19,7 +19,7 @@ fn report_page(runs: &[Run]) -> String {
 /// Text that would be markup, or would end the script that holds the document.
 const HOSTILE: &str = "</script><script>alert(1)</script><!--<img onload='alert(2)'>\"&lt;]]>";
 
-fn run(samples: impl IntoIterator<Item = Sample>) -> Run {
+fn run(samples: impl IntoIterator<Item = OutcomeBuilder>) -> Run {
     let mut statistics = RunStatistics::new(Origin::Sent);
     for sample in samples {
         statistics.record(&sample.build());
@@ -74,11 +74,11 @@ fn parser([name, version, sha256, source]: [&str; 4]) -> ParserIdentity {
 }
 
 /// Streams of three outputs, each a little slower than the one before it.
-fn streams(count: u64) -> Vec<Sample> {
+fn streams(count: u64) -> Vec<OutcomeBuilder> {
     (0..count)
         .map(|number| {
             let from = number * 40;
-            Sample::at(from)
+            OutcomeBuilder::at(from)
                 .number(number)
                 .sent(from + 1)
                 .events(&[from + 21 + number % 7, from + 31, from + 45, from + 45])
@@ -90,10 +90,10 @@ fn streams(count: u64) -> Vec<Sample> {
         .collect()
 }
 
-fn refused(count: u64) -> Vec<Sample> {
+fn refused(count: u64) -> Vec<OutcomeBuilder> {
     (0..count)
         .map(|number| {
-            Sample::at(number)
+            OutcomeBuilder::at(number)
                 .number(number)
                 .end(number + 1)
                 .fails(FailureKind::Connect, "refused")
@@ -417,7 +417,7 @@ fn a_run_has_every_number_of_its_document() {
 
 #[test]
 fn nothing_from_outside_is_markup() {
-    let failed = Sample::at(0)
+    let failed = OutcomeBuilder::at(0)
         .number(400)
         .end(1)
         .fails(FailureKind::HttpStatus, HOSTILE);
@@ -469,7 +469,7 @@ fn where_there_is_nothing_to_draw_the_page_says_why() {
     has(&one, "Nothing to draw: one request, with 5 tokens.");
     // One body at once: no chunks, and so no gaps between them; and nobody counted tokens.
     let plain = (0..9).map(|number| {
-        Sample::at(number * 100)
+        OutcomeBuilder::at(number * 100)
             .number(number)
             .sent(number * 100)
             .events(&[number * 100 + 30])

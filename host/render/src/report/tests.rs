@@ -3,12 +3,12 @@
 use super::text::columns_of;
 use super::{Look, summary};
 use crate::tests_support;
-use llmuses_core::backlog::{Stage, Waits};
+use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::document::{LoadRecord, PlanRecord, Run};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
-use llmuses_samples::Sample;
+use llmuses_samples::OutcomeBuilder;
 use llmuses_stats::{Circumstances, DatasetUse, Origin, RunStatistics, judge, totals, verdict};
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ const CLOSED: Arrivals = Arrivals::Closed { parallel: 2 };
 
 /// A stream of eleven events: the role after 40 ms, nine outputs 10 ms apart from 50 ms on, the usage at
 /// 131 ms, the end at 132 ms. `slower` ms are added to all of them.
-fn stream(intended: u64, sent: u64, slower: u64) -> Sample {
+fn stream(intended: u64, sent: u64, slower: u64) -> OutcomeBuilder {
     let events: Vec<u64> = [40]
         .into_iter()
         .chain((0..9).map(|output| 50 + output * 10))
         .chain([131])
         .map(|at| sent + slower + at)
         .collect();
-    Sample::at(intended)
+    OutcomeBuilder::at(intended)
         .sent(sent)
         .events(&events)
         .end(sent + slower + 132)
@@ -42,7 +42,7 @@ fn circumstances(issued: u64) -> Circumstances {
     }
 }
 
-fn statistics(origin: Origin, samples: impl IntoIterator<Item = Sample>) -> RunStatistics {
+fn statistics(origin: Origin, samples: impl IntoIterator<Item = OutcomeBuilder>) -> RunStatistics {
     let mut statistics = RunStatistics::new(origin);
     for sample in samples {
         statistics.record(&sample.build());
@@ -212,12 +212,12 @@ fn an_open_loop_with_failures() {
         }
     });
     let failures = [
-        Sample::at(500).sent(500).status(503, 510).end(511).fails(
+        OutcomeBuilder::at(500).sent(500).status(503, 510).end(511).fails(
             FailureKind::HttpStatus,
             "HTTP 503 Service Unavailable: {\"error\":{\"message\":\"the engine is overloaded, please retry later\",\r\n\"type\":\"overloaded\"}}",
         ),
-        Sample::at(600).sent(600).status(503, 610).end(611).fails(FailureKind::HttpStatus, "HTTP 503"),
-        Sample::at(700).end(5700).fails(
+        OutcomeBuilder::at(600).sent(600).status(503, 610).end(611).fails(FailureKind::HttpStatus, "HTTP 503"),
+        OutcomeBuilder::at(700).end(5700).fails(
             FailureKind::TimeoutConnect,
             "no connection within 5 seconds (--connect-timeout)",
         ),
@@ -251,7 +251,7 @@ fn an_open_loop_with_failures() {
         interrupted: true,
         transport: "reqwest".to_owned(),
         transport_reason: None,
-        backlog_waits: Waits::default().with(Stage::Plugin, 17),
+        backlog_waits: Waits::default().with(PipelineStage::Plugin, 17),
         parser_cost: ParserCost {
             requests: CallCost {
                 calls: 16,
@@ -272,7 +272,7 @@ fn an_open_loop_with_failures() {
 
 #[test]
 fn no_tokens_known() {
-    let mut streams: Vec<Sample> = (0..20)
+    let mut streams: Vec<OutcomeBuilder> = (0..20)
         .map(|number| {
             stream(number * 100, number * 100, 0)
                 .number(number)
@@ -280,7 +280,7 @@ fn no_tokens_known() {
         })
         .collect();
     streams.push(
-        Sample::at(2000)
+        OutcomeBuilder::at(2000)
             .sent(2000)
             .events(&[2150])
             .end(2150)
@@ -293,7 +293,7 @@ fn no_tokens_known() {
 #[test]
 fn nothing_succeeded() {
     let samples = (0..3_u64).map(|number| {
-        Sample::at(number)
+        OutcomeBuilder::at(number)
             .number(number)
             .end(number + 20)
             .fails(FailureKind::Connect, "127.0.0.1:8000: connection refused")

@@ -1,4 +1,4 @@
-//! The objectives of a run, and what became of them.
+//! The objectives of a run, and whether they were met.
 
 use super::number::{Part, at};
 use super::table::{Cell, Piece, Table};

@@ -1,13 +1,17 @@
 //! Each doubt on both sides of its limit.
 
 use super::*;
-use crate::measure::Origin;
+use crate::circumstances::{DatasetUse, asked_output_tokens};
+use crate::pauses::OtherRuns;
 use crate::verdict;
+use crate::workers::UnlikeWorker;
+use llmuses_core::backlog::Waits;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::{Outcome, TokenSource};
-use llmuses_samples::Sample;
+use llmuses_samples::OutcomeBuilder;
 
-fn success() -> Sample {
-    Sample::at(0)
+fn success() -> OutcomeBuilder {
+    OutcomeBuilder::at(0)
         .sent(0)
         .events(&[100, 200, 300])
         .end(300)
@@ -16,7 +20,7 @@ fn success() -> Sample {
 }
 
 fn failure() -> Outcome {
-    Sample::at(0)
+    OutcomeBuilder::at(0)
         .sent(0)
         .end(10)
         .fails(FailureKind::HttpStatus, "HTTP 503")
@@ -157,11 +161,11 @@ fn circumstances_raise_their_doubts() {
         ["stopped-early"]
     );
     assert_eq!(
-        with(&|c| c.backlog_waits = Waits::default().with(Stage::Plugin, 6)),
+        with(&|c| c.backlog_waits = Waits::default().with(PipelineStage::Plugin, 6)),
         ["parser-behind"]
     );
     assert_eq!(
-        with(&|c| c.backlog_waits = Waits::default().with(Stage::Plugin, 5)),
+        with(&|c| c.backlog_waits = Waits::default().with(PipelineStage::Plugin, 5)),
         [""; 0]
     );
     assert_eq!(
@@ -210,14 +214,14 @@ fn failures_count_above_one_percent() {
 #[test]
 fn lateness_counts_above_its_limit_and_without_connections() {
     let late = |sent: u64| {
-        Sample::at(0)
+        OutcomeBuilder::at(0)
             .sent(sent)
             .events(&[sent + 100, sent + 101, sent + 102])
             .end(sent + 102)
             .outputs(&[0, 1, 2])
             .tokens(5, 3, TokenSource::Server)
     };
-    let run = |sample: Sample| {
+    let run = |sample: OutcomeBuilder| {
         let outcome = sample.build();
         statistics(494, std::iter::repeat_n(outcome, 6))
     };
@@ -230,7 +234,7 @@ fn lateness_counts_above_its_limit_and_without_connections() {
 
     // A shortest time to first token of 1 s allows 10 ms.
     let slow = |sent: u64| {
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(sent)
             .events(&[sent + 1000])
             .streamed()
@@ -246,7 +250,7 @@ fn lateness_counts_above_its_limit_and_without_connections() {
 
 #[test]
 fn a_limit_of_streams_is_told_from_a_client_without_a_processor() {
-    let late = Sample::at(0)
+    let late = OutcomeBuilder::at(0)
         .sent(50)
         .events(&[150, 151, 152])
         .end(152)
@@ -301,7 +305,7 @@ fn other_runs_count_where_they_do_harm() {
 
 #[test]
 fn coalesced_chunks_count_above_a_fifth() {
-    let together = Sample::at(0)
+    let together = OutcomeBuilder::at(0)
         .sent(0)
         .events(&[100, 100, 100])
         .end(100)
@@ -318,13 +322,13 @@ fn coalesced_chunks_count_above_a_fifth() {
     assert_eq!(codes(&run(101), &circumstances()), ["coalesced-chunks"]);
 }
 
-fn with_length(tokens: u64) -> Sample {
+fn with_length(tokens: u64) -> OutcomeBuilder {
     success().tokens(100, tokens, TokenSource::Server)
 }
 
 #[test]
 fn a_wait_for_a_body_is_not_the_clients() {
-    let late = Sample::at(0)
+    let late = OutcomeBuilder::at(0)
         .sent(9)
         .body_after(8)
         .events(&[100, 200, 300])
@@ -346,7 +350,7 @@ fn a_wait_for_a_body_is_not_the_clients() {
 #[test]
 fn late_bodies_are_no_doubt_where_nothing_succeeded() {
     let failed = || {
-        Sample::at(0)
+        OutcomeBuilder::at(0)
             .sent(900)
             .body_after(900)
             .end(910)
@@ -361,7 +365,7 @@ fn late_bodies_are_no_doubt_where_nothing_succeeded() {
 #[test]
 fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
     let late = |number: usize| {
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(2_009)
             .held_up(2_008)
             .events(&[2_100, 2_200, 2_300])
@@ -398,10 +402,14 @@ fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
 fn who_holds_up_responses_is_named() {
     let statistics = statistics(500, []);
     for (stage, code, figure) in [
-        (Stage::Plugin, "parser-behind", "for the parser"),
-        (Stage::Database, "output-behind", "for the database"),
-        (Stage::Csv, "output-behind", "for the rows of --csv"),
-        (Stage::Terminal, "output-behind", "for standard error"),
+        (PipelineStage::Plugin, "parser-behind", "for the parser"),
+        (PipelineStage::Database, "output-behind", "for the database"),
+        (PipelineStage::Csv, "output-behind", "for the rows of --csv"),
+        (
+            PipelineStage::Terminal,
+            "output-behind",
+            "for standard error",
+        ),
     ] {
         let mut circumstances = circumstances();
         circumstances.backlog_waits = Waits::default().with(stage, 6);
@@ -418,7 +426,7 @@ fn an_overloaded_server_does_not_excuse_the_client() {
     for number in 0..500 {
         // From 100 ms to 5 s, and 9 ms late.
         let first = 100 + number * 10;
-        let outcome = Sample::at(0)
+        let outcome = OutcomeBuilder::at(0)
             .sent(9)
             .events(&[first + 9, first + 10])
             .end(first + 10)

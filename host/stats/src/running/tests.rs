@@ -4,7 +4,7 @@ use super::*;
 use llmuses_core::document::Percentile;
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric;
-use llmuses_samples::{Sample, millis};
+use llmuses_samples::{OutcomeBuilder, millis};
 
 /// Two successes and a failure:
 /// A: sent 1000, events 1100 1200 1300 1400, end 1400, outputs 1 and 2, tokens 10 and 5
@@ -13,7 +13,7 @@ use llmuses_samples::{Sample, millis};
 fn run(origin: Origin) -> RunStatistics {
     let mut statistics = RunStatistics::new(origin);
     for outcome in [
-        Sample::at(990)
+        OutcomeBuilder::at(990)
             .sent(1000)
             .connected_in(8)
             .events(&[1100, 1200, 1300, 1400])
@@ -22,7 +22,7 @@ fn run(origin: Origin) -> RunStatistics {
             .tokens(10, 5, TokenSource::Server)
             .metric("cached", 4.0)
             .build(),
-        Sample::at(2000)
+        OutcomeBuilder::at(2000)
             .sent(2000)
             .read_stamps()
             .events(&[2050, 2150, 2150, 2250, 2300])
@@ -31,7 +31,7 @@ fn run(origin: Origin) -> RunStatistics {
             .tokens(20, 9, TokenSource::Tokenizer)
             .metric("cached", 8.0)
             .build(),
-        Sample::at(2000)
+        OutcomeBuilder::at(2000)
             .sent(2100)
             .end(5000)
             .fails(FailureKind::TimeoutRead, "no byte for 2.9 seconds")
@@ -131,7 +131,7 @@ fn an_open_loop_counts_from_the_intention() {
 #[test]
 fn unknown_tokens_are_absent_and_partly_known_ones_are_counted() {
     let mut statistics = RunStatistics::new(Origin::Sent);
-    let unknown = Sample::at(0)
+    let unknown = OutcomeBuilder::at(0)
         .sent(0)
         .events(&[10, 20])
         .end(1000)
@@ -154,7 +154,7 @@ fn a_run_that_never_sent_has_a_wall_but_no_rates() {
     assert_eq!(statistics.wall(), None);
     assert_eq!(metric::QPS.of(&statistics.sums()), None);
     for number in 0..3 {
-        let outcome = Sample::at(number * 10)
+        let outcome = OutcomeBuilder::at(number * 10)
             .end(number * 10 + 5)
             .fails(FailureKind::Connect, "refused")
             .build();
@@ -176,7 +176,7 @@ fn failures_are_told_apart_and_the_first_message_stays() {
         (FailureKind::HttpStatus, long.as_str()),
         (FailureKind::HttpStatus, "second"),
     ] {
-        statistics.record(&Sample::at(0).end(1).fails(kind, message).build());
+        statistics.record(&OutcomeBuilder::at(0).end(1).fails(kind, message).build());
     }
     let failures = statistics.failures();
     assert_eq!(failures.len(), 2);

@@ -3,7 +3,7 @@
 use super::Doubt;
 use crate::pauses::OtherRuns;
 use crate::short_outputs::{EndedBy, ShortOutputs};
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::exchange::FailureKind;
 
 impl Doubt {
@@ -74,14 +74,16 @@ impl Doubt {
                 "the plugin makes bodies, or the disk gives the data set, more slowly than requests are sent"
             }
             Self::OutputBehind { stage, .. } => match stage {
-                Stage::Database => "the disk of the database is slower than responses come",
-                Stage::Csv => {
+                PipelineStage::Database => "the disk of the database is slower than responses come",
+                PipelineStage::Csv => {
                     "the disk, or the program that reads the rows of --csv, is slower than responses come"
                 }
-                Stage::Terminal => {
+                PipelineStage::Terminal => {
                     "the text for standard error takes longer to make than responses take to come"
                 }
-                Stage::Plugin | Stage::Totals => "this machine has too few cores for the load",
+                PipelineStage::Plugin | PipelineStage::Totals => {
+                    "this machine has too few cores for the load"
+                }
             },
             Self::WallClockStepped { .. } => {
                 "time synchronisation or a person set the clock; stamps from the kernel are wall-clock times"

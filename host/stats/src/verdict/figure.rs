@@ -3,7 +3,7 @@
 use super::Doubt;
 use crate::saturation::{Saturation, Slope};
 use crate::short_outputs::ShortOutputs;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::AskedLength;
 use llmuses_core::wording::counted;
 use std::time::Duration;
@@ -183,11 +183,11 @@ impl Doubt {
             } => format!(
                 "client threads waited {waits} times for {}, in {completed} requests",
                 match stage {
-                    Stage::Plugin => "the parser",
-                    Stage::Totals => "the totals",
-                    Stage::Database => "the database",
-                    Stage::Csv => "the rows of --csv to be taken",
-                    Stage::Terminal => "standard error to be written",
+                    PipelineStage::Plugin => "the parser",
+                    PipelineStage::Totals => "the totals",
+                    PipelineStage::Database => "the database",
+                    PipelineStage::Csv => "the rows of --csv to be taken",
+                    PipelineStage::Terminal => "standard error to be written",
                 }
             ),
             Self::WallClockStepped { seconds } => {

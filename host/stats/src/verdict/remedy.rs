@@ -2,7 +2,7 @@
 
 use super::Doubt;
 use crate::short_outputs::{EndedBy, ShortOutputs};
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::exchange::FailureKind;
 
 impl Doubt {
@@ -64,10 +64,12 @@ impl Doubt {
                 "use a faster plugin or disk, a smaller data set that fits into memory, or less load"
             }
             Self::OutputBehind { stage, .. } => match stage {
-                Stage::Database => "use a faster disk, or --save summary",
-                Stage::Csv => "write --csv to a file on a faster disk, or read it faster",
-                Stage::Terminal => "leave --debug out, or show progress less often",
-                Stage::Plugin | Stage::Totals => "use a machine with more cores, or less load",
+                PipelineStage::Database => "use a faster disk, or --save summary",
+                PipelineStage::Csv => "write --csv to a file on a faster disk, or read it faster",
+                PipelineStage::Terminal => "leave --debug out, or show progress less often",
+                PipelineStage::Plugin | PipelineStage::Totals => {
+                    "use a machine with more cores, or less load"
+                }
             },
             Self::WallClockStepped { .. } => {
                 "check the times of the rows, and run again when the clock is steady"

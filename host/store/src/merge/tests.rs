@@ -3,14 +3,14 @@ use crate::sink::tests_support::{measured, record};
 use crate::sink::{Database, FinishedRun, RunRecord};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Outcome, TokenSource};
-use llmuses_samples::{Sample as MadeUp, moment};
+use llmuses_samples::{OutcomeBuilder, moment};
 use llmuses_stats::{Circumstances, Origin, RunStatistics, totals, verdict};
 use std::sync::LazyLock;
 
 /// Requests of a closed loop, of which one in seven is refused.
 fn outcome(number: u64) -> Outcome {
     let from = 1_000 + number * 10;
-    let made = MadeUp::at(from)
+    let made = OutcomeBuilder::at(from)
         .number(number)
         .sent(from + 1)
         .events(&[from + 20, from + 30 + number, from + 60])

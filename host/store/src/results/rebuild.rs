@@ -309,7 +309,7 @@ mod tests {
     use crate::sink::{Database, tests_support};
     use llmuses_core::document::Totals;
     use llmuses_core::metric::{LATENCY, TTFT};
-    use llmuses_samples::Sample as MadeUp;
+    use llmuses_samples::OutcomeBuilder;
 
     #[test]
     fn a_run_without_totals_gets_them_from_its_rows() {
@@ -329,7 +329,7 @@ mod tests {
             .with_objectives(Some(objectives));
         for number in 0..50 {
             let from = 4_000 + number * 10;
-            let outcome = MadeUp::at(from)
+            let outcome = OutcomeBuilder::at(from)
                 .number(number)
                 .sent(from + 1)
                 .connected_in(1)
@@ -343,12 +343,12 @@ mod tests {
             expected.add(&sample);
             database.send(sample);
         }
-        let failure = MadeUp::at(0)
+        let failure = OutcomeBuilder::at(0)
             .number(50)
             .end(60)
             .fails(FailureKind::Connect, "refused")
             .build();
-        let first = MadeUp::at(0).number(51).sent(1).end(2).build();
+        let first = OutcomeBuilder::at(0).number(51).sent(1).end(2).build();
         for (outcome, warmup) in [(failure, false), (first, true)] {
             let sample = tests_support::measured(outcome, warmup);
             expected.add(&sample);

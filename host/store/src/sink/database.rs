@@ -69,7 +69,7 @@ pub struct FinishedRun {
     pub summary: String,
 }
 
-/// What became of the outcomes that were sent.
+/// How many of the outcomes that were sent were written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkSummary {
     /// The file.

@@ -1,7 +1,7 @@
 //! The database as one of the sinks of a run.
 
 use super::database::Database;
-use llmuses_core::backlog::Stage;
+use llmuses_core::backlog::PipelineStage;
 use llmuses_core::messages::Messages;
 use llmuses_stats::{RunSoFar, Sample, Sink};
 
@@ -26,8 +26,8 @@ impl<'a> RowSink<'a> {
 }
 
 impl Sink for RowSink<'_> {
-    fn stage(&self) -> Stage {
-        Stage::Database
+    fn stage(&self) -> PipelineStage {
+        PipelineStage::Database
     }
 
     fn offer(&mut self, sample: &Sample, run: &RunSoFar<'_>) {

@@ -4,9 +4,8 @@ use super::database::{Database, RunRecord};
 use super::tests_support::{finished, measured, record};
 use super::text::UnixTime;
 use super::{APPLICATION_ID, SCHEMA_VERSION, SinkError};
-use llmuses_core::document::RunState;
 use llmuses_core::exchange::{FailureKind, Outcome, TokenSource};
-use llmuses_samples::{Sample, moment};
+use llmuses_samples::{OutcomeBuilder, moment};
 use rusqlite::Connection;
 use rusqlite::types::Value;
 use serde_json::json;
@@ -14,7 +13,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 fn success(number: u64) -> Outcome {
-    Sample::at(100)
+    OutcomeBuilder::at(100)
         .number(number)
         .sent(110)
         .connected_in(8)
@@ -57,7 +56,7 @@ fn a_finished_run_is_one_file_with_all_its_facts() {
     let record = record();
     let database = Database::create(&path, &record).unwrap();
     database.send(measured(success(0), false));
-    let failure = Sample::at(300)
+    let failure = OutcomeBuilder::at(300)
         .number(1)
         .end(900)
         .fails(FailureKind::Connect, "connection refused")
@@ -145,7 +144,7 @@ fn rows_hold_their_columns_in_order() {
     let mut told = success(0);
     told.reading.as_mut().unwrap().tokens_so_far = Some(vec![1, 2, 4]);
     database.send(measured(told, false));
-    let failure = Sample::at(300)
+    let failure = OutcomeBuilder::at(300)
         .number(1)
         .held_up(250)
         .status(503, 800)

@@ -1,7 +1,7 @@
 //! What is fuzzed of server-sent events.
 
 use crate::cut_input::{cuts_and_stream, pieces};
-use crate::sse::{EventSplitter, TooLong, looks_like_events};
+use crate::sse::{EventSplitter, EventTooLong, looks_like_events};
 
 /// Name and data of an event.
 type Event = (Vec<u8>, Vec<u8>);
@@ -13,7 +13,7 @@ const ROOM: usize = 1 << 24;
 fn split<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
-) -> Result<Vec<Event>, TooLong> {
+) -> Result<Vec<Event>, EventTooLong> {
     let mut splitter = EventSplitter::new(limit);
     let mut events = Vec::new();
     let mut keep =

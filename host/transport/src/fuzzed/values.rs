@@ -1,7 +1,7 @@
 //! What is fuzzed of JSON values in a stream.
 
 use crate::cut_input::{cuts_and_stream, pieces};
-use crate::json_stream::{JsonSplitter, TooLong};
+use crate::json_stream::{JsonSplitter, ValueTooLong};
 
 /// Larger than any input.
 const ROOM: usize = 1 << 24;
@@ -11,7 +11,7 @@ fn split<'a>(
     mut splitter: JsonSplitter,
     pieces: impl IntoIterator<Item = &'a [u8]>,
     limit: usize,
-) -> Result<(Vec<Vec<u8>>, Vec<u8>), TooLong> {
+) -> Result<(Vec<Vec<u8>>, Vec<u8>), ValueTooLong> {
     let mut values = Vec::new();
     for piece in pieces {
         splitter.push(piece, |value| values.push(value.to_vec()))?;

@@ -4,7 +4,7 @@ use super::connection::{Connection, Room};
 use super::io::Stream;
 use super::proxy::Proxy;
 use super::tls::{TlsError, client_config};
-use crate::failure::{ResolveError, Stage, classify_error};
+use crate::failure::{RequestPhase, ResolveError, classify_error};
 use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
 use llmuses_core::plan::{Target, Timeouts};
 use llmuses_kernel_io::StampedStream;
@@ -78,7 +78,7 @@ impl ConnectError {
             Self::Name(_) => Failure::new(FailureKind::Tls, self.to_string()),
             Self::Proxy(_) => Failure::new(FailureKind::Connect, self.to_string()),
             Self::Tcp { source, .. } | Self::Unix { source, .. } => {
-                let kind = classify_error(source, Stage::Connect).kind;
+                let kind = classify_error(source, RequestPhase::Connect).kind;
                 let what = if kind == FailureKind::ClientResource {
                     "this machine ran out of a resource"
                 } else {

@@ -8,7 +8,7 @@ use super::body::Body;
 use super::head::{Head, HttpError, RequestHead};
 use super::incoming::Incoming;
 use super::io::Stream;
-use crate::failure::{Stage, broken_rules, classify_error, not_taken, truncated};
+use crate::failure::{RequestPhase, broken_rules, classify_error, not_taken, truncated};
 use crate::transport::Marks;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue};
@@ -174,14 +174,14 @@ impl Connection {
             let is_silent = incoming.taken == 0 && unanswered.is_of_connection();
             let is_untaken = self.unsent.is_some();
             let failure = match unanswered {
-                Unanswered::Write(error) => not_taken(classify_error(&error, Stage::Head)),
+                Unanswered::Write(error) => not_taken(classify_error(&error, RequestPhase::Head)),
                 Unanswered::Http(error) => broken_rules(&error),
                 Unanswered::Closed if is_untaken => not_taken(truncated()),
                 Unanswered::Closed => truncated(),
                 Unanswered::Read(error) if is_untaken => {
-                    not_taken(classify_error(&error, Stage::Head))
+                    not_taken(classify_error(&error, RequestPhase::Head))
                 }
-                Unanswered::Read(error) => classify_error(&error, Stage::Head),
+                Unanswered::Read(error) => classify_error(&error, RequestPhase::Head),
             };
             if is_untaken {
                 marks.forget_sent();
@@ -264,7 +264,7 @@ impl Connection {
                 Ok(0) if head.body == Body::UntilClose => head.body = Body::Over,
                 Ok(0) => return Poll::Ready(Err(truncated())),
                 Ok(bytes) => self.decode(&room[..bytes], head, take)?,
-                Err(error) => return Poll::Ready(Err(classify_error(&error, Stage::Body))),
+                Err(error) => return Poll::Ready(Err(classify_error(&error, RequestPhase::Body))),
             }
         }
         Poll::Ready(Ok(self.last_arrival()))

@@ -3,6 +3,7 @@
 use super::body::Body;
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
+use std::mem::MaybeUninit;
 use std::time::Duration;
 
 /// The most bytes that the head of a response may have.
@@ -61,9 +62,14 @@ impl Head {
     /// Where the bytes are no head.
     pub(super) fn parse(bytes: &mut Vec<u8>) -> Result<Option<(Self, usize)>, HttpError> {
         loop {
-            let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
-            let mut response = httparse::Response::new(&mut headers);
-            let length = match response.parse(bytes)? {
+            let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
+            let mut response = httparse::Response::new(&mut []);
+            let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+                &mut response,
+                bytes,
+                &mut headers,
+            );
+            let length = match parsed? {
                 httparse::Status::Complete(length) => length,
                 httparse::Status::Partial if bytes.len() > LONGEST_HEAD => {
                     return Err(HttpError::HeadTooLong);
@@ -107,17 +113,15 @@ impl Head {
 
     /// The first value of a header, without blanks around it; `None` where it is absent or not text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
-        self.lines
-            .split(|byte| *byte == b'\n')
-            .skip_while(|line| line.trim_ascii().is_empty())
-            // The status.
-            .skip(1)
-            .find_map(|line| {
-                let colon = memchr::memchr(b':', line)?;
-                line[..colon]
-                    .eq_ignore_ascii_case(name.as_bytes())
-                    .then(|| std::str::from_utf8(line[colon + 1..].trim_ascii()).ok())
-            })?
+        // The status has no end before it; nor has an empty line before that a name.
+        memchr::memchr_iter(b'\n', &self.lines).find_map(|end| {
+            let (found, rest) = self.lines[end + 1..].split_at_checked(name.len())?;
+            let rest = rest.strip_prefix(b":")?;
+            found.eq_ignore_ascii_case(name.as_bytes()).then(|| {
+                let value = &rest[..memchr::memchr(b'\n', rest).unwrap_or(rest.len())];
+                std::str::from_utf8(value.trim_ascii()).ok()
+            })
+        })?
     }
 }
 

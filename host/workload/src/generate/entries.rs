@@ -2,7 +2,7 @@
 
 use super::prompts::PromptMaker;
 use crate::conversation::Conversation;
-use crate::entries::Entries;
+use crate::entries::EntrySource;
 use crate::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
 use llmuses_core::turn::TurnPlace;
@@ -48,7 +48,7 @@ impl GeneratedEntries {
     }
 }
 
-impl Entries for GeneratedEntries {
+impl EntrySource for GeneratedEntries {
     fn begin(&mut self) -> Result<(), CallError> {
         Ok(())
     }

@@ -9,7 +9,7 @@ use llmuses_workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// What was typed cannot be done. Ends the program with code 2.
+/// The arguments cannot be carried out. Ends the program with code 2.
 #[derive(Debug, thiserror::Error)]
 pub enum UsageError {
     /// A time to think without a later turn.
@@ -66,7 +66,7 @@ pub enum UsageError {
     /// The URL is none, or not one of a web service.
     #[error("--url {text}: {reason}")]
     Url {
-        /// What was typed.
+        /// The value that was given.
         text: String,
         /// What is wrong with it.
         reason: String,
@@ -77,7 +77,7 @@ pub enum UsageError {
     /// The proxy is none that can be used.
     #[error("--proxy {text}: {reason}")]
     Proxy {
-        /// What was typed, without credentials.
+        /// The value that was given, without credentials.
         text: String,
         /// What is wrong with it.
         reason: String,
@@ -133,7 +133,7 @@ pub enum UsageError {
         known.join(", ")
     )]
     Parser {
-        /// What was typed.
+        /// The value that was given.
         name: String,
         /// The built-in ones.
         known: Vec<&'static str>,
@@ -144,7 +144,7 @@ pub enum UsageError {
         known.join(", ")
     )]
     DatasetParser {
-        /// What was typed.
+        /// The value that was given.
         name: String,
         /// The built-in ones.
         known: Vec<&'static str>,
@@ -205,7 +205,7 @@ pub enum UsageError {
     /// `--shard` names no part.
     #[error("--shard {text}: {reason}")]
     Shard {
-        /// What was typed.
+        /// The value that was given.
         text: String,
         /// What is wrong with it.
         reason: String,
@@ -336,7 +336,7 @@ pub enum UsageError {
          `llmuses compare`"
     )]
     ChangeBound {
-        /// What was typed.
+        /// The value that was given.
         text: String,
     },
     /// The file of `--headers @FILE` cannot be read.
@@ -364,7 +364,7 @@ pub enum UsageError {
     /// The address of `--metrics-listen` is none.
     #[error("--metrics-listen {text}: {reason}")]
     MetricsListen {
-        /// What was typed.
+        /// The value that was given.
         text: String,
         /// What is wrong with it.
         reason: String,

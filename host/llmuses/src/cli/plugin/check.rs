@@ -3,7 +3,7 @@
 
 use super::super::bounds::BoundsArguments;
 use super::super::perf::{UsageError, parameters};
-use super::super::{Outcome, values};
+use super::super::{CommandOutcome, values};
 use super::recording::{events, recorded};
 use crate::run::{Asked, DataFormat, FormatError, RunError, bodies, format_in, format_of};
 use clap::Args;
@@ -96,7 +96,7 @@ pub(super) struct CheckArguments {
 }
 
 /// Runs `llmuses plugin check`.
-pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcome> {
     let dataset = match &arguments.dataset {
         Some(path) => Some(Arc::new(Dataset::open(path).map_err(UsageError::Dataset)?)),
         None => None,
@@ -196,7 +196,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         Ok(bodies) => bodies,
         Err(error) => {
             print(format!("FAILED: {error}\n"));
-            return Ok(Outcome::Failed);
+            return Ok(CommandOutcome::Failed);
         }
     };
     let request = bodies.first().map_or("{}".as_bytes(), Vec::as_slice);
@@ -229,14 +229,14 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<Outcome> {
         print("FAILED: it found neither output nor a count of output tokens in the response\n");
     }
     Ok(if works {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Failed
+        CommandOutcome::Failed
     })
 }
 
 /// Has a format read the first entries of a data set.
-fn check_format(format: &DataFormat, context: InstanceContext) -> Outcome {
+fn check_format(format: &DataFormat, context: InstanceContext) -> CommandOutcome {
     let mut text = String::new();
     let result = read_entries(format, context, &mut text);
     print(text);
@@ -244,11 +244,11 @@ fn check_format(format: &DataFormat, context: InstanceContext) -> Outcome {
         Ok(0) => print("FAILED: it gave no entry\n"),
         Ok(_) => {
             print("it works\n");
-            return Outcome::Done;
+            return CommandOutcome::Done;
         }
         Err(error) => print(format!("FAILED: {error}\n")),
     }
-    Outcome::Failed
+    CommandOutcome::Failed
 }
 
 fn read_entries(

@@ -1,6 +1,6 @@
 //! `llmuses trace describe`: what is in a trace.
 
-use crate::cli::Outcome;
+use crate::cli::CommandOutcome;
 use crate::cli::bounds::BoundsArguments;
 use crate::cli::perf::UsageError;
 use crate::cli::plugin::limits_of;
@@ -38,7 +38,7 @@ pub(super) struct DescribeArguments {
 }
 
 /// Runs `llmuses trace describe`.
-pub(super) fn execute(arguments: DescribeArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: DescribeArguments) -> anyhow::Result<CommandOutcome> {
     let dataset = Dataset::open(&arguments.file).map_err(UsageError::Dataset)?;
     let limits = limits_of(&arguments.bounds.clone().into_bounds());
     let format = recognised(&dataset, arguments.field.as_deref(), &limits)?;
@@ -69,7 +69,7 @@ pub(super) fn execute(arguments: DescribeArguments) -> anyhow::Result<Outcome> {
         line(&mut text, "Passed over", &format!("{count} {reason}"));
     }
     print(text);
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 /// What a trace has.

@@ -3,7 +3,7 @@
 mod prompt;
 mod sources;
 
-use crate::cli::Outcome;
+use crate::cli::CommandOutcome;
 use crate::cli::bounds::BoundsArguments;
 use crate::cli::perf::UsageError;
 use crate::cli::values::file_name;
@@ -128,7 +128,7 @@ impl MakeError {
 }
 
 /// Runs `llmuses trace make`.
-pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<Outcome> {
+pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<CommandOutcome> {
     let tokenizer = match &arguments.tokenizer_path {
         Some(path) => {
             let path = HostTokenizer::find(path).map_err(UsageError::Tokenizer)?;
@@ -176,7 +176,7 @@ pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<Outcome> {
         said.push_str(&format!("; {}", passed.describe()));
     }
     terminal::say(said);
-    Ok(Outcome::Done)
+    Ok(CommandOutcome::Done)
 }
 
 fn write(arguments: &MakeArguments, text: &[u8]) -> Result<(), MakeError> {

@@ -1,0 +1,71 @@
+use super::*;
+
+fn text(json: &str) -> String {
+    serde_json::from_str::<Text<'_>>(json)
+        .map(|text| text.as_str().to_owned())
+        .expect("valid JSON")
+}
+
+#[test]
+fn a_text_without_escapes_is_not_copied() {
+    let Text(plain) = serde_json::from_str(r#""abc""#).expect("valid JSON");
+    assert!(matches!(plain, Cow::Borrowed("abc")));
+}
+
+#[test]
+fn whatever_stands_for_a_text_is_read() {
+    assert_eq!(text(r#""a\nb""#), "a\nb");
+    for empty in [
+        "null",
+        "true",
+        "1",
+        "-1",
+        "1.5",
+        "[]",
+        "{}",
+        r#"{"type":"image_url","image_url":{"url":"u"}}"#,
+    ] {
+        assert_eq!(text(empty), "", "{empty}");
+    }
+    assert_eq!(
+        text(r#"["a",{"type":"text","text":"b"},null,{"thinking":[{"text":"c"}]}]"#),
+        "abc"
+    );
+}
+
+#[test]
+fn an_empty_error_is_none() {
+    for none in [
+        "null",
+        "false",
+        "\"\"",
+        "{}",
+        "[]",
+        "0",
+        r#"{"message":"","type":null,"code":0}"#,
+    ] {
+        assert_eq!(
+            failure(&serde_json::from_str(none).expect("valid JSON")),
+            None,
+            "{none}"
+        );
+    }
+}
+
+#[test]
+fn an_error_is_told_with_what_it_has() {
+    let told =
+        |json: &str| failure(&serde_json::from_str(json).expect("valid JSON")).unwrap_or_default();
+    assert_eq!(
+        told("\"out of memory\""),
+        "the server reported an error: out of memory"
+    );
+    assert_eq!(
+        told(r#"{"message":"busy","type":"overloaded","code":503,"param":null}"#),
+        "the server reported an error: busy (overloaded, 503)"
+    );
+    assert_eq!(
+        told(r#"{"reason":1}"#),
+        r#"the server reported an error: {"reason":1}"#
+    );
+}
