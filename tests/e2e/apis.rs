@@ -61,7 +61,7 @@ fn a_parser_with_a_format_of_its_own_takes_any_other_workload() {
     fresh.file("own", "{\"question\":\"two\"}\n");
     let error = refused(
         &fresh,
-        &mock,
+        &quick_mock(),
         &[&["--parser", CHAT][..], &other].concat(),
         2,
     );

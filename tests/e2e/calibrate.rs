@@ -8,8 +8,10 @@ const QUICK: [&str; 6] = ["--ttft", "20ms", "--itl", "2ms", "--tokens", "6"];
 #[test]
 fn levels_are_measured_against_the_truth() {
     let _turn = crate::timing::turn();
+    let bench = crate::support::Bench::new();
     for more in [&[][..], &["--tls"], &["--transport", "reqwest"]] {
         let ended = run(program()
+            .env("XDG_STATE_HOME", bench.path("state"))
             .args([
                 "calibrate",
                 "--parallel",
@@ -64,7 +66,11 @@ fn levels_are_measured_against_the_truth() {
 #[test]
 fn the_table_says_up_to_which_load_this_machine_measures() {
     let _turn = crate::timing::turn();
-    let ended = run(program().args(["calibrate", "--parallel", "2"]).args(QUICK));
+    let bench = crate::support::Bench::new();
+    let ended = run(program()
+        .env("XDG_STATE_HOME", bench.path("state"))
+        .args(["calibrate", "--parallel", "2"])
+        .args(QUICK));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     for part in ["2 streams", "Within 1 ms:", "Within 5 %:"] {
         assert!(ended.stdout.contains(part), "{}", ended.stdout);

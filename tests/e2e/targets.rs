@@ -109,7 +109,7 @@ fn a_path_that_names_the_model_is_that_of_each_model() {
         .map(|path| path.split('?').next().unwrap_or_default().to_owned())
         .collect();
     let expected =
-        ["adapter", "base"].map(|model| format!("/v1beta/models/{model}:streamGenerateContent"));
+        ["base", "m"].map(|model| format!("/v1beta/models/{model}:streamGenerateContent"));
     assert_eq!(paths, BTreeSet::from(expected));
 }
 

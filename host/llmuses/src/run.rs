@@ -444,7 +444,7 @@ fn one<'a>(
     if loaded.must_learn() {
         loaded.learn(plan, outputs, &interrupt::flag()?)?;
     }
-    let (given, plan) = (plan, &loaded.addressed(plan));
+    let (given, plan) = (plan, &loaded.addressed(plan)?);
     let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
     let clock = role.clock();
     // Not before: until here a signal ends the program at once.

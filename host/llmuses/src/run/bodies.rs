@@ -99,6 +99,14 @@ pub enum FormatError {
         /// The parser.
         parser: String,
     },
+    /// Several URLs that are not of one API.
+    #[error(
+        "--url {url}: several URLs need the same path and query, since a request is made before it is known where it goes"
+    )]
+    OtherPath {
+        /// The one that differs from the first, without credentials.
+        url: String,
+    },
     /// A format without a data set.
     #[error("{label} is a format of data sets: it needs a file to read (--dataset)")]
     NoDataset {

@@ -33,7 +33,7 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
             Some(loaded) => loaded,
             None => loaded.insert(Loaded::of(&plan, outputs)?),
         };
-        let addressed = loaded.addressed(&plan);
+        let addressed = loaded.addressed(&plan)?;
         let (prepared, source) = Preparation::of(&addressed, &plan, outputs, loaded)?;
         let parser = prepared.parser.info();
         let name = [parser.name.as_str(), &parser.version];

@@ -10,6 +10,7 @@ use super::schedule::{self, TraceSchedule};
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
+use llmuses_core::credential::public_url;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::LearnedLengths;
 use llmuses_core::document::Task;
@@ -172,7 +173,10 @@ impl Loaded {
     }
 
     /// The plan with the whole URL, as the API completes it.
-    pub(super) fn addressed(&self, plan: &Plan) -> Plan {
+    ///
+    /// # Errors
+    /// Where several URLs have different paths or queries.
+    pub(super) fn addressed(&self, plan: &Plan) -> Result<Plan, FormatError> {
         let mut addressed = plan.clone();
         if let Some(path) = &self.parser.info().path {
             let target = &mut addressed.target;
@@ -181,7 +185,16 @@ impl Loaded {
                 *url = complete(url, path, &plan.target.model);
             }
         }
-        addressed
+        let target = &addressed.target;
+        let differs = |other: &&Url| {
+            other.path() != target.url.path() || other.query() != target.url.query()
+        };
+        match target.more_urls.iter().find(differs) {
+            Some(other) => Err(FormatError::OtherPath {
+                url: public_url(other),
+            }),
+            None => Ok(addressed),
+        }
     }
 }
 

@@ -41,7 +41,7 @@ pub(super) fn learn(
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Line, RunError> {
     let given = plan_of(plan, text)?;
-    let probe = loaded.addressed(&given);
+    let probe = loaded.addressed(&given)?;
     let quiet = Outputs {
         quiet: true,
         ..outputs.clone()
