@@ -251,10 +251,6 @@ fn a_trace_without_a_schedule_is_refused_or_counted() {
     bench.file("trace", "{\"prompt\": \"x\"}\n");
     let said = refused(&bench, &mock_2(), &replayed(&tokenizer, &[]), 1);
     assert!(said.contains("it has no time"), "{said}");
-    bench.file("trace", "{\"question\": \"x\"}\n");
-    let own = replayed(&tokenizer, &["--parser", "openai_openqa_qwen"]);
-    let said = refused(&bench, &mock_2(), &own, 1);
-    assert!(said.contains("it has no time"), "{said}");
     for (flags, part) in [
         (&["--rate", "5"][..], "cannot be used with"),
         (&["-n", "5"], "cannot be used with"),

@@ -82,6 +82,7 @@ mod tests {
             .number(number)
             .sent(sent)
             .events(&[sent + 1, end])
+            .end(end)
             .outputs(&[0, 1])
             .build();
         Sample::of(outcome, Origin::Sent, warmup)

@@ -366,8 +366,11 @@ mod tests {
         let expected = totals(&expected, &circumstances);
         assert_eq!(found.requests.warmup, 1);
         assert_eq!(found.requests.peak_in_flight, 9);
-        // All but the requests and what no row holds.
+        assert_eq!(found.groups.len(), 1);
+        assert_eq!(found.groups[0].by, "window");
+        // All but the requests, the steady state and what no row holds.
         let known = Totals {
+            groups: Vec::new(),
             requests: expected.requests.clone(),
             client: expected.client.clone(),
             slowest_requests: expected.slowest_requests.clone(),

@@ -181,7 +181,7 @@ pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<CommandOutcome
 
 fn write(arguments: &MakeArguments, text: &[u8]) -> Result<(), MakeError> {
     let Some(path) = &arguments.out else {
-        terminal::print(String::from_utf8_lossy(text).into_owned());
+        terminal::print(String::from_utf8_lossy(text));
         return Ok(());
     };
     let failed = |reason| MakeError::Write {
