@@ -116,20 +116,13 @@ fn a_path_that_names_the_model_is_that_of_each_model() {
 #[test]
 fn models_that_cannot_share_requests_are_refused() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    bench.file("d.txt", "a prompt\n");
+    // It speaks contract 0.1.
+    bench.file("old.wasm", crate::hostile::guest::Guest::new().component());
     for (arguments, said) in [
         (&["--prompt", "x", "--model", "a=0", "b"][..], "--model a=0"),
         (&["--prompt", "x", "--model", "a", "a=2"], "`a` twice"),
         (
-            &[
-                "--dataset",
-                "d.txt",
-                "--model",
-                "a",
-                "b",
-                "--parser",
-                "openai_line_by_line",
-            ],
+            &["--prompt", "x", "--model", "a", "b", "--parser", "old.wasm"],
             "all of them for one model",
         ),
     ] {

@@ -222,8 +222,11 @@ fn shape(summary: &str, depends: &[&str]) -> String {
     let shown: Vec<String> = lines
         .iter()
         .map(|line| {
-            is_of_times |= line.trim_start().starts_with("Milliseconds");
-            is_of_times &= !line.trim_start().starts_with('*');
+            let begins = ["Milliseconds", "Window"].iter();
+            is_of_times |= begins
+                .into_iter()
+                .any(|label| line.trim_start().starts_with(label));
+            is_of_times &= !line.trim_start().starts_with('*') && !line.trim().is_empty();
             match depends
                 .iter()
                 .find(|label| line.trim_start().starts_with(**label))

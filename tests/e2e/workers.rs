@@ -430,7 +430,7 @@ fn what_workers_cannot_do_is_said() {
             "cannot be split into 2 parts",
         ),
         (
-            &["--prompt", "x", "--parallel", "2", "--hosts", "c,"],
+            &["--prompt", "x", "--parallel", "4", "--hosts", "c,"],
             "--hosts",
         ),
     ] {

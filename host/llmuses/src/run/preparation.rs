@@ -10,8 +10,8 @@ use super::schedule::{self, TraceSchedule};
 use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, HeaderValue};
 use llmuses_core::budget::Budget;
-use llmuses_core::credential::public_url;
 use llmuses_core::clock::Clock;
+use llmuses_core::credential::public_url;
 use llmuses_core::document::LearnedLengths;
 use llmuses_core::document::Task;
 use llmuses_core::exchange::StampQuality;
@@ -186,9 +186,8 @@ impl Loaded {
             }
         }
         let target = &addressed.target;
-        let differs = |other: &&Url| {
-            other.path() != target.url.path() || other.query() != target.url.query()
-        };
+        let differs =
+            |other: &&Url| other.path() != target.url.path() || other.query() != target.url.query();
         match target.more_urls.iter().find(differs) {
             Some(other) => Err(FormatError::OtherPath {
                 url: public_url(other),
