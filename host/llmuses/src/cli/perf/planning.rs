@@ -517,10 +517,6 @@ mod tests {
             (&["--prompt", "x", "--url", "localhost:80"][..], "http://"),
             (&["--prompt", "x", "--url", "http://"], "not a URL"),
             (
-                &["--prompt", "x", "--url", "http://a/x", "http://b/y"],
-                "the same path",
-            ),
-            (
                 &["--prompt", "x", "--url", "http://a", "http://a/"],
                 "twice",
             ),
