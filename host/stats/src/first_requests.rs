@@ -52,7 +52,8 @@ impl FirstRequests {
         }
         if number < ALL_FAILED {
             self.failed += 1;
-            if self.failed == ALL_FAILED {
+            // The last of the first requests may be the last of those too; that none got a connection tells more.
+            if self.failed == ALL_FAILED && what.is_none() {
                 what = Some(format!("the first {ALL_FAILED} requests all failed"));
             }
         }
