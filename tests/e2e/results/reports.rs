@@ -180,11 +180,10 @@ fn the_time_to_response_head_is_in_every_output() {
         "{}",
         ended.stdout
     );
-    assert!(
-        ended.stdout.contains("met head up to 30s: 20 of 20"),
-        "{}",
-        ended.stdout
-    );
+    // Where lines are wrapped depends on how long the figures are.
+    let words: Vec<&str> = ended.stdout.split_whitespace().collect();
+    let said = words.join(" ");
+    assert!(said.contains("met head up to 30s: 20 of 20"), "{said}");
     let text = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it is there");
     let document: Value = serde_json::from_str(&text("a.json")).expect("JSON");
     let head = &runs(&document)[0]["totals"]["time_to_response_head"];
@@ -198,8 +197,9 @@ fn the_time_to_response_head_is_in_every_output() {
     let header = text("a.csv").lines().next().map(ToOwned::to_owned);
     let added = ",time_to_response_head_seconds,held_up_seconds";
     assert!(header.is_some_and(|header| header.contains(added)));
+    // On a busy machine head and end may come in one packet.
     let stored = bench
-        .value("SELECT count(*) FROM result WHERE head_latency > 0 AND head_latency < latency");
+        .value("SELECT count(*) FROM result WHERE head_latency > 0 AND head_latency <= latency");
     assert_eq!(stored, 20);
     let compared = typed(
         &bench,
