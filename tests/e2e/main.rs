@@ -12,6 +12,8 @@ mod connections;
 mod datasets;
 mod demo;
 mod docs;
+#[cfg(target_os = "linux")]
+mod engines;
 mod external;
 mod failures;
 mod flags;
