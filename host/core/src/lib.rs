@@ -5,6 +5,7 @@
 pub mod backlog;
 pub mod bounds;
 pub mod budget;
+pub mod caught;
 pub mod clean;
 pub mod clock;
 pub mod command_line;

@@ -2,11 +2,12 @@
 
 mod vocabulary;
 
+use llmuses_core::caught::caught;
 use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
-use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use tokenizers::Tokenizer;
+use std::sync::atomic::{AtomicU32, Ordering};
+use tokenizers::{Encoding, Tokenizer};
 
 /// The largest `tokenizer.json` that is read: large ones have tens of megabytes.
 const MOST_BYTES: u64 = 256 << 20;
@@ -54,10 +55,16 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
     })
 }
 
+/// Texts on which a tokenizer may fail before it is not asked any more. Failing can take it long: one whose expression
+/// goes back and forth on a text needs a tenth of a second for forty letters.
+const MOST_FAILURES: u32 = 8;
+
 /// A loaded tokenizer.
 #[derive(Debug)]
 pub struct HostTokenizer {
     tokenizer: Tokenizer,
+    /// Texts on which it failed.
+    failures: AtomicU32,
 }
 
 impl HostTokenizer {
@@ -112,7 +119,10 @@ impl HostTokenizer {
             .with_truncation(None)
             .map_err(|error| error.to_string())?;
         tokenizer.with_padding(None);
-        Ok(Self { tokenizer })
+        Ok(Self {
+            tokenizer,
+            failures: AtomicU32::new(0),
+        })
     }
 
     /// Tokens that are words of lower-case letters, without the space before them, in the order of their ids.
@@ -126,17 +136,37 @@ impl HostTokenizer {
     }
 
     /// Where each token of a text ends, in bytes.
-    pub fn token_ends(&self, text: &str) -> Vec<usize> {
-        match self.tokenizer.encode(text, false) {
-            Ok(encoding) => encoding.get_offsets().iter().map(|(_, end)| *end).collect(),
-            Err(_) => Vec::new(),
+    ///
+    /// # Errors
+    /// Where the tokenizer fails on the text.
+    pub fn token_ends(&self, text: &str) -> Result<Vec<usize>, String> {
+        let encoding = self.encoded(|tokenizer| tokenizer.encode(text, false))?;
+        Ok(encoding.get_offsets().iter().map(|(_, end)| *end).collect())
+    }
+
+    /// What the tokenizer makes of a text. A file that is no good tokenizer makes it panic on some texts.
+    fn encoded(
+        &self,
+        encode: impl FnOnce(&Tokenizer) -> tokenizers::Result<Encoding>,
+    ) -> Result<Encoding, String> {
+        if self.failures.load(Ordering::Relaxed) >= MOST_FAILURES {
+            return Err(format!(
+                "the tokenizer failed on {MOST_FAILURES} texts, so it is not asked any more"
+            ));
         }
+        let failure = match caught(|| encode(&self.tokenizer)) {
+            Some(Ok(encoding)) => return Ok(encoding),
+            Some(Err(error)) => format!("the tokenizer failed: {error}"),
+            None => "the tokenizer failed on this text, by a fault of it or of its file".to_owned(),
+        };
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        Err(failure)
     }
 
     /// Whether a text of so many words is split at each of them before anything else, and each is one token.
     pub(crate) fn has_a_token_for_each_word(&self, text: &str, words: usize) -> bool {
         // The fast encoding does not say from which split a token came.
-        let Ok(encoding) = self.tokenizer.encode(text, false) else {
+        let Ok(encoding) = self.encoded(|tokenizer| tokenizer.encode(text, false)) else {
             return false;
         };
         let splits = encoding.get_word_ids();
@@ -149,13 +179,8 @@ impl HostTokenizer {
 
 impl TokenCounter for HostTokenizer {
     fn count(&self, text: &str) -> Result<u64, String> {
-        // A file that is no good tokenizer makes it panic on some texts.
-        std::panic::catch_unwind(AssertUnwindSafe(|| self.tokenizer.encode_fast(text, false)))
-            .map_err(|_| {
-                "the tokenizer failed on this text, by a fault of it or of its file".to_owned()
-            })?
+        self.encoded(|tokenizer| tokenizer.encode_fast(text, false))
             .map(|encoding| encoding.len() as u64)
-            .map_err(|error| format!("the tokenizer failed: {error}"))
     }
 }
 
@@ -171,6 +196,24 @@ mod tests {
         assert_eq!(tokenizer.count("").unwrap(), 0);
         let words = tokenizer.count("How far away is the moon?").unwrap();
         assert!((5..=12).contains(&words), "{words}");
+    }
+
+    #[test]
+    fn a_tokenizer_that_fails_again_and_again_is_not_asked_any_more() {
+        // An expression that goes back and forth on such a text until its limit, and then panics.
+        let mut json: serde_json::Value = serde_json::from_slice(SAMPLE).unwrap();
+        json["pre_tokenizer"] = serde_json::json!({
+            "type": "Split", "pattern": { "Regex": "(a+)+$" }, "behavior": "Isolated", "invert": false
+        });
+        let json = serde_json::to_vec(&json).unwrap();
+        let tokenizer = HostTokenizer::from_json(&json).unwrap();
+        let text = "a".repeat(40) + "!";
+        for _ in 0..MOST_FAILURES {
+            let error = tokenizer.count(&text).unwrap_err();
+            assert!(error.contains("by a fault of it or of its file"), "{error}");
+        }
+        let error = tokenizer.count("a word").unwrap_err();
+        assert!(error.contains("not asked any more"), "{error}");
     }
 
     #[test]

@@ -121,11 +121,14 @@ pub fn leave(text: &str) {
 /// Panics that are told one by one; of others it is told that there were more.
 const TOLD_PANICS: u32 = 10;
 
-/// Has a panic of any thread tell its reason as messages are told. The view is drawn anew below it, or taken away where
-/// the panic ends the run.
+/// Has a panic of any thread tell its reason as messages are told, but for those that become errors. The view is drawn
+/// anew below it, or taken away where the panic ends the run.
 pub fn tell_panics() {
     static PANICS: AtomicU32 = AtomicU32::new(0);
     std::panic::set_hook(Box::new(|panic| {
+        if llmuses_core::caught::is_catching() {
+            return;
+        }
         let before = PANICS.fetch_add(1, Ordering::Relaxed);
         if before >= TOLD_PANICS {
             if before == TOLD_PANICS {

@@ -19,6 +19,14 @@ pub enum TextError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// The tokenizer fails on it.
+    #[error("the text {} cannot be measured: {reason}", path.display())]
+    Tokenizer {
+        /// The file.
+        path: PathBuf,
+        /// What the tokenizer said.
+        reason: String,
+    },
     /// There are no words in it.
     #[error("the text {} has no words", path.display())]
     Empty {
@@ -42,14 +50,19 @@ impl RealText {
     /// Reads a file. Without a tokenizer its pieces are measured in words.
     ///
     /// # Errors
-    /// Where it cannot be read or has no words.
+    /// Where it cannot be read or has no words, and where the tokenizer fails on it.
     pub fn load(path: &Path, tokenizer: Option<&HostTokenizer>) -> Result<Self, TextError> {
         let text = read_regular_text(path, MOST_BYTES).map_err(|source| TextError::Read {
             path: path.to_owned(),
             source,
         })?;
         let of_text = match tokenizer {
-            Some(tokenizer) => Self::of(text.trim(), tokenizer),
+            Some(tokenizer) => {
+                Self::of(text.trim(), tokenizer).map_err(|reason| TextError::Tokenizer {
+                    path: path.to_owned(),
+                    reason,
+                })?
+            }
             None => Self::in_words(text.trim()),
         };
         of_text.ok_or_else(|| TextError::Empty {
@@ -72,8 +85,8 @@ impl RealText {
         })
     }
 
-    fn of(text: &str, tokenizer: &HostTokenizer) -> Option<Self> {
-        let ends = tokenizer.token_ends(text);
+    fn of(text: &str, tokenizer: &HostTokenizer) -> Result<Option<Self>, String> {
+        let ends = tokenizer.token_ends(text)?;
         let mut words = Vec::new();
         let mut before = 0;
         let mut in_word = false;
@@ -88,12 +101,12 @@ impl RealText {
                 words.push((place, before as u32));
             }
         }
-        (!words.is_empty()).then(|| Self {
+        Ok((!words.is_empty()).then(|| Self {
             text: text.to_owned(),
             words,
             tokens: ends.len() as u32,
             spare: 1,
-        })
+        }))
     }
 
     /// How many words it has.
@@ -143,7 +156,7 @@ mod tests {
         let tokenizer = HostTokenizer::load(Path::new(TOKENIZER)).unwrap();
         let source =
             "The moon is far away, and the sun is farther.\nBoth shine by day or by night.";
-        let text = RealText::of(source, &tokenizer).unwrap();
+        let text = RealText::of(source, &tokenizer).unwrap().unwrap();
         assert_eq!(text.words(), 17);
         let mut piece = String::new();
         text.extend(&mut piece, 1, 6);

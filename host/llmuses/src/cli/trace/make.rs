@@ -106,6 +106,9 @@ pub(in crate::cli) enum MakeError {
     /// There is no salt.
     #[error("{0}")]
     Salt(String),
+    /// The tokenizer fails on a prompt.
+    #[error("no trace can be made, since a prompt cannot be cut into blocks of tokens: {0}")]
+    Tokenizer(String),
     /// The trace cannot be written.
     #[error("{}: {reason}", path.display())]
     Write {
@@ -122,7 +125,7 @@ impl MakeError {
         match self {
             Self::WhichRun { .. } | Self::NoRun { .. } | Self::NoTokenizer { .. } => true,
             Self::Write { reason, .. } => reason.kind() == std::io::ErrorKind::AlreadyExists,
-            Self::Nothing { .. } | Self::Salt(_) => false,
+            Self::Nothing { .. } | Self::Salt(_) | Self::Tokenizer(_) => false,
         }
     }
 }
@@ -146,6 +149,7 @@ pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<CommandOutcome
         last_of_session: HashMap::new(),
         first: None,
         requests: 0,
+        tokenizer_failed: None,
     };
     let mut text = Vec::new();
     let passed = source.each(&mut |sent| {
@@ -153,6 +157,9 @@ pub(super) fn execute(arguments: MakeArguments) -> anyhow::Result<CommandOutcome
         // Writing to memory does not fail.
         let _ = writeln!(text, "{line}");
     })?;
+    if let Some(reason) = maker.tokenizer_failed {
+        return Err(MakeError::Tokenizer(reason).into());
+    }
     if maker.requests == 0 {
         return Err(MakeError::Nothing {
             path: arguments.file.clone(),
@@ -204,13 +211,21 @@ struct Maker {
     /// When the first request was sent.
     first: Option<f64>,
     requests: u64,
+    /// Why there is no trace, where the tokenizer failed on a prompt.
+    tokenizer_failed: Option<String>,
 }
 
 impl Maker {
     fn line(&mut self, sent: &Sent) -> Value {
         let block = self.format.block();
         let cuts = match &self.tokenizer {
-            Some(tokenizer) => cuts_by_tokens(&tokenizer.token_ends(&sent.prompt), block as usize),
+            Some(tokenizer) => match tokenizer.token_ends(&sent.prompt) {
+                Ok(ends) => cuts_by_tokens(&ends, block as usize),
+                Err(reason) => {
+                    self.tokenizer_failed.get_or_insert(reason);
+                    Vec::new()
+                }
+            },
             None => cuts_by_bytes(&sent.prompt, self.bytes_of_a_token * block as f64),
         };
         let blocks = sent.input_tokens.div_ceil(block);
