@@ -632,7 +632,8 @@ impl PerfArguments {
 
 /// Warns of loads that are more than this machine is known to measure right.
 fn warn_of_loads(sweep: &Sweep) {
-    let Some(kept) = Kept::of_this_machine() else {
+    let is_tls = sweep.target.url.scheme() == "https";
+    let Some(kept) = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)) else {
         return;
     };
     let beyond = sweep
