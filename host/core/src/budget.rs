@@ -84,8 +84,8 @@ impl Budget {
     }
 
     /// Draws `step`, or `needed` at least, for a large response that holds `holds` already and has `place` in the order of
-    /// beginning; gives back how much. Fails where it was asked to give up, also where it needs nothing. Where there is no room, the youngest give up for it. Until they
-    /// have, half of what is kept for small holders bridges the time.
+    /// beginning; gives back how much. Fails where it was asked to give up, also where it needs nothing. Where there is no
+    /// room, the youngest give up for it. Until they have, half of what is kept for small holders bridges the time.
     fn draw_in_turn(
         &self,
         step: usize,
