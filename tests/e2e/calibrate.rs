@@ -134,6 +134,20 @@ fn a_load_beyond_what_was_calibrated_is_warned_of() {
         let said = perf("2");
         assert!(!said.contains("streams at once"), "{said}");
     }
+    // It was found without TLS, and says nothing of a load with it. Nobody listens there.
+    let load = ["--url", "https://127.0.0.1:1/", "--prompt", "x", "-n", "4"];
+    let ended = run(bench.perf(&load).env("XDG_STATE_HOME", &state).args([
+        "--parallel",
+        "3",
+        "--save",
+        "none",
+    ]));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        !ended.stderr.contains("streams at once"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

@@ -264,6 +264,40 @@ fn a_trace_without_a_schedule_is_refused_or_counted() {
 }
 
 #[test]
+fn bounds_of_lengths_hold_for_the_schedule_too() {
+    let mock = mock_2();
+    let lines = [
+        json!({"timestamp": 0, "text_input": "long enough", "output_length": 2, "session_id": "a"}),
+        json!({"timestamp": 100, "text_input": "x", "output_length": 2, "session_id": "b"}),
+        json!({"delay": 50, "text_input": "after the short one", "output_length": 2, "session_id": "b"}),
+        json!({"delay": 50, "text_input": "long enough again", "output_length": 2, "session_id": "a"}),
+    ];
+    let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
+    let flags = [
+        "--dataset",
+        "trace",
+        "--dataset-parser",
+        "mooncake",
+        "--trace",
+        "--min-prompt-length",
+        "5",
+    ];
+    let bench = Bench::new();
+    bench.file("trace", lines.join("\n"));
+    let said = refused(&bench, &mock, &flags, 1);
+    let part = "request 2 of the trace has no time but one after the request before it";
+    assert!(said.contains(part), "{said}");
+    let skipping = [&flags[..], &["--skip-bad-lines"]].concat();
+    let ended = good(&bench, &mock, &skipping);
+    let rows = bench.rows("SELECT number, session FROM result ORDER BY number");
+    assert_eq!(rows, [[0, 0], [1, 0]]);
+    let totals = of_run(&bench, "totals");
+    assert_eq!(totals["replay"]["requests"], 2, "{totals}");
+    assert_eq!(totals["data_set"]["bad_entries"], 1, "{totals}");
+    assert!(ended.stdout.contains("1 passed over"), "{}", ended.stdout);
+}
+
+#[test]
 fn a_limit_ends_a_replay() {
     let (mock, tokenizer) = (mock_2(), tokenizer());
     let times: Vec<f64> = (0..40).map(|number| f64::from(number) / 100.0).collect();

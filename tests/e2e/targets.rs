@@ -92,6 +92,32 @@ fn a_session_stays_with_its_model() {
 }
 
 #[test]
+fn all_entries_of_a_conversation_of_a_trace_ask_one_model() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let line = |number: u64| {
+        serde_json::json!({
+            "timestamp": number * 10,
+            "text_input": format!("question {number}"),
+            "output_length": 2,
+            "session_id": format!("user {}", number % 12),
+        })
+    };
+    let lines: Vec<String> = (0..36).map(|number| line(number).to_string()).collect();
+    bench.file("trace", lines.join("\n"));
+    let trace = ["--dataset", "trace", "--trace"];
+    // Without --parallel.
+    good(&bench, &mock, &[&SEVERAL[..2], &trace].concat());
+    let mixed = "SELECT count(*) FROM (SELECT session FROM result GROUP BY session HAVING count(DISTINCT model) > 1)";
+    assert_eq!(bench.value(mixed), 0);
+    assert_eq!(bench.value("SELECT count(DISTINCT model) FROM result"), 2);
+    assert_eq!(
+        bench.value("SELECT count(DISTINCT session) FROM result"),
+        12
+    );
+    assert_eq!(bench.value("SELECT count(*) FROM result"), 36);
+}
+
+#[test]
 fn a_path_that_names_the_model_is_that_of_each_model() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let url = mock.url("");

@@ -83,9 +83,9 @@ impl Budget {
         drawn.map(drop).map_err(|_| UsedUp { limit: self.limit })
     }
 
-    /// Draws `step`, or `needed` at least, for a response that holds `holds` already, has `place` in the order of
-    /// beginning and is large then; gives back how much. Where there is no room, the youngest give up for it. Until they
-    /// have, half of what is kept for small holders bridges the time.
+    /// Draws `step`, or `needed` at least, for a large response that holds `holds` already and has `place` in the order of
+    /// beginning; gives back how much. Fails where it was asked to give up, also where it needs nothing. Where there is no
+    /// room, the youngest give up for it. Until they have, half of what is kept for small holders bridges the time.
     fn draw_in_turn(
         &self,
         step: usize,
@@ -99,6 +99,10 @@ impl Budget {
         own.drawn = holds;
         if own.gives_up {
             return Err(used_up);
+        }
+        // It has as much already.
+        if needed == 0 {
+            return Ok(0);
         }
         let most = self.most_for(usize::MAX);
         let drawn = if self.draw_within(step, most).is_ok() {
@@ -164,6 +168,8 @@ pub struct Charge {
     needed: usize,
     /// The place in the order of beginning of a response under way, which gives up where an older one needs its memory.
     place: Option<u64>,
+    /// Whether the budget knows of it as a large one.
+    is_large: bool,
 }
 
 impl Charge {
@@ -174,6 +180,7 @@ impl Charge {
             drawn: 0,
             needed: 0,
             place: None,
+            is_large: false,
         }
     }
 
@@ -190,15 +197,16 @@ impl Charge {
     /// Where there is not as much left; nothing is drawn then.
     pub fn grow(&mut self, bytes: usize) -> Result<(), UsedUp> {
         let needed = self.needed.saturating_add(bytes);
-        if needed > self.drawn
-            && let Some(budget) = &self.budget
-        {
-            let missing = needed - self.drawn;
+        if let Some(budget) = &self.budget {
+            let missing = needed.saturating_sub(self.drawn);
             let step = (needed / 4).clamp(SMALLEST_STEP, LARGEST_STEP).max(missing);
             let drawn = match self.place {
-                Some(place) if self.drawn + step > SMALL => {
+                // Each time, whether it needs more or not: an older one may wait for what it has.
+                Some(place) if needed > SMALL => {
+                    self.is_large = true;
                     budget.draw_in_turn(step, missing, self.drawn, place)?
                 }
+                _ if missing == 0 => 0,
                 // Where there is no room for a step ahead there may be for what is needed.
                 _ => match budget.draw(step, self.drawn) {
                     Ok(()) => step,
@@ -265,7 +273,8 @@ impl Charge {
     }
 
     fn leave_the_order(&mut self) {
-        if let (Some(budget), Some(place)) = (&self.budget, self.place.take()) {
+        let is_large = std::mem::take(&mut self.is_large);
+        if let (Some(budget), Some(place), true) = (&self.budget, self.place.take(), is_large) {
             budget.large().remove(&place);
         }
     }
@@ -377,6 +386,35 @@ mod tests {
         assert_eq!(budget.used(), 30 << 20);
         let mut next = Charge::of_response(&budget);
         next.grow(20 << 20).unwrap();
+    }
+
+    #[test]
+    fn a_response_gives_up_with_its_next_read_also_where_it_needs_no_more_memory() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut old = Charge::of_response(&budget);
+        let mut young = Charge::of_response(&budget);
+        young.grow(30 << 20).unwrap();
+        // A step ahead of what it needs.
+        young.grow(1).unwrap();
+        let drawn = young.drawn;
+        old.grow(28 << 20).unwrap();
+        assert!(young.grow(1).is_err(), "it was asked to give up");
+        assert_eq!(young.drawn, drawn);
+    }
+
+    #[test]
+    fn a_response_is_large_once_it_needs_more_than_a_small_one() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut charge = Charge::of_response(&budget);
+        charge.grow(SMALL - (16 << 10)).unwrap();
+        charge.grow(16 << 10).unwrap();
+        // The step ahead of it is no need.
+        assert!(charge.drawn > SMALL);
+        assert!(budget.large().is_empty());
+        charge.grow(1).unwrap();
+        assert_eq!(budget.large().len(), 1);
+        charge.shrink();
+        assert!(budget.large().is_empty());
     }
 
     #[test]

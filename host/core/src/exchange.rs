@@ -107,6 +107,41 @@ impl Exchange {
         }
     }
 
+    /// The same without the text of the response, and of that of the request only what [`Self::asked_to_stream`] wants to
+    /// know: all times and counts stay.
+    pub fn without_texts(&self) -> Self {
+        let response = self.response.to_times();
+        // Of a stream nobody asks.
+        let asked_to_stream = !response.is_streamed() && self.asked_to_stream();
+        Self {
+            number: self.number,
+            place: self.place,
+            model: self.model.clone(),
+            url: self.url.clone(),
+            request_id: self.request_id.clone(),
+            request: Self::request_without_text(asked_to_stream),
+            intended: self.intended,
+            body_wait: self.body_wait,
+            held_up: self.held_up,
+            sent: self.sent,
+            connection: self.connection,
+            head: self.head.clone(),
+            response,
+            end: self.end,
+            stamps: self.stamps,
+            failure: self.failure.clone(),
+            held: Default::default(),
+        }
+    }
+
+    /// What stands for the body of a request whose text is not kept.
+    pub fn request_without_text(asked_to_stream: bool) -> Bytes {
+        match asked_to_stream {
+            true => Bytes::from_static(br#"{"stream":true}"#),
+            false => Bytes::new(),
+        }
+    }
+
     /// The body that was sent as text; of one that is no text, how long it is.
     pub fn request_text(&self) -> Cow<'_, str> {
         match std::str::from_utf8(&self.request) {
@@ -214,6 +249,24 @@ impl Outcome {
     pub fn failed(&self) -> bool {
         !self.succeeded() && !self.is_disconnected()
     }
+
+    /// The same without the texts of request, response and answer.
+    pub fn without_texts(&self) -> Self {
+        Self {
+            exchange: self.exchange.without_texts(),
+            reading: self.reading.as_ref().map(|reading| Reading {
+                prompt: reading.prompt,
+                completion: reading.completion,
+                outputs: reading.outputs.clone(),
+                answers: reading.answers.clone(),
+                tokens_so_far: reading.tokens_so_far.clone(),
+                finish_reason: reading.finish_reason.clone(),
+                reply: None,
+                metrics: reading.metrics.clone(),
+                metrics_cut: reading.metrics_cut,
+            }),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -248,6 +301,7 @@ mod tests {
             r#"{"text":{"stream":false},"stream":true}"#,
         ] {
             assert!(exchange(body).asked_to_stream(), "{body}");
+            assert!(exchange(body).without_texts().asked_to_stream(), "{body}");
         }
         for body in [
             r#"{"stream":false}"#,

@@ -2,7 +2,6 @@
 //! short, and what is measured of them is to the digit what the worker measures.
 
 use crate::bounds::ClockOffset;
-use bytes::Bytes;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{
     ConnectionOpening, Exchange, Failure, FailureKind, Outcome, Reading, ResponseHead, ResponseLog,
@@ -11,9 +10,6 @@ use llmuses_core::exchange::{
 use llmuses_core::turn::TurnPlace;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-
-/// What is kept of the body of a request that asked for a stream and got none.
-const ASKED_TO_STREAM: &str = r#"{"stream":true}"#;
 
 /// A request that is over. Members that are absent are zero, empty or not known.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -252,10 +248,7 @@ impl Row {
             url: self.url.map(Into::into),
             model: self.model.map(Into::into),
             request_id: self.request_id.map(Into::into),
-            request: match self.asked_to_stream {
-                true => Bytes::from_static(ASKED_TO_STREAM.as_bytes()),
-                false => Bytes::new(),
-            },
+            request: Exchange::request_without_text(self.asked_to_stream),
             intended,
             body_wait: span(self.body_wait),
             held_up: span(self.held_up),
@@ -363,6 +356,7 @@ fn indices(runs: &[(u32, u32)]) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::Bytes;
     use llmuses_samples::OutcomeBuilder;
 
     fn there_and_back(outcome: &Outcome, offset: ClockOffset) -> Outcome {

@@ -75,8 +75,7 @@ fn main() {
             url: "http://127.0.0.1/".parse().expect("a URL"),
             path: parser.info().path.clone(),
             has_content_type: false,
-            min_length: 0,
-            max_length: 1 << 20,
+            lengths: Default::default(),
         };
         let mut bodies = ItemBodies::new(instance(), settings, Box::new(entries));
         let made = pass(&mut bodies);

@@ -199,7 +199,7 @@ fn last_seconds(snapshot: &Snapshot) -> Row {
     }
     for (name, rate) in [
         ("begun", recent.begun_per_second()),
-        ("done", recent.completed_per_second()),
+        ("done", recent.over_per_second()),
     ] {
         items.push(match rate {
             Some(rate) => format!("{name} {}/s", three_digits(rate)),

@@ -91,6 +91,11 @@ fn exchange(outcome: &Outcome, request_head: &str) -> String {
     }
     let took = exchange.end.since(sent).as_secs_f64();
     let _ = match (&exchange.failure, &outcome.reading) {
+        (Some(failure), _) if outcome.is_disconnected() => writeln!(
+            text,
+            "--- disconnected {}: {}",
+            exchange.number, failure.message
+        ),
         (Some(failure), _) => writeln!(
             text,
             "--- failed {} after {took:.6} s: {}: {}",

@@ -78,6 +78,13 @@ pub struct Counts {
     pub bytes_received: u64,
 }
 
+impl Counts {
+    /// Requests that are over, those that the client broke off among them; without the warm-up.
+    pub fn over(&self) -> u64 {
+        self.completed + self.disconnected
+    }
+}
+
 /// Tokens of one side of the exchanges, and who counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TokenTotals {

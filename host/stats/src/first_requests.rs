@@ -1,9 +1,9 @@
-//! Whether it makes sense to go on: a run whose first requests all failed would only do so again and again.
+//! Whether it makes sense to go on: a run none of whose first requests succeeded would only fail again and again.
 
-use llmuses_core::exchange::{FailureKind, Outcome};
+use llmuses_core::exchange::{Failure, FailureKind, Outcome};
 
-/// A run ends where this many first requests have failed, and none has succeeded.
-const ALL_FAILED: u64 = 100;
+/// A run ends where this many first requests are over, and none has succeeded; not where the client broke all of them off.
+const NONE_SUCCEEDED: u64 = 100;
 
 /// The same, where not one of them got a connection.
 const NONE_CONNECTED: u64 = 10;
@@ -13,8 +13,12 @@ const NONE_CONNECTED: u64 = 10;
 #[derive(Debug, Default)]
 pub struct FirstRequests {
     succeeded: bool,
+    /// Of the first ones: those that are over, and the failed ones among them.
+    over: u64,
     failed: u64,
     not_connected: u64,
+    /// Why the last of them failed that did.
+    last_failure: Option<Failure>,
 }
 
 impl FirstRequests {
@@ -25,42 +29,49 @@ impl FirstRequests {
             self.succeeded = true;
             return None;
         };
-        let says_nothing = matches!(
-            failure.kind,
-            FailureKind::Cancelled | FailureKind::Disconnected
-        );
-        if self.succeeded || says_nothing {
-            return None;
-        }
-        let has_no_connection = matches!(
-            failure.kind,
-            FailureKind::Dns
-                | FailureKind::Connect
-                | FailureKind::Tls
-                | FailureKind::TimeoutConnect
-        );
         // Of sessions, first turns: where one of them has a later turn, it has succeeded.
         let number = exchange.place.session;
+        let says_nothing = failure.kind == FailureKind::Cancelled;
+        if self.succeeded || says_nothing || number >= NONE_SUCCEEDED {
+            return None;
+        }
         let mut what = None;
-        if number < NONE_CONNECTED && has_no_connection {
-            self.not_connected += 1;
-            if self.not_connected == NONE_CONNECTED {
-                what = Some(format!(
-                    "none of the first {NONE_CONNECTED} requests got a connection"
-                ));
-            }
-        }
-        if number < ALL_FAILED {
+        self.over += 1;
+        if outcome.failed() {
             self.failed += 1;
-            // The last of the first requests may be the last of those too; that none got a connection tells more.
-            if self.failed == ALL_FAILED && what.is_none() {
-                what = Some(format!("the first {ALL_FAILED} requests all failed"));
+            self.last_failure = Some(failure.clone());
+            let has_no_connection = matches!(
+                failure.kind,
+                FailureKind::Dns
+                    | FailureKind::Connect
+                    | FailureKind::Tls
+                    | FailureKind::TimeoutConnect
+            );
+            if number < NONE_CONNECTED && has_no_connection {
+                self.not_connected += 1;
+                if self.not_connected == NONE_CONNECTED {
+                    what = Some(format!(
+                        "none of the first {NONE_CONNECTED} requests got a connection"
+                    ));
+                }
             }
         }
-        what.map(|what| {
+        // The last of the first requests may be the last of those too; that none got a connection tells more.
+        if self.over == NONE_SUCCEEDED && what.is_none() {
+            what = match self.failed {
+                // Nothing is known of the server.
+                0 => None,
+                NONE_SUCCEEDED => Some(format!("the first {NONE_SUCCEEDED} requests all failed")),
+                failed => Some(format!(
+                    "none of the first {NONE_SUCCEEDED} requests succeeded, {failed} failed"
+                )),
+            };
+        }
+        let last = self.last_failure.as_ref();
+        what.zip(last).map(|(what, last)| {
             format!(
                 "{what}, the last of them with {}: {} (--keep-going sends the others all the same)",
-                failure.kind, failure.message
+                last.kind, last.message
             )
         })
     }
@@ -118,8 +129,31 @@ mod tests {
             assert_eq!(first.note(&failed), None);
             assert_eq!(waiting.note(&failed), None);
         }
-        for kind in [FailureKind::Cancelled, FailureKind::Disconnected] {
-            assert_eq!(waiting.note(&failed(3, kind)), None);
+        assert_eq!(waiting.note(&failed(3, FailureKind::Cancelled)), None);
+    }
+
+    #[test]
+    fn requests_that_the_client_broke_off_are_over_and_did_not_fail() {
+        let mut first = FirstRequests::default();
+        for number in 0..99 {
+            let kind = match number % 4 {
+                0 => FailureKind::Disconnected,
+                _ => FailureKind::HttpStatus,
+            };
+            assert_eq!(first.note(&failed(number, kind)), None);
+        }
+        // The failure that is told is that of another one.
+        let reason = first.note(&failed(99, FailureKind::Disconnected)).unwrap();
+        let said = "none of the first 100 requests succeeded, 74 failed, the last of them with http-status: why";
+        assert!(reason.starts_with(said), "{reason}");
+    }
+
+    #[test]
+    fn a_run_whose_requests_were_all_broken_off_goes_on() {
+        let mut first = FirstRequests::default();
+        for number in 0..1_000 {
+            let broken_off = failed(number, FailureKind::Disconnected);
+            assert_eq!(first.note(&broken_off), None);
         }
     }
 }

@@ -5,6 +5,7 @@ use super::circumstances::{Circumstances, ConnectionUse};
 use super::counts::TokenTotals;
 use super::figures::Figures;
 use super::histogram::histogram;
+use super::measure::Origin;
 use super::over_time::times_over_time;
 use super::running::RunStatistics;
 use super::slowest::Slowest;
@@ -145,11 +146,13 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
     totals
 }
 
-/// What the rates of a run are divided by: from the first request sent to the last end. A probe of a search that keeps up is
+/// What the rates of a run are divided by: from the first request sent to the last end. A probe of a rate that keeps up is
 /// ended as soon as it is decided, after a few seconds at times, and the time in which the last requests came to their end
-/// would make its rates lower than they are: there it is the time in which requests were sent.
+/// would make its rates lower than they are: there it is the time in which requests were sent. In a closed loop requests
+/// are sent as others end, and as many end as the time from first to last says.
 pub fn time_of_rates(statistics: &RunStatistics, probe: Option<&ProbeFigures>) -> Option<Duration> {
-    let keeps_up = probe.is_some_and(|probe| probe.lost.is_none());
+    let is_open = statistics.origin() == Origin::Intended;
+    let keeps_up = is_open && probe.is_some_and(|probe| probe.lost.is_none());
     let sending = keeps_up.then(|| statistics.sending()).flatten();
     sending.or_else(|| statistics.wall())
 }
@@ -174,7 +177,7 @@ pub(super) fn group_figures(statistics: &RunStatistics, time: Option<Duration>) 
         due_per_second: sums
             .wall_seconds
             .filter(|seconds| *seconds > 0.0)
-            .map(|seconds| (counts.completed + counts.disconnected) as f64 / seconds),
+            .map(|seconds| counts.over() as f64 / seconds),
         figures: RunFigures::of(&sums),
         goodput: goodput(statistics, &sums),
         tokens: tokens_of(statistics, &sums),

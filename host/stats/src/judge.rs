@@ -221,11 +221,11 @@ fn saturated(statistics: &RunStatistics) -> Option<Doubt> {
 
 fn held_up(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let held_up = statistics.time(metric::HELD_UP);
-    let completed = statistics.counts().completed;
-    let many = held_up.samples() as f64 > completed as f64 * FEW;
+    let over = statistics.counts().over();
+    let many = held_up.samples() as f64 > over as f64 * FEW;
     many.then_some(Doubt::HeldUp {
         requests: held_up.samples(),
-        completed,
+        over,
         longest: held_up.max().unwrap_or_default(),
         most: circumstances.max_in_flight,
     })
@@ -260,15 +260,11 @@ fn dispatch_lag(statistics: &RunStatistics, circumstances: &Circumstances) -> Op
         .percentile(Percentile::P99)?;
     let limit = lag_limit(statistics);
     let waited = circumstances.connections.waited_for_stream;
-    let completed = statistics.counts().completed;
+    let over = statistics.counts().over();
     // A client that is short of the processor sends late too, but waits for no stream.
-    let few_streams = waited as f64 > completed as f64 * FEW;
+    let few_streams = waited as f64 > over as f64 * FEW;
     (p99 > limit).then_some(if few_streams {
-        Doubt::FewStreams {
-            waited,
-            completed,
-            p99,
-        }
+        Doubt::FewStreams { waited, over, p99 }
     } else {
         Doubt::DispatchLag { p99, limit }
     })
@@ -302,7 +298,7 @@ fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
         p99,
         limit,
         waited: counts.waited_for_body,
-        completed: counts.completed,
+        over: counts.over(),
     })
 }
 
@@ -311,15 +307,11 @@ fn behind(
     statistics: &RunStatistics,
     circumstances: &Circumstances,
 ) -> Option<Doubt> {
-    let completed = statistics.counts().completed;
+    let over = statistics.counts().over();
     let waits = circumstances.backlog_waits.of(stage);
-    (waits as f64 > completed as f64 * FEW).then_some(match stage {
-        PipelineStage::Plugin => Doubt::ParserBehind { waits, completed },
-        stage => Doubt::OutputBehind {
-            stage,
-            waits,
-            completed,
-        },
+    (waits as f64 > over as f64 * FEW).then_some(match stage {
+        PipelineStage::Plugin => Doubt::ParserBehind { waits, over },
+        stage => Doubt::OutputBehind { stage, waits, over },
     })
 }
 
@@ -397,7 +389,7 @@ fn prompt_repeated(statistics: &RunStatistics, circumstances: &Circumstances) ->
     };
     let cached = statistics.cached_share();
     (long && counts.succeeded > 1 && may_be_cached(cached)).then_some(Doubt::PromptRepeated {
-        requests: counts.completed,
+        requests: counts.over(),
         cached,
     })
 }

@@ -442,7 +442,7 @@ impl RunStatistics {
     pub fn scheduled_rate(&self) -> Option<f64> {
         let span = self.last_intended?.since(self.first_intended?);
         ratio(
-            (self.counts.completed + self.counts.disconnected).saturating_sub(1) as f64,
+            self.counts.over().saturating_sub(1) as f64,
             span.as_secs_f64(),
         )
     }

@@ -26,4 +26,14 @@ impl Sample {
             worker: None,
         }
     }
+
+    /// The same without the texts of request, response and answer.
+    pub fn without_texts(&self) -> Self {
+        Self {
+            outcome: self.outcome.without_texts(),
+            measured: self.measured,
+            warmup: self.warmup,
+            worker: self.worker,
+        }
+    }
 }

@@ -6,7 +6,8 @@ use llmuses_core::clock::Moment;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// Collects them. The order of samples does not matter.
+/// Collects them. The order of samples does not matter, but where a request of the warm-up comes in behind others that
+/// ended after it: those are left out.
 ///
 /// The window begins when all users are at work (after a ramp, and after the warm-up) and ends with the last request that
 /// was sent: from then on users leave. A request belongs to it by its end, so that rates are those of the window.
@@ -14,11 +15,13 @@ use std::time::Duration;
 pub(super) struct Steady {
     /// When all users are at work.
     from: Moment,
-    /// The first and the last request sent, of those that count.
+    /// The first and the last request sent, of those that count; one that was not sent has the time at which it was due.
     first_sent: Option<Moment>,
     last_sent: Moment,
-    /// Those that ended after the last request that is known to have been sent, by their ends.
+    /// Those that ended after the last request that is known to have been sent, by their ends, without their texts.
     waiting: BTreeMap<(Moment, u64), Sample>,
+    /// Statistics without a request.
+    empty: RunStatistics,
     statistics: RunStatistics,
 }
 
@@ -30,24 +33,28 @@ impl Steady {
             first_sent: None,
             last_sent: Moment::default(),
             waiting: BTreeMap::new(),
-            statistics: empty,
+            statistics: empty.clone(),
+            empty,
         }
     }
 
     pub(super) fn add(&mut self, sample: &Sample) {
         let exchange = &sample.outcome.exchange;
         if sample.warmup {
-            if self.statistics.counts().completed == 0 {
-                self.from = self.from.max(exchange.end);
+            if exchange.end > self.from {
+                self.from = exchange.end;
+                if self.statistics.counts().over() > 0 {
+                    self.statistics = self.empty.clone();
+                }
             }
             return;
         }
-        if let Some(sent) = exchange.sent {
-            self.last_sent = self.last_sent.max(sent);
-            self.first_sent = Some(self.first_sent.map_or(sent, |first| first.min(sent)));
-        }
+        // Where nothing can be sent any more, what waits would grow without end.
+        let sent = exchange.sent.unwrap_or(exchange.intended);
+        self.last_sent = self.last_sent.max(sent);
+        self.first_sent = Some(self.first_sent.map_or(sent, |first| first.min(sent)));
         let key = (exchange.end, exchange.number);
-        self.waiting.insert(key, sample.clone());
+        self.waiting.insert(key, sample.without_texts());
         while let Some(first) = self.waiting.first_entry() {
             if first.key().0 > self.last_sent {
                 break;
@@ -63,7 +70,7 @@ impl Steady {
     pub(super) fn window(&self) -> Option<(&RunStatistics, Moment, Duration)> {
         let begins = self.from.max(self.first_sent?);
         let length = self.last_sent.since(begins);
-        (self.statistics.counts().completed > 0 && !length.is_zero()).then_some((
+        (self.statistics.counts().over() > 0 && !length.is_zero()).then_some((
             &self.statistics,
             begins,
             length,
@@ -125,5 +132,49 @@ mod tests {
             sample(3, 300, 400, false),
         ];
         assert_eq!(counted(&samples, 0), Some((2, 200)));
+    }
+
+    #[test]
+    fn a_long_request_of_the_warm_up_moves_the_window() {
+        let samples = [
+            sample(2, 100, 200, false),
+            sample(3, 200, 300, false),
+            sample(4, 300, 400, false),
+            sample(0, 0, 350, true),
+            sample(5, 400, 500, false),
+            sample(6, 500, 600, false),
+        ];
+        // Those that end at 400 and 500.
+        assert_eq!(counted(&samples, 0), Some((2, 150)));
+    }
+
+    #[test]
+    fn requests_that_were_never_sent_do_not_pile_up() {
+        let mut steady = Steady::new(Moment::default(), RunStatistics::new(Origin::Sent));
+        for number in 0..100 {
+            let refused = llmuses_samples::OutcomeBuilder::at(number * 10)
+                .number(number)
+                .end(number * 10 + 5)
+                .fails(llmuses_core::exchange::FailureKind::Connect, "refused")
+                .build();
+            steady.add(&Sample::of(refused, Origin::Sent, false));
+        }
+        assert_eq!(steady.waiting.len(), 1);
+        assert_eq!(steady.statistics.counts().failed, 99);
+    }
+
+    #[test]
+    fn what_waits_has_no_texts_and_the_same_figures() {
+        let mut steady = Steady::new(Moment::default(), RunStatistics::new(Origin::Sent));
+        let mut given = sample(0, 0, 100, false);
+        given.outcome.exchange.request = r#"{"stream":true,"prompt":"a"}"#.into();
+        steady.add(&given);
+        let waiting = steady.waiting.values().next().unwrap();
+        let (kept, exchange) = (&waiting.outcome.exchange, &given.outcome.exchange);
+        assert!(kept.request.is_empty());
+        assert!(kept.response.iter().all(<[u8]>::is_empty));
+        assert_eq!(kept.response.bytes(), exchange.response.bytes());
+        assert!(kept.response.arrivals().eq(exchange.response.arrivals()));
+        assert_eq!(waiting.measured, given.measured);
     }
 }

@@ -103,8 +103,8 @@ pub enum Doubt {
     HeldUp {
         /// Such requests.
         requests: u64,
-        /// Completed requests.
-        completed: u64,
+        /// Requests that are over.
+        over: u64,
         /// How long one of them waited at the longest.
         longest: Duration,
         /// The most that might be in flight, where that is known.
@@ -145,8 +145,8 @@ pub enum Doubt {
     FewStreams {
         /// How many waited.
         waited: u64,
-        /// Completed requests.
-        completed: u64,
+        /// Requests that are over.
+        over: u64,
         /// The 99th percentile of the dispatch lag.
         p99: Duration,
     },
@@ -160,8 +160,8 @@ pub enum Doubt {
         limit: Duration,
         /// Requests that waited at all.
         waited: u64,
-        /// Completed requests.
-        completed: u64,
+        /// Requests that are over.
+        over: u64,
     },
     /// Client threads had to wait since something behind the parser took no finished response, for more
     /// than 1 % of the requests.
@@ -170,16 +170,16 @@ pub enum Doubt {
         stage: PipelineStage,
         /// How often they waited.
         waits: u64,
-        /// Completed requests.
-        completed: u64,
+        /// Requests that are over.
+        over: u64,
     },
     /// Client threads had to wait until the parser took a finished response, for more than 1 % of the
     /// requests.
     ParserBehind {
         /// How often they waited.
         waits: u64,
-        /// Completed requests.
-        completed: u64,
+        /// Requests that are over.
+        over: u64,
     },
     /// The wall clock moved against the monotonic one by more than slewing explains.
     WallClockStepped {

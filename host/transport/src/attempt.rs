@@ -31,12 +31,12 @@ pub async fn attempt<T: Transport>(
     let marks = Arc::new(Marks::new(*clock));
     let begun = Instant::now();
     let (recording, result) = {
-        // Not held to the share of a task: a response of which there is always more to read has used that up.
+        // Boxed and seldom there, since every stream has room for this.
         let disconnect = job
             .cancel_after
             .map(|after| Box::pin(disconnect(Arc::clone(&marks), after)));
+        // Not held to the share of a task: a response of which there is always more to read has used that up.
         let mut given_up = pin!(unconstrained(async {
-            // Boxed and seldom there, since every stream has room for this.
             let disconnected = async {
                 match disconnect {
                     Some(disconnect) => disconnect.await,

@@ -37,6 +37,22 @@ impl Lanes {
         }
     }
 
+    /// Makes so many clients beforehand, since to make one takes longer than a request may wait.
+    ///
+    /// # Errors
+    /// Those of `make`, which makes a client that keeps its connection.
+    pub(super) fn prepare<E>(
+        &self,
+        clients: usize,
+        mut make: impl FnMut() -> Result<Client, E>,
+    ) -> Result<(), E> {
+        while self.free.borrow().len() < clients {
+            let client = make()?;
+            self.free.borrow_mut().push(Lane { client, carried: 0 });
+        }
+        Ok(())
+    }
+
     /// A client for one request of HTTP/1.1.
     ///
     /// # Errors
@@ -135,6 +151,24 @@ mod tests {
 
     fn take(lanes: &Lanes) -> Taken {
         lanes.take(|| Ok::<_, Infallible>(Client::new())).unwrap()
+    }
+
+    #[test]
+    fn clients_that_were_prepared_are_not_made_again() {
+        let lanes = lanes(2);
+        let made = std::cell::Cell::new(0);
+        let make = || {
+            made.set(made.get() + 1);
+            Ok::<_, Infallible>(Client::new())
+        };
+        lanes.prepare(3, make).unwrap();
+        assert_eq!(made.get(), 3);
+        let taken: Vec<Taken> = (0..3).map(|_| lanes.take(make).unwrap()).collect();
+        assert_eq!(made.get(), 3);
+        // One more is under way than was thought of.
+        let fourth = lanes.take(make).unwrap();
+        assert_eq!(made.get(), 4);
+        drop((taken, fourth));
     }
 
     #[test]

@@ -52,8 +52,10 @@ pub struct ReqwestTransport {
     /// Opens a connection for each request.
     unpooled: reqwest::Client,
     reuse: Reuse,
-    /// Where a connection carries so many requests and no more.
+    /// Where a connection carries so many requests, two at least, and no more.
     lanes: Option<Lanes>,
+    /// Where it carries one.
+    one_request_each: bool,
     /// How long a connection may be idle, where the server has said so.
     longest_idle: Cell<Option<Duration>>,
     settings: Settings,
@@ -66,6 +68,8 @@ pub struct ReqwestTransport {
 struct Settings {
     connect_timeout: Duration,
     route: Route,
+    /// What the files of the route have, read once.
+    credentials: Arc<Credentials>,
     keep_alive: bool,
     notes: Arc<ConnectionNotes>,
 }
@@ -101,7 +105,7 @@ impl Settings {
         &self,
         mut builder: reqwest::ClientBuilder,
     ) -> Result<reqwest::ClientBuilder, ClientBuildError> {
-        let credentials = Credentials::of(&self.route)?;
+        let credentials = &self.credentials;
         if !credentials.roots.is_empty() {
             let roots = credentials.roots.iter();
             let roots = roots.map(|root| reqwest::Certificate::from_der(root));
@@ -131,6 +135,7 @@ pub(super) fn plain_client(
     let settings = Settings {
         connect_timeout,
         route: route.clone(),
+        credentials: Arc::new(Credentials::of(route)?),
         keep_alive: false,
         notes: Arc::default(),
     };
@@ -156,6 +161,7 @@ impl ReqwestTransport {
         let settings = Settings {
             connect_timeout: timeouts.connect,
             route: target.route.clone(),
+            credentials: Arc::new(Credentials::of(&target.route)?),
             keep_alive: !closes,
             notes: Arc::clone(&notes),
         };
@@ -164,6 +170,7 @@ impl ReqwestTransport {
             unpooled: settings.client(false, None)?,
             reuse: Reuse::default(),
             lanes: None,
+            one_request_each: false,
             longest_idle: Cell::new(None),
             settings,
             url: target.url.clone(),
@@ -175,19 +182,27 @@ impl ReqwestTransport {
     /// The same, with connections that carry so many requests each.
     #[must_use]
     pub fn with_limit(mut self, requests: Option<NonZeroU32>) -> Self {
-        self.lanes = requests.map(Lanes::new);
+        self.one_request_each = requests == Some(NonZeroU32::MIN);
+        // One that opens a connection for each request is there.
+        let several = requests.filter(|_| !self.one_request_each);
+        self.lanes = several.map(Lanes::new);
         self
+    }
+
+    /// A client that keeps its connection.
+    fn lane_client(&self) -> Result<reqwest::Client, ClientBuildError> {
+        self.settings.client(true, self.longest_idle.get())
     }
 
     /// The client that carries the next request.
     fn client_for_next(&self) -> Result<(reqwest::Client, Option<Taken>), ClientBuildError> {
-        if self.reuse.is_useless() {
+        if self.one_request_each || self.reuse.is_useless() {
             return Ok((self.unpooled.clone(), None));
         }
         let Some(lanes) = &self.lanes else {
             return Ok((self.client.borrow().clone(), None));
         };
-        let make = || self.settings.client(true, self.longest_idle.get());
+        let make = || self.lane_client();
         if self.notes.speaks_http_2() {
             return Ok((lanes.share(make)?, None));
         }
@@ -300,7 +315,11 @@ impl Transport for ReqwestTransport {
     // that are ready by then: the fewer those are, the less late is the stamp.
     const READY_AT_ONCE: usize = 16;
 
-    async fn warm(&self, _: usize) -> Vec<ConnectionOpening> {
+    async fn warm(&self, connections: usize) -> Vec<ConnectionOpening> {
+        if let Some(lanes) = &self.lanes {
+            // Where one cannot be made, the request that needs it says why.
+            let _ = lanes.prepare(connections, || self.lane_client());
+        }
         // The pool belongs to reqwest, which opens connections for requests only.
         Vec::new()
     }
@@ -311,7 +330,8 @@ impl Transport for ReqwestTransport {
             Failure::new(FailureKind::ClientResource, message)
         })?;
         let mut request = request;
-        if lane.as_ref().is_some_and(|lane| lane.is_last) {
+        let is_alone = self.one_request_each && !self.notes.speaks_http_2();
+        if is_alone || lane.as_ref().is_some_and(|lane| lane.is_last) {
             let close = http::HeaderValue::from_static("close");
             request.headers.push((http::header::CONNECTION, close));
         }

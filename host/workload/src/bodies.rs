@@ -4,12 +4,14 @@
 use super::asked::AskedTurn;
 use super::conversation::Conversation;
 use super::entries::EntrySource;
+use super::misfit::Misfit;
 use super::model_draws::ModelDraws;
 use super::trace_times::TracePlace;
 use bytes::Bytes;
 use llmuses_core::cost::CallCost;
 use llmuses_core::exchange::OwnHead;
 use llmuses_core::item::Item;
+use llmuses_core::plan::LengthFilter;
 use llmuses_plugin_host::{
     BuildOptions, CallError, ParserInstance, PluginRequest, RequestIterator, complete,
 };
@@ -165,10 +167,8 @@ pub struct ApiSettings {
     pub path: Option<String>,
     /// Whether the user gives a `content-type` for all requests.
     pub has_content_type: bool,
-    /// Prompts of a data set must be longer than this, in Unicode scalar values.
-    pub min_length: u64,
-    /// Prompts of a data set must be shorter than this, in Unicode scalar values.
-    pub max_length: u64,
+    /// How long prompts of a data set must be.
+    pub lengths: LengthFilter,
 }
 
 /// What belongs to an item beside what it asks.
@@ -259,17 +259,13 @@ impl ItemBodies {
             };
             if let Ok(item) = &item
                 && self.entries.is_filtered()
-                && item.is_measured_by_length()
+                && let Some(misfit) = Misfit::of(item, self.settings.lengths)
             {
-                let length = item.length();
-                if length <= self.settings.min_length {
-                    self.too_short += 1;
-                    continue;
+                match misfit {
+                    Misfit::TooShort => self.too_short += 1,
+                    Misfit::TooLong => self.too_long += 1,
                 }
-                if length >= self.settings.max_length {
-                    self.too_long += 1;
-                    continue;
-                }
+                continue;
             }
             if let Some(reason) = conversation.cannot_go_on() {
                 return Ok(Some((number, Err(reason))));
@@ -296,7 +292,9 @@ impl ItemBodies {
                     // Values of JSON are always text.
                     let text = serde_json::to_string(&item).unwrap_or_default();
                     bytes += text.len();
-                    let drawn = self.settings.models.of(self.begun);
+                    // All entries of a conversation ask the same model.
+                    let session = further.place.map_or(self.begun, |place| place.conversation);
+                    let drawn = self.settings.models.of(session);
                     self.begun += 1;
                     wanted.push(Asking {
                         number,
@@ -447,11 +445,11 @@ impl Bodies for ItemBodies {
     fn skipped(&mut self) -> Result<Vec<(String, u64)>, CallError> {
         let mut skipped = self.entries.skipped()?;
         for (reason, count) in [
-            ("not longer than the minimum", self.too_short),
-            ("not shorter than the maximum", self.too_long),
+            (Misfit::TooShort, self.too_short),
+            (Misfit::TooLong, self.too_long),
         ] {
             if count > 0 {
-                skipped.push((reason.to_owned(), count));
+                skipped.push((reason.as_str().to_owned(), count));
             }
         }
         Ok(skipped)

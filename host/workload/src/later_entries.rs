@@ -42,32 +42,38 @@ struct Chain {
     waiting: VecDeque<LaterEntry>,
 }
 
+/// What becomes of an entry of a conversation.
+#[derive(Debug)]
+pub(super) enum Followed {
+    /// It is the first one, and goes when it says.
+    First(LaterEntry),
+    /// The one before it is over: it goes when it is due.
+    Due(LaterEntry, Moment),
+    /// It waits for the one before it.
+    Waits,
+}
+
 impl Chains {
-    /// Takes in the next entry of a conversation. Gives it back with when it is due, where it can go: `None` for the first
-    /// one of a conversation, which goes when it says.
-    pub(super) fn follow(
-        &mut self,
-        entry: LaterEntry,
-        start: Option<Moment>,
-    ) -> Option<(LaterEntry, Option<Moment>)> {
+    /// Takes in the next entry of a conversation.
+    pub(super) fn follow(&mut self, entry: LaterEntry, start: Option<Moment>) -> Followed {
         let Some(chain) = self.chains.get_mut(&entry.prepared.place.session) else {
             let chain = Chain {
                 ended: None,
                 waiting: VecDeque::new(),
             };
             self.chains.insert(entry.prepared.place.session, chain);
-            return Some((entry, None));
+            return Followed::First(entry);
         };
         // What is over began after the start.
         match (chain.ended.take(), start) {
             (Some(ended), Some(start)) => {
                 let due = self.held_back.due(&entry, ended, start);
-                Some((entry, Some(due)))
+                Followed::Due(entry, due)
             }
             _ => {
                 chain.waiting.push_back(entry);
                 self.waiting += 1;
-                None
+                Followed::Waits
             }
         }
     }
@@ -151,14 +157,15 @@ mod tests {
         let start = Moment::from_nanos(1_000_000_000);
         let after = |millis| start.after(Duration::from_millis(millis));
         let mut chains = Chains::default();
-        assert!(matches!(
-            chains.follow(entry(0, 7, Some(0), None), None),
-            Some((_, None))
-        ));
-        assert!(chains.follow(entry(1, 7, Some(10), None), None).is_none());
-        assert!(chains.follow(entry(2, 7, Some(500), None), None).is_none());
+        let first = chains.follow(entry(0, 7, Some(0), None), None);
+        assert!(matches!(first, Followed::First(_)));
+        for (number, at) in [(1, 10), (2, 500)] {
+            let later = chains.follow(entry(number, 7, Some(at), None), None);
+            assert!(matches!(later, Followed::Waits));
+        }
         // Another conversation does not wait.
-        assert!(chains.follow(entry(3, 8, Some(20), None), None).is_some());
+        let other = chains.follow(entry(3, 8, Some(20), None), None);
+        assert!(matches!(other, Followed::First(_)));
         // The answer came after the next one was due.
         let (next, due) = chains.over(7, after(60), start).unwrap();
         assert_eq!((next.prepared.number, due), (1, after(60)));
@@ -167,10 +174,10 @@ mod tests {
         assert!(chains.is_idle());
         assert!(chains.over(7, after(600), start).is_none());
         // One that is read when the one before it is over goes at once.
-        let (_, due) = chains
-            .follow(entry(4, 7, None, Some(0.25)), Some(start))
-            .unwrap();
-        assert_eq!(due, Some(after(850)));
+        match chains.follow(entry(4, 7, None, Some(0.25)), Some(start)) {
+            Followed::Due(_, due) => assert_eq!(due, after(850)),
+            other => panic!("{other:?}"),
+        }
         let held_back = chains.held_back();
         assert_eq!(held_back.requests, 1);
         assert_eq!(held_back.longest, Duration::from_millis(50));

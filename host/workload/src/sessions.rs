@@ -4,7 +4,7 @@
 use super::bodies::{ApiSettings, own_head};
 use super::cancel_draws::CancelDraws;
 use super::conversation::Conversation;
-use super::later_entries::{Chains, HeldBack, LaterEntry};
+use super::later_entries::{Chains, Followed, HeldBack, LaterEntry};
 use super::session_draws::SessionDraws;
 use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::clock::{Clock, Moment};
@@ -148,18 +148,18 @@ impl SessionsUnderWay {
         self.has_chains.store(true, Ordering::Relaxed);
         let mut state = self.state();
         let first = match state.chains.follow(entry, self.start.get().copied()) {
-            Some((entry, None)) => {
+            Followed::First(entry) => {
                 if let Some((rest, held)) = entry.rest {
                     let (id, user) = (entry.prepared.place.session, None);
                     state.live.insert(id, Some(Session { rest, user, held }));
                 }
                 Some(entry.prepared)
             }
-            Some((entry, Some(due))) => {
+            Followed::Due(entry, due) => {
                 self.release(&mut state, entry, due);
                 None
             }
-            None => None,
+            Followed::Waits => None,
         };
         self.count(&state);
         first

@@ -11,11 +11,12 @@ use super::cancel_draws::CancelDraws;
 use super::dataset::Dataset;
 use super::later_entries::LaterEntry;
 use super::sessions::SessionsUnderWay;
+use super::trace_times::BegunConversations;
 use super::waiting::{WAITING_BYTES, Waiting};
 use llmuses_core::budget::{Budget, Charge};
 use llmuses_core::exchange::Prepared;
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::Split;
+use llmuses_core::plan::{LengthFilter, Split};
 use llmuses_core::turn::TurnPlace;
 use llmuses_kernel_io::priority;
 use llmuses_plugin_host::CallError;
@@ -43,10 +44,8 @@ const LOOK_UP: Duration = Duration::from_millis(1);
 /// What a source needs to know.
 #[derive(Debug, Clone)]
 pub struct SourceSettings {
-    /// Prompts of a data set must be longer than this, in Unicode scalar values.
-    pub min_length: u64,
-    /// Prompts of a data set must be shorter than this, in Unicode scalar values.
-    pub max_length: u64,
+    /// How long prompts of a data set must be, for messages.
+    pub lengths: LengthFilter,
     /// How many requests to make, all turns of sessions counted. `None`: one pass, or as many as the sessions have.
     pub requests: Option<u64>,
     /// Which of them this process sends.
@@ -100,6 +99,8 @@ pub struct RequestSource {
     /// Requests of these.
     made: u64,
     asked: AskedTurns,
+    /// Of a trace that is replayed.
+    begun: BegunConversations,
     report: SourceReport,
 }
 
@@ -128,6 +129,7 @@ impl RequestSource {
             sessions: 0,
             made: 0,
             asked: AskedTurns::default(),
+            begun: BegunConversations::default(),
             report: SourceReport::default(),
         }
     }
@@ -167,22 +169,21 @@ impl RequestSource {
             if stop.load(Ordering::Relaxed) {
                 break SourceEnd::Stopped;
             }
-            match self.buffer.pop_front() {
-                Some(made) if !self.settings.split.takes(self.session_of(&made)) => {
+            match self.next_made() {
+                Err(error) => break SourceEnd::Failed(error),
+                Ok(Some(made)) if !self.settings.split.takes(self.session_of(&made)) => {
                     self.report.sessions = self.report.sessions.max(self.session_of(&made) + 1);
                     self.report.issued += u64::from(made.turns());
                 }
-                Some(made) => {
+                Ok(Some(made)) => {
                     if let Some(asked) = &made.asked {
                         self.asked.note(self.report.issued, Arc::clone(asked));
                     }
-                    match self.hand_over(made, queue, stop, sessions) {
-                        Ok(true) => {}
-                        Ok(false) => break SourceEnd::Stopped,
-                        Err(error) => break SourceEnd::Failed(error),
+                    if !self.hand_over(made, queue, stop, sessions) {
+                        break SourceEnd::Stopped;
                     }
                 }
-                None => match self.fill() {
+                Ok(None) => match self.fill() {
                     Ok(true) => {}
                     Ok(false) => break SourceEnd::Complete,
                     Err(error) => break SourceEnd::Failed(error),
@@ -199,6 +200,26 @@ impl RequestSource {
         (self.report, end)
     }
 
+    /// The next body that was made. Of a trace, one that comes after a request that was passed over is a bad entry, also
+    /// where another process would send it: all of them number requests alike.
+    fn next_made(&mut self) -> Result<Option<Made>, SourceError> {
+        while let Some(made) = self.buffer.pop_front() {
+            let taken = match &made.place {
+                Some(place) => self.begun.take(place, self.report.issued),
+                None => Ok(()),
+            };
+            let Err(reason) = taken else {
+                return Ok(Some(made));
+            };
+            let turns = u64::from(made.turns());
+            self.of_this_pass = self.of_this_pass.saturating_sub(turns);
+            self.made -= turns;
+            self.sessions -= 1;
+            self.bad_entry(reason)?;
+        }
+        Ok(None)
+    }
+
     /// The number of the session that begins with this body: of a trace, that of its conversation.
     fn session_of(&self, made: &Made) -> u64 {
         let place = made.place.as_ref();
@@ -212,7 +233,7 @@ impl RequestSource {
         queue: &flume::Sender<Prepared>,
         stop: &AtomicBool,
         sessions: Option<&SessionsUnderWay>,
-    ) -> Result<bool, SourceError> {
+    ) -> bool {
         let (size, turns) = (made.bytes(), made.turns());
         let session = self.session_of(&made);
         let place = TurnPlace::first(session, turns);
@@ -231,21 +252,21 @@ impl RequestSource {
         self.report.issued += u64::from(turns);
         while !self.waiting.has_room_for(size, queue.len()) {
             if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
-                return Ok(false);
+                return false;
             }
             std::thread::sleep(LOOK_UP);
         }
         // One body that all requests share is no more memory with each of them.
         if !self.settings.passes_are_alike {
             let Some(held) = self.charge(prepared.body.len(), queue, stop) else {
-                return Ok(false);
+                return false;
             };
             prepared.held = held;
         }
         let rest = match made.rest {
             Some(rest) => {
                 let Some(held) = self.charge(rest.bytes(), queue, stop) else {
-                    return Ok(false);
+                    return false;
                 };
                 Some((*rest, held))
             }
@@ -261,21 +282,16 @@ impl RequestSource {
                 match sessions.follow(entry) {
                     Some(first) => prepared = first,
                     // It goes when the one before it is over.
-                    None => return Ok(true),
+                    None => return true,
                 }
             } else if let Some((rest, held)) = rest {
                 prepared.later = sessions.begin(place, rest, held);
             }
         }
-        if made.place.is_some() && prepared.at.is_none() {
-            return Err(SourceError::NothingBefore {
-                number: prepared.number + 1,
-            });
-        }
         self.waiting.add(size);
         match queue.try_send(prepared) {
-            Ok(()) => return Ok(true),
-            Err(flume::TrySendError::Disconnected(_)) => return Ok(false),
+            Ok(()) => return true,
+            Err(flume::TrySendError::Disconnected(_)) => return false,
             Err(flume::TrySendError::Full(back)) => prepared = back,
         }
         loop {
@@ -283,12 +299,12 @@ impl RequestSource {
                 Ok(()) => {
                     // There is room for one now. To be woken for each would cost more than to make it.
                     std::thread::sleep(priority::GATHER);
-                    return Ok(true);
+                    return true;
                 }
-                Err(flume::SendTimeoutError::Disconnected(_)) => return Ok(false),
+                Err(flume::SendTimeoutError::Disconnected(_)) => return false,
                 Err(flume::SendTimeoutError::Timeout(back)) => {
                     if stop.load(Ordering::Relaxed) {
-                        return Ok(false);
+                        return false;
                     }
                     prepared = back;
                 }
@@ -519,7 +535,7 @@ impl RequestSource {
         if reasons.is_empty() {
             reasons.push("parser `".to_owned() + &self.parser + "` gave no reason");
         }
-        let bounds = match (self.settings.min_length, self.settings.max_length) {
+        let bounds = match (self.settings.lengths.min, self.settings.lengths.max) {
             (0, u64::MAX) => String::new(),
             (min, u64::MAX) => format!(" (prompts must be longer than {min} characters)"),
             (min, max) => {

@@ -2,7 +2,7 @@
 
 use llmuses_core::item::Entry;
 use llmuses_core::plan::Replay;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 /// The place of an entry in a trace that is replayed.
@@ -104,6 +104,44 @@ impl TraceTimes {
     }
 }
 
+/// The conversations of a trace of which a request is sent: what comes some time after another request needs one.
+#[derive(Debug, Default)]
+pub struct BegunConversations(HashSet<u64>);
+
+impl BegunConversations {
+    /// Takes in the next request of a trace. `number`: its number, from 0.
+    ///
+    /// # Errors
+    /// Why it cannot be sent: it has no time but one after a request that was passed over.
+    pub fn take(&mut self, place: &TracePlace, number: u64) -> Result<(), String> {
+        if !place.is_named {
+            return Ok(());
+        }
+        if place.due.is_none() && !self.0.contains(&place.conversation) {
+            return Err(format!(
+                "request {} of the trace has no time but one after the request before it in its conversation, which was \
+                 passed over",
+                number + 1
+            ));
+        }
+        self.0.insert(place.conversation);
+        Ok(())
+    }
+}
+
+/// Parts of the time of a trace of which the rate is told.
+pub const TENTHS: usize = 10;
+
+/// How many of these times, in seconds from 0 to `span`, lie in each tenth of it.
+pub fn by_tenths(times: impl IntoIterator<Item = f64>, span: f64) -> [u64; TENTHS] {
+    let mut counts = [0; TENTHS];
+    for at in times {
+        let tenth = (at / span * TENTHS as f64) as usize;
+        counts[tenth.min(TENTHS - 1)] += 1;
+    }
+    counts
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -148,6 +186,30 @@ mod tests {
         times.place(&mut timed(2.0, None)).unwrap();
         let error = times.place(&mut timed(1.5, None)).unwrap_err();
         assert!(error.contains("1.5 s, before the 2 s"), "{error}");
+    }
+
+    #[test]
+    fn a_request_after_one_that_was_passed_over_is_not_sent() {
+        let place = |conversation, due: Option<u64>| TracePlace {
+            due: due.map(Duration::from_secs),
+            conversation,
+            is_named: true,
+        };
+        let mut begun = BegunConversations::default();
+        let error = begun.take(&place(7, None), 3).unwrap_err();
+        assert!(
+            error.starts_with("request 4 of the trace has no time"),
+            "{error}"
+        );
+        assert_eq!(begun.take(&place(7, Some(1)), 3), Ok(()));
+        assert_eq!(begun.take(&place(7, None), 4), Ok(()));
+        assert!(begun.take(&place(8, None), 5).is_err());
+    }
+
+    #[test]
+    fn times_are_counted_by_tenths() {
+        let counts = by_tenths([0.0, 0.5, 1.0, 9.9, 10.0], 10.0);
+        assert_eq!(counts, [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Parsers that mean harm, or were built by somebody in a hurry. Each goes through the real program, with
 //! WASI linked and through `--sandbox strict`, and what the user reads is held by a snapshot.
 
+mod confined;
 mod exports;
 mod files;
 mod fuzz;

@@ -3,7 +3,7 @@
 use super::named::Named;
 use super::percentile::Percentile;
 use super::plan::LoadRecord;
-use super::{Run, Totals};
+use super::{Run, RunState, Totals};
 use crate::metric::{Figure, Time};
 use crate::student::student;
 use schemars::JsonSchema;
@@ -58,25 +58,50 @@ impl RepeatedFigure {
     }
 }
 
+impl Run {
+    /// Whether it is one of the runs of a load that was repeated which have a result that counts: those that were not ended
+    /// before their time.
+    pub fn is_finished_repetition(&self) -> bool {
+        self.plan.load.repeat.is_some() && self.state == RunState::Finished
+    }
+
+    /// Whether both are runs of one load that was repeated.
+    pub fn repeats_load_of(&self, other: &Self) -> bool {
+        // Its seed is all that a repetition has of its own.
+        let load = |run: &Self| LoadRecord {
+            seed: 0,
+            repeat: None,
+            ..run.plan.load.clone()
+        };
+        let are_repeated = self.plan.load.repeat.is_some() && other.plan.load.repeat.is_some();
+        are_repeated && load(self) == load(other)
+    }
+
+    /// Whether both count as runs of one load that was repeated.
+    pub fn is_repetition_of(&self, other: &Self) -> bool {
+        self.is_finished_repetition()
+            && other.is_finished_repetition()
+            && self.repeats_load_of(other)
+    }
+}
+
 impl RepeatFigures {
-    /// Of each load that was repeated, in the order of the runs.
+    /// Of each load that was repeated, in the order of the runs; of its runs, those that finished.
     pub fn of(runs: &[Run]) -> Vec<Self> {
-        let mut loads: Vec<(LoadRecord, Vec<&Run>)> = Vec::new();
-        for run in runs.iter().filter(|run| run.plan.load.repeat.is_some()) {
-            // Its seed is all that a repetition has of its own.
-            let load = LoadRecord {
-                seed: 0,
-                repeat: None,
-                ..run.plan.load.clone()
+        let mut loads: Vec<Vec<&Run>> = Vec::new();
+        for run in runs.iter().filter(|run| run.is_finished_repetition()) {
+            let is_of = |of_it: &&mut Vec<&Run>| {
+                let first = of_it.first();
+                first.is_some_and(|first| run.is_repetition_of(first))
             };
-            match loads.iter_mut().find(|(known, _)| *known == load) {
-                Some((_, of_it)) => of_it.push(run),
-                None => loads.push((load, vec![run])),
+            match loads.iter_mut().find(is_of) {
+                Some(of_it) => of_it.push(run),
+                None => loads.push(vec![run]),
             }
         }
-        let several = loads.into_iter().filter(|(_, runs)| runs.len() > 1);
+        let several = loads.into_iter().filter(|runs| runs.len() > 1);
         several
-            .map(|(_, runs)| Self {
+            .map(|runs| Self {
                 figures: figures(&runs),
                 runs: runs.iter().map(|run| run.id).collect(),
             })

@@ -64,6 +64,15 @@ impl ResponseLog {
         }
     }
 
+    /// The same events without their data, of which it still tells how much there was.
+    pub fn to_times(&self) -> Self {
+        Self {
+            streamed: self.streamed,
+            done: self.done,
+            ..Self::without_data(self.arrivals(), self.bytes())
+        }
+    }
+
     /// The bytes of the data of all events.
     pub fn bytes(&self) -> usize {
         self.bytes.saturating_add(self.elsewhere)
@@ -243,5 +252,12 @@ mod tests {
         let mut whole = ResponseLog::default();
         assert!(whole.push(b"four", arrivals[0]));
         assert_eq!(whole.bytes(), 4);
+        whole.set_streamed();
+        whole.set_done(arrivals[1]);
+        let times = whole.to_times();
+        assert_eq!((times.len(), times.bytes()), (1, 4));
+        assert_eq!(times.data(0), Some(&b""[..]));
+        assert!(times.is_streamed());
+        assert_eq!(times.done(), Some(arrivals[1]));
     }
 }

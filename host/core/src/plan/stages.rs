@@ -13,6 +13,16 @@ const MOST_STAGES: usize = 100;
 pub struct Stages {
     of: Staged,
     stages: Arc<[LoadStage]>,
+    /// Where each stage ends: a table of rates has thousands of them, and each request asks for its own.
+    ends: Arc<[StageEnd]>,
+}
+
+/// The end of a stage, from the start on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct StageEnd {
+    seconds: f64,
+    /// The integral of the value until then.
+    area: f64,
 }
 
 /// What changes from stage to stage.
@@ -102,8 +112,20 @@ impl LoadStage {
 impl Stages {
     /// Such stages, one at least.
     pub(super) fn of_stages(of: Staged, stages: Vec<LoadStage>) -> Self {
-        let stages = stages.into();
-        Self { of, stages }
+        let mut end = StageEnd {
+            seconds: 0.0,
+            area: 0.0,
+        };
+        let ends = stages.iter().map(|stage| {
+            end.seconds += stage.seconds;
+            end.area += stage.area(stage.seconds);
+            end
+        });
+        Self {
+            of,
+            ends: ends.collect(),
+            stages: stages.into(),
+        }
     }
 
     /// What changes.
@@ -119,7 +141,7 @@ impl Stages {
 
     /// How long all stages take.
     pub fn length(&self) -> Duration {
-        Duration::from_secs_f64(self.stages.iter().map(|stage| stage.seconds).sum())
+        Duration::from_secs_f64(self.ends.last().map_or(0.0, |end| end.seconds))
     }
 
     /// Whether there are few enough for each to have figures of its own.
@@ -134,12 +156,23 @@ impl Stages {
 
     /// The stage in which this time after the start lies, from 0; what is later is in the last one.
     pub fn at(&self, time: Duration) -> usize {
-        let mut end = 0.0;
-        let ended = self.stages.iter().take_while(|stage| {
-            end += stage.seconds;
-            end <= time.as_secs_f64()
-        });
-        ended.count().min(self.stages.len() - 1)
+        self.ended_at(time.as_secs_f64()).min(self.stages.len() - 1)
+    }
+
+    /// How many stages are over so many seconds after the start.
+    fn ended_at(&self, seconds: f64) -> usize {
+        self.ends.partition_point(|end| end.seconds <= seconds)
+    }
+
+    /// Where a stage begins.
+    fn begin_of(&self, stage: usize) -> StageEnd {
+        let before = stage
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        before.copied().unwrap_or(StageEnd {
+            seconds: 0.0,
+            area: 0.0,
+        })
     }
 
     /// A stage as it was given, such as `5..50@120s`, and its length. `None` where there are too many for figures of each.
@@ -154,33 +187,23 @@ impl Stages {
     /// When the integral of the value since the start is `area`: at a rate, when that many requests are due. `None`:
     /// not before the end.
     pub fn time_of(&self, area: f64) -> Option<Duration> {
-        let (mut start, mut left) = (0.0, area);
-        for stage in self.stages.iter() {
-            let whole = stage.area(stage.seconds);
-            if left <= whole && whole > 0.0 {
-                let seconds = start + stage.seconds_of(left).clamp(0.0, stage.seconds);
-                return Duration::try_from_secs_f64(seconds).ok();
-            }
-            left -= whole;
-            start += stage.seconds;
-        }
-        None
+        // Nothing is due before the first stage with a value above 0.
+        let place = self
+            .ends
+            .partition_point(|end| end.area < area || end.area <= 0.0);
+        let (stage, begin) = (self.stages.get(place)?, self.begin_of(place));
+        let within = stage.seconds_of(area - begin.area);
+        Duration::try_from_secs_f64(begin.seconds + within.clamp(0.0, stage.seconds)).ok()
     }
 
     /// When the value is `level` or more for the first time from `since` on. `None`: not any more.
     pub fn reaches(&self, level: f64, since: Duration) -> Option<Duration> {
         let since = since.as_secs_f64();
-        let mut start = 0.0;
-        for stage in self.stages.iter() {
-            let end = start + stage.seconds;
-            if since < end
-                && let Some(at) = stage.reaches(level, (since - start).max(0.0))
-            {
-                return Duration::try_from_secs_f64(start + at).ok();
-            }
-            start = end;
-        }
-        None
+        (self.ended_at(since)..self.stages.len()).find_map(|place| {
+            let start = self.begin_of(place).seconds;
+            let at = self.stages[place].reaches(level, (since - start).max(0.0))?;
+            Duration::try_from_secs_f64(start + at).ok()
+        })
     }
 }
 
@@ -402,6 +425,30 @@ mod tests {
         // Above what the second stage has, until the third comes there: 4·2^(t/10) = 6.
         close(at(6.0, 12.0).unwrap(), 20.0 + 10.0 * 1.5f64.log2());
         assert_eq!(at(9.0, 12.0), None);
+    }
+
+    #[test]
+    fn nothing_is_due_while_the_rate_is_zero() {
+        let paused = stages("rate:0@1s,10@1s,0@5s,10@1s");
+        let at = |area: f64| paused.time_of(area).map(|time| time.as_secs_f64());
+        assert_eq!(at(0.0), Some(1.0));
+        assert_eq!(at(10.0), Some(2.0));
+        assert_eq!(at(15.0), Some(7.5));
+        assert_eq!(at(20.0), Some(8.0));
+        assert_eq!(at(20.5), None);
+    }
+
+    #[test]
+    fn a_time_is_found_among_many_stages() {
+        let all = vec!["2@1s"; 5_000].join(",");
+        let many = stages(&format!("rate:{all}"));
+        assert_eq!(many.length(), Duration::from_secs(5_000));
+        for seconds in [0, 1, 2_500, 4_999] {
+            let time = Duration::from_secs(seconds) + Duration::from_millis(500);
+            assert_eq!(many.at(time), seconds as usize);
+            assert_eq!(many.time_of(time.as_secs_f64() * 2.0), Some(time));
+            assert_eq!(many.reaches(2.0, time), Some(time));
+        }
     }
 
     #[test]

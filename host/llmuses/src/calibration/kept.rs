@@ -145,6 +145,12 @@ impl Kept {
         (kept.format == FORMAT && same(&kept.machine)).then_some(kept)
     }
 
+    /// Whether it was found with TLS, or without: encryption takes time of the processor, so that one says nothing of the
+    /// other.
+    pub fn is_of_tls(&self, tls: bool) -> bool {
+        self.tls == tls
+    }
+
     /// Why a load is more than this machine is known to measure right. `None`: it is not, or nothing is known of such
     /// loads.
     pub fn what_is_beyond(&self, load: &Load, transport: &TransportSettings) -> Option<String> {
@@ -240,6 +246,7 @@ mod tests {
     #[test]
     fn it_is_read_as_it_was_written() {
         let kept = Kept::of(&[level(1, 0.0)], "socket", true);
+        assert!(kept.is_of_tls(true) && !kept.is_of_tls(false));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("found.json");
         kept.write(Some(&path)).unwrap();

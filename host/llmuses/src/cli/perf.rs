@@ -317,12 +317,13 @@ pub(super) struct PerfArguments {
     warmup: Option<Warmup>,
 
     /// Break off this share of the requests, so long after they were sent, as users do who leave: 10%:500ms, or with a
-    /// distribution of times 10%:uniform:100ms..2s. They neither succeed nor fail, and are in no time and no rate.
+    /// distribution of times 10%:uniform:100ms..2s. They neither succeed nor fail, and are in no latency figure and
+    /// no rate of answers.
     #[arg(long, value_name = "SHARE:TIME", value_parser = clap::value_parser!(Cancellation), help_heading = "Load")]
     cancel: Option<Cancellation>,
 
-    /// Send all requests, whatever becomes of them. Without it, a run ends with code 1 where its first 100 requests
-    /// all fail, or the first 10 get no connection.
+    /// Send all requests, whatever becomes of them. Without it, a run ends with code 1 where none of its first 100 requests
+    /// succeeds, or the first 10 get no connection.
     #[arg(long, help_heading = "Load")]
     keep_going: bool,
 
@@ -631,7 +632,8 @@ impl PerfArguments {
 
 /// Warns of loads that are more than this machine is known to measure right.
 fn warn_of_loads(sweep: &Sweep) {
-    let Some(kept) = Kept::of_this_machine() else {
+    let is_tls = sweep.target.url.scheme() == "https";
+    let Some(kept) = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)) else {
         return;
     };
     let beyond = sweep

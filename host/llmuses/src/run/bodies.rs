@@ -346,8 +346,8 @@ pub fn bodies(
             model: api.model,
             has_dataset: dataset.is_some(),
             prompt,
-            min_length: api.min_length,
-            max_length: api.max_length,
+            min_length: api.lengths.min,
+            max_length: api.lengths.max,
             parameters: api.parameters,
         };
         return Ok(Box::new(OwnBodies::new(instance, options)));

@@ -118,7 +118,7 @@ pub(super) fn collect(
     let probe = watch.probe();
     let groups = groups.figures(time_of_rates(&statistics, probe.as_ref()));
     let counts = statistics.counts();
-    let ended = carrier.end(counts.completed + counts.disconnected + counts.warmup);
+    let ended = carrier.end(counts.over() + counts.warmup);
     let all_failed = end.all_failed.is_some();
     let (before, troubles) = (end.all_failed.into_iter(), ended.troubles.into_iter());
     let reasons = before.chain(end.failed).chain(troubles);

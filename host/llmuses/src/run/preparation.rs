@@ -16,8 +16,8 @@ use llmuses_core::document::LearnedLengths;
 use llmuses_core::document::Task;
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::plan::{
-    Arrivals, Limits, Load, ParserChoice, Plan, PromptSource, Target, TransportChoice,
-    TransportSettings, Work,
+    Arrivals, LengthFilter, Limits, Load, ParserChoice, Plan, PromptSource, Target,
+    TransportChoice, TransportSettings, Work,
 };
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
@@ -30,8 +30,8 @@ use llmuses_transport::capacity;
 use llmuses_transport::capacity::CapacityError;
 use llmuses_workload::generate::{Line, PromptMaker, Words};
 use llmuses_workload::{
-    ApiSettings, AskedTurns, CancelDraws, Dataset, HostTokenizer, ModelDraws, RequestSource,
-    SessionDraws, SessionSettings, SourceSettings,
+    ApiSettings, AskedTurns, CancelDraws, Dataset, Filling, HostTokenizer, ModelDraws,
+    RequestSource, SessionDraws, SessionSettings, SourceSettings,
 };
 use sha2::{Digest, Sha256};
 use std::io::Read;
@@ -111,23 +111,7 @@ impl Loaded {
             }
             (words, ..) => words,
         };
-        let schedule = match (plan.load.arrivals, format.as_ref().zip(dataset.as_ref())) {
-            (Arrivals::Trace(replay), Some((format, dataset))) => Some(schedule::read(
-                work,
-                replay,
-                plan.load.split(),
-                format,
-                dataset,
-            )?),
-            (Arrivals::Trace(_), None) => {
-                return Err(FormatError::NoTimes {
-                    parser: parser.info().name.clone(),
-                }
-                .into());
-            }
-            _ => None,
-        };
-        Ok(Self {
+        let mut loaded = Self {
             parser,
             format,
             tokenizer,
@@ -135,8 +119,34 @@ impl Loaded {
             learned: None,
             dataset_sha256: dataset.as_ref().and_then(digest_of),
             dataset,
-            schedule,
-        })
+            schedule: None,
+        };
+        loaded.schedule = loaded.read_schedule(plan)?;
+        Ok(loaded)
+    }
+
+    /// The schedule of a trace, where there is one.
+    fn read_schedule(&self, plan: &Plan) -> Result<Option<TraceSchedule>, RunError> {
+        let Arrivals::Trace(replay) = plan.load.arrivals else {
+            return Ok(None);
+        };
+        let Some((format, dataset)) = self.format.as_ref().zip(self.dataset.as_ref()) else {
+            return Err(FormatError::NoTimes {
+                parser: self.parser.info().name.clone(),
+            }
+            .into());
+        };
+        let work = &plan.work;
+        let mut filling = Filling::default();
+        // A text that is made of a length is never empty; how many characters it has is asked for bounds alone.
+        if work.lengths != LengthFilter::default() {
+            let has_template = self.parser.info().has_template;
+            let (tokenizer, words) = (self.tokenizer.as_ref(), self.words.as_ref());
+            let (seed, run) = (plan.load.seed, plan.place.run);
+            filling.lengths =
+                made_up::filling(work, tokenizer, words, has_template, seed, run).lengths;
+        }
+        schedule::read(work, replay, plan.load.split(), format, dataset, filling).map(Some)
     }
 
     /// Whether it is still to be learned how many tokens made-up prompts have, or those of a trace.
@@ -169,6 +179,10 @@ impl Loaded {
             ));
         }
         self.learned = Some(line);
+        // Texts have other lengths now.
+        if plan.work.lengths != LengthFilter::default() {
+            self.schedule = self.read_schedule(plan)?;
+        }
         Ok(())
     }
 
@@ -370,8 +384,7 @@ impl Preparation {
                 url: given_url(&given.target),
                 path: parser.info().path.clone(),
                 has_content_type: plan.target.headers.contains_key(CONTENT_TYPE),
-                min_length: work.lengths.min,
-                max_length: work.lengths.max,
+                lengths: work.lengths,
             },
         };
         let has_sessions = parser.info().offers != Offers::OwnRequests
@@ -403,8 +416,7 @@ impl Preparation {
             bodies,
             dataset,
             SourceSettings {
-                min_length: work.lengths.min,
-                max_length: work.lengths.max,
+                lengths: work.lengths,
                 // Time ends such a run, however many requests that takes.
                 requests: plan.expected_requests().or(load.duration.map(|_| u64::MAX)),
                 split: load.split(),

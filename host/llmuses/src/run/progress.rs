@@ -52,7 +52,8 @@ impl Sink for ProgressLines {
             completed >= self.told + self.every.requests
                 && self.last.elapsed() >= self.every.at_least
         };
-        if !sample.warmup && is_due {
+        // One that the client broke off changes nothing of what a line tells.
+        if !sample.warmup && !sample.outcome.is_disconnected() && is_due {
             self.tell(run);
         }
     }

@@ -3,10 +3,13 @@
 use super::RunError;
 use super::bodies::DataFormat;
 use llmuses_core::messages::Messages;
-use llmuses_core::plan::{Replay, Split, Work};
+use llmuses_core::plan::{LengthFilter, Replay, Split, Work};
 use llmuses_core::wording::counted;
 use llmuses_plugin_host::{CallError, InstanceContext};
-use llmuses_workload::{Dataset, EntrySource, Filling, FormatEntries, SourceError};
+use llmuses_workload::{
+    BegunConversations, Conversation, Dataset, EntrySource, Filling, FormatEntries, Misfit,
+    SourceError, TENTHS, by_tenths,
+};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,21 +19,20 @@ const BATCH: u32 = 256;
 /// Due times that are kept to be shown.
 const SHOWN: usize = 10;
 
-/// Parts of the schedule of which the rate is told.
-const PARTS: usize = 10;
-
 /// What a trace wants sent, and when.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TraceSchedule {
     /// Of the requests that this process sends: when each is due, but for those that come some time after another one.
     due: Vec<Duration>,
     requests: u64,
-    conversations: u64,
     after_others: u64,
     bad: u64,
+    /// Entries whose prompts are too short or too long.
+    misfits: u64,
 }
 
-/// Reads the times of a trace.
+/// Reads the times of a trace. `filling`: what makes the prompts of which only lengths are known, where their lengths in
+/// characters matter.
 ///
 /// # Errors
 /// The first entry without a time, or out of the order of time, unless such entries are to be passed over.
@@ -40,21 +42,28 @@ pub(super) fn read(
     split: Split,
     format: &DataFormat,
     dataset: &Dataset,
+    filling: Filling,
 ) -> Result<TraceSchedule, RunError> {
     let context = InstanceContext {
         dataset: Some(Arc::new(dataset.for_another_run(&Arc::default()))),
         ..InstanceContext::default()
     };
     let instance = format.component.instantiate(context)?;
-    let filling = Arc::<Filling>::default();
     let mut entries = FormatEntries::new(
         instance,
         format.options.clone(),
-        filling,
+        Arc::new(filling),
         Messages::new(|_| {}),
     )
     .replayed(Some(replay));
     let mut schedule = TraceSchedule::default();
+    let mut begun = BegunConversations::default();
+    // Of all processes that send parts of the trace.
+    let mut number = 0;
+    let bad_entry = |message| -> RunError {
+        let path = dataset.path().to_owned();
+        SourceError::BadEntry { path, message }.into()
+    };
     entries.begin()?;
     loop {
         let conversations = match entries.next(BATCH) {
@@ -64,21 +73,30 @@ pub(super) fn read(
                 schedule.bad += 1;
                 continue;
             }
-            Err(CallError::Refused(message)) => {
-                let path = dataset.path().to_owned();
-                return Err(SourceError::BadEntry { path, message }.into());
-            }
+            Err(CallError::Refused(message)) => return Err(bad_entry(message)),
             Err(broken) => return Err(broken.into()),
         };
-        for conversation in conversations {
+        for mut conversation in conversations {
             let Some(place) = conversation.place() else {
                 continue;
             };
-            schedule.conversations = schedule.conversations.max(place.conversation + 1);
+            let turns = u64::from(conversation.turns_left());
+            if misfit(&mut conversation, work.lengths).is_some() {
+                schedule.misfits += 1;
+                continue;
+            }
+            match begun.take(&place, number) {
+                Ok(()) => number += turns,
+                Err(_) if work.skip_bad_lines => {
+                    schedule.bad += 1;
+                    continue;
+                }
+                Err(message) => return Err(bad_entry(message)),
+            }
             if !split.takes(place.conversation) {
                 continue;
             }
-            schedule.requests += u64::from(conversation.turns_left());
+            schedule.requests += turns;
             match place.due {
                 Some(due) => schedule.due.push(due),
                 None => schedule.after_others += 1,
@@ -87,6 +105,12 @@ pub(super) fn read(
     }
     entries.end()?;
     Ok(schedule)
+}
+
+/// Why the first request of an entry is not wanted. One that cannot be made says so when it is to be sent.
+fn misfit(conversation: &mut Conversation, lengths: LengthFilter) -> Option<Misfit> {
+    let item = conversation.next()?.ok()?;
+    Misfit::of(&item, lengths)
 }
 
 impl TraceSchedule {
@@ -98,22 +122,24 @@ impl TraceSchedule {
             counted(self.requests, "request")
         );
         if self.due.len() > 1 && last > 0.0 {
-            let mut parts = [0_u64; PARTS];
-            for due in &self.due {
-                let part = due.as_secs_f64() / last * PARTS as f64;
-                parts[(part as usize).min(PARTS - 1)] += 1;
-            }
-            let busiest = parts.iter().max().copied().unwrap_or_default() as f64;
+            let counts = by_tenths(self.due.iter().map(Duration::as_secs_f64), last);
+            let busiest = counts.into_iter().max().unwrap_or_default() as f64;
             text.push_str(&format!(
                 ", {:.3} a second on average and {:.3} in the busiest tenth of the time",
                 (self.due.len() - 1) as f64 / last,
-                busiest * PARTS as f64 / last
+                busiest * TENTHS as f64 / last
             ));
         }
         if self.after_others > 0 {
             text.push_str(&format!(
                 "; {} with no time but one after the request before it in its conversation",
                 counted(self.after_others, "request")
+            ));
+        }
+        if self.misfits > 0 {
+            text.push_str(&format!(
+                "; {} passed over, too short or too long",
+                counted(self.misfits, "prompt")
             ));
         }
         if self.bad > 0 {

@@ -45,6 +45,11 @@ impl RecentFigures {
     pub fn completed_per_second(&self) -> Option<f64> {
         self.per_second(self.sums.completed)
     }
+
+    /// Requests per second that are over, those that the client broke off among them.
+    pub fn over_per_second(&self) -> Option<f64> {
+        self.per_second(self.sums.completed + self.sums.disconnected)
+    }
 }
 
 /// One second.
@@ -53,8 +58,9 @@ struct Second {
     index: u64,
     /// Requests begun before this second.
     begun_before: u64,
-    completed: u64,
     succeeded: u64,
+    failed: u64,
+    disconnected: u64,
     output_tokens: u64,
     times: ByTime<Option<Histogram<u32>>>,
 }
@@ -67,11 +73,15 @@ pub struct Recent {
 
 impl Recent {
     /// Adds a request that is over. `elapsed`: since the start of the run; never goes back. `begun`:
-    /// requests begun so far. Of one that failed nothing else is counted.
+    /// requests begun so far. Of one that did not succeed nothing else is counted.
     pub fn record(&mut self, elapsed: Duration, begun: u64, sample: &Sample) {
         let second = self.at(elapsed, begun);
-        second.completed += 1;
-        if !sample.outcome.succeeded() {
+        if sample.outcome.is_disconnected() {
+            second.disconnected += 1;
+            return;
+        }
+        if sample.outcome.failed() {
+            second.failed += 1;
             return;
         }
         second.succeeded += 1;
@@ -95,10 +105,7 @@ impl Recent {
             return RecentFigures::default();
         };
         let sum = |of: fn(&Second) -> u64| self.seconds.iter().map(of).sum::<u64>();
-        let (completed, succeeded) = (
-            sum(|second| second.completed),
-            sum(|second| second.succeeded),
-        );
+        let (succeeded, failed) = (sum(|second| second.succeeded), sum(|second| second.failed));
         let mut times = ByTime::default();
         for (time, _) in Time::recent() {
             let seconds = self.seconds.iter();
@@ -108,9 +115,10 @@ impl Recent {
             begun: begun.saturating_sub(first.begun_before),
             sums: Sums {
                 wall_seconds: Some(elapsed.as_secs_f64() - first.index as f64),
-                completed,
+                completed: succeeded + failed,
                 succeeded,
-                failed: completed - succeeded,
+                failed,
+                disconnected: sum(|second| second.disconnected),
                 output_tokens: Some(sum(|second| second.output_tokens) as f64),
                 ..Sums::default()
             },
@@ -133,8 +141,9 @@ impl Recent {
                 Second {
                     index,
                     begun_before: if index == 0 { 0 } else { begun },
-                    completed: 0,
                     succeeded: 0,
+                    failed: 0,
+                    disconnected: 0,
                     output_tokens: 0,
                     times,
                 }
@@ -170,7 +179,7 @@ fn percentiles<'a>(seconds: impl Iterator<Item = &'a Histogram<u32>>) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_core::exchange::TokenSource;
+    use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_core::metric::{QPS, THROUGHPUT, TPOT, TTFT};
     use llmuses_samples::OutcomeBuilder;
     use llmuses_stats::Origin;
@@ -213,6 +222,23 @@ mod tests {
         near(THROUGHPUT.of(&figures.sums), 101.0);
         near(figures.times[TTFT].map(|ttft| ttft[1].as_secs_f64()), 0.050);
         near(figures.times[TPOT].map(|tpot| tpot[0].as_secs_f64()), 0.010);
+    }
+
+    #[test]
+    fn failed_and_disconnected_requests_are_told_apart() {
+        let mut recent = Recent::default();
+        for kind in [FailureKind::HttpStatus, FailureKind::Disconnected] {
+            let outcome = OutcomeBuilder::at(0).sent(0).end(10).fails(kind, "why");
+            let sample = Sample::of(outcome.build(), Origin::Sent, false);
+            recent.record(millis(100), 3, &sample);
+        }
+        recent.record(millis(200), 3, &request(50));
+        let figures = recent.figures(millis(1_000), 3);
+        let sums = figures.sums;
+        assert_eq!((sums.completed, sums.succeeded), (2, 1));
+        assert_eq!((sums.failed, sums.disconnected), (1, 1));
+        assert_eq!(figures.completed_per_second(), Some(2.0));
+        assert_eq!(figures.over_per_second(), Some(3.0));
     }
 
     #[test]

@@ -99,8 +99,7 @@ impl Sink for Recorder {
     /// Publishes a snapshot where the last one is old enough.
     fn tick(&mut self, run: &RunSoFar<'_>) {
         if self.clock.now() >= self.next {
-            let counts = run.statistics.counts();
-            let is_empty = counts.completed + counts.disconnected == 0;
+            let is_empty = run.statistics.counts().over() == 0;
             let phase = if run.is_draining {
                 Phase::Draining
             } else if is_empty && self.warms_up {

@@ -5,16 +5,17 @@ use super::load::Results;
 use crate::report::load_of;
 use llmuses_core::document::Run;
 
-/// The runs of a file by their loads: those of a load that was repeated together, any other alone.
+/// The runs of a file by their loads: those of a load that was repeated together, any other alone. A repetition that did
+/// not finish is left out where another one of its load did.
 fn loads(runs: &[Run]) -> Vec<(usize, Vec<&Run>)> {
     let mut loads: Vec<(usize, Vec<&Run>)> = Vec::new();
     for (place, run) in runs.iter().enumerate() {
-        let is_repeated = run.plan.load.repeat.is_some();
+        if is_left_out(run, runs) {
+            continue;
+        }
         let same = |of_it: &[&Run]| {
-            let first = of_it.first().filter(|_| is_repeated);
-            first.is_some_and(|first| {
-                first.plan.load.repeat.is_some() && load_of(first) == load_of(run)
-            })
+            let first = of_it.first();
+            first.is_some_and(|first| run.is_repetition_of(first))
         };
         match loads.iter_mut().find(|(_, of_it)| same(of_it)) {
             Some((_, of_it)) => of_it.push(run),
@@ -24,18 +25,40 @@ fn loads(runs: &[Run]) -> Vec<(usize, Vec<&Run>)> {
     loads
 }
 
+/// Whether a run is a repetition that did not finish, of a load of which another one did.
+fn is_left_out(run: &Run, runs: &[Run]) -> bool {
+    let counts = |other: &Run| other.is_finished_repetition() && other.repeats_load_of(run);
+    !run.is_finished_repetition() && runs.iter().any(counts)
+}
+
+/// The runs of a file that are left out, in words.
+fn left_out(results: &Results) -> impl Iterator<Item = String> + '_ {
+    let runs = results.runs.iter();
+    runs.filter(|run| is_left_out(run, &results.runs))
+        .map(|run| {
+            format!(
+                "repetition {} of {} in {}, which did not finish",
+                run.plan.load.repeat.unwrap_or_default(),
+                load_of(run),
+                results.name
+            )
+        })
+}
+
 /// Compares the loads of each of `others` with those of `base`: a load of a sweep with the same one; single loads with one
 /// another, whatever they are. Of a load that was repeated, all its runs count together. `margin`: changes up to this share
-/// are no difference. Gives the comparisons, and the loads that one side alone has.
+/// are no difference. Gives the comparisons, and what is in none of them: loads that one side alone has, and repetitions
+/// that did not finish.
 pub fn compare(
     base: &Results,
     others: &[Results],
     margin: f64,
 ) -> (Vec<RunComparison>, Vec<String>) {
     let mut comparisons = Vec::new();
-    let mut alone = Vec::new();
+    let mut alone: Vec<String> = left_out(base).collect();
     let ours = loads(&base.runs);
     for (file, other) in (1..).zip(others) {
+        alone.extend(left_out(other));
         let theirs = loads(&other.runs);
         let mut compare_both = |ours: &(usize, Vec<&Run>), theirs: &(usize, Vec<&Run>)| {
             let places = Places {

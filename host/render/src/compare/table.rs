@@ -14,7 +14,7 @@ use llmuses_stats::Estimate;
 use serde_json::{Value, json};
 use std::fmt::Write;
 
-/// The comparisons as text, in order; `alone`: loads that one side alone has. On a narrow terminal the confidence
+/// The comparisons as text, in order; `alone`: what is in none of them. On a narrow terminal the confidence
 /// intervals are left out, and then the figures before: verdict and change say what they say.
 pub fn table(comparisons: &[RunComparison], alone: &[String], look: Look) -> String {
     let mut out = String::new();

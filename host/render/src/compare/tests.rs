@@ -3,7 +3,8 @@
 use super::*;
 use crate::tests_support;
 use llmuses_core::document::{
-    ByPercentile, LoadRecord, PlanRecord, Run, TargetRecord, Totals, Verdict,
+    ByPercentile, LoadRecord, PlanRecord, RepeatFigures, Run, RunState, TargetRecord, Totals,
+    Verdict,
 };
 use llmuses_core::metric::TTFT;
 
@@ -153,6 +154,36 @@ fn runs_of_the_same_load_meet_in_their_order() {
     let (comparisons, alone) = compare(&base, &[results("b", 8, 0.050, 0.0001), other], 0.01);
     assert_eq!(comparisons.len(), 3);
     assert_eq!(alone, ["parallel 8 is in a alone"]);
+}
+
+#[test]
+fn repetitions_that_did_not_finish_count_nowhere() {
+    let repeated = |name: &str, states: [RunState; 3]| {
+        let mut all = results(name, 8, 0.050, 0.0001);
+        let first = all.runs.remove(0);
+        for (repeat, state) in (1..).zip(states) {
+            let mut run = first.clone();
+            (run.id, run.state) = (repeat, state);
+            run.plan.load.repeat = Some(repeat.into());
+            run.plan.load.seed = repeat.into();
+            all.runs.push(run);
+        }
+        all
+    };
+    let (finished, interrupted) = (RunState::Finished, RunState::Interrupted);
+    let base = repeated("a", [finished, interrupted, finished]);
+    let other = repeated("b", [finished; 3]);
+    assert_eq!(RepeatFigures::of(&base.runs)[0].runs, [1, 3]);
+    let (comparisons, alone) = compare(&base, &[other], 0.01);
+    assert_eq!(comparisons.len(), 1);
+    assert_eq!(comparisons[0].repeats, [2, 3]);
+    let said = "repetition 2 of parallel 8 in a, which did not finish";
+    assert_eq!(alone, [said]);
+    // Where none finished, each stands for itself.
+    let base = repeated("a", [interrupted; 3]);
+    assert!(RepeatFigures::of(&base.runs).is_empty());
+    let (comparisons, _) = compare(&base, std::slice::from_ref(&base), 0.01);
+    assert_eq!(comparisons.len(), 3);
 }
 
 /// Runs of one and the same server, with times that chance alone makes different.

@@ -48,7 +48,7 @@ struct Pair {
 }
 
 /// The page of a comparison of the runs of `files`, with the first of which the others are compared;
-/// `alone`: loads that one side alone has. One file, complete in itself.
+/// `alone`: what is in none of them. One file, complete in itself.
 pub fn comparison_page(
     files: &[Results],
     comparisons: &[RunComparison],

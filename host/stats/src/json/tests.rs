@@ -1,5 +1,5 @@
 use super::*;
-use crate::measure::Origin;
+use llmuses_core::document::ObjectiveOutcome;
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric::{
     BODY_WAIT, CACHED_SHARE, INPUT_THROUGHPUT, LATENCY, TOTAL_THROUGHPUT, TTFT,
@@ -60,6 +60,30 @@ fn totals_have_the_figures_of_their_requests() {
     let cached = totals.parser_metrics.named.get("cached").unwrap();
     assert_eq!(cached.mean, 2.0);
     assert_eq!(totals.times[BODY_WAIT].samples, 1);
+}
+
+#[test]
+fn rates_of_a_probe_are_by_the_time_of_sending_in_an_open_loop_alone() {
+    let rate = |origin, lost: Option<&str>| {
+        let mut statistics = RunStatistics::new(origin);
+        for number in 0..4 {
+            let at = number * 100;
+            let outcome = OutcomeBuilder::at(at).number(number).sent(at).end(at + 500);
+            statistics.record(&outcome.build());
+        }
+        let probe = ProbeFigures {
+            load: 10.0,
+            outcome: ObjectiveOutcome::Met,
+            repeats: false,
+            error: 0.05,
+            lost: lost.map(str::to_owned),
+            shares: Vec::new(),
+        };
+        time_of_rates(&statistics, Some(&probe)).map(|time| time.as_millis())
+    };
+    assert_eq!(rate(Origin::Intended, None), Some(400));
+    assert_eq!(rate(Origin::Intended, Some("the queue grew")), Some(800));
+    assert_eq!(rate(Origin::Sent, None), Some(800));
 }
 
 #[test]

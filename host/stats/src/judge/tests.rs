@@ -81,6 +81,25 @@ fn more_output_tokens_than_bytes_are_a_doubt() {
     assert!(!doubts.contains(&"more-tokens-than-bytes"), "{doubts:?}");
 }
 
+#[test]
+fn requests_that_the_client_broke_off_are_over_too() {
+    let waits = Circumstances {
+        backlog_waits: Waits::default().with(PipelineStage::Plugin, 1),
+        ..circumstances()
+    };
+    let disconnected = OutcomeBuilder::at(0).sent(0).end(10);
+    let disconnected = disconnected
+        .fails(FailureKind::Disconnected, "left")
+        .build();
+    let found = |others| {
+        let others = std::iter::repeat_n(disconnected.clone(), others);
+        codes(&statistics(99, others), &waits).contains(&"parser-behind")
+    };
+    // One wait in 99 requests is more than 1 %, and one in 100 is not.
+    assert!(found(0));
+    assert!(!found(1));
+}
+
 fn workers() -> Circumstances {
     let worker = |name: &str, boot: &str| WorkerFigures {
         name: name.to_owned(),

@@ -99,11 +99,11 @@ impl Doubt {
             Self::Saturated(found) => saturated(found),
             Self::HeldUp {
                 requests,
-                completed,
+                over,
                 longest,
                 most,
             } => format!(
-                "{requests} of {completed} requests were held up by --max-in-flight{}, {:.3} s at the longest: the arrivals are not those of the schedule",
+                "{requests} of {over} requests were held up by --max-in-flight{}, {:.3} s at the longest: the arrivals are not those of the schedule",
                 most.map(|most| format!(" {most}")).unwrap_or_default(),
                 longest.as_secs_f64()
             ),
@@ -137,12 +137,8 @@ impl Doubt {
                 "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
                 percent(*share)
             ),
-            Self::FewStreams {
-                waited,
-                completed,
-                p99,
-            } => format!(
-                "{waited} of {completed} requests waited for a stream of HTTP/2; the send delay reached {:.3} ms at p99",
+            Self::FewStreams { waited, over, p99 } => format!(
+                "{waited} of {over} requests waited for a stream of HTTP/2; the send delay reached {:.3} ms at p99",
                 p99.as_secs_f64() * 1e3
             ),
             Self::DispatchLag { p99, limit } => format!(
@@ -163,25 +159,21 @@ impl Doubt {
                 }
                 text
             }
-            Self::ParserBehind { waits, completed } => format!(
-                "client threads waited {waits} times for the parser, in {completed} requests"
-            ),
+            Self::ParserBehind { waits, over } => {
+                format!("client threads waited {waits} times for the parser, in {over} requests")
+            }
             Self::BodiesLate {
                 p99,
                 limit,
                 waited,
-                completed,
+                over,
             } => format!(
-                "{waited} of {completed} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms)",
+                "{waited} of {over} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms)",
                 p99.as_secs_f64() * 1e3,
                 limit.as_secs_f64() * 1e3
             ),
-            Self::OutputBehind {
-                stage,
-                waits,
-                completed,
-            } => format!(
-                "client threads waited {waits} times for {}, in {completed} requests",
+            Self::OutputBehind { stage, waits, over } => format!(
+                "client threads waited {waits} times for {}, in {over} requests",
                 match stage {
                     PipelineStage::Plugin => "the parser",
                     PipelineStage::Totals => "the totals",

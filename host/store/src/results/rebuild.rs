@@ -95,7 +95,7 @@ pub(crate) fn rebuild_with(
     let circumstances = Circumstances {
         groups: groups.figures(statistics.wall()),
         asked: run.plan.load.number,
-        issued: counts.completed + counts.disconnected + counts.warmup,
+        issued: counts.over() + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
         max_in_flight: run.plan.load.max_in_flight,
         task: noted.task,

@@ -2,6 +2,8 @@
 
 use super::error::ResultsError;
 use super::reader::ResultsDatabase;
+use crate::sink::is_beginning_of_request;
+use llmuses_core::exchange::FailureKind;
 use rusqlite::types::ValueRef;
 
 /// A request that was sent, and how long question and answer were.
@@ -11,12 +13,14 @@ pub struct SentRequest {
     pub sent_unix_seconds: f64,
     /// The session of which it is a turn.
     pub session: u64,
-    /// The turn, from 0.
-    pub turn: u32,
     /// Its body.
     pub body: String,
+    /// Whether only the beginning of the body was kept.
+    pub is_cut: bool,
     /// Whether it succeeded.
     pub success: bool,
+    /// Whether the client broke it off.
+    pub is_disconnected: bool,
     /// Tokens of the prompt.
     pub input_tokens: Option<u64>,
     /// Tokens of the completion.
@@ -37,7 +41,7 @@ impl ResultsDatabase {
         let mut statement = self
             .connection()
             .prepare(&format!(
-                "SELECT number, sent_time, success, request, prompt_tokens, completion_tokens{} FROM result \
+                "SELECT number, sent_time, success, request, prompt_tokens, completion_tokens, error_kind{} FROM result \
                  WHERE run = ?1 AND sent_time IS NOT NULL ORDER BY sent_time, number",
                 self.added_columns().map_err(failed)?
             ))
@@ -50,19 +54,21 @@ impl ResultsDatabase {
                 };
                 let number: i64 = row.get(0)?;
                 let session: Option<i64> = row.get("session")?;
-                let turn: Option<u32> = row.get("turn")?;
+                let kind: Option<String> = row.get("error_kind")?;
+                let body = match row.get_ref(3)? {
+                    ValueRef::Text(text) | ValueRef::Blob(text) => {
+                        String::from_utf8_lossy(text).into_owned()
+                    }
+                    _ => String::new(),
+                };
                 Ok::<_, rusqlite::Error>(SentRequest {
                     sent_unix_seconds: row.get(1)?,
                     // In older databases each request stands alone.
                     session: unsigned(session.unwrap_or(number)),
-                    turn: turn.unwrap_or_default(),
-                    body: match row.get_ref(3)? {
-                        ValueRef::Text(text) | ValueRef::Blob(text) => {
-                            String::from_utf8_lossy(text).into_owned()
-                        }
-                        _ => String::new(),
-                    },
+                    is_cut: is_beginning_of_request(&body),
+                    body,
                     success: row.get(2)?,
+                    is_disconnected: kind.as_deref() == Some(FailureKind::Disconnected.as_str()),
                     input_tokens: tokens(4)?,
                     output_tokens: tokens(5)?,
                 })

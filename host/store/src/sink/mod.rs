@@ -24,5 +24,6 @@ pub use database::{Database, FinishedRun, RunRecord, SinkSummary};
 pub use error::SinkError;
 pub use messages::read_messages;
 pub use row_sink::RowSink;
+pub(crate) use rows::is_beginning_of_request;
 pub use schema::{APPLICATION_ID, SCHEMA_VERSION, TASK, WORKER, added_columns, last_columns};
 pub use text::unix_seconds;

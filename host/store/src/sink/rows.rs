@@ -28,6 +28,17 @@ fn kept_request(exchange: &Exchange) -> (Cow<'_, str>, bool) {
     (kept.into(), true)
 }
 
+/// Whether the text of a request in a database is a beginning only, as [`kept_request`] makes it.
+pub(crate) fn is_beginning_of_request(text: &str) -> bool {
+    let says_so = || {
+        let (kept, all) = text.strip_suffix(" bytes)")?.rsplit_once(" of ")?;
+        let (kept, first) = kept.rsplit_once(" (the first ")?;
+        let (first, all): (usize, usize) = (first.parse().ok()?, all.parse().ok()?);
+        Some(kept.len() == first && first <= KEPT_OF_REQUEST_BYTES && all > WHOLE_REQUEST_BYTES)
+    };
+    says_so().unwrap_or_default()
+}
+
 /// Writes rows, with buffers that are used again for every row.
 #[derive(Debug)]
 pub(super) struct RowWriter {
@@ -187,4 +198,37 @@ fn counted_by(count: Option<TokenCount>) -> Option<&'static str> {
 /// SQLite has no unsigned 64-bit numbers, and no run has more than 2⁶³ of anything.
 fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_samples::OutcomeBuilder;
+
+    #[test]
+    fn the_beginning_of_a_request_is_known_as_one() {
+        let kept = |body: String| {
+            let mut exchange = OutcomeBuilder::at(0).build().exchange;
+            exchange.request = body.into();
+            let (text, is_cut) = kept_request(&exchange);
+            (text.into_owned(), is_cut)
+        };
+        for body in ["x".repeat(WHOLE_REQUEST_BYTES + 1), "ü".repeat(1 << 20)] {
+            let (text, is_cut) = kept(body);
+            assert!(is_cut);
+            assert!(is_beginning_of_request(&text), "{}", text.len());
+        }
+        let (text, is_cut) = kept("x".repeat(WHOLE_REQUEST_BYTES));
+        assert!(!is_cut);
+        assert!(!is_beginning_of_request(&text));
+        // A prompt may have such words.
+        for text in [
+            "",
+            "x (the first 1 of 2000000 by",
+            "xy (the first 1 of 2000000 bytes)",
+        ] {
+            assert!(!is_beginning_of_request(text), "{text}");
+        }
+        assert!(!is_beginning_of_request("x (the first 1 of 20 bytes)"));
+    }
 }

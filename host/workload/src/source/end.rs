@@ -57,15 +57,6 @@ pub enum SourceError {
         /// The bytes of the budget.
         limit: usize,
     },
-    /// An entry of a trace goes some time after another one that is not there.
-    #[error(
-        "request {number} of the trace has no time but one after the request before it in its conversation, which was \
-         passed over"
-    )]
-    NothingBefore {
-        /// The number of the request, from 1.
-        number: u64,
-    },
     /// Nothing in the data set is wanted.
     #[error("{0}")]
     Nothing(String),

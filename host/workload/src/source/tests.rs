@@ -58,8 +58,7 @@ fn of_part(arrivals: Arrivals, shard: Shard, requests: Option<u64>) -> Vec<(u64,
         random: u64::from(shard.part()),
     };
     let settings = SourceSettings {
-        min_length: 0,
-        max_length: u64::MAX,
+        lengths: Default::default(),
         requests,
         split: load.split(),
         sessions: None,

@@ -130,7 +130,7 @@ impl PerfArguments {
         if self.arrival != Gaps::default() && self.rate.contains(&Arrivals::AllAtOnce) {
             return Err(UsageError::GapsAtOnce);
         }
-        if self.stop_if.contains(&StopRule::Saturated) && self.rate.is_empty() && !has_replay {
+        if self.stop_if.contains(&StopRule::Saturated) && !is_open {
             return Err(UsageError::SaturatedClosed);
         }
         let is_of_goodput =
@@ -428,6 +428,29 @@ mod tests {
             Command::Perf(arguments) => arguments.into_sweep(),
             _ => unreachable!("perf was typed"),
         }
+    }
+
+    #[test]
+    fn every_open_loop_can_be_saturated() {
+        let trace = tempfile::NamedTempFile::new().unwrap();
+        let trace = trace.path().to_str().unwrap();
+        for load in [
+            &["--prompt", "x", "--rate", "5"][..],
+            &["--prompt", "x", "--stages", "rate:5@10s"],
+            &["--dataset", trace, "--trace"],
+        ] {
+            sweep(&[load, &["--stop-if", "saturated"]].concat()).unwrap();
+        }
+        let closed = [
+            "--prompt",
+            "x",
+            "--stages",
+            "parallel:5@10s",
+            "--stop-if",
+            "saturated",
+        ];
+        let error = sweep(&closed).unwrap_err();
+        assert!(matches!(error, UsageError::SaturatedClosed), "{error}");
     }
 
     #[test]

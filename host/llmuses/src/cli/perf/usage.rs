@@ -40,7 +40,8 @@ pub enum UsageError {
     NoGoodput,
     /// A closed loop cannot be saturated.
     #[error(
-        "--stop-if saturated needs --rate: the requests of a closed loop wait for the server, and nothing grows"
+        "--stop-if saturated needs an open loop (--rate, --stages rate:, --rate-from or --trace): the requests of a closed \
+         loop wait for the server, and nothing grows"
     )]
     SaturatedClosed,
     /// The length of outputs is said twice.

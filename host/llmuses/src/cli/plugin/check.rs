@@ -185,8 +185,7 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcom
                 url: Url::parse("http://host")?,
                 path: info.path.clone(),
                 has_content_type: false,
-                min_length: 0,
-                max_length: u64::MAX,
+                lengths: Default::default(),
             },
         },
     };

@@ -10,7 +10,7 @@ use llmuses_core::item::Entry;
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal::print;
 use llmuses_plugin_host::InstanceContext;
-use llmuses_workload::{AskedTurn, Dataset};
+use llmuses_workload::{AskedTurn, Dataset, TENTHS, by_tenths};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::PathBuf;
@@ -18,9 +18,6 @@ use std::sync::Arc;
 
 /// Entries that are read at once.
 const BATCH: u32 = 256;
-
-/// Parts of the time of which the rate is shown.
-const PARTS: usize = 10;
 
 /// Arguments of `llmuses trace describe`.
 #[derive(Debug, Args)]
@@ -133,12 +130,8 @@ impl Description {
             // Between n times are n - 1 gaps.
             let mean = (self.times.len() - 1) as f64 / span;
             line(text, "Duration", &format!("{span:.3} s"));
-            let mut parts = [0_u64; PARTS];
-            for at in &self.times {
-                let part = (at - self.times[0]) / span * PARTS as f64;
-                parts[(part as usize).min(PARTS - 1)] += 1;
-            }
-            let rates = parts.map(|part| format!("{:.3}", part as f64 * PARTS as f64 / span));
+            let counts = by_tenths(self.times.iter().map(|at| at - self.times[0]), span);
+            let rates = counts.map(|count| format!("{:.3}", count as f64 * TENTHS as f64 / span));
             line(
                 text,
                 "Rate",

@@ -27,7 +27,7 @@ pub(super) struct Sent {
     pub(super) prompt: String,
     pub(super) input_tokens: u64,
     pub(super) output_tokens: u64,
-    /// Its conversation, where it has several turns.
+    /// Its conversation: that of all requests with this number.
     pub(super) session: Option<u64>,
 }
 
@@ -79,7 +79,7 @@ impl Source {
             let run = chosen(&database, arguments.run, &arguments.file)?;
             let (mut bytes, mut tokens) = (0, 0);
             database.each_sent(run, |sent| {
-                if let Some(input) = sent.input_tokens.filter(|_| sent.success) {
+                if let Some(input) = sent.input_tokens.filter(|_| sent.success && !sent.is_cut) {
                     bytes += prompt_of(&sent.body).len();
                     tokens += input;
                 }
@@ -145,16 +145,14 @@ impl Source {
             }
             Self::Database(database, run, _) => {
                 let mut passed = Passed::default();
-                let mut several = std::collections::HashSet::new();
-                database.each_sent(run, |sent| {
-                    if sent.turn > 0 {
-                        several.insert(sent.session);
-                    }
-                })?;
                 database.each_sent(run, |sent| {
                     let tokens = sent.input_tokens.zip(sent.output_tokens);
                     match tokens.filter(|(input, _)| *input > 0) {
+                        _ if sent.is_disconnected => passed.count("that the client broke off"),
                         _ if !sent.success => passed.count("that failed"),
+                        _ if sent.is_cut => passed.count(
+                            "of more than 1 MiB, of whose bodies the database has the beginning alone",
+                        ),
                         None => passed.count("whose tokens nobody counted"),
                         Some((_, 0)) => passed.count("without output tokens"),
                         Some((input_tokens, output_tokens)) => take(Sent {
@@ -162,7 +160,7 @@ impl Source {
                             prompt: prompt_of(&sent.body),
                             input_tokens,
                             output_tokens,
-                            session: several.contains(&sent.session).then_some(sent.session),
+                            session: Some(sent.session),
                         }),
                     }
                 })?;
