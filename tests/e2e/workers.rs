@@ -589,6 +589,18 @@ fn an_interrupt_ends_all_workers_in_order() {
     let by_signal = ended.stderr.contains("by a signal");
     assert!(!by_signal, "{}", ended.stderr);
     assert_eq!(totals["client"]["stop_reason"], Value::Null);
+    for part in ["run.0.db", "run.1.db"] {
+        let database = rusqlite::Connection::open(bench.path(part)).unwrap();
+        let query = "SELECT state, totals FROM run";
+        let (state, totals): (String, String) = database
+            .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(state, "interrupted", "{part}");
+        let client = serde_json::from_str::<Value>(&totals).unwrap()["client"].clone();
+        assert_eq!(client["interrupted"], false, "{part}: {client}");
+        let reason = "its coordinator ended the load";
+        assert_eq!(client["stop_reason"], reason, "{part}: {client}");
+    }
 }
 
 #[test]
