@@ -69,6 +69,18 @@ pub fn refused(bench: &Bench, mock: &Mock, arguments: &[&str], code: i32) -> Str
     ended.stderr
 }
 
+/// Fails where a text is not in the summary of a run, or in its `page.html` or its `out.md`.
+pub fn in_every_report(bench: &Bench, ended: &Ended, text: &str) {
+    let read = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it was written");
+    for (report, of) in [
+        (ended.stdout.clone(), "summary"),
+        (read("page.html"), "page"),
+        (read("out.md"), "Markdown"),
+    ] {
+        assert!(report.contains(text), "no `{text}` in the {of}: {report}");
+    }
+}
+
 /// `llmuses ARGUMENTS` in the folder, as it is typed there.
 pub fn typed(bench: &Bench, arguments: &[&str]) -> Ended {
     run(program().current_dir(bench.path("")).args(arguments))

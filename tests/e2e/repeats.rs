@@ -1,6 +1,6 @@
 //! Runs of the same load (--repeat), and the steady state of a run.
 
-use crate::helpers::{good, mock, of_run, quick_mock, refused, typed};
+use crate::helpers::{good, in_every_report, mock, of_run, quick_mock, refused, typed};
 use crate::support::Bench;
 use serde_json::Value;
 
@@ -66,16 +66,8 @@ fn the_mean_of_repeated_runs_stands_in_every_output() {
             .unwrap()
             >= 0.0
     );
-    let page = std::fs::read_to_string(bench.path("page.html")).unwrap();
-    let markdown = std::fs::read_to_string(bench.path("out.md")).unwrap();
-    for (text, of) in [
-        (&ended.stdout, "summary"),
-        (&page, "page"),
-        (&markdown, "Markdown"),
-    ] {
-        assert!(text.contains("3 runs of parallel 2"), "{of}: {text}");
-        assert!(text.contains("Mean over the runs"), "{of}");
-    }
+    in_every_report(&bench, &ended, "3 runs of parallel 2");
+    in_every_report(&bench, &ended, "Mean over the runs");
     let compared = typed(&bench, &["compare", "run.db", "out.json"]);
     assert!(
         compared.stdout.contains("After: the mean of 3 runs"),

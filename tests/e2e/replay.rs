@@ -1,6 +1,8 @@
 //! Loads whose times come from a file: traces (--trace), and rates over time (--rate-from).
 
-use crate::helpers::{arrivals, ends, good, mock, numbers, of_run, paragraph, refused};
+use crate::helpers::{
+    arrivals, ends, good, mock, numbers, of_run, older_plugin, paragraph, refused,
+};
 use crate::support::{Bench, Mock, repository, run};
 use serde_json::{Value, json};
 
@@ -11,7 +13,7 @@ fn trace(times: &[f64]) -> String {
 }
 
 /// Bailian's form: times in milliseconds, and the request before each in its conversation.
-fn conversations(requests: &[(u64, Option<usize>)]) -> String {
+pub fn conversations(requests: &[(u64, Option<usize>)]) -> String {
     let mut text = String::new();
     for (number, (millis, parent)) in requests.iter().enumerate() {
         let line = json!({
@@ -29,7 +31,8 @@ fn conversations(requests: &[(u64, Option<usize>)]) -> String {
     text
 }
 
-fn tokenizer() -> String {
+/// The folder of a tokenizer.
+pub fn tokenizer() -> String {
     let folder = repository().join("datasets/tokenizer");
     folder.to_str().expect("the path is text").to_owned()
 }
@@ -251,6 +254,9 @@ fn a_trace_without_a_schedule_is_refused_or_counted() {
     bench.file("trace", "{\"prompt\": \"x\"}\n");
     let said = refused(&bench, &mock_2(), &replayed(&tokenizer, &[]), 1);
     assert!(said.contains("it has no time"), "{said}");
+    let own = ["--parser", older_plugin(&bench)];
+    let said = refused(&bench, &mock_2(), &replayed(&tokenizer, &own), 2);
+    assert!(said.contains("in a format of its own"), "{said}");
     for (flags, part) in [
         (&["--rate", "5"][..], "cannot be used with"),
         (&["-n", "5"], "cannot be used with"),

@@ -1,6 +1,6 @@
 //! Several servers behind one run: several --url, and --label-header.
 
-use crate::helpers::{good, mock, of_run, quick_mock, refused, seen, typed};
+use crate::helpers::{good, in_every_report, mock, of_run, quick_mock, refused, seen, typed};
 use crate::misbehaving::{Misbehaving, Step, TRANSPORTS, head, text};
 use crate::support::{Bench, Mock, run};
 use serde_json::Value;
@@ -53,15 +53,9 @@ fn several_urls_take_turns_and_have_figures_of_their_own() {
             .map(|(url, count)| vec![url.as_str().into(), (*count).into()])
             .collect();
         assert_eq!(rows, of_rows, "{transport}");
-        let read = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it was written");
-        for (text, of) in [
-            (&ended.stdout, "summary"),
-            (&read("page.html"), "page"),
-            (&read("out.md"), "Markdown"),
-            (&read("out.csv"), "CSV"),
-        ] {
-            assert!(text.contains(&expected[0].0), "{of} of {transport}: {text}");
-        }
+        in_every_report(&bench, &ended, &expected[0].0);
+        let csv = std::fs::read_to_string(bench.path("out.csv")).expect("it was written");
+        assert!(csv.contains(&expected[0].0), "{transport}: {csv}");
         let compared = typed(&bench, &["compare", "run.db", "run.db"]);
         let group = format!("url {}", expected[0].0);
         assert!(compared.stdout.contains(&group), "{}", compared.stdout);

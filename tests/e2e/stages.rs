@@ -1,6 +1,6 @@
 //! A load that changes while the run goes on: --stages.
 
-use crate::helpers::{good, mock, of_run, typed};
+use crate::helpers::{good, in_every_report, mock, of_run, typed};
 use crate::support::Bench;
 use serde_json::Value;
 
@@ -43,15 +43,7 @@ fn each_stage_has_its_rate_and_its_figures() {
     let rate = group["due_per_second"].as_f64().unwrap();
     assert!((59.0..=61.0).contains(&rate), "{rate}");
     assert_eq!(of_run(&bench, "plan")["stages"], STAGES);
-    let page = std::fs::read_to_string(bench.path("page.html")).unwrap();
-    let markdown = std::fs::read_to_string(bench.path("out.md")).unwrap();
-    for (text, of) in [
-        (&ended.stdout, "summary"),
-        (&page, "page"),
-        (&markdown, "Markdown"),
-    ] {
-        assert!(text.contains("20..100@1s"), "{of}");
-    }
+    in_every_report(&bench, &ended, "20..100@1s");
     let compared = typed(&bench, &["compare", "run.db", "run.db"]);
     assert!(
         compared.stdout.contains("stage 20..100@1s"),

@@ -1,6 +1,8 @@
 //! Several models behind one run, and headers that name session and request.
 
-use crate::helpers::{good, last_headers, mock, of_run, quick_mock, refused, seen, typed};
+use crate::helpers::{
+    good, last_headers, mock, of_run, older_plugin, quick_mock, refused, seen, typed,
+};
 use crate::misbehaving::{Misbehaving, Step, TRANSPORTS, delta, event, streamed};
 use crate::support::{Bench, run};
 use serde_json::Value;
@@ -142,13 +144,12 @@ fn a_path_that_names_the_model_is_that_of_each_model() {
 #[test]
 fn models_that_cannot_share_requests_are_refused() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    // It speaks contract 0.1.
-    bench.file("old.wasm", crate::hostile::guest::Guest::new().component());
+    let older = older_plugin(&bench);
     for (arguments, said) in [
         (&["--prompt", "x", "--model", "a=0", "b"][..], "--model a=0"),
         (&["--prompt", "x", "--model", "a", "a=2"], "`a` twice"),
         (
-            &["--prompt", "x", "--model", "a", "b", "--parser", "old.wasm"],
+            &["--prompt", "x", "--model", "a", "b", "--parser", older],
             "all of them for one model",
         ),
     ] {

@@ -296,7 +296,8 @@ fn bodies_with_times_become_a_trace() {
         json!({"timestamp": 2.0, "body": body("no number", json!(null))}),
     ];
     let lines: Vec<String> = lines.iter().map(Value::to_string).collect();
-    let file = bench.file("bodies.jsonl", lines.join("\n"));
+    // An empty line is none of the format's entries.
+    let file = bench.file("bodies.jsonl", lines.join("\n\n"));
     let make = |more: &[&str]| run(program().args(["trace", "make"]).arg(&file).args(more));
     let ended = make(&["--tokenizer-path", &tokenizer]);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
@@ -305,6 +306,7 @@ fn bodies_with_times_become_a_trace() {
         "{}",
         ended.stderr
     );
+    assert!(ended.stderr.contains("2 blank"), "{}", ended.stderr);
     let made: Vec<Value> = ended
         .stdout
         .lines()

@@ -171,10 +171,7 @@ fn a_worker_that_is_killed_ends_the_run() {
     ];
     let mut child = start(&mut on_workers(&bench, &mock, "a,b", &more));
     await_requests(&mock, 20);
-    let processes = std::fs::read_to_string(bench.path("processes")).unwrap();
-    let victim: i32 = processes.lines().next().unwrap().parse().unwrap();
-    // SAFETY: two numbers; the process is a child of the program that this test started.
-    assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
+    kill_first(&bench);
     let began = Instant::now();
     assert!(child.try_wait().unwrap().is_none());
     let ended = wait(child);
@@ -197,6 +194,14 @@ fn a_worker_that_is_killed_ends_the_run() {
         1
     );
     assert!(bench.value("SELECT count(*) FROM result").as_i64() > Some(5));
+}
+
+/// Kills the first worker of a script that writes down which processes it becomes.
+fn kill_first(bench: &Bench) {
+    let processes = std::fs::read_to_string(bench.path("processes")).unwrap();
+    let victim: i32 = processes.lines().next().unwrap().parse().unwrap();
+    // SAFETY: two numbers; the process is a child of the program that this test started.
+    assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
 }
 
 /// Waits until the server has seen so many requests.
@@ -272,31 +277,31 @@ fn nothing_is_sent_unless_all_workers_are_ready() {
     }
 }
 
+/// A script whose worker runs in the folder `elsewhere` in place of that of the coordinator.
+fn elsewhere(bench: &Bench) -> String {
+    let folder = bench.path("elsewhere").to_string_lossy().into_owned();
+    std::fs::create_dir_all(&folder).unwrap();
+    let here = bench.path("").to_string_lossy().into_owned();
+    let here = here.trim_end_matches('/');
+    let text =
+        format!("sed -u 's|\"folder\":\"{here}\"|\"folder\":\"{folder}\"|' | $PROGRAM worker");
+    script(bench, "elsewhere.sh", &text)
+}
+
 #[test]
 fn another_data_set_or_a_missing_one_is_refused() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
     data_set(&bench);
-    std::fs::create_dir(bench.path("elsewhere")).unwrap();
-    // The coordinator's folder is replaced by one that has another file of that name.
-    for (name, content, said) in [
-        ("other", Some("prompt 1\n"), "another data set (SHA-256)"),
-        ("missing", None, "prompts.txt"),
+    let program = elsewhere(&bench);
+    for (content, said) in [
+        (Some("prompt 1\n"), "another data set (SHA-256)"),
+        (None, "prompts.txt"),
     ] {
         let file = bench.path("elsewhere/prompts.txt");
         std::fs::remove_file(&file).ok();
         if let Some(content) = content {
             std::fs::write(&file, content).unwrap();
         }
-        let folder = bench.path("elsewhere").to_string_lossy().into_owned();
-        let here = bench
-            .path("")
-            .to_string_lossy()
-            .trim_end_matches('/')
-            .to_owned();
-        let text = format!(
-            "exec sed -u 's|\"folder\":\"{here}\"|\"folder\":\"{folder}\"|' | $PROGRAM worker"
-        );
-        let program = script(&bench, name, &text.replace("exec sed", "sed"));
         let more = [
             "--parallel",
             "2",
@@ -313,6 +318,192 @@ fn another_data_set_or_a_missing_one_is_refused() {
             said,
         );
     }
+}
+
+#[test]
+fn other_files_of_which_requests_are_made_are_refused() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    let program = elsewhere(&bench);
+    let path = std::path::PathBuf::from(crate::replay::tokenizer()).join("tokenizer.json");
+    let tokenizer = std::fs::read_to_string(path).unwrap();
+    // The same to whoever reads it.
+    let other = format!("{tokenizer} ");
+    let files = [
+        ("words.txt", "one two three four five", "one two three"),
+        ("rates.csv", "0,50\n1,50\n", "0,50\n2,50\n"),
+        ("tokenizer.json", tokenizer.as_str(), other.as_str()),
+    ];
+    let made_up = [
+        "--input-tokens",
+        "20",
+        "--text",
+        "words.txt",
+        "--tokenizer-path",
+        "tokenizer.json",
+    ];
+    for (index, what) in ["text of prompts", "table of rates", "tokenizer"]
+        .into_iter()
+        .enumerate()
+    {
+        for (place, (name, here, there)) in files.iter().enumerate() {
+            bench.file(name, here);
+            let there = if place == index { there } else { here };
+            bench.file(&format!("elsewhere/{name}"), there);
+        }
+        let mut command = bench.perf(&["--url", &mock.chat()]);
+        command
+            .args(made_up)
+            .args(["--rate-from", "rates.csv", "--save", "none"])
+            .args(["--on", "env", "--hosts", "a,b"])
+            .args(["--worker-program", &program]);
+        let said = format!("has another {what} (SHA-256)");
+        refused(&run(&mut command), &mock, &said);
+    }
+}
+
+#[test]
+fn a_later_load_that_does_not_begin_is_no_fault_of_the_arguments() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let dying = script(
+        &bench,
+        "worker.sh",
+        "echo $$ >> processes\nexec $PROGRAM \"$@\"",
+    );
+    let load = ["--parallel", "2,4", "-n", "20", "--cool-down", "6s"];
+    let more = ["--worker-program", &dying];
+    let child = start(&mut on_workers(
+        &bench,
+        &mock,
+        "a,b",
+        &[&load[..], &more].concat(),
+    ));
+    let began = Instant::now();
+    let is_over = || {
+        let path = bench.path("run.db");
+        // As long as it is being made, it cannot be read.
+        let database = path.exists().then(|| rusqlite::Connection::open(path));
+        let state = "SELECT state FROM run WHERE id = 1";
+        let state = database.and_then(|database| {
+            let database = database.ok()?;
+            database
+                .query_row(state, [], |row| row.get::<_, String>(0))
+                .ok()
+        });
+        state.as_deref() == Some("finished")
+    };
+    while !is_over() {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill_first(&bench);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for said in ["error: load 2 of 2: worker ", "; the load was not begun"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert_eq!(mock.bodies().len(), 20);
+    // What came before is kept.
+    let states = bench.rows("SELECT id, state FROM run");
+    assert_eq!(states, [[Value::from(1), Value::from("finished")]]);
+}
+
+#[test]
+fn one_worker_has_a_database_of_its_own() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let headers = ["--headers", "X-Below=-5", "X-Empty="];
+    let load = ["--parallel", "2", "-n", "6"];
+    let ended = run(&mut on_workers(
+        &bench,
+        &mock,
+        "a",
+        &[&load[..], &headers].concat(),
+    ));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = "are with the worker, in run.0.db";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert_eq!(due(&bench, "run.0.db").len(), 6);
+    assert_eq!(due(&bench, "run.db").len(), 6);
+    // The coordinator is no other run.
+    let client = crate::helpers::of_run(&bench, "totals")["client"].clone();
+    assert_eq!(client["other_runs"], Value::Null, "{client}");
+    let sent = crate::helpers::last_headers(&mock);
+    assert_eq!(
+        (&sent["x-below"], &sent["x-empty"]),
+        (&"-5".into(), &"".into())
+    );
+}
+
+/// Number, model and kind of failure of each request.
+fn requests(bench: &Bench) -> Vec<Vec<Value>> {
+    bench.rows("SELECT number, model, error_kind FROM result ORDER BY number")
+}
+
+#[test]
+fn a_trace_for_several_models_is_sent_by_workers_as_by_one_process() {
+    let tokenizer = crate::replay::tokenizer();
+    let entries: Vec<(u64, Option<usize>)> = (0..60)
+        .map(|number| (number as u64 * 20, (number >= 45).then(|| number - 15)))
+        .collect();
+    let mut found = Vec::new();
+    for on in [&[][..], &["--on", "env", "--hosts", "a,b"]] {
+        let bench = Bench::new();
+        // A request that is broken off does not live to see the first token.
+        let mock = crate::helpers::mock(&["--ttft", "300ms"]);
+        bench.file("trace", crate::replay::conversations(&entries));
+        let mut command = bench.perf(&["--url", &mock.chat(), "--model", "base=3"]);
+        command
+            .args(["--dataset", "trace", "--trace", "--cancel", "30%:100ms"])
+            .args(["--tokenizer-path", &tokenizer])
+            .args(on);
+        let ended = run(&mut command);
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let totals = crate::helpers::of_run(&bench, "totals");
+        let rows = requests(&bench);
+        let broken_off = rows.iter().filter(|row| row[2] == "disconnected").count();
+        assert_eq!(totals["requests"]["disconnected"], broken_off);
+        assert!((5..=35).contains(&broken_off), "{broken_off}");
+        let replay = &totals["replay"];
+        let schedule = (
+            replay["requests"].clone(),
+            replay["last_due_seconds"].clone(),
+        );
+        assert_eq!(schedule, (60.into(), 1.18.into()));
+        let models = totals["groups"].as_array().unwrap().iter();
+        let models: Vec<(Value, Value)> = models
+            .filter(|group| group["by"] == "model")
+            .map(|group| (group["name"].clone(), group["completed"].clone()))
+            .collect();
+        assert_eq!(models.len(), 2, "{totals}");
+        found.push((rows, models));
+    }
+    assert_eq!(found[0], found[1]);
+}
+
+#[test]
+fn the_schedule_of_a_trace_is_whole_though_a_worker_is_lost() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    let entries: Vec<(u64, Option<usize>)> = (0..400).map(|entry| (entry * 50, None)).collect();
+    bench.file("trace", crate::replay::conversations(&entries));
+    let dying = script(
+        &bench,
+        "worker.sh",
+        "echo $$ >> processes\nexec $PROGRAM \"$@\"",
+    );
+    let tokenizer = crate::replay::tokenizer();
+    let mut command = bench.perf(&["--url", &mock.chat(), "--dataset", "trace", "--trace"]);
+    command
+        .args(["--tokenizer-path", &tokenizer, "--on", "env"])
+        .args(["--hosts", "a,b", "--worker-program", &dying]);
+    let child = start(&mut command);
+    await_requests(&mock, 5);
+    kill_first(&bench);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let replay = crate::helpers::of_run(&bench, "totals")["replay"].clone();
+    assert_eq!(replay["requests"], 400, "{replay}");
+    assert_eq!(replay["last_due_seconds"], 19.95, "{replay}");
 }
 
 #[test]
@@ -394,6 +585,22 @@ fn an_interrupt_ends_all_workers_in_order() {
         Some(crate::helpers::seen(&mock))
     );
     assert_eq!(document["runs"][0]["state"], "interrupted");
+    // The workers only did what they were told.
+    let by_signal = ended.stderr.contains("by a signal");
+    assert!(!by_signal, "{}", ended.stderr);
+    assert_eq!(totals["client"]["stop_reason"], Value::Null);
+    for part in ["run.0.db", "run.1.db"] {
+        let database = rusqlite::Connection::open(bench.path(part)).unwrap();
+        let query = "SELECT state, totals FROM run";
+        let (state, totals): (String, String) = database
+            .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(state, "interrupted", "{part}");
+        let client = serde_json::from_str::<Value>(&totals).unwrap()["client"].clone();
+        assert_eq!(client["interrupted"], false, "{part}: {client}");
+        let reason = "its coordinator ended the load";
+        assert_eq!(client["stop_reason"], reason, "{part}: {client}");
+    }
 }
 
 #[test]
@@ -410,11 +617,18 @@ fn a_run_that_fails_from_the_start_is_stopped() {
         "{}",
         ended.stderr
     );
+    assert_eq!(bench.value("SELECT state FROM run"), "failed");
+    let totals = crate::helpers::of_run(&bench, "totals");
+    assert_eq!(totals["client"]["interrupted"], false, "{totals}");
 }
 
 #[test]
 fn what_workers_cannot_do_is_said() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    bench.file(
+        "trace",
+        crate::replay::conversations(&[(0, None), (10, None)]),
+    );
     let on = ["--on", "env", "--hosts", "a,b"];
     for (more, said) in [
         (&["--parallel", "2", "--dataset", "-"][..], "--dataset -"),
@@ -425,6 +639,7 @@ fn what_workers_cannot_do_is_said() {
             &["--parallel", "2", "--input-tokens", "50"],
             "--tokenizer-path",
         ),
+        (&["--dataset", "trace", "--trace"], "--tokenizer-path"),
         (
             &["--prompt", "x", "--parallel", "1"],
             "cannot be split into 2 parts",

@@ -15,6 +15,15 @@ pub fn counted(count: u64, noun: &str) -> String {
     format!("{count} {noun}{plural}")
 }
 
+/// Bytes in hexadecimal, such as those of a digest.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
 /// Text on one line, at most `most` characters of it and then an ellipsis: words are parted by single
 /// spaces, and nothing that a terminal acts on is left.
 pub fn one_line(text: &str, most: usize) -> String {
@@ -63,6 +72,11 @@ pub fn excerpt(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_byte_has_two_digits() {
+        assert_eq!(hexadecimal(&[0, 0x0a, 0xf0, 0xff]), "000af0ff");
+    }
 
     #[test]
     fn text_from_outside_stays_on_one_line() {

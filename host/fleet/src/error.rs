@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// There can be no run with these workers. Not one request was sent.
+/// A load was not begun with these workers. Not one of its requests was sent.
 #[derive(Debug, thiserror::Error)]
 pub enum FleetError {
     /// The command that starts workers is none.
@@ -24,7 +24,7 @@ pub enum FleetError {
         source: std::io::Error,
     },
     /// Workers were not ready in time.
-    #[error("not ready within {} s: {missing}; nothing was sent", limit.as_secs_f64())]
+    #[error("not ready within {} s: {missing}; the load was not begun", limit.as_secs_f64())]
     NotReady {
         /// How long they had.
         limit: Duration,
@@ -32,22 +32,22 @@ pub enum FleetError {
         missing: String,
     },
     /// A worker ended, or said that it cannot take part.
-    #[error("worker {worker}: {reason}; nothing was sent")]
+    #[error("worker {worker}: {reason}; the load was not begun")]
     Worker {
         /// Which one.
         worker: String,
         /// What it said, or how it ended.
         reason: String,
     },
-    /// A worker is not the same program, or has another parser or data set.
+    /// A worker is not the same program, or makes requests from something else.
     #[error(
-        "worker {worker} has another {what} than this machine: {theirs}, not {ours}; nothing was sent"
+        "worker {worker} has another {what} than this machine: {theirs}, not {ours}; the load was not begun"
     )]
     Different {
         /// Which one.
         worker: String,
         /// What is different.
-        what: &'static str,
+        what: String,
         /// What the worker has.
         theirs: String,
         /// What the coordinator has.

@@ -3,9 +3,23 @@
 use crate::error::FleetError;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 /// What stands for the name of the machine in the command.
 const HOST: &str = "{}";
+
+/// Which workers there are to be.
+#[derive(Debug, Clone)]
+pub struct FleetSettings {
+    /// What starts one.
+    pub launcher: Launcher,
+    /// The machines, by the names that the command takes.
+    pub hosts: Vec<String>,
+    /// How long all have to be ready.
+    pub timeout: Duration,
+    /// The version of this program.
+    pub version: String,
+}
 
 /// The command that starts a worker on a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -14,9 +14,9 @@ mod row;
 mod session;
 
 pub use bounds::{ClockOffset, OffsetBounds};
-pub use coordinator::{Fleet, FleetEvent, FleetSettings, WorkerReport};
+pub use coordinator::{Fleet, FleetEvent, WorkerReport};
 pub use error::{FleetError, SessionError};
-pub use launch::Launcher;
+pub use launch::{FleetSettings, Launcher};
 pub use lines::{Halt, Hello, Opening, PROTOCOL, Ready, WorkPlan};
 pub use row::{AskedOfRow, Row, RowContent};
 pub use session::{RowSender, Session};

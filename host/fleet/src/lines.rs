@@ -7,13 +7,18 @@ use std::io::{BufRead, Read};
 use std::time::Duration;
 
 /// The version of these lines. Both sides must have the same.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// A ping goes so often to every worker.
 pub(crate) const BEAT: Duration = Duration::from_secs(1);
 
 /// Who says nothing for so long is lost.
 pub(crate) const SILENCE: Duration = Duration::from_secs(5);
+
+/// What is said of whom nothing came for so long.
+pub(crate) fn silent_for(limit: Duration) -> String {
+    format!("nothing came from it for {} s", limit.as_secs())
+}
 
 /// The longest line. A row of the largest response that is taken is shorter.
 const LONGEST_LINE: u64 = 96 << 20;
@@ -63,15 +68,13 @@ impl std::fmt::Debug for WorkPlan {
 /// How long the opening of a connection took, in nanoseconds: all of it, name resolution, TLS.
 pub type Opening = (u64, Option<u64>, Option<u64>);
 
-/// A worker has everything in place for a load. What it says of parser and data set must be as with the coordinator.
+/// A worker has everything in place for a load. What its requests are made from must be as with the coordinator.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ready {
     /// The load, from 1.
     pub load: u32,
-    /// SHA-256 of the parser.
-    pub parser: String,
-    /// SHA-256 of the data set. `None`: there is none.
-    pub dataset: Option<String>,
+    /// What requests are made from, such as the parser and the data set, each with its SHA-256.
+    pub made_from: Vec<(String, String)>,
     /// Connections that were opened.
     #[serde(default)]
     pub connections: Vec<Opening>,
@@ -99,7 +102,11 @@ pub(crate) enum ToWorker {
         load: u32,
         start: u64,
     },
-    Halt(Halt),
+    /// Only this load; one that is over already is not touched.
+    Halt {
+        load: u32,
+        how: Halt,
+    },
     /// There is no further load.
     End,
 }
@@ -182,11 +189,6 @@ pub(crate) fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io
         return Err(std::io::Error::other("a line without an end"));
     }
     Ok(line.ends_with(b"\n"))
-}
-
-/// A digest in hexadecimal.
-pub(crate) fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -4,12 +4,13 @@ use crate::bounds::{ClockOffset, OffsetBounds};
 use crate::error::FleetError;
 use crate::launch::{Launcher, kill};
 use crate::lines::{
-    BEAT, Done, HELLO, Hello, Pong, ROW, Ready, SILENCE, ToCoordinator, ToWorker, hexadecimal,
-    line, message, next_line, shown,
+    BEAT, Done, HELLO, Hello, Pong, ROW, Ready, SILENCE, ToCoordinator, ToWorker, line, message,
+    next_line, shown,
 };
 use crate::row::RowContent;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::messages::Messages;
+use llmuses_core::wording::hexadecimal;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;

@@ -402,7 +402,16 @@ mod tests {
             .metric("cached_tokens", 2.0)
             .build();
         streamed.exchange.body_wait = Duration::from_nanos(5);
+        streamed.exchange.held_up = Duration::from_nanos(7);
         streamed.exchange.url = Some("http://h/".into());
+        streamed.exchange.model = Some("lora".into());
+        streamed.exchange.request_id = Some("run-7".into());
+        streamed.exchange.head = Some(ResponseHead {
+            status: 200,
+            at: llmuses_samples::moment(140),
+            content_type: Some("text/event-stream".into()),
+            label: Some("replica-a".into()),
+        });
         let reading = streamed.reading.as_mut().unwrap();
         reading.answers = Some(vec![2]);
         reading.tokens_so_far = Some(vec![1, 2, 4]);

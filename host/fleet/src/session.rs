@@ -3,16 +3,17 @@
 
 use crate::error::SessionError;
 use crate::lines::{
-    Done, Failed, Halt, Hello, Pong, Ready, SILENCE, ToCoordinator, ToWorker, WorkPlan,
-    hexadecimal, line, message, next_line,
+    Done, Failed, Halt, Hello, Pong, Ready, SILENCE, ToCoordinator, ToWorker, WorkPlan, line,
+    message, next_line, silent_for,
 };
 use crate::row::Row;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::in_flight::InFlight;
+use llmuses_core::wording::hexadecimal;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, Write};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -40,10 +41,12 @@ struct Shared {
     /// Why the coordinator is gone.
     lost: Mutex<Option<String>>,
     is_lost: AtomicBool,
-    /// What is set where the load is to end as at an interrupt.
+    /// What is set where the coordinator is gone, so that the load ends as at an interrupt.
     stop: Mutex<Option<Arc<AtomicBool>>>,
     is_stopped: AtomicBool,
-    drains: AtomicBool,
+    /// The last load that the coordinator has halted in either way, from 1.
+    drains: AtomicU32,
+    ends_now: AtomicU32,
     gauge: Mutex<Option<Arc<InFlight>>>,
 }
 
@@ -104,8 +107,13 @@ impl Shared {
                         break format!("standard output: {error}");
                     }
                 }
-                Ok(ToWorker::Halt(Halt::Now)) => self.stop_now(),
-                Ok(ToWorker::Halt(Halt::Drain)) => self.drains.store(true, Ordering::SeqCst),
+                Ok(ToWorker::Halt { load, how }) => {
+                    let halted = match how {
+                        Halt::Drain => &self.drains,
+                        Halt::Now => &self.ends_now,
+                    };
+                    halted.store(load, Ordering::SeqCst);
+                }
                 Ok(order) => {
                     let is_end = matches!(order, ToWorker::End);
                     orders.send(order).ok();
@@ -127,7 +135,7 @@ impl Shared {
             let silent = self.clock.now().since(Moment::from_nanos(heard));
             let limit = if heard == 0 { FIRST_LINE } else { SILENCE };
             if silent > limit {
-                self.lose(format!("nothing came from it for {} s", limit.as_secs()));
+                self.lose(silent_for(limit));
             }
         }
     }
@@ -152,7 +160,8 @@ impl Session {
             is_lost: AtomicBool::new(false),
             stop: Mutex::new(None),
             is_stopped: AtomicBool::new(false),
-            drains: AtomicBool::new(false),
+            drains: AtomicU32::new(0),
+            ends_now: AtomicU32::new(0),
             gauge: Mutex::new(None),
         });
         shared.say(&ToCoordinator::Hello(hello))?;
@@ -203,7 +212,7 @@ impl Session {
     }
 
     /// Says that all is in place for a load, and waits for its beginning: the moment of this worker's clock at which it
-    /// begins. `gauge` counts its requests, and `stop` is set where it is to end as at an interrupt.
+    /// begins. `gauge` counts its requests, and `stop` is set where the coordinator is gone.
     ///
     /// # Errors
     /// Where the coordinator is gone, has no further load, or the moment is over already.
@@ -213,7 +222,6 @@ impl Session {
         gauge: Arc<InFlight>,
         stop: Arc<AtomicBool>,
     ) -> Result<Moment, SessionError> {
-        self.shared.drains.store(false, Ordering::SeqCst);
         *lock(&self.shared.gauge) = Some(gauge);
         *lock(&self.shared.stop) = Some(Arc::clone(&stop));
         if self.shared.is_stopped.load(Ordering::SeqCst) {
@@ -248,9 +256,14 @@ impl Session {
         lock(&self.shared.lost).clone()
     }
 
-    /// Whether no more requests are to be sent, and those in flight have as long as at the end of the load's time.
-    pub fn drains(&self) -> bool {
-        self.shared.drains.load(Ordering::Relaxed)
+    /// Whether no more requests of this load are to be sent, and those in flight have as long as at the end of its time.
+    pub fn drains(&self, load: u32) -> bool {
+        self.shared.drains.load(Ordering::Relaxed) == load
+    }
+
+    /// Whether the coordinator ends this load as at an interrupt of its own.
+    pub fn ends_now(&self, load: u32) -> bool {
+        self.shared.ends_now.load(Ordering::Relaxed) == load
     }
 
     /// Takes the rows of a load.

@@ -5,6 +5,9 @@ mod bodies;
 mod carrier;
 mod collect;
 mod dry;
+mod error;
+mod feeds;
+mod loaded;
 mod loads;
 #[cfg(feature = "wandb")]
 mod logging;
@@ -12,8 +15,10 @@ mod logging;
 #[path = "run/no_logging.rs"]
 mod logging;
 mod made_up;
+mod one_load;
 mod other_runs;
 mod outputs;
+mod parser;
 mod pauses;
 mod pipeline;
 mod preparation;
@@ -23,159 +28,38 @@ mod role;
 mod running;
 mod schedule;
 mod sinks;
+mod slots;
 mod start;
 mod watch;
 mod workers;
 
-use carrier::Carrier;
-use collect::{Collected, collect};
-use loads::{Loads, NextLoad, SearchLoads, SweepLoads, cool_down};
+use loads::{Loads, SearchLoads, SweepLoads, cool_down};
 use logging::Logging;
-use pipeline::Pipeline;
-use preparation::{Loaded, Preparation, ensure_capacity};
-use progress::ProgressLines;
-use role::{Gate, Role};
-use sinks::Sinks;
-use watch::WorkerWatch;
-use workers::{OnWorkers, RowsToCoordinator};
+use one_load::one_load;
+use role::Role;
 
 pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of, recognised};
 pub use dry::dry_run;
+pub use error::RunError;
 pub use loads::SearchPlan;
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, ProgressEvery, Save, print_summary};
-pub use preparation::load_parser;
+pub use parser::load_parser;
 
 use crate::interrupt;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::{Document, Run, RunState};
-use llmuses_core::plan::{Plan, RunPlace, Sweep};
-use llmuses_fleet::{Fleet, FleetError, FleetSettings, RowSender, Session, SessionError, WorkPlan};
-use llmuses_observe::live::{Board, Recorder};
+use llmuses_core::document::{Document, Run};
+use llmuses_core::plan::{PromptSource, RunPlace, Sweep};
+use llmuses_fleet::{Fleet, FleetSettings, Session, WorkPlan};
+use llmuses_observe::live::Board;
 use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
-use llmuses_observe::terminal::View;
-use llmuses_observe::trace::Trace;
-use llmuses_plugin_host::parse::ParseError;
-use llmuses_plugin_host::{CallError, LoadError};
 use llmuses_render::forms::{CsvFile, Files};
-use llmuses_render::report;
-use llmuses_render::{OutputError, ResponseFile, is_of_the_name};
-use llmuses_stats::{Circumstances, Doubt, RunStatistics, judge, totals, verdict};
-use llmuses_store::results::{RowStages, run_of};
-use llmuses_store::sink::{
-    Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary, unix_seconds,
-};
-use llmuses_transport::ClientBuildError;
-use llmuses_transport::capacity::CapacityError;
-use llmuses_transport::socket::TlsError;
-use llmuses_transport::worker::WorkerError;
-use llmuses_workload::{DatasetError, RequestSource, SourceError, TokenizerError};
+use llmuses_render::{OutputError, ResponseFile};
+use llmuses_stats::{Circumstances, Doubt, RunStatistics};
+use llmuses_store::sink::SinkSummary;
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-/// There can be no run.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// More connections than this machine holds.
-    #[error(transparent)]
-    Capacity(#[from] CapacityError),
-    /// The WebAssembly engine does not run here.
-    #[error("the WebAssembly engine could not be set up: {0}")]
-    Engine(String),
-    /// The parser cannot be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// The plugins do not fit together, or none fits the data set.
-    #[error(transparent)]
-    Format(#[from] FormatError),
-    /// The parser broke before the first request.
-    #[error(transparent)]
-    Parser(#[from] CallError),
-    /// The tokenizer cannot be used.
-    #[error(transparent)]
-    Tokenizer(#[from] TokenizerError),
-    /// The data set cannot be read.
-    #[error(transparent)]
-    Dataset(#[from] DatasetError),
-    /// No prompts can be made up.
-    #[error(transparent)]
-    MadeUp(#[from] MadeUpError),
-    /// No request can be made.
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    /// TLS cannot be set up.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// A client thread cannot be started.
-    #[error(transparent)]
-    Worker(#[from] WorkerError),
-    /// A parser thread cannot be started.
-    #[error(transparent)]
-    Parse(#[from] ParseError),
-    /// The database cannot be written.
-    #[error(transparent)]
-    Sink(#[from] SinkError),
-    /// A file for results cannot be made.
-    #[error(transparent)]
-    Output(OutputError),
-    /// The run is over, and its results could not be written.
-    #[error(transparent)]
-    Results(OutputError),
-    /// Live figures cannot be served.
-    #[error(transparent)]
-    Metrics(#[from] MetricsError),
-    /// The instant of `--start-at` was over before the run was ready.
-    #[error(
-        "--start-at: the run was ready {:.3} s after that instant, and nothing was sent; requests that were due would have \
-         gone in a burst. Give a later instant",
-        late.as_secs_f64()
-    )]
-    LateStart {
-        /// By how much it was over.
-        late: std::time::Duration,
-    },
-    /// There is no run with these workers.
-    #[error(transparent)]
-    Fleet(#[from] FleetError),
-    /// This worker cannot go on.
-    #[error(transparent)]
-    Session(#[from] SessionError),
-    /// It was interrupted before it began.
-    #[error("interrupted before the first request")]
-    Interrupted,
-    /// The system gives no thread, or does not let signals be watched.
-    #[error("a thread could not be started: {0}")]
-    Thread(#[from] std::io::Error),
-}
-
-impl RunError {
-    /// Whether the arguments are at fault, rather than the run.
-    pub fn is_usage(&self) -> bool {
-        match self {
-            Self::MadeUp(MadeUpError::NotLearned(_)) => false,
-            Self::Capacity(_)
-            | Self::MadeUp(_)
-            | Self::Dataset(_)
-            | Self::Format(_)
-            | Self::Tokenizer(_) => true,
-            Self::Tls(error)
-            | Self::Worker(WorkerError::Transport(ClientBuildError::Tls(error))) => {
-                matches!(error, TlsError::File { .. })
-            }
-            Self::Output(error) => error.is_usage(),
-            Self::Fleet(error) => !matches!(error, FleetError::Interrupted),
-            Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
-            Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
-            Self::Sink(SinkError::Create { reason, .. }) => is_of_the_name(reason),
-            Self::Sink(error) => {
-                matches!(error, SinkError::Exists { .. } | SinkError::NoFolder { .. })
-            }
-            _ => false,
-        }
-    }
-}
+use std::sync::atomic::Ordering;
 
 /// What a run gave.
 #[derive(Debug)]
@@ -242,6 +126,11 @@ pub fn run_on_workers(
     workers: FleetSettings,
     plan: impl Fn(u32) -> WorkPlan,
 ) -> Result<Vec<RunResult>, RunError> {
+    let work = &sweep.work;
+    // What a data set has is not known before it is read.
+    if matches!(work.prompts, PromptSource::Generated(_)) && work.tokenizer.is_none() {
+        return Err(RunError::LearnOnWorkers);
+    }
     let mut fleet = Fleet::start(workers, Clock::start(), &terminal::messages())?;
     fleet.plan(plan)?;
     let role = Role::Coordinator(Box::new(fleet));
@@ -318,7 +207,8 @@ fn carry_out(
             let interrupted = interrupt::flag()?;
             cool_down(next.cool_down, || interrupted.load(Ordering::Relaxed));
         }
-        match one(
+        let place = next.plan.place;
+        match one_load(
             next,
             outputs,
             &mut role,
@@ -327,8 +217,9 @@ fn carry_out(
             &logging_failed,
         ) {
             Ok((result, logging)) => {
-                let is_last = result.circumstances.interrupted || result.circumstances.all_failed;
-                let place = result.place;
+                let is_last = result.circumstances.interrupted
+                    || result.circumstances.all_failed
+                    || role.is_ended(place.run);
                 loads.note(&result);
                 results.push(result);
                 last_logging = logging;
@@ -340,7 +231,12 @@ fn carry_out(
                 }
             }
             Err(error) => {
-                failure = Some(error);
+                // The coordinator says which load it is.
+                let is_told = results.is_empty() || matches!(role, Role::Worker(..));
+                failure = Some(match is_told {
+                    true => error,
+                    false => error.of_a_later_load(place),
+                });
                 break;
             }
         }
@@ -419,247 +315,4 @@ fn serve(
         terminal::say(format!("Live figures for Prometheus at {}", exporter.url()));
     }
     Ok(Some(exporter))
-}
-
-/// Carries out one plan. What is logged of it is still to be ended.
-fn one<'a>(
-    next: NextLoad,
-    outputs: &Outputs,
-    role: &mut Role<'_>,
-    loaded: &mut Option<Loaded>,
-    onlookers: &Onlookers<'_>,
-    logging_failed: &'a Cell<bool>,
-) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
-    let NextLoad {
-        plan, mut watch, ..
-    } = next;
-    let plan = &plan;
-    if !matches!(role, Role::Coordinator(_)) {
-        ensure_capacity(&plan.work, &plan.load)?;
-    }
-    let loaded = match loaded {
-        Some(loaded) => loaded,
-        none => none.insert(Loaded::of(plan, outputs)?),
-    };
-    if loaded.must_learn() {
-        loaded.learn(plan, outputs, &interrupt::flag()?)?;
-    }
-    let (given, plan) = (plan, &loaded.addressed(plan)?);
-    let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
-    let clock = role.clock();
-    // Not before: until here a signal ends the program at once.
-    let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, outputs, clock);
-    // Before connections are opened: that it cannot be written must not be found out later.
-    let database = match outputs.save {
-        Save::Nothing => None,
-        Save::Summary | Save::Full if plan.place.run == 1 => {
-            Some(Database::create(&outputs.database, &record)?)
-        }
-        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
-    };
-    // Those of the later loads of a sweep say how they went.
-    if !outputs.quiet && plan.place.run == 1 {
-        let parser = prepared.parser.info();
-        let name = [parser.name.as_str(), &parser.version];
-        terminal::say(report::opening(plan, name, &parser.headers));
-    }
-    let session = match role {
-        Role::Worker(session, _) => Some(*session),
-        _ => None,
-    };
-    let begun = match role {
-        Role::Coordinator(fleet) => OnWorkers::begin(fleet, plan, &prepared, &interrupted)
-            .map(|workers| Box::new(workers) as Box<dyn Carrier + '_>),
-        Role::Alone | Role::Worker(..) => {
-            on_threads(plan, &prepared, source, session, clock, &interrupted)
-        }
-    };
-    let carrier = match begun {
-        Ok(carrier) => carrier,
-        Err(error) => {
-            // No request was sent. An empty file would be in the way of the next attempt.
-            if let Some(database) = database {
-                database.discard();
-            }
-            return Err(error);
-        }
-    };
-    if let Some(database) = &database {
-        database.begin(carrier.started());
-    }
-    let watched = outputs.live_view.filter(|_| !outputs.quiet);
-    let board = onlookers
-        .board
-        .clone()
-        .or_else(|| watched.map(|_| Board::default()));
-    // Where there is no thread for a view, there are lines.
-    let view = watched
-        .zip(board.clone())
-        .and_then(|(look, board)| View::start(board, look).ok());
-    let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
-    let rows = session.map(Session::rows).transpose()?;
-    let mut sinks = Sinks::new(Arc::clone(carrier.backlog()));
-    if let Some(board) = board {
-        sinks.add(Recorder::new(board, plan, clock, carrier.started()));
-    }
-    if outputs.debug {
-        sinks.add(Trace::new(
-            &plan.target,
-            &prepared.headers,
-            &prepared.secrets,
-        ));
-    }
-    if let Some(csv) = onlookers.csv {
-        let stages = RowStages {
-            stages: plan.load.stages.clone(),
-            began_unix_seconds: unix_seconds(&clock, carrier.started()),
-        };
-        sinks.add(csv.sink(clock, plan.place.run, stages));
-    }
-    if let Some(recording) = &onlookers.recording {
-        sinks.add(recording);
-    }
-    if !outputs.quiet && view.is_none() {
-        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.progress));
-    }
-    if let Some(logging) = &mut logging {
-        sinks.add(logging);
-    }
-    if let Some(rows) = &rows {
-        sinks.add(RowsToCoordinator {
-            rows,
-            asked: prepared.asked.clone(),
-        });
-    }
-    let mut of_worker = session.map(WorkerWatch);
-    let watch = match &mut of_worker {
-        Some(watch) => watch,
-        None => watch.as_mut(),
-    };
-    // Last, since it keeps what it gets.
-    if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
-        sinks.add(RowSink::new(database, terminal::messages()));
-    }
-    let collected = collect(
-        carrier,
-        plan,
-        outputs,
-        &prepared,
-        sinks,
-        watch,
-        &interrupted,
-    );
-    // What follows is for the place where it stood.
-    drop(view);
-    match finish(plan, outputs, record, database, collected) {
-        Ok(result) => {
-            if let Some(rows) = rows {
-                say_end(rows, &result)?;
-            }
-            Ok((result, logging))
-        }
-        Err(error) => {
-            if let Some(logging) = logging {
-                logging.finish(None, false);
-            }
-            Err(error)
-        }
-    }
-}
-
-/// Has the threads of this process begin.
-fn on_threads<'a>(
-    plan: &Plan,
-    prepared: &Preparation,
-    source: RequestSource,
-    session: Option<&Session>,
-    clock: Clock,
-    interrupted: &Arc<AtomicBool>,
-) -> Result<Box<dyn Carrier + 'a>, RunError> {
-    let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, interrupted)?;
-    let gate = match session {
-        None => Gate::At(plan.load.start_at),
-        Some(session) => {
-            let opened = &pipeline.warm_connections;
-            Gate::Coordinator(session, workers::ready(plan, prepared, opened))
-        }
-    };
-    let running = pipeline.begin(start, source, plan, prepared, &gate, interrupted)?;
-    Ok(Box::new(running))
-}
-
-/// Tells the coordinator that the load is over here.
-fn say_end(rows: RowSender, result: &RunResult) -> Result<(), RunError> {
-    let totals = serde_json::value::to_raw_value(&result.record.totals)
-        .map_err(|error| SessionError::Output(error.into()))?;
-    Ok(rows.done(result.record.id, totals)?)
-}
-
-/// Judges, stores the end, and prints the summary.
-fn finish(
-    plan: &Plan,
-    outputs: &Outputs,
-    record: RunRecord,
-    database: Option<Database>,
-    collected: Collected,
-) -> Result<RunResult, RunError> {
-    let Collected {
-        statistics,
-        circumstances,
-    } = collected;
-    let doubts = judge(&statistics, &circumstances);
-    let state = if circumstances.interrupted {
-        RunState::Interrupted
-    } else if circumstances.stop_reason.is_some() || statistics.counts().succeeded == 0 {
-        RunState::Failed
-    } else {
-        RunState::Finished
-    };
-    let mut finished = FinishedRun {
-        finished: record.clock.now(),
-        state,
-        totals: totals(&statistics, &circumstances),
-        verdict: verdict(&doubts),
-        summary: String::new(),
-    };
-    let mut run = run_of(&record, &finished);
-    finished.summary = report::whole_summary(&run);
-    let stored = database.map(|database| database.finish(&finished));
-    if !outputs.quiet {
-        // Of a sweep, all loads are shown together at its end.
-        if plan.place.runs > 1 {
-            terminal::say(report::load_line(&run, plan.place));
-        }
-        if plan.place.runs == 1 || outputs.details {
-            outputs.show(|look| report::summary(&run, look));
-        }
-        if let Some(line) = report::nothing_succeeded(&finished.verdict) {
-            terminal::say(line);
-        }
-    }
-    let stored = stored.transpose()?;
-    run.rows = stored.as_ref().map(SinkSummary::rows);
-    // Of a sweep, the last run says where the results of all are.
-    if let Some(rows) = &run.rows
-        && !outputs.quiet
-        && (plan.place.run == plan.place.runs
-            || circumstances.interrupted
-            || circumstances.all_failed
-            || rows.not_kept > 0)
-    {
-        terminal::say(report::closing(rows, &outputs.database));
-    }
-    for warning in stored.iter().flat_map(SinkSummary::warnings) {
-        terminal::say(format!("warning: {warning}"));
-    }
-    Ok(RunResult {
-        record: run,
-        statistics,
-        circumstances,
-        doubts,
-        place: plan.place,
-        valid_required: outputs.require_valid,
-        stored,
-    })
 }

@@ -19,6 +19,7 @@ use llmuses_core::bounds::Bounds;
 use llmuses_core::document::Task;
 use llmuses_core::exchange::Framing;
 use llmuses_core::messages::Messages;
+use llmuses_core::wording::hexadecimal;
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::RecvTimeoutError;
@@ -390,13 +391,4 @@ fn component(
         LoadError::Host(format!("what the compiler made cannot be read: {error:#}"))
     })?;
     Ok((component, Some(compiled)))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

@@ -4,7 +4,7 @@ use super::circumstances::{Circumstances, ConnectionUse, DatasetUse};
 use super::pauses::{OtherRuns, Pauses};
 use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
-use llmuses_core::document::{ParserCalls, ReplayFigures, Totals};
+use llmuses_core::document::{MOST_SERVERS, ParserCalls, ReplayFigures, Totals};
 use std::time::Duration;
 
 /// The circumstances of the whole run. `parts`: which part it is, in words, and its totals.
@@ -85,6 +85,11 @@ fn add_connections(whole: &mut ConnectionUse, part: &Totals) {
             whole.http_versions.push(version.clone());
         }
     }
+    for server in &used.servers {
+        if whole.servers.len() < MOST_SERVERS && !whole.servers.contains(server) {
+            whole.servers.push(server.clone());
+        }
+    }
 }
 
 fn add_waits(whole: &mut Waits, part: &Totals) {
@@ -159,6 +164,20 @@ mod tests {
             ..Circumstances::default()
         };
         totals(&RunStatistics::new(Origin::Sent), &circumstances)
+    }
+
+    #[test]
+    fn servers_of_all_parts_are_told_once_each_up_to_a_bound() {
+        let of = |servers: &[&str]| {
+            let mut part = part(1, 0.5, None);
+            part.connections.servers = servers.iter().map(|name| (*name).to_owned()).collect();
+            part
+        };
+        let (first, second) = (of(&["a", "b"]), of(&["b", "c", "d", "e"]));
+        let parts = [("0".to_owned(), &first), ("1".to_owned(), &second)];
+        let servers = circumstances_of_parts(&parts).connections.servers;
+        assert_eq!(servers, ["a", "b", "c", "d"]);
+        assert_eq!(servers.len(), MOST_SERVERS);
     }
 
     #[test]

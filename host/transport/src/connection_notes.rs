@@ -1,11 +1,9 @@
 //! What the client threads of a run note about its connections.
 
+use llmuses_core::document::MOST_SERVERS;
 use llmuses_core::wording::one_line;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
-
-/// How many different servers are noted; behind a proxy there may be many.
-const MOST_SERVERS: usize = 4;
 
 /// The longest name of a server that is noted, in characters.
 const LONGEST_SERVER: usize = 100;

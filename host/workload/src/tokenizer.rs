@@ -111,6 +111,15 @@ impl HostTokenizer {
         })
     }
 
+    /// The files of which [`Self::load`] makes the tokenizer of `path`.
+    pub fn files(path: &Path) -> Vec<PathBuf> {
+        if path.is_dir() {
+            vocabulary::files(path)
+        } else {
+            vec![path.to_owned()]
+        }
+    }
+
     fn from_json(json: &[u8]) -> Result<Self, String> {
         let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
         // A file may ask for texts to be cut or filled up to a length, for training. A count of a text

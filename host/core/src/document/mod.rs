@@ -46,9 +46,9 @@ pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
 pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
-    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, Packages, ParserCalls,
-    ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest, StatusFigures,
-    TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
+    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, MOST_SERVERS, Packages,
+    ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest,
+    StatusFigures, TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
 };
 pub use workers::WorkerFigures;
 

@@ -4,7 +4,8 @@ mod client;
 mod tokens;
 
 pub use client::{
-    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, ParserCalls, ParserCosts,
+    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, MOST_SERVERS, ParserCalls,
+    ParserCosts,
 };
 pub use tokens::{
     AskedLength, AskedLengths, CachedTokens, LearnedLengths, LengthBar, TokenFigures, Tokens,

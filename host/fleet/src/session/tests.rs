@@ -48,8 +48,7 @@ impl Both {
 fn ready() -> Ready {
     Ready {
         load: 1,
-        parser: "p".to_owned(),
-        dataset: None,
+        made_from: vec![("parser".to_owned(), "p".to_owned())],
         connections: Vec::new(),
     }
 }
@@ -87,13 +86,16 @@ fn a_load_goes_from_its_plan_to_its_end() {
     rows.send(Row::of(&outcome, None));
     let mut bytes = Vec::new();
     assert!(next_line(&mut both.from, &mut bytes).unwrap());
-    both.say(&ToWorker::Halt(Halt::Drain));
+    both.say(&ToWorker::Halt {
+        load: 1,
+        how: Halt::Drain,
+    });
     both.say(&ToWorker::Ping(5));
     let ToCoordinator::Pong(pong) = both.read() else {
         panic!("no answer to a ping")
     };
     assert_eq!((pong.begun, pong.in_flight), (1, 1));
-    assert!(both.session.drains() && !stop.load(Ordering::SeqCst));
+    assert!(both.session.drains(1) && !stop.load(Ordering::SeqCst));
     let totals = RawValue::from_string("{\"a\": 1}".to_owned()).unwrap();
     rows.done(1, totals).unwrap();
     let ToCoordinator::Done(done) = both.read() else {
@@ -103,6 +105,27 @@ fn a_load_goes_from_its_plan_to_its_end() {
     assert_eq!(done.sha256, hexadecimal(&Sha256::digest(&bytes)));
     both.say(&ToWorker::End);
     assert!(matches!(both.session.order(), Ok(ToWorker::End)));
+}
+
+#[test]
+fn a_halt_is_for_one_load_and_is_no_interrupt() {
+    let mut both = both();
+    for how in [Halt::Drain, Halt::Now] {
+        both.say(&ToWorker::Halt { load: 1, how });
+    }
+    // Answered behind what came before.
+    both.say(&ToWorker::Ping(1));
+    assert!(matches!(both.read(), ToCoordinator::Pong(_)));
+    assert!(both.session.drains(1) && both.session.ends_now(1));
+    both.say(&ToWorker::Go {
+        load: 2,
+        start: u64::MAX,
+    });
+    let (stop, second) = (Arc::<AtomicBool>::default(), Ready { load: 2, ..ready() });
+    let begins = both.session.ready(&second, Arc::default(), stop.clone());
+    assert!(begins.is_ok(), "{begins:?}");
+    assert!(!both.session.drains(2) && !both.session.ends_now(2));
+    assert!(!stop.load(Ordering::SeqCst));
 }
 
 #[test]

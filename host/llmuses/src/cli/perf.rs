@@ -1,5 +1,7 @@
-//! `llmuses perf`: its arguments. How they become a plan is in `planning`.
+//! `llmuses perf`: its arguments. How they become a plan is in `planning`, and what is done with that in `execution`.
 
+mod choices;
+mod execution;
 mod header_names;
 mod help;
 mod made_up;
@@ -17,13 +19,14 @@ mod usage;
 #[cfg(feature = "wandb")]
 mod wandb;
 
+pub(super) use choices::Transport;
+pub(super) use execution::{execute, make_folder};
 pub(super) use help::{with_help, with_short_help};
 pub(super) use on_workers::typed_for_workers;
-pub(super) use planning::{database, parameters, parser};
+pub(super) use planning::{as_typed, database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
 
-use super::CommandOutcome;
 use super::bounds::BoundsArguments;
 use super::documents::DocumentArguments;
 use super::settings::Settings;
@@ -31,20 +34,13 @@ use super::values::{
     Secret, count, count_of_slots, file_name, gaps, objectives, rate, seconds, secret, size,
     stop_rule, warmup,
 };
-use crate::calibration::Kept;
-use crate::run::{Outputs, RunError, RunResult, Save, dry_run, run, run_on_workers};
-use clap::{Args, ValueEnum};
+use choices::{SaveArgument, UrlPolicyArgument};
+use clap::Args;
 use header_names::HeaderNameArguments;
-use llmuses_core::document::ObjectiveOutcome;
-use llmuses_core::plan::{
-    Arrivals, Cancellation, Gaps, Objectives, Stages, StopRule, Sweep, TransportChoice, Warmup,
-};
-use llmuses_core::wording::counted;
-use llmuses_observe::terminal;
+use llmuses_core::plan::{Arrivals, Cancellation, Gaps, Objectives, Stages, StopRule, Warmup};
 use llmuses_plugin_host::{builtin_names, format_names};
 use llmuses_render::compare::Bound;
 use llmuses_stats::RunObjective;
-use llmuses_store::sink::SinkError;
 use made_up::MadeUpArguments;
 use on_workers::OnWorkersArguments;
 use parts::PartArguments;
@@ -489,48 +485,10 @@ impl PerfArguments {
     pub(super) fn note_settings(&mut self, settings: Option<Settings>) {
         self.settings = settings;
     }
-}
 
-/// What was typed for `--url-policy`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum UrlPolicyArgument {
-    /// One after another.
-    RoundRobin,
-    /// To the one with the fewest requests under way.
-    LeastInFlight,
-    /// One session after another, all turns of a session to the same one.
-    Session,
-}
-
-/// What was typed for `--save`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum SaveArgument {
-    /// There is no database.
-    None,
-    /// The run and its totals.
-    Summary,
-    /// The run, its totals, and a row for each request.
-    Full,
-}
-
-/// What was typed for `--transport`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Transport {
-    /// What measures best for the URL: `socket`, for http and https alike.
-    Auto,
-    /// HTTP/1.1; arrivals by the kernel's clock, and so right however busy this machine is.
-    Socket,
-    /// HTTP/1.1, and HTTP/2 where a TLS server offers it; arrivals as reads return.
-    Reqwest,
-}
-
-impl Transport {
-    /// What will carry requests.
-    pub(super) fn choice(self) -> TransportChoice {
-        match self {
-            Self::Auto | Self::Socket => TransportChoice::Socket,
-            Self::Reqwest => TransportChoice::Reqwest,
-        }
+    /// Notes what workers are told of what was typed.
+    pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
+        self.typed = typed;
     }
 }
 
@@ -551,110 +509,4 @@ fn format_help() -> String {
          Built in: {}.",
         names.join(", ")
     )
-}
-
-/// Runs `llmuses perf`.
-pub(super) fn execute(arguments: PerfArguments) -> anyhow::Result<CommandOutcome> {
-    if arguments.dry_run {
-        let (sweep, outputs) = arguments.into_sweep()?;
-        dry_run(&sweep, &outputs)?;
-        return Ok(CommandOutcome::Done);
-    }
-    arguments.wait_until_ready()?;
-    let (loads, results) = loop {
-        let (sweep, outputs) = arguments.clone().into_sweep()?;
-        make_folder(&outputs)?;
-        let results = match arguments.on_workers(&sweep, &outputs.name)? {
-            None => {
-                warn_of_loads(&sweep);
-                run(&sweep, &outputs)
-            }
-            Some((workers, plan)) => run_on_workers(&sweep, &outputs, workers, plan),
-        };
-        match results {
-            // Another run took this name first, before anything was sent. The next name is free.
-            Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
-            results => break (sweep.loads.len(), results?),
-        }
-    };
-    if arguments.workers.on.is_some() && arguments.save == SaveArgument::Full {
-        terminal::say(
-            "Texts of requests and responses are with the workers, in NAME.0.db and so on; `llmuses merge` makes one database of those",
-        );
-    }
-    let mut reasons = Vec::new();
-    for result in &results {
-        let load = match results.len() {
-            1 => String::new(),
-            _ => format!(" (load {})", result.record.id),
-        };
-        if arguments.require_valid && !result.doubts.is_empty() {
-            let doubts = counted(result.doubts.len() as u64, "doubt");
-            reasons.push(format!(
-                "--require-valid: {doubts} about these numbers{load}, as the verdict of the summary says"
-            ));
-        }
-        let totals = result.record.totals.as_ref();
-        let broken = arguments
-            .fail_if
-            .iter()
-            .filter_map(|bound| bound.broken_by_run(totals));
-        reasons.extend(broken.map(|reason| format!("--fail-if {reason}{load}")));
-        let objectives = totals.map(|totals| totals.objectives.as_slice());
-        let unmet = objectives
-            .unwrap_or_default()
-            .iter()
-            .filter(|objective| objective.outcome != ObjectiveOutcome::Met);
-        reasons.extend(unmet.map(|objective| {
-            let (text, outcome) = (&objective.objective, objective.outcome.as_str());
-            format!("--objective {text}: {outcome}{load}")
-        }));
-    }
-    for reason in &reasons {
-        terminal::say(format!("fails: {reason}"));
-    }
-    let complete = results.len() == loads;
-    Ok(
-        if complete && reasons.is_empty() && results.iter().all(RunResult::is_good) {
-            CommandOutcome::Done
-        } else {
-            CommandOutcome::Failed
-        },
-    )
-}
-
-impl PerfArguments {
-    /// Notes what workers are told of what was typed.
-    pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
-        self.typed = typed;
-    }
-}
-
-/// Warns of loads that are more than this machine is known to measure right.
-fn warn_of_loads(sweep: &Sweep) {
-    let is_tls = sweep.target.url.scheme() == "https";
-    let Some(kept) = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)) else {
-        return;
-    };
-    let beyond = sweep
-        .loads
-        .iter()
-        .filter(|load| load.repeat.is_none_or(|repeat| repeat == 1))
-        .filter_map(|load| kept.what_is_beyond(load, &sweep.transport));
-    for reason in beyond {
-        terminal::say(format!("warning: {reason}"));
-    }
-}
-
-/// Makes the folder that the name of the run asks for.
-pub(super) fn make_folder(outputs: &Outputs) -> Result<(), UsageError> {
-    match outputs.database.parent() {
-        Some(folder) if outputs.save != Save::Nothing && !folder.as_os_str().is_empty() => {
-            std::fs::create_dir_all(folder).map_err(|reason| UsageError::Folder {
-                path: outputs.database.clone(),
-                reason,
-            })
-        }
-        _ => Ok(()),
-    }
 }

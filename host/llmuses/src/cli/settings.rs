@@ -1,5 +1,6 @@
 //! The flags of a run as a TOML file that `--config` takes, without credentials.
 
+use super::perf::as_typed;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use llmuses_core::command_line::public_value;
@@ -95,7 +96,7 @@ impl Settings {
         let is_typed = |name: &str| self.flags.iter().any(|(known, _)| known == name);
         let mut flags = self.flags.clone();
         if !is_typed("model") {
-            flags.insert(0, ("model".to_owned(), Value::String(model.to_owned())));
+            flags.insert(0, ("model".to_owned(), Value::String(as_typed(model))));
         }
         for (name, value) in flags {
             let member = Table::from_iter([(name, value)]);
@@ -120,12 +121,22 @@ mod tests {
     use clap::CommandFactory;
 
     fn saved(typed: &[&str]) -> String {
+        saved_with(typed, "found")
+    }
+
+    fn saved_with(typed: &[&str], model: &str) -> String {
         let command = Cli::command();
         let all = ["llmuses", "perf"].iter().chain(typed);
         let matches = command.clone().try_get_matches_from(all).unwrap();
         let (name, matches) = matches.subcommand().unwrap();
         let perf = command.find_subcommand(name).unwrap();
-        Settings::of(perf, matches).to_toml("found")
+        Settings::of(perf, matches).to_toml(model)
+    }
+
+    #[test]
+    fn a_model_that_looks_like_a_weight_is_kept_as_a_name() {
+        let text = saved_with(&["--prompt", "x"], "lora=2");
+        assert!(text.contains("model = \"lora=2=1\"\n"), "{text}");
     }
 
     #[test]

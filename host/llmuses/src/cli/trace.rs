@@ -1,6 +1,7 @@
 //! `llmuses trace`: what is in a trace, and traces of runs.
 
 mod describe;
+mod entries;
 mod make;
 
 pub(super) use make::MakeError;

@@ -1,7 +1,7 @@
 //! What makes the bodies of a run: which plugin reads the data set, and which makes requests.
 
 use super::RunError;
-use super::preparation::load_parser;
+use super::parser::load_parser;
 use llmuses_core::messages::Messages;
 use llmuses_core::plan::{Limits, ParserChoice, Replay};
 use llmuses_core::wording::excerpt;

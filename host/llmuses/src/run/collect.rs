@@ -21,6 +21,9 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long after an interrupt it is noticed at the latest.
 const NOTICED_WITHIN: Duration = Duration::from_millis(200);
 
+/// Why a worker ends a load that the one who gave it wants ended at once.
+pub(super) const ENDED_BY_COORDINATOR: &str = "its coordinator ended the load";
+
 /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
 pub(super) fn collect(
     mut carrier: Box<dyn Carrier + '_>,
@@ -120,8 +123,9 @@ pub(super) fn collect(
     let counts = statistics.counts();
     let ended = carrier.end(counts.over() + counts.warmup);
     let all_failed = end.all_failed.is_some();
-    let (before, troubles) = (end.all_failed.into_iter(), ended.troubles.into_iter());
-    let reasons = before.chain(end.failed).chain(troubles);
+    let by_coordinator = end.ends_now.then(|| ENDED_BY_COORDINATOR.to_owned());
+    let before = end.all_failed.into_iter().chain(end.failed);
+    let reasons = before.chain(by_coordinator).chain(ended.troubles);
     let reasons: Vec<String> = reasons.collect();
     let mut known = ended.circumstances;
     by_worker.fill(&mut known.workers);
@@ -185,6 +189,8 @@ struct Ending {
     failed: Option<String>,
     /// Whether the run is ended as by an interrupt.
     is_interrupted: bool,
+    /// Whether the coordinator of this worker wants the load ended at once, for a reason that it tells itself.
+    ends_now: bool,
     /// When an interrupt was noticed.
     interrupt_noticed: Option<Moment>,
     /// What those who carry requests were told last.
@@ -203,6 +209,7 @@ impl Ending {
             is_stopped: false,
             failed: None,
             is_interrupted: false,
+            ends_now: false,
             interrupt_noticed: None,
             told: None,
         }
@@ -224,7 +231,12 @@ impl Ending {
 
     /// Takes in what watches the run. Requests in flight have as long as at the end of its time.
     fn stop(&mut self, stop: Option<Stop>, quiet: bool) {
-        match stop.filter(|_| !self.is_draining()) {
+        match stop {
+            Some(Stop::Now) => {
+                self.ends_now = true;
+                return;
+            }
+            _ if self.is_draining() => return,
             Some(Stop::Failed(reason)) => {
                 if !quiet {
                     terminal::say(format!("error: the run is stopped: {reason}"));
@@ -267,6 +279,7 @@ impl Ending {
         }
         if self.is_interrupted_at(interrupted, now)
             || self.is_interrupted
+            || self.ends_now
             || self.all_failed.is_some()
         {
             self.halt(carrier, Halting::Now);

@@ -1,8 +1,9 @@
 //! `--dry-run`: what a run would send and when, without a request.
 
 use super::RunError;
+use super::loaded::Loaded;
 use super::outputs::Outputs;
-use super::preparation::{Loaded, Preparation};
+use super::preparation::Preparation;
 use super::schedule::TraceSchedule;
 use llmuses_core::exchange::Prepared;
 use llmuses_core::plan::{Plan, Sweep};

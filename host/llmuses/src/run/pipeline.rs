@@ -1,22 +1,23 @@
 //! The threads of a run, set up so that nothing is sent before all of them are ready.
 
 use super::RunError;
+use super::feeds::feeds;
 use super::other_runs;
 use super::pauses::PauseWatch;
-use super::preparation::{PREPARED_AHEAD, Preparation, slots};
+use super::preparation::{PREPARED_AHEAD, Preparation};
 use super::role::Gate;
 use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
 use llmuses_core::in_flight::InFlight;
-use llmuses_core::plan::{Arrivals, Load, Plan, Target, TransportChoice, TransportSettings};
+use llmuses_core::plan::{Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
-use llmuses_load::{Pacing, TurnPacing, due_times};
+use llmuses_load::{Pacing, TurnPacing};
 use llmuses_plugin_host::parse;
 use llmuses_plugin_host::parse::{GaveUp, ParseSettings};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
-use llmuses_transport::worker::{ClientThreadReport, Feed, Opening, Ramp, Shared, WorkerError};
+use llmuses_transport::worker::{ClientThreadReport, Feed, Shared, WorkerError};
 use llmuses_transport::{
     BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, SendingRules, worker,
 };
@@ -25,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
 /// Exchanges and outcomes that wait for the parsers and for the statistics at most.
 const FINISHED_QUEUE: usize = 1024;
@@ -187,13 +188,9 @@ impl Pipeline {
             pacing,
             later,
         } = start;
-        // Runs of the other parts of a load are no others.
-        let other_runs = plan
-            .load
-            .shard
-            .is_whole()
-            .then(|| other_runs::look(&plan.target))
-            .flatten();
+        // Runs of the other parts of a load are no others, and neither is the coordinator.
+        let is_alone = plan.load.shard.is_whole() && !gate.is_coordinated();
+        let other_runs = is_alone.then(|| other_runs::look(&plan.target)).flatten();
         let stop = Arc::clone(&self.stop);
         let sessions = self.sessions.clone();
         let source = std::thread::Builder::new()
@@ -203,6 +200,9 @@ impl Pipeline {
         let started = gate
             .wait(clock, &self.gauge, interrupted)
             .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
+        if gate.is_ended() {
+            self.stop.store(true, Ordering::Relaxed);
+        }
         if let Some(sessions) = &self.sessions {
             sessions.start(started);
         }
@@ -255,7 +255,7 @@ pub(super) struct Start {
 }
 
 /// Waits until every client thread has opened its connections, and gives back how long each took.
-pub(super) fn warmed(
+fn warmed(
     ready: &flume::Receiver<Result<Vec<ConnectionOpening>, WorkerError>>,
     workers: usize,
     interrupted: &AtomicBool,
@@ -280,7 +280,7 @@ pub(super) fn warmed(
 }
 
 /// Starts the client threads.
-pub(super) fn start_workers(
+fn start_workers(
     target: &Target,
     transport: &TransportSettings,
     prepared: &Preparation,
@@ -344,63 +344,4 @@ pub(super) fn start_workers(
         });
     }
     Ok(workers)
-}
-
-/// Where each worker's requests come from, and the pacer's part where there is one.
-pub(super) fn feeds(
-    plan: &Plan,
-    prepared: &Preparation,
-    bodies: flume::Receiver<Prepared>,
-    gauge: &Arc<InFlight>,
-) -> (Vec<Feed>, Option<Pacing>) {
-    let load = &plan.load;
-    let threads = plan.transport.threads(load);
-    if !load.arrivals.is_open() {
-        return (closed_feeds(load, threads, &bodies), None);
-    }
-    let (workers, feeds) = (0..threads)
-        .map(|_| {
-            let (target, due) = mpsc::unbounded_channel();
-            (target, Feed::Open { due })
-        })
-        .unzip();
-    let pacing = Pacing {
-        due_times: due_times(load),
-        split: load.split(),
-        until: load.duration,
-        // Of sessions, first turns.
-        requests: match plan.work.sessions.turns {
-            Some(_) => plan.load.sessions,
-            None => plan.expected_requests(),
-        },
-        bodies,
-        workers,
-        in_flight: Arc::clone(gauge),
-        most: prepared.max_in_flight.unwrap_or(u64::MAX),
-    };
-    (feeds, Some(pacing))
-}
-
-fn closed_feeds(load: &Load, threads: usize, bodies: &flume::Receiver<Prepared>) -> Vec<Feed> {
-    let parallel = match load.arrivals {
-        Arrivals::Closed { parallel } => parallel,
-        Arrivals::Open { .. } | Arrivals::AllAtOnce | Arrivals::Trace(_) => 0,
-    };
-    let slots = slots(load, parallel);
-    let threads = threads.min(slots);
-    let (part, parts) = (load.shard.part() as usize, load.shard.parts() as usize);
-    let ramp_up = load.ramp_up.map(|time| Opening::Within(time, parallel));
-    let opening = load.stages.clone().map(Opening::Stages).or(ramp_up);
-    (0..threads)
-        .map(|index| Feed::Closed {
-            queue: bodies.clone(),
-            slots: slots / threads + usize::from(index < slots % threads),
-            ramp: opening.clone().map(|opening| Ramp {
-                opening,
-                // Users of the whole load come in turn from all parts.
-                first: index * parts + part,
-                step: threads * parts,
-            }),
-        })
-        .collect()
 }

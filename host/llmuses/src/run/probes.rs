@@ -2,10 +2,11 @@
 
 use super::RunError;
 use super::collect::collect;
+use super::loaded::Loaded;
 use super::made_up::MadeUpError;
 use super::outputs::Outputs;
 use super::pipeline::Pipeline;
-use super::preparation::{Loaded, Preparation};
+use super::preparation::Preparation;
 use super::role::Gate;
 use super::sinks::Sinks;
 use super::watch::StopRules;

@@ -28,6 +28,11 @@ impl Role<'_> {
             Self::Coordinator(fleet) => fleet.clock(),
         }
     }
+
+    /// Whether the coordinator of this worker has ended a load, and with it all that follow.
+    pub(super) fn is_ended(&self, load: u32) -> bool {
+        matches!(self, Self::Worker(session, _) if session.ends_now(load))
+    }
 }
 
 /// What says when a run begins.
@@ -39,6 +44,16 @@ pub(super) enum Gate<'a> {
 }
 
 impl Gate<'_> {
+    /// Whether a coordinator says it: what else runs on this machine is then part of the same load.
+    pub(super) fn is_coordinated(&self) -> bool {
+        matches!(self, Self::Coordinator(..))
+    }
+
+    /// Whether the load has been ended before its beginning.
+    pub(super) fn is_ended(&self) -> bool {
+        matches!(self, Self::Coordinator(session, ready) if session.ends_now(ready.load))
+    }
+
     /// Waits for the beginning, and gives back its moment. `gauge` counts the requests.
     pub(super) fn wait(
         &self,

@@ -23,6 +23,8 @@ pub(super) enum Stop {
     Failed(String),
     /// It has found what it was for.
     Enough,
+    /// Whoever gave the load wants it ended at once.
+    Now,
 }
 
 /// Looks on while a run goes on, and may end it.
@@ -94,13 +96,20 @@ fn stop_reason(bound: &ShareBound, found: &ShareFound) -> String {
 }
 
 /// A part of a load that a coordinator watches over.
-pub(super) struct WorkerWatch<'a>(pub(super) &'a Session);
+pub(super) struct WorkerWatch<'a> {
+    pub(super) session: &'a Session,
+    /// Which load it is, from 1.
+    pub(super) load: u32,
+}
 
 impl Watch for WorkerWatch<'_> {
     fn offer(&mut self, _: &Sample) {}
 
     fn look(&mut self, _: &RunSoFar<'_>) -> Option<Stop> {
-        self.0.drains().then_some(Stop::Enough)
+        if self.session.ends_now(self.load) {
+            return Some(Stop::Now);
+        }
+        self.session.drains(self.load).then_some(Stop::Enough)
     }
 
     fn probe(&self) -> Option<ProbeFigures> {

@@ -2,10 +2,11 @@
 
 use super::RunError;
 use super::carrier::{Carried, Carrier, Ended, Halting, Next};
+use super::collect::ENDED_BY_COORDINATOR;
 use super::preparation::Preparation;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{Totals, WorkerFigures};
+use llmuses_core::document::{ReplayFigures, Totals, WorkerFigures};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Load, Plan, Shard, Split};
 use llmuses_fleet::{Fleet, FleetEvent, Halt, Ready, Row, RowSender, WorkerReport};
@@ -15,20 +16,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-/// What all workers must have for a load.
-pub(super) fn expected(plan: &Plan, prepared: &Preparation) -> Ready {
-    Ready {
-        load: plan.place.run,
-        parser: prepared.parser.info().sha256.clone(),
-        dataset: prepared.dataset_sha256.clone(),
-        connections: Vec::new(),
-    }
-}
-
-/// The same of a worker, with the connections that it has opened.
-pub(super) fn ready(plan: &Plan, prepared: &Preparation, opened: &[ConnectionOpening]) -> Ready {
+/// That everything is in place for a load: what its requests are made from, and the connections that are open.
+pub(super) fn ready(
+    load: u32,
+    made_from: Vec<(String, String)>,
+    opened: &[ConnectionOpening],
+) -> Ready {
     let nanos = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
     Ready {
+        load,
+        made_from,
         connections: opened
             .iter()
             .map(|opening| {
@@ -36,7 +33,6 @@ pub(super) fn ready(plan: &Plan, prepared: &Preparation, opened: &[ConnectionOpe
                 (nanos(opening.total), dns, tls)
             })
             .collect(),
-        ..expected(plan, prepared)
     }
 }
 
@@ -51,18 +47,21 @@ pub(super) struct OnWorkers<'a> {
     /// Whether they are on one machine by intent.
     on_this_machine: bool,
     requests: Option<u64>,
+    /// Of a trace: its requests, and when the last one is due.
+    schedule: Option<(u64, Duration)>,
     is_stopped: bool,
 }
 
 impl<'a> OnWorkers<'a> {
-    /// Begins a load once all workers are ready.
+    /// Begins a load once all workers are ready. `ours`: what they must have as well.
     pub(super) fn begin(
         fleet: &'a mut Fleet,
         plan: &Plan,
         prepared: &Preparation,
+        ours: &Ready,
         interrupted: &AtomicBool,
     ) -> Result<Self, RunError> {
-        let started = fleet.begin(&expected(plan, prepared), interrupted)?;
+        let started = fleet.begin(ours, interrupted)?;
         let span = Duration::from_nanos;
         let connections = fleet
             .connections()
@@ -85,6 +84,7 @@ impl<'a> OnWorkers<'a> {
             backlog: Arc::default(),
             splits: (0..fleet.size()).filter_map(split).collect(),
             requests: plan.load.requests,
+            schedule: prepared.schedule,
             is_stopped: false,
             on_this_machine: fleet.is_local(),
             fleet,
@@ -187,8 +187,11 @@ impl Carrier for OnWorkers<'_> {
                 continue;
             };
             match serde_json::from_str::<Totals>(totals.get()) {
-                Ok(totals) => {
-                    if totals.client.interrupted && !self.is_stopped {
+                Ok(mut totals) => {
+                    // Why is known here.
+                    let reason = &mut totals.client.stop_reason;
+                    reason.take_if(|reason| reason.as_str() == ENDED_BY_COORDINATOR);
+                    if totals.client.interrupted {
                         troubles.push(format!("worker {} was ended by a signal", report.name));
                     }
                     let busy = totals.client.busy_shares.iter().copied();
@@ -210,6 +213,11 @@ impl Carrier for OnWorkers<'_> {
             .iter()
             .map(|(_, totals)| totals.requests.max_in_flight);
         troubles.extend(of_all.stop_reason.clone());
+        let replay = self.schedule.map(|(requests, last_due)| ReplayFigures {
+            requests,
+            last_due_seconds: last_due.as_secs_f64(),
+            ..of_all.replay.unwrap_or_default()
+        });
         Ended {
             circumstances: Circumstances {
                 asked: self.requests,
@@ -220,6 +228,7 @@ impl Carrier for OnWorkers<'_> {
                     .sum(),
                 max_in_flight: most.sum(),
                 stop_reason: None,
+                replay,
                 workers,
                 workers_share_a_machine: self.on_this_machine,
                 ..of_all

@@ -12,6 +12,12 @@ use std::path::{Path, PathBuf};
 /// The largest file that is read for a template.
 const MOST_BYTES: u64 = 64 << 20;
 
+/// The file that may have the template among other things.
+const CONFIG: &str = "tokenizer_config.json";
+
+/// The file that has it alone.
+const OWN_FILE: &str = "chat_template.jinja";
+
 /// A chat template that is there and cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error(
@@ -39,7 +45,7 @@ impl ChatTemplate {
     /// Where a file that may hold it cannot be read.
     pub fn beside(tokenizer: &Path) -> Result<Option<Self>, TemplateError> {
         let folder = tokenizer.parent().unwrap_or(Path::new("."));
-        let config_path = folder.join("tokenizer_config.json");
+        let config_path = folder.join(CONFIG);
         let config = match text_of(&config_path)? {
             Some(text) => serde_json::from_str(&text).map_err(|error| TemplateError {
                 path: config_path.clone(),
@@ -47,7 +53,7 @@ impl ChatTemplate {
             })?,
             None => Json::Null,
         };
-        let own_file = folder.join("chat_template.jinja");
+        let own_file = folder.join(OWN_FILE);
         let (path, source) = match text_of(&own_file)? {
             Some(text) => (own_file, Some(text)),
             None => (config_path, template_of(&config["chat_template"])),
@@ -57,6 +63,13 @@ impl ChatTemplate {
             source,
             tokens: tokens_of(&config),
         }))
+    }
+
+    /// The files that [`Self::beside`] reads, as far as they are there.
+    pub fn files_beside(tokenizer: &Path) -> Vec<PathBuf> {
+        let folder = tokenizer.parent().unwrap_or(Path::new("."));
+        let paths = [CONFIG, OWN_FILE].map(|name| folder.join(name));
+        paths.into_iter().filter(|path| path.is_file()).collect()
     }
 
     /// How many tokens the template puts around the content of one message of a user.

@@ -80,6 +80,13 @@ pub(super) fn look(folder: &Path) -> Result<Option<Obstacle>, TokenizerError> {
     }))
 }
 
+/// The files of `folder` of which a tokenizer is made.
+pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
+    let names = ["vocab.json", "merges.txt", "tokenizer_config.json"];
+    let paths = names.iter().map(|name| folder.join(name));
+    paths.filter(|path| path.is_file()).collect()
+}
+
 /// The content of the `tokenizer.json` that is made of the files in `folder`.
 ///
 /// # Errors

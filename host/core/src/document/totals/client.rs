@@ -5,6 +5,9 @@ use super::super::named::Named;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+/// The most different servers that a run tells.
+pub const MOST_SERVERS: usize = 4;
+
 /// How connections were used.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConnectionFigures {

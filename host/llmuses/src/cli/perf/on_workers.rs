@@ -1,7 +1,9 @@
 //! Arguments for a load that workers send, and what of the other arguments they are told.
 
+use super::PerfArguments;
+use super::choices::SaveArgument;
+use super::planning::as_typed;
 use super::usage::UsageError;
-use super::{PerfArguments, SaveArgument};
 use crate::cli::values::seconds;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
@@ -60,7 +62,7 @@ pub(super) struct OnWorkersArguments {
 
 /// Flags of which workers are told nothing, or something else: where results go, what ends a run, and what the
 /// coordinator finds out for all.
-const OF_THE_COORDINATOR: [&str; 32] = [
+const OF_THE_COORDINATOR: [&str; 31] = [
     "on",
     "hosts",
     "worker_program",
@@ -78,7 +80,6 @@ const OF_THE_COORDINATOR: [&str; 32] = [
     "start_at",
     "name",
     "save",
-    "save_config",
     "record",
     "goodput",
     "require_valid",
@@ -157,12 +158,6 @@ impl PerfArguments {
                      machines have",
                 ));
             }
-            PromptSource::Generated(_) if sweep.work.tokenizer.is_none() => {
-                return Err(wrong(
-                    "--input-tokens needs --tokenizer-path with --on: without it, each worker would learn from the server by \
-                     itself how long prompts are",
-                ));
-            }
             _ => {}
         }
         let program = match &self.workers.worker_program {
@@ -181,14 +176,14 @@ impl PerfArguments {
             arguments.push(text.to_owned());
         }
         if self.model.is_empty() {
-            arguments.push(format!("--model={}", sweep.target.model));
+            arguments.push(format!("--model={}", as_typed(&sweep.target.model)));
         }
         let models = self.model.iter();
         arguments.extend(models.map(|model| format!("--model={model}")));
         for (key, value) in &sweep.target.headers {
             // They were made of texts.
             let value = String::from_utf8_lossy(value.as_bytes());
-            arguments.push(format!("--header={key}: {value}"));
+            arguments.push(format!("--headers={key}={value}"));
         }
         arguments.push(format!("--name={name}"));
         arguments.push(match self.save {
@@ -219,9 +214,7 @@ impl PerfArguments {
         };
         Ok(Some((settings, move |part| {
             let mut arguments = arguments.clone();
-            if parts > 1 {
-                arguments.push(format!("--shard={part}/{parts}"));
-            }
+            arguments.push(format!("--shard={part}/{parts}"));
             WorkPlan {
                 arguments,
                 prompt: prompt.clone(),
@@ -239,5 +232,23 @@ fn own_program() -> Result<String, UsageError> {
         _ => Err(UsageError::OnWorkers {
             reason: "where this program lies is not known: give --worker-program".to_owned(),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn flags_of_the_coordinator_are_flags_of_perf() {
+        let command = Cli::command();
+        let perf = command.find_subcommand("perf").unwrap();
+        for id in OF_THE_COORDINATOR {
+            let is_there = perf.get_arguments().any(|arg| arg.get_id() == id);
+            let may_lack = cfg!(not(feature = "wandb")) && id.contains("wandb");
+            assert!(is_there || may_lack, "{id}");
+        }
     }
 }

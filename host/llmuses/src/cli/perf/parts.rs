@@ -30,6 +30,11 @@ pub(super) struct PartArguments {
 }
 
 impl PartArguments {
+    /// Whether a part is sent, be it the only one: its results are those of a part.
+    pub(super) fn is_part(&self) -> bool {
+        self.shard.is_some()
+    }
+
     /// The part of the load that is to be sent.
     pub(super) fn shard(&self) -> Result<Shard, UsageError> {
         match &self.shard {

@@ -1,23 +1,17 @@
 //! `llmuses trace describe`: what is in a trace.
 
+use super::entries::each_entry;
 use crate::cli::CommandOutcome;
 use crate::cli::bounds::BoundsArguments;
 use crate::cli::perf::UsageError;
-use crate::cli::plugin::limits_of;
-use crate::run::{RunError, recognised};
 use clap::Args;
 use llmuses_core::item::Entry;
 use llmuses_core::wording::counted;
 use llmuses_observe::terminal::print;
-use llmuses_plugin_host::InstanceContext;
 use llmuses_workload::{AskedTurn, Dataset, TENTHS, by_tenths};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Entries that are read at once.
-const BATCH: u32 = 256;
 
 /// Arguments of `llmuses trace describe`.
 #[derive(Debug, Args)]
@@ -37,32 +31,14 @@ pub(super) struct DescribeArguments {
 /// Runs `llmuses trace describe`.
 pub(super) fn execute(arguments: DescribeArguments) -> anyhow::Result<CommandOutcome> {
     let dataset = Dataset::open(&arguments.file).map_err(UsageError::Dataset)?;
-    let limits = limits_of(&arguments.bounds.clone().into_bounds());
-    let format = recognised(&dataset, arguments.field.as_deref(), &limits)?;
-    let (name, _) = format.info();
-    let context = InstanceContext {
-        dataset: Some(Arc::new(dataset)),
-        ..InstanceContext::default()
-    };
-    let mut instance = format
-        .component
-        .instantiate(context)
-        .map_err(RunError::from)?;
-    let pass = instance.open(&format.options).map_err(RunError::from)?;
     let mut described = Description::default();
-    loop {
-        let entries = instance.next_entries(pass, BATCH).map_err(RunError::from)?;
-        if entries.is_empty() {
-            break;
-        }
-        for entry in &entries {
-            described.add(entry);
-        }
-    }
-    let skipped = instance.skipped_entries(pass).map_err(RunError::from)?;
-    let mut text = format!("{} read as {name}\n", arguments.file.display());
+    let field = arguments.field.as_deref();
+    let whole = each_entry(dataset, field, &arguments.bounds, |entry| {
+        described.add(&entry);
+    })?;
+    let mut text = format!("{} read as {}\n", arguments.file.display(), whole.format);
     described.tell(&mut text);
-    for (reason, count) in skipped {
+    for (reason, count) in whole.skipped {
         line(&mut text, "Passed over", &format!("{count} {reason}"));
     }
     print(text);

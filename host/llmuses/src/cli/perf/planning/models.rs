@@ -34,6 +34,14 @@ pub(super) fn weighted(typed: &[String]) -> Result<Vec<WeightedModel>, UsageErro
     Ok(models)
 }
 
+/// A name as it is typed, so that nothing of it is read as a weight.
+pub(in crate::cli) fn as_typed(name: &str) -> String {
+    match name.contains('=') {
+        true => format!("{name}=1"),
+        false => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +59,14 @@ mod tests {
             ["Org/base=3", "lora=1", "a=b=1", "c=1=0.5"]
         );
         assert!(of(&[]).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_name_is_typed_so_that_it_is_read_as_the_name() {
+        for name in ["lora", "lora=2", "a=b", "="] {
+            let models = weighted(&[as_typed(name)]).unwrap();
+            assert_eq!((&*models[0].name, models[0].weight), (name, 1.0));
+        }
     }
 
     #[test]

@@ -1,23 +1,19 @@
 //! Where the requests of a trace come from: a database of results, or a file of bodies with times.
 
+use super::super::entries::each_entry;
 use super::prompt::{most_output, prompt_of};
 use super::{MakeArguments, MakeError};
 use crate::cli::perf::UsageError;
-use crate::cli::plugin::limits_of;
-use crate::run::{RunError, recognised};
 use llmuses_core::item::{Entry, Turn};
 use llmuses_kernel_io::regular_file::open_regular;
-use llmuses_plugin_host::{InstanceContext, TokenCounter};
+use llmuses_plugin_host::TokenCounter;
 use llmuses_store::results::ResultsDatabase;
 use llmuses_workload::{Dataset, HostTokenizer};
 use serde_json::json;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::PathBuf;
-use std::sync::Arc;
-
-/// Entries that are read at once.
-const BATCH: u32 = 256;
 
 /// A request.
 #[derive(Debug)]
@@ -33,11 +29,15 @@ pub(super) struct Sent {
 
 /// Requests that are in no trace, by reason.
 #[derive(Debug, Default)]
-pub(super) struct Passed(BTreeMap<&'static str, u64>);
+pub(super) struct Passed(BTreeMap<Cow<'static, str>, u64>);
 
 impl Passed {
     fn count(&mut self, reason: &'static str) {
-        *self.0.entry(reason).or_default() += 1;
+        self.add(reason, 1);
+    }
+
+    fn add(&mut self, reason: impl Into<Cow<'static, str>>, count: u64) {
+        *self.0.entry(reason.into()).or_default() += count;
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,33 +92,19 @@ impl Source {
             let path = arguments.file.clone();
             return Err(MakeError::NoTokenizer { path }.into());
         };
-        let limits = limits_of(&arguments.bounds.clone().into_bounds());
-        let format = recognised(&dataset, None, &limits)?;
-        let context = InstanceContext {
-            dataset: Some(Arc::new(dataset)),
-            ..InstanceContext::default()
-        };
-        let mut instance = format
-            .component
-            .instantiate(context)
-            .map_err(RunError::from)?;
-        let pass = instance.open(&format.options).map_err(RunError::from)?;
         let (mut all, mut passed) = (Vec::new(), Passed::default());
         let mut sessions = BTreeMap::new();
-        loop {
-            let entries = instance.next_entries(pass, BATCH).map_err(RunError::from)?;
-            if entries.is_empty() {
-                break;
+        let whole = each_entry(dataset, None, &arguments.bounds, |entry| {
+            let names = sessions.len() as u64;
+            let session = entry.session.clone();
+            let session = session.map(|name| *sessions.entry(name).or_insert(names));
+            match of_entry(&entry, session, tokenizer) {
+                Ok(sent) => all.push(sent),
+                Err(reason) => passed.count(reason),
             }
-            for entry in entries {
-                let names = sessions.len() as u64;
-                let session = entry.session.clone();
-                let session = session.map(|name| *sessions.entry(name).or_insert(names));
-                match of_entry(&entry, session, tokenizer) {
-                    Ok(sent) => all.push(sent),
-                    Err(reason) => passed.count(reason),
-                }
-            }
+        })?;
+        for (reason, count) in whole.skipped {
+            passed.add(reason, count);
         }
         all.sort_by(|one, other| one.at.total_cmp(&other.at));
         Ok(Self::File(all, passed))

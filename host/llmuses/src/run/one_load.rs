@@ -1,0 +1,292 @@
+//! One load, from its plan to its results.
+
+use super::carrier::Carrier;
+use super::collect::{Collected, ENDED_BY_COORDINATOR, collect};
+use super::error::RunError;
+use super::loaded::Loaded;
+use super::loads::NextLoad;
+use super::logging::Logging;
+use super::outputs::{Outputs, Save};
+use super::pipeline::Pipeline;
+use super::preparation::Preparation;
+use super::progress::ProgressLines;
+use super::role::{Gate, Role};
+use super::sinks::Sinks;
+use super::slots::ensure_capacity;
+use super::watch::WorkerWatch;
+use super::workers::{self, OnWorkers, RowsToCoordinator};
+use super::{Onlookers, RunResult};
+use crate::interrupt;
+use llmuses_core::clock::Clock;
+use llmuses_core::document::RunState;
+use llmuses_core::exchange::ConnectionOpening;
+use llmuses_core::plan::Plan;
+use llmuses_fleet::{RowSender, Session, SessionError};
+use llmuses_observe::live::{Board, Recorder};
+use llmuses_observe::terminal;
+use llmuses_observe::terminal::View;
+use llmuses_observe::trace::Trace;
+use llmuses_render::report;
+use llmuses_stats::{judge, totals, verdict};
+use llmuses_store::results::{RowStages, run_of};
+use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkSummary, unix_seconds};
+use llmuses_workload::RequestSource;
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// Carries out one load. What is logged of it is still to be ended.
+pub(super) fn one_load<'a>(
+    next: NextLoad,
+    outputs: &Outputs,
+    role: &mut Role<'_>,
+    loaded: &mut Option<Loaded>,
+    onlookers: &Onlookers<'_>,
+    logging_failed: &'a Cell<bool>,
+) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
+    let NextLoad {
+        plan, mut watch, ..
+    } = next;
+    let plan = &plan;
+    if !matches!(role, Role::Coordinator(_)) {
+        ensure_capacity(&plan.work, &plan.load)?;
+    }
+    let loaded = match loaded {
+        Some(loaded) => loaded,
+        none => none.insert(Loaded::of(plan, outputs)?),
+    };
+    if loaded.must_learn() {
+        match role {
+            Role::Alone => loaded.learn(plan, outputs, &interrupt::flag()?)?,
+            Role::Worker(..) | Role::Coordinator(_) => return Err(RunError::LearnOnWorkers),
+        }
+    }
+    let made_from = match role {
+        Role::Alone => Vec::new(),
+        Role::Worker(..) | Role::Coordinator(_) => loaded.made_from(plan)?,
+    };
+    let (given, plan) = (plan, &loaded.addressed(plan)?);
+    let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
+    let clock = role.clock();
+    // Not before: until here a signal ends the program at once.
+    let interrupted = interrupt::flag()?;
+    let record = prepared.record(plan, outputs, clock);
+    // Before connections are opened: that it cannot be written must not be found out later.
+    let database = match outputs.save {
+        Save::Nothing => None,
+        Save::Summary | Save::Full if plan.place.run == 1 => {
+            Some(Database::create(&outputs.database, &record)?)
+        }
+        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
+    };
+    // Those of the later loads of a sweep say how they went.
+    if !outputs.quiet && plan.place.run == 1 {
+        let parser = prepared.parser.info();
+        let name = [parser.name.as_str(), &parser.version];
+        terminal::say(report::opening(plan, name, &parser.headers));
+    }
+    let session = match role {
+        Role::Worker(session, _) => Some(*session),
+        Role::Alone | Role::Coordinator(_) => None,
+    };
+    let load = plan.place.run;
+    let begun = match role {
+        Role::Coordinator(fleet) => {
+            let ours = workers::ready(load, made_from, &[]);
+            OnWorkers::begin(fleet, plan, &prepared, &ours, &interrupted)
+                .map(|workers| Box::new(workers) as Box<dyn Carrier + '_>)
+        }
+        Role::Alone | Role::Worker(..) => {
+            let gate = |opened: &[ConnectionOpening]| match session {
+                None => Gate::At(plan.load.start_at),
+                Some(session) => {
+                    Gate::Coordinator(session, workers::ready(load, made_from, opened))
+                }
+            };
+            on_threads(plan, &prepared, source, gate, clock, &interrupted)
+        }
+    };
+    let carrier = match begun {
+        Ok(carrier) => carrier,
+        Err(error) => {
+            // No request was sent. An empty file would be in the way of the next attempt.
+            if let Some(database) = database {
+                database.discard();
+            }
+            return Err(error);
+        }
+    };
+    if let Some(database) = &database {
+        database.begin(carrier.started());
+    }
+    let watched = outputs.live_view.filter(|_| !outputs.quiet);
+    let board = onlookers
+        .board
+        .clone()
+        .or_else(|| watched.map(|_| Board::default()));
+    // Where there is no thread for a view, there are lines.
+    let view = watched
+        .zip(board.clone())
+        .and_then(|(look, board)| View::start(board, look).ok());
+    let mut logging = Logging::begin(plan, outputs, &record, logging_failed);
+    let rows = session.map(Session::rows).transpose()?;
+    let mut sinks = Sinks::new(Arc::clone(carrier.backlog()));
+    if let Some(board) = board {
+        sinks.add(Recorder::new(board, plan, clock, carrier.started()));
+    }
+    if outputs.debug {
+        sinks.add(Trace::new(
+            &plan.target,
+            &prepared.headers,
+            &prepared.secrets,
+        ));
+    }
+    if let Some(csv) = onlookers.csv {
+        let stages = RowStages {
+            stages: plan.load.stages.clone(),
+            began_unix_seconds: unix_seconds(&clock, carrier.started()),
+        };
+        sinks.add(csv.sink(clock, plan.place.run, stages));
+    }
+    if let Some(recording) = &onlookers.recording {
+        sinks.add(recording);
+    }
+    if !outputs.quiet && view.is_none() {
+        sinks.add(ProgressLines::new(plan.load.arrivals, outputs.progress));
+    }
+    if let Some(logging) = &mut logging {
+        sinks.add(logging);
+    }
+    if let Some(rows) = &rows {
+        sinks.add(RowsToCoordinator {
+            rows,
+            asked: prepared.asked.clone(),
+        });
+    }
+    let mut of_worker = session.map(|session| WorkerWatch { session, load });
+    let watch = match &mut of_worker {
+        Some(watch) => watch,
+        None => watch.as_mut(),
+    };
+    // Last, since it keeps what it gets.
+    if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
+        sinks.add(RowSink::new(database, terminal::messages()));
+    }
+    let collected = collect(
+        carrier,
+        plan,
+        outputs,
+        &prepared,
+        sinks,
+        watch,
+        &interrupted,
+    );
+    // What follows is for the place where it stood.
+    drop(view);
+    match finish(plan, outputs, record, database, collected) {
+        Ok(result) => {
+            if let Some(rows) = rows {
+                say_end(rows, &result)?;
+            }
+            Ok((result, logging))
+        }
+        Err(error) => {
+            if let Some(logging) = logging {
+                logging.finish(None, false);
+            }
+            Err(error)
+        }
+    }
+}
+
+/// Has the threads of this process begin. `gate`: what says when, by the connections that were opened before.
+fn on_threads<'a, 's>(
+    plan: &Plan,
+    prepared: &Preparation,
+    source: RequestSource,
+    gate: impl FnOnce(&[ConnectionOpening]) -> Gate<'s>,
+    clock: Clock,
+    interrupted: &Arc<AtomicBool>,
+) -> Result<Box<dyn Carrier + 'a>, RunError> {
+    let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, interrupted)?;
+    let gate = gate(&pipeline.warm_connections);
+    let running = pipeline.begin(start, source, plan, prepared, &gate, interrupted)?;
+    Ok(Box::new(running))
+}
+
+/// Tells the coordinator that the load is over here.
+fn say_end(rows: RowSender, result: &RunResult) -> Result<(), RunError> {
+    let totals = serde_json::value::to_raw_value(&result.record.totals)
+        .map_err(|error| SessionError::Output(error.into()))?;
+    Ok(rows.done(result.record.id, totals)?)
+}
+
+/// Judges, stores the end, and prints the summary.
+fn finish(
+    plan: &Plan,
+    outputs: &Outputs,
+    record: RunRecord,
+    database: Option<Database>,
+    collected: Collected,
+) -> Result<RunResult, RunError> {
+    let Collected {
+        statistics,
+        circumstances,
+    } = collected;
+    let doubts = judge(&statistics, &circumstances);
+    let is_ended_by_coordinator =
+        circumstances.stop_reason.as_deref() == Some(ENDED_BY_COORDINATOR);
+    let state = if circumstances.interrupted || is_ended_by_coordinator {
+        RunState::Interrupted
+    } else if circumstances.stop_reason.is_some() || statistics.counts().succeeded == 0 {
+        RunState::Failed
+    } else {
+        RunState::Finished
+    };
+    let mut finished = FinishedRun {
+        finished: record.clock.now(),
+        state,
+        totals: totals(&statistics, &circumstances),
+        verdict: verdict(&doubts),
+        summary: String::new(),
+    };
+    let mut run = run_of(&record, &finished);
+    finished.summary = report::whole_summary(&run);
+    let stored = database.map(|database| database.finish(&finished));
+    if !outputs.quiet {
+        // Of a sweep, all loads are shown together at its end.
+        if plan.place.runs > 1 {
+            terminal::say(report::load_line(&run, plan.place));
+        }
+        if plan.place.runs == 1 || outputs.details {
+            outputs.show(|look| report::summary(&run, look));
+        }
+        if let Some(line) = report::nothing_succeeded(&finished.verdict) {
+            terminal::say(line);
+        }
+    }
+    let stored = stored.transpose()?;
+    run.rows = stored.as_ref().map(SinkSummary::rows);
+    // Of a sweep, the last run says where the results of all are.
+    if let Some(rows) = &run.rows
+        && !outputs.quiet
+        && (plan.place.run == plan.place.runs
+            || circumstances.interrupted
+            || circumstances.all_failed
+            || rows.not_kept > 0)
+    {
+        terminal::say(report::closing(rows, &outputs.database));
+    }
+    for warning in stored.iter().flat_map(SinkSummary::warnings) {
+        terminal::say(format!("warning: {warning}"));
+    }
+    Ok(RunResult {
+        record: run,
+        statistics,
+        circumstances,
+        doubts,
+        place: plan.place,
+        valid_required: outputs.require_valid,
+        stored,
+    })
+}
