@@ -8,27 +8,6 @@ use serde_json::{Value, json};
 const CHAT: &str = "openai_chat";
 
 #[test]
-fn a_prompt_is_sent_as_the_older_parser_sends_it() {
-    for parameters in [
-        &[][..],
-        &["--parameters", "temperature=0.5", "max_tokens=3"],
-        &["--parameters", "stream=bool_false"],
-        &["--parameters", "stream_options=null", "model=null"],
-    ] {
-        let sent = |parser: &str| {
-            let (bench, mock) = (Bench::new(), quick_mock());
-            let arguments = [
-                &["--parser", parser, "--prompt", "why \"ü\" 😀?"],
-                parameters,
-            ];
-            good(&bench, &mock, &arguments.concat());
-            mock.bodies()
-        };
-        assert_eq!(sent(CHAT), sent("openai_prompt"), "{parameters:?}");
-    }
-}
-
-#[test]
 fn a_parser_with_a_format_of_its_own_takes_any_other_workload() {
     let mock = quick_mock();
     let run = |file: &str, content: &str, arguments: &[&str]| {

@@ -173,6 +173,49 @@ fn parameters_are_merged_over_the_defaults() {
 }
 
 #[test]
+fn parameters_of_chat_completions() {
+    let usage = json!({"include_usage": true});
+    for (parameters, more) in [
+        (
+            &["temperature=0.5", "max_tokens=3"][..],
+            json!({"temperature": 0.5, "max_tokens": 3}),
+        ),
+        (
+            &["stream=bool_false"],
+            json!({"stream": false, "stream_options": null}),
+        ),
+        (
+            &["stream_options=null", "model=null"],
+            json!({"stream_options": null, "model": null}),
+        ),
+        // Usage is asked for beside what the user asks for, unless the user says otherwise.
+        (
+            &["stream_options={\"continuous_usage_stats\": true}"],
+            json!({"stream_options": {"continuous_usage_stats": true, "include_usage": true}}),
+        ),
+        (
+            &["stream_options={\"include_usage\": false}"],
+            json!({"stream_options": {"include_usage": false}}),
+        ),
+        (
+            &["stream_options={}", "stream=bool_true"],
+            json!({"stream_options": usage}),
+        ),
+        (
+            &["stream_options={\"x\": 1}", "stream=bool_false"],
+            json!({"stream": false, "stream_options": {"x": 1}}),
+        ),
+    ] {
+        for parser in ["openai_chat", "openai_prompt"] {
+            let arguments = [&["--prompt", "why?", "--parameters"], parameters].concat();
+            let sent = bodies("/v1/chat/completions", parser, &arguments);
+            let expected = openai_body("why?", json!({}), more.clone());
+            assert_eq!(sent, [expected], "{parser} {parameters:?}");
+        }
+    }
+}
+
+#[test]
 fn the_prompt_parser_reads_no_data_set() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("lines", LINES);

@@ -56,8 +56,13 @@ fn several_urls_take_turns_and_have_figures_of_their_own() {
         in_every_report(&bench, &ended, &expected[0].0);
         let csv = std::fs::read_to_string(bench.path("out.csv")).expect("it was written");
         assert!(csv.contains(&expected[0].0), "{transport}: {csv}");
+        let page = std::fs::read_to_string(bench.path("page.html")).expect("it was written");
+        assert!(page.contains(">By URL</h2>"), "{transport}: {page}");
+        let all = [1, 2, 0].map(|place| mocks[place].chat());
+        let subject = format!("<p class=\"subject\">{}</p>", all.join(" "));
+        assert!(page.contains(&subject), "{transport}: {page}");
         let compared = typed(&bench, &["compare", "run.db", "run.db"]);
-        let group = format!("url {}", expected[0].0);
+        let group = format!("URL {}", expected[0].0);
         assert!(compared.stdout.contains(&group), "{}", compared.stdout);
     }
 }

@@ -25,6 +25,17 @@ fn with_api(bench: &Bench, mock: &Mock, api: &str, arguments: &[&str]) -> String
     ended.stdout
 }
 
+/// Runs two sessions of three turns with made-up messages of 50 tokens and answers of 7.
+fn made_up_turns(bench: &Bench, mock: &Mock, api: &str, more: &[&str]) -> String {
+    let tokenizer = crate::support::repository().join("datasets/tokenizer");
+    let tokenizer = tokenizer.to_str().expect("the path is text");
+    let length = ["--input-tokens", "50", "--output-tokens", "7"];
+    let sessions = ["--turns", "3", "--sessions", "2"];
+    let counted = ["--tokenizer-path", tokenizer];
+    let arguments = [&length[..], &sessions, &counted, more].concat();
+    with_api(bench, mock, api, &arguments)
+}
+
 fn sessions(bench: &Bench) -> Value {
     let document = json(bench, "run.json");
     runs(&document)[0]["totals"]["sessions"].clone()
@@ -105,11 +116,17 @@ impl History {
     }
 }
 
+const fn messages(place: &'static str) -> History {
+    History::Messages(place, "/content", "assistant")
+}
+
+const GEMINI: History = History::Messages("/contents", "/parts/0/text", "model");
+
 /// The APIs whose models answer, with where an event has a part of the answer. `sglang` repeats the text so far.
 const GENERATING: [(&str, History, &str); 11] = [
     (
         "openai_chat",
-        History::Messages("/messages", "/content", "assistant"),
+        messages("/messages"),
         "/choices/0/delta/content",
     ),
     (
@@ -117,29 +134,13 @@ const GENERATING: [(&str, History, &str); 11] = [
         History::Text("prompt"),
         "/choices/0/text",
     ),
-    (
-        "openai_responses",
-        History::Messages("/input", "/content", "assistant"),
-        "/delta",
-    ),
-    (
-        "anthropic_messages",
-        History::Messages("/messages", "/content", "assistant"),
-        "/delta/text",
-    ),
-    (
-        "gemini",
-        History::Messages("/contents", "/parts/0/text", "model"),
-        "/candidates/0/content/parts/0/text",
-    ),
-    (
-        "ollama",
-        History::Messages("/messages", "/content", "assistant"),
-        "/message/content",
-    ),
+    ("openai_responses", messages("/input"), "/delta"),
+    ("anthropic_messages", messages("/messages"), "/delta/text"),
+    ("gemini", GEMINI, "/candidates/0/content/parts/0/text"),
+    ("ollama", messages("/messages"), "/message/content"),
     (
         "dashscope_line_by_line",
-        History::Messages("/input/messages", "/content", "assistant"),
+        messages("/input/messages"),
         "/output/text",
     ),
     ("ollama_generate", History::Text("prompt"), "/response"),
@@ -184,20 +185,9 @@ fn the_history_has_the_live_replies_of_each_api() {
 
 #[test]
 fn the_lengths_of_later_turns_are_checked_with_each_api() {
-    let tokenizer = crate::support::repository().join("datasets/tokenizer");
-    let tokenizer = tokenizer.to_str().expect("the path is text");
     for (api, ..) in GENERATING {
         let (bench, mock) = (Bench::new(), quick_mock());
-        let length = ["--input-tokens", "50", "--output-tokens", "7"];
-        let more = [
-            "--turns",
-            "3",
-            "--sessions",
-            "2",
-            "--tokenizer-path",
-            tokenizer,
-        ];
-        let said = with_api(&bench, &mock, api, &[&length[..], &more].concat());
+        let said = made_up_turns(&bench, &mock, api, &[]);
         let document = json(&bench, "run.json");
         let lengths = &runs(&document)[0]["totals"]["asked_lengths"];
         for (part, requests, mean) in [("input", 2, 50.0), ("later_input", 4, 135.5)] {
@@ -216,22 +206,10 @@ fn the_lengths_of_later_turns_are_checked_with_each_api() {
 
 #[test]
 fn a_history_that_the_server_cuts_is_noticed() {
-    let tokenizer = crate::support::repository().join("datasets/tokenizer");
-    let tokenizer = tokenizer.to_str().expect("the path is text");
     let (bench, mock) = (Bench::new(), quick_mock());
-    let length = ["--input-tokens", "50", "--output-tokens", "7"];
-    let more = [
-        "--turns",
-        "3",
-        "--sessions",
-        "2",
-        "--tokenizer-path",
-        tokenizer,
-    ];
     // A message of its own, without any of those before it.
     let cut = r#"messages=[{"role":"user","content":"why?"}]"#;
-    let arguments = [&length[..], &more, &["--parameters", cut]].concat();
-    let said = with_api(&bench, &mock, "openai_chat", &arguments);
+    let said = made_up_turns(&bench, &mock, "openai_chat", &["--parameters", cut]);
     let part = "4 of 4 prompts of later turns have other lengths than the turn before";
     assert!(crate::verdict::flat(&said).contains(part), "{said}");
 }
@@ -435,18 +413,7 @@ fn the_cache_serves_later_turns() {
 #[test]
 fn made_up_turns_have_the_length_asked_for() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    let tokenizer = crate::support::repository().join("datasets/tokenizer");
-    let tokenizer = tokenizer.to_str().expect("the path is text");
-    let length = [
-        "--input-tokens",
-        "50",
-        "--output-tokens",
-        "7",
-        "--turns",
-        "3",
-    ];
-    let more = ["--tokenizer-path", tokenizer, "--sessions", "2"];
-    with_api(&bench, &mock, "openai_chat", &[&length[..], &more].concat());
+    made_up_turns(&bench, &mock, "openai_chat", &[]);
     let rows = bench.rows("SELECT turn, prompt_tokens FROM result ORDER BY number");
     let tokens: Vec<Option<i64>> = rows.iter().map(|row| row[1].as_i64()).collect();
     // What was said before, with the replies, and a message of 50 tokens.

@@ -2,7 +2,9 @@
 
 use super::estimate::Estimate;
 use llmuses_core::document::{Percentile, Totals};
-use llmuses_core::metric::{Better, FAILED_SHARE, Figure, LATENCY, QPS, Sum, Time, Unit};
+use llmuses_core::metric::{
+    Better, FAILED_SHARE, Figure, GOODPUT, GOODPUT_SHARE, LATENCY, QPS, Sum, Time, Unit,
+};
 use std::sync::LazyLock;
 
 /// A figure of a run, or of how one of its times is spread.
@@ -69,7 +71,7 @@ fn of_time(time: Time, percentiles: &[Percentile]) -> impl Iterator<Item = Metri
             .chain(percentiles)
             .map(move |(of_it, source)| Metric {
                 name: format!("{short}_{of_it}"),
-                title: format!("{} {of_it}", time.title),
+                title: format!("{} {of_it}", time.full_title()),
                 unit: time.unit,
                 better: time.better,
                 source,
@@ -97,6 +99,11 @@ impl Metric {
             name
         };
         ALL.iter().find(|metric| metric.name == name)
+    }
+
+    /// Whether it counts requests by their objectives, so that it is another figure where those are others.
+    pub fn depends_on_objectives(&self) -> bool {
+        matches!(self.source, MetricSource::Figure(GOODPUT | GOODPUT_SHARE))
     }
 
     /// A value of this figure as a flag has it: `200ms`, `0.1%`, `50`. `None`: it is none.

@@ -2,7 +2,7 @@
 
 use super::finish_reasons::FinishReasons;
 use llmuses_core::document::AskedLength;
-use llmuses_core::wording::one_line;
+use llmuses_core::wording::{counted, one_line};
 use std::fmt;
 
 /// The words of APIs for an answer that a limit ended.
@@ -62,7 +62,7 @@ impl ShortOutputCounts {
 
 impl ShortOutputs {
     /// Those of lengths in a document.
-    pub(super) fn of(lengths: &AskedLength) -> Self {
+    pub fn of(lengths: &AskedLength) -> Self {
         Self {
             requests: lengths.shorter,
             reasons: lengths.shorter_by_finish_reason.0.clone(),
@@ -93,7 +93,7 @@ impl fmt::Display for ShortOutputs {
         if self.reasons.is_empty() {
             return Ok(());
         }
-        write!(f, "; of the {} shorter ones ", self.requests)?;
+        write!(f, "; of {} ", counted(self.requests, "shorter one"))?;
         for (place, (reason, count)) in self.reasons.iter().enumerate() {
             let comma = if place > 0 { ", " } else { "" };
             write!(f, "{comma}{count} ended with {}", one_line(reason, 40))?;
@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(short.ended_by(), EndedBy::Model);
         assert_eq!(
             short.to_string(),
-            "; of the 4 shorter ones 2 ended with stop, 1 ended with length"
+            "; of 4 shorter ones 2 ended with stop, 1 ended with length"
         );
         assert_eq!(ended(&[None]).to_string(), "");
     }

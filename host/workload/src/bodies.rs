@@ -192,7 +192,7 @@ type MadeOf = (Asking, Result<PluginRequest, String>);
 struct Asking {
     /// The number of its entry.
     number: u64,
-    /// The item as JSON.
+    /// The item as JSON, until the API has it.
     text: String,
     /// The model that was drawn for its session, where the run has several.
     drawn: Option<Arc<str>>,
@@ -324,10 +324,10 @@ impl ItemBodies {
     }
 
     /// What the API makes of items, in their order: one call for each model.
-    fn made_of(&mut self, wanted: Vec<Asking>) -> Result<Vec<MadeOf>, CallError> {
+    fn made_of(&mut self, mut wanted: Vec<Asking>) -> Result<Vec<MadeOf>, CallError> {
         let mut of_models: Vec<(Option<Arc<str>>, Vec<String>)> = Vec::new();
-        for asking in &wanted {
-            let text = asking.text.clone();
+        for asking in &mut wanted {
+            let text = std::mem::take(&mut asking.text);
             match of_models
                 .iter_mut()
                 .find(|(model, _)| *model == asking.drawn)

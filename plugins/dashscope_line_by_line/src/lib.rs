@@ -2,8 +2,8 @@
 //! isn't like OpenAI's.
 
 use llmuses_plugin::{
-    Api, Conversation, Entry, Format, Item, Request, Response, Settings, Source, Summary,
-    dashscope, export_api, export_format, json, tokenizer_count,
+    Api, Format, Item, Request, Response, Settings, Source, Summary, dashscope, export_api,
+    export_format, json, tokenizer_count,
 };
 
 struct DashscopeLineByLine;
@@ -28,10 +28,6 @@ impl Format for DashscopeLineByLine {
     const NAME: &'static str = "dashscope_line_by_line";
     const DESCRIPTION: &'static str = "lines of text, each of them a prompt";
     const SOURCE: Source = Source::Lines;
-
-    fn conversation(entry: Entry) -> Result<Conversation, String> {
-        Ok(Conversation::of_prompt(entry.into_text()))
-    }
 }
 
 export_api!(DashscopeLineByLine);

@@ -1,6 +1,6 @@
 //! Lines of text: each is a prompt.
 
-use llmuses_plugin::{Conversation, Entry, Format, Head, Source};
+use llmuses_plugin::{Format, Head, Source};
 
 pub(crate) struct Lines;
 
@@ -13,10 +13,6 @@ impl Format for Lines {
     fn recognises(head: &Head<'_>) -> bool {
         let (line, _) = head.first_line();
         !head.bytes.contains(&0) && !line.starts_with(b"{") && !line.starts_with(b"[")
-    }
-
-    fn conversation(entry: Entry) -> Result<Conversation, String> {
-        Ok(Conversation::of_prompt(entry.into_text()))
     }
 }
 

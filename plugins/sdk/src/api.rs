@@ -182,11 +182,13 @@ impl<A: Api, V: Version> contract::Guest for Component<A, V> {
         use_second();
         let settings = Settings::read(options.model, &options.parameters);
         items
-            .iter()
+            .into_iter()
             .map(|text| {
                 let settings = settings.as_ref().map_err(Clone::clone)?;
                 let item = serde_json::from_slice(text.as_bytes())
                     .map_err(|error| explain("the item", text.as_bytes(), &error))?;
+                // A long prompt need not be kept twice while its request is made.
+                drop(text);
                 let request = A::request(item, settings)?;
                 Ok(types::Request {
                     body: request.body,

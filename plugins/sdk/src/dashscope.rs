@@ -41,7 +41,8 @@ pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
 }
 
 /// The request of an item, for [`Api::request`](crate::Api::request). Of a prompt or messages without anything else it is the
-/// same as [`body`] makes; `parameters` also has the tools and, as `max_tokens`, the most tokens of the answer.
+/// same as [`body`] makes; `parameters` also has the tools and, as `max_tokens`, the most tokens of the answer. Of a whole
+/// body they are what it has, and the parameters of item and user over that.
 ///
 /// # Errors
 /// Where the item is none of a conversation.
@@ -79,14 +80,22 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
                 parameters.extend(defaults);
             }
             let mut body = json!({"model": settings.model(&item)});
-            body["input"] = json!({"messages": item.take_messages()?});
+            body["input"] = Value::from_iter([("messages", item.take_messages()?)]);
             body["parameters"] = parameters;
             body
         }
     };
-    if let Some(Value::Object(parameters)) = body.get_mut("parameters") {
-        merge(parameters, &item.parameters);
-        merge(parameters, &settings.parameters);
+    if let Value::Object(members) = &mut body {
+        let mut added = json!({});
+        let parameters = members.get_mut("parameters").unwrap_or(&mut added);
+        if let Value::Object(parameters) = parameters {
+            merge(parameters, &item.parameters);
+            merge(parameters, &settings.parameters);
+        }
+        // A whole body without parameters stays without them where none are given.
+        if added != json!({}) {
+            members.insert("parameters".to_owned(), added);
+        }
     }
     Ok(Request::json(&body))
 }

@@ -1,8 +1,10 @@
 //! What one request asks, in the neutral form that every API plugin gets.
 
 use crate::options::{merge, parameters};
-use crate::{Map, Value, json};
+use crate::prompt::user_message;
+use crate::{Map, Value};
 use serde::Deserialize;
+use std::io::Write;
 
 /// What one request asks. It has one of `messages`, `prompt`, `prompt_token_ids`, `texts`, `query` with `documents`,
 /// and `body`.
@@ -94,7 +96,7 @@ impl Item {
     /// Where the item is none of a conversation.
     pub fn take_messages(&mut self) -> Result<Vec<Value>, String> {
         match self.prompt.take() {
-            Some(text) => Ok(vec![json!({"role": "user", "content": text})]),
+            Some(text) => Ok(vec![user_message(text)]),
             None if self.messages.is_empty() => {
                 Err("this API takes messages or a prompt, and the item has neither".to_owned())
             }
@@ -258,7 +260,7 @@ impl Request {
 
     /// A request with a body of JSON.
     pub fn json(body: &Value) -> Self {
-        Self::new(body.to_string().into_bytes(), "application/json")
+        Self::new(bytes_of(body), "application/json")
     }
 
     /// With a path of its own in place of [`Api::PATH`](crate::Api::PATH).
@@ -286,9 +288,38 @@ impl Request {
     }
 }
 
+/// A value as JSON in memory of exactly its length. Memory that grows is copied, and for a while takes three times as much,
+/// which a long prompt does not leave of what a plugin has.
+fn bytes_of(value: &Value) -> Vec<u8> {
+    let mut length = Length(0);
+    write(value, &mut length);
+    let mut bytes = Vec::with_capacity(length.0);
+    write(value, &mut bytes);
+    bytes
+}
+
+fn write(value: &Value, to: impl Write) {
+    serde_json::to_writer(to, value).expect("a value is JSON, and memory takes any of it");
+}
+
+/// How many bytes were written.
+struct Length(usize);
+
+impl Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json;
 
     #[test]
     fn messages_are_those_of_the_item_or_one_of_its_text() {
@@ -336,6 +367,14 @@ mod tests {
         item.model = None;
         let plain = request(&item, json!({"stream": false}));
         assert_eq!(plain, ("/m/{model}/p".to_owned(), "{}".to_owned()));
+    }
+
+    #[test]
+    fn a_body_takes_no_more_memory_than_its_length() {
+        let body = json!({"messages": [user_message("né\n\"x\"".repeat(1000))], "n": 1.5});
+        let request = Request::json(&body);
+        assert_eq!(request.body, body.to_string().into_bytes());
+        assert_eq!(request.body.capacity(), request.body.len());
     }
 
     #[test]

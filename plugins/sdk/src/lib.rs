@@ -4,7 +4,8 @@
 //! a socket; whatever it needs, it asks the host for through this kit.
 //!
 //! Implement [`Api`] or [`Format`] on an empty type and hand it to [`export_api!`] or [`export_format!`]. [`openai`] has
-//! what APIs that follow OpenAI's chat completions need.
+//! what APIs that follow OpenAI's chat completions need; [`ChatParser`] and [`export_chat_parser!`] make such an API and a
+//! format in one.
 //!
 //! [`Parser`] and [`export_parser!`] make a plugin of version 0.1 of the contract, which makes its requests of a prompt or
 //! a data set by itself.
@@ -22,6 +23,7 @@ mod answer;
 pub mod api;
 #[doc(hidden)]
 pub mod bindings;
+mod chat;
 pub mod dashscope;
 mod dataset;
 #[doc(hidden)]
@@ -47,6 +49,7 @@ mod usage;
 
 pub use answer::{Answer, Counts};
 pub use api::{Api, Framing, Response, Task};
+pub use chat::ChatParser;
 pub use dataset::{Entries, Entry, dataset_items, dataset_lines};
 pub use format::{Conversation, Conversations, Format, Head, conversations_of};
 pub use host::{log, tokenizer_count};

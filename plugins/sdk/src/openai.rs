@@ -1,163 +1,21 @@
 //! OpenAI's chat completions, and what other servers make of them.
 
+mod asked;
+mod chunk;
 mod reply;
+mod request;
 
-use crate::json::from_str;
-use crate::lenient::{List, Object};
-use crate::message::{Kind, Message, Text, Transcript, choice_number, failure, read, readable};
+use crate::message::{Kind, Message, Transcript, choice_number, read, readable};
 use crate::repeats::Repeats;
 use crate::shape::Shapes;
-use crate::usage::{Count, Reading, Usage};
-use crate::{
-    Item, Map, Options, Prompt, Request, Response, Settings, Summary, Value, json, log, merge,
-};
+use crate::usage::{Reading, Usage};
+use crate::{Response, Summary, log};
+use asked::prompt_texts;
+pub(crate) use asked::{Asked, contents};
+use chunk::{Choice, Chunk};
+pub use request::{body, completion_request, request};
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicBool, Ordering};
-
-/// The body of a request to a chat-completions API.
-///
-/// It has the model, the messages, `"stream": true` and `"stream_options": {"include_usage": true}`, then
-/// `defaults`, then the user's parameters, each over what came before. `defaults` is a JSON object; anything
-/// else adds nothing. Where the result doesn't stream, `stream_options` is left out, since servers reject
-/// it then, unless the user gave it.
-///
-/// ```
-/// use llmuses_plugin::{Options, json, openai};
-///
-/// let options = Options { model: "m".into(), ..Options::default() };
-/// let body = openai::body(&options, "hi".into(), json!({"top_k": 1}));
-/// assert_eq!(
-///     body.to_string(),
-///     r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"top_k":1}"#
-/// );
-/// ```
-pub fn body(options: &Options, prompt: Prompt, defaults: Value) -> Value {
-    let mut body = json!({"model": options.model});
-    if let Value::Object(body) = &mut body {
-        body.insert("messages".to_owned(), prompt.into_messages());
-        body.insert("stream".to_owned(), Value::Bool(true));
-        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
-        if let Value::Object(defaults) = defaults {
-            body.extend(defaults);
-        }
-        merge(body, &options.parameters);
-        let streams = body.get("stream") == Some(&Value::Bool(true));
-        if !streams && !options.parameters.contains_key("stream_options") {
-            body.shift_remove("stream_options");
-        }
-    }
-    body
-}
-
-/// The request of an item to a chat-completions API, for [`Api::request`](crate::Api::request).
-///
-/// Of a prompt or messages without anything else it is the same as [`body`] makes. The length of the answer is
-/// `max_completion_tokens`, unless there is a parameter `max_tokens`; with a least or an exact length `min_tokens` and
-/// `ignore_eos` are added, which vLLM, SGLang and TensorRT-LLM know. A parameter `stream_options` without `include_usage`
-/// asks for usage too.
-///
-/// # Errors
-/// Where the item is none of a conversation.
-///
-/// ```
-/// use llmuses_plugin::{Item, Settings, json, openai};
-///
-/// let settings = Settings { model: "m".into(), ..Settings::default() };
-/// let request = openai::request(Item::of_prompt("hi"), &settings, json!({"top_k": 1}))?;
-/// assert_eq!(
-///     request.to_json().to_string(),
-///     r#"{"model":"m","messages":[{"role":"user","content":"hi"}],"stream":true,"stream_options":{"include_usage":true},"top_k":1}"#
-/// );
-/// # Ok::<(), String>(())
-/// ```
-pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<Request, String> {
-    if item.body.is_some() {
-        return Ok(settings.request_of(&mut item, Value::Null));
-    }
-    let messages = item.take_messages()?;
-    let mut body = Map::new();
-    body.insert("model".to_owned(), settings.model(&item).into());
-    body.insert("messages".to_owned(), Value::Array(messages));
-    if !item.tools.is_empty() {
-        body.insert(
-            "tools".to_owned(),
-            Value::Array(std::mem::take(&mut item.tools)),
-        );
-    }
-    Ok(completed(
-        body,
-        &item,
-        settings,
-        defaults,
-        "max_completion_tokens",
-    ))
-}
-
-/// The request of an item to an API of completions, which continues a text, for
-/// [`Api::request`](crate::Api::request). [`response`] reads its answers.
-///
-/// The prompt is a text or a list of token ids; that of messages is their contents. The length of the answer is
-/// `max_tokens`; with a least or an exact length `min_tokens` and `ignore_eos` are added.
-///
-/// # Errors
-/// Where the item has no text.
-pub fn completion_request(
-    mut item: Item,
-    settings: &Settings,
-    defaults: Value,
-) -> Result<Request, String> {
-    if item.body.is_some() {
-        return Ok(settings.request_of(&mut item, Value::Null));
-    }
-    let prompt = match item.prompt_token_ids.is_empty() {
-        true => item.take_prompt()?.into(),
-        false => std::mem::take(&mut item.prompt_token_ids).into(),
-    };
-    let mut body = Map::new();
-    body.insert("model".to_owned(), settings.model(&item).into());
-    body.insert("prompt".to_owned(), prompt);
-    Ok(completed(body, &item, settings, defaults, "max_tokens"))
-}
-
-/// A body with what requests of both kinds have in common. `most`: the name of the most tokens of the answer.
-fn completed(
-    mut body: Map<String, Value>,
-    item: &Item,
-    settings: &Settings,
-    defaults: Value,
-    most: &str,
-) -> Request {
-    body.insert("stream".to_owned(), Value::Bool(true));
-    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
-    let parameters = [&item.parameters, &settings.parameters];
-    let is_given = |name: &str| parameters.iter().any(|given| given.contains_key(name));
-    let output = item.output;
-    if let Some(max) = output.max
-        && !is_given("max_tokens")
-    {
-        body.insert(most.to_owned(), max.into());
-    }
-    if let Some(least) = output.least() {
-        body.insert("min_tokens".to_owned(), least.into());
-    }
-    if output.exact {
-        body.insert("ignore_eos".to_owned(), Value::Bool(true));
-    }
-    if let Value::Object(defaults) = defaults {
-        body.extend(defaults);
-    }
-    for given in parameters {
-        merge(&mut body, given);
-    }
-    let streams = body.get("stream") == Some(&Value::Bool(true));
-    if !streams && !is_given("stream_options") {
-        body.shift_remove("stream_options");
-    }
-    if streams && let Some(Value::Object(options)) = body.get_mut("stream_options") {
-        options.entry("include_usage").or_insert(Value::Bool(true));
-    }
-    Request::json(&Value::Object(body))
-}
 
 /// Reads one finished response, for [`Api::response`](crate::Api::response): all that [`parse`] reads, which of the
 /// outputs carry the answer, the tokens so far where the server reports them with each chunk (`continuous_usage_stats`
@@ -412,123 +270,6 @@ impl Seen<'_> {
     }
 }
 
-#[derive(serde::Deserialize)]
-struct Chunk<'a> {
-    #[serde(borrow, default)]
-    choices: List<Choice<'a>>,
-    #[serde(default)]
-    usage: Object<Usage>,
-    /// Where Groq reports.
-    #[serde(default)]
-    x_groq: Object<Report>,
-    error: Option<Value>,
-    #[serde(borrow, default)]
-    object: Text<'a>,
-    #[serde(borrow, default)]
-    message: Text<'a>,
-}
-
-#[derive(serde::Deserialize)]
-struct Report {
-    #[serde(default)]
-    usage: Object<Usage>,
-}
-
-impl Chunk<'_> {
-    /// What went wrong, in either of two forms: an `error`, or the chunk being one as a whole.
-    fn failure(&self) -> Option<String> {
-        if self.object.as_str() == "error" {
-            return Some(format!(
-                "the server reported an error: {}",
-                self.message.as_str()
-            ));
-        }
-        self.error.as_ref().and_then(failure)
-    }
-
-    /// The reports of tokens, wherever a server puts them; the usual place last, which so has the last word.
-    fn usages(&self) -> impl Iterator<Item = &Usage> {
-        let in_choices = self
-            .choices
-            .as_slice()
-            .iter()
-            .filter_map(|choice| choice.usage.get());
-        let of_groq = self.x_groq.get().and_then(|report| report.usage.get());
-        in_choices.chain(of_groq).chain(self.usage.get())
-    }
-
-    /// The text that is all that the chunk brings, with its choice. `None` where it brings anything else.
-    fn only_text(&self) -> Option<(u64, Kind, &str)> {
-        let [choice] = self.choices.as_slice() else {
-            return None;
-        };
-        if self.usages().next().is_some() {
-            return None;
-        }
-        let in_message = choice.message().and_then(Message::only_text);
-        let (kind, text) = match choice.text.is_empty() {
-            true => in_message?,
-            false if choice.message().is_some_and(|message| message.size() > 0) => return None,
-            false => (Kind::Text, choice.text.as_str()),
-        };
-        Some((choice_number(choice.index, 0), kind, text))
-    }
-}
-
-#[derive(serde::Deserialize)]
-struct Choice<'a> {
-    #[serde(default)]
-    index: Count,
-    #[serde(borrow, default)]
-    delta: Object<Message<'a>>,
-    #[serde(borrow, default)]
-    message: Object<Message<'a>>,
-    #[serde(borrow, default)]
-    text: Text<'a>,
-    #[serde(borrow, default)]
-    finish_reason: Text<'a>,
-    /// Where Moonshot reports.
-    #[serde(default)]
-    usage: Object<Usage>,
-}
-
-impl<'a> Choice<'a> {
-    /// The part of a stream, or the whole of a plain response. A server that sends both repeats itself.
-    fn message(&self) -> Option<&Message<'a>> {
-        let part = self.delta.get().filter(|part| part.size() > 0);
-        part.or(self.message.get())
-    }
-
-    /// Whether it has a part of a message, rather than a whole one.
-    fn has_part(&self) -> bool {
-        !self.text.is_empty() || self.delta.get().is_some_and(|part| part.size() > 0)
-    }
-
-    fn has_output(&self) -> bool {
-        !self.text.is_empty() || self.message().is_some_and(|message| message.size() > 0)
-    }
-
-    fn has_answer(&self) -> bool {
-        !self.text.is_empty() || self.message().is_some_and(Message::has_answer)
-    }
-
-    /// Bytes of reasoning, and of all of it.
-    fn sizes(&self) -> [usize; 2] {
-        let message = self.message();
-        let all = self.text.as_str().len() + message.map_or(0, Message::size);
-        [message.map_or(0, Message::reasoning_size), all]
-    }
-
-    /// What it says beside reasoning, and the reasoning. `None` where it calls a function.
-    fn two_texts(&self) -> Option<[String; 2]> {
-        let [mut text, reasoning] = self
-            .message()
-            .map_or_else(|| Some([String::new(), String::new()]), Message::two_texts)?;
-        text.push_str(self.text.as_str());
-        Some([text, reasoning])
-    }
-}
-
 /// What each choice says, out of the responses that carried output.
 fn transcript<'a>(
     responses: &'a [Vec<u8>],
@@ -561,39 +302,6 @@ fn transcript<'a>(
         }
     }
     transcript
-}
-
-/// The content of each message of the request; `None` where it has no text that could be counted.
-fn prompt_texts(request: &str) -> Option<Vec<String>> {
-    #[derive(serde::Deserialize)]
-    struct Request<'a> {
-        #[serde(borrow)]
-        messages: Option<Vec<Asked<'a>>>,
-        #[serde(borrow, default)]
-        prompt: Text<'a>,
-    }
-
-    let request: Request<'_> = from_str(request).ok()?;
-    match request.messages {
-        Some(messages) => Some(contents(&messages)),
-        None if request.prompt.is_empty() => None,
-        None => Some(vec![request.prompt.as_str().to_owned()]),
-    }
-}
-
-/// A message of a request.
-#[derive(serde::Deserialize)]
-pub(crate) struct Asked<'a> {
-    #[serde(borrow, default)]
-    content: Text<'a>,
-}
-
-/// What the messages of a request say, one text each.
-pub(crate) fn contents(messages: &[Asked<'_>]) -> Vec<String> {
-    messages
-        .iter()
-        .map(|message| message.content.as_str().to_owned())
-        .collect()
 }
 
 #[cfg(test)]

@@ -19,6 +19,11 @@ pub enum Source {
     Json,
 }
 
+/// What is said where a data set is given to [`Source::PromptOnly`].
+pub(crate) const PROMPT_ONLY: &str = "it takes its prompt from --prompt only; a data set is read, for example, by openai_chat \
+                                      (any format), openai_line_by_line (lines of text), openai_openqa_qwen (JSON lines) \
+                                      and openai_longalpaca_12k_qwen (one JSON array)";
+
 /// A parser for one API and one kind of data set.
 ///
 /// All its functions are without `self`: a component keeps nothing between two calls but the requests that

@@ -1,6 +1,6 @@
 //! A prompt: the text of one user message, or a conversation so far.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What a request asks the model.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,7 +27,7 @@ impl Prompt {
     /// The chat messages, as an array: a text becomes one message of the role `user`.
     pub fn into_messages(self) -> Value {
         match self {
-            Self::Text(text) => json!([{"role": "user", "content": text}]),
+            Self::Text(text) => Value::Array(vec![user_message(text)]),
             Self::Messages(messages) => Value::Array(messages),
         }
     }
@@ -41,6 +41,12 @@ impl Prompt {
             }
         }
     }
+}
+
+/// A message of the user. The text is moved: `json!` would copy it, and a prompt may be a good part of the memory that a
+/// plugin has.
+pub(crate) fn user_message(text: String) -> Value {
+    Value::from_iter([("role", Value::from("user")), ("content", text.into())])
 }
 
 impl From<String> for Prompt {
@@ -75,6 +81,7 @@ fn content_length(content: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_text_becomes_one_user_message() {

@@ -1,5 +1,6 @@
 //! From prompts to request bodies: the loop that every parser gets unless it brings its own.
 
+use crate::parser::PROMPT_ONLY;
 use crate::{Entries, Options, Parser, Source, Value, dataset_items, dataset_lines};
 use std::marker::PhantomData;
 
@@ -56,14 +57,7 @@ pub(crate) fn begin<P: Parser>(mut options: Options) -> Result<Box<dyn Requests>
     }
     let entries = match (P::SOURCE, options.has_dataset) {
         (Source::PromptOnly, false) => return Err("it needs a prompt (--prompt)".to_owned()),
-        (Source::PromptOnly, true) => {
-            return Err(
-                "it takes its prompt from --prompt only; a data set is read, for example, by \
-                 openai_line_by_line (lines of text), openai_openqa_qwen (JSON lines) and \
-                 openai_longalpaca_12k_qwen (one JSON array)"
-                    .to_owned(),
-            );
-        }
+        (Source::PromptOnly, true) => return Err(PROMPT_ONLY.to_owned()),
         (_, false) => {
             return Err("it needs a prompt (--prompt) or a data set (--dataset)".to_owned());
         }

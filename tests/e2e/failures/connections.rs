@@ -130,7 +130,7 @@ fn a_server_that_speaks_no_tls() {
 fn a_request_that_is_not_taken() {
     let bench = Bench::new();
     // More than all buffers between two sockets hold.
-    let prompt = bench.file("prompt", "x".repeat(16 << 20));
+    let prompt = bench.file("prompt", "x".repeat(50 << 20));
     let prompt = format!("@{}", prompt.display());
     let mut found = Vec::new();
     for (name, script) in [

@@ -108,6 +108,37 @@ fn other_work_is_not_comparable() {
 }
 
 #[test]
+fn other_objectives_are_told_and_only_goodput_is_not_compared() {
+    let bench = Bench::new();
+    let mock = mock(&["--ttft", "5ms", "--itl", "1ms", "--tokens", "3"]);
+    for (name, objective) in [("a", "ttft:200ms"), ("b", "ttft:300ms")] {
+        let flags = ["-n", "60", "--parallel", "4", "--goodput", objective];
+        kept(&bench, &mock, name, &flags);
+    }
+    let compare = ["compare", "a.db", "b.db", "--json", "out.json"];
+    let ended = typed(&bench, &compare);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let told = "--goodput: ttft:200ms and ttft:300ms";
+    assert!(ended.stdout.contains(told), "{}", ended.stdout);
+    let out = json(&bench, "out.json");
+    assert_eq!(out["comparisons"][0]["comparable"], true);
+    let changes = out["comparisons"][0]["changes"]
+        .as_array()
+        .expect("changes");
+    for change in changes {
+        let name = change["metric"].as_str().expect("a name");
+        let is_of_objectives = ["goodput", "goodput_share"].contains(&name);
+        let found = change["verdict"] == "not comparable";
+        assert_eq!(found, is_of_objectives, "{change}");
+    }
+    let bounded = [&compare[..3], &["--fail-if", "goodput<-50%"]].concat();
+    let ended = typed(&bench, &bounded);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let said = "the objectives (--goodput) differ";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
 fn goodput_has_an_interval() {
     let bench = Bench::new();
     for (name, ttft) in [("good", "5ms"), ("bad", "60ms")] {

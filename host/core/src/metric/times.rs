@@ -88,6 +88,23 @@ impl Time {
         Self::all().filter(|time| time.objective != Objective::Never)
     }
 
+    /// The name where it stands alone: that of a part has the time that it is a part of.
+    pub fn full_title(self) -> String {
+        let title = self.title;
+        if self.place != TablePlace::Part {
+            return title.to_owned();
+        }
+        let before = Self::all().take_while(|time| *time != self);
+        let whole = before
+            .filter(|time| time.place == TablePlace::Always)
+            .last();
+        let whole = whole.map_or("", |time| time.title);
+        match title.starts_with("of ") {
+            true => format!("{whole} {title}"),
+            false => format!("{whole}, {title}"),
+        }
+    }
+
     /// The name in a line of text: an abbreviation, or a word.
     pub fn in_short(self) -> String {
         match self.short {

@@ -151,6 +151,11 @@ impl Bound {
                 "{text}: cannot be judged for {between}, one of the runs does not have the figure"
             ));
         };
+        if change.judgement == Judgement::NotComparable {
+            return Some(format!(
+                "{text}: cannot be judged for {between}, the objectives (--goodput) differ"
+            ));
+        }
         let Some(found) = change.change else {
             // From zero, any change is larger than any share of it.
             let worse = self.passes(after.value - before.value, 0.0)

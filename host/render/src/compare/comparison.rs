@@ -233,13 +233,20 @@ fn other(name: &str, before: String, after: String) -> Option<String> {
     })
 }
 
+/// Whether requests had to keep to the same bounds (`--goodput`).
+fn same_objectives(before: &Run, after: &Run) -> bool {
+    before.plan.load.objectives == after.plan.load.objectives
+}
+
 /// The figures that at least one side has, each judged by itself.
 fn changes(before: Runs<'_>, after: Runs<'_>, comparable: bool, margin: f64) -> Vec<Change> {
+    let same_objectives = same_objectives(before.first, after.first);
     METRICS
         .iter()
         .map(|metric| {
             let (a, b) = (before.estimate(metric), after.estimate(metric));
             let change = a.zip(b).and_then(|(a, b)| a.change_to(&b));
+            let comparable = comparable && (same_objectives || !metric.depends_on_objectives());
             Change {
                 metric,
                 before: a,

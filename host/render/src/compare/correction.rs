@@ -69,10 +69,10 @@ pub(super) fn follow_requests(changes: &mut [Change], followers: &[&Metric]) {
     else {
         return;
     };
-    for change in changes
-        .iter_mut()
-        .filter(|change| followers.contains(&change.metric))
-    {
+    let follows = |change: &&mut Change| {
+        followers.contains(&change.metric) && change.judgement != Judgement::NotComparable
+    };
+    for change in changes.iter_mut().filter(follows) {
         (change.change, change.judgement) = (found, judgement);
     }
 }

@@ -7,7 +7,7 @@ use crate::digits::{UNKNOWN, certain_decimals};
 use crate::report::Look;
 use crate::report::table::push_table;
 use crate::report::text::push_wrapped;
-use crate::sections::{Cell, Column, Table};
+use crate::sections::{Cell, Column, Table, kind_of_group};
 use llmuses_core::metric::Unit;
 use llmuses_core::wording::one_line;
 use llmuses_stats::Estimate;
@@ -69,7 +69,7 @@ fn one(out: &mut String, comparison: &RunComparison, look: Look) {
         push_wrapped(out, " ", &note, look.words());
     }
     for group in &comparison.groups {
-        let name = format!("{} {}", one_line(&group.by, 40), one_line(&group.name, 60));
+        let name = format!("{} {}", kind_of_group(&group.by), one_line(&group.name, 60));
         out.push('\n');
         rows(out, &name, &group.changes, look);
     }

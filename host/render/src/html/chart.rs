@@ -1,6 +1,6 @@
 //! A chart: a plot with a head, a description in words and a legend, or the reason why there is nothing to draw.
 
-use super::plot::{Plot, Shape};
+use super::plot::Plot;
 use askama::Template;
 
 /// A chart, or why there is none.
@@ -24,10 +24,7 @@ impl askama::filters::HtmlSafe for Chart {}
 impl Chart {
     /// A plot. `description`: what is to be seen, in words.
     pub(super) fn of(title: impl Into<String>, description: &str, plot: &Plot) -> Self {
-        let named = plot
-            .series
-            .iter()
-            .filter(|series| !matches!(series.shape, Shape::Strokes(_)));
+        let named = plot.series.iter().filter(|series| series.is_named());
         let legend: Vec<(usize, String)> = named
             .map(|series| (series.colour, series.name.clone()))
             .collect();

@@ -10,7 +10,9 @@ use crate::compare::{
     Change, Judgement, Results, RunComparison, change_text, figure_text, means, to_json,
 };
 use crate::digits::counted;
-use crate::sections::{Cell, Number, Part, Piece, Table, at, load_of, verdict_in_short};
+use crate::sections::{
+    Cell, Number, Part, Piece, Table, at, kind_of_group, load_of, verdict_in_short,
+};
 use askama::Template;
 use llmuses_core::document::Run;
 use llmuses_core::wording::one_line;
@@ -171,7 +173,11 @@ impl Pair {
             groups: (comparison.groups.iter().enumerate())
                 .map(|(of, group)| {
                     let at = format!("/comparisons/{place}/groups/{of}/changes");
-                    let title = format!("{} {}, corrected by itself", group.by, group.name);
+                    let title = format!(
+                        "{} {}, corrected by itself",
+                        kind_of_group(&group.by),
+                        group.name
+                    );
                     (one_line(&title, 100), changes(&group.changes, &at).into())
                 })
                 .collect(),

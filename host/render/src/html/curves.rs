@@ -29,7 +29,10 @@ pub(super) fn histograms(run: &Drawn<'_>) -> Vec<Chart> {
             let spread = &run.totals.value().times[time];
             if spread.samples < 2 {
                 let run = std::slice::from_ref(&run);
-                return Some(Chart::absent(time.title, no_curve(run, time, "histogram")));
+                return Some(Chart::absent(
+                    time.full_title(),
+                    no_curve(run, time, "histogram"),
+                ));
             }
             histogram(run, time)
         })
@@ -62,7 +65,7 @@ fn histogram(run: &Drawn<'_>, time: Time) -> Option<Chart> {
         .collect();
     let edges = [found.from_seconds, end].map(|edge| edge * unit.in_a_second);
     let mut plot = Plot::new(
-        Axis::numbers(unit.title(time.title), edges[0], edges[1], 5),
+        Axis::numbers(unit.title(&time.full_title()), edges[0], edges[1], 5),
         Axis::counts("Requests", most as f64),
     )
     .with("requests", colour(time), Shape::Bars(bars));
@@ -80,7 +83,7 @@ fn histogram(run: &Drawn<'_>, time: Time) -> Option<Chart> {
         "Histogram. {}",
         curve_in_words(&run.totals.time(time), time, None)
     );
-    let chart = Chart::of(time.title, &description, &plot);
+    let chart = Chart::of(time.full_title(), &description, &plot);
     let mut notes = Vec::new();
     if found.longer > 0 {
         let longest = spread.max_seconds.unwrap_or_default() * unit.in_a_second;
@@ -120,7 +123,7 @@ pub(super) fn curves(runs: &[Drawn<'_>]) -> Vec<Chart> {
                 spread.samples > 1 && spread.max_seconds > Some(0.0)
             });
             if with.is_empty() {
-                return Chart::absent(time.title, no_curve(&without, time, "curve"));
+                return Chart::absent(time.full_title(), no_curve(&without, time, "curve"));
             }
             curve(&with, time, runs.len() > 1)
         })
@@ -162,7 +165,7 @@ fn curve(runs: &[&Drawn<'_>], time: Time, several: bool) -> Chart {
             curve_in_words(&run.totals.time(time), time, name)
         })
         .collect();
-    let chart = Chart::of(time.title, &words.join(" "), &plot);
+    let chart = Chart::of(time.full_title(), &words.join(" "), &plot);
     match beyond(&objectives, end) {
         Some(note) => chart.note(note),
         None => chart,
@@ -217,7 +220,7 @@ fn curve_in_words(spread: &Part<'_, Distribution>, time: Time, of: Option<&str>)
     let of = of.map_or_else(String::new, |name| format!(" of {name}"));
     format!(
         "{}{of} by percentile, in milliseconds: {} at p50, {} at p90, {} at p99, {} at the most.",
-        time.title,
+        time.full_title(),
         spread.certain(Percentile::P50).text,
         spread.certain(Percentile::P90).text,
         spread.certain(Percentile::P99).text,

@@ -168,7 +168,7 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
     let independent = independent_samples(totals.value(), time);
     if spread.value().samples == 0 {
         let unknown = spread.percentile(Percentile::P50).whole();
-        return Card::new(time.title, unknown, "ms", time.formula)
+        return Card::new(time.full_title(), unknown, "ms", time.formula)
             .lines(vec![vec!["no succeeded request has one".into()]]);
     }
     let number = |percentile: Percentile| {
@@ -196,7 +196,12 @@ fn time_of_requests(time: Time, totals: &Part<'_, Totals>) -> Card {
             ("p50", vec![number(Percentile::P50).into()]),
             ("p99", vec![number(Percentile::P99).into()]),
         ],
-        ..Card::new(time.title, number(Percentile::P50), "ms", time.formula)
+        ..Card::new(
+            time.full_title(),
+            number(Percentile::P50),
+            "ms",
+            time.formula,
+        )
     }
     .lines(lines)
 }

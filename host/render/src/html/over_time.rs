@@ -146,7 +146,7 @@ fn rate(run: &Drawn<'_>, title: &str, axis: &str, of: PartOf) -> Chart {
 }
 
 fn percentiles(run: &Drawn<'_>, time: Time) -> Chart {
-    let title = format!("{}, by when a request was sent", time.title);
+    let title = format!("{}, by when a request was sent", time.full_title());
     let totals = run.totals.value();
     match totals.times[time].samples {
         _ if totals.requests.succeeded == 0 => {

@@ -164,7 +164,7 @@ fn subject(run: &Run, load: &str, several: bool) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = state(run.state).to_owned();
     if !several {
-        lines.push(one_line(&run.plan.target.url, 400));
+        lines.push(one_line(&run.plan.target.url_text(), 400));
         line = format!("{load}; {line}");
     }
     if let Some(started) = date(run.started_unix_seconds) {

@@ -15,7 +15,7 @@ pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
     if known.is_empty() {
         return None;
     }
-    let columns = known.iter().map(|time| Column::new(time.title));
+    let columns = known.iter().map(|time| Column::new(time.full_title()));
     let mut table = Table::of_columns(
         "Percentiles with 95 % confidence intervals",
         [Column::new("Milliseconds")].into_iter().chain(columns),

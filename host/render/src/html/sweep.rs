@@ -113,7 +113,7 @@ impl Overview {
             .collect();
         Self {
             subject: runs.first().map_or_else(String::new, |run| {
-                one_line(&run.value().plan.target.url, 400)
+                one_line(&run.value().plan.target.url_text(), 400)
             }),
             search: None,
             trusted: doubted.is_empty(),
@@ -169,7 +169,7 @@ fn over_loads(runs: &[Drawn<'_>], of: impl Fn(&Totals) -> Option<f64>) -> Vec<(f
 
 /// A time against the load.
 fn time_against_load(time: Time, runs: &[Drawn<'_>]) -> Chart {
-    let title = format!("{} against load", time.title);
+    let title = format!("{} against load", time.full_title());
     let of = |percentile: Percentile| {
         over_loads(runs, |totals| totals.times[time].percentile(percentile))
     };
@@ -186,7 +186,7 @@ fn time_against_load(time: Time, runs: &[Drawn<'_>]) -> Chart {
             .map(|(at, seconds)| (at, seconds * unit.in_a_second));
         scaled.collect()
     };
-    let vertical = Axis::from_zero(unit.title(time.title), longest * unit.in_a_second);
+    let vertical = Axis::from_zero(unit.title(&time.full_title()), longest * unit.in_a_second);
     let plot = Plot::new(Axis::names(axis, &names), vertical)
         .with("p50", 1, Shape::Dotted(scaled(p50)))
         .with("p99", 2, Shape::Dotted(scaled(p99)));
@@ -217,7 +217,7 @@ fn throughput_against_load(runs: &[Drawn<'_>]) -> Chart {
 
 /// A time against the throughput, from load to load.
 fn time_against_throughput(time: Time, runs: &[Drawn<'_>]) -> Chart {
-    let title = format!("{} against throughput", time.title);
+    let title = format!("{} against throughput", time.full_title());
     let (figure, unit) = throughput(runs);
     let of = |percentile: Percentile| -> Vec<(f64, f64)> {
         let known = runs.iter().filter_map(|run| {
@@ -241,7 +241,7 @@ fn time_against_throughput(time: Time, runs: &[Drawn<'_>]) -> Chart {
         scaled.collect()
     };
     let horizontal = Axis::numbers(unit, 0.0, most * 1.05, 5);
-    let vertical = Axis::from_zero(scale.title(time.title), longest * scale.in_a_second);
+    let vertical = Axis::from_zero(scale.title(&time.full_title()), longest * scale.in_a_second);
     let plot = Plot::new(horizontal, vertical)
         .with("p50", 1, Shape::Dotted(scaled(p50)))
         .with("p99", 2, Shape::Dotted(scaled(p99)));

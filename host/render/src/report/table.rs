@@ -9,11 +9,7 @@ pub(crate) fn push_table(out: &mut String, table: &Table, width: usize) {
     let mut shown: Vec<usize> = (0..table.columns.len())
         .filter(|place| !table.columns[*place].of_a_page)
         .collect();
-    let widths: Vec<usize> = (0..table.columns.len())
-        .map(|place| column_width(table, place))
-        .collect();
-    let total = |shown: &[usize]| -> usize { shown.iter().map(|place| widths[*place]).sum() };
-    while total(&shown) > width {
+    while width_of(table, &shown) > width {
         let least = (1..shown.len()).max_by_key(|place| table.columns[shown[*place]].rank);
         match least {
             Some(least) if table.columns[shown[least]].rank > 0 => shown.remove(least),
@@ -24,51 +20,69 @@ pub(crate) fn push_table(out: &mut String, table: &Table, width: usize) {
         return;
     };
     while !left.is_empty() {
-        let mut count = left.len();
-        while count > 1 && widths[*names] + total(&left[..count]) > width {
-            count -= 1;
+        let mut block = vec![*names];
+        block.extend_from_slice(left);
+        while block.len() > 2 && width_of(table, &block) > width {
+            block.pop();
         }
-        let (now, later) = left.split_at(count);
-        push_block(out, table, *names, now, &widths);
-        left = later;
+        push_block(out, table, &block);
+        left = &left[block.len() - 1..];
         if !left.is_empty() {
             out.push('\n');
         }
     }
 }
 
-/// The columns of a terminal that a column takes: a space before names, two before numbers and a mark behind them.
-fn column_width(table: &Table, place: usize) -> usize {
-    let cells = table.rows.iter().filter_map(|row| row.get(place));
-    let texts = cells.map(|cell| columns_of(&text_of(cell)));
-    let widest = texts
-        .chain([columns_of(table.columns[place].short_head())])
-        .max();
-    widest.unwrap_or(0) + if place == 0 { 1 } else { 3 }
+/// The columns of a terminal that these columns take side by side.
+fn width_of(table: &Table, places: &[usize]) -> usize {
+    (0..places.len())
+        .map(|at| column_width(table, places, at))
+        .sum()
 }
 
-/// Appends the names with some of the other columns.
-fn push_block(out: &mut String, table: &Table, names: usize, others: &[usize], widths: &[usize]) {
+/// The head of one of these columns: the short one where it stands beside the column that it leans on.
+fn head<'a>(table: &'a Table, places: &[usize], at: usize) -> &'a str {
+    let column = &table.columns[places[at]];
+    match at == 0 || places[at - 1] + 1 == places[at] {
+        true => column.short_head(),
+        false => &column.head,
+    }
+}
+
+/// The columns of a terminal that one of these columns takes: a space before names, two before numbers and a mark behind
+/// them.
+fn column_width(table: &Table, places: &[usize], at: usize) -> usize {
+    let cells = table.rows.iter().filter_map(|row| row.get(places[at]));
+    let texts = cells.map(|cell| columns_of(&text_of(cell)));
+    let widest = texts.chain([columns_of(head(table, places, at))]).max();
+    widest.unwrap_or(0) + if at == 0 { 1 } else { 3 }
+}
+
+/// Appends these columns, the first of which has the names.
+fn push_block(out: &mut String, table: &Table, places: &[usize]) {
+    let widths: Vec<usize> = (0..places.len())
+        .map(|at| column_width(table, places, at))
+        .collect();
     let mut line = |name: &str, cells: &dyn Fn(usize) -> (String, bool)| {
-        let mut line = format!(" {}", to_the_left(name, widths[names] - 1));
-        for place in others {
-            let (text, marked) = cells(*place);
+        let mut line = format!(" {}", to_the_left(name, widths[0] - 1));
+        for (at, width) in widths.iter().enumerate().skip(1) {
+            let (text, marked) = cells(at);
             // A mark does not move the digits.
             let mark = if marked { '*' } else { ' ' };
             line.push_str("  ");
-            line.push_str(&to_the_right(&text, widths[*place] - 3));
+            line.push_str(&to_the_right(&text, width - 3));
             line.push(mark);
         }
         out.push_str(line.trim_end());
         out.push('\n');
     };
-    line(table.columns[names].short_head(), &|place| {
-        (table.columns[place].short_head().to_owned(), false)
+    line(head(table, places, 0), &|at| {
+        (head(table, places, at).to_owned(), false)
     });
     for row in &table.rows {
-        let name = row.get(names).map(text_of).unwrap_or_default();
-        line(&name, &|place| {
-            let cell = row.get(place);
+        let name = row.get(places[0]).map(text_of).unwrap_or_default();
+        line(&name, &|at| {
+            let cell = row.get(places[at]);
             cell.map_or_else(Default::default, |cell| (text_of(cell), cell.is_marked()))
         });
     }
@@ -133,6 +147,27 @@ mod tests {
         let heads = |width| text(width).lines().next().unwrap_or_default().to_owned();
         assert_eq!(heads(36), " Load         first   third");
         assert_eq!(heads(27), " Load         first");
+    }
+
+    #[test]
+    fn a_head_is_short_only_beside_the_one_before_it() {
+        let columns = [
+            Column::new("Load"),
+            Column::new("TTFT p50"),
+            Column::new("TTFT p99").narrow("p99".to_owned()),
+        ];
+        let mut table = Table::of_columns("", columns);
+        let numbers = ["1.5", "22.5"].map(Cell::number);
+        let row = [Cell::name("parallel 1")].into_iter().chain(numbers);
+        table.rows.push(row.collect());
+        let heads = |width| {
+            let mut out = String::new();
+            push_table(&mut out, &table, width);
+            let heads: Vec<&str> = out.lines().filter(|line| line.contains("Load")).collect();
+            heads.join("\n")
+        };
+        assert_eq!(heads(80), " Load        TTFT p50    p99");
+        assert_eq!(heads(25), " Load        TTFT p50\n Load        TTFT p99");
     }
 
     #[test]

@@ -7,8 +7,6 @@ use llmuses_core::metric::{ANSWER, DISPATCH_LAG, ITL, LATENCY, TOKEN_ITL, TPOT, 
 /// The times that everybody wants to know, and whether the client was in time.
 const ROWS: [Time; 7] = [TTFT, ANSWER, TPOT, ITL, TOKEN_ITL, LATENCY, DISPATCH_LAG];
 
-const P95: Percentile = Percentile::LISTED[5];
-
 /// The times that matter most, in milliseconds, with the digits that are certain.
 pub(super) fn times(totals: &Part<'_, Totals>) -> Table {
     // Without the samples for it, it is another name for the longest.
@@ -16,7 +14,7 @@ pub(super) fn times(totals: &Part<'_, Totals>) -> Table {
     let percentiles: Vec<(Percentile, u8)> = [
         (Percentile::P50, 0),
         (Percentile::P90, 1),
-        (P95, 4),
+        (Percentile::P95, 4),
         (Percentile::P99, 0),
         (Percentile::P999, 5),
     ]

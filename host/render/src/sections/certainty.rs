@@ -9,7 +9,7 @@ use llmuses_core::metric::{CLIENT_LAG, DISPATCH_LAG, LATENCY, TTFT};
 const BOUNDED: [Percentile; 4] = [
     Percentile::P50,
     Percentile::P90,
-    Percentile::LISTED[5],
+    Percentile::P95,
     Percentile::P99,
 ];
 

@@ -31,6 +31,14 @@ fn texts(by: &str) -> (&str, &str) {
     }
 }
 
+/// What tells requests of one group from those of another, within a title.
+pub(crate) fn kind_of_group(by: &str) -> String {
+    match by {
+        "url" => "URL".to_owned(),
+        by => one_line(by, 40),
+    }
+}
+
 /// The tables; none where nothing tells requests apart.
 pub(crate) fn groups(totals: &Part<'_, Totals>) -> Vec<Table> {
     let groups = at!(totals, groups).items();
@@ -59,7 +67,7 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
     columns.extend(super::sweep::figure_columns(goodput, has_output));
     let label = match by {
         "window" => STEADY.to_owned(),
-        by => format!("By {}", one_line(by, 40)),
+        by => format!("By {}", kind_of_group(by)),
     };
     let mut table = Table::of_columns(label, columns);
     for group in groups {
@@ -67,7 +75,7 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
         let totals = group.value().totals();
         let as_totals = Part::new(group.pointer(), &totals);
         let mut row = vec![
-            Cell::name(one_line(&group.value().name, 60)),
+            Cell::name(one_line(&group.value().name, 60)).class("wide"),
             Cell::number(at!(group, completed).whole()),
             Cell::number(at!(group, due_per_second).fixed(2)),
         ];

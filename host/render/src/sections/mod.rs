@@ -19,7 +19,7 @@ mod workers;
 
 pub(crate) use certainty::{client_error, upper_bounds};
 pub(crate) use failures::failures;
-pub(crate) use groups::{STEADY, groups};
+pub(crate) use groups::{STEADY, groups, kind_of_group};
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
 pub(crate) use objectives::objectives;

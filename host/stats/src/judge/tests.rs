@@ -542,7 +542,7 @@ fn outputs_are_judged_by_what_was_asked_for() {
     let (figure, by_model) = ended("stop");
     assert_eq!(
         figure,
-        "outputs have 3.0 tokens on average, 3 at least; the parameters ask for 4; of the 500 shorter ones 500 ended with stop"
+        "outputs have 3.0 tokens on average, 3 at least; the parameters ask for 4; of 500 shorter ones 500 ended with stop"
     );
     assert!(by_model.starts_with("the model ended"), "{by_model}");
     let (_, by_limit) = ended("length");

@@ -114,7 +114,11 @@ impl LengthText for LengthTexts {
             end = upto;
         }
         let mut random = random_of(self.seed, number);
-        let length = (place(total) - place(end)).max(u32::from(end == around));
+        let mut length = place(total) - place(end);
+        // Fewer tokens than half a word are no word, and a prompt has to have a text.
+        if length == 0 && text.is_empty() {
+            length = 1;
+        }
         words.vocabulary.extend(&mut text, length, &mut random);
         if let Counting::Tokenizer(tokenizer) = &words.counting
             && !words.vocabulary.additive()
@@ -182,16 +186,29 @@ mod tests {
         assert_eq!(tokenizer.count(&one), Ok(40));
     }
 
-    #[test]
-    fn learned_lengths_are_met_to_the_next_word() {
+    fn learned(per_word: f64) -> LengthTexts {
         let words = Words {
             vocabulary: Arc::new(Vocabulary::common()),
-            counting: Counting::Learned { per_word: 1.5 },
+            counting: Counting::Learned { per_word },
             text: None,
             overhead: 5,
             later_overhead: 5,
         };
-        let texts = LengthTexts::of_words(words, 42);
+        LengthTexts::of_words(words, 42)
+    }
+
+    #[test]
+    fn a_prompt_shorter_than_a_word_has_one_word() {
+        let texts = learned(3.0);
+        for ids in [&[][..], &[1]] {
+            let text = texts.make(0, &turn(6, ids, 16)).unwrap();
+            assert_eq!(text.split_whitespace().count(), 1, "{ids:?}");
+        }
+    }
+
+    #[test]
+    fn learned_lengths_are_met_to_the_next_word() {
+        let texts = learned(1.5);
         let make = |number, turn: &Turn| texts.make(number, turn).unwrap();
         let tokens = |text: &str| text.split_whitespace().count() as f64 * 1.5 + 5.0;
         let first = make(0, &turn(1300, &[1, 2, 3], 512));

@@ -35,12 +35,36 @@ fn an_item_brings_its_length_and_its_tools_and_parameters_go_over_them() {
         request.to_json().to_string(),
         r#"{"model":"m","input":{"messages":[{"role":"user","content":"hi"}]},"parameters":{"stream":true,"tools":[{"type":"function"}],"max_tokens":5}}"#
     );
-    let whole = Item {
-        body: Some(json!({"model": "recorded", "input": {}})),
-        ..Item::default()
+}
+
+#[test]
+fn parameters_go_into_a_whole_body_too() {
+    let sent = |whole: Value, given: Value| {
+        let item = Item {
+            body: Some(whole),
+            ..Item::default()
+        };
+        let settings = Settings {
+            model: "m".to_owned(),
+            parameters: given.as_object().cloned().unwrap_or_default(),
+        };
+        let request = request(item, &settings, json!({"never": 1})).expect("a request");
+        request.to_json()
     };
-    let request = super::request(whole, &settings, json!({})).expect("a request");
-    assert_eq!(request.to_json(), json!({"model": "m", "input": {}}));
+    let whole = |parameters: Value| json!({"model": "m", "input": {}, "parameters": parameters});
+    let bare = || json!({"model": "recorded", "input": {}});
+    let given = || json!({"incremental_output": null, "max_tokens": 5});
+    assert_eq!(sent(bare(), given()), whole(json!({"max_tokens": 5})));
+    assert_eq!(
+        sent(
+            whole(json!({"incremental_output": true, "top_k": 1})),
+            given()
+        ),
+        whole(json!({"top_k": 1, "max_tokens": 5}))
+    );
+    for nothing in [json!({}), json!({"incremental_output": null})] {
+        assert_eq!(sent(bare(), nothing), json!({"model": "m", "input": {}}));
+    }
 }
 
 #[test]

@@ -1,4 +1,6 @@
+use super::component::AsJson;
 use super::*;
+use crate::requests::Batches;
 
 struct Queries;
 
@@ -6,10 +8,25 @@ impl Format for Queries {
     const NAME: &'static str = "queries";
     const DESCRIPTION: &'static str = "";
     const SOURCE: Source = Source::JsonLines;
+    const PROMPT_FIELD: &'static str = "query";
+}
 
-    fn conversation(entry: Entry) -> Result<Conversation, String> {
-        Ok(Conversation::of_prompt(entry.string_field("query")?))
+#[test]
+fn without_a_field_the_whole_entry_is_the_prompt() {
+    struct Lines;
+
+    impl Format for Lines {
+        const NAME: &'static str = "lines";
+        const DESCRIPTION: &'static str = "";
+        const SOURCE: Source = Source::Lines;
     }
+
+    let mut conversations = conversations_of::<Lines>(Entries::from_lines(["a b", ""]));
+    for prompt in ["a b", ""] {
+        let next = conversations.next_conversation();
+        assert_eq!(next, Some(Ok(Conversation::of_prompt(prompt))));
+    }
+    assert_eq!(conversations.next_conversation(), None);
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use super::*;
+use std::borrow::Cow;
 
 fn text(json: &str) -> String {
     serde_json::from_str::<Text<'_>>(json)

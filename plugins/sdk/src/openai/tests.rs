@@ -1,7 +1,7 @@
 //! Bodies, and the responses that servers really send, odd ones included.
 
 use super::*;
-use crate::Tokens;
+use crate::{Item, Map, Options, Prompt, Request, Settings, Tokens, Value, json};
 
 const REQUEST: &str = r#"{"model":"m","messages":[{"role":"system","content":"a b"},{"role":"user","content":[{"type":"text","text":"c"}]}]}"#;
 

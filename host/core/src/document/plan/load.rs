@@ -1,16 +1,17 @@
 //! When it was sent.
 
 use super::super::named::Named;
-use super::group::{group, is_no_difference, is_told, is_work};
+use super::group::{Difference, group, is_no_difference, is_told, is_work};
 use crate::metric::{ByTime, Time};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use std::time::Duration;
 
 group! {
     /// When it was sent. Number, duration and seed say how many samples there are and where chance lies, not what is
-    /// estimated.
+    /// estimated; objectives say what is counted of it.
     #[derive(Default)]
     pub struct LoadRecord {
         /// How many requests to make.
@@ -26,7 +27,7 @@ group! {
         /// The warm-up, as a time.
         warmup_seconds: Option<f64> => is_work("--warmup"),
         /// What requests should achieve.
-        objectives: Option<GoodputBounds> => is_work("--goodput"),
+        objectives: Option<GoodputBounds> => objectives_are_told("--goodput"),
         /// When requests go: `closed`, `poisson`, `constant`, `gamma`, `all-at-once` or `trace`.
         arrivals: String => is_work("arrivals"),
         /// The slots of a closed loop; with stages, the most of them.
@@ -77,6 +78,23 @@ group! {
 /// Older versions wrote -1 where all requests went at once.
 fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
     Ok(Option::deserialize(deserializer)?.filter(|rate| *rate >= 0.0))
+}
+
+/// Objectives count requests that were sent all the same: only what is counted by them is another figure.
+fn objectives_are_told(
+    name: &str,
+    before: &Option<GoodputBounds>,
+    after: &Option<GoodputBounds>,
+) -> Option<Difference> {
+    // As they are typed: `ttft:200ms,latency:2s`.
+    let text = |bounds: &GoodputBounds| {
+        let typed = bounds.0.iter().filter_map(|(time, bound)| {
+            let bound = Duration::try_from_secs_f64((*bound)?).ok()?;
+            Some(format!("{}:{bound:?}", time.short.unwrap_or(time.key)))
+        });
+        typed.collect::<Vec<_>>().join(",")
+    };
+    is_told(name, &before.as_ref().map(text), &after.as_ref().map(text))
 }
 
 /// Bounds that each request should keep, in seconds: null where there is none.

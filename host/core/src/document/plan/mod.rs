@@ -161,6 +161,21 @@ mod tests {
     }
 
     #[test]
+    fn other_objectives_are_no_other_work() {
+        let plan = |ttft: f64| {
+            plan(json!({"objectives": {"time_to_first_token_seconds": ttft, "latency_seconds": 2}}))
+        };
+        let found = plan(0.04).differences(&plan(0.05));
+        let expected = "--goodput: ttft:40ms,latency:2s and ttft:50ms,latency:2s";
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            (found[0].text.as_str(), found[0].other_work),
+            (expected, false)
+        );
+        assert_eq!(plan(0.04).differences(&plan(0.04)), []);
+    }
+
+    #[test]
     fn every_bound_of_the_plugin_is_compared() {
         let bounds =
             |sandbox: &str| plan(json!({"parser_bounds": {"memory_bytes": 1, "sandbox": sandbox}}));

@@ -1,63 +1,40 @@
 //! `llmuses plugin check`: a parser at work, without a server. It is loaded under its bounds, makes a few
 //! bodies, and reads a response: a recorded one, or samples of the APIs that the built-in parsers know.
 
+mod format;
+mod samples;
+mod text;
+
 use super::super::bounds::BoundsArguments;
 use super::super::perf::{UsageError, parameters};
 use super::super::{CommandOutcome, values};
 use super::recording::{events, recorded};
 use crate::run::{Asked, DataFormat, FormatError, RunError, bodies, format_in, format_of};
 use clap::Args;
-use llmuses_core::cost::CallCost;
-use llmuses_core::exchange::{Reading, ResponseLog, TokenCount};
+use format::check_format;
+use llmuses_core::exchange::{Reading, ResponseLog};
 use llmuses_observe::terminal::{messages, print};
 use llmuses_plugin_host::{
     CallError, InstanceContext, Offers, Parser, ParserInstance, TokenCounter,
 };
 use llmuses_workload::{ApiSettings, Dataset, HostTokenizer};
+use samples::SAMPLES;
 use serde_json::Value;
 use std::fmt::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
+use text::{cost, cut, describe, shown, tell_skipped};
 use url::Url;
 
 /// Requests or entries that are shown.
 const ENTRIES: usize = 3;
-
-/// The longest part of a body that is shown, in characters.
-const BODY_CHARS: usize = 400;
 
 /// How often a response is read to tell what that costs.
 const READINGS: u32 = 200;
 
 /// The prompt where neither a prompt nor a data set is given.
 const SAMPLE_PROMPT: &str = "Say hello.";
-
-/// Responses as servers give them, one event a line.
-const SAMPLES: [(&str, &str); 2] = [
-    (
-        "OpenAI, streamed",
-        concat!(
-            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#,
-            "\n",
-            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"Hello"},"finish_reason":null}]}"#,
-            "\n",
-            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{"content":"."},"finish_reason":null}]}"#,
-            "\n",
-            r#"{"id":"c","object":"chat.completion.chunk","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#,
-            "\n",
-            r#"{"id":"c","object":"chat.completion.chunk","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":2,"total_tokens":11}}"#,
-        ),
-    ),
-    (
-        "DashScope, streamed",
-        concat!(
-            r#"{"output":{"choices":[{"message":{"role":"assistant","content":"Hello"},"finish_reason":"null"}]},"usage":{"input_tokens":9,"output_tokens":1,"total_tokens":10},"request_id":"r"}"#,
-            "\n",
-            r#"{"output":{"choices":[{"message":{"role":"assistant","content":"."},"finish_reason":"stop"}]},"usage":{"input_tokens":9,"output_tokens":2,"total_tokens":11},"request_id":"r"}"#,
-        ),
-    ),
-];
 
 /// Arguments of `llmuses plugin check`.
 #[derive(Debug, Args)]
@@ -234,54 +211,6 @@ pub(super) fn execute(arguments: CheckArguments) -> anyhow::Result<CommandOutcom
     })
 }
 
-/// Has a format read the first entries of a data set.
-fn check_format(format: &DataFormat, context: InstanceContext) -> CommandOutcome {
-    let mut text = String::new();
-    let result = read_entries(format, context, &mut text);
-    print(text);
-    match result {
-        Ok(0) => print("FAILED: it gave no entry\n"),
-        Ok(_) => {
-            print("it works\n");
-            return CommandOutcome::Done;
-        }
-        Err(error) => print(format!("FAILED: {error}\n")),
-    }
-    CommandOutcome::Failed
-}
-
-fn read_entries(
-    format: &DataFormat,
-    context: InstanceContext,
-    text: &mut String,
-) -> Result<usize, CallError> {
-    let mut instance = format.component.instantiate(context)?;
-    let entries = instance.open(&format.options)?;
-    let mut shown = 0;
-    while shown < ENTRIES {
-        let more = instance.next_entries(entries, (ENTRIES - shown) as u32)?;
-        if more.is_empty() {
-            break;
-        }
-        for entry in more {
-            shown += 1;
-            let json = serde_json::to_string(&entry).unwrap_or_default();
-            // Writing to a string cannot fail.
-            let _ = writeln!(text, "entry {shown}: {}", cut(&json));
-        }
-    }
-    tell_skipped(text, &instance.skipped_entries(entries)?);
-    instance.drop_entries(entries)?;
-    let _ = writeln!(text, "cost of entries: {}", cost(instance.cost()));
-    Ok(shown)
-}
-
-fn tell_skipped(text: &mut String, skipped: &[(String, u64)]) {
-    for (reason, count) in skipped {
-        let _ = writeln!(text, "passed over so far: {count} {reason}");
-    }
-}
-
 /// A parser and what it is asked.
 struct Check<'a> {
     parser: &'a Parser,
@@ -368,77 +297,5 @@ impl Check<'_> {
             let _ = writeln!(text, "response ({label}): not read: {error}");
         }
         (text, result)
-    }
-}
-
-fn describe(text: &mut String, reading: &Reading, events: usize) {
-    let count = |count: Option<TokenCount>| match count {
-        Some(count) => format!("{}, counted by {}", count.tokens, count.source.as_str()),
-        None => "unknown".to_owned(),
-    };
-    let _ = writeln!(text, "  prompt tokens: {}", count(reading.prompt));
-    let _ = writeln!(text, "  completion tokens: {}", count(reading.completion));
-    let outputs: Vec<String> = reading.outputs.iter().map(u32::to_string).collect();
-    let _ = writeln!(
-        text,
-        "  events with output: {} of {events} ({})",
-        outputs.len(),
-        cut(&outputs.join(", "))
-    );
-    if let Some(answers) = &reading.answers {
-        let answers: Vec<String> = answers.iter().map(u32::to_string).collect();
-        let _ = writeln!(
-            text,
-            "  of these with a part of the answer: {} ({})",
-            answers.len(),
-            cut(&answers.join(", "))
-        );
-    }
-    if let Some(tokens) = &reading.tokens_so_far {
-        let tokens: Vec<String> = tokens.iter().map(u32::to_string).collect();
-        let _ = writeln!(text, "  tokens so far: {}", cut(&tokens.join(", ")));
-    }
-    for (name, value) in [
-        ("finish reason", &reading.finish_reason),
-        ("reply", &reading.reply),
-    ] {
-        if let Some(value) = value {
-            let _ = writeln!(text, "  {name}: {}", cut(value));
-        }
-    }
-    for (name, value) in &reading.metrics {
-        let _ = writeln!(text, "  {name}: {value}");
-    }
-    if reading.metrics_cut > 0 {
-        let _ = writeln!(
-            text,
-            "  and {} further figures, which a run leaves out",
-            reading.metrics_cut
-        );
-    }
-}
-
-fn cost(cost: CallCost) -> String {
-    let mean = cost.mean().unwrap_or_default();
-    format!("{} calls, {} each", cost.calls, shown(mean))
-}
-
-fn shown(time: Duration) -> String {
-    let seconds = time.as_secs_f64();
-    if seconds < 1e-3 {
-        format!("{:.1} µs", seconds * 1e6)
-    } else if seconds < 1.0 {
-        format!("{:.1} ms", seconds * 1e3)
-    } else {
-        format!("{seconds:.1} s")
-    }
-}
-
-/// Text of a parser on one line, and no more of it than is of use.
-fn cut(text: &str) -> String {
-    let clean = |text: &str| text.replace(char::is_control, " ");
-    match text.char_indices().nth(BODY_CHARS) {
-        Some((end, _)) => format!("{}… ({} bytes)", clean(&text[..end]), text.len()),
-        None => clean(text),
     }
 }

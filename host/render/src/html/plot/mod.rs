@@ -48,6 +48,13 @@ pub(super) struct Series {
     pub(super) shape: Shape,
 }
 
+impl Series {
+    /// Whether it has a name of its own in the legend: confidence intervals belong to what they are of.
+    pub(super) fn is_named(&self) -> bool {
+        !matches!(self.shape, Shape::Strokes(_))
+    }
+}
+
 /// How something is drawn. Values are of both axes.
 #[derive(Debug, Clone)]
 pub(super) enum Shape {
@@ -103,9 +110,16 @@ impl Plot {
             self.y.high,
         );
         self.frame(&mut out);
+        let is_alone = self
+            .series
+            .iter()
+            .filter(|series| series.is_named())
+            .count()
+            < 2;
+        let alone = if is_alone { " alone" } else { "" };
         let _ = write!(
             out,
-            "<svg class=\"data\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{INNER_WIDTH}\" height=\"{INNER_HEIGHT}\" \
+            "<svg class=\"data{alone}\" x=\"{LEFT}\" y=\"{TOP}\" width=\"{INNER_WIDTH}\" height=\"{INNER_HEIGHT}\" \
              viewBox=\"0 0 {INNER_WIDTH} {INNER_HEIGHT}\" preserveAspectRatio=\"none\">"
         );
         for (from, to, _) in &self.bands {
@@ -364,6 +378,16 @@ mod tests {
         for title in ["Time (s)", "Requests/s", "aria-label=\"All of it\""] {
             assert!(svg.contains(title), "{title}");
         }
+    }
+
+    #[test]
+    fn a_line_alone_is_not_dashed() {
+        let line = || Shape::Line(vec![(0.0, 1.0), (1.0, 2.0)]);
+        let strokes = Shape::Strokes(vec![(0.0, 0.0, 1.0)]);
+        let alone = plot().with("", 1, strokes).with("a", 3, line());
+        assert!(alone.svg("").contains("class=\"data alone\""));
+        let two = alone.with("b", 2, line());
+        assert!(two.svg("").contains("class=\"data\""));
     }
 
     #[test]
