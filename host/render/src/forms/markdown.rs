@@ -1,6 +1,7 @@
 //! Tables for a comment on a pull request.
 
 use super::{FormSource, Renderer};
+use crate::digits::sentence;
 use crate::sections::{self, Mark, Part, Table, at, load_of};
 use llmuses_core::document::{Document, Run};
 use llmuses_core::wording::one_line;
@@ -117,8 +118,9 @@ fn push_table(out: &mut String, table: &Table) {
         let cells = shown.iter().filter_map(|place| cells.get(*place));
         row(cells
             .map(|cell| {
+                let indent = if cell.is_part() { "&emsp;" } else { "" };
                 let mark = if cell.is_marked() { "\\*" } else { "" };
-                format!("{}{mark}", plain(&cell.text()))
+                format!("{indent}{}{mark}", plain(&cell.text()))
             })
             .collect());
     }
@@ -142,8 +144,8 @@ fn doubts(out: &mut String, run: &Run) {
     ));
     for doubt in &verdict.doubts {
         out.push_str(&format!(
-            "- {}. Likely cause: {}. What to do: {}.\n",
-            plain(&doubt.figure),
+            "- {} Likely cause: {}. What to do: {}.\n",
+            plain(&sentence(&doubt.figure)),
             plain(&doubt.likely_cause),
             plain(&doubt.what_to_do)
         ));
@@ -153,9 +155,24 @@ fn doubts(out: &mut String, run: &Run) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sections::Cell;
 
     #[test]
     fn a_text_from_outside_is_no_markup() {
         assert_eq!(plain("a|b <img>\n@all"), "a\\|b &lt;img> \\@all");
+    }
+
+    #[test]
+    fn a_part_is_set_in() {
+        let mut table = Table::new("", &["Milliseconds", "p50"]);
+        let number = || Cell::number("1".to_owned());
+        table.rows.push(vec![Cell::name("Send delay"), number()]);
+        table
+            .rows
+            .push(vec![Cell::part("without connecting"), number()]);
+        let mut out = String::new();
+        push_table(&mut out, &table);
+        let rows = "| Send delay | 1 |\n| &emsp;without connecting | 1 |\n";
+        assert!(out.ends_with(rows), "{out}");
     }
 }

@@ -211,8 +211,12 @@ pub(super) fn push_doubt(
     in_full: bool,
     look: Look,
 ) {
-    let figure = sentence(&one_line(&doubt.figure, LONGEST_FIGURE));
-    push_wrapped(out, number, &format!("{whose}{figure}"), look.words());
+    let figure = one_line(&doubt.figure, LONGEST_FIGURE);
+    let text = match whose {
+        "" => sentence(&figure),
+        whose => format!("{whose}{figure}."),
+    };
+    push_wrapped(out, number, &text, look.words());
     if in_full {
         for (label, text) in [
             ("     Likely cause: ", &doubt.likely_cause),

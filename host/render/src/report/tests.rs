@@ -1,11 +1,12 @@
 //! Whole summaries, of runs whose figures are made up and can be worked out by hand.
 
+use super::details::push_doubt;
 use super::text::columns_of;
 use super::{Look, summary};
 use crate::tests_support;
 use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
-use llmuses_core::document::{LoadRecord, PlanRecord, Run};
+use llmuses_core::document::{LoadRecord, PlanRecord, Reason, Run};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::plan::Arrivals;
 use llmuses_samples::OutcomeBuilder;
@@ -328,4 +329,31 @@ fn a_short_summary_fits_every_terminal_and_says_where_the_rest_is() {
     }
     let text = summary(&run, Look::of(Some(80), false)).text;
     insta::assert_snapshot!(text[block().len()..].to_owned());
+}
+
+#[test]
+fn a_doubt_begins_with_a_capital_where_it_begins_a_line() {
+    let doubt = Reason {
+        reason: "late".to_owned(),
+        figure: "the send delay reached 9 ms".to_owned(),
+        likely_cause: "a busy machine".to_owned(),
+        what_to_do: "wait".to_owned(),
+    };
+    let line = |whose: &str| {
+        let mut out = String::new();
+        push_doubt(
+            &mut out,
+            "  1. ",
+            whose,
+            &doubt,
+            false,
+            Look::of(None, true),
+        );
+        out
+    };
+    assert_eq!(line(""), "  1. The send delay reached 9 ms.\n");
+    assert_eq!(
+        line("parallel 4: "),
+        "  1. parallel 4: the send delay reached 9 ms.\n"
+    );
 }
