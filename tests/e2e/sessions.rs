@@ -428,6 +428,18 @@ fn made_up_turns_have_the_length_asked_for() {
 }
 
 #[test]
+fn what_is_expected_of_the_cache_is_that_of_first_turns() {
+    let (bench, mock) = (Bench::new(), mock(&["--prefix-cache"]));
+    let said = made_up_turns(&bench, &mock, "openai_chat", &[]);
+    let said = said.split_whitespace().collect::<Vec<_>>().join(" ");
+    // Later turns find what was said before them, which is no prefix that was asked for.
+    assert!(
+        said.contains("of each prompt of a first turn 0.0 tokens from the server's prefix cache"),
+        "{said}"
+    );
+}
+
+#[test]
 fn what_cannot_be_is_said() {
     let (bench, mock) = (Bench::new(), quick_mock());
     for (arguments, code, said) in [

@@ -60,8 +60,13 @@ pub(super) fn lengths_asked(totals: &Totals) -> Option<String> {
         ));
     }
     if let Some(cached) = lengths.cached {
+        // Of later turns nothing is expected: they repeat what was said before.
+        let prompt = match lengths.later_input.requests {
+            0 => "prompt",
+            _ => "prompt of a first turn",
+        };
         text.push_str(&format!(
-            "; of each prompt {} tokens from the server's prefix cache ({} expected)",
+            "; of each {prompt} {} tokens from the server's prefix cache ({} expected)",
             fixed(Some(cached.mean_reported_tokens), 1),
             cached.expected(),
         ));
