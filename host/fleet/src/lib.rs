@@ -7,6 +7,8 @@
 mod bounds;
 mod coordinator;
 mod error;
+#[cfg(any(test, feature = "fuzzed"))]
+pub mod fuzzed;
 mod launch;
 mod lines;
 mod link;
