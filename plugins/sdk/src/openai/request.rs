@@ -82,7 +82,7 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
 }
 
 /// The request of an item to an API of completions, which continues a text, for
-/// [`Api::request`](crate::Api::request). [`response`] reads its answers.
+/// [`Api::request`](crate::Api::request). [`response`](super::response) reads its answers.
 ///
 /// The prompt is a text or a list of token ids; that of messages is their contents. The length of the answer is
 /// `max_tokens`; with a least or an exact length `min_tokens` and `ignore_eos` are added.
