@@ -1,6 +1,6 @@
 //! A chart: a plot with a head, a description in words and a legend, or the reason why there is nothing to draw.
 
-use super::plot::Plot;
+use super::plot::{Plot, Shape};
 use askama::Template;
 
 /// A chart, or why there is none.
@@ -11,8 +11,8 @@ pub(super) struct Chart {
     title: String,
     /// The drawing.
     svg: String,
-    /// The names of what is drawn, each with its colour; empty where there is one line only.
-    legend: Vec<(usize, String)>,
+    /// The names of what is drawn, each with its classes of the style sheet; empty where there is one line only.
+    legend: Vec<(String, String)>,
     /// What is to be known about it.
     note: Option<String>,
     /// Why there is nothing to draw.
@@ -25,8 +25,14 @@ impl Chart {
     /// A plot. `description`: what is to be seen, in words.
     pub(super) fn of(title: impl Into<String>, description: &str, plot: &Plot) -> Self {
         let named = plot.series.iter().filter(|series| series.is_named());
-        let legend: Vec<(usize, String)> = named
-            .map(|series| (series.colour, series.name.clone()))
+        let legend: Vec<(String, String)> = named
+            .map(|series| {
+                let dots = match series.shape {
+                    Shape::Dots(_) => " dots",
+                    _ => "",
+                };
+                (format!("c{}{dots}", series.colour), series.name.clone())
+            })
             .collect();
         Self {
             title: title.into(),

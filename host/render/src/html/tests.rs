@@ -226,6 +226,7 @@ fn every_chart_has_the_data_of_the_document() {
     assert_eq!(points(scatter, "requests"), 500);
     assert_eq!(points(scatter, "straight line through all"), 2);
     has(scatter, ">Input tokens</text>");
+    has(scatter, "<li class=\"c1 dots\">requests</li>");
     // 9 lengths.
     let lengths = figure(&page, "Input tokens per request");
     assert_eq!(lengths.matches("<rect class=\"bar").count(), 9);

@@ -3,7 +3,7 @@
 use crate::digits::{UNKNOWN, counted, fixed};
 use llmuses_core::document::{AskedLength, TokenFigures, Totals};
 use llmuses_core::exchange::TokenSource;
-use llmuses_core::metric::Figure;
+use llmuses_core::metric::{Figure, Unit};
 use llmuses_core::wording::one_line;
 use llmuses_stats::ShortOutputs;
 
@@ -139,7 +139,12 @@ pub(super) fn further(totals: &Totals) -> Option<String> {
     let known: Vec<String> = Figure::all()
         .filter(|figure| figure.further)
         .filter_map(|figure| {
-            let value = figure.unit.format(figure.of(&sums)?);
+            let value = figure.of(&sums)?;
+            let value = match figure.unit {
+                // The title says of what time.
+                Unit::PerSecond => fixed(Some(value), 3),
+                unit => unit.format(value),
+            };
             Some(format!("{} {value}", figure.title.to_lowercase()))
         })
         .collect();
