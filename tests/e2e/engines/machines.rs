@@ -15,6 +15,21 @@ pub struct Machines {
 /// The two links of a machine, and the second byte of their addresses.
 const LINKS: [(&str, u8); 2] = [("control", 210), ("load", 211)];
 
+/// Whether this process may make namespaces and links between them.
+pub fn can_be_made() -> bool {
+    let name = format!("llmuses{}-try", std::process::id());
+    let ip = |arguments: &[&str]| {
+        let output = Command::new("ip").args(arguments).output();
+        output.is_ok_and(|output| output.status.success())
+    };
+    let made = ip(&["netns", "add", &name])
+        && ip(&[
+            "-n", &name, "link", "add", "a", "type", "veth", "peer", "name", "b",
+        ]);
+    ip(&["netns", "del", &name]);
+    made
+}
+
 impl Machines {
     /// So many machines named n0, n1 and on, with a bridge for each of their links.
     pub fn new(count: usize) -> Self {

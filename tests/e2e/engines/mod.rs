@@ -18,23 +18,37 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_llmuses");
 
-/// Whether the test can run here. Says what is missing where it cannot.
+/// Whether the test can run here. Says what is missing where it cannot, and fails where LLMUSES_ENGINES says that nothing is.
 fn can_run(test: &str, programs: &[(&str, &str)]) -> bool {
+    let Err(missing) = what_is_there(programs) else {
+        return true;
+    };
+    assert!(
+        std::env::var_os("LLMUSES_ENGINES").is_none(),
+        "{test} needs {missing}"
+    );
+    eprintln!("skipped: {test} needs {missing}");
+    false
+}
+
+/// What is missing, if something is.
+fn what_is_there(programs: &[(&str, &str)]) -> Result<(), String> {
     // SAFETY: the call takes nothing and cannot fail (geteuid(2)).
     if unsafe { libc::geteuid() } != 0 {
-        eprintln!("skipped: {test} needs root, to make network namespaces");
-        return false;
+        return Err("root, to make network namespaces".to_owned());
     }
     for (program, package) in programs {
         let found = ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
             .iter()
             .any(|folder| Path::new(folder).join(program).exists());
         if !found {
-            eprintln!("skipped: {test} needs {program} (apt-get install {package})");
-            return false;
+            return Err(format!("{program} (apt-get install {package})"));
         }
     }
-    true
+    match machines::can_be_made() {
+        true => Ok(()),
+        false => Err("the right to make network namespaces and links".to_owned()),
+    }
 }
 
 /// Waits until no other of these tests runs: they load the whole machine, and have interfaces of the same kind.

@@ -20,8 +20,9 @@ const PROGRAMS: [(&str, &str); 4] = [
 
 /// A cluster of three nodes: munge and the controller on this machine, slurmd on each of the three.
 struct Cluster {
-    bench: Bench,
+    /// Before the folder, which what runs on them uses.
     machines: Machines,
+    bench: Bench,
     /// munged and slurmctld.
     daemons: Vec<Child>,
     /// The processes of slurmd.
@@ -84,7 +85,9 @@ impl Cluster {
     /// munge tells the daemons who is who. Its key is that of this cluster alone.
     fn start_munge(&mut self) {
         use std::os::unix::fs::PermissionsExt;
-        let bytes: Vec<u8> = (0..1024_u32).map(|byte| (byte * 7919 >> 4) as u8).collect();
+        let bytes: Vec<u8> = (0..1024_u32)
+            .map(|byte| ((byte * 7919) >> 4) as u8)
+            .collect();
         let key = self.bench.file("munge/key", bytes);
         std::fs::set_permissions(key, std::fs::Permissions::from_mode(0o600)).unwrap();
         let set = |flag: &str, name: &str| format!("--{flag}={}", self.path(name));

@@ -57,9 +57,9 @@ fn serve(bench: &Bench, machines: &mut Machines, count: usize) -> String {
     let on = format!("ssh -F {} {{}}", config.to_string_lossy());
     for machine in 0..count {
         until("sshd answers", Duration::from_secs(20), || {
+            let login = format!("{} true", on.replace("{}", &Machines::name(machine)));
             let mut command = Command::new("sh");
-            command.args(["-c", &on.replace("{}", &Machines::name(machine)), "true"]);
-            let command = command.args(["true"]);
+            command.args(["-c", &login]);
             command.output().is_ok_and(|output| output.status.success())
         });
     }

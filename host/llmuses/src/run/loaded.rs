@@ -170,7 +170,8 @@ impl Loaded {
         Ok(())
     }
 
-    /// What requests are made from, each with its SHA-256: the same on all machines, or they send something else.
+    /// What requests are made from, each with its SHA-256: the same on all machines, or they send something else. Images
+    /// that a data set names are not among it: they are read when they are sent.
     ///
     /// # Errors
     /// Where a file cannot be read any more.
@@ -187,7 +188,12 @@ impl Loaded {
         let dataset = self.dataset_sha256.clone();
         digests.extend(dataset.map(|digest| ("data set", digest)));
         let format = self.format.as_ref();
-        digests.extend(format.map(|format| ("format", format.component.info().sha256.clone())));
+        digests.extend(format.map(|format| {
+            (
+                "format of the data set",
+                format.component.info().sha256.clone(),
+            )
+        }));
         let text = match &work.prompts {
             PromptSource::Generated(generated) => generated.text.clone(),
             PromptSource::Prompt(_) | PromptSource::Dataset(_) => None,
@@ -198,7 +204,7 @@ impl Loaded {
         if let Some(path) = &work.tokenizer {
             digests.push(("tokenizer", digest_of_files(&HostTokenizer::files(path))?));
             let template = ChatTemplate::files_beside(path);
-            if !template.is_empty() && self.counts_template(plan)? {
+            if !template.is_empty() && self.may_count_template(plan) {
                 digests.push(("chat template", digest_of_files(&template)?));
             }
         }
@@ -213,14 +219,15 @@ impl Loaded {
             .collect())
     }
 
-    /// Whether the tokens of a chat template are part of the lengths of prompts.
-    fn counts_template(&self, plan: &Plan) -> Result<bool, CallError> {
-        let has_lengths = match (&plan.work.prompts, &self.format, &self.dataset) {
-            (PromptSource::Generated(_), ..) => true,
-            (_, Some(format), Some(dataset)) => has_lengths_alone(format, dataset)?,
-            _ => false,
+    /// Whether the tokens of a chat template can be part of the lengths of prompts: of entries of lengths alone they are, and
+    /// one may stand anywhere in a data set.
+    fn may_count_template(&self, plan: &Plan) -> bool {
+        let may_have_lengths = match &plan.work.prompts {
+            PromptSource::Generated(_) => true,
+            PromptSource::Dataset(_) => self.format.is_some(),
+            PromptSource::Prompt(_) => false,
         };
-        Ok(has_lengths && self.parser.info().has_template)
+        may_have_lengths && self.parser.info().has_template
     }
 
     /// The plan with the whole URL, as the API completes it.

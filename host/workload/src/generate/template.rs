@@ -29,6 +29,14 @@ pub struct TemplateError {
     reason: String,
 }
 
+/// Where the template of a tokenizer is.
+fn folder_of(tokenizer: &Path) -> &Path {
+    match tokenizer.is_dir() {
+        true => tokenizer,
+        false => tokenizer.parent().unwrap_or(Path::new(".")),
+    }
+}
+
 /// A chat template of Jinja, as in `tokenizer_config.json` or `chat_template.jinja`.
 #[derive(Debug)]
 pub struct ChatTemplate {
@@ -39,12 +47,13 @@ pub struct ChatTemplate {
 }
 
 impl ChatTemplate {
-    /// The template beside this `tokenizer.json`. `None` where there is none.
+    /// The template beside this `tokenizer.json`, or in this folder of files of which a tokenizer is made. `None` where
+    /// there is none.
     ///
     /// # Errors
     /// Where a file that may hold it cannot be read.
     pub fn beside(tokenizer: &Path) -> Result<Option<Self>, TemplateError> {
-        let folder = tokenizer.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(tokenizer);
         let config_path = folder.join(CONFIG);
         let config = match text_of(&config_path)? {
             Some(text) => serde_json::from_str(&text).map_err(|error| TemplateError {
@@ -67,7 +76,7 @@ impl ChatTemplate {
 
     /// The files that [`Self::beside`] reads, as far as they are there.
     pub fn files_beside(tokenizer: &Path) -> Vec<PathBuf> {
-        let folder = tokenizer.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(tokenizer);
         let paths = [CONFIG, OWN_FILE].map(|name| folder.join(name));
         paths.into_iter().filter(|path| path.is_file()).collect()
     }
@@ -276,6 +285,14 @@ mod tests {
     fn a_folder_without_a_template_has_none() {
         let (_folder, path) = folder_with(r#"{"bos_token":"<s>"}"#);
         assert!(ChatTemplate::beside(&path).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_folder_of_files_of_a_tokenizer_has_its_own_template() {
+        let (folder, _) = folder_with(r#"{"chat_template":"in the folder"}"#);
+        let template = ChatTemplate::beside(folder.path()).unwrap().unwrap();
+        assert_eq!(template.render(&[]).unwrap(), "in the folder");
+        assert_eq!(ChatTemplate::files_beside(folder.path()).len(), 1);
     }
 
     #[test]
