@@ -425,6 +425,13 @@ fn one_worker_has_a_database_of_its_own() {
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
     assert_eq!(due(&bench, "run.0.db").len(), 6);
     assert_eq!(due(&bench, "run.db").len(), 6);
+    // The only part can be merged too, as a job of one task does.
+    let merged = crate::helpers::typed(&bench, &["merge", "all.db", "run.0.db"]);
+    assert_eq!(merged.code, Some(0), "{}", merged.stderr);
+    assert_eq!(due(&bench, "all.db").len(), 6);
+    let both = crate::helpers::typed(&bench, &["merge", "both.db", "run.0.db", "run.db"]);
+    assert_eq!(both.code, Some(2), "{}", both.stderr);
+    assert!(both.stderr.contains("holds a whole run"), "{}", both.stderr);
     // The coordinator is no other run.
     let client = crate::helpers::of_run(&bench, "totals")["client"].clone();
     assert_eq!(client["other_runs"], Value::Null, "{client}");
@@ -589,6 +596,7 @@ fn an_interrupt_ends_all_workers_in_order() {
     let by_signal = ended.stderr.contains("by a signal");
     assert!(!by_signal, "{}", ended.stderr);
     assert_eq!(totals["client"]["stop_reason"], Value::Null);
+    assert_eq!(totals["client"]["ended_by_coordinator"], false);
     for part in ["run.0.db", "run.1.db"] {
         let database = rusqlite::Connection::open(bench.path(part)).unwrap();
         let query = "SELECT state, totals FROM run";
@@ -598,8 +606,8 @@ fn an_interrupt_ends_all_workers_in_order() {
         assert_eq!(state, "interrupted", "{part}");
         let client = serde_json::from_str::<Value>(&totals).unwrap()["client"].clone();
         assert_eq!(client["interrupted"], false, "{part}: {client}");
-        let reason = "its coordinator ended the load";
-        assert_eq!(client["stop_reason"], reason, "{part}: {client}");
+        assert_eq!(client["ended_by_coordinator"], true, "{part}: {client}");
+        assert_eq!(client["stop_reason"], Value::Null, "{part}: {client}");
     }
 }
 

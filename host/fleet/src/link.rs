@@ -142,6 +142,7 @@ impl Link {
                 said: said.clone(),
                 messages: messages.clone(),
                 name: name.to_owned(),
+                load: 0,
                 rows: 0,
                 digest: Sha256::new(),
             };
@@ -283,6 +284,8 @@ struct Reader {
     said: flume::Sender<(usize, Said)>,
     messages: Messages,
     name: String,
+    /// The load for which it said that it is ready, from 1.
+    load: u32,
     /// Of the load.
     rows: u64,
     digest: Sha256,
@@ -348,6 +351,7 @@ impl Reader {
                 Said::Hello(hello)
             }
             ToCoordinator::Ready(ready) => {
+                self.load = ready.load;
                 self.rows = 0;
                 self.digest = Sha256::new();
                 Said::Ready(ready)
@@ -373,6 +377,12 @@ impl Reader {
     }
 
     fn done(&mut self, done: Done) -> Result<Said, String> {
+        if done.load != self.load {
+            return Err(format!(
+                "it said that load {} is over, in load {}",
+                done.load, self.load
+            ));
+        }
         if done.rows != self.rows {
             return Err(format!(
                 "it sent {} results and {} came",

@@ -43,7 +43,6 @@ struct Shared {
     is_lost: AtomicBool,
     /// What is set where the coordinator is gone, so that the load ends as at an interrupt.
     stop: Mutex<Option<Arc<AtomicBool>>>,
-    is_stopped: AtomicBool,
     /// The last load that the coordinator has halted in either way, from 1.
     drains: AtomicU32,
     ends_now: AtomicU32,
@@ -69,11 +68,6 @@ impl Shared {
     fn lose(&self, reason: String) {
         lock(&self.lost).get_or_insert(reason);
         self.is_lost.store(true, Ordering::SeqCst);
-        self.stop_now();
-    }
-
-    fn stop_now(&self) {
-        self.is_stopped.store(true, Ordering::SeqCst);
         if let Some(stop) = lock(&self.stop).as_ref() {
             stop.store(true, Ordering::SeqCst);
         }
@@ -159,7 +153,6 @@ impl Session {
             lost: Mutex::new(None),
             is_lost: AtomicBool::new(false),
             stop: Mutex::new(None),
-            is_stopped: AtomicBool::new(false),
             drains: AtomicU32::new(0),
             ends_now: AtomicU32::new(0),
             gauge: Mutex::new(None),
@@ -224,7 +217,7 @@ impl Session {
     ) -> Result<Moment, SessionError> {
         *lock(&self.shared.gauge) = Some(gauge);
         *lock(&self.shared.stop) = Some(Arc::clone(&stop));
-        if self.shared.is_stopped.load(Ordering::SeqCst) {
+        if self.shared.is_lost.load(Ordering::SeqCst) {
             stop.store(true, Ordering::SeqCst);
         }
         self.shared.say(&ToCoordinator::Ready(ready.clone()))?;

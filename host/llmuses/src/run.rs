@@ -96,6 +96,7 @@ impl RunResult {
             return false;
         }
         !self.circumstances.interrupted
+            && !self.circumstances.ended_by_coordinator
             && self.circumstances.stop_reason.is_none()
             && self.statistics.counts().succeeded > 0
             && self

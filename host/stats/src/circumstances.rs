@@ -71,7 +71,9 @@ pub struct Circumstances {
     pub replay: Option<ReplayFigures>,
     /// What the run found as a probe of a search.
     pub probe: Option<ProbeFigures>,
-    /// Why issuing stopped before all requests were issued, where it did.
+    /// Whether this is a part of a load that its coordinator ended.
+    pub ended_by_coordinator: bool,
+    /// Why issuing stopped before all requests were issued, where it did for another reason.
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.
     pub all_failed: bool,

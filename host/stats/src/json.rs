@@ -115,6 +115,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             throttled_seconds: circumstances.pauses.throttled.map(seconds),
             wall_clock_step_seconds: circumstances.wall_clock_step_seconds,
             interrupted: circumstances.interrupted,
+            ended_by_coordinator: circumstances.ended_by_coordinator,
             stop_reason: circumstances.stop_reason.clone(),
         },
         workers: circumstances.workers.clone(),

@@ -7,7 +7,7 @@ use super::running::RunStatistics;
 use super::saturation::saturation;
 use super::verdict::{Doubt, TokenSide};
 use llmuses_core::backlog::PipelineStage;
-use llmuses_core::document::{Percentile, WorkerFigures};
+use llmuses_core::document::{Percentile, WorkerFigures, why_stopped};
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::metric;
 use std::time::Duration;
@@ -131,10 +131,14 @@ fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> O
         && circumstances
             .asked
             .is_some_and(|asked| circumstances.issued + failed_sessions < asked);
-    (unexplained || circumstances.stop_reason.is_some()).then(|| Doubt::StoppedEarly {
+    let reason = why_stopped(
+        circumstances.ended_by_coordinator,
+        circumstances.stop_reason.as_deref(),
+    );
+    (unexplained || reason.is_some()).then_some(Doubt::StoppedEarly {
         asked: circumstances.asked,
         issued: circumstances.issued,
-        reason: circumstances.stop_reason.clone(),
+        reason,
         all_failed: circumstances.all_failed,
     })
 }
@@ -235,7 +239,9 @@ fn due_and_not_sent(circumstances: &Circumstances) -> Option<Doubt> {
     let requests = circumstances.due_and_not_sent;
     let due = circumstances.issued + requests;
     // Who ends a run early, or what does, has a doubt that explains it.
-    let ended_early = circumstances.interrupted || circumstances.stop_reason.is_some();
+    let ended_early = circumstances.interrupted
+        || circumstances.ended_by_coordinator
+        || circumstances.stop_reason.is_some();
     // One that was due a moment before the end is no doubt.
     let many = requests as f64 > due as f64 * FEW;
     (many && !ended_early).then_some(Doubt::DueAndNotSent { requests, due })

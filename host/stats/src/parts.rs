@@ -56,6 +56,7 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
                 };
             }
         }
+        whole.ended_by_coordinator |= client.ended_by_coordinator;
         if let Some(reason) = &client.stop_reason {
             let reason = format!("{name}: {reason}");
             whole.stop_reason = Some(match whole.stop_reason.take() {

@@ -48,7 +48,7 @@ pub use totals::{
     AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
     DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, MOST_SERVERS, Packages,
     ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest,
-    StatusFigures, TimeSeries, TokenFigures, Tokens, TokensBySource, Totals,
+    StatusFigures, TimeSeries, TokenFigures, Tokens, TokensBySource, Totals, why_stopped,
 };
 pub use workers::WorkerFigures;
 

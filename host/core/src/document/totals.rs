@@ -5,7 +5,7 @@ mod tokens;
 
 pub use client::{
     BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, MOST_SERVERS, ParserCalls,
-    ParserCosts,
+    ParserCosts, why_stopped,
 };
 pub use tokens::{
     AskedLength, AskedLengths, CachedTokens, LearnedLengths, LengthBar, TokenFigures, Tokens,

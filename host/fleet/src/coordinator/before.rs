@@ -125,6 +125,7 @@ impl Fleet {
             if interrupted() {
                 return Err(FleetError::Interrupted);
             }
+            self.check_alive()?;
             if Instant::now() > deadline {
                 let slow = |member: &&Member| member.link.bounds().pings() < PINGS;
                 let slow = self.members.iter().filter(slow);
@@ -160,37 +161,13 @@ impl Fleet {
         interrupted: impl Fn() -> bool,
     ) -> Result<(), FleetError> {
         loop {
-            let wait = if self.members.iter().all(&is_there) {
-                Duration::ZERO
-            } else {
-                LOOK_UP
-            };
-            match self.said.recv_timeout(wait) {
-                Ok((number, said)) => {
-                    self.note_before(number, said)?;
-                    continue;
-                }
-                Err(_) if wait.is_zero() => return Ok(()),
-                Err(_) => {}
-            }
+            // Also while one message follows the other.
             if interrupted() {
                 return Err(FleetError::Interrupted);
             }
-            for member in &self.members {
-                if let Some(reason) = &member.gone {
-                    return Err(FleetError::Worker {
-                        worker: member.link.name.clone(),
-                        reason: reason.clone(),
-                    });
-                }
-                if member.link.is_silent() {
-                    return Err(FleetError::Worker {
-                        worker: member.link.name.clone(),
-                        reason: silent_for(SILENCE),
-                    });
-                }
-            }
-            if Instant::now() > self.deadline {
+            self.check_alive()?;
+            let all_there = self.members.iter().all(&is_there);
+            if !all_there && Instant::now() > self.deadline {
                 let missing = self.members.iter().filter(|member| !is_there(member));
                 let missing: Vec<String> = missing
                     .map(|member| {
@@ -206,7 +183,32 @@ impl Fleet {
                     missing: missing.join(", "),
                 });
             }
+            let wait = match all_there {
+                true => Duration::ZERO,
+                false => LOOK_UP,
+            };
+            match self.said.recv_timeout(wait) {
+                Ok((number, said)) => self.note_before(number, said)?,
+                Err(_) if all_there => return Ok(()),
+                Err(_) => {}
+            }
         }
+    }
+
+    /// Fails where a worker has ended or is silent.
+    fn check_alive(&self) -> Result<(), FleetError> {
+        for member in &self.members {
+            let reason = match &member.gone {
+                Some(reason) => reason.clone(),
+                None if member.link.is_silent() => silent_for(SILENCE),
+                None => continue,
+            };
+            return Err(FleetError::Worker {
+                worker: member.link.name.clone(),
+                reason,
+            });
+        }
+        Ok(())
     }
 
     /// Takes in what a worker said before a load.

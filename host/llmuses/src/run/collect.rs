@@ -21,9 +21,6 @@ const DRAIN: Duration = Duration::from_secs(5);
 /// How long after an interrupt it is noticed at the latest.
 const NOTICED_WITHIN: Duration = Duration::from_millis(200);
 
-/// Why a worker ends a load that the one who gave it wants ended at once.
-pub(super) const ENDED_BY_COORDINATOR: &str = "its coordinator ended the load";
-
 /// Measures outcomes until all are there, offers them to the sinks, and looks after interrupts meanwhile.
 pub(super) fn collect(
     mut carrier: Box<dyn Carrier + '_>,
@@ -123,9 +120,8 @@ pub(super) fn collect(
     let counts = statistics.counts();
     let ended = carrier.end(counts.over() + counts.warmup);
     let all_failed = end.all_failed.is_some();
-    let by_coordinator = end.ends_now.then(|| ENDED_BY_COORDINATOR.to_owned());
     let before = end.all_failed.into_iter().chain(end.failed);
-    let reasons = before.chain(by_coordinator).chain(ended.troubles);
+    let reasons = before.chain(ended.troubles);
     let reasons: Vec<String> = reasons.collect();
     let mut known = ended.circumstances;
     by_worker.fill(&mut known.workers);
@@ -145,6 +141,7 @@ pub(super) fn collect(
         objectives: outputs.objectives.clone(),
         probe,
         all_failed,
+        ended_by_coordinator: end.ends_now || known.ended_by_coordinator,
         stop_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         ..known
     };
@@ -251,7 +248,8 @@ impl Ending {
 
     /// Whether the run had been interrupted at `moment`, as far as that can be told.
     fn is_interrupted_at(&mut self, interrupted: &AtomicBool, moment: Moment) -> bool {
-        if !interrupted.load(Ordering::Relaxed) {
+        // The signal that ends the coordinator may end the server too, whoever gets it here.
+        if !interrupted.load(Ordering::Relaxed) && !self.ends_now {
             return false;
         }
         let now = self.clock.now();

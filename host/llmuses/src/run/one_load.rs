@@ -1,7 +1,7 @@
 //! One load, from its plan to its results.
 
 use super::carrier::Carrier;
-use super::collect::{Collected, ENDED_BY_COORDINATOR, collect};
+use super::collect::{Collected, collect};
 use super::error::RunError;
 use super::loaded::Loaded;
 use super::loads::NextLoad;
@@ -234,9 +234,7 @@ fn finish(
         circumstances,
     } = collected;
     let doubts = judge(&statistics, &circumstances);
-    let is_ended_by_coordinator =
-        circumstances.stop_reason.as_deref() == Some(ENDED_BY_COORDINATOR);
-    let state = if circumstances.interrupted || is_ended_by_coordinator {
+    let state = if circumstances.interrupted || circumstances.ended_by_coordinator {
         RunState::Interrupted
     } else if circumstances.stop_reason.is_some() || statistics.counts().succeeded == 0 {
         RunState::Failed

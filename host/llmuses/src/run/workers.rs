@@ -2,7 +2,6 @@
 
 use super::RunError;
 use super::carrier::{Carried, Carrier, Ended, Halting, Next};
-use super::collect::ENDED_BY_COORDINATOR;
 use super::preparation::Preparation;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
@@ -187,10 +186,7 @@ impl Carrier for OnWorkers<'_> {
                 continue;
             };
             match serde_json::from_str::<Totals>(totals.get()) {
-                Ok(mut totals) => {
-                    // Why is known here.
-                    let reason = &mut totals.client.stop_reason;
-                    reason.take_if(|reason| reason.as_str() == ENDED_BY_COORDINATOR);
+                Ok(totals) => {
                     if totals.client.interrupted {
                         troubles.push(format!("worker {} was ended by a signal", report.name));
                     }
@@ -227,6 +223,8 @@ impl Carrier for OnWorkers<'_> {
                     .map(|(_, totals)| totals.requests.peak_in_flight)
                     .sum(),
                 max_in_flight: most.sum(),
+                // That the load was ended here is no fact about this part of it.
+                ended_by_coordinator: false,
                 stop_reason: None,
                 replay,
                 workers,

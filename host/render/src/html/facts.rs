@@ -100,8 +100,8 @@ fn client(table: &mut Table, totals: &Part<'_, Totals>) {
         let text = " of client threads".into();
         table.pair("Waits for the parser", Cell::of([waits, text]));
     }
-    if let Some(reason) = &client.value().stop_reason {
-        table.pair("Stopped early", Cell::long(one_line(reason, LONGEST)));
+    if let Some(reason) = client.value().why_stopped() {
+        table.pair("Stopped early", Cell::long(one_line(&reason, LONGEST)));
     }
     if client.value().interrupted {
         table.pair("Interrupted", Cell::name("someone ended the run"));

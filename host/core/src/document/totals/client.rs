@@ -97,9 +97,31 @@ pub struct ClientUse {
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run.
     pub interrupted: bool,
+    /// Whether it was a part of a load that its coordinator ended.
+    #[serde(default)]
+    pub ended_by_coordinator: bool,
     /// Why issuing stopped early.
     pub stop_reason: Option<String>,
 }
+
+impl ClientUse {
+    /// Why issuing stopped early, as a text.
+    pub fn why_stopped(&self) -> Option<String> {
+        why_stopped(self.ended_by_coordinator, self.stop_reason.as_deref())
+    }
+}
+
+/// Why issuing stopped early, as a text. `by_coordinator`: whether the coordinator of a part ended the load.
+pub fn why_stopped(by_coordinator: bool, reason: Option<&str>) -> Option<String> {
+    match (by_coordinator, reason) {
+        (false, reason) => reason.map(ToOwned::to_owned),
+        (true, None) => Some(ENDED_BY_COORDINATOR.to_owned()),
+        (true, Some(reason)) => Some(format!("{ENDED_BY_COORDINATOR}; {reason}")),
+    }
+}
+
+/// What is said of a part that its coordinator ended.
+const ENDED_BY_COORDINATOR: &str = "its coordinator ended the load";
 
 /// How often a client thread had to wait until a response was taken, by what took none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -34,12 +34,15 @@ pub(in crate::cli) fn execute(arguments: PerfArguments) -> anyhow::Result<Comman
         match results {
             // Another run took this name first, before anything was sent. The next name is free.
             Err(RunError::Sink(SinkError::Exists { .. })) if arguments.name.is_none() => {}
-            results => break (sweep.loads.len(), outputs.name, results?),
+            results => break (sweep.loads.len(), outputs.name, results),
         }
     };
-    if arguments.workers.on.is_some() && arguments.save == SaveArgument::Full {
+    // Where a later load cannot begin, those before it keep their results.
+    let are_there = matches!(&results, Ok(_) | Err(RunError::LaterLoad { .. }));
+    if are_there && arguments.workers.on.is_some() && arguments.save == SaveArgument::Full {
         terminal::say(where_texts_are(&name, arguments.workers.hosts.len()));
     }
+    let results = results?;
     let mut reasons = Vec::new();
     for result in &results {
         let load = match results.len() {
