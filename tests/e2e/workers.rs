@@ -34,6 +34,12 @@ fn script(bench: &Bench, name: &str, text: &str) -> String {
     path.to_string_lossy().into_owned()
 }
 
+/// A worker's program that first appends the number of its process to the file `processes`.
+fn noting_its_process(bench: &Bench) -> String {
+    let text = "echo $$ >> processes\nexec $PROGRAM \"$@\"";
+    script(bench, "worker.sh", text)
+}
+
 /// The number and due time of each request, in seconds after the start.
 fn due(bench: &Bench, database: &str) -> Vec<(i64, f64)> {
     let database = rusqlite::Connection::open(bench.path(database)).unwrap();
@@ -156,11 +162,7 @@ fn a_sweep_has_the_same_workers_for_each_load() {
 fn a_worker_that_is_killed_ends_the_run() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
     data_set(&bench);
-    let dying = script(
-        &bench,
-        "worker.sh",
-        "echo $$ >> processes\nexec $PROGRAM \"$@\"",
-    );
+    let dying = noting_its_process(&bench);
     let more = [
         "--rate",
         "100",
@@ -365,11 +367,7 @@ fn other_files_of_which_requests_are_made_are_refused() {
 fn a_later_load_that_does_not_begin_is_no_fault_of_the_arguments() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
     data_set(&bench);
-    let dying = script(
-        &bench,
-        "worker.sh",
-        "echo $$ >> processes\nexec $PROGRAM \"$@\"",
-    );
+    let dying = noting_its_process(&bench);
     let load = ["--parallel", "2,4", "-n", "20", "--cool-down", "6s"];
     let more = ["--worker-program", &dying];
     let child = start(&mut on_workers(
@@ -431,7 +429,11 @@ fn one_worker_has_a_database_of_its_own() {
     assert_eq!(due(&bench, "all.db").len(), 6);
     let both = crate::helpers::typed(&bench, &["merge", "both.db", "run.0.db", "run.db"]);
     assert_eq!(both.code, Some(2), "{}", both.stderr);
-    assert!(both.stderr.contains("holds a whole run"), "{}", both.stderr);
+    assert!(
+        both.stderr.contains("run.db holds a whole run"),
+        "{}",
+        both.stderr
+    );
     // The coordinator is no other run.
     let client = crate::helpers::of_run(&bench, "totals")["client"].clone();
     assert_eq!(client["other_runs"], Value::Null, "{client}");
@@ -493,11 +495,7 @@ fn the_schedule_of_a_trace_is_whole_though_a_worker_is_lost() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
     let entries: Vec<(u64, Option<usize>)> = (0..400).map(|entry| (entry * 50, None)).collect();
     bench.file("trace", crate::replay::conversations(&entries));
-    let dying = script(
-        &bench,
-        "worker.sh",
-        "echo $$ >> processes\nexec $PROGRAM \"$@\"",
-    );
+    let dying = noting_its_process(&bench);
     let tokenizer = crate::replay::tokenizer();
     let mut command = bench.perf(&["--url", &mock.chat(), "--dataset", "trace", "--trace"]);
     command

@@ -86,8 +86,10 @@ pub struct Ready {
 pub enum Halt {
     /// Requests in flight have as long as at the end of its time.
     Drain,
-    /// As at an interrupt.
+    /// As at an interrupt, for another reason.
     Now,
+    /// The run was interrupted.
+    Interrupt,
 }
 
 /// A line to a worker.

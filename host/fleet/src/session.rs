@@ -46,6 +46,8 @@ struct Shared {
     /// The last load that the coordinator has halted in either way, from 1.
     drains: AtomicU32,
     ends_now: AtomicU32,
+    /// The last one of which it said that the run was interrupted.
+    interrupts: AtomicU32,
     gauge: Mutex<Option<Arc<InFlight>>>,
 }
 
@@ -102,9 +104,12 @@ impl Shared {
                     }
                 }
                 Ok(ToWorker::Halt { load, how }) => {
+                    if how == Halt::Interrupt {
+                        self.interrupts.store(load, Ordering::SeqCst);
+                    }
                     let halted = match how {
                         Halt::Drain => &self.drains,
-                        Halt::Now => &self.ends_now,
+                        Halt::Now | Halt::Interrupt => &self.ends_now,
                     };
                     halted.store(load, Ordering::SeqCst);
                 }
@@ -155,6 +160,7 @@ impl Session {
             stop: Mutex::new(None),
             drains: AtomicU32::new(0),
             ends_now: AtomicU32::new(0),
+            interrupts: AtomicU32::new(0),
             gauge: Mutex::new(None),
         });
         shared.say(&ToCoordinator::Hello(hello))?;
@@ -254,9 +260,14 @@ impl Session {
         self.shared.drains.load(Ordering::Relaxed) == load
     }
 
-    /// Whether the coordinator ends this load as at an interrupt of its own.
+    /// Whether the coordinator ends this load as at an interrupt of its own, whatever the reason.
     pub fn ends_now(&self, load: u32) -> bool {
         self.shared.ends_now.load(Ordering::Relaxed) == load
+    }
+
+    /// Whether the reason is that the run was interrupted.
+    pub fn is_interrupted(&self, load: u32) -> bool {
+        self.shared.interrupts.load(Ordering::Relaxed) == load
     }
 
     /// Takes the rows of a load.

@@ -21,8 +21,8 @@ pub enum MergeError {
     /// The new database cannot be written.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// A database holds a whole run, and others were given beside it.
-    #[error("{} holds a whole run, and so no part of the same run as others", path.display())]
+    /// A database holds a run that is no part of one.
+    #[error("{} holds a whole run and no part of one: it was made without --shard", path.display())]
     Whole {
         /// The file.
         path: PathBuf,
@@ -135,11 +135,12 @@ pub fn merge(
 fn open(path: &Path) -> Result<Part, MergeError> {
     let database = ResultsDatabase::open(path)?;
     let runs = database.runs()?;
-    // The only part of a load is all of it, and no record says that it is a part.
     let shard = runs
         .first()
         .and_then(|run| Shard::of_text(run.plan.load.shard.as_deref()?))
-        .unwrap_or_default();
+        .ok_or_else(|| MergeError::Whole {
+            path: path.to_owned(),
+        })?;
     Ok(Part {
         path: path.to_owned(),
         database,
@@ -152,11 +153,6 @@ fn open(path: &Path) -> Result<Part, MergeError> {
 fn check(parts: &[Part]) -> Result<(), MergeError> {
     for (index, part) in parts.iter().enumerate() {
         let first = &parts[0];
-        if part.shard.is_whole() && parts.len() > 1 {
-            return Err(MergeError::Whole {
-                path: part.path.clone(),
-            });
-        }
         if part.shard.parts() != first.shard.parts() {
             return Err(MergeError::OtherParts {
                 path: part.path.clone(),

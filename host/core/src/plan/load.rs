@@ -40,6 +40,8 @@ pub struct Load {
     pub objectives: Option<Objectives>,
     /// Which part of the load this process sends.
     pub shard: Shard,
+    /// Whether it is to be a part, be it the only one: its results can be merged.
+    pub is_part: bool,
     /// When the run begins, since 1970. `None`: as soon as it can.
     pub start_at: Option<Duration>,
     /// What ends the run early.
@@ -67,6 +69,7 @@ impl Default for Load {
             warmup: Warmup::Nothing,
             objectives: None,
             shard: Shard::default(),
+            is_part: false,
             start_at: None,
             stop_if: Vec::new(),
             cancel: None,
@@ -127,7 +130,7 @@ impl Load {
             repeat: self.repeat,
             seed: self.seed,
             keep_going: self.keep_going,
-            shard: (!self.shard.is_whole()).then(|| self.shard.to_string()),
+            shard: (self.is_part || !self.shard.is_whole()).then(|| self.shard.to_string()),
             stop_if: self
                 .stop_if
                 .iter()

@@ -117,6 +117,12 @@ fn a_halt_is_for_one_load_and_is_no_interrupt() {
     both.say(&ToWorker::Ping(1));
     assert!(matches!(both.read(), ToCoordinator::Pong(_)));
     assert!(both.session.drains(1) && both.session.ends_now(1));
+    assert!(!both.session.is_interrupted(1));
+    let how = Halt::Interrupt;
+    both.say(&ToWorker::Halt { load: 1, how });
+    both.say(&ToWorker::Ping(2));
+    assert!(matches!(both.read(), ToCoordinator::Pong(_)));
+    assert!(both.session.is_interrupted(1) && both.session.ends_now(1));
     both.say(&ToWorker::Go {
         load: 2,
         start: u64::MAX,

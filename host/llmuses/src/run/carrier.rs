@@ -34,8 +34,10 @@ pub(super) enum Halting {
     TimeIsUp,
     /// What watches the run has seen enough.
     Drain,
-    /// Someone ended the run, or it makes no sense to go on.
+    /// It makes no sense to go on.
     Now,
+    /// Someone ended the run.
+    Interrupt,
 }
 
 /// What carries the requests of a run.

@@ -188,6 +188,8 @@ struct Ending {
     is_interrupted: bool,
     /// Whether the coordinator of this worker wants the load ended at once, for a reason that it tells itself.
     ends_now: bool,
+    /// Whether that reason is an interrupt.
+    is_interrupted_elsewhere: bool,
     /// When an interrupt was noticed.
     interrupt_noticed: Option<Moment>,
     /// What those who carry requests were told last.
@@ -207,6 +209,7 @@ impl Ending {
             failed: None,
             is_interrupted: false,
             ends_now: false,
+            is_interrupted_elsewhere: false,
             interrupt_noticed: None,
             told: None,
         }
@@ -220,7 +223,8 @@ impl Ending {
 
     /// Ends issuing, and says so once.
     fn halt(&mut self, carrier: &mut dyn Carrier, how: Halting) {
-        if self.told != Some(how) && self.told != Some(Halting::Now) {
+        let is_told_last = matches!(self.told, Some(Halting::Now | Halting::Interrupt));
+        if self.told != Some(how) && !is_told_last {
             self.told = Some(how);
             carrier.stop(how);
         }
@@ -229,8 +233,9 @@ impl Ending {
     /// Takes in what watches the run. Requests in flight have as long as at the end of its time.
     fn stop(&mut self, stop: Option<Stop>, quiet: bool) {
         match stop {
-            Some(Stop::Now) => {
+            Some(Stop::Now { is_interrupt }) => {
                 self.ends_now = true;
+                self.is_interrupted_elsewhere |= is_interrupt;
                 return;
             }
             _ if self.is_draining() => return,
@@ -249,7 +254,7 @@ impl Ending {
     /// Whether the run had been interrupted at `moment`, as far as that can be told.
     fn is_interrupted_at(&mut self, interrupted: &AtomicBool, moment: Moment) -> bool {
         // The signal that ends the coordinator may end the server too, whoever gets it here.
-        if !interrupted.load(Ordering::Relaxed) && !self.ends_now {
+        if !interrupted.load(Ordering::Relaxed) && !self.is_interrupted_elsewhere {
             return false;
         }
         let now = self.clock.now();
@@ -275,12 +280,13 @@ impl Ending {
             self.halt(carrier, Halting::Drain);
             self.give_up_at.get_or_insert(now.after(self.drain));
         }
-        if self.is_interrupted_at(interrupted, now)
-            || self.is_interrupted
-            || self.ends_now
-            || self.all_failed.is_some()
-        {
-            self.halt(carrier, Halting::Now);
+        let is_interrupt = self.is_interrupted_at(interrupted, now);
+        if is_interrupt || self.is_interrupted || self.ends_now || self.all_failed.is_some() {
+            let how = match is_interrupt {
+                true => Halting::Interrupt,
+                false => Halting::Now,
+            };
+            self.halt(carrier, how);
             let soon = now.after(DRAIN);
             let at = self.give_up_at.map_or(soon, |at| at.min(soon));
             self.give_up_at = Some(at);

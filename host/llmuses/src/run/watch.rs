@@ -24,7 +24,10 @@ pub(super) enum Stop {
     /// It has found what it was for.
     Enough,
     /// Whoever gave the load wants it ended at once.
-    Now,
+    Now {
+        /// Since the run was interrupted there.
+        is_interrupt: bool,
+    },
 }
 
 /// Looks on while a run goes on, and may end it.
@@ -107,7 +110,8 @@ impl Watch for WorkerWatch<'_> {
 
     fn look(&mut self, _: &RunSoFar<'_>) -> Option<Stop> {
         if self.session.ends_now(self.load) {
-            return Some(Stop::Now);
+            let is_interrupt = self.session.is_interrupted(self.load);
+            return Some(Stop::Now { is_interrupt });
         }
         self.session.drains(self.load).then_some(Stop::Enough)
     }

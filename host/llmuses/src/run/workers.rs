@@ -165,6 +165,7 @@ impl Carrier for OnWorkers<'_> {
             Halting::TimeIsUp => {}
             Halting::Drain => self.fleet.halt(Halt::Drain),
             Halting::Now => self.fleet.halt(Halt::Now),
+            Halting::Interrupt => self.fleet.halt(Halt::Interrupt),
         }
     }
 

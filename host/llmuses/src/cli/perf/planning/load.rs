@@ -124,6 +124,7 @@ impl PerfArguments {
                 warmup: self.warmup.unwrap_or_default(),
                 objectives: self.goodput,
                 shard,
+                is_part: self.parts.is_part(),
                 start_at: self.parts.start_at,
                 stop_if: self.stop_if.clone(),
                 cancel: self.cancel.clone(),
