@@ -106,6 +106,14 @@ impl RunResult {
     }
 }
 
+/// Rows of these runs in the database.
+fn kept(results: &[RunResult]) -> u64 {
+    let rows = results
+        .iter()
+        .filter_map(|result| result.record.rows.as_ref());
+    rows.map(|rows| rows.kept).sum()
+}
+
 /// Carries out the runs of a sweep one after another, and writes `outputs`: progress goes to standard error, the
 /// summary to standard output. Ends early where a run is interrupted, for nobody who ends one run wants the next, and
 /// where a run was stopped since every request failed.
@@ -216,6 +224,7 @@ fn carry_out(
             &mut loaded,
             &onlookers,
             &logging_failed,
+            kept(&results),
         ) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted

@@ -86,15 +86,17 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
         }
     };
     if let Value::Object(members) = &mut body {
-        let mut added = json!({});
-        let parameters = members.get_mut("parameters").unwrap_or(&mut added);
-        if let Value::Object(parameters) = parameters {
-            merge(parameters, &item.parameters);
-            merge(parameters, &settings.parameters);
-        }
+        let has_some = matches!(members.get("parameters"), Some(Value::Object(_)));
+        let mut parameters = match members.get_mut("parameters").map(Value::take) {
+            None | Some(Value::Null) => Map::new(),
+            Some(Value::Object(parameters)) => parameters,
+            Some(_) => return Err("`parameters` of the body is no JSON object".to_owned()),
+        };
+        merge(&mut parameters, &item.parameters);
+        merge(&mut parameters, &settings.parameters);
         // A whole body without parameters stays without them where none are given.
-        if added != json!({}) {
-            members.insert("parameters".to_owned(), added);
+        if has_some || !parameters.is_empty() {
+            members.insert("parameters".to_owned(), parameters.into());
         }
     }
     Ok(Request::json(&body))

@@ -49,16 +49,22 @@ pub trait Format: Sized + 'static {
         false
     }
 
-    /// The conversation in one entry of the file; by default one turn with the prompt in [`Self::PROMPT_FIELD`].
+    /// The conversation in one entry of the file; by default one turn with the prompt in [`Self::PROMPT_FIELD`], or
+    /// with the whole entry where that is a line of text.
     ///
     /// # Errors
     /// Where the entry has none. The text should name the entry, as [`Entry::error`] and the errors of
     /// [`Entry::string_field`] and [`Entry::json`] do. The next entry is tried all the same. A format with an `open` of
     /// its own that does not use this leaves it out.
     fn conversation(entry: Entry) -> Result<Conversation, String> {
-        let prompt = match Self::PROMPT_FIELD {
-            "" => entry.into_text(),
-            field => entry.string_field(field)?,
+        let prompt = match (Self::PROMPT_FIELD, Self::SOURCE) {
+            ("", Source::Lines) => entry.into_text(),
+            ("", _) => {
+                return Err(entry.error(
+                    "the format names no PROMPT_FIELD and makes no conversation of an entry",
+                ));
+            }
+            (field, _) => entry.string_field(field)?,
         };
         Ok(Conversation::of_prompt(prompt))
     }

@@ -78,11 +78,13 @@ fn a_sweep_is_one_database_and_one_document() {
 #[test]
 fn rates_make_a_sweep_too() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    good(
+    let ended = good(
         &bench,
         &mock,
         &["--prompt", "x", "-n", "20", "--rate", "200,400"],
     );
+    let said = "40 requests are in run.db";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
     let rates = bench.rows("SELECT json_extract(plan, '$.rate') FROM run ORDER BY id");
     assert_eq!(rates, [[Value::from(200.0)], [Value::from(400.0)]]);
 }

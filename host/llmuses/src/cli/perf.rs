@@ -141,15 +141,14 @@ pub(super) struct PerfArguments {
     skip_bad_lines: bool,
 
     /// Parser that makes requests and reads responses: the name of a built-in one (`llmuses plugin list`), or a
-    /// .wasm file.
+    /// .wasm file [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]
     #[arg(
         long,
         value_name = "NAME|FILE",
-        default_value = "openai_prompt",
         long_help = parser_help(),
         help_heading = "Prompts"
     )]
-    parser: String,
+    parser: Option<String>,
 
     /// Format of the data set, for a parser that takes any: the name of a built-in one, or a .wasm file
     /// [default: the one of the parser, or the built-in one that recognises the file]
@@ -272,7 +271,7 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     trace: TraceArguments,
 
-    /// Requests of --rate that may be in flight at once. Those that are due beyond that wait, counted from when they
+    /// Requests of an open loop (--rate, --stages rate:, --rate-from, --trace) that may be in flight at once. Those that are due beyond that wait, counted from when they
     /// were due [default: as many connections as open files and local ports of this machine allow]
     #[arg(
         long,
@@ -495,7 +494,8 @@ impl PerfArguments {
 fn parser_help() -> String {
     let names: Vec<&str> = builtin_names().collect();
     format!(
-        "Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file.\n\
+        "Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file \
+         [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]\n\
          Built in: {}.",
         names.join(", ")
     )

@@ -18,7 +18,7 @@ use super::workers::{self, OnWorkers, RowsToCoordinator};
 use super::{Onlookers, RunResult};
 use crate::interrupt;
 use llmuses_core::clock::Clock;
-use llmuses_core::document::RunState;
+use llmuses_core::document::{Rows, RunState};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::Plan;
 use llmuses_fleet::{RowSender, Session, SessionError};
@@ -35,7 +35,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
-/// Carries out one load. What is logged of it is still to be ended.
+/// Carries out one load. What is logged of it is still to be ended. `kept_before`: rows of earlier loads in the database.
 pub(super) fn one_load<'a>(
     next: NextLoad,
     outputs: &Outputs,
@@ -43,6 +43,7 @@ pub(super) fn one_load<'a>(
     loaded: &mut Option<Loaded>,
     onlookers: &Onlookers<'_>,
     logging_failed: &'a Cell<bool>,
+    kept_before: u64,
 ) -> Result<(RunResult, Option<Logging<'a>>), RunError> {
     let NextLoad {
         plan, mut watch, ..
@@ -183,7 +184,7 @@ pub(super) fn one_load<'a>(
     );
     // What follows is for the place where it stood.
     drop(view);
-    match finish(plan, outputs, record, database, collected) {
+    match finish(plan, outputs, record, database, collected, kept_before) {
         Ok(result) => {
             if let Some(rows) = rows {
                 say_end(rows, &result)?;
@@ -228,6 +229,7 @@ fn finish(
     record: RunRecord,
     database: Option<Database>,
     collected: Collected,
+    kept_before: u64,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,
@@ -273,7 +275,11 @@ fn finish(
             || circumstances.all_failed
             || rows.not_kept > 0)
     {
-        terminal::say(report::closing(rows, &outputs.database));
+        let all = Rows {
+            kept: rows.kept + kept_before,
+            ..rows.clone()
+        };
+        terminal::say(report::closing(&all, &outputs.database));
     }
     for warning in stored.iter().flat_map(SinkSummary::warnings) {
         terminal::say(format!("warning: {warning}"));

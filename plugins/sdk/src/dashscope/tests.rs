@@ -62,6 +62,19 @@ fn parameters_go_into_a_whole_body_too() {
         ),
         whole(json!({"top_k": 1, "max_tokens": 5}))
     );
+    assert_eq!(
+        sent(whole(Value::Null), given()),
+        whole(json!({"max_tokens": 5}))
+    );
+    for recorded in [Value::Null, json!({})] {
+        assert_eq!(sent(whole(recorded.clone()), json!({})), whole(recorded));
+    }
+    let odd = Item {
+        body: Some(whole(json!([1]))),
+        ..Item::default()
+    };
+    let error = request(odd, &Settings::default(), json!({})).unwrap_err();
+    assert!(error.contains("no JSON object"), "{error}");
     for nothing in [json!({}), json!({"incremental_output": null})] {
         assert_eq!(sent(bare(), nothing), json!({"model": "m", "input": {}}));
     }

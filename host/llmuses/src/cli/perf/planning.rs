@@ -162,20 +162,20 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one is named after `--prompt`; made-up prompts, later turns and several models go to the API by
-    /// its own name.
+    /// The parser. The default one is named after `--prompt`; made-up prompts, later turns, several models and traces go to
+    /// the API by its own name.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
-        match (prompts, self.parser.as_str()) {
-            (PromptSource::Generated(_), "openai_prompt") => parser("openai_chat"),
-            (_, "openai_prompt")
-                if self.sessions.has_turns()
-                    || self.model.len() > 1
-                    || self.replay()?.is_some() =>
-            {
-                parser("openai_chat")
-            }
-            (_, name) => parser(name),
+        if let Some(name) = &self.parser {
+            return parser(name);
         }
+        let of_the_api = matches!(prompts, PromptSource::Generated(_))
+            || self.sessions.has_turns()
+            || self.model.len() > 1
+            || self.replay()?.is_some();
+        parser(match of_the_api {
+            true => "openai_chat",
+            false => "openai_prompt",
+        })
     }
 
     fn transport(&self) -> TransportSettings {
@@ -277,6 +277,18 @@ mod tests {
             Command::Perf(arguments) => arguments.into_sweep(),
             _ => unreachable!("perf was typed"),
         }
+    }
+
+    #[test]
+    fn a_parser_that_is_named_is_taken_whatever_the_prompts() {
+        let made_up = ["--input-tokens", "20", "-n", "4"];
+        let of = |more: &[&str]| {
+            let arguments = [&made_up[..], more].concat();
+            sweep(&arguments).unwrap().0.work.parser
+        };
+        assert_eq!(of(&[]), ParserChoice::Builtin("openai_chat"));
+        let named = of(&["--parser", "openai_prompt"]);
+        assert_eq!(named, ParserChoice::Builtin("openai_prompt"));
     }
 
     #[test]
