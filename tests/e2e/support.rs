@@ -43,10 +43,13 @@ pub fn program() -> Command {
     #[cfg(unix)]
     {
         use std::os::unix::process::CommandExt;
-        // A shell has what it starts in the background ignore Ctrl-C, tests and their children among it.
+        // A shell has what it starts in the background ignore Ctrl-C, and `nohup` what it starts ignore that the terminal
+        // is closed, tests and their children among it.
         let heed = || {
-            // SAFETY: the call sets a flag of the kernel and takes no memory of ours.
-            unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
+            for signal in [libc::SIGINT, libc::SIGHUP] {
+                // SAFETY: the call sets a flag of the kernel and takes no memory of ours.
+                unsafe { libc::signal(signal, libc::SIG_DFL) };
+            }
             Ok(())
         };
         // SAFETY: between fork and exec, only a call is made that is safe there (signal-safety(7)).
