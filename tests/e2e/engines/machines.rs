@@ -24,7 +24,7 @@ pub fn can_be_made() -> bool {
     };
     let made = ip(&["netns", "add", &name])
         && ip(&[
-            "-n", &name, "link", "add", "a", "type", "veth", "peer", "name", "b",
+            "-n", &name, "link", "add", "name", "one", "type", "veth", "peer", "name", "two",
         ]);
     ip(&["netns", "del", &name]);
     made
