@@ -55,15 +55,15 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
     })
 }
 
-/// Texts on which a tokenizer may fail before it is not asked any more. Failing can take it long: one whose expression
-/// goes back and forth on a text needs a tenth of a second for forty letters.
+/// Texts in a row on which a tokenizer may fail before it is not asked any more. Failing can take it long: one whose
+/// expression goes back and forth on a text needs a tenth of a second for forty letters.
 const MOST_FAILURES: u32 = 8;
 
 /// A loaded tokenizer.
 #[derive(Debug)]
 pub struct HostTokenizer {
     tokenizer: Tokenizer,
-    /// Texts on which it failed.
+    /// Texts in a row on which it failed.
     failures: AtomicU32,
 }
 
@@ -160,11 +160,14 @@ impl HostTokenizer {
     ) -> Result<Encoding, String> {
         if self.failures.load(Ordering::Relaxed) >= MOST_FAILURES {
             return Err(format!(
-                "the tokenizer failed on {MOST_FAILURES} texts, so it is not asked any more"
+                "the tokenizer failed on {MOST_FAILURES} texts in a row, so it is not asked any more"
             ));
         }
         let failure = match caught(|| encode(&self.tokenizer)) {
-            Some(Ok(encoding)) => return Ok(encoding),
+            Some(Ok(encoding)) => {
+                self.failures.store(0, Ordering::Relaxed);
+                return Ok(encoding);
+            }
             Some(Err(error)) => format!("the tokenizer failed: {error}"),
             None => "the tokenizer failed on this text, by a fault of it or of its file".to_owned(),
         };
@@ -217,10 +220,16 @@ mod tests {
         let json = serde_json::to_vec(&json).unwrap();
         let tokenizer = HostTokenizer::from_json(&json).unwrap();
         let text = "a".repeat(40) + "!";
-        for _ in 0..MOST_FAILURES {
-            let error = tokenizer.count(&text).unwrap_err();
-            assert!(error.contains("by a fault of it or of its file"), "{error}");
-        }
+        let fails = |times| {
+            for _ in 0..times {
+                let error = tokenizer.count(&text).unwrap_err();
+                assert!(error.contains("by a fault of it or of its file"), "{error}");
+            }
+        };
+        fails(MOST_FAILURES - 1);
+        // One text that it can read, and it is asked as before.
+        tokenizer.count("a word").unwrap();
+        fails(MOST_FAILURES);
         let error = tokenizer.count("a word").unwrap_err();
         assert!(error.contains("not asked any more"), "{error}");
     }

@@ -48,10 +48,13 @@ pub struct Vocabulary {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "no prompts of a given length can be made with this tokenizer: only {found} of its tokens are words of letters \
-     that stand for themselves; use --dataset, or leave out --tokenizer-path to learn the lengths from the server"
+     that stand for themselves{}; use --dataset, or leave out --tokenizer-path to learn the lengths from the server",
+    .failure.as_ref().map(|failure| format!(" ({failure})")).unwrap_or_default()
 )]
 pub struct VocabularyError {
     found: usize,
+    /// What the tokenizer said where it failed on a word.
+    failure: Option<String>,
 }
 
 impl Vocabulary {
@@ -65,7 +68,15 @@ impl Vocabulary {
         // With and without its space a word may be two tokens.
         let mut tried = HashSet::new();
         // "a" stands for any word before: what counts is the number of tokens that the next one adds.
-        let alone = tokenizer.count("a").unwrap_or(0);
+        let mut failure = None;
+        let mut count = |text: &str| match tokenizer.count(text) {
+            Ok(tokens) => tokens,
+            Err(error) => {
+                failure.get_or_insert(error);
+                0
+            }
+        };
+        let alone = count("a");
         for word in tokenizer.words() {
             if words.len() == MOST_WORDS {
                 break;
@@ -74,17 +85,20 @@ impl Vocabulary {
                 continue;
             }
             let behind_a_space = format!(" {word}");
-            let follows = tokenizer.count(&format!("a{behind_a_space}")) == Ok(alone + 1);
+            let follows = count(&format!("a{behind_a_space}")) == alone + 1;
             if !follows {
                 continue;
             }
-            if tokenizer.count(&word) == Ok(1) {
+            if count(&word) == 1 {
                 first.push(word.into());
             }
             words.push(behind_a_space.into());
         }
         if words.len() < FEWEST_WORDS || first.is_empty() {
-            return Err(VocabularyError { found: words.len() });
+            return Err(VocabularyError {
+                found: words.len(),
+                failure,
+            });
         }
         let mut vocabulary = Self {
             words,

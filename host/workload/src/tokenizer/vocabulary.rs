@@ -7,6 +7,11 @@ use super::{TokenizerError, read};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
+/// The files of the older form. The last one need not be there.
+const VOCABULARY: &str = "vocab.json";
+const MERGES: &str = "merges.txt";
+const CONFIG: &str = "tokenizer_config.json";
+
 /// How Qwen2 splits text before its byte pairs are merged.
 const QWEN2_WORDS: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
@@ -45,13 +50,13 @@ pub(super) fn look(folder: &Path) -> Result<Option<Obstacle>, TokenizerError> {
             package: Some(package),
         }))
     };
-    if has("vocab.json") && has("merges.txt") {
+    if has(VOCABULARY) && has(MERGES) {
         let config = config(folder)?;
         return match Family::of(&config) {
             Some(_) => Ok(None),
             None => not(
                 format!(
-                    ", but vocab.json and merges.txt of {}, from which llmuses cannot make one",
+                    ", but {VOCABULARY} and {MERGES} of {}, from which llmuses cannot make one",
                     class(&config).unwrap_or_default()
                 ),
                 "",
@@ -82,7 +87,7 @@ pub(super) fn look(folder: &Path) -> Result<Option<Obstacle>, TokenizerError> {
 
 /// The files of `folder` of which a tokenizer is made.
 pub(super) fn files(folder: &Path) -> Vec<PathBuf> {
-    let names = ["vocab.json", "merges.txt", "tokenizer_config.json"];
+    let names = [VOCABULARY, MERGES, CONFIG];
     let paths = names.iter().map(|name| folder.join(name));
     paths.filter(|path| path.is_file()).collect()
 }
@@ -95,13 +100,13 @@ pub(super) fn tokenizer_json(folder: &Path) -> Result<Vec<u8>, TokenizerError> {
     let config = config(folder)?;
     let invalid = |path: PathBuf, reason: String| TokenizerError::Invalid { path, reason };
     let Some(family) = Family::of(&config) else {
-        let reason = "the class of tokenizer_config.json is not known".to_owned();
+        let reason = format!("the class of {CONFIG} is not known");
         return Err(invalid(folder.to_owned(), reason));
     };
-    let path = folder.join("vocab.json");
+    let path = folder.join(VOCABULARY);
     let vocabulary: Value =
         serde_json::from_slice(&read(&path)?).map_err(|error| invalid(path, error.to_string()))?;
-    let path = folder.join("merges.txt");
+    let path = folder.join(MERGES);
     let merges = String::from_utf8(read(&path)?)
         .map_err(|error| invalid(path, format!("it is not valid UTF-8: {error}")))?;
     let merges: Vec<&str> = merges
@@ -204,7 +209,7 @@ fn added_tokens(config: &Map<String, Value>) -> Vec<Value> {
 
 /// `tokenizer_config.json`; empty where there is none.
 fn config(folder: &Path) -> Result<Map<String, Value>, TokenizerError> {
-    let path = folder.join("tokenizer_config.json");
+    let path = folder.join(CONFIG);
     if !path.exists() {
         return Ok(Map::new());
     }
