@@ -300,6 +300,7 @@ fn bounds_of_lengths_hold_for_the_schedule_too() {
     let totals = of_run(&bench, "totals");
     assert_eq!(totals["replay"]["requests"], 2, "{totals}");
     assert_eq!(totals["data_set"]["bad_entries"], 1, "{totals}");
+    assert_eq!(totals["data_set"]["passes"], 1.0, "{totals}");
     assert!(ended.stdout.contains("1 passed over"), "{}", ended.stdout);
 }
 

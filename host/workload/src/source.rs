@@ -101,6 +101,8 @@ pub struct RequestSource {
     asked: AskedTurns,
     /// Of a trace that is replayed.
     begun: BegunConversations,
+    /// A bad entry behind bodies that are good. It ends the run when these have been handed over.
+    bad: Option<SourceError>,
     report: SourceReport,
 }
 
@@ -130,6 +132,7 @@ impl RequestSource {
             made: 0,
             asked: AskedTurns::default(),
             begun: BegunConversations::default(),
+            bad: None,
             report: SourceReport::default(),
         }
     }
@@ -169,13 +172,12 @@ impl RequestSource {
             if stop.load(Ordering::Relaxed) {
                 break SourceEnd::Stopped;
             }
-            match self.next_made() {
-                Err(error) => break SourceEnd::Failed(error),
-                Ok(Some(made)) if !self.settings.split.takes(self.session_of(&made)) => {
+            match self.buffer.pop_front() {
+                Some(made) if !self.settings.split.takes(self.session_of(&made)) => {
                     self.report.sessions = self.report.sessions.max(self.session_of(&made) + 1);
                     self.report.issued += u64::from(made.turns());
                 }
-                Ok(Some(made)) => {
+                Some(made) => {
                     if let Some(asked) = &made.asked {
                         self.asked.note(self.report.issued, Arc::clone(asked));
                     }
@@ -183,7 +185,7 @@ impl RequestSource {
                         break SourceEnd::Stopped;
                     }
                 }
-                Ok(None) => match self.fill() {
+                None => match self.fill() {
                     Ok(true) => {}
                     Ok(false) => break SourceEnd::Complete,
                     Err(error) => break SourceEnd::Failed(error),
@@ -198,26 +200,6 @@ impl RequestSource {
         }
         self.report.cost = self.bodies.cost();
         (self.report, end)
-    }
-
-    /// The next body that was made. Of a trace, one that comes after a request that was passed over is a bad entry, also
-    /// where another process would send it: all of them number requests alike.
-    fn next_made(&mut self) -> Result<Option<Made>, SourceError> {
-        while let Some(made) = self.buffer.pop_front() {
-            let taken = match &made.place {
-                Some(place) => self.begun.take(place, self.report.issued),
-                None => Ok(()),
-            };
-            let Err(reason) = taken else {
-                return Ok(Some(made));
-            };
-            let turns = u64::from(made.turns());
-            self.of_this_pass = self.of_this_pass.saturating_sub(turns);
-            self.made -= turns;
-            self.sessions -= 1;
-            self.bad_entry(reason)?;
-        }
-        Ok(None)
     }
 
     /// The number of the session that begins with this body: of a trace, that of its conversation.
@@ -334,6 +316,9 @@ impl RequestSource {
         let SourceSettings {
             requests, sessions, ..
         } = self.settings;
+        if let Some(error) = self.bad.take() {
+            return Err(error);
+        }
         let left = |all: Option<u64>, made| all.map_or(u64::MAX, |all| all.saturating_sub(made));
         let wanted = left(requests, self.made).min(left(sessions, self.sessions));
         let is_one_pass = requests.is_none() && sessions.is_none();
@@ -382,7 +367,8 @@ impl RequestSource {
     }
 
     /// Counts the requests of sessions that begin with these bodies, and leaves out those beyond the number of requests
-    /// that was asked for: the last session may be shorter for it.
+    /// that was asked for: the last session may be shorter for it. Of a trace, a body that comes after a request that was
+    /// passed over is a bad entry, also where another process would send it: all of them number requests alike.
     fn within_bounds(&mut self, bodies: Vec<Made>) -> Vec<Made> {
         let mut wanted = Vec::with_capacity(bodies.len());
         for mut made in bodies {
@@ -392,6 +378,15 @@ impl RequestSource {
             };
             if left == 0 {
                 break;
+            }
+            if let Some(place) = &made.place
+                && let Err(reason) = self.begun.take(place, self.made)
+            {
+                if let Err(error) = self.bad_entry(reason) {
+                    self.bad = Some(error);
+                    break;
+                }
+                continue;
             }
             made.truncate(u32::try_from(left).unwrap_or(u32::MAX));
             let turns = u64::from(made.turns());
