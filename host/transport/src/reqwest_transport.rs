@@ -189,6 +189,17 @@ impl ReqwestTransport {
         self
     }
 
+    /// The same, ready for so many requests at a time.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn prepared_for(self, requests: usize) -> Result<Self, ClientBuildError> {
+        if let Some(lanes) = &self.lanes {
+            lanes.prepare(requests, || self.lane_client())?;
+        }
+        Ok(self)
+    }
+
     /// A client that keeps its connection.
     fn lane_client(&self) -> Result<reqwest::Client, ClientBuildError> {
         self.settings.client(true, self.longest_idle.get())
@@ -315,11 +326,7 @@ impl Transport for ReqwestTransport {
     // that are ready by then: the fewer those are, the less late is the stamp.
     const READY_AT_ONCE: usize = 16;
 
-    async fn warm(&self, connections: usize) -> Vec<ConnectionOpening> {
-        if let Some(lanes) = &self.lanes {
-            // Where one cannot be made, the request that needs it says why.
-            let _ = lanes.prepare(connections, || self.lane_client());
-        }
+    async fn warm(&self, _connections: usize) -> Vec<ConnectionOpening> {
         // The pool belongs to reqwest, which opens connections for requests only.
         Vec::new()
     }

@@ -37,6 +37,10 @@ pub(super) const LOOK_UP: Duration = Duration::from_millis(50);
 /// The most threads for parsers: they share the machine with the threads that stamp.
 const MOST_PARSE_THREADS: usize = 4;
 
+/// Requests at a time for which a client thread of an open loop is ready beforehand. More are no fault; each further one
+/// waits until its client is made.
+const AT_ONCE_IN_AN_OPEN_LOOP: usize = 32;
+
 /// The threads that carry and parse requests, and what ties them together.
 pub(super) struct Pipeline {
     pub(super) clock: Clock,
@@ -315,6 +319,10 @@ fn start_workers(
             } if transport.warm_connections => *slots,
             _ => 0,
         };
+        let at_once = match &feed {
+            Feed::Closed { slots, .. } => *slots,
+            Feed::Open { .. } => AT_ONCE_IN_AN_OPEN_LOOP,
+        };
         let (shared, ready) = (shared.clone(), ready.clone());
         workers.push(match settings.clone() {
             Some(settings) => {
@@ -332,10 +340,12 @@ fn start_workers(
                 let notes = Arc::clone(&shared.notes);
                 let limit = transport.requests_per_connection;
                 let make = move || {
+                    let each = at_once.div_ceil(targets.len());
                     let made = targets.iter().map(|target| {
                         let notes = Arc::clone(&notes);
-                        ReqwestTransport::new(target, &timeouts, headers.clone(), notes)
-                            .map(|transport| transport.with_limit(limit))
+                        ReqwestTransport::new(target, &timeouts, headers.clone(), notes)?
+                            .with_limit(limit)
+                            .prepared_for(each)
                     });
                     made.collect::<Result<Vec<_>, _>>()
                 };
