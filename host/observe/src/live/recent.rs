@@ -41,12 +41,7 @@ impl RecentFigures {
         self.per_second(self.begun)
     }
 
-    /// Requests completed per second.
-    pub fn completed_per_second(&self) -> Option<f64> {
-        self.per_second(self.sums.completed)
-    }
-
-    /// Requests per second that are over, those that the client broke off among them.
+    /// Requests per second that are over, those that the client broke off because of `--cancel` among them.
     pub fn over_per_second(&self) -> Option<f64> {
         self.per_second(self.sums.completed + self.sums.disconnected)
     }
@@ -216,7 +211,7 @@ mod tests {
                 "{figure:?}"
             );
         };
-        near(figures.completed_per_second(), 10.1);
+        near(figures.over_per_second(), 10.1);
         near(figures.begun_per_second(), 10.0);
         near(QPS.of(&figures.sums), 10.1);
         near(THROUGHPUT.of(&figures.sums), 101.0);
@@ -237,7 +232,6 @@ mod tests {
         let sums = figures.sums;
         assert_eq!((sums.completed, sums.succeeded), (2, 1));
         assert_eq!((sums.failed, sums.disconnected), (1, 1));
-        assert_eq!(figures.completed_per_second(), Some(2.0));
         assert_eq!(figures.over_per_second(), Some(3.0));
     }
 
@@ -247,8 +241,8 @@ mod tests {
         recent.record(millis(500), 1, &request(50));
         let figures = recent.figures(millis(60_000), 1);
         assert_eq!(figures.times[TTFT], None);
-        assert_eq!(figures.completed_per_second(), None);
+        assert_eq!(figures.over_per_second(), None);
         let figures = recent.figures(millis(60_500), 1);
-        assert_eq!(figures.completed_per_second(), Some(0.0));
+        assert_eq!(figures.over_per_second(), Some(0.0));
     }
 }

@@ -254,8 +254,8 @@ fn recent(text: &mut Exposition, run: &Run<'_>) {
         ),
         (
             "llmuses_recent_completed_per_second",
-            "Requests completed per second, over the last ten seconds.",
-            recent.completed_per_second(),
+            "Requests that are over per second, over the last ten seconds.",
+            recent.over_per_second(),
         ),
     ] {
         gauge(text, name, help, run, value);
