@@ -8,8 +8,8 @@ const NONE_SUCCEEDED: u64 = 100;
 /// The same, where not one of them got a connection.
 const NONE_CONNECTED: u64 = 10;
 
-/// The outcome of the first requests, by their number: while one of them is under way, what others failed with is no
-/// reason to stop, such as where a server takes a few requests and refuses all others at once.
+/// The outcome of the first requests, which are those of the first sessions: while one of them is under way, what others
+/// failed with is no reason to stop, such as where a server takes a few requests and refuses all others at once.
 #[derive(Debug, Default)]
 pub struct FirstRequests {
     succeeded: bool,
@@ -29,7 +29,8 @@ impl FirstRequests {
             self.succeeded = true;
             return None;
         };
-        // Of sessions, first turns: where one of them has a later turn, it has succeeded.
+        // A request without a session is one by itself. Of a session, the first turn counts: a later one is sent after a
+        // success only. Of a conversation of a trace, each entry counts.
         let number = exchange.place.session;
         let says_nothing = failure.kind == FailureKind::Cancelled;
         if self.succeeded || says_nothing || number >= NONE_SUCCEEDED {

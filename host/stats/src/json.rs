@@ -147,10 +147,12 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
     totals
 }
 
-/// What the rates of a run are divided by: from the first request sent to the last end. A probe of a rate that keeps up is
-/// ended as soon as it is decided, after a few seconds at times, and the time in which the last requests came to their end
-/// would make its rates lower than they are: there it is the time in which requests were sent. In a closed loop requests
-/// are sent as others end, and as many end as the time from first to last says.
+/// What the rates of a run are divided by: the time from the first request sent to the last end.
+///
+/// Of a probe of a rate with which the server kept up, it is the time in which requests were sent. Such a probe ends as soon
+/// as it is decided, at times after a few seconds, and the time in which its last requests came to their end is then a large
+/// part of the whole: divided by the whole, its rates would be too low. In a closed loop that is no fault, since a request
+/// is sent as another one ends.
 pub fn time_of_rates(statistics: &RunStatistics, probe: Option<&ProbeFigures>) -> Option<Duration> {
     let is_open = statistics.origin() == Origin::Intended;
     let keeps_up = is_open && probe.is_some_and(|probe| probe.lost.is_none());
