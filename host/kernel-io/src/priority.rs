@@ -36,8 +36,8 @@ pub fn step_back() {
 /// Has the calling thread let in soon after it has something to do, by asking for short stretches on the
 /// processor. Since Linux 6.12 the scheduler then lets it interrupt a thread that asks for longer ones. Its
 /// share of the processor stays what it is, so that a server on this machine loses nothing, and it needs no
-/// right. Its sleeps end when they should: the kernel adds 50 µs to them otherwise, more than half of what the thread that
-/// keeps a schedule wakes before a request is due. Elsewhere nothing changes.
+/// right. Its sleeps end when they should: the kernel may add 50 µs to them otherwise, which is more than half of the time by
+/// which the thread that keeps a schedule wakes before a request is due. On other systems nothing changes.
 pub fn be_prompt() {
     #[cfg(target_os = "linux")]
     {

@@ -45,13 +45,18 @@ pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", share * 100.0)
 }
 
-/// Text as a sentence: a capital at its beginning, and a full stop.
-pub(crate) fn sentence(text: &str) -> String {
+/// Text with a capital at its beginning.
+pub(crate) fn first_letter_large(text: &str) -> String {
     let mut letters = text.chars();
     let first: String = letters
         .next()
         .map_or_else(String::new, |c| c.to_uppercase().collect());
-    format!("{first}{}.", letters.as_str())
+    first + letters.as_str()
+}
+
+/// Text as a sentence: a capital at its beginning, and a full stop.
+pub(crate) fn sentence(text: &str) -> String {
+    first_letter_large(text) + "."
 }
 
 /// How many decimals times get whose longest has that many milliseconds: one more digit than a long time

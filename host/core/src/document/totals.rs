@@ -152,6 +152,13 @@ pub struct RequestCounts {
     pub due_and_not_sent: u64,
 }
 
+impl RequestCounts {
+    /// Requests that are over, those that the client broke off among them.
+    pub fn over(&self) -> u64 {
+        self.completed + self.disconnected
+    }
+}
+
 /// A kind of failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FailureFigures {

@@ -31,17 +31,24 @@ fn is_left_out(run: &Run, runs: &[Run]) -> bool {
     !run.is_finished_repetition() && runs.iter().any(counts)
 }
 
+/// What a run is called among the runs of its file.
+fn name_of(run: &Run) -> String {
+    let load = load_of(run);
+    match run.plan.load.repeat {
+        Some(repetition) if !run.is_finished_repetition() => {
+            format!("repetition {repetition} of {load}")
+        }
+        _ => load,
+    }
+}
+
 /// The runs of a file that are left out, in words.
 fn left_out(results: &Results) -> impl Iterator<Item = String> + '_ {
     let runs = results.runs.iter();
     runs.filter(|run| is_left_out(run, &results.runs))
         .map(|run| {
-            format!(
-                "repetition {} of {} in {}, which did not finish",
-                run.plan.load.repeat.unwrap_or_default(),
-                load_of(run),
-                results.name
-            )
+            let (run, file) = (name_of(run), &results.name);
+            format!("{run} in {file}, which did not finish")
         })
 }
 
@@ -75,27 +82,35 @@ pub fn compare(
             compare_both(before, after);
             continue;
         }
-        let name = |(_, runs): &(usize, Vec<&Run>)| {
-            runs.first().map_or_else(String::new, |run| load_of(run))
+        let told = |(_, runs): &(usize, Vec<&Run>), tell: fn(&Run) -> String| {
+            runs.first().map_or_else(String::new, |run| tell(run))
         };
         // Of runs with the same load, the first meets the first and the second the second.
         let mut met = vec![false; theirs.len()];
         for before in &ours {
-            let load = name(before);
+            let load = told(before, load_of);
             let free = |(place, after): (usize, &(usize, Vec<&Run>))| {
-                (!met[place] && name(after) == load).then_some(place)
+                (!met[place] && told(after, load_of) == load).then_some(place)
             };
             match theirs.iter().enumerate().find_map(free) {
                 Some(place) => {
                     met[place] = true;
                     compare_both(before, &theirs[place]);
                 }
-                None => alone.push(format!("{load} is in {} alone", base.name)),
+                None => alone.push(format!(
+                    "{} is in {} alone",
+                    told(before, name_of),
+                    base.name
+                )),
             }
         }
         for (after, met) in theirs.iter().zip(met) {
             if !met {
-                alone.push(format!("{} is in {} alone", name(after), other.name));
+                alone.push(format!(
+                    "{} is in {} alone",
+                    told(after, name_of),
+                    other.name
+                ));
             }
         }
     }

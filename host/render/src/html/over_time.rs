@@ -52,7 +52,7 @@ const TOKENS_OF: PartOf = |timeline, slot| {
 
 /// Why nothing of the run is drawn over time. `None`: it is.
 fn nothing(totals: &Totals) -> Option<&'static str> {
-    match totals.requests.completed + totals.requests.disconnected {
+    match totals.requests.over() {
         0 => Some("Nothing to draw: no request was over."),
         _ if totals.timeline.requests_sent.len() < 2 => {
             Some("Nothing to draw: all of it happened within one slot of time.")

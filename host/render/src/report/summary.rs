@@ -60,10 +60,7 @@ fn specified(out: &mut String, run: &Run, totals: &Totals) {
         ),
         ("Expected number of requests", expected.to_string()),
         ("Number of concurrency", concurrency),
-        (
-            "Total requests",
-            (requests.completed + requests.disconnected).to_string(),
-        ),
+        ("Total requests", requests.over().to_string()),
         ("Succeed requests", requests.succeeded.to_string()),
         ("Failed requests", requests.failed.to_string()),
         ("Average QPS", fixed(figure(QPS), 3)),

@@ -3,31 +3,23 @@
 use super::number::{Part, at};
 use super::sweep::figures;
 use super::table::{Cell, Column, Table};
+use crate::digits::first_letter_large;
 use llmuses_core::document::{GroupFigures, Totals};
 use llmuses_core::wording::one_line;
 
 /// The label of the table of the steady state.
 pub(crate) const STEADY: &str = "Steady state";
 
-/// The head of the first column, and what is to be known about the figures.
-fn texts(by: &str) -> (&str, &str) {
+/// What is to be known about the figures.
+fn note(by: &str) -> &'static str {
     match by {
-        "stage" => (
-            "Stage",
-            "Requests that were due in the stage; rates are by its length.",
-        ),
-        "url" => ("URL", "Rates are by the time of the run."),
-        "model" => ("Model", "Rates are by the time of the run."),
-        "label" => (
-            "Label",
-            "By the response header of --label-header; rates are by the time of the run.",
-        ),
-        "window" => (
-            "Window",
+        "stage" => "Requests that were due in the stage; rates are by its length.",
+        "label" => "By the response header of --label-header; rates are by the time of the run.",
+        "window" => {
             "Requests that ended between the time when all users were at work (after --ramp-up and the warm-up) and the \
-             last request sent; rates are by that time.",
-        ),
-        other => (other, "Rates are by the time of the run."),
+             last request sent; rates are by that time."
+        }
+        _ => "Rates are by the time of the run.",
     }
 }
 
@@ -53,10 +45,9 @@ pub(crate) fn groups(totals: &Part<'_, Totals>) -> Vec<Table> {
 fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
     let by = groups.first().map_or("", |group| group.value().by.as_str());
     let goodput = groups.iter().any(|group| group.value().goodput.is_some());
-    let (head, note) = texts(by);
-    let head = one_line(head, 40);
+    let kind = kind_of_group(by);
     let mut columns = vec![
-        Column::new(head.clone()),
+        Column::new(first_letter_large(&kind)),
         Column::new("requests"),
         Column::new("due/s"),
     ];
@@ -67,7 +58,7 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
     columns.extend(super::sweep::figure_columns(goodput, has_output));
     let label = match by {
         "window" => STEADY.to_owned(),
-        by => format!("By {}", kind_of_group(by)),
+        _ => format!("By {kind}"),
     };
     let mut table = Table::of_columns(label, columns);
     for group in groups {
@@ -90,6 +81,6 @@ fn table(groups: &[Part<'_, GroupFigures>], has_output: bool) -> Table {
         ));
         table.rows.push(row);
     }
-    table.note(format!("{note} Times in milliseconds."));
+    table.note(format!("{} Times in milliseconds.", note(by)));
     table
 }

@@ -41,10 +41,11 @@ pub(crate) fn lines(run: &Run, totals: &Totals) -> Vec<(&'static str, String)> {
 
 fn disconnected(totals: &Totals) -> Option<String> {
     let counts = &totals.requests;
-    let (disconnected, all) = (counts.disconnected, counts.completed + counts.disconnected);
+    let (disconnected, all) = (counts.disconnected, counts.over());
     (disconnected > 0).then(|| {
         format!(
-            "{disconnected} of {} ({}), broken off by the client as --cancel asks: neither succeeded nor failed, and in no latency figure and no rate of answers",
+            "{disconnected} of {} ({}), broken off by the client as --cancel asks: neither succeeded nor failed, and in no \
+             latency figure and no rate of answers",
             counted(all, "request"),
             percent(disconnected as f64 / all as f64)
         )

@@ -18,7 +18,7 @@ pub(crate) fn workers(totals: &Part<'_, Totals>) -> Option<Table> {
             Column::new("Worker"),
             Column::new("requests"),
             Column::new("TTFT p50"),
-            Column::new("dispatch lag p99").narrow("lag p99".to_owned()),
+            Column::new("send delay p99").narrow("delay p99".to_owned()),
             Column::new("busy %"),
             Column::new("clock ahead").narrow("clock".to_owned()),
             Column::new("±"),
@@ -48,7 +48,8 @@ pub(crate) fn workers(totals: &Part<'_, Totals>) -> Option<Table> {
         ]);
     }
     table.note(
-        "Times in milliseconds. Clock: by how much its time of day was ahead, at the start; results stand in the time of the coordinator. No result: requests that it had begun when it was lost.",
+        "Times in milliseconds. Clock: by how much its time of day was ahead, at the start; results stand in the time of the \
+         coordinator. No result: requests that it had begun when it was lost.",
     );
     Some(table)
 }
