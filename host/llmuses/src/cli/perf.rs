@@ -140,12 +140,11 @@ pub(super) struct PerfArguments {
     #[arg(long, help_heading = "Prompts")]
     skip_bad_lines: bool,
 
-    /// Parser that makes requests and reads responses: the name of a built-in one (`llmuses plugin list`), or a
-    /// .wasm file [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]
     #[arg(
         long,
         value_name = "NAME|FILE",
-        long_help = parser_help(),
+        help = parser_help(" (`llmuses plugin list`)"),
+        long_help = long_parser_help(),
         help_heading = "Prompts"
     )]
     parser: Option<String>,
@@ -271,8 +270,8 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     trace: TraceArguments,
 
-    /// Requests of an open loop (--rate, --stages rate:, --rate-from, --trace) that may be in flight at once. Those that are due beyond that wait, counted from when they
-    /// were due [default: as many connections as open files and local ports of this machine allow]
+    /// Requests of an open loop (--rate, --stages rate:, --rate-from, --trace) that may be in flight at once. Those that
+    /// are due beyond that wait, counted from when they were due [default: as many connections as open files and local ports of this machine allow]
     #[arg(
         long,
         value_name = "N",
@@ -491,14 +490,17 @@ impl PerfArguments {
     }
 }
 
-fn parser_help() -> String {
-    let names: Vec<&str> = builtin_names().collect();
+/// `built_in`: what stands behind "a built-in one".
+fn parser_help(built_in: &str) -> String {
     format!(
-        "Parser that makes requests and reads responses: the name of a built-in one, or a .wasm file \
-         [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]\n\
-         Built in: {}.",
-        names.join(", ")
+        "Parser that makes requests and reads responses: the name of a built-in one{built_in}, or a .wasm file \
+         [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]"
     )
+}
+
+fn long_parser_help() -> String {
+    let names: Vec<&str> = builtin_names().collect();
+    format!("{}\nBuilt in: {}.", parser_help(""), names.join(", "))
 }
 
 fn format_help() -> String {
