@@ -40,7 +40,7 @@ pub trait ChatParser: Sized + 'static {
     /// What an entry of the file is.
     const SOURCE: Source;
 
-    /// The field that has the prompt; empty: the whole text of the entry is the prompt.
+    /// The field that has the prompt. Lines of text have none: each is a prompt.
     const PROMPT_FIELD: &'static str = "";
 
     /// Members of each body, as a JSON object, over which the parameters of the user go.

@@ -36,7 +36,7 @@ pub trait Format: Sized + 'static {
     /// What an entry of the file is.
     const SOURCE: Source;
 
-    /// The field that has the prompt; empty: the whole text of the entry is the prompt. For entries that have only a prompt.
+    /// The field that has the prompt, for entries of JSON that have only a prompt. Lines of text have none: each is a prompt.
     const PROMPT_FIELD: &'static str = "";
 
     /// Whether the user may name the field that has the prompt (`--field`), which is then [`Head::field`].

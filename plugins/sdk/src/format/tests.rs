@@ -12,7 +12,7 @@ impl Format for Queries {
 }
 
 #[test]
-fn without_a_field_the_whole_entry_is_the_prompt() {
+fn a_line_of_text_is_the_prompt() {
     struct Lines;
 
     impl Format for Lines {
@@ -27,6 +27,22 @@ fn without_a_field_the_whole_entry_is_the_prompt() {
         assert_eq!(next, Some(Ok(Conversation::of_prompt(prompt))));
     }
     assert_eq!(conversations.next_conversation(), None);
+}
+
+#[test]
+fn an_entry_of_json_without_a_field_is_an_error() {
+    struct NoField;
+
+    impl Format for NoField {
+        const NAME: &'static str = "no_field";
+        const DESCRIPTION: &'static str = "";
+        const SOURCE: Source = Source::JsonLines;
+    }
+
+    let entries = Entries::from_lines([r#"{"query":"a"}"#]);
+    let error = conversations_of::<NoField>(entries).next_conversation();
+    let said = "line 1: the format names no PROMPT_FIELD and makes no conversation of an entry";
+    assert_eq!(error, Some(Err(said.to_owned())));
 }
 
 #[test]
