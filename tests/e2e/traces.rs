@@ -236,19 +236,22 @@ fn a_run_becomes_a_trace_that_can_be_replayed() {
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
-    // In any order: requests that are due 30 ms apart may go the other way round on a busy machine.
-    let sorted = |lines: &[Value]| {
-        let shape = |line: &Value| {
-            let member = |name: &str| line[name].as_u64().expect("a number");
-            let lengths = ["input_length", "output_length", "turn"].map(member);
-            let blocks = line["hash_ids"].as_array().expect("a list").len();
-            (lengths, line["parent_chat_id"] == -1, blocks)
-        };
-        let mut shapes: Vec<_> = lines.iter().map(shape).collect();
-        shapes.sort_unstable();
-        shapes
-    };
-    assert_eq!(sorted(&lines), sorted(&given));
+    // In the order in which they were sent: requests that are due 30 ms apart may go the other way round on a busy machine.
+    let sent = bench.rows("SELECT number FROM result ORDER BY sent_time, number");
+    let given: Vec<&Value> = sent
+        .iter()
+        .map(|row| &given[row[0].as_u64().expect("a number") as usize])
+        .collect();
+    assert_eq!(lines.len(), given.len());
+    for (line, given) in lines.iter().zip(given) {
+        for member in ["input_length", "output_length", "turn"] {
+            assert_eq!(line[member], given[member], "{line}");
+        }
+        let begins = |line: &Value| line["parent_chat_id"] == -1;
+        assert_eq!(begins(line), begins(given), "{line}");
+        let blocks = |line: &Value| line["hash_ids"].as_array().expect("a list").len();
+        assert_eq!(blocks(line), blocks(given), "{line}");
+    }
     // Another time, other hashes; the same beginnings.
     let other = make(&[]);
     assert_ne!(other.stdout, text);

@@ -1,7 +1,7 @@
 //! One load sent through the engines that start workers on other machines: OpenSSH and Slurm. The machines are network
 //! namespaces of this one, each with an address and a host name of its own.
 //!
-//! The tests need root and the Debian packages that [`can_run`] names, so they run only when asked for:
+//! The tests need root and the Debian packages that [`turn_of`] looks for, so they run only when asked for:
 //! `cargo test --test e2e engines:: -- --ignored --nocapture`. Where something is missing they say that they are skipped.
 
 mod machines;
@@ -18,17 +18,20 @@ use std::time::{Duration, Instant};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_llmuses");
 
-/// Whether the test can run here. Says what is missing where it cannot, and fails where LLMUSES_ENGINES says that nothing is.
-fn can_run(test: &str, programs: &[(&str, &str)]) -> bool {
-    let Err(missing) = what_is_there(programs) else {
-        return true;
-    };
-    assert!(
-        std::env::var_os("LLMUSES_ENGINES").is_none(),
-        "{test} needs {missing}"
-    );
-    eprintln!("skipped: {test} needs {missing}");
-    false
+/// Waits until no other of these tests runs: they load the whole machine, and have interfaces of the same kind. `None`: the
+/// test cannot run here, and it is said what is missing; where LLMUSES_ENGINES says that nothing is, the test fails.
+fn turn_of(test: &str, programs: &[(&str, &str)]) -> Option<MutexGuard<'static, ()>> {
+    static TURN: Mutex<()> = Mutex::new(());
+    if let Err(missing) = what_is_there(programs) {
+        assert!(
+            std::env::var_os("LLMUSES_ENGINES").is_none(),
+            "{test} needs {missing}"
+        );
+        eprintln!("skipped: {test} needs {missing}");
+        return None;
+    }
+    // A test that failed had its turn all the same.
+    Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
 /// What is missing, if something is.
@@ -49,13 +52,6 @@ fn what_is_there(programs: &[(&str, &str)]) -> Result<(), String> {
         true => Ok(()),
         false => Err("the right to make network namespaces and links".to_owned()),
     }
-}
-
-/// Waits until no other of these tests runs: they load the whole machine, and have interfaces of the same kind.
-fn turn() -> MutexGuard<'static, ()> {
-    static TURN: Mutex<()> = Mutex::new(());
-    // A test that failed had its turn all the same.
-    TURN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs a command that must succeed; gives what it prints.

@@ -2,7 +2,7 @@
 
 use super::machines::Machines;
 use super::{
-    PROGRAM, alone, can_run, data_set, done, load, nothing_more_is_sent, sent, server, turn, until,
+    PROGRAM, alone, data_set, done, load, nothing_more_is_sent, sent, server, turn_of, until,
 };
 use crate::helpers::{numbers, seen};
 use crate::support::{Bench, Mock};
@@ -243,10 +243,9 @@ fn free_port() -> u16 {
 #[test]
 #[ignore = "needs root and Slurm"]
 fn three_nodes_send_what_one_machine_sends() {
-    if !can_run("three_nodes_send_what_one_machine_sends (Slurm)", &PROGRAMS) {
+    let Some(_turn) = turn_of("three_nodes_send_what_one_machine_sends (Slurm)", &PROGRAMS) else {
         return;
-    }
-    let _turn = turn();
+    };
     let cluster = Cluster::start();
     let mock = server(&cluster.machines);
     let shape = ["--rate", "300", "--duration", "20", "--seed", "7"];
@@ -284,10 +283,9 @@ fn three_nodes_send_what_one_machine_sends() {
 #[test]
 #[ignore = "needs root and Slurm"]
 fn a_job_that_is_cancelled_sends_nothing_more() {
-    if !can_run("a_job_that_is_cancelled_sends_nothing_more", &PROGRAMS) {
+    let Some(_turn) = turn_of("a_job_that_is_cancelled_sends_nothing_more", &PROGRAMS) else {
         return;
-    }
-    let _turn = turn();
+    };
     let cluster = Cluster::start();
     let mock = server(&cluster.machines);
     let job = cluster.submit(&mock, &["--rate", "100", "--duration", "60"]);
@@ -306,13 +304,12 @@ fn a_job_that_is_cancelled_sends_nothing_more() {
 #[test]
 #[ignore = "needs root and Slurm"]
 fn a_node_whose_slurmd_is_killed_loses_no_request_in_silence() {
-    if !can_run(
+    let Some(_turn) = turn_of(
         "a_node_whose_slurmd_is_killed_loses_no_request_in_silence",
         &PROGRAMS,
-    ) {
+    ) else {
         return;
-    }
-    let _turn = turn();
+    };
     let cluster = Cluster::start();
     let mock = server(&cluster.machines);
     let shape = ["--rate", "100", "--duration", "8", "--seed", "3"];
@@ -335,13 +332,12 @@ fn a_node_whose_slurmd_is_killed_loses_no_request_in_silence() {
 #[test]
 #[ignore = "needs root and Slurm"]
 fn a_node_that_is_not_in_the_job_stops_the_run_before_it_begins() {
-    if !can_run(
+    let Some(_turn) = turn_of(
         "a_node_that_is_not_in_the_job_stops_the_run_before_it_begins",
         &PROGRAMS,
-    ) {
+    ) else {
         return;
-    }
-    let _turn = turn();
+    };
     let cluster = Cluster::start();
     let mock = server(&cluster.machines);
     let arguments = load(

@@ -2,7 +2,7 @@
 
 use super::machines::Machines;
 use super::{
-    PROGRAM, alone, can_run, data_set, done, load, nothing_more_is_sent, sent, server, turn, until,
+    PROGRAM, alone, data_set, done, load, nothing_more_is_sent, sent, server, turn_of, until,
 };
 use crate::helpers::{of_run, seen};
 use crate::support::{Bench, program, run, start, wait};
@@ -69,10 +69,9 @@ fn serve(bench: &Bench, machines: &mut Machines, count: usize) -> String {
 #[test]
 #[ignore = "needs root and OpenSSH"]
 fn three_machines_send_what_one_sends() {
-    if !can_run("three_machines_send_what_one_sends (OpenSSH)", &PROGRAMS) {
+    let Some(_turn) = turn_of("three_machines_send_what_one_sends (OpenSSH)", &PROGRAMS) else {
         return;
-    }
-    let _turn = turn();
+    };
     let bench = Bench::new();
     data_set(&bench);
     let mut machines = Machines::new(3);
@@ -100,10 +99,9 @@ fn three_machines_send_what_one_sends() {
 #[test]
 #[ignore = "needs root and OpenSSH"]
 fn a_worker_behind_a_cut_link_stops_sending() {
-    if !can_run("a_worker_behind_a_cut_link_stops_sending", &PROGRAMS) {
+    let Some(_turn) = turn_of("a_worker_behind_a_cut_link_stops_sending", &PROGRAMS) else {
         return;
-    }
-    let _turn = turn();
+    };
     let bench = Bench::new();
     data_set(&bench);
     let mut machines = Machines::new(3);

@@ -160,6 +160,27 @@ fn a_request_that_is_not_taken() {
 }
 
 #[test]
+fn a_prompt_of_50_mb_fits_the_plugins_of_other_apis() {
+    let bench = Bench::new();
+    let prompt = bench.file("prompt", "x".repeat(50 << 20));
+    let prompt = format!("@{}", prompt.display());
+    let mut found = Vec::new();
+    for parser in ["openai_chat", "dashscope_line_by_line"] {
+        let server = Misbehaving::start(vec![Step::Take(1000), Step::Close]);
+        let flags = ["--parser", parser, "--prompt", &prompt];
+        // The body was made, and the server did not take it.
+        let expected = Failing {
+            kind: "send",
+            says: vec!["the request could not be written"],
+            ..Failing::default()
+        };
+        let run = Run::of(&server.chat(), &flags);
+        found.push((parser.to_owned(), problems(&run, 1, &expected)));
+    }
+    none(found);
+}
+
+#[test]
 fn an_answer_before_the_request_was_taken() {
     let bench = Bench::new();
     let prompt = bench.file("prompt", "x".repeat(20 << 20));

@@ -1,0 +1,270 @@
+//! Workers and coordinators that end before their time, or say what is not so.
+
+use super::{data_set, on_workers, script};
+use crate::support::{Bench, Mock, run, signal, start, wait};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// A worker's program that first appends the number of its process to the file `processes`.
+fn noting_its_process(bench: &Bench) -> String {
+    let text = "echo $$ >> processes\nexec $PROGRAM \"$@\"";
+    script(bench, "worker.sh", text)
+}
+
+/// Kills the first worker of a script that writes down which processes it becomes.
+fn kill_first(bench: &Bench) {
+    let processes = std::fs::read_to_string(bench.path("processes")).unwrap();
+    let victim: i32 = processes.lines().next().unwrap().parse().unwrap();
+    // SAFETY: two numbers; the process is a child of the program that this test started.
+    assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
+}
+
+/// Waits until the server has seen so many requests.
+fn await_requests(mock: &Mock, count: u64) {
+    let began = Instant::now();
+    while crate::helpers::seen(mock) < count {
+        assert!(
+            began.elapsed() < Duration::from_secs(60),
+            "no requests came"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn a_worker_that_is_killed_ends_the_run() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let dying = noting_its_process(&bench);
+    let more = [
+        "--rate",
+        "100",
+        "--duration",
+        "60",
+        "--worker-program",
+        &dying,
+    ];
+    let mut child = start(&mut on_workers(&bench, &mock, "a,b", &more));
+    await_requests(&mock, 20);
+    kill_first(&bench);
+    let began = Instant::now();
+    assert!(child.try_wait().unwrap().is_none());
+    let ended = wait(child);
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was lost"), "{}", ended.stderr);
+    assert_eq!(bench.value("SELECT state FROM run"), "interrupted");
+    let workers = crate::helpers::of_run(&bench, "totals")["workers"].clone();
+    let lost: Vec<&Value> = workers
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|worker| !worker["lost"].is_null())
+        .collect();
+    assert_eq!(lost.len(), 1, "{workers}");
+    let verdict = crate::helpers::of_run(&bench, "verdict");
+    assert_eq!(verdict["doubts"][0]["reason"], "lost-worker", "{verdict}");
+    assert_eq!(
+        bench.value("SELECT count(*) FROM worker WHERE lost IS NOT NULL"),
+        1
+    );
+    assert!(bench.value("SELECT count(*) FROM result").as_i64() > Some(5));
+}
+
+#[test]
+fn workers_without_a_coordinator_send_nothing_more() {
+    for how in [libc::SIGKILL, libc::SIGSTOP] {
+        let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+        data_set(&bench);
+        let more = ["--rate", "100", "--duration", "60"];
+        let child = start(&mut on_workers(&bench, &mock, "a,b", &more));
+        await_requests(&mock, 20);
+        signal(&child, how);
+        // What was on its way, and of one that only stands still the time until that is noticed.
+        std::thread::sleep(Duration::from_millis(6_000));
+        let then = crate::helpers::seen(&mock);
+        std::thread::sleep(Duration::from_millis(1_500));
+        assert_eq!(crate::helpers::seen(&mock), then);
+        signal(&child, libc::SIGKILL);
+        wait(child);
+    }
+}
+
+#[test]
+fn a_later_load_that_does_not_begin_is_no_fault_of_the_arguments() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let dying = noting_its_process(&bench);
+    let load = ["--parallel", "2,4", "-n", "20", "--cool-down", "6s"];
+    let more = ["--worker-program", &dying];
+    let child = start(&mut on_workers(
+        &bench,
+        &mock,
+        "a,b",
+        &[&load[..], &more].concat(),
+    ));
+    let began = Instant::now();
+    let is_over = || {
+        let path = bench.path("run.db");
+        // As long as it is being made, it cannot be read.
+        let database = path.exists().then(|| rusqlite::Connection::open(path));
+        let state = "SELECT state FROM run WHERE id = 1";
+        let state = database.and_then(|database| {
+            let database = database.ok()?;
+            database
+                .query_row(state, [], |row| row.get::<_, String>(0))
+                .ok()
+        });
+        state.as_deref() == Some("finished")
+    };
+    while !is_over() {
+        assert!(began.elapsed() < Duration::from_secs(60));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kill_first(&bench);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for said in ["error: load 2 of 2: worker ", "; the load was not begun"] {
+        assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    }
+    assert_eq!(mock.bodies().len(), 20);
+    // What came before is kept.
+    let states = bench.rows("SELECT id, state FROM run");
+    assert_eq!(states, [[Value::from(1), Value::from("finished")]]);
+}
+
+#[test]
+fn the_schedule_of_a_trace_is_whole_though_a_worker_is_lost() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    let entries: Vec<(u64, Option<usize>)> = (0..400).map(|entry| (entry * 50, None)).collect();
+    bench.file("trace", crate::replay::conversations(&entries));
+    let dying = noting_its_process(&bench);
+    let tokenizer = crate::replay::tokenizer();
+    let mut command = bench.perf(&["--url", &mock.chat(), "--dataset", "trace", "--trace"]);
+    command
+        .args(["--tokenizer-path", &tokenizer, "--on", "env"])
+        .args(["--hosts", "a,b", "--worker-program", &dying]);
+    let child = start(&mut command);
+    await_requests(&mock, 5);
+    kill_first(&bench);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let replay = crate::helpers::of_run(&bench, "totals")["replay"].clone();
+    assert_eq!(replay["requests"], 400, "{replay}");
+    assert_eq!(replay["last_due_seconds"], 19.95, "{replay}");
+}
+
+#[test]
+fn an_output_that_is_cut_off_is_a_loss_whatever_the_code() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    // Ends with 0 in the middle of the results.
+    let cut = script(
+        &bench,
+        "cut",
+        "$PROGRAM worker | dd bs=1 count=9000 status=none\nexit 0",
+    );
+    let more = [
+        "--rate",
+        "100",
+        "--duration",
+        "20",
+        "--worker-program",
+        &cut,
+    ];
+    let ended = run(&mut on_workers(&bench, &mock, "a,b", &more));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("was lost"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("its output"), "{}", ended.stderr);
+    assert_eq!(bench.value("SELECT state FROM run"), "interrupted");
+}
+
+#[test]
+fn an_interrupt_ends_all_workers_in_order() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let more = ["--rate", "100", "--duration", "60", "--json", "out.json"];
+    let child = start(&mut on_workers(&bench, &mock, "a,b", &more));
+    await_requests(&mock, 20);
+    signal(&child, libc::SIGINT);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(!ended.stderr.contains("was lost"), "{}", ended.stderr);
+    let document: Value =
+        serde_json::from_str(&std::fs::read_to_string(bench.path("out.json")).unwrap()).unwrap();
+    let totals = &document["runs"][0]["totals"];
+    assert_eq!(
+        totals["requests"]["issued"].as_u64(),
+        Some(crate::helpers::seen(&mock))
+    );
+    assert_eq!(document["runs"][0]["state"], "interrupted");
+    // The workers only did what they were told.
+    let by_signal = ended.stderr.contains("by a signal");
+    assert!(!by_signal, "{}", ended.stderr);
+    assert_eq!(totals["client"]["stop_reason"], Value::Null);
+    assert_eq!(totals["client"]["ended_by_coordinator"], false);
+    for part in ["run.0.db", "run.1.db"] {
+        let database = rusqlite::Connection::open(bench.path(part)).unwrap();
+        let query = "SELECT state, totals FROM run";
+        let (state, totals): (String, String) = database
+            .query_row(query, [], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap();
+        assert_eq!(state, "interrupted", "{part}");
+        let client = serde_json::from_str::<Value>(&totals).unwrap()["client"].clone();
+        assert_eq!(client["interrupted"], false, "{part}: {client}");
+        assert_eq!(client["ended_by_coordinator"], true, "{part}: {client}");
+        assert_eq!(client["stop_reason"], Value::Null, "{part}: {client}");
+    }
+}
+
+#[test]
+fn a_run_that_fails_from_the_start_is_stopped() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    let mut command = bench.perf(&["--url", &mock.url("/nowhere"), "--prompt", "x"]);
+    command.args([
+        "--rate", "200", "-n", "4000", "--on", "env", "--hosts", "a,b",
+    ]);
+    let ended = run(&mut command);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("the run is stopped"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(bench.value("SELECT state FROM run"), "failed");
+    let totals = crate::helpers::of_run(&bench, "totals");
+    assert_eq!(totals["client"]["interrupted"], false, "{totals}");
+}
+
+#[test]
+fn a_load_that_is_over_otherwise_than_it_came_is_a_loss() {
+    for (name, change, said) in [
+        (
+            "load",
+            r#"s/"done":{"load":1,/"done":{"load":7,/"#,
+            "it said that load 7 is over, in load 1",
+        ),
+        (
+            "rows",
+            r#"s/\("done":{"load":1,"rows":\)/\19/"#,
+            "results and",
+        ),
+        (
+            "digest",
+            r#"s/\("done":.*"sha256":"\)[0-9a-f]\{8\}/\100000000/"#,
+            "otherwise than it sent them (SHA-256)",
+        ),
+    ] {
+        let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+        data_set(&bench);
+        let text = format!("$PROGRAM worker | sed -u '{change}'");
+        let lying = script(&bench, name, &text);
+        let more = ["--parallel", "2", "-n", "6", "--worker-program", &lying];
+        let ended = run(&mut on_workers(&bench, &mock, "a,b", &more));
+        assert_eq!(ended.code, Some(1), "{name}: {}", ended.stderr);
+        assert!(ended.stderr.contains(said), "{name}: {}", ended.stderr);
+        assert_eq!(bench.value("SELECT state FROM run"), "interrupted");
+        // All results came, and are kept.
+        assert_eq!(bench.value("SELECT count(*) FROM result"), 6);
+    }
+}
