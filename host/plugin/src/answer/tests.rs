@@ -105,6 +105,10 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
         r#"{"statusCode":500}"#,
         r#"{"detail":"Not authenticated"}"#,
         r#"{"success":false}"#,
+        r#"{"status":"error","message":"m"}"#,
+        r#"{"Error":{"Message":"m"}}"#,
+        r#"{"err":"m"}"#,
+        r#"{"fault":{"faultstring":"m"}}"#,
         r#"{"base_resp":{"status_code":1004}}"#,
         r#"{"choices":[{"error":"bad gateway"}]}"#,
     ] {
@@ -115,8 +119,14 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
         assert!(may_report_an_error(data.as_bytes()), "{data}");
     }
     for reason in GIVEN_UP {
-        let data = format!(r#"{{"choices":[{{"finish_reason":"{reason}"}}]}}"#);
-        assert!(may_report_an_error(data.as_bytes()), "{data}");
+        for reason in [reason.to_owned(), reason.to_uppercase()] {
+            let data = format!(r#"{{"choices":[{{"finish_reason":"{reason}"}}]}}"#);
+            assert!(may_report_an_error(data.as_bytes()), "{data}");
+            assert!(
+                server_error(data.as_bytes(), Suspicion::Some).is_some(),
+                "{data}"
+            );
+        }
     }
     let good = br#"{"choices":[{"message":{"content":"no error"},"finish_reason":"stop"}]}"#;
     assert!(!may_report_an_error(good));
@@ -136,8 +146,12 @@ fn what_belongs_to_an_answer_is_no_error() {
     ] {
         assert_eq!(error(data), None, "{data}");
     }
-    let note = br#"{"message":"thinking"}"#;
-    assert_eq!(server_error(note, Suspicion::Some), None);
+    for note in [
+        r#"{"message":"thinking"}"#,
+        r#"{"status":"in_progress","message":"thinking"}"#,
+    ] {
+        assert_eq!(server_error(note.as_bytes(), Suspicion::Some), None);
+    }
 }
 
 #[test]
