@@ -61,6 +61,35 @@ fn a_response_without_output_is_no_success() {
 }
 
 #[test]
+fn a_stream_that_does_not_say_that_it_is_over_is_a_doubt() {
+    let tokenizer = crate::replay::tokenizer();
+    let started = json!({"type": "message_start", "message": {"usage": {"input_tokens": 3, "output_tokens": 1}}});
+    let said = json!({"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": "a"}});
+    let chat = ["--tokenizer-path", &tokenizer];
+    let anthropic = ["--parser", "anthropic_messages"];
+    for transport in TRANSPORTS {
+        for (flags, events) in [
+            (chat, vec![delta("a")]),
+            (anthropic, vec![started.to_string(), said.to_string()]),
+        ] {
+            let body: String = events.iter().map(event).collect();
+            let flags = [&flags[..], &["--transport", transport]].concat();
+            let run = answered(streamed(body, 100), &flags);
+            assert!(run.rows()[0].success, "{}", run.rows()[0].error);
+            let words: Vec<&str> = run.ended.stdout.split_whitespace().collect();
+            let verdict = words.join(" ");
+            assert!(
+                verdict.contains("did not say that it is over"),
+                "{flags:?}: {verdict}"
+            );
+            // What Anthropic counts at the beginning is not the answer.
+            let by = run.bench.value("SELECT completion_tokens_by FROM result");
+            assert_ne!(by, "usage of the server", "{flags:?}");
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_is_empty_on_purpose_is_counted_apart() {
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).to_string();
     let run = answered(stream(&[end, usage(3, 0)]), &[]);

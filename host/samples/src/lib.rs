@@ -21,12 +21,19 @@ pub fn moment(count: u64) -> Moment {
 
 /// An outcome in the making.
 #[derive(Debug, Clone)]
-pub struct OutcomeBuilder(Outcome);
+pub struct OutcomeBuilder(Outcome, Ending);
+
+/// Whether a stream says that it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Told,
+    Untold,
+}
 
 impl OutcomeBuilder {
     /// A request that was intended at `intended`, and nothing else.
     pub fn at(intended: u64) -> Self {
-        Self(Outcome {
+        let outcome = Outcome {
             exchange: Exchange {
                 number: 0,
                 place: TurnPlace::alone(0),
@@ -47,7 +54,8 @@ impl OutcomeBuilder {
                 held: Default::default(),
             },
             reading: None,
-        })
+        };
+        Self(outcome, Ending::Told)
     }
 
     pub fn number(mut self, number: u64) -> Self {
@@ -162,7 +170,17 @@ impl OutcomeBuilder {
         self
     }
 
-    pub fn build(self) -> Outcome {
+    /// A stream that does not say that it is over.
+    pub fn without_end(mut self) -> Self {
+        self.1 = Ending::Untold;
+        self
+    }
+
+    pub fn build(mut self) -> Outcome {
+        let exchange = &mut self.0.exchange;
+        if exchange.response.is_streamed() && self.1 == Ending::Told {
+            exchange.response.set_done(exchange.end);
+        }
         self.0
     }
 

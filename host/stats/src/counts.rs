@@ -59,6 +59,9 @@ pub struct Counts {
     pub plain: u64,
     /// Those of them whose request asked for a stream.
     pub plain_though_asked: u64,
+    /// Succeeded requests whose response was a stream that did not say that it is over: it has no finish reason, no usage and
+    /// no `[DONE]`.
+    pub without_end: u64,
     /// Succeeded requests to which the model answered nothing, as the server says.
     pub empty_answers: u64,
     /// Succeeded requests with tokens that the server counted and did not send.

@@ -85,6 +85,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(without_tokens(statistics));
     add(chunks_are_not_tokens(statistics));
     add(tokens_unknown(statistics, circumstances));
+    add(without_end(statistics, circumstances));
     for (side, totals) in [
         (TokenSide::Input, &statistics.counts().prompt),
         (TokenSide::Output, &statistics.counts().completion),
@@ -465,6 +466,15 @@ fn tokens_unknown(statistics: &RunStatistics, circumstances: &Circumstances) -> 
     // A server that ranks documents need not count tokens.
     let wanted = circumstances.task.has_output_tokens();
     (counts.succeeded > 0 && nobody && wanted).then_some(Doubt::TokensUnknown {
+        succeeded: counts.succeeded,
+    })
+}
+
+fn without_end(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let counts = statistics.counts();
+    let has_an_end = circumstances.task.has_output_tokens();
+    (counts.without_end > 0 && has_an_end).then_some(Doubt::WithoutEnd {
+        streams: counts.without_end,
         succeeded: counts.succeeded,
     })
 }

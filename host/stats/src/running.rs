@@ -13,7 +13,7 @@ use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality};
+use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality, TokenSource};
 use llmuses_core::metric::{
     AUDIO_SECONDS, ByTime, CACHED_TOKENS, CONNECT, DNS, DOCUMENTS, ITL, Sums, TEXTS, TLS,
     TOKEN_ITL, TTFT, Time,
@@ -204,6 +204,7 @@ impl RunStatistics {
         counts.output_gaps += measured.output_gaps;
         counts.coalesced_gaps += measured.coalesced_gaps;
         counts.own_connections += u64::from(measured.times[CONNECT].is_some());
+        counts.without_end += u64::from(ends_without_a_word(outcome));
         if !outcome.exchange.response.is_streamed() {
             counts.plain += 1;
             counts.plain_though_asked += u64::from(outcome.exchange.asked_to_stream());
@@ -483,6 +484,16 @@ fn earliest(seen: &mut Option<Moment>, moment: Moment) {
 
 fn latest(seen: &mut Option<Moment>, moment: Moment) {
     *seen = Some(seen.map_or(moment, |seen| seen.max(moment)));
+}
+
+/// Whether a stream has nothing by which it could be told from one that was cut off.
+fn ends_without_a_word(outcome: &Outcome) -> bool {
+    let response = &outcome.exchange.response;
+    let is_told = outcome.reading.as_ref().is_some_and(|reading| {
+        let counted_by = reading.completion.map(|count| count.source);
+        reading.finish_reason.is_some() || counted_by == Some(TokenSource::Server)
+    });
+    response.is_streamed() && response.done().is_none() && !is_told
 }
 
 #[cfg(test)]

@@ -250,6 +250,13 @@ pub enum Doubt {
         /// Succeeded requests.
         succeeded: u64,
     },
+    /// Streams did not say that they are over.
+    WithoutEnd {
+        /// How many.
+        streams: u64,
+        /// Succeeded requests.
+        succeeded: u64,
+    },
     /// Streams were asked for, and plain answers came.
     NotStreamed {
         /// Succeeded requests to which that happened.
@@ -329,6 +336,7 @@ impl Doubt {
             Self::WithoutTokens { .. } => "no-output-tokens",
             Self::ChunksAreNotTokens { .. } => "chunks-are-not-tokens",
             Self::TokensUnknown { .. } => "tokens-unknown",
+            Self::WithoutEnd { .. } => "streams-without-end",
             Self::NotStreamed { .. } => "not-streamed",
             Self::HiddenReasoning { .. } => "hidden-reasoning",
             Self::MoreTokensThanBytes { .. } => "more-tokens-than-bytes",

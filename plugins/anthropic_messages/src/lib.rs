@@ -96,7 +96,11 @@ impl Read {
                 let kind = error["type"].as_str().unwrap_or("error");
                 return Err(format!("the server reported an error: {kind}: {message}"));
             }
-            "message_start" => self.usage(&event["message"]["usage"]),
+            "message_start" => {
+                self.usage(&event["message"]["usage"]);
+                // What it has of the output is the little that there is by then.
+                self.output = None;
+            }
             "message_delta" => {
                 self.usage(&event["usage"]);
                 self.ended(&event["delta"]);

@@ -60,12 +60,14 @@ fn read(answer: &mut Answer<'_>, event: &Value) -> Result<(), String> {
                 server_error(event).unwrap_or_else(|| "the server reported an error".to_owned())
             );
         }
-        "response.completed" | "response.incomplete" | "response.failed" => {
+        "response.completed" | "response.incomplete" | "response.failed" | "response.cancelled" => {
             return read_whole(answer, &event["response"]);
         }
         // Arguments of functions, code, and whatever else a model may write.
         kind if kind.starts_with("response.") && kind.ends_with(".delta") => answer.other(delta),
-        _ if event["object"] == "response" => return read_whole(answer, event),
+        _ if event["object"] == "response" || event["output"].is_array() => {
+            return read_whole(answer, event);
+        }
         _ => {}
     }
     Ok(())
@@ -76,8 +78,12 @@ fn read_whole(answer: &mut Answer<'_>, response: &Value) -> Result<(), String> {
     if let Some(error) = server_error(&response["error"]) {
         return Err(error);
     }
+    let status = &response["status"];
+    if status == "failed" || status == "cancelled" {
+        return Err(format!("the response ended with status {status}"));
+    }
     answer.usage(&response["usage"]);
-    answer.finish_reason(&response["status"]);
+    answer.finish_reason(status);
     answer.finish_reason(&response["incomplete_details"]["reason"]);
     if answer.has_output() {
         return Ok(());

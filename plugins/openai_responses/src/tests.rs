@@ -45,6 +45,14 @@ fn a_prompt_is_the_input() {
 }
 
 #[test]
+fn a_response_that_was_cancelled_is_an_error() {
+    let text = json!({"type": "response.output_text.delta", "delta": "a"});
+    let over = json!({"type": "response.cancelled", "response": {"status": "cancelled"}});
+    let error = read(&[text, over]).unwrap_err();
+    assert_eq!(error, "the response ended with status \"cancelled\"");
+}
+
+#[test]
 fn messages_tools_and_images_become_what_the_api_has() {
     let call = json!({"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}});
     let item = Item {

@@ -573,6 +573,23 @@ fn chunks_that_are_not_tokens_are_told() {
 }
 
 #[test]
+fn streams_that_do_not_say_that_they_are_over_are_a_doubt() {
+    let cut = |source| success().tokens(10, 4, source).without_end().build();
+    let run = |outcome| statistics(0, std::iter::repeat_n(outcome, 500));
+    let by_tokenizer = run(cut(TokenSource::Tokenizer));
+    assert_eq!(
+        codes(&by_tokenizer, &circumstances()),
+        ["streams-without-end"]
+    );
+    // Usage comes at the end.
+    let by_server = run(cut(TokenSource::Server));
+    assert_eq!(codes(&by_server, &circumstances()), [""; 0]);
+    let mut finished = cut(TokenSource::Tokenizer);
+    finished.reading.as_mut().unwrap().finish_reason = Some("stop".into());
+    assert_eq!(codes(&run(finished), &circumstances()), [""; 0]);
+}
+
+#[test]
 fn tokens_that_nobody_counted_are_a_doubt() {
     let mut unknown = success().build();
     unknown.reading.as_mut().unwrap().prompt = None;

@@ -129,6 +129,10 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
             }
+            Self::WithoutEnd { .. } => {
+                "the server, or a proxy before it, ended the stream early, and the answer is not whole; or it never says \
+                 where an answer ends"
+            }
             Self::NotStreamed { .. } => {
                 "the server, or a proxy before it, does not stream for this model or these parameters"
             }

@@ -113,6 +113,9 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "use a larger data set, fewer requests, or turn the prefix cache of the server off"
             }
+            Self::WithoutEnd { .. } => {
+                "compare such a response in the database with one that curl gets"
+            }
             Self::NotStreamed { .. } => {
                 "check whether the server streams, or ask for plain answers with --parameters stream=false"
             }

@@ -179,6 +179,8 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
     let mut response = read_messages(10, row.get_ref(10)?, &arrivals)?;
     if row.get(18)? {
         response.set_streamed();
+        // Rows do not tell whether a stream said `[DONE]`: none is blamed for the want of it.
+        response.set_done(moment(row.get(4)?));
     }
     let counted_from = match origin {
         Origin::Intended => moment(row.get(2)?),
