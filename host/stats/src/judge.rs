@@ -462,11 +462,12 @@ fn chunks_are_not_tokens(statistics: &RunStatistics) -> Option<Doubt> {
 
 fn tokens_unknown(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let counts = statistics.counts();
-    let nobody = counts.prompt.requests() == 0 && counts.completion.requests() == 0;
+    let nobody = counts.completion.requests() == 0;
     // A server that ranks documents need not count tokens.
     let wanted = circumstances.task.has_output_tokens();
     (counts.succeeded > 0 && nobody && wanted).then_some(Doubt::TokensUnknown {
         succeeded: counts.succeeded,
+        only_output: counts.prompt.requests() > 0,
     })
 }
 

@@ -245,10 +245,12 @@ pub enum Doubt {
         /// Tokens per chunk.
         tokens_per_chunk: f64,
     },
-    /// Nobody counted any tokens.
+    /// Nobody counted any tokens of the output.
     TokensUnknown {
         /// Succeeded requests.
         succeeded: u64,
+        /// Whether those of some prompts were counted.
+        only_output: bool,
     },
     /// Streams did not say that they are over.
     WithoutEnd {

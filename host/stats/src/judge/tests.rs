@@ -596,6 +596,10 @@ fn tokens_that_nobody_counted_are_a_doubt() {
     unknown.reading.as_mut().unwrap().completion = None;
     let run = statistics(0, std::iter::repeat_n(unknown, 500));
     assert_eq!(codes(&run, &circumstances()), ["tokens-unknown"]);
+    let mut without_output = success().build();
+    without_output.reading.as_mut().unwrap().completion = None;
+    let prompts_only = statistics(0, std::iter::repeat_n(without_output, 500));
+    assert_eq!(codes(&prompts_only, &circumstances()), ["tokens-unknown"]);
     let mut ranking = circumstances();
     ranking.task = Task::Rerank;
     assert_eq!(codes(&run, &ranking), [""; 0]);

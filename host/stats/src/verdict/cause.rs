@@ -125,7 +125,12 @@ impl Doubt {
             Self::ChunksAreNotTokens { .. } => {
                 "the server sends parts of tokens in chunks of their own, or does not count all tokens that it sends"
             }
-            Self::TokensUnknown { .. } => "the server reports no usage, and no tokenizer was given",
+            Self::TokensUnknown {
+                only_output: false, ..
+            } => "the server reports no usage, and no tokenizer was given",
+            Self::TokensUnknown { .. } => {
+                "the usage that the server reports has no number of output tokens, and no tokenizer was given"
+            }
             Self::DatasetReused { .. } => {
                 "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
             }

@@ -244,8 +244,16 @@ impl Doubt {
                 "a chunk of output carries {tokens_per_chunk:.2} tokens on average: inter-token latency is the \
                  time between chunks, not between tokens"
             ),
-            Self::TokensUnknown { succeeded } => format!(
-                "nobody counted the tokens of any of {}",
+            Self::TokensUnknown {
+                succeeded,
+                only_output,
+            } => format!(
+                "nobody counted the {} of any of {}",
+                if *only_output {
+                    "output tokens"
+                } else {
+                    "tokens"
+                },
                 counted(*succeeded, "succeeded request")
             ),
             Self::WithoutEnd { streams, succeeded } => format!(
