@@ -34,6 +34,26 @@ fn the_only_model_of_the_server_is_used_and_named() {
 }
 
 #[test]
+fn a_file_of_certificates_is_read_though_no_tls_is_spoken() {
+    let mock = quick_mock();
+    for transport in ["socket", "reqwest"] {
+        let bench = Bench::new();
+        let flags = [
+            "--model",
+            "m",
+            "--transport",
+            transport,
+            "--ca-file",
+            "no.pem",
+        ];
+        let ended = without_model(&bench, &mock.chat(), &flags);
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("no.pem"), "{}", ended.stderr);
+    }
+    assert!(mock.bodies().is_empty());
+}
+
+#[test]
 fn a_certificate_that_nobody_vouches_for_ends_the_question_for_the_model() {
     let mock = Mock::start(&["--tls"]);
     let ended = without_model(&Bench::new(), &mock.chat(), &[]);

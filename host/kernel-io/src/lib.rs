@@ -25,6 +25,8 @@
 mod kernel;
 pub mod machine;
 pub mod memory;
+#[cfg(unix)]
+pub mod pipe;
 pub mod priority;
 pub mod private_file;
 pub mod processor_time;

@@ -4,6 +4,7 @@ use super::items::ItemReader;
 use super::lines::LineReader;
 use flate2::read::MultiGzDecoder;
 use llmuses_core::budget::Budget;
+use llmuses_kernel_io::pipe::Pipe;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
@@ -11,6 +12,7 @@ use std::io::{ErrorKind, IsTerminal, Read, Seek};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tempfile::NamedTempFile;
 
 /// The data set cannot be used.
@@ -196,11 +198,14 @@ fn is_standard_input(path: &Path) -> bool {
 /// The most that is copied of a pipe: one without an end would fill the disk.
 const MOST_COPIED_BYTES: u64 = 16 << 30;
 
+/// How long a pipe is waited for into which nobody writes yet.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
+
 fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
     if is_standard_input(pipe) {
         copied(std::io::stdin().lock(), MOST_COPIED_BYTES)
     } else {
-        copied(File::open(pipe)?, MOST_COPIED_BYTES)
+        copied(Pipe::open(pipe, LONGEST_WAIT)?, MOST_COPIED_BYTES)
     }
 }
 

@@ -76,6 +76,8 @@ impl SocketSettings {
         mut headers: HeaderMap,
         notes: Arc<ConnectionNotes>,
     ) -> Result<Self, TlsError> {
+        // A file that is named is read also where no TLS is spoken: one that is not there is a mistake all the same.
+        Credentials::of(&target.route)?;
         let endpoint = Endpoint::of(target, timeouts)?;
         if !headers.contains_key(HOST)
             && let Ok(host) = HeaderValue::from_str(&endpoint.authority())
