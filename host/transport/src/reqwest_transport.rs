@@ -4,34 +4,27 @@
 //! `sent` is not the call of `send()`: that comes before the wait for a connection. It is the moment at
 //! which the connection asks the body for its bytes, to write them.
 
+mod body;
+mod connecting;
+
 use super::connection_notes::{ConnectionNotes, Reuse};
-use super::failure::{RequestPhase, ResolveError, classify, is_stream_reset, not_taken};
+use super::failure::{RequestPhase, classify, is_stream_reset, not_taken};
 use super::lanes::{Lanes, Taken};
 use super::socket::{Credentials, KeepAlive, TlsError};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
-use bytes::Bytes;
-use http_body::{Frame, SizeHint};
+use body::{StampedBody, Uptake};
+use connecting::{MARKS, TimedConnecting, TimedResolver};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
 use llmuses_core::plan::{Route, Target, Timeouts};
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::cell::{Cell, RefCell};
-use std::convert::Infallible;
 use std::future::Future;
 use std::num::NonZeroU32;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
-use tower_layer::Layer;
-use tower_service::Service;
-
-tokio::task_local! {
-    /// The marks of the request for which a connection is opened on this task.
-    static MARKS: Arc<Marks>;
-}
+use std::time::Duration;
 
 /// The HTTP client could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -422,161 +415,5 @@ impl ResponseBody for ReqwestResponse {
         if let Some((lane, is_new)) = self.lane {
             lane.give_back(is_new);
         }
-    }
-}
-
-/// Whether a connection takes a request as soon as it can be asked to. One of HTTP/2 that is there already does so within
-/// a few turns of the runtime, however long these take, unless all of its streams are in use.
-#[derive(Debug, Default)]
-struct Uptake {
-    is_taken: AtomicBool,
-    is_late: AtomicBool,
-}
-
-impl Uptake {
-    /// The task of the request, that of the connection, and that of the body, with a good margin.
-    const TURNS: usize = 16;
-
-    /// Lets the runtime get to everything that is ready, again and again, until the request is taken or would have been.
-    async fn turns(&self) {
-        for _ in 0..Self::TURNS {
-            if self.is_taken.load(Ordering::Relaxed) {
-                return;
-            }
-            tokio::task::yield_now().await;
-        }
-        let is_taken = self.is_taken.load(Ordering::Relaxed);
-        self.is_late.store(!is_taken, Ordering::Relaxed);
-    }
-
-    /// Whether it was taken, and not within these turns.
-    fn came_late(&self) -> bool {
-        self.is_taken.load(Ordering::Relaxed) && self.is_late.load(Ordering::Relaxed)
-    }
-}
-
-/// A request body that notes when the connection takes the last of it.
-struct StampedBody {
-    rest: Bytes,
-    marks: Arc<Marks>,
-    uptake: Arc<Uptake>,
-}
-
-/// The connection takes a long body in pieces of this size, as it can write them.
-const PIECE: usize = 64 << 10;
-
-impl http_body::Body for StampedBody {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        if self.rest.is_empty() {
-            return Poll::Ready(None);
-        }
-        self.uptake.is_taken.store(true, Ordering::Relaxed);
-        let size = self.rest.len().min(PIECE);
-        let piece = self.rest.split_to(size);
-        if self.rest.is_empty() {
-            self.marks.mark_sent();
-        }
-        Poll::Ready(Some(Ok(Frame::data(piece))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.rest.is_empty()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        // Exact, so that the request carries a content length and is not sent in chunks.
-        SizeHint::with_exact(self.rest.len() as u64)
-    }
-}
-
-/// The system's resolver, timed.
-struct TimedResolver;
-
-impl Resolve for TimedResolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let begun = Instant::now();
-        Box::pin(async move {
-            let host = name.as_str().to_owned();
-            let addresses: Vec<_> = match tokio::net::lookup_host((host.as_str(), 0)).await {
-                Ok(addresses) => addresses.collect(),
-                Err(source) => {
-                    return Err(ResolveError {
-                        name: name.as_str().to_owned(),
-                        source,
-                    }
-                    .into());
-                }
-            };
-            // Absent where the connection is opened in the background, for no request in particular.
-            let _ = MARKS.try_with(|marks| marks.mark_resolved(begun.elapsed()));
-            Ok(Box::new(addresses.into_iter()) as Addrs)
-        })
-    }
-}
-
-/// Wraps the opening of connections, to time it.
-#[derive(Clone)]
-struct TimedConnecting {
-    notes: Arc<ConnectionNotes>,
-}
-
-impl<S> Layer<S> for TimedConnecting {
-    type Service = TimedConnector<S>;
-
-    fn layer(&self, inner: S) -> TimedConnector<S> {
-        TimedConnector {
-            inner,
-            notes: Arc::clone(&self.notes),
-        }
-    }
-}
-
-/// Opens connections and notes how long that took.
-#[derive(Clone)]
-struct TimedConnector<S> {
-    inner: S,
-    notes: Arc<ConnectionNotes>,
-}
-
-impl<S, R> Service<R> for TimedConnector<S>
-where
-    S: Service<R>,
-    S::Future: Send + 'static,
-{
-    type Response = S::Response;
-    type Error = S::Error;
-    type Future = Pin<Box<dyn Future<Output = Result<S::Response, S::Error>> + Send>>;
-
-    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(context)
-    }
-
-    fn call(&mut self, target: R) -> Self::Future {
-        let marks = MARKS.try_with(Arc::clone).ok();
-        let begun = Instant::now();
-        let connecting = self.inner.call(target);
-        let notes = Arc::clone(&self.notes);
-        Box::pin(async move {
-            let Some(marks) = marks else {
-                let result = connecting.await;
-                if result.is_ok() {
-                    notes.note_opened();
-                }
-                return result;
-            };
-            // The scope goes along: the pool may finish the connection on a task of its own.
-            let result = MARKS.scope(Arc::clone(&marks), connecting).await;
-            if result.is_ok() {
-                notes.note_opened();
-                marks.mark_connected(begun.elapsed());
-            }
-            result
-        })
     }
 }

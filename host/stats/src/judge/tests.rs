@@ -6,7 +6,7 @@ use crate::pauses::OtherRuns;
 use crate::verdict;
 use crate::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
-use llmuses_core::document::Task;
+use llmuses_core::document::{Task, WorkerFigures};
 use llmuses_core::exchange::{Outcome, TokenSource};
 use llmuses_samples::OutcomeBuilder;
 
