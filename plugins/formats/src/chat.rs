@@ -27,9 +27,8 @@ impl Format for ShareGpt {
 
     fn conversation(entry: Entry) -> Result<Conversation, String> {
         let mut members: Members = entry.json()?;
-        let conversation = messages_of(&members).and_then(turns_of);
-        let conversation = conversation.map_err(|reason| entry.error(reason))?;
-        Ok(with_the_rest(conversation, &mut members))
+        let messages = messages_of(&members).map_err(|reason| entry.error(reason))?;
+        Ok(with_the_rest(turns_of(messages), &mut members))
     }
 }
 
@@ -59,7 +58,7 @@ impl Format for MultiTurn {
         if !messages.iter().all(is_message) {
             return Err(entry.error("an item of it is no message with a `role`"));
         }
-        turns_of(messages).map_err(|reason| entry.error(reason))
+        Ok(turns_of(messages))
     }
 }
 
@@ -125,8 +124,9 @@ fn messages_of(members: &Members) -> Result<Vec<Value>, String> {
 }
 
 /// A turn for each answer, of what is asked before it, and one for what is asked behind the last. Answers before
-/// anything was asked are left out, as model servers refuse them.
-pub(crate) fn turns_of(messages: Vec<Value>) -> Result<Conversation, String> {
+/// anything was asked are left out, as model servers refuse them. ShareGPT has conversations in which nobody asks anything:
+/// they have no turns.
+fn turns_of(messages: Vec<Value>) -> Conversation {
     let mut conversation = Conversation::default();
     let (mut pending, mut is_asked, mut has_asked) = (Vec::new(), false, false);
     for message in messages {
@@ -148,16 +148,14 @@ pub(crate) fn turns_of(messages: Vec<Value>) -> Result<Conversation, String> {
     if is_asked {
         conversation = conversation.turn("messages", Value::Array(pending));
     }
-    match has_asked {
-        true => Ok(conversation),
-        false => Err("nobody asks anything in this conversation".to_owned()),
-    }
+    conversation
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::record::tests::{head, read};
+    use llmuses_plugin::Entries;
 
     fn said(role: &str, content: &str) -> Value {
         json!({"role": role, "content": content})
@@ -213,6 +211,16 @@ mod tests {
     }
 
     #[test]
+    fn a_conversation_without_a_question_is_passed_over() {
+        for said in [json!([]), json!([{"from": "gpt", "value": "a"}])] {
+            let record = json!({"conversations": said}).to_string();
+            let mut all = conversations_of::<ShareGpt>(Entries::from_lines([record]));
+            assert_eq!(all.next_conversation(), None);
+            assert_eq!(all.skipped().len(), 1);
+        }
+    }
+
+    #[test]
     fn what_is_no_conversation_is_said() {
         for (record, said) in [
             (
@@ -226,10 +234,6 @@ mod tests {
             (
                 json!({"conversations": [{"from": "me", "value": "a"}]}),
                 "line 1: part 1 of \"conversations\" is from `me`",
-            ),
-            (
-                json!({"conversations": [{"from": "gpt", "value": "a"}]}),
-                "line 1: nobody asks",
             ),
         ] {
             let error = read::<ShareGpt>(&record).unwrap_err();

@@ -50,7 +50,7 @@ pub trait Format: Sized + 'static {
     }
 
     /// The conversation in one entry of the file; by default one turn with the prompt in [`Self::PROMPT_FIELD`], or
-    /// with the whole entry where that is a line of text.
+    /// with the whole entry where that is a line of text. One without turns is passed over and counted.
     ///
     /// # Errors
     /// Where the entry has none. The text should name the entry, as [`Entry::error`] and the errors of
@@ -111,7 +111,7 @@ pub fn conversations_of<F: Format>(entries: Entries) -> impl Conversations {
 }
 
 impl Entries {
-    /// A conversation of each entry. Those that are blank are passed over and counted.
+    /// A conversation of each entry. Entries that are blank, and conversations without turns, are passed over and counted.
     pub fn conversations(
         self,
         read: impl FnMut(Entry) -> Result<Conversation, String>,
@@ -144,7 +144,12 @@ impl<R: FnMut(Entry) -> Result<Conversation, String>> Conversations for FromEntr
                 self.skipped.count("blank");
                 continue;
             }
-            return Some((self.read)(entry));
+            match (self.read)(entry) {
+                Ok(conversation) if !conversation.has_turns() => {
+                    self.skipped.count("nobody asks anything");
+                }
+                read => return Some(read),
+            }
         }
     }
 

@@ -60,6 +60,11 @@ impl Conversation {
         self
     }
 
+    /// Whether anything is asked in it.
+    pub fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
     /// The whole as JSON, as the host gets it.
     pub fn to_json(&self) -> Value {
         let mut whole = Map::new();

@@ -46,6 +46,22 @@ fn an_entry_of_json_without_a_field_is_an_error() {
 }
 
 #[test]
+fn a_conversation_in_which_nobody_asks_anything_is_passed_over_and_counted() {
+    let entries = Entries::from_lines(["quiet", "loud"]);
+    let mut conversations = entries.conversations(|entry| {
+        Ok(match entry.text() {
+            "quiet" => Conversation::default(),
+            text => Conversation::of_prompt(text),
+        })
+    });
+    let loud = Conversation::of_prompt("loud");
+    assert_eq!(conversations.next_conversation(), Some(Ok(loud)));
+    assert_eq!(conversations.next_conversation(), None);
+    let reason = "nobody asks anything".to_owned();
+    assert_eq!(conversations.skipped(), [(reason, 1)]);
+}
+
+#[test]
 fn blank_lines_are_counted_and_a_bad_one_stands_alone() {
     let entries = Entries::from_lines([r#"{"query":"a"}"#, " ", "{}", r#"{"query":"b"}"#]);
     let mut batches = Batches::new(Box::new(AsJson(Box::new(conversations_of::<Queries>(
