@@ -204,7 +204,7 @@ impl RunStatistics {
         counts.output_gaps += measured.output_gaps;
         counts.coalesced_gaps += measured.coalesced_gaps;
         counts.own_connections += u64::from(measured.times[CONNECT].is_some());
-        counts.without_end += u64::from(ends_without_a_word(outcome));
+        counts.without_end += u64::from(is_without_end(outcome));
         if !outcome.exchange.response.is_streamed() {
             counts.plain += 1;
             counts.plain_though_asked += u64::from(outcome.exchange.asked_to_stream());
@@ -487,7 +487,7 @@ fn latest(seen: &mut Option<Moment>, moment: Moment) {
 }
 
 /// Whether a stream has nothing by which it could be told from one that was cut off.
-fn ends_without_a_word(outcome: &Outcome) -> bool {
+fn is_without_end(outcome: &Outcome) -> bool {
     let response = &outcome.exchange.response;
     let is_told = outcome.reading.as_ref().is_some_and(|reading| {
         let counted_by = reading.completion.map(|count| count.source);

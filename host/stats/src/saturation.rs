@@ -46,10 +46,10 @@ pub struct Saturation {
 /// empty fills. `None`: the server kept up, or the run is too short to tell.
 ///
 /// Requests in flight must grow for certain, and with them either the time to first token or the latency of requests by
-/// the time at which they were sent, or they grow by more than all that were in flight as the growth was first seen: by
-/// Little's law, the rate times the latency of the requests sent then. Growth alone is no proof: long answers fill a server
-/// for a while. Nor are rising times: the lengths of answers may change over a data set; and they need not rise evenly, for
-/// a server may begin with the newest requests, or stand still for a moment.
+/// the time at which they were sent, or they grow by more than what the server held before anything waited, and go on
+/// growing in the second half: by Little's law it held the rate times the latency of the requests sent first. Growth alone
+/// is no proof: long answers fill a server for a while. Nor are rising times: the lengths of answers may change over a data
+/// set; and they need not rise evenly, for a server may take waiting requests in any order, or stand still for a moment.
 pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
     let slots = timeline.slots();
     let seconds = timeline.slot_length().as_secs_f64();
@@ -87,10 +87,10 @@ pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
     let ttft = rise(|slot| (slot.ttft_sum, slot.ttft_samples)).map(|(slope, _)| slope);
     let latency = rise(|slot| (slot.latency_sum, slot.latency_samples)).map(|(slope, _)| slope);
     let all = |of: fn(&Slot) -> u64| slots[..end].iter().map(of).sum::<u64>();
-    let piled_up = mean_latency(parts[0]).is_some_and(|latency| {
-        let at_first = sent / all_seconds * latency;
-        in_flight.low * all_seconds > at_first
-    });
+    let piled_up = mean_latency(beginning(&slots[..end])).is_some_and(|latency| {
+        let held_at_first = sent / all_seconds * latency;
+        in_flight.low * all_seconds > held_at_first
+    }) && goes_on(&growth);
     (grew && (piled_up || ttft.is_some() || latency.is_some())).then_some(Saturation {
         sent: sent / all_seconds,
         done: done / all_seconds,
@@ -116,6 +116,19 @@ fn filled(slots: &[Slot], seconds: f64) -> Option<usize> {
     let latency = (samples > 0).then(|| sum / samples as f64)?;
     let first = slots.iter().position(|slot| slot.sent > 0)?;
     Some(first + (latency / seconds).ceil() as usize)
+}
+
+/// The first twentieth of the slots in which requests were sent.
+fn beginning(slots: &[Slot]) -> &[Slot] {
+    let first = slots.iter().position(|slot| slot.sent > 0).unwrap_or(0);
+    let sending = &slots[first..];
+    &sending[..sending.len().div_ceil(PARTS)]
+}
+
+/// Whether the second half still grew for certain. Of too few parts the whole has to do.
+fn goes_on(growth: &[f64]) -> bool {
+    let half = &growth[growth.len() / 2..];
+    half.len() < FEWEST_PARTS || mean(half).is_some_and(|slope| slope.low > 0.0)
 }
 
 /// The mean latency of the requests sent in these slots, in seconds.
@@ -288,6 +301,52 @@ mod tests {
         let found = saturation(&timeline).expect("it did not keep up");
         assert!(found.in_flight.low > 10.0, "{found:?}");
         assert!(found.at_the_end > 300, "{found:?}");
+    }
+
+    #[test]
+    fn a_server_that_takes_waiting_requests_in_any_order_is_noticed() {
+        // 40 a second are sent, and 16 are done, any of those that wait: times rise at once and then no more.
+        let mut waiting = Vec::new();
+        let mut timeline = Timeline::new(Moment::default());
+        let mut record = |at: u64, end: u64| {
+            let outcome = OutcomeBuilder::at(at)
+                .sent(at)
+                .events(&[end - 1, end])
+                .end(end)
+                .outputs(&[0, 1])
+                .build();
+            let ttft = Duration::from_millis(end - 1 - at);
+            let times = ByTime::of(|time| (time == TTFT).then_some(ttft));
+            timeline.record(&outcome, &times, false);
+        };
+        let mut free = 0;
+        for millisecond in 1..=15_000_u64 {
+            if millisecond % 25 == 0 {
+                waiting.push(millisecond);
+            }
+            if millisecond >= free && !waiting.is_empty() {
+                let any = scattered(millisecond) as usize % waiting.len();
+                free = millisecond + 62;
+                record(waiting.swap_remove(any), free);
+            }
+        }
+        // Of what is left, the newest comes first.
+        for at in waiting.into_iter().rev() {
+            free += 62;
+            record(at, free);
+        }
+        let found = saturation(&timeline).expect("it did not keep up");
+        assert!(found.at_the_end > 300, "{found:?}");
+    }
+
+    #[test]
+    fn a_share_of_long_answers_is_no_sign_of_a_server_that_is_too_slow() {
+        // One of ten takes a minute: in 15 s none of those ends.
+        let long = |number: u64| match scattered(number) % 10 {
+            0 => 60_000,
+            _ => 100,
+        };
+        assert_eq!(saturation(&run(long, None)), None);
     }
 
     #[test]

@@ -271,7 +271,8 @@ pub(super) struct PerfArguments {
     trace: TraceArguments,
 
     /// Requests of an open loop (--rate, --stages rate:, --rate-from, --trace) that may be in flight at once. Those that
-    /// are due beyond that wait, counted from when they were due [default: as many connections as open files and local ports of this machine allow]
+    /// are due beyond that wait, counted from when they were due [default: as many connections as open files and local
+    /// ports of this machine allow]
     #[arg(
         long,
         value_name = "N",
