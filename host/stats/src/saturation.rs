@@ -53,8 +53,8 @@ pub struct Saturation {
 pub fn saturation(timeline: &Timeline) -> Option<Saturation> {
     let slots = timeline.slots();
     let seconds = timeline.slot_length().as_secs_f64();
-    // The slot of the last one is not full.
-    let end = slots.iter().rposition(|slot| slot.sent > 0)?;
+    // The slot of the last one is not full. A server that accepts no more connections has some sent long after they were due.
+    let end = slots.iter().rposition(|slot| slot.due > 0)?;
     let begin = filled(&slots[..end], seconds)?;
     let window = slots.get(begin..end)?;
     let per_part = window.len().div_ceil(PARTS);

@@ -18,6 +18,8 @@ pub const SKETCHED: [Time; 3] = [TTFT, TPOT, LATENCY];
 /// What happened in one slot.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Slot {
+    /// Requests that were due.
+    pub due: u64,
     /// Requests that were sent.
     pub sent: u64,
     /// Requests that were over and had succeeded.
@@ -48,6 +50,7 @@ pub struct Slot {
 
 impl Slot {
     fn add(&mut self, other: &Self) {
+        self.due += other.due;
         self.sent += other.sent;
         self.succeeded += other.succeeded;
         self.good += other.good;
@@ -93,6 +96,7 @@ impl Timeline {
     pub fn record(&mut self, outcome: &Outcome, times: &ByTime<Option<Duration>>, good: bool) {
         let exchange = &outcome.exchange;
         let succeeded = outcome.succeeded();
+        self.at(exchange.intended).due += 1;
         if let Some(sent) = exchange.sent {
             let slot = self.at(sent);
             slot.sent += 1;
