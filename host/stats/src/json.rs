@@ -1,31 +1,27 @@
 //! Totals and verdict of a run as they stand in a document.
 
+mod series;
+mod spreads;
+
 use super::asked_lengths::LengthsAsked;
 use super::circumstances::{Circumstances, ConnectionUse};
-use super::counts::TokenTotals;
-use super::figures::Figures;
-use super::histogram::histogram;
 use super::measure::Origin;
 use super::over_time::times_over_time;
 use super::running::RunStatistics;
-use super::slowest::Slowest;
-use super::spread::Spread;
-use super::timeline::{Slot, Timeline};
-use super::tokens::TokenSpread;
 use super::verdict::Doubt;
 use llmuses_core::backlog::{PipelineStage, Waits};
-use llmuses_core::clock::Moment;
 use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
-    BacklogWaits, ByPercentile, ClientUse, ConnectionFigures, Curve, DatasetFigures, Distribution,
-    FailureFigures, Goodput, GroupFigures, LengthBar, Named, Packages, ParserCalls, ParserCosts,
-    ParserFigures, ParserMetrics, Percentile, ProbeFigures, Rates, Reason, RequestCounts,
-    RunFigures, SlowestRequest, StatusFigures, TimeFigures, TimeSeries, Times, TokenFigures,
-    Tokens, TokensBySource, Totals, Verdict,
+    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, Distribution, FailureFigures,
+    Goodput, GroupFigures, Named, Packages, ParserCalls, ParserCosts, ParserMetrics, ProbeFigures,
+    Rates, Reason, RequestCounts, RunFigures, StatusFigures, TimeSeries, Times, Tokens, Totals,
+    Verdict,
 };
 use llmuses_core::metric::{
-    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN, Time,
+    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN,
 };
+use series::{slowest, timeline};
+use spreads::{distribution, figures, time_figures, tokens};
 use std::time::Duration;
 
 /// The totals of a run, with the circumstances under which they came about.
@@ -274,59 +270,6 @@ fn other_waits(waits: Waits) -> BacklogWaits {
     }
 }
 
-fn timeline(timeline: &Timeline, has_objectives: bool) -> TimeSeries {
-    let slots = timeline.slots();
-    let counts = |count: fn(&Slot) -> u64| slots.iter().map(count).collect::<Vec<u64>>();
-    let ttft = |time: fn(&Slot) -> f64| {
-        let known = |slot: &Slot| (slot.ttft_samples > 0).then(|| time(slot));
-        slots.iter().map(known).collect()
-    };
-    let mut in_flight = 0_u64;
-    TimeSeries {
-        slot_seconds: seconds(timeline.slot_length()),
-        warmup_seconds: None,
-        requests_sent: counts(|slot| slot.sent),
-        requests_succeeded: counts(|slot| slot.succeeded),
-        requests_that_met_all: has_objectives.then(|| counts(|slot| slot.good)),
-        requests_failed: counts(|slot| slot.failed),
-        requests_in_flight_at_the_end: slots
-            .iter()
-            .map(|slot| {
-                in_flight = (in_flight + slot.sent).saturating_sub(slot.left);
-                in_flight
-            })
-            .collect(),
-        // Shares of a token mean nothing beyond a thousandth.
-        output_tokens: slots
-            .iter()
-            .map(|slot| (slot.output_tokens * 1e3).round() / 1e3)
-            .collect(),
-        input_tokens: counts(|slot| slot.input_tokens),
-        time_to_first_token_mean_seconds: ttft(|slot| {
-            seconds(slot.ttft_sum) / slot.ttft_samples as f64
-        }),
-        time_to_first_token_max_seconds: ttft(|slot| seconds(slot.ttft_max)),
-    }
-}
-
-fn slowest(slowest: &Slowest, start: Moment) -> Vec<SlowestRequest> {
-    slowest
-        .requests()
-        .iter()
-        .map(|request| SlowestRequest {
-            number: request.number,
-            sent_seconds_after_start: request.sent.map(|sent| seconds(sent.since(start))),
-            latency_seconds: seconds(request.latency),
-            time_to_first_token_seconds: request.ttft.map(seconds),
-            time_per_output_token_seconds: request.tpot.map(seconds),
-            input_tokens: request.prompt_tokens,
-            output_tokens: request.completion_tokens,
-            prompt: request.prompt.clone(),
-            answer: request.answer.clone(),
-        })
-        .collect()
-}
-
 fn call_cost(cost: &CallCost, wall: Option<Duration>) -> ParserCalls {
     ParserCalls {
         calls: cost.calls,
@@ -351,98 +294,6 @@ pub fn verdict(doubts: &[Doubt]) -> Verdict {
                 what_to_do: doubt.remedy().to_owned(),
             })
             .collect(),
-    }
-}
-
-fn time_figures(spread: &Spread) -> TimeFigures {
-    TimeFigures {
-        samples: spread.samples(),
-        mean_seconds: spread.mean_seconds(),
-        standard_deviation_seconds: spread.standard_deviation_seconds(),
-        min_seconds: spread.min().map(seconds),
-        max_seconds: spread.max().map(seconds),
-        percentiles: spread
-            .percentiles(Percentile::ALL)
-            .map_or_else(ByPercentile::default, |times| {
-                ByPercentile(times.map(|time| Some(seconds(time))))
-            }),
-        samples_beyond_the_scale: spread.beyond(),
-    }
-}
-
-fn distribution(statistics: &RunStatistics, time: Time) -> Distribution {
-    let spread = statistics.time(time);
-    let figures = time_figures(spread);
-    if !time.curve {
-        return Distribution {
-            figures,
-            ..Distribution::default()
-        };
-    }
-    // What is independent of one another is requests.
-    let intervals = spread.intervals(Percentile::ALL, statistics.counts().succeeded);
-    let percents = curve_percents();
-    let times = spread.curve(&percents).into_iter().map(seconds).collect();
-    Distribution {
-        figures,
-        intervals_of_95_percent: Some(ByPercentile(
-            intervals.map(|(lower, upper)| [lower.map(seconds), upper.map(seconds)]),
-        )),
-        curve: Some(Curve {
-            percents,
-            seconds: times,
-        }),
-        histogram: histogram(spread),
-    }
-}
-
-/// Where a curve has its points: at every percent, and closer where the slow requests are.
-fn curve_percents() -> Vec<f64> {
-    let whole = (0..=99).map(f64::from);
-    let tenths = (991..=999).map(|tenth| f64::from(tenth) / 10.0);
-    whole
-        .chain(tenths)
-        .chain([99.95, 99.99, 99.999, 100.0])
-        .collect()
-}
-
-fn tokens(totals: &TokenTotals, lengths: &TokenSpread) -> TokenFigures {
-    let known = totals.requests();
-    TokenFigures {
-        tokens: (known > 0).then_some(totals.tokens),
-        per_request: totals.mean(),
-        requests_known: known,
-        requests_by_source: TokensBySource {
-            server: totals.by_server,
-            tokenizer: totals.by_tokenizer,
-            parser: totals.by_parser,
-        },
-        min: lengths.extremes().map(|(min, _)| min),
-        max: lengths.extremes().map(|(_, max)| max),
-        p50: lengths.percentile(Percentile::P50),
-        p90: lengths.percentile(Percentile::P90),
-        p99: lengths.percentile(Percentile::P99),
-        bars: lengths
-            .bars()
-            .into_iter()
-            .map(|bar| LengthBar {
-                from: bar.from,
-                to: bar.to,
-                requests: bar.requests,
-            })
-            .collect(),
-    }
-}
-
-fn figures(figures: &Figures) -> ParserFigures {
-    ParserFigures {
-        samples: figures.samples(),
-        mean: figures.mean(),
-        min: figures.min(),
-        max: figures.max(),
-        p50: figures.percentile(Percentile::P50),
-        p90: figures.percentile(Percentile::P90),
-        p99: figures.percentile(Percentile::P99),
     }
 }
 

@@ -1,11 +1,15 @@
 //! The running totals of a run: outcomes go in one by one, figures come out at any time.
 
-use super::counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
-use super::figures::{Figures, Metrics};
+mod rates;
+
+use super::counts::{Counts, FailureCount, TokenSpreads};
+use super::failure_counts::FailureCounts;
+use super::figures::Metrics;
 use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
 use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps, token_gaps};
+use super::run_span::RunSpan;
 use super::sample::Sample;
 use super::sessions::SessionTotals;
 use super::short_outputs::{ShortOutputCounts, ShortOutputs};
@@ -13,16 +17,10 @@ use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{ConnectionOpening, FailureKind, Outcome, StampQuality, TokenSource};
-use llmuses_core::metric::{
-    AUDIO_SECONDS, ByTime, CACHED_TOKENS, CONNECT, DNS, DOCUMENTS, ITL, Sums, TEXTS, TLS,
-    TOKEN_ITL, TTFT, Time,
-};
+use llmuses_core::exchange::{ConnectionOpening, Outcome, Reading, StampQuality, TokenSource};
+use llmuses_core::metric::{ByTime, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TTFT, Time};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
-
-/// The longest example message that is kept of a kind of failure, in characters.
-const MAX_EXAMPLE_CHARS: usize = 300;
 
 /// The totals of a run so far.
 #[derive(Debug, Clone)]
@@ -38,15 +36,11 @@ pub struct RunStatistics {
     by_input_length: ByInputLength,
     objectives: Option<Objectives>,
     metrics: Metrics,
-    failures: Vec<FailureCount>,
+    failures: FailureCounts,
     finish_reasons: FinishReasons,
     asked_output: Option<u64>,
     short_outputs: ShortOutputCounts,
-    first_intended: Option<Moment>,
-    last_intended: Option<Moment>,
-    first_sent: Option<Moment>,
-    last_sent: Option<Moment>,
-    last_end: Option<Moment>,
+    span: RunSpan,
 }
 
 impl RunStatistics {
@@ -64,15 +58,11 @@ impl RunStatistics {
             by_input_length: ByInputLength::default(),
             objectives: None,
             metrics: Metrics::default(),
-            failures: Vec::new(),
+            failures: FailureCounts::default(),
             finish_reasons: FinishReasons::default(),
             asked_output: None,
             short_outputs: ShortOutputCounts::default(),
-            first_intended: None,
-            last_intended: None,
-            first_sent: None,
-            last_sent: None,
-            last_end: None,
+            span: RunSpan::default(),
         }
     }
 
@@ -131,14 +121,8 @@ impl RunStatistics {
         self.counts.met_objectives += u64::from(good);
         self.timeline.record(outcome, &measured.times, good);
 
-        earliest(&mut self.first_intended, exchange.intended);
-        latest(&mut self.last_intended, exchange.intended);
-        if let Some(sent) = exchange.sent {
-            earliest(&mut self.first_sent, sent);
-            latest(&mut self.last_sent, sent);
-            self.counts.sent += 1;
-        }
-        latest(&mut self.last_end, exchange.end);
+        self.span.note(exchange);
+        self.counts.sent += u64::from(exchange.sent.is_some());
         for time in Time::all().filter(|time| outcome.succeeded() || time.is_of_the_client()) {
             record(&mut self.times[time], measured.times[time]);
         }
@@ -161,24 +145,8 @@ impl RunStatistics {
             Some(_) if disconnected => {}
             Some(failure) => {
                 counts.failed += 1;
-                let status = exchange
-                    .head
-                    .as_ref()
-                    .filter(|_| failure.kind == FailureKind::HttpStatus)
-                    .map(|head| head.status);
-                match self
-                    .failures
-                    .iter_mut()
-                    .find(|seen| seen.kind == failure.kind && seen.status == status)
-                {
-                    Some(seen) => seen.count += 1,
-                    None => self.failures.push(FailureCount {
-                        kind: failure.kind,
-                        status,
-                        count: 1,
-                        example: failure.message.chars().take(MAX_EXAMPLE_CHARS).collect(),
-                    }),
-                }
+                let head = exchange.head.as_ref();
+                self.failures.record(failure, head.map(|head| head.status));
             }
         }
     }
@@ -193,7 +161,9 @@ impl RunStatistics {
             if measured.output_gaps > 0 {
                 counts.chunked += 1;
                 counts.chunked_outputs += measured.output_gaps + 1;
-                counts.chunked_tokens = counts.chunked_tokens.saturating_add(count.tokens);
+                let hidden = outcome.reading.as_ref().map_or(0, Reading::hidden_tokens);
+                let sent = count.tokens.saturating_sub(hidden);
+                counts.chunked_tokens = counts.chunked_tokens.saturating_add(sent);
             }
         }
         counts.packages += measured.packages;
@@ -308,7 +278,7 @@ impl RunStatistics {
 
     /// From the start until the first request was sent that counts. `None` without a warm-up.
     pub(super) fn warmup(&self) -> Option<Duration> {
-        let first = self.first_sent.filter(|_| self.counts.warmup > 0)?;
+        let first = self.span.first_sent().filter(|_| self.counts.warmup > 0)?;
         Some(first.since(self.timeline.start()))
     }
 
@@ -339,137 +309,26 @@ impl RunStatistics {
 
     /// Failures by kind, the most frequent first; kinds that did not occur are left out.
     pub fn failures(&self) -> Vec<FailureCount> {
-        let mut kinds: Vec<FailureCount> = Vec::new();
-        // In the order in which each first came, so that the first message is that of the kind.
-        for failure in &self.failures {
-            match kinds.iter_mut().find(|seen| seen.kind == failure.kind) {
-                Some(seen) => seen.count += failure.count,
-                None => kinds.push(FailureCount {
-                    status: None,
-                    ..failure.clone()
-                }),
-            }
-        }
-        sorted(kinds)
+        self.failures.by_kind()
     }
 
     /// Failures by kind and status, the most frequent first.
     pub fn failures_by_status(&self) -> Vec<FailureCount> {
-        sorted(self.failures.clone())
+        self.failures.by_status()
     }
 
     /// How long the run took: from the first request sent to the last end, over all requests, failed ones
     /// included. Where none was sent, from the first intention. `None` before the first outcome.
     pub fn wall(&self) -> Option<Duration> {
-        let first = self.first_sent.or(self.first_intended)?;
-        Some(self.last_end?.since(first))
+        self.span.wall()
     }
 
     /// The time in which the requests were sent: n − 1 gaps between n of them, and one more. `None` for fewer than two.
     pub fn sending(&self) -> Option<Duration> {
-        let span = self.last_sent?.since(self.first_sent?);
+        let span = self.span.sending()?;
         let gaps = u32::try_from(self.counts.sent).ok()?.checked_sub(1)?;
         (gaps > 0).then(|| span + span / gaps)
     }
-
-    /// What the figures of the run are made of.
-    pub fn sums(&self) -> Sums {
-        let counts = &self.counts;
-        let tokens = |side: &TokenTotals| (side.requests() > 0).then_some(side.tokens as f64);
-        Sums {
-            wall_seconds: self.wall().map(|wall| wall.as_secs_f64()),
-            completed: counts.completed,
-            succeeded: counts.succeeded,
-            failed: counts.failed,
-            disconnected: counts.disconnected,
-            met_all: self.objectives.map(|_| counts.met_objectives),
-            input_tokens: tokens(&counts.prompt),
-            output_tokens: tokens(&counts.completion),
-            cached_tokens: self.named(CACHED_TOKENS).map(Figures::sum),
-            texts: self.named(TEXTS).map(Figures::sum),
-            documents: self.named(DOCUMENTS).map(Figures::sum),
-            audio_seconds: self.named(AUDIO_SECONDS).map(Figures::sum),
-            input_known: counts.prompt.requests(),
-            output_known: counts.completion.requests(),
-            packages: counts.packages,
-            token_chunks: counts.token_chunks,
-            chunks_of_several_tokens: counts.chunks_of_several_tokens,
-            bytes_received: counts.bytes_received,
-        }
-    }
-
-    /// A figure of the plugin.
-    fn named(&self, name: &str) -> Option<&Figures> {
-        let mut named = self.metrics.named().iter();
-        let (_, figures) = named.find(|(known, _)| known == name)?;
-        Some(figures)
-    }
-
-    /// Average package latency in seconds: the sum of all spans by the sum of their gaps. `None` where no
-    /// response had three packages.
-    pub fn average_package_latency(&self) -> Option<f64> {
-        ratio(
-            self.counts.package_span_nanos as f64 / 1e9,
-            self.counts.package_gaps as f64,
-        )
-    }
-
-    /// Output tokens per chunk of output. `None` where nobody knows.
-    pub fn tokens_per_chunk(&self) -> Option<f64> {
-        ratio(
-            self.counts.chunked_tokens as f64,
-            self.counts.chunked_outputs as f64,
-        )
-    }
-
-    /// The share of the tokens of prompts that the server took from a cache of prefixes, where it told that for
-    /// every succeeded request.
-    pub fn cached_share(&self) -> Option<f64> {
-        let cached = self.named(CACHED_TOKENS)?;
-        let told = cached.samples() == self.counts.succeeded;
-        ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
-    }
-
-    /// The share of gaps between output events that are zero, from 0 to 1.
-    pub fn coalesced_share(&self) -> Option<f64> {
-        ratio(
-            self.counts.coalesced_gaps as f64,
-            self.counts.output_gaps as f64,
-        )
-    }
-
-    /// Requests per second that the schedule drew: gaps between the first and the last intention by
-    /// their distance. A Poisson process only comes close to the rate that was asked for.
-    pub fn scheduled_rate(&self) -> Option<f64> {
-        let span = self.last_intended?.since(self.first_intended?);
-        ratio(
-            self.counts.over().saturating_sub(1) as f64,
-            span.as_secs_f64(),
-        )
-    }
-
-    /// Requests per second that were sent: gaps between the first and the last one by their distance.
-    pub fn sent_rate(&self) -> Option<f64> {
-        let span = self.last_sent?.since(self.first_sent?);
-        ratio(
-            self.counts.sent.saturating_sub(1) as f64,
-            span.as_secs_f64(),
-        )
-    }
-}
-
-/// The most frequent first.
-fn sorted(mut failures: Vec<FailureCount>) -> Vec<FailureCount> {
-    failures.sort_by(|a, b| {
-        let order = (a.kind, a.status).cmp(&(b.kind, b.status));
-        b.count.cmp(&a.count).then(order)
-    });
-    failures
-}
-
-/// A ratio; `None` where there is nothing to divide by.
-fn ratio(part: f64, whole: f64) -> Option<f64> {
-    (whole > 0.0).then(|| part / whole)
 }
 
 fn record(spread: &mut Spread, time: Option<Duration>) {
@@ -478,20 +337,15 @@ fn record(spread: &mut Spread, time: Option<Duration>) {
     }
 }
 
-fn earliest(seen: &mut Option<Moment>, moment: Moment) {
-    *seen = Some(seen.map_or(moment, |seen| seen.min(moment)));
-}
-
-fn latest(seen: &mut Option<Moment>, moment: Moment) {
-    *seen = Some(seen.map_or(moment, |seen| seen.max(moment)));
-}
-
 /// Whether a stream has nothing by which it could be told from one that was cut off.
 fn is_without_end(outcome: &Outcome) -> bool {
     let response = &outcome.exchange.response;
     let is_told = outcome.reading.as_ref().is_some_and(|reading| {
         let counted_by = reading.completion.map(|count| count.source);
-        reading.finish_reason.is_some() || counted_by == Some(TokenSource::Server)
+        // Counts that come with each chunk do not tell which one is the last.
+        let is_counted_at_the_end =
+            counted_by == Some(TokenSource::Server) && reading.tokens_so_far.is_none();
+        reading.finish_reason.is_some() || is_counted_at_the_end
     });
     response.is_streamed() && response.done().is_none() && !is_told
 }

@@ -29,7 +29,7 @@ pub mod worker;
 pub use connection_notes::ConnectionNotes;
 pub use endpoints::Endpoints;
 pub use reading::BodySettings;
-pub use reqwest_transport::{ClientBuildError, ReqwestTransport};
+pub use reqwest_transport::{ClientBuildError, ReqwestTransport, check_files};
 pub use sending::SendingRules;
 
 /// Has TLS use ring for its cryptography. Must have been called before an HTTP client is made; calling

@@ -6,18 +6,23 @@
 
 mod body;
 mod connecting;
+mod settings;
+
+pub(super) use settings::plain_client;
+pub use settings::{ClientBuildError, check_files};
 
 use super::connection_notes::{ConnectionNotes, Reuse};
 use super::failure::{RequestPhase, classify, is_stream_reset, not_taken};
 use super::lanes::{Lanes, Taken};
-use super::socket::{Credentials, KeepAlive, TlsError};
+use super::socket::{Credentials, KeepAlive};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use body::{StampedBody, Uptake};
-use connecting::{MARKS, TimedConnecting, TimedResolver};
+use connecting::MARKS;
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::FailureKind;
 use llmuses_core::exchange::{ConnectionOpening, Failure, StampQuality};
-use llmuses_core::plan::{Route, Target, Timeouts};
+use llmuses_core::plan::{Target, Timeouts};
+use settings::Settings;
 use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::num::NonZeroU32;
@@ -25,17 +30,6 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
-
-/// The HTTP client could not be set up.
-#[derive(Debug, thiserror::Error)]
-pub enum ClientBuildError {
-    /// By the settings that this program chose.
-    #[error("the HTTP client could not be set up: {0}")]
-    Client(#[from] reqwest::Error),
-    /// By the files of certificates that the user named.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-}
 
 /// A reqwest client for one endpoint. One for each thread: its connections stay on that thread.
 #[derive(Debug)]
@@ -55,84 +49,6 @@ pub struct ReqwestTransport {
     url: url::Url,
     headers: http::HeaderMap,
     notes: Arc<ConnectionNotes>,
-}
-
-#[derive(Debug, Clone)]
-struct Settings {
-    connect_timeout: Duration,
-    route: Route,
-    /// What the files of the route have, read once.
-    credentials: Arc<Credentials>,
-    keep_alive: bool,
-    notes: Arc<ConnectionNotes>,
-}
-
-impl Settings {
-    fn client(
-        &self,
-        keeps: bool,
-        longest_idle: Option<Duration>,
-    ) -> Result<reqwest::Client, ClientBuildError> {
-        let builder = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            // None of the environment: what is measured must not depend on it.
-            .no_proxy()
-            .referer(false)
-            .tcp_nodelay(true)
-            .connect_timeout(self.connect_timeout)
-            // Where the server does not say how long it keeps a connection, one is used again however long it was
-            // idle.
-            .pool_idle_timeout(longest_idle)
-            .pool_max_idle_per_host(if keeps { usize::MAX } else { 0 })
-            .tls_danger_accept_invalid_certs(self.route.insecure)
-            .dns_resolver(TimedResolver)
-            .connector_layer(TimedConnecting {
-                notes: Arc::clone(&self.notes),
-            });
-        Ok(self.with_route(builder)?.build()?)
-    }
-
-    /// Certificates, keys, socket and proxy of the route.
-    fn with_route(
-        &self,
-        mut builder: reqwest::ClientBuilder,
-    ) -> Result<reqwest::ClientBuilder, ClientBuildError> {
-        let credentials = &self.credentials;
-        if !credentials.roots.is_empty() {
-            let roots = credentials.roots.iter();
-            let roots = roots.map(|root| reqwest::Certificate::from_der(root));
-            builder = builder.tls_certs_merge(roots.collect::<Result<Vec<_>, _>>()?);
-        }
-        if let Some(own) = &credentials.own {
-            builder = builder.identity(reqwest::Identity::from_pem(&own.pem)?);
-        }
-        #[cfg(unix)]
-        if let Some(path) = &self.route.unix_socket {
-            builder = builder.unix_socket(path.as_path());
-        }
-        if let Some(url) = &self.route.proxy {
-            // Credentials in its URL are sent to it.
-            builder = builder.proxy(reqwest::Proxy::all(url.clone())?);
-        }
-        Ok(builder)
-    }
-}
-
-/// A client with the settings of a transport that keeps no connections.
-pub(super) fn plain_client(
-    connect_timeout: Duration,
-    route: &Route,
-) -> Result<reqwest::Client, ClientBuildError> {
-    super::provide_cryptography();
-    let settings = Settings {
-        connect_timeout,
-        route: route.clone(),
-        credentials: Arc::new(Credentials::of(route)?),
-        keep_alive: false,
-        notes: Arc::default(),
-    };
-    settings.client(false, None)
 }
 
 impl ReqwestTransport {

@@ -1,5 +1,5 @@
 use super::*;
-use llmuses_core::document::ObjectiveOutcome;
+use llmuses_core::document::{ObjectiveOutcome, Percentile};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric::{
     BODY_WAIT, CACHED_SHARE, INPUT_THROUGHPUT, LATENCY, TOTAL_THROUGHPUT, TTFT,

@@ -1,6 +1,7 @@
 //! The results of runs, whether they have just ended or come out of a database: one JSON document and
 //! one table of requests, the same to the digit from either side.
 
+mod cells;
 mod document;
 mod error;
 mod guard;

@@ -2,8 +2,9 @@
 //! rows are rounded to microseconds, and so are these totals; what no row holds (connections opened
 //! beforehand, how busy the client was) is absent.
 
+use super::cells::{json, place, shown_named};
 use super::error::ResultsError;
-use super::reader::{NotedAtStart, ResultsDatabase, json, place, shown_named};
+use super::reader::{NotedAtStart, ResultsDatabase};
 use crate::sink::{added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
@@ -92,8 +93,9 @@ pub(crate) fn rebuild_with(
         groups.add(&sample);
     }
     let counts = statistics.counts();
+    let was_cut = run.state != RunState::Finished || run.plan.load.number.is_some();
     let circumstances = Circumstances {
-        groups: groups.figures(statistics.wall()),
+        groups: groups.figures(statistics.wall(), was_cut),
         asked: run.plan.load.number,
         issued: counts.over() + counts.warmup,
         peak_in_flight: peak_in_flight(database, run.id)?,
@@ -143,7 +145,7 @@ fn peak_in_flight(database: &ResultsDatabase, run: u32) -> Result<u64, ResultsEr
         .connection()
         .prepare(
             "SELECT step FROM (\
-                SELECT intended_time AS at, 1 AS step FROM result WHERE run = ?1 UNION ALL \
+                SELECT coalesce(sent_time, intended_time) AS at, 1 AS step FROM result WHERE run = ?1 UNION ALL \
                 SELECT completed_time AS at, -1 AS step FROM result WHERE run = ?1\
              ) ORDER BY at, step",
         )
@@ -200,7 +202,8 @@ fn outcome(row: &Row<'_>, started: f64, origin: Origin) -> rusqlite::Result<Outc
                 completion: tokens(row, 14)?,
                 outputs: indices(outputs, &arrivals),
                 answers: added(ANSWER)?
-                    .map(|after| indices([counted_from.after(after)].into_iter(), &arrivals)),
+                    .and_then(|after| nearest(counted_from.after(after), &arrivals))
+                    .map(|index| vec![index]),
                 finish_reason: shown_named(row, "finish_reason")?,
                 metrics: json(row, 20)?.unwrap_or_default(),
                 tokens_so_far: json(row, row.as_ref().column_index("tokens_so_far")?)?,
@@ -286,6 +289,19 @@ fn tokens(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<TokenCount>> 
         }))
 }
 
+/// The arrival at this moment. A time counted from another moment is not exact to the nanosecond, as those of the list are.
+fn nearest(moment: Moment, arrivals: &[Moment]) -> Option<u32> {
+    const AS_GOOD_AS_EQUAL: Duration = Duration::from_micros(2);
+    let distance = |arrival: &Moment| arrival.since(moment).max(moment.since(*arrival));
+    let (index, arrival) = arrivals
+        .iter()
+        .enumerate()
+        .min_by_key(|(_, arrival)| distance(arrival))?;
+    (distance(arrival) <= AS_GOOD_AS_EQUAL)
+        .then(|| u32::try_from(index).ok())
+        .flatten()
+}
+
 /// Which of the arrivals are outputs: both lists ascend, and every output is an arrival. Of arrivals at
 /// the same instant the first ones are taken, which no figure tells apart.
 fn indices(outputs: impl Iterator<Item = Moment>, arrivals: &[Moment]) -> Vec<u32> {
@@ -312,6 +328,19 @@ mod tests {
     use llmuses_core::document::Totals;
     use llmuses_core::metric::{LATENCY, TTFT};
     use llmuses_samples::OutcomeBuilder;
+
+    #[test]
+    fn an_answer_begins_with_the_arrival_next_to_its_time() {
+        let arrivals = [1_000_000, 2_000_000, 2_000_000, 3_000_000].map(Moment::from_nanos);
+        for (at, index) in [
+            (1_000_400, Some(0)),
+            (1_999_999, Some(1)),
+            (2_003_000, None),
+            (9_000_000, None),
+        ] {
+            assert_eq!(nearest(Moment::from_nanos(at), &arrivals), index, "{at}");
+        }
+    }
 
     #[test]
     fn a_run_without_totals_gets_them_from_its_rows() {

@@ -1,6 +1,7 @@
 use super::*;
 use llmuses_core::cost::CallCost;
 use llmuses_core::plan::{Arrivals, Load, Shard};
+use llmuses_plugin_host::CallError;
 
 /// Passes of as many bodies as there are, in batches of any size.
 struct Listed {
