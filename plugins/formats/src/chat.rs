@@ -28,7 +28,7 @@ impl Format for ShareGpt {
     fn conversation(entry: Entry) -> Result<Conversation, String> {
         let mut members: Members = entry.json()?;
         let messages = messages_of(&members).map_err(|reason| entry.error(reason))?;
-        Ok(with_the_rest(turns_of(messages), &mut members))
+        with_the_rest(turns_of(messages), &mut members).map_err(|reason| entry.error(reason))
     }
 }
 
@@ -66,8 +66,17 @@ fn has(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
+/// Whether the first line is the array of the messages of a conversation. Of a line that is longer than the beginning of
+/// the file, its first message has to do.
 fn is_line_of_messages(head: &Head<'_>) -> bool {
-    let text = std::str::from_utf8(head.first_line().0).ok();
+    let (line, is_whole) = head.first_line();
+    if !is_whole && head.is_array() {
+        return match head.first_record() {
+            Some(first) => is_message(&first),
+            None => has(line, b"\"role\""),
+        };
+    }
+    let text = std::str::from_utf8(line).ok();
     let value = text.and_then(|text| text.parse::<Value>().ok());
     value.is_some_and(|value| has_messages(&value))
 }
@@ -208,6 +217,14 @@ mod tests {
         ))));
         assert!(MultiTurn::recognises(&head(&format!("[\n{messages},\n"))));
         assert!(!MultiTurn::recognises(&head("[{\"prompt\": \"a\"}]")));
+        let long = "long ".repeat(400_000);
+        for (text, is_it) in [
+            (json!([said("system", &long)]), true),
+            (json!([said("system", "s"), said("user", &long)]), true),
+            (json!([{"prompt": long}]), false),
+        ] {
+            assert_eq!(MultiTurn::recognises(&head(&text.to_string())), is_it);
+        }
     }
 
     #[test]

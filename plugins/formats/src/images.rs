@@ -14,27 +14,47 @@ impl Format for Images {
     const SOURCE: Source = Source::Json;
 
     fn recognises(head: &Head<'_>) -> bool {
-        begins_with(head, message)
+        begins_with(head, |members| {
+            message(members, None)?.ok_or_else(|| "no image".to_owned())
+        })
     }
 
     fn conversation(entry: Entry) -> Result<Conversation, String> {
         let mut members: Members = entry.json()?;
-        let message = message(&mut members).map_err(|reason| entry.error(reason))?;
-        let conversation = Conversation::of_messages(vec![message]);
-        Ok(with_the_rest(conversation, &mut members))
+        let message = message(&mut members, None).map_err(|reason| entry.error(reason))?;
+        let conversation = match message {
+            Some(message) => Conversation::of_messages(vec![message]),
+            None => {
+                let prompt = prompt_of(&mut members, None).map_err(|reason| entry.error(reason))?;
+                Conversation::of_prompt(prompt)
+            }
+        };
+        with_the_rest(conversation, &mut members).map_err(|reason| entry.error(reason))
     }
 }
 
-fn message(members: &mut Members) -> Result<Value, String> {
-    let (name, images) = IMAGES
+/// The message of a prompt with images. `None`: the record has no image.
+pub(crate) fn message(members: &mut Members, field: Option<&str>) -> Result<Option<Value>, String> {
+    let is_none = |images: &Value| match images {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(images) => images.is_empty(),
+        _ => false,
+    };
+    let found = IMAGES
         .iter()
-        .find_map(|name| Some((*name, members.remove(*name)?)))
-        .ok_or_else(|| format!("no image: none of the fields {}", IMAGES.join(", ")))?;
+        .filter(|name| Some(**name) != field)
+        .find_map(|name| {
+            Some((*name, members.remove(*name)?)).filter(|(_, images)| !is_none(images))
+        });
+    let Some((name, images)) = found else {
+        return Ok(None);
+    };
     let images = match images {
         Value::Array(images) => images,
         one => vec![one],
     };
-    let mut parts = vec![json!({"type": "text", "text": prompt_of(members, None)?})];
+    let mut parts = vec![json!({"type": "text", "text": prompt_of(members, field)?})];
     for image in images {
         let Value::String(place) = image else {
             return Err(format!(
@@ -43,7 +63,7 @@ fn message(members: &mut Members) -> Result<Value, String> {
         };
         parts.push(json!({"type": "image_url", "image_url": {"url": place}}));
     }
-    Ok(json!({"role": "user", "content": parts}))
+    Ok(Some(json!({"role": "user", "content": parts})))
 }
 
 #[cfg(test)]
@@ -68,5 +88,14 @@ mod tests {
         assert!(Images::recognises(&head(&record.to_string())));
         assert!(!Images::recognises(&head("{\"prompt\": \"a\"}")));
         assert!(read::<Images>(&json!({"prompt": "a", "image": 1})).is_err());
+    }
+
+    #[test]
+    fn a_record_without_an_image_is_a_prompt() {
+        for none in [json!(null), json!(""), json!([])] {
+            let record = json!({"prompt": "a", "image": none});
+            let turns = Ok(json!({"turns": [{"prompt": "a"}]}));
+            assert_eq!(read::<Images>(&record), turns);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! JSON records with a prompt under one of the usual names, or with the messages of one request.
 
+use crate::images;
 use crate::record::{Members, PROMPTS, prompt_of, with_the_rest};
 use llmuses_plugin::{Conversation, Conversations, Entry, Format, Head, Source, Value};
 
@@ -17,7 +18,7 @@ impl Format for JsonLines {
     const TAKES_FIELD: bool = true;
 
     fn recognises(head: &Head<'_>) -> bool {
-        !head.is_array() && is_record(head)
+        !head.is_array() && (is_record(head) || has_line_with_prompt(head))
     }
 
     fn conversation(entry: Entry) -> Result<Conversation, String> {
@@ -48,18 +49,38 @@ impl Format for JsonArray {
     }
 }
 
+/// Whether a record has a prompt.
+fn has_prompt(members: &Members, field: Option<&str>) -> bool {
+    match field {
+        Some(field) => members.contains_key(field),
+        None => {
+            members.get("messages").is_some_and(Value::is_array)
+                || PROMPTS
+                    .iter()
+                    .any(|name| members.get(*name).is_some_and(Value::is_string))
+        }
+    }
+}
+
+/// Whether the file begins as JSON lines do, and one of its first lines has a prompt: others may be broken.
+fn has_line_with_prompt(head: &Head<'_>) -> bool {
+    /// So many lines are looked at.
+    const ENOUGH: usize = 32;
+    let begins_so = head.bytes.trim_ascii_start().starts_with(b"{");
+    let mut lines = head.bytes.split(|byte| *byte == b'\n').take(ENOUGH);
+    begins_so
+        && lines.any(|line| {
+            let record = std::str::from_utf8(line)
+                .ok()
+                .and_then(|line| line.parse().ok());
+            matches!(record, Some(Value::Object(members)) if has_prompt(&members, head.field))
+        })
+}
+
 /// Whether the first record of the file has a prompt.
 fn is_record(head: &Head<'_>) -> bool {
     match head.first_record() {
-        Some(Value::Object(members)) => match head.field {
-            Some(field) => members.contains_key(field),
-            None => {
-                members.get("messages").is_some_and(Value::is_array)
-                    || PROMPTS
-                        .iter()
-                        .any(|name| members.get(*name).is_some_and(Value::is_string))
-            }
-        },
+        Some(Value::Object(members)) => has_prompt(&members, head.field),
         Some(_) => false,
         // Of a record that is longer than the beginning of the file, its own beginning has to do.
         None => {
@@ -95,13 +116,16 @@ pub(crate) fn conversation_in(
         Some(_) if field.is_none() => {
             return Err("\"messages\" is not a list of messages".to_owned());
         }
-        _ => Conversation::of_prompt(prompt_of(members, field)?),
+        _ => match images::message(members, field)? {
+            Some(message) => Conversation::of_messages(vec![message]),
+            None => Conversation::of_prompt(prompt_of(members, field)?),
+        },
     };
-    Ok(with_the_rest(conversation, members))
+    with_the_rest(conversation, members)
 }
 
 /// Messages without the answers that are recorded at their end, where there is anything before them.
-fn asked(mut messages: Vec<Value>) -> Vec<Value> {
+pub(crate) fn asked(mut messages: Vec<Value>) -> Vec<Value> {
     let is_answer = |message: &Value| message["role"] == "assistant";
     let end = messages.iter().rposition(|message| !is_answer(message));
     if let Some(last) = end {
@@ -160,6 +184,19 @@ mod tests {
     }
 
     #[test]
+    fn a_line_may_have_an_image_where_others_have_none() {
+        let line = json!({"prompt": "b", "image": "a.png"});
+        let content = json!([
+            {"type": "text", "text": "b"},
+            {"type": "image_url", "image_url": {"url": "a.png"}},
+        ]);
+        assert_eq!(
+            read::<JsonLines>(&line),
+            Ok(json!({"turns": [{"messages": [{"role": "user", "content": content}]}]}))
+        );
+    }
+
+    #[test]
     fn a_line_without_a_prompt_says_what_was_looked_for() {
         let error = read::<JsonLines>(&json!({})).unwrap_err();
         assert!(
@@ -174,9 +211,20 @@ mod tests {
             assert!(!JsonLines::recognises(&head(text)), "{text:?}");
             assert!(!JsonArray::recognises(&head(text)), "{text:?}");
         }
-        let long = format!("{{\"prompt\": \"{}", "long ".repeat(20_000));
+        let long = format!("{{\"prompt\": \"{}", "long ".repeat(300_000));
         assert!(JsonLines::recognises(&head(&long)));
         assert!(JsonArray::recognises(&head(&format!("[{long}"))));
+    }
+
+    #[test]
+    fn lines_of_json_are_recognised_though_the_first_is_broken() {
+        for first in ["{\"prompt\": broken", "{\"id\": 1}", "{\"prompt\": 5}"] {
+            let text = format!("{first}\n{{\"prompt\": \"ok\"}}\n");
+            assert!(JsonLines::recognises(&head(&text)), "{text}");
+        }
+        assert!(!JsonLines::recognises(&head(
+            "text\n{\"prompt\": \"ok\"}\n"
+        )));
     }
 
     #[test]

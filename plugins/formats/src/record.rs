@@ -1,6 +1,6 @@
 //! What the records of most formats have under one name or another.
 
-use llmuses_plugin::{Conversation, Head, Map, Value};
+use llmuses_plugin::{Conversation, Head, Map, SAMPLING, Value};
 
 /// A JSON object, or a row of a table.
 pub(crate) type Members = Map<String, Value>;
@@ -26,20 +26,6 @@ const OUTPUT_LENGTHS: [&str; 7] = [
     "output_length",
     "output_tokens_count",
     "completion_tokens_count",
-];
-
-/// Members of a request that are sent on as they are.
-const PARAMETERS: [&str; 10] = [
-    "temperature",
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "stop",
-    "frequency_penalty",
-    "presence_penalty",
-    "response_format",
-    "tool_choice",
 ];
 
 /// Whether the first record of a file is one of which this can be made.
@@ -99,9 +85,29 @@ fn whole(value: &Value) -> Option<u64> {
     }
 }
 
+/// The most tokens of the answer, where the record says so. Some write -1 for as many as the model likes.
+fn output_length(members: &Members) -> Result<Option<u64>, String> {
+    let mut given = OUTPUT_LENGTHS
+        .iter()
+        .filter_map(|name| Some((*name, members.get(*name)?)));
+    let Some((name, value)) = given.find(|(_, value)| !value.is_null() && **value != -1) else {
+        return Ok(None);
+    };
+    match whole(value) {
+        Some(tokens) => Ok(Some(tokens)),
+        None => Err(format!("\"{name}\" is not a number of tokens")),
+    }
+}
+
 /// The length of the answer, the system message, tools and parameters, as far as the record has them.
-pub(crate) fn with_the_rest(mut conversation: Conversation, members: &mut Members) -> Conversation {
-    if let Some(tokens) = number_of(members, &OUTPUT_LENGTHS) {
+///
+/// # Errors
+/// Where the length is no number of tokens.
+pub(crate) fn with_the_rest(
+    mut conversation: Conversation,
+    members: &mut Members,
+) -> Result<Conversation, String> {
+    if let Some(tokens) = output_length(members)? {
         conversation = conversation.output_tokens(tokens);
     }
     for (name, others) in [
@@ -117,15 +123,19 @@ pub(crate) fn with_the_rest(mut conversation: Conversation, members: &mut Member
             conversation = conversation.with(name, value);
         }
     }
-    let parameters: Members = PARAMETERS
+    let mut parameters: Members = SAMPLING
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), members.remove(*name)?)))
         .filter(|(_, value)| !value.is_null())
         .collect();
+    // aiperf's name for members of the body.
+    if let Some(Value::Object(extra)) = members.remove("extra") {
+        parameters.extend(extra);
+    }
     if !parameters.is_empty() {
         conversation = conversation.with("parameters", Value::Object(parameters));
     }
-    conversation
+    Ok(conversation)
 }
 
 #[cfg(test)]
@@ -137,7 +147,7 @@ pub(crate) mod tests {
     pub(crate) fn head(text: &str) -> Head<'_> {
         let bytes = text.as_bytes();
         Head {
-            bytes: &bytes[..bytes.len().min(64 << 10)],
+            bytes: &bytes[..bytes.len().min(1 << 20)],
             file_name: "x",
             field: None,
         }
@@ -157,6 +167,23 @@ pub(crate) mod tests {
         let number = |name: &str| number_of(members, &[name]);
         assert_eq!((number("a"), number("b")), (Some(12), Some(12)));
         assert_eq!([number("c"), number("d"), number("e")], [None; 3]);
+    }
+
+    #[test]
+    fn a_length_is_a_number_of_tokens_or_said() {
+        let length = |record: Value| output_length(record.as_object().unwrap());
+        assert_eq!(length(json!({"max_tokens": 5})), Ok(Some(5)));
+        for none in [
+            json!({}),
+            json!({"max_tokens": null}),
+            json!({"max_tokens": -1}),
+        ] {
+            assert_eq!(length(none), Ok(None));
+        }
+        for wrong in [json!("x"), json!(1.5), json!(-2), json!(1e30)] {
+            let said = "\"max_tokens\" is not a number of tokens".to_owned();
+            assert_eq!(length(json!({"max_tokens": wrong})), Err(said));
+        }
     }
 
     #[test]

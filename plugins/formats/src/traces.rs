@@ -4,7 +4,8 @@ mod blocks;
 mod tabular;
 
 use crate::bodies::as_body;
-use crate::record::{Members, number_of};
+use crate::prompts::asked;
+use crate::record::{Members, number_of, with_the_rest};
 use crate::sessions::Sessions;
 use crate::time::{Clock, seconds};
 use blocks::fit_blocks;
@@ -28,6 +29,9 @@ pub(crate) struct GuidellmTrace;
 /// evalscope's `workload_trace`.
 pub(crate) struct WorkloadTrace;
 
+/// The number of a request in traces of Bailian, which no other has.
+const CHAT: &str = "chat_id";
+
 /// Where texts stand in the traces that have some.
 const TEXTS: [&str; 2] = ["text_input", "input_text"];
 
@@ -39,24 +43,31 @@ impl Format for Mooncake {
 
     fn recognises(head: &Head<'_>) -> bool {
         let has_text = |members: &Members| {
-            members.contains_key("timestamp")
-                && members.contains_key("output_length")
+            members.contains_key("output_length")
                 && ["messages", "payload"]
                     .iter()
                     .chain(&TEXTS)
                     .any(|name| members.contains_key(*name))
         };
+        let has_lengths = |members: &Members| {
+            has_both_lengths(members) && !members.contains_key(CHAT) && fit_blocks(members, 512)
+        };
         records(head).is_some_and(|records| {
-            records
-                .iter()
-                .all(|members| has_text(members) || (is_timed(members) && fit_blocks(members, 512)))
+            let is_it = |members: &Members| {
+                (members.contains_key("timestamp") || follows(members))
+                    && (has_text(members) || has_lengths(members))
+            };
+            // Prompts of one block say nothing of its size. Times in milliseconds are whole.
+            let in_seconds = records.iter().any(has_fraction)
+                && records.iter().all(|members| fit_blocks(members, 16));
+            records.iter().all(is_it) && !in_seconds
         })
     }
 
     fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
         opened(|members, state| {
             let mut conversation = match text_of(members)? {
-                Some(text) => output_of(text, members),
+                Some(text) => with_the_rest(text, members)?,
                 None => lengths_of(members, Some(512))?,
             };
             if let Some(delay) = members.get("delay").and_then(|delay| seconds(delay, 1e-3)) {
@@ -64,9 +75,6 @@ impl Format for Mooncake {
             }
             if let Some(session) = members.get("session_id").and_then(Value::as_str) {
                 conversation = conversation.with("session", session.into());
-            }
-            if let Some(tools @ Value::Array(_)) = members.get("tools") {
-                conversation = conversation.with("tools", tools.clone());
             }
             match members.contains_key("timestamp") {
                 true => state.timed(conversation, members, 1e-3),
@@ -86,14 +94,14 @@ impl Format for Bailian {
         records(head).is_some_and(|records| {
             records
                 .iter()
-                .all(|members| is_timed(members) && members.contains_key("chat_id"))
+                .all(|members| is_timed(members) && members.contains_key(CHAT))
         })
     }
 
     fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
         let mut sessions = Sessions::default();
         opened(move |members, state| {
-            let id = members.get("chat_id").unwrap_or(&Value::Null);
+            let id = members.get(CHAT).unwrap_or(&Value::Null);
             let session = sessions.of(id, members.get("parent_chat_id"));
             let conversation = lengths_of(members, Some(16))?;
             let conversation = state.timed(conversation, members, 1.0)?;
@@ -215,9 +223,22 @@ fn records(head: &Head<'_>) -> Option<Vec<Members>> {
 
 /// Whether it has a time and both lengths.
 fn is_timed(members: &Members) -> bool {
-    ["timestamp", "input_length", "output_length"]
-        .iter()
-        .all(|name| members.contains_key(*name))
+    members.contains_key("timestamp") && has_both_lengths(members)
+}
+
+fn has_both_lengths(members: &Members) -> bool {
+    members.contains_key("input_length") && members.contains_key("output_length")
+}
+
+/// Whether it comes so long after another one of its session, and has no time.
+fn follows(members: &Members) -> bool {
+    members.contains_key("session_id") && members.contains_key("delay")
+}
+
+/// Whether its time is a number that is not whole.
+fn has_fraction(members: &Members) -> bool {
+    let time = members.get("timestamp").and_then(Value::as_f64);
+    time.is_some_and(|time| time.fract() != 0.0)
 }
 
 /// The requests of a trace in JSON lines.
@@ -285,20 +306,13 @@ fn text_of(members: &mut Members) -> Result<Option<Conversation>, String> {
     if let Some(messages) = members.remove("messages") {
         return match messages {
             Value::Array(messages) if !messages.is_empty() => {
-                Ok(Some(Conversation::of_messages(messages)))
+                Ok(Some(Conversation::of_messages(asked(messages))))
             }
             _ => Err("\"messages\" is not a list of messages".to_owned()),
         };
     }
     let payload = members.remove("payload").map(as_body).transpose()?;
     Ok(payload.map(|payload| Conversation::default().turn("body", payload)))
-}
-
-fn output_of(conversation: Conversation, members: &Members) -> Conversation {
-    match number_of(members, &["output_length"]) {
-        Some(tokens) => conversation.output_tokens(tokens),
-        None => conversation,
-    }
 }
 
 /// A request of which only the lengths are known, with its blocks of so many tokens.

@@ -48,6 +48,33 @@ fn each_trace_is_recognised() {
     }
 }
 
+#[test]
+fn later_turns_of_a_session_need_no_time() {
+    let trace = r#"{"timestamp": 0, "session_id": "s", "text_input": "a", "output_length": 3}
+{"session_id": "s", "delay": 50, "text_input": "b", "output_length": 3}"#;
+    assert_eq!(recognised(trace), ["mooncake"]);
+    let trace = r#"{"timestamp": 0, "session_id": "s", "input_length": 513, "output_length": 3, "hash_ids": [1, 2]}
+{"session_id": "s", "delay": 50, "input_length": 513, "output_length": 3, "hash_ids": [1, 3]}"#;
+    assert_eq!(recognised(trace), ["mooncake"]);
+}
+
+#[test]
+fn a_trace_of_short_prompts_is_recognised_by_what_else_it_has() {
+    let bailian = r#"{"chat_id": 0, "parent_chat_id": -1, "timestamp": 0.0, "input_length": 1, "output_length": 9, "type": "text", "turn": 1, "hash_ids": [7]}
+{"chat_id": 1, "parent_chat_id": 0, "timestamp": 0.25, "input_length": 16, "output_length": 9, "type": "text", "turn": 2, "hash_ids": [7]}"#;
+    let timed = r#"{"timestamp": 0.0, "input_length": 1, "output_length": 9, "hash_ids": [7]}
+{"timestamp": 0.25, "input_length": 16, "output_length": 9, "hash_ids": [7]}"#;
+    let mooncake = r#"{"timestamp": 0, "input_length": 1, "output_length": 9, "hash_ids": [7]}
+{"timestamp": 250, "input_length": 16, "output_length": 9, "hash_ids": [7]}"#;
+    for (text, name) in [
+        (bailian, "bailian"),
+        (timed, "timed_trace"),
+        (mooncake, "mooncake"),
+    ] {
+        assert_eq!(recognised(text).first(), Some(&name), "{text}");
+    }
+}
+
 fn lengths(record: Value, block: Option<u64>) -> Result<Value, String> {
     let mut record = record;
     let members = record.as_object_mut().unwrap();
