@@ -1,11 +1,21 @@
 //! Anthropic's messages, and the servers that have them.
 
+mod messages;
+
 use llmuses_plugin::{
-    Api, Item, Request, Response, Settings, Summary, Tokens, Value, export_api, json,
+    Answer, Api, Counts, Item, Request, Response, Settings, Summary, Value, export_api, json,
 };
 
 /// The most tokens of an answer where nobody says: the API requires a number.
 const MOST_TOKENS: u64 = 1024;
+
+/// The sampling parameters that this API has.
+const SAMPLING: [(&str, &str); 4] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("stop", "stop_sequences[]"),
+];
 
 struct AnthropicMessages;
 
@@ -23,14 +33,15 @@ impl Api for AnthropicMessages {
         let (system, messages): (Vec<Value>, Vec<Value>) =
             item.take_messages()?.into_iter().partition(is_system);
         let mut body = json!({"model": settings.model(&item)});
-        let texts: Vec<&str> = system
-            .iter()
-            .filter_map(|message| message["content"].as_str())
-            .collect();
+        let texts: Vec<String> = system.iter().map(messages::text).collect();
         if !texts.is_empty() {
             body["system"] = texts.join("\n\n").into();
         }
-        body["messages"] = messages.into();
+        body["messages"] = messages::of(messages).into();
+        if let Some(choice) = item.parameters.shift_remove("tool_choice") {
+            body["tool_choice"] = messages::tool_choice(&choice);
+        }
+        item.spell_sampling("", &SAMPLING);
         if !item.tools.is_empty() {
             body["tools"] = item.tools.iter().map(tool).collect();
         }
@@ -40,22 +51,12 @@ impl Api for AnthropicMessages {
     }
 
     fn response(response: &Response<'_>) -> Result<Summary, String> {
-        let mut read = Read {
-            summary: Summary::default().outputs([]).answers([]),
-            ..Read::default()
-        };
-        for (index, number) in (0..response.events.len()).zip(0_u32..) {
-            read.event(&response.json(index)?, number)?;
-        }
-        let (prompt, completion) = (read.prompt(), counted(read.output));
-        let mut summary = read.summary.tokens(prompt, completion);
-        if let Some(cached) = read.cached {
-            summary = summary.metric("cached_tokens", cached as f64);
-        }
-        if response.wants_reply {
-            summary = summary.reply(json!({"role": "assistant", "content": read.text}));
-        }
-        Ok(summary)
+        let mut usage = Usage::default();
+        let answer = Answer::of(response, |answer, event| {
+            read(answer, event, &mut usage);
+            Ok(())
+        })?;
+        Ok(answer.summary(|_| None))
     }
 }
 
@@ -72,89 +73,76 @@ fn tool(tool: &Value) -> Value {
     own
 }
 
-fn counted(tokens: Option<u64>) -> Tokens {
-    tokens.map_or(Tokens::Unknown, Tokens::Usage)
+/// Reads an event of a stream, or a plain response.
+fn read(answer: &mut Answer<'_>, event: &Value, usage: &mut Usage) {
+    match event["type"].as_str().unwrap_or_default() {
+        "message_start" => {
+            // What it has of the output is the little that there is by then.
+            answer.counts(usage.read(&event["message"]["usage"]));
+        }
+        "message_delta" => {
+            answer.counts(Counts {
+                completion: event["usage"]["output_tokens"].as_u64(),
+                ..usage.read(&event["usage"])
+            });
+            answer.finish_reason(&event["delta"]["stop_reason"]);
+        }
+        "content_block_start" => read_content(answer, &event["content_block"]),
+        "content_block_delta" => read_content(answer, &event["delta"]),
+        // A plain response.
+        "message" => {
+            answer.counts(Counts {
+                completion: event["usage"]["output_tokens"].as_u64(),
+                ..usage.read(&event["usage"])
+            });
+            answer.finish_reason(&event["stop_reason"]);
+            for block in event["content"].as_array().into_iter().flatten() {
+                read_content(answer, block);
+            }
+        }
+        _ => {}
+    }
 }
 
-/// What the events have told so far.
+/// A part of the answer, or a block of a plain response.
+fn read_content(answer: &mut Answer<'_>, part: &Value) {
+    let text = |name: &str| part[name].as_str().unwrap_or_default();
+    answer.text(text("text"));
+    answer.reasoning(text("thinking"));
+    answer.other(text("partial_json"));
+    if part["type"] == "tool_use" {
+        answer.other(text("name"));
+    }
+}
+
+/// The tokens of the prompt so far. They come again, and what is left out or 0 stays what it was.
 #[derive(Default)]
-struct Read {
-    summary: Summary,
+struct Usage {
     input: Option<u64>,
     cached: Option<u64>,
     written: Option<u64>,
-    output: Option<u64>,
-    text: String,
 }
 
-impl Read {
-    fn event(&mut self, event: &Value, number: u32) -> Result<(), String> {
-        match event["type"].as_str().unwrap_or_default() {
-            "error" => {
-                let error = &event["error"];
-                let message = error["message"].as_str().unwrap_or_default();
-                let kind = error["type"].as_str().unwrap_or("error");
-                return Err(format!("the server reported an error: {kind}: {message}"));
-            }
-            "message_start" => {
-                self.usage(&event["message"]["usage"]);
-                // What it has of the output is the little that there is by then.
-                self.output = None;
-            }
-            "message_delta" => {
-                self.usage(&event["usage"]);
-                self.ended(&event["delta"]);
-            }
-            "content_block_start" => self.content(&event["content_block"], number),
-            "content_block_delta" => self.content(&event["delta"], number),
-            // A plain response.
-            "message" => {
-                self.usage(&event["usage"]);
-                self.ended(event);
-                for block in event["content"].as_array().into_iter().flatten() {
-                    self.content(block, number);
-                }
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// A part of the answer, or a block of a plain response.
-    fn content(&mut self, part: &Value, number: u32) {
-        let text = |name: &str| part[name].as_str().unwrap_or_default();
-        let answer = text("text");
-        let other = [text("thinking"), text("partial_json")];
-        let is_call = part["type"] == "tool_use";
-        if answer.is_empty() && !is_call && other.iter().all(|text| text.is_empty()) {
-            return;
-        }
-        self.summary = std::mem::take(&mut self.summary).once(number, !answer.is_empty());
-        self.text += answer;
-    }
-
-    /// Counts come again and grow.
-    fn usage(&mut self, usage: &Value) {
+impl Usage {
+    /// The counts of the prompt after this report. The API tells those of the cache apart.
+    fn read(&mut self, usage: &Value) -> Counts {
         for (name, count) in [
             ("input_tokens", &mut self.input),
             ("cache_read_input_tokens", &mut self.cached),
             ("cache_creation_input_tokens", &mut self.written),
-            ("output_tokens", &mut self.output),
         ] {
-            *count = usage[name].as_u64().or(*count);
+            let told = usage[name].as_u64();
+            *count = told.filter(|tokens| *tokens > 0).or(*count).or(told);
         }
-    }
-
-    fn ended(&mut self, end: &Value) {
-        if let Some(reason) = end["stop_reason"].as_str() {
-            self.summary = std::mem::take(&mut self.summary).finish_reason(reason);
+        let cache = self
+            .cached
+            .unwrap_or(0)
+            .saturating_add(self.written.unwrap_or(0));
+        Counts {
+            prompt: self.input.map(|input| input.saturating_add(cache)),
+            cached: self.cached,
+            ..Counts::default()
         }
-    }
-
-    /// All tokens of the prompt: the API tells those of the cache apart.
-    fn prompt(&self) -> Tokens {
-        let cache = self.cached.unwrap_or(0) + self.written.unwrap_or(0);
-        counted(self.input.map(|input| input.saturating_add(cache)))
     }
 }
 

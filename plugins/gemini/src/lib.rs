@@ -9,6 +9,17 @@ use llmuses_plugin::{
 
 struct Gemini;
 
+/// The names of sampling parameters in `generationConfig`.
+const SAMPLING: [(&str, &str); 7] = [
+    ("temperature", "temperature"),
+    ("top_p", "topP"),
+    ("top_k", "topK"),
+    ("seed", "seed"),
+    ("stop", "stopSequences[]"),
+    ("frequency_penalty", "frequencyPenalty"),
+    ("presence_penalty", "presencePenalty"),
+];
+
 const PLAIN: &str = "/v1beta/models/{model}:generateContent";
 
 impl Api for Gemini {
@@ -40,6 +51,7 @@ impl Api for Gemini {
                 .collect();
             body["tools"] = json!([{"functionDeclarations": functions}]);
         }
+        item.spell_sampling("generationConfig", &SAMPLING);
         if let Some(most) = item.output.max {
             body["generationConfig"] = json!({"maxOutputTokens": most});
         }
@@ -48,7 +60,9 @@ impl Api for Gemini {
     }
 
     fn response(response: &Response<'_>) -> Result<Summary, String> {
-        let answer = Answer::of(response, |answer, chunk| {
+        let mut is_counted = false;
+        let mut answer = Answer::of(response, |answer, chunk| {
+            is_counted |= chunk["usageMetadata"].is_object();
             if let Some(reason) = chunk["promptFeedback"]["blockReason"].as_str() {
                 return Err(format!(
                     "the server reported an error: the prompt was blocked ({reason})"
@@ -67,6 +81,13 @@ impl Api for Gemini {
             read_usage(answer, &chunk["usageMetadata"]);
             Ok(())
         })?;
+        if is_counted && !answer.has_output() {
+            // A count of 0 is left out.
+            answer.counts(Counts {
+                completion: Some(0),
+                ..Counts::default()
+            });
+        }
         Ok(answer.summary(contents::texts))
     }
 }

@@ -18,7 +18,7 @@ impl Api for Ollama {
         }
         let mut body = json!({
             "model": settings.model(&item),
-            "messages": item.take_messages()?,
+            "messages": ollama::messages(item.take_messages()?)?,
             "stream": true,
         });
         if !item.tools.is_empty() {

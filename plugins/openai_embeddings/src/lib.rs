@@ -22,6 +22,7 @@ impl Api for OpenaiEmbeddings {
         if item.body.is_some() {
             return Ok(settings.request_of(&mut item, Value::Null));
         }
+        item.spell_sampling("", &[]);
         let input: Value = if !item.texts.is_empty() {
             std::mem::take(&mut item.texts).into()
         } else if !item.prompt_token_ids.is_empty() {
@@ -43,14 +44,16 @@ impl Api for OpenaiEmbeddings {
             .into_iter()
             .find_map(Value::as_array)
             .ok_or("the response has no embeddings")?;
+        let are_numbers =
+            |numbers: &Vec<Value>| !numbers.is_empty() && numbers.iter().all(Value::is_number);
         let is_vector = |vector: &Value| match &vector["embedding"] {
-            Value::Null => vector.as_array().is_some_and(|numbers| !numbers.is_empty()),
-            Value::Array(numbers) => !numbers.is_empty(),
+            Value::Null => vector.as_array().is_some_and(are_numbers),
+            Value::Array(numbers) => are_numbers(numbers),
             Value::String(base64) => !base64.is_empty(),
             _ => false,
         };
         if vectors.is_empty() || !vectors.iter().all(is_vector) {
-            return Err("an embedding is missing or empty".to_owned());
+            return Err("an embedding is missing, or is no list of numbers".to_owned());
         }
         let request = response.request_json();
         let texts = texts(&request["input"]);

@@ -53,6 +53,16 @@ fn part(part: &Value, is_models: bool) -> Value {
     }
 }
 
+/// A format of answers of chat completions: the schema lies in the format itself.
+pub(super) fn format(format: &Value) -> Value {
+    let mut own = format["json_schema"].clone();
+    if !own.is_object() {
+        return format.clone();
+    }
+    own["type"] = format["type"].clone();
+    own
+}
+
 /// A tool of chat completions: the function lies in the tool itself.
 pub(super) fn tool(tool: &Value) -> Value {
     let Some(function) = tool["function"].as_object() else {

@@ -8,6 +8,16 @@ use llmuses_plugin::{
 
 struct OpenaiResponses;
 
+/// The sampling parameters that this API has, some of them where vLLM speaks it.
+const SAMPLING: [(&str, &str); 6] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("top_logprobs", "top_logprobs"),
+    ("tool_choice", "tool_choice"),
+    ("ignore_eos", "ignore_eos"),
+];
+
 impl Api for OpenaiResponses {
     const NAME: &'static str = "openai_responses";
     const DESCRIPTION: &'static str = "OpenAI Responses";
@@ -26,6 +36,13 @@ impl Api for OpenaiResponses {
                 .flat_map(input::items)
                 .collect(),
         };
+        if let Some(format) = item.parameters.shift_remove("response_format") {
+            body["text"] = json!({"format": input::format(&format)});
+        }
+        if let Some(effort) = item.parameters.shift_remove("reasoning_effort") {
+            body["reasoning"] = json!({"effort": effort});
+        }
+        item.spell_sampling("", &SAMPLING);
         if !item.tools.is_empty() {
             body["tools"] = item.tools.iter().map(input::tool).collect();
         }
@@ -50,10 +67,8 @@ fn read(answer: &mut Answer<'_>, event: &Value) -> Result<(), String> {
     let delta = event["delta"].as_str().unwrap_or_default();
     match event["type"].as_str().unwrap_or_default() {
         "response.output_text.delta" | "response.refusal.delta" => answer.text(delta),
-        "response.reasoning_text.delta"
-        | "response.reasoning_summary_text.delta"
-        | "response.reasoning.delta"
-        | "response.reasoning_summary.delta" => answer.reasoning(delta),
+        // A summary is not the reasoning whose tokens are counted: it falls under what else a model may write.
+        "response.reasoning_text.delta" | "response.reasoning.delta" => answer.reasoning(delta),
         "response.output_item.added" => answer.other(called(&event["item"])),
         "error" => {
             return Err(

@@ -92,7 +92,7 @@ fn a_stream_has_reasoning_an_answer_and_calls() {
     let events = [
         json!({"type": "response.created", "response": {"object": "response", "status": "in_progress", "error": null, "usage": null, "output": []}}),
         json!({"type": "response.output_item.added", "item": {"type": "reasoning"}}),
-        json!({"type": "response.reasoning_summary_text.delta", "delta": "hm"}),
+        json!({"type": "response.reasoning_text.delta", "delta": "hm"}),
         json!({"type": "response.output_text.delta", "delta": "a"}),
         json!({"type": "response.output_text.delta", "delta": "b"}),
         json!({"type": "response.output_text.done", "text": "ab"}),
@@ -108,6 +108,22 @@ fn a_stream_has_reasoning_an_answer_and_calls() {
         .answers([3, 4])
         .finish_reason("completed")
         .reply(json!({"role": "assistant", "content": "ab"}));
+    assert_eq!(read(&events), Ok(expected));
+}
+
+#[test]
+fn a_summary_of_the_reasoning_is_output_and_not_the_reasoning() {
+    let events = [
+        json!({"type": "response.reasoning_summary_text.delta", "delta": "hm"}),
+        json!({"type": "response.output_text.delta", "delta": "a"}),
+        json!({"type": "response.completed", "response": {"status": "completed", "usage": usage()}}),
+    ];
+    let expected = summary()
+        .metric("hidden_reasoning_tokens", 2.0)
+        .outputs([0, 1])
+        .answers([1])
+        .finish_reason("completed")
+        .reply(json!({"role": "assistant", "content": "a"}));
     assert_eq!(read(&events), Ok(expected));
 }
 

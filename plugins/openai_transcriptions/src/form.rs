@@ -72,12 +72,25 @@ impl Form {
     }
 }
 
+fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
+    bytes.windows(wanted.len()).position(|part| part == wanted)
+}
+
+/// Whether a form of this module has a field with one of these values, before its file.
+pub(super) fn has(form: &[u8], name: &str, values: &[&str]) -> bool {
+    let fields = &form[..find(form, FILE_NAME).unwrap_or(form.len())];
+    values.iter().any(|value| {
+        let field = format!("form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        find(fields, field.as_bytes()).is_some()
+    })
+}
+
+/// Begins the name of the file in the head of its part.
+const FILE_NAME: &[u8] = b"; filename=\"";
+
 /// What follows the head of the file in a form of this module: it is the last part.
 pub(super) fn file(form: &[u8]) -> Option<&[u8]> {
-    const NAME: &[u8] = b"; filename=\"";
     const HEAD_END: &[u8] = b"\r\n\r\n";
-    let find =
-        |bytes: &[u8], wanted: &[u8]| bytes.windows(wanted.len()).position(|part| part == wanted);
-    let rest = &form[find(form, NAME)?..];
+    let rest = &form[find(form, FILE_NAME)?..];
     Some(&rest[find(rest, HEAD_END)? + HEAD_END.len()..])
 }

@@ -7,8 +7,8 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use form::Form;
 use llmuses_plugin::{
-    Answer, Api, Item, Map, Request, Response, Settings, Summary, Task, Tokens, Value, export_api,
-    merge, server_error, tokenizer_count,
+    Answer, Api, Counts, Item, Map, Request, Response, Settings, Summary, Task, Tokens, Value,
+    export_api, merge, server_error, tokenizer_count,
 };
 
 /// The name under which the host looks for the length of the audio in seconds.
@@ -58,6 +58,8 @@ impl Api for OpenaiTranscriptions {
         let length = form::file(response.request).and_then(wav::seconds);
         if let [body] = response.events
             && !body.trim_ascii_start().starts_with(b"{")
+            && form::has(response.request, "response_format", &["text", "srt", "vtt"])
+            && !body.trim_ascii_start().starts_with(b"<")
         {
             return Ok(plain_text(body, length));
         }
@@ -90,6 +92,14 @@ fn read(answer: &mut Answer<'_>, event: &Value, seconds: &mut Option<f64>) -> Re
             // A plain answer; the last event of a stream repeats the whole.
             if !answer.has_output() {
                 answer.text(event["text"].as_str().unwrap_or_default());
+                if event["text"] == "" {
+                    // Nothing is said in the audio.
+                    answer.counts(Counts {
+                        completion: Some(0),
+                        ..Counts::default()
+                    });
+                    answer.finish_reason(&"stop".into());
+                }
             }
         }
     }

@@ -124,9 +124,28 @@ fn plain_answers_tell_the_length_of_the_audio() {
     assert_eq!(read(&[verbose], form.body()), expected(2.5));
     let by_duration = json!({"text": "a b", "usage": {"type": "duration", "seconds": 3}});
     assert_eq!(read(&[by_duration], form.body()), expected(3.0));
-    let text = OpenaiTranscriptions::response(&Response {
-        request: form.body(),
-        ..Response::of(&[b"a b\n".to_vec()])
-    });
-    assert_eq!(text, expected(1.0));
+}
+
+#[test]
+fn an_answer_is_plain_text_only_where_that_was_asked_for() {
+    let read = |format: &str, answer: &[u8]| {
+        let mut settings = settings();
+        let format = (!format.is_empty()).then(|| format.into());
+        let given = format.map(|format| ("response_format".to_owned(), format));
+        settings.parameters.extend(given);
+        let form = OpenaiTranscriptions::request(item(&second()), &settings).expect("a request");
+        OpenaiTranscriptions::response(&Response {
+            request: form.body(),
+            ..Response::of(&[answer.to_vec()])
+        })
+    };
+    let text = Summary::new(Tokens::Unknown, Tokens::Unknown)
+        .output(0)
+        .answers([0])
+        .metric(AUDIO, 1.0);
+    for format in ["text", "srt", "vtt"] {
+        assert_eq!(read(format, b"a b\n"), Ok(text.clone()));
+    }
+    assert!(read("", b"a b\n").is_err());
+    assert!(read("text", b"<html>Bad Gateway</html>").is_err());
 }

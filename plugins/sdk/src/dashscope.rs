@@ -2,7 +2,7 @@
 
 use crate::json::from_str;
 use crate::lenient::{List, Object};
-use crate::message::{Message, Text, Transcript, choice_number, read, readable};
+use crate::message::{Message, Text, Transcript, choice_number, leniently, read, readable};
 use crate::openai::{Asked, contents};
 use crate::usage::{Count, Reading, Usage};
 use crate::{Item, Map, Options, Prompt, Request, Response, Settings, Summary, Value, json, merge};
@@ -162,8 +162,16 @@ fn read_all(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<Summary, String> {
-    let responses = &*readable(responses);
-    let request = Asking::read(request);
+    leniently(responses, |responses| {
+        read_events(responses, Asking::read(request), count)
+    })
+}
+
+fn read_events(
+    responses: &[Vec<u8>],
+    request: Asking,
+    count: &dyn Fn(&str) -> Option<u64>,
+) -> Result<Summary, String> {
     let mut reading = Reading::default();
     let (mut size_before, mut has_reasoning) = (0, false);
     for (index, number) in (0..responses.len()).zip(0_u32..) {

@@ -120,21 +120,50 @@ impl Item {
     /// The text, taken out; that of messages is their contents, one behind the other with an empty line between them.
     ///
     /// # Errors
-    /// Where the item has no text.
+    /// Where the item has no text, or what is none, such as images and calls of tools.
     pub fn take_prompt(&mut self) -> Result<String, String> {
         if let Some(prompt) = self.prompt.take() {
             return Ok(prompt);
         }
-        let contents: Vec<&str> = self
-            .messages
-            .iter()
-            .filter_map(|message| message["content"].as_str())
-            .collect();
+        let mut contents = Vec::with_capacity(self.messages.len());
+        for message in &self.messages {
+            if message["tool_calls"]
+                .as_array()
+                .is_some_and(|calls| !calls.is_empty())
+            {
+                return Err("this API takes text, and a message has calls of tools".to_owned());
+            }
+            match &message["content"] {
+                Value::String(text) => contents.push(text.clone()),
+                Value::Array(parts) => contents.push(text_of(parts)?),
+                _ => {}
+            }
+        }
         match contents.is_empty() {
             true => Err("this API takes a prompt, and the item has no text".to_owned()),
             false => Ok(contents.join("\n\n")),
         }
     }
+}
+
+/// The text of the parts of a content.
+fn text_of(parts: &[Value]) -> Result<String, String> {
+    let mut all = String::new();
+    for part in parts {
+        match (
+            part.as_str().or(part["text"].as_str()),
+            part["type"].as_str(),
+        ) {
+            (Some(text), _) => all += text,
+            (None, kind) => {
+                let kind = kind.unwrap_or("another kind");
+                return Err(format!(
+                    "this API takes text, and a message has a part of {kind}"
+                ));
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What the user asked for, as far as it concerns every request.

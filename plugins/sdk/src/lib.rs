@@ -43,6 +43,7 @@ mod prompt;
 mod repeats;
 mod requests;
 pub mod rerank;
+mod sampling;
 mod shape;
 mod summary;
 mod usage;
@@ -59,6 +60,7 @@ pub use options::{Options, merge};
 pub use parser::{Parser, Source};
 pub use prompt::Prompt;
 pub use requests::{Requests, Skipped, requests_from};
+pub use sampling::SAMPLING;
 pub use serde_json::{Map, Value, json};
 pub use summary::{Summary, Tokens};
 

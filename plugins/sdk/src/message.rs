@@ -1,13 +1,15 @@
 //! The pieces that responses of the chat APIs have in common, read without a copy where JSON allows it, and
 //! read leniently: servers differ in what they leave out, send as `null`, or send in another shape.
 
+mod content;
 mod reading;
 mod text;
 mod transcript;
 
 use crate::lenient::{List, Object};
+use content::Content;
 pub use reading::failure;
-pub(crate) use reading::{read, readable};
+pub(crate) use reading::{leniently, read, readable};
 pub(crate) use text::Text;
 pub(crate) use transcript::{Transcript, choice_number};
 
@@ -15,7 +17,7 @@ pub(crate) use transcript::{Transcript, choice_number};
 #[derive(Debug, Default, serde::Deserialize)]
 pub(crate) struct Message<'a> {
     #[serde(borrow, default)]
-    content: Text<'a>,
+    content: Content<'a>,
     #[serde(borrow, default)]
     reasoning_content: Text<'a>,
     #[serde(borrow, default)]
@@ -30,35 +32,84 @@ pub(crate) struct Message<'a> {
     tool_calls: List<ToolCall<'a>>,
     #[serde(borrow, default)]
     function_call: Object<Function<'a>>,
+    #[serde(borrow, default)]
+    audio: Object<Audio<'a>>,
+    /// Pictures that a model draws.
+    #[serde(borrow, default)]
+    images: List<Picture<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Picture<'a> {
+    #[serde(borrow, default)]
+    image_url: Object<Place<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Place<'a> {
+    #[serde(borrow, default)]
+    url: Text<'a>,
+}
+
+/// What a model says aloud.
+#[derive(Debug, serde::Deserialize)]
+struct Audio<'a> {
+    /// In base64.
+    #[serde(borrow, default)]
+    data: Text<'a>,
+    #[serde(borrow, default)]
+    transcript: Text<'a>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 struct ToolCall<'a> {
     #[serde(borrow, default)]
     function: Object<Function<'a>>,
+    /// A tool that takes a text of any kind.
+    #[serde(borrow, default)]
+    custom: Object<Function<'a>>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 struct Function<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default)]
+    #[serde(borrow, default, alias = "input")]
     arguments: Text<'a>,
 }
 
 impl Message<'_> {
-    /// The text of it all in bytes, names of functions included. Not zero means that it is output.
+    /// The text of it all in bytes, names of functions and audio included. Not zero means that it is output.
     pub(crate) fn size(&self) -> usize {
         let calls: usize = self
             .functions()
             .map(|f| f.name.as_str().len() + f.arguments.as_str().len())
             .sum();
-        self.content.as_str().len() + self.refusal.as_str().len() + self.reasoning_size() + calls
+        let texts = self.content.text.as_str().len() + self.refusal.as_str().len();
+        texts + self.media_size() + self.reasoning_size() + calls
+    }
+
+    /// Whether its text is this one.
+    pub(crate) fn says(&self, text: &str) -> bool {
+        !text.is_empty() && self.content.text.as_str() == text
     }
 
     /// Whether it has a part of the answer: neither reasoning nor a call of a function.
     pub(crate) fn has_answer(&self) -> bool {
-        !self.content.is_empty() || !self.refusal.is_empty()
+        !self.content.text.is_empty() || !self.refusal.is_empty() || self.media_size() > 0
+    }
+
+    /// Audio and pictures in bytes.
+    fn media_size(&self) -> usize {
+        let audio = self.audio.get().map_or(0, |audio| {
+            audio.data.as_str().len() + audio.transcript.as_str().len()
+        });
+        let pictures = self.images.as_slice().iter();
+        let pictures = pictures.filter_map(|picture| picture.image_url.get());
+        audio
+            + pictures
+                .map(|place| place.url.as_str().len())
+                .sum::<usize>()
     }
 
     /// The reasoning in bytes.
@@ -66,11 +117,12 @@ impl Message<'_> {
         self.reasoning_pieces().map(str::len).iter().sum()
     }
 
-    /// The one text in it. `None` where there are several, or none, or that of a call of a function.
+    /// The one text in it. `None` where there are several, or none, or that of a call of a function, or audio.
     pub(crate) fn only_text(&self) -> Option<(Kind, &str)> {
         let texts = [
-            (Kind::Text, &self.content),
+            (Kind::Text, &self.content.text),
             (Kind::Text, &self.refusal),
+            (Kind::Reasoning, &self.content.reasoning),
             (Kind::Reasoning, &self.reasoning_content),
             (Kind::Reasoning, &self.reasoning),
             (Kind::Reasoning, &self.reasoning_details),
@@ -78,20 +130,22 @@ impl Message<'_> {
         ];
         let mut texts = texts.iter().filter(|(_, text)| !text.is_empty());
         let (kind, text) = texts.next()?;
-        let alone = texts.next().is_none() && self.functions().next().is_none();
+        let others = self.functions().next().is_some() || self.media_size() > 0;
+        let alone = texts.next().is_none() && !others;
         alone.then_some((*kind, text.as_str()))
     }
 
     /// What it says beside reasoning, and the reasoning. `None` where it calls a function.
     pub(crate) fn two_texts(&self) -> Option<[String; 2]> {
-        let text = format!("{}{}", self.content.as_str(), self.refusal.as_str());
+        let text = format!("{}{}", self.content.text.as_str(), self.refusal.as_str());
         let none = self.functions().next().is_none();
         none.then(|| [text, self.reasoning_pieces().concat()])
     }
 
     /// The reasoning under all its names; where a server sends the same under two, only the first of them.
-    fn reasoning_pieces(&self) -> [&str; 4] {
+    fn reasoning_pieces(&self) -> [&str; 5] {
         let mut pieces = [
+            &self.content.reasoning,
             &self.reasoning_content,
             &self.reasoning,
             &self.reasoning_details,
@@ -109,7 +163,7 @@ impl Message<'_> {
     fn functions(&self) -> impl Iterator<Item = &Function<'_>> {
         let calls = self.tool_calls.as_slice().iter();
         calls
-            .filter_map(|call| call.function.get())
+            .filter_map(|call| call.function.get().or(call.custom.get()))
             .chain(self.function_call.get())
     }
 }

@@ -2,8 +2,22 @@
 
 use crate::{Answer, Counts, Item, Request, Response, Settings, Summary, Value};
 
+/// The names of sampling parameters in `options`.
+const SAMPLING: [(&str, &str); 9] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("min_p", "min_p"),
+    ("seed", "seed"),
+    ("stop", "stop[]"),
+    ("frequency_penalty", "frequency_penalty"),
+    ("presence_penalty", "presence_penalty"),
+    ("repetition_penalty", "repeat_penalty"),
+];
+
 /// The request of `body`, with the length of the answer in `options`.
 pub fn request(mut item: Item, settings: &Settings, mut body: Value) -> Request {
+    item.spell_sampling("options", &SAMPLING);
     if let Some(most) = item.output.max
         && body.is_object()
     {
@@ -12,12 +26,51 @@ pub fn request(mut item: Item, settings: &Settings, mut body: Value) -> Request 
     Request::json(&settings.body_of(&mut item, body, "options"))
 }
 
+/// Messages of chat completions as the chat has them: the content is a text, images lie beside it, and the arguments of a
+/// call are an object.
+///
+/// # Errors
+/// Where a part of a content is neither a text nor an image whose data is there.
+pub fn messages(mut messages: Vec<Value>) -> Result<Vec<Value>, String> {
+    for message in &mut messages {
+        if let Some(parts) = message["content"].as_array() {
+            let (mut text, mut images) = (String::new(), Vec::new());
+            for part in parts {
+                let url = part["image_url"]["url"].as_str();
+                let image =
+                    url.and_then(|url| Some(url.strip_prefix("data:")?.split_once(";base64,")?.1));
+                match (part["text"].as_str(), image) {
+                    (Some(piece), _) => text += piece,
+                    (None, Some(data)) => images.push(Value::from(data)),
+                    (None, None) => {
+                        return Err("this API takes texts and the data of images, and a message has another part".to_owned());
+                    }
+                }
+            }
+            message["content"] = text.into();
+            if !images.is_empty() {
+                message["images"] = images.into();
+            }
+        }
+        let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
+        for call in calls.into_iter().flatten() {
+            let arguments = &mut call["function"]["arguments"];
+            let object = arguments.as_str().and_then(|text| text.parse().ok());
+            if let Some(object) = object.filter(Value::is_object) {
+                *arguments = object;
+            }
+        }
+    }
+    Ok(messages)
+}
+
 /// Reads one finished response of the chat or of generate.
 ///
 /// # Errors
 /// Where it is not JSON, or reports an error.
 pub fn response(response: &Response<'_>) -> Result<Summary, String> {
-    let answer = Answer::of(response, |answer, line| {
+    let mut is_counted = false;
+    let mut answer = Answer::of(response, |answer, line| {
         let message = &line["message"];
         for thinking in [&message["thinking"], &line["thinking"]] {
             answer.reasoning(thinking.as_str().unwrap_or_default());
@@ -29,6 +82,7 @@ pub fn response(response: &Response<'_>) -> Result<Summary, String> {
             answer.other(call["function"]["name"].as_str().unwrap_or_default());
         }
         if line["done"] == true {
+            is_counted |= line["prompt_eval_count"].is_u64() || line["total_duration"].is_u64();
             answer.counts(Counts {
                 prompt: line["prompt_eval_count"].as_u64(),
                 completion: line["eval_count"].as_u64(),
@@ -46,5 +100,38 @@ pub fn response(response: &Response<'_>) -> Result<Summary, String> {
         }
         Ok(())
     })?;
+    if is_counted && !answer.has_output() {
+        // A count of 0 is left out.
+        answer.counts(Counts {
+            completion: Some(0),
+            ..Counts::default()
+        });
+    }
     Ok(answer.summary(|_| None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn images_lie_beside_the_text_and_arguments_are_objects() {
+        let image =
+            json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,QQ=="}});
+        let call = |arguments: Value| json!([{"function": {"name": "f", "arguments": arguments}}]);
+        let given = vec![
+            json!({"role": "user", "content": [{"type": "text", "text": "a"}, image]}),
+            json!({"role": "assistant", "content": "", "tool_calls": call("{\"b\":1}".into())}),
+            json!({"role": "tool", "content": "9"}),
+        ];
+        let expected = vec![
+            json!({"role": "user", "content": "a", "images": ["QQ=="]}),
+            json!({"role": "assistant", "content": "", "tool_calls": call(json!({"b": 1}))}),
+            json!({"role": "tool", "content": "9"}),
+        ];
+        assert_eq!(messages(given), Ok(expected));
+        let link = json!({"type": "image_url", "image_url": {"url": "http://h/a.png"}});
+        assert!(messages(vec![json!({"role": "user", "content": [link]})]).is_err());
+    }
 }

@@ -5,7 +5,7 @@ mod chunk;
 mod reply;
 mod request;
 
-use crate::message::{Kind, Message, Transcript, choice_number, read, readable};
+use crate::message::{Kind, Message, Transcript, choice_number, leniently, read};
 use crate::repeats::Repeats;
 use crate::shape::Shapes;
 use crate::usage::{Reading, Usage};
@@ -38,7 +38,13 @@ pub fn response(
         summary = summary.finish_reason(reason);
     }
     if response.wants_reply {
-        summary = summary.reply(reply::of(response.events));
+        let said = transcript(
+            response.events,
+            &details.outputs,
+            &mut Shapes::new(),
+            details.is_repeating,
+        );
+        summary = summary.reply(reply::of(said.answer(), response.events));
     }
     Ok(summary)
 }
@@ -69,6 +75,10 @@ pub fn parse(
 /// What there is to know of a response beside counts and outputs.
 #[derive(Debug, PartialEq)]
 struct Details {
+    /// Responses that carry output, and no more than what was said before.
+    outputs: Vec<u32>,
+    /// Whether each of them repeats the text before it.
+    is_repeating: bool,
     /// Outputs that carry the answer.
     answers: Vec<u32>,
     /// As many as there are outputs. `None`: not every output came with a number.
@@ -82,14 +92,9 @@ fn read_all(
     request: &str,
     count: &dyn Fn(&str) -> Option<u64>,
 ) -> Result<(Summary, Details), String> {
-    match read_chunks(responses, request, count, Shapes::new()) {
-        // What is not UTF-8 is looked for only where something is wrong: it takes a look at every byte.
-        Err(error) => match readable(responses) {
-            Cow::Borrowed(_) => Err(error),
-            Cow::Owned(replaced) => read_chunks(&replaced, request, count, Shapes::new()),
-        },
-        result => result,
-    }
+    leniently(responses, |responses| {
+        read_chunks(responses, request, count, Shapes::new())
+    })
 }
 
 /// Reads all chunks, those of a known shape without a look at their JSON.
@@ -106,6 +111,8 @@ fn read_chunks<'a>(
         seen.repeats.disprove();
     }
     let mut details = Details {
+        outputs: Vec::new(),
+        is_repeating: false,
         answers: Vec::new(),
         tokens_so_far: Some(Vec::new()),
         finish_reason: None,
@@ -183,6 +190,8 @@ fn read_chunks<'a>(
     }
     let outputs = reading.outputs.clone();
     let is_repeating = repeats.is_some();
+    details.outputs.clone_from(&outputs);
+    details.is_repeating = is_repeating;
     let hidden = reading.hidden_reasoning(|| {
         seen.has_reasoning
             || transcript(responses, &outputs, &mut shapes, is_repeating).has_tagged_reasoning()
@@ -294,11 +303,7 @@ fn transcript<'a>(
         for (place, choice) in chunk.choices.as_slice().iter().enumerate() {
             let nothing = Message::default();
             let message = choice.message().unwrap_or(&nothing);
-            transcript.add(
-                choice_number(choice.index, place),
-                message,
-                choice.text.as_str(),
-            );
+            transcript.add(choice_number(choice.index, place), message, choice.text());
         }
     }
     transcript

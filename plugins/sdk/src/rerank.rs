@@ -19,6 +19,7 @@ pub fn request(
     if item.body.is_some() {
         return Ok(settings.request_of(&mut item, Value::Null));
     }
+    item.spell_sampling("", &[]);
     let query = item
         .query
         .take()
@@ -29,7 +30,21 @@ pub fn request(
         body["model"] = settings.model(&item).into();
     }
     body["query"] = query.into();
-    body[documents] = std::mem::take(&mut item.documents).into();
+    let mut all = std::mem::take(&mut item.documents);
+    if documents == "texts" {
+        // That API has texts only.
+        for document in &mut all {
+            if let Some(text) = document["text"].as_str() {
+                *document = text.into();
+            }
+        }
+        if !all.iter().all(Value::is_string) {
+            return Err(
+                "this API ranks texts, and a document is none and has no \"text\"".to_owned(),
+            );
+        }
+    }
+    body[documents] = all.into();
     Ok(settings.request_of(&mut item, body))
 }
 

@@ -60,7 +60,7 @@ pub struct Summary {
     answers: Option<Vec<u32>>,
     tokens_so_far: Option<Vec<u32>>,
     finish_reason: Option<String>,
-    reply: Option<String>,
+    pub(crate) reply: Option<String>,
     metrics: Vec<(String, f64)>,
 }
 

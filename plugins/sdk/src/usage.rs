@@ -162,23 +162,29 @@ impl Reading {
         }
     }
 
-    /// The tokens of reasoning that the server counts among those of the answer, if it does. `None` where it
-    /// counts none, or counts them apart from the others.
-    pub(crate) fn reasoning_within(&self) -> Option<u64> {
-        let (reasoning, completion) = (self.reasoning?, self.completion?);
+    /// The tokens of the answer: all of them, and those that are no reasoning. Where the server counts none of reasoning,
+    /// there are no others. xAI counts reasoning apart from the rest, which the total shows.
+    fn produced(&self) -> Option<(u64, u64)> {
+        let completion = self.completion?;
+        let reasoning = self.reasoning.unwrap_or(0);
         let parts = [self.prompt.unwrap_or(0), completion, reasoning];
-        let apart = self.total == parts.into_iter().try_fold(0_u64, u64::checked_add);
-        (reasoning > 0 && reasoning <= completion && !apart).then_some(reasoning)
+        let sum = parts.into_iter().try_fold(0_u64, u64::checked_add);
+        let is_apart = reasoning > 0 && self.total.is_some() && self.total == sum;
+        Some(match is_apart {
+            true => (completion.saturating_add(reasoning), completion),
+            false if reasoning > completion => (completion, completion),
+            false => (completion, completion - reasoning),
+        })
     }
 
     /// Tokens of reasoning that were counted and did not come, where there were any. `streamed` tells whether
     /// reasoning came.
     pub(crate) fn hidden_reasoning(&self, streamed: impl FnOnce() -> bool) -> Option<u64> {
-        let reasoning = self.reasoning_within()?;
-        let others = self.completion?.saturating_sub(reasoning);
+        let (all, others) = self.produced()?;
+        let reasoning = all - others;
         // A chunk holds a token at least, but for the one that a server may split.
         let came = self.outputs.len() as u64 > others + 1;
-        (!self.outputs.is_empty() && !came && !streamed()).then_some(reasoning)
+        (reasoning > 0 && !self.outputs.is_empty() && !came && !streamed()).then_some(reasoning)
     }
 
     /// Ends the reading, `hidden` tokens of which did not come. The texts, one for each message, are only asked for, and counted with `count`, on a
@@ -201,8 +207,8 @@ impl Reading {
             Some(tokens) => Tokens::Usage(tokens),
             None => prompt().map_or(Tokens::Unknown, counted),
         };
-        let completion = match self.completion {
-            Some(tokens) => Tokens::Usage(tokens),
+        let completion = match self.produced() {
+            Some((tokens, _)) => Tokens::Usage(tokens),
             None => counted(completion()),
         };
         let metrics = [

@@ -6,6 +6,22 @@ use llmuses_plugin::{
 
 struct Sglang;
 
+/// The names of sampling parameters in `sampling_params`.
+const SAMPLING: [(&str, &str); 12] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("min_p", "min_p"),
+    ("seed", "sampling_seed"),
+    ("stop", "stop"),
+    ("stop_token_ids", "stop_token_ids"),
+    ("frequency_penalty", "frequency_penalty"),
+    ("presence_penalty", "presence_penalty"),
+    ("repetition_penalty", "repetition_penalty"),
+    ("min_tokens", "min_new_tokens"),
+    ("ignore_eos", "ignore_eos"),
+];
+
 impl Api for Sglang {
     const NAME: &'static str = "sglang";
     const DESCRIPTION: &'static str = "SGLang's generate, of a text or of token ids";
@@ -15,6 +31,7 @@ impl Api for Sglang {
         let body = match item.body {
             Some(_) => Value::Null,
             None => {
+                item.spell_sampling("sampling_params", &SAMPLING);
                 let mut body = match item.prompt_token_ids.is_empty() {
                     true => json!({"text": item.take_prompt()?}),
                     false => json!({"input_ids": std::mem::take(&mut item.prompt_token_ids)}),

@@ -6,6 +6,17 @@ use llmuses_plugin::{
 
 struct Tgi;
 
+/// The names of sampling parameters in `parameters`.
+const SAMPLING: [(&str, &str); 7] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("seed", "seed"),
+    ("stop", "stop[]"),
+    ("frequency_penalty", "frequency_penalty"),
+    ("repetition_penalty", "repetition_penalty"),
+];
+
 const PLAIN: &str = "/generate";
 
 impl Api for Tgi {
@@ -17,6 +28,7 @@ impl Api for Tgi {
         let body = match item.body {
             Some(_) => Value::Null,
             None => {
+                item.spell_sampling("parameters", &SAMPLING);
                 let mut parameters = json!({"details": true});
                 if let Some(most) = item.output.max {
                     parameters["max_new_tokens"] = most.into();

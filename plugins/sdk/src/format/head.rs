@@ -6,7 +6,7 @@ use crate::{Entries, Map, Source, Value, dataset_items, dataset_lines};
 /// The beginning of a file, by which its format is recognised.
 #[derive(Debug, Clone, Copy)]
 pub struct Head<'a> {
-    /// At most the first 64 KiB, perhaps cut within a line; a byte-order mark is left out.
+    /// At most the first MiB, perhaps cut within a line; a byte-order mark is left out.
     pub bytes: &'a [u8],
     /// The name of the file without its folder.
     pub file_name: &'a str,
@@ -73,5 +73,5 @@ impl<'a> Head<'a> {
     }
 }
 
-/// A beginning of so many bytes may not be the whole file: 64 KiB, without a byte-order mark.
-const MOST_HEAD: usize = (64 << 10) - 3;
+/// A beginning of so many bytes may not be the whole file: a MiB, without a byte-order mark and a character that is cut.
+const MOST_HEAD: usize = (1 << 20) - 6;

@@ -22,6 +22,33 @@ pub(crate) fn readable(responses: &[Vec<u8>]) -> Cow<'_, [Vec<u8>]> {
     Cow::Owned(responses.iter().map(replaced).collect())
 }
 
+/// Reads responses by `read_all`. Where one has what is not UTF-8 or half a character, or a member twice, which some servers
+/// send, they are read once more without that: a look for it would cost more than all other reading.
+pub(crate) fn leniently<T>(
+    responses: &[Vec<u8>],
+    read_all: impl Fn(&[Vec<u8>]) -> Result<T, String>,
+) -> Result<T, String> {
+    let mut read = read_all(responses);
+    if read.is_ok() {
+        return read;
+    }
+    let readable = readable(responses);
+    if let Cow::Owned(readable) = &readable {
+        read = read_all(readable);
+    }
+    match read {
+        Err(error) if error.contains("duplicate field") => {
+            // Of a member that comes twice, the last one stays.
+            let once = |data: &Vec<u8>| match serde_json::from_slice::<Value>(data) {
+                Ok(value) => value.to_string().into_bytes(),
+                Err(_) => data.clone(),
+            };
+            read_all(&readable.iter().map(once).collect::<Vec<_>>())
+        }
+        read => read,
+    }
+}
+
 /// Where `data` has an escape of six bytes (`\ud83d`) for half of a surrogate pair whose other half is missing.
 fn half_escapes(data: &[u8]) -> Vec<usize> {
     let unit = |place: usize| {

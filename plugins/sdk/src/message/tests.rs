@@ -70,3 +70,61 @@ fn an_error_is_told_with_what_it_has() {
         r#"the server reported an error: {"reason":1}"#
     );
 }
+
+#[test]
+fn parts_of_a_content_that_are_thoughts_are_no_answer() {
+    let message = |content: &str| {
+        serde_json::from_str::<Message<'_>>(&format!(r#"{{"content":{content}}}"#))
+            .map(|message| {
+                (
+                    message.size(),
+                    message.reasoning_size(),
+                    message.has_answer(),
+                )
+            })
+            .expect("valid JSON")
+    };
+    assert_eq!(message(r#""abc""#), (3, 0, true));
+    assert_eq!(
+        message(r#"[{"type":"text","text":"abc"},"d"]"#),
+        (4, 0, true)
+    );
+    assert_eq!(
+        message(r#"[{"type":"thinking","thinking":[{"type":"text","text":"hm"}]}]"#),
+        (2, 2, false)
+    );
+    assert_eq!(
+        message(r#"[{"type":"reasoning","text":"hm"},{"type":"text","text":"abc"}]"#),
+        (5, 2, true)
+    );
+    for empty in [
+        "null",
+        "0",
+        "1.5",
+        "-1",
+        "true",
+        "[]",
+        "{}",
+        r#"{"type":"image_url"}"#,
+    ] {
+        assert_eq!(message(empty), (0, 0, false), "{empty}");
+    }
+}
+
+#[test]
+fn what_a_model_says_aloud_is_output() {
+    let audio = r#"{"audio":{"id":"a","data":"UklG"}}"#;
+    let message: Message<'_> = serde_json::from_str(audio).expect("valid JSON");
+    assert_eq!(message.size(), 4);
+    assert!(message.has_answer());
+    assert_eq!(message.only_text(), None);
+    for other in [
+        r#"{"images":[{"type":"image_url","image_url":{"url":"data:"}}]}"#,
+        r#"{"tool_calls":[{"custom":{"name":"f","input":"x"}}]}"#,
+    ] {
+        let message: Message<'_> = serde_json::from_str(other).expect("valid JSON");
+        assert!(message.size() > 0, "{other}");
+    }
+    let none: Message<'_> = serde_json::from_str(r#"{"audio":{"id":"a"}}"#).expect("valid JSON");
+    assert_eq!(none.size(), 0);
+}

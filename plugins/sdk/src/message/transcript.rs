@@ -40,7 +40,11 @@ impl Transcript {
         add(&mut parts.reasoning, &message.reasoning_pieces());
         add(
             &mut parts.text,
-            &[message.content.as_str(), message.refusal.as_str(), text],
+            &[
+                message.content.text.as_str(),
+                message.refusal.as_str(),
+                text,
+            ],
         );
         add(&mut parts.arguments, &arguments);
     }

@@ -61,6 +61,7 @@ impl Chunk<'_> {
         let in_message = choice.message().and_then(Message::only_text);
         let (kind, text) = match choice.text.is_empty() {
             true => in_message?,
+            // In two places: another chunk of the same shape may have different texts there.
             false if choice.message().is_some_and(|message| message.size() > 0) => return None,
             false => (Kind::Text, choice.text.as_str()),
         };
@@ -77,7 +78,7 @@ pub(super) struct Choice<'a> {
     #[serde(borrow, default)]
     message: Object<Message<'a>>,
     #[serde(borrow, default)]
-    pub(super) text: Text<'a>,
+    text: Text<'a>,
     #[serde(borrow, default)]
     pub(super) finish_reason: Text<'a>,
     /// Where Moonshot reports.
@@ -86,6 +87,15 @@ pub(super) struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
+    /// The text of the older API. A server that sends the same as a message too repeats itself.
+    pub(super) fn text(&self) -> &str {
+        let text = self.text.as_str();
+        match self.message() {
+            Some(message) if message.says(text) => "",
+            _ => text,
+        }
+    }
+
     /// The part of a stream, or the whole of a plain response. A server that sends both repeats itself.
     pub(super) fn message(&self) -> Option<&Message<'a>> {
         let part = self.delta.get().filter(|part| part.size() > 0);
@@ -108,7 +118,7 @@ impl<'a> Choice<'a> {
     /// Bytes of reasoning, and of all of it.
     pub(super) fn sizes(&self) -> [usize; 2] {
         let message = self.message();
-        let all = self.text.as_str().len() + message.map_or(0, Message::size);
+        let all = self.text().len() + message.map_or(0, Message::size);
         [message.map_or(0, Message::reasoning_size), all]
     }
 
@@ -117,7 +127,7 @@ impl<'a> Choice<'a> {
         let [mut text, reasoning] = self
             .message()
             .map_or_else(|| Some([String::new(), String::new()]), Message::two_texts)?;
-        text.push_str(self.text.as_str());
+        text.push_str(self.text());
         Some([text, reasoning])
     }
 }

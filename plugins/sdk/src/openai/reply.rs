@@ -2,18 +2,15 @@
 
 use crate::{Map, Value, json};
 
-/// The message that the first choice of a response says, put together out of its parts: the content, and the calls of
-/// tools. Reasoning is left out, as APIs want it.
-pub(super) fn of(events: &[Vec<u8>]) -> Value {
-    let mut content = String::new();
+/// The message that the first choice of a response says: `content`, and the calls of tools, put together out of their parts.
+/// Reasoning is left out, as APIs want it.
+pub(super) fn of(content: String, events: &[Vec<u8>]) -> Value {
     let mut calls: Vec<Value> = Vec::new();
     for event in events {
         let Ok(chunk) = serde_json::from_slice::<Value>(event) else {
             continue;
         };
         let choice = &chunk["choices"][0];
-        // Of completions that continue a text.
-        content.push_str(choice["text"].as_str().unwrap_or_default());
         let message = match &choice["delta"] {
             Value::Object(delta) => delta,
             _ => match &choice["message"] {
@@ -21,9 +18,6 @@ pub(super) fn of(events: &[Vec<u8>]) -> Value {
                 _ => continue,
             },
         };
-        if let Some(Value::String(text)) = message.get("content") {
-            content.push_str(text);
-        }
         if let Some(Value::Array(parts)) = message.get("tool_calls") {
             for (place, part) in parts.iter().enumerate() {
                 add_call(&mut calls, place, part);
@@ -67,14 +61,39 @@ fn add_call(calls: &mut Vec<Value>, place: usize, part: &Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
 
     fn reply(chunks: &[&str]) -> String {
         let events: Vec<Vec<u8>> = chunks
             .iter()
             .map(|chunk| chunk.as_bytes().to_vec())
             .collect();
-        of(&events).to_string()
+        let response = crate::Response {
+            wants_reply: true,
+            ..crate::Response::of(&events)
+        };
+        let summary = crate::openai::response(&response, |_| None).expect("a response");
+        summary.reply.expect("a reply")
+    }
+
+    #[test]
+    fn what_is_said_again_is_said_once() {
+        let the = r#"{"choices":[{"delta":{"content":"The"}}]}"#;
+        let sky = r#"{"choices":[{"delta":{"content":" sky"}}]}"#;
+        let is = r#"{"choices":[{"delta":{"content":" is"}}]}"#;
+        let all = r#"{"choices":[{"message":{"content":"The sky is"}}]}"#;
+        let twice = r#"{"choices":[{"text":"The","delta":{"content":"The"}}]}"#;
+        let parts = r#"{"choices":[{"delta":{"content":[{"type":"text","text":"The"}]}}]}"#;
+        let so_far = |text: &str| format!(r#"{{"choices":[{{"delta":{{"content":"{text}"}}}}]}}"#);
+        let [one, two, three] = ["The", "The sky", "The sky is"].map(so_far);
+        for (chunks, said) in [
+            (&[the, sky, is, all][..], "The sky is"),
+            (&[twice], "The"),
+            (&[parts], "The"),
+            (&[&one, &two, &three], "The sky is"),
+        ] {
+            let expected = format!(r#"{{"role":"assistant","content":"{said}"}}"#);
+            assert_eq!(reply(chunks), expected);
+        }
     }
 
     #[test]

@@ -81,6 +81,25 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
     ))
 }
 
+/// The sampling parameters that the older API has too.
+const OF_COMPLETIONS: [(&str, &str); 15] = [
+    ("temperature", "temperature"),
+    ("top_p", "top_p"),
+    ("top_k", "top_k"),
+    ("min_p", "min_p"),
+    ("seed", "seed"),
+    ("stop", "stop"),
+    ("stop_token_ids", "stop_token_ids"),
+    ("frequency_penalty", "frequency_penalty"),
+    ("presence_penalty", "presence_penalty"),
+    ("repetition_penalty", "repetition_penalty"),
+    ("logit_bias", "logit_bias"),
+    ("logprobs", "logprobs"),
+    ("min_tokens", "min_tokens"),
+    ("ignore_eos", "ignore_eos"),
+    ("response_format", "response_format"),
+];
+
 /// The request of an item to an API of completions, which continues a text, for
 /// [`Api::request`](crate::Api::request). [`response`](super::response) reads its answers.
 ///
@@ -97,6 +116,7 @@ pub fn completion_request(
     if item.body.is_some() {
         return Ok(settings.request_of(&mut item, Value::Null));
     }
+    item.spell_sampling("", &OF_COMPLETIONS);
     let prompt = match item.prompt_token_ids.is_empty() {
         true => item.take_prompt()?.into(),
         false => std::mem::take(&mut item.prompt_token_ids).into(),

@@ -68,10 +68,10 @@ const RUST: &[&[File]] = &[
         "src/dashscope/tests.rs" "src/dataset.rs" "src/dataset/tests.rs" "src/export.rs" "src/format.rs"
         "src/format/component.rs" "src/format/conversation.rs" "src/format/head.rs" "src/format/tests.rs"
         "src/host.rs" "src/item.rs" "src/json.rs" "src/lenient.rs" "src/lib.rs" "src/message.rs"
-        "src/message/reading.rs" "src/message/tests.rs" "src/message/text.rs" "src/message/transcript.rs"
+        "src/message/content.rs" "src/message/reading.rs" "src/message/tests.rs" "src/message/text.rs" "src/message/transcript.rs"
         "src/ollama.rs" "src/openai.rs" "src/openai/asked.rs" "src/openai/chunk.rs" "src/openai/reply.rs"
         "src/openai/request.rs" "src/openai/tests.rs" "src/options.rs" "src/parser.rs" "src/prompt.rs"
-        "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/rerank.rs" "src/shape.rs" "src/summary.rs"
+        "src/repeats.rs" "src/requests.rs" "src/requests/tests.rs" "src/rerank.rs" "src/sampling.rs" "src/shape.rs" "src/summary.rs"
         "src/usage.rs"
     ),
 ];

@@ -1,0 +1,149 @@
+//! Messages of chat completions as this API has them.
+
+use llmuses_plugin::{Value, json};
+
+/// The messages of a request, without those of the system.
+pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
+    let mut own: Vec<Value> = Vec::with_capacity(messages.len());
+    for message in messages {
+        if message["role"] != "tool" {
+            own.push(of_one(message));
+            continue;
+        }
+        let result = json!({
+            "type": "tool_result",
+            "tool_use_id": message["tool_call_id"],
+            "content": content(&message["content"]),
+        });
+        // Results of calls that were made together come in one message.
+        match own.last_mut() {
+            Some(last) if last["content"][0]["type"] == "tool_result" => {
+                if let Some(results) = last["content"].as_array_mut() {
+                    results.push(result);
+                }
+            }
+            _ => own.push(json!({"role": "user", "content": [result]})),
+        }
+    }
+    own
+}
+
+fn of_one(mut message: Value) -> Value {
+    let own = content(&message["content"]);
+    let calls = message["tool_calls"].as_array();
+    let Some(calls) = calls.filter(|calls| !calls.is_empty()) else {
+        message["content"] = own;
+        return message;
+    };
+    let mut blocks = match own {
+        Value::Array(blocks) => blocks,
+        Value::String(text) if !text.is_empty() => vec![json!({"type": "text", "text": text})],
+        _ => Vec::new(),
+    };
+    blocks.extend(calls.iter().map(|call| {
+        let function = &call["function"];
+        let arguments = function["arguments"].as_str().unwrap_or_default();
+        let input = arguments.parse().ok().filter(Value::is_object);
+        json!({
+            "type": "tool_use",
+            "id": call["id"],
+            "name": function["name"],
+            // What is no JSON goes back as the text that it is.
+            "input": input.unwrap_or_else(|| json!({"arguments": arguments})),
+        })
+    }));
+    json!({"role": message["role"], "content": blocks})
+}
+
+fn content(content: &Value) -> Value {
+    match content.as_array() {
+        Some(parts) => parts.iter().map(part).collect(),
+        None => content.clone(),
+    }
+}
+
+/// A part of a content. One that is not known is sent as it is.
+fn part(part: &Value) -> Value {
+    let Some(url) = part["image_url"]["url"].as_str() else {
+        return part.clone();
+    };
+    let inline = url
+        .strip_prefix("data:")
+        .and_then(|data| data.split_once(";base64,"));
+    let source = match inline {
+        Some((kind, data)) => json!({"type": "base64", "media_type": kind, "data": data}),
+        None => json!({"type": "url", "url": url}),
+    };
+    json!({"type": "image", "source": source})
+}
+
+/// The text of a message of the system.
+pub(super) fn text(message: &Value) -> String {
+    match &message["content"] {
+        Value::String(text) => text.clone(),
+        Value::Array(parts) => parts
+            .iter()
+            .filter_map(|part| part["text"].as_str())
+            .collect(),
+        _ => String::new(),
+    }
+}
+
+/// Which tool is to be called. What is not known is sent as it is.
+pub(super) fn tool_choice(choice: &Value) -> Value {
+    match (choice.as_str(), choice["function"]["name"].as_str()) {
+        (Some("required"), _) => json!({"type": "any"}),
+        (Some(kind), _) => json!({"type": kind}),
+        (None, Some(name)) => json!({"type": "tool", "name": name}),
+        (None, None) => choice.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_calls_and_results_are_blocks() {
+        let image = |url: &str| json!({"type": "image_url", "image_url": {"url": url}});
+        let call =
+            |id: &str| json!({"id": id, "function": {"name": "f", "arguments": "{\"a\":1}"}});
+        let use_ = |id: &str| json!({"type": "tool_use", "id": id, "name": "f", "input": {"a": 1}});
+        let result = |id: &str| json!({"type": "tool_result", "tool_use_id": id, "content": "9"});
+        let tool = |id: &str| json!({"role": "tool", "tool_call_id": id, "content": "9"});
+        let messages = vec![
+            json!({"role": "user", "content": [
+                {"type": "text", "text": "a"}, image("data:image/png;base64,QQ=="), image("http://h/b.png"),
+            ]}),
+            json!({"role": "assistant", "content": null, "tool_calls": [call("1"), call("2")]}),
+            tool("1"),
+            tool("2"),
+            json!({"role": "user", "content": "c"}),
+        ];
+        let expected = [
+            json!({"role": "user", "content": [
+                {"type": "text", "text": "a"},
+                {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": "QQ=="}},
+                {"type": "image", "source": {"type": "url", "url": "http://h/b.png"}},
+            ]}),
+            json!({"role": "assistant", "content": [use_("1"), use_("2")]}),
+            json!({"role": "user", "content": [result("1"), result("2")]}),
+            json!({"role": "user", "content": "c"}),
+        ];
+        assert_eq!(of(messages), expected);
+    }
+
+    #[test]
+    fn a_choice_of_tools_is_an_object() {
+        for (choice, own) in [
+            (json!("auto"), json!({"type": "auto"})),
+            (json!("required"), json!({"type": "any"})),
+            (
+                json!({"type": "function", "function": {"name": "f"}}),
+                json!({"type": "tool", "name": "f"}),
+            ),
+        ] {
+            assert_eq!(tool_choice(&choice), own);
+        }
+    }
+}

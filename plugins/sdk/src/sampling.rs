@@ -1,0 +1,121 @@
+//! Sampling parameters of a data set in the words of an API.
+
+use crate::host::log;
+use crate::item::Item;
+use crate::{Map, Value};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// What a record of a data set may have of how its answer is drawn, under the names of OpenAI's chat completions and of
+/// vLLM, whatever API its requests go to.
+pub const SAMPLING: [&str; 19] = [
+    "temperature",
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stop",
+    "stop_token_ids",
+    "frequency_penalty",
+    "presence_penalty",
+    "repetition_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "min_tokens",
+    "ignore_eos",
+    "response_format",
+    "tool_choice",
+    "reasoning_effort",
+    "chat_template_kwargs",
+];
+
+impl Item {
+    /// Spells the [sampling parameters](SAMPLING) of the data set as an API does. `names` has its name for each that it
+    /// knows, with `[]` behind one whose value is always a list; `into` is the object of the body in which they lie, or
+    /// empty. Those that the API does not know are left out, which is said once. Other parameters stay as they are.
+    ///
+    /// ```
+    /// use llmuses_plugin::{Item, json};
+    ///
+    /// let mut item = Item::of_prompt("hi");
+    /// item.parameters.insert("stop".to_owned(), json!("end"));
+    /// item.spell_sampling("options", &[("stop", "stop_sequences[]")]);
+    /// assert_eq!(item.parameters["options"], json!({"stop_sequences": ["end"]}));
+    /// ```
+    pub fn spell_sampling(&mut self, into: &str, names: &[(&str, &str)]) {
+        // A whole body is sent as it is.
+        if self.body.is_some() {
+            return;
+        }
+        let (mut spelled, mut unknown) = (Map::new(), Vec::new());
+        for name in SAMPLING {
+            let Some(value) = self.parameters.shift_remove(name) else {
+                continue;
+            };
+            match names.iter().find(|(known, _)| *known == name) {
+                Some((_, own)) => {
+                    let (own, value) = match (own.strip_suffix("[]"), value) {
+                        (Some(own), list @ Value::Array(_)) => (own, list),
+                        (Some(own), one) => (own, Value::Array(vec![one])),
+                        (None, value) => (*own, value),
+                    };
+                    spelled.insert(own.to_owned(), value);
+                }
+                None => unknown.push(name),
+            }
+        }
+        say_what_is_left_out(&unknown);
+        if into.is_empty() {
+            self.parameters.extend(spelled);
+        } else if !spelled.is_empty() {
+            let inner = self
+                .parameters
+                .entry(into)
+                .or_insert_with(|| Map::new().into());
+            if let Value::Object(inner) = inner {
+                inner.extend(spelled);
+            }
+        }
+    }
+}
+
+fn say_what_is_left_out(names: &[&str]) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !names.is_empty() && !SAID.swap(true, Ordering::Relaxed) {
+        log::warn(&format!(
+            "this API has no {}: what the data set says of that is left out",
+            names.join(", ")
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    fn spelled(parameters: Value, into: &str) -> Value {
+        let mut item = Item::of_prompt("a");
+        item.parameters = parameters.as_object().unwrap().clone();
+        item.spell_sampling(into, &[("temperature", "temperature"), ("stop", "ends[]")]);
+        item.parameters.into()
+    }
+
+    #[test]
+    fn known_parameters_have_the_names_of_the_api_and_unknown_ones_are_left_out() {
+        let given = json!({"temperature": 0.5, "stop": "x", "tool_choice": "auto", "own": 1});
+        assert_eq!(
+            spelled(given.clone(), ""),
+            json!({"own": 1, "temperature": 0.5, "ends": ["x"]})
+        );
+        assert_eq!(
+            spelled(given, "config"),
+            json!({"own": 1, "config": {"temperature": 0.5, "ends": ["x"]}})
+        );
+        assert_eq!(spelled(json!({"tool_choice": "auto"}), "config"), json!({}));
+        assert_eq!(
+            spelled(json!({"config": {"k": 1}, "stop": ["y"]}), "config"),
+            json!({"config": {"k": 1, "ends": ["y"]}})
+        );
+    }
+}
