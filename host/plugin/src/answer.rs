@@ -11,7 +11,14 @@ use std::sync::LazyLock;
 const EXCERPT: usize = 80;
 
 /// How an answer ends that is over as it should be.
-const ENDED_WELL: [&str; 5] = ["stop", "end_turn", "stop_sequence", "eos", "eos_token"];
+const ENDED_WELL: [&str; 6] = [
+    "stop",
+    "end_turn",
+    "stop_sequence",
+    "eos",
+    "eos_token",
+    "completed",
+];
 
 /// How an answer ends that the server gave up.
 const GIVEN_UP: [&str; 13] = [
@@ -57,14 +64,15 @@ pub enum Suspicion {
 
 /// What an event holds, as text in small letters or large ones, that reports an error beside output: a member or a value of
 /// [`in_object`], or an escape that may be a letter of one.
-const SIGNS: [&str; 15] = [
+const SIGNS: [&str; 16] = [
     "\"err",
     "_error\"",
     "\"fault",
+    "exception\"",
+    "errormessage\"",
     "\"abort",
     "\"cancel",
     "\"failed\"",
-    "\"exception\"",
     "\"timeout\"",
     "\"timed_out\"",
     "\"insufficient_",
@@ -136,6 +144,22 @@ fn in_object(members: &Map<String, Value>, suspicion: Suspicion) -> Option<Strin
     if let Some(error) = named {
         return Some(told(error, members));
     }
+    // As the services of AWS name the errors in their streams.
+    let exception = members
+        .iter()
+        .find(|(name, error)| name.ends_with("Exception") && error.is_object());
+    if let Some((name, error)) = exception {
+        return Some(told(
+            error,
+            &Map::from_iter([("code".to_owned(), name.as_str().into())]),
+        ));
+    }
+    // Where Groq reports errors of a stream.
+    if let Some(Value::Object(of_groq)) = members.get("x_groq")
+        && let Some(error) = of_groq.get("error").filter(|error| says_something(error))
+    {
+        return Some(told(error, of_groq));
+    }
     let kind = |name| members.get(name).and_then(Value::as_str);
     if kind("object") == Some("error") || kind("type") == Some("error") {
         return Some(message_of(members));
@@ -164,11 +188,22 @@ fn in_object(members: &Map<String, Value>, suspicion: Suspicion) -> Option<Strin
         "status_code",
         "statusCode",
     ];
-    let is_told = CODES
-        .iter()
-        .filter_map(|name| members.get(*name))
-        .any(is_bad_code)
+    let is_bad = |name: &str| {
+        let Some(code) = members.get(name).filter(|code| is_bad_code(code)) else {
+            return false;
+        };
+        // Beside output, a word in `code` may be what the model writes: a code interpreter has its program there.
+        let is_number = |text: &str| text.trim().parse::<f64>().is_ok();
+        let is_word = code.as_str().is_some_and(|text| !is_number(text));
+        let has_message = || MESSAGES.iter().any(|name| members.contains_key(*name));
+        !(name == "code" && is_word && suspicion == Suspicion::Some) || has_message()
+    };
+    let is_told = CODES.into_iter().any(is_bad)
         || members.get("detail").is_some_and(says_something)
+        || members.get("errorMessage").is_some_and(says_something)
+        || members
+            .get("status")
+            .is_some_and(|status| status.as_u64().is_some_and(|status| status >= 400))
         || members.get("success") == Some(&Value::Bool(false))
         || kind("status").is_some_and(is_given_up);
     let is_message = suspicion == Suspicion::Strong
@@ -204,8 +239,15 @@ fn in_choices(members: &Map<String, Value>) -> Option<String> {
 }
 
 /// Whether an end, or a state, is that of an answer which the server gave up.
-fn is_given_up(end: &str) -> bool {
+pub fn is_given_up(end: &str) -> bool {
     GIVEN_UP.iter().any(|known| end.eq_ignore_ascii_case(known))
+}
+
+/// Whether an answer that ends so is over as it should be.
+pub fn is_good_end(end: &str) -> bool {
+    ENDED_WELL
+        .iter()
+        .any(|known| end.eq_ignore_ascii_case(known))
 }
 
 /// An error as it was given, and the code beside it.
@@ -228,15 +270,6 @@ fn told(error: &Value, beside: &Map<String, Value>) -> String {
 
 /// The message in an object that is an error, with its type and code; the whole object where it has none.
 fn message_of(members: &Map<String, Value>) -> String {
-    const MESSAGES: [&str; 7] = [
-        "message",
-        "msg",
-        "detail",
-        "status_msg",
-        "error_msg",
-        "errmsg",
-        "error_message",
-    ];
     const CODES: [&str; 7] = [
         "type",
         "code",
@@ -261,6 +294,18 @@ fn message_of(members: &Map<String, Value>) -> String {
         .collect();
     with_code(&plain(message), &codes.join(", "))
 }
+
+/// Where the message of an error stands.
+const MESSAGES: [&str; 8] = [
+    "message",
+    "msg",
+    "detail",
+    "status_msg",
+    "error_msg",
+    "errmsg",
+    "error_message",
+    "errorMessage",
+];
 
 fn with_code(message: &str, code: &str) -> String {
     let message = one_line(message, 300);
@@ -321,9 +366,7 @@ fn has_good_end(value: &Value) -> bool {
                 "finish_reason" | "stop_reason" | "finishReason" | "done_reason"
             );
             match value {
-                Value::String(reason) => {
-                    is_end && ENDED_WELL.contains(&reason.to_ascii_lowercase().as_str())
-                }
+                Value::String(reason) => is_end && is_good_end(reason),
                 other => has_good_end(other),
             }
         }),

@@ -14,7 +14,9 @@ pub fn hint(exchange: &Exchange, url: &Url) -> Option<String> {
     let start = String::from_utf8_lossy(&body[..body.len().min(2048)]).to_ascii_lowercase();
     let refers_to_https =
         start.contains("https") && (start.contains("plain http") || start.contains("http request"));
-    if plain_http && (failure.kind == FailureKind::Protocol || refers_to_https) {
+    // What answers in HTTP speaks no TLS.
+    let is_no_http = failure.kind == FailureKind::Protocol && exchange.head.is_none();
+    if plain_http && (is_no_http || refers_to_https) {
         return Some("if the server speaks TLS on this port, --url needs https://".to_owned());
     }
     let status = exchange.head.as_ref().map(|head| head.status);
@@ -84,10 +86,11 @@ mod tests {
     use llmuses_samples::OutcomeBuilder;
 
     fn hinted(kind: FailureKind, message: &str, url: &str) -> String {
-        let outcome = OutcomeBuilder::at(0)
-            .fails(kind, message)
-            .status(404, 1)
-            .build();
+        let outcome = OutcomeBuilder::at(0).fails(kind, message);
+        let outcome = match kind {
+            FailureKind::HttpStatus => outcome.status(404, 1).build(),
+            _ => outcome.build(),
+        };
         let url = Url::parse(url).expect("a URL");
         hint(&outcome.exchange, &url).unwrap_or_default()
     }

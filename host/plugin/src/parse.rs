@@ -371,13 +371,26 @@ fn without_an_answer(exchange: &Exchange, reading: &Reading) -> Option<Failure> 
     if let Some(message) = answer::error_beside(response, &reading.outputs) {
         return Some(Failure::new(FailureKind::StreamError, message));
     }
+    if let Some(reason) = reading
+        .finish_reason
+        .as_deref()
+        .filter(|reason| answer::is_given_up(reason))
+    {
+        let message = format!("the answer ended with finish_reason `{reason}`");
+        return Some(Failure::new(FailureKind::StreamError, message));
+    }
     if !reading.outputs.is_empty() {
         return None;
     }
+    let ended_well = || {
+        let reason = reading.finish_reason.as_deref();
+        reason.is_some_and(answer::is_good_end) || answer::ended_well(response)
+    };
     let counted = reading
         .completion
         .filter(|count| count.source == TokenSource::Server);
-    if counted.is_some_and(|count| count.tokens == 0) && answer::ended_well(response) {
+    // Servers such as vLLM count the token that ends an answer.
+    if counted.is_some_and(|count| count.tokens <= 1) && ended_well() {
         return None;
     }
     let counted = match counted {

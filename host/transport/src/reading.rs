@@ -90,7 +90,11 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
     /// The failure that a body is which was compressed.
     pub(super) fn unreadable(&self) -> Option<Failure> {
         let coding = self.response.header("content-encoding")?;
-        (!coding.eq_ignore_ascii_case("identity")).then(|| {
+        // Servers of event streams write `none` to keep proxies from compressing them.
+        let is_plain = ["", "identity", "none"]
+            .iter()
+            .any(|plain| coding.trim().eq_ignore_ascii_case(plain));
+        (!is_plain).then(|| {
             Failure::new(
                 FailureKind::Protocol,
                 format!(

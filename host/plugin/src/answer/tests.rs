@@ -44,6 +44,10 @@ fn an_error_is_told_with_its_code_however_it_is_written() {
         ),
         (r#"{"errors":[{"status":500}]}"#, r#"[{"status":500}]"#),
         (
+            r#"{"choices":[{"delta":{}}],"x_groq":{"id":"r","error":"over_capacity"}}"#,
+            "over_capacity",
+        ),
+        (
             r#"{"object":"error","message":"no model","code":404}"#,
             "no model (404)",
         ),
@@ -108,6 +112,9 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
         r#"{"status":"error","message":"m"}"#,
         r#"{"Error":{"Message":"m"}}"#,
         r#"{"err":"m"}"#,
+        r#"{"throttlingException":{"message":"slow"}}"#,
+        r#"{"errorMessage":"m"}"#,
+        r#"{"status":500,"message":"m"}"#,
         r#"{"fault":{"faultstring":"m"}}"#,
         r#"{"base_resp":{"status_code":1004}}"#,
         r#"{"choices":[{"error":"bad gateway"}]}"#,
@@ -130,6 +137,14 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
     }
     let good = br#"{"choices":[{"message":{"content":"no error"},"finish_reason":"stop"}]}"#;
     assert!(!may_report_an_error(good));
+}
+
+#[test]
+fn a_program_that_a_model_writes_is_no_code_of_an_error() {
+    let event = br#"{"type":"response.code_interpreter_call_code.done","code":"print"}"#;
+    assert_eq!(server_error(event, Suspicion::Some), None);
+    let error = br#"{"code":"Throttling","message":"slow"}"#;
+    assert!(server_error(error, Suspicion::Some).is_some());
 }
 
 #[test]
