@@ -54,8 +54,6 @@ struct Key {
     by: GroupBy,
     order: u64,
     name: String,
-    /// What rates are divided by, where that is not the time of the run.
-    length: Option<Duration>,
 }
 
 /// The groups of a run.
@@ -66,6 +64,10 @@ pub struct Groups {
     stages: Option<Stages>,
     by_label: bool,
     steady: Option<Steady>,
+    /// When the last request of the warm-up was due.
+    last_warmup: Option<Moment>,
+    /// When the last request of all was due.
+    last_due: Moment,
     groups: BTreeMap<Key, RunStatistics>,
 }
 
@@ -85,6 +87,8 @@ impl Groups {
             stages,
             by_label: false,
             steady: None,
+            last_warmup: None,
+            last_due: start,
             groups: BTreeMap::new(),
         }
     }
@@ -111,7 +115,10 @@ impl Groups {
         if let Some(steady) = &mut self.steady {
             steady.add(sample);
         }
+        let due = sample.outcome.exchange.intended;
+        self.last_due = self.last_due.max(due);
         if sample.warmup {
+            self.last_warmup = self.last_warmup.max(Some(due));
             return;
         }
         for mut key in self.keys(sample) {
@@ -133,19 +140,16 @@ impl Groups {
         let stage = self.stages.as_ref().and_then(|stages| {
             let due = sample.outcome.exchange.intended.since(self.start);
             let stage = stages.at(due);
-            let (name, length) = stages.named(stage)?;
             Some(Key {
                 by: GroupBy::Stage,
                 order: stage as u64,
-                name,
-                length: Some(length),
+                name: stages.name_of(stage)?,
             })
         });
         let named = |by, name: &str| Key {
             by,
             order: 0,
             name: name.to_owned(),
-            length: None,
         };
         let exchange = &sample.outcome.exchange;
         let url = exchange.url.as_ref().map(|url| named(GroupBy::Url, url));
@@ -159,8 +163,23 @@ impl Groups {
         [stage, url, model, label].into_iter().flatten().collect()
     }
 
-    /// Their figures. `wall`: the time of the run.
-    pub fn figures(&self, wall: Option<Duration>) -> Vec<GroupFigures> {
+    /// How long the requests of a stage were due that are none of the warm-up. `was_cut`: whether the run ended before its
+    /// last stage did.
+    fn length_of_stage(&self, stage: u64, was_cut: bool) -> Option<Duration> {
+        let stage = usize::try_from(stage).ok()?;
+        let (begin, end) = self.stages.as_ref()?.times_of(stage)?;
+        let (begin, end) = (self.start.after(begin), self.start.after(end));
+        let begin = self.last_warmup.map_or(begin, |last| begin.max(last));
+        let end = if was_cut { end.min(self.last_due) } else { end };
+        Some(end.since(begin))
+    }
+
+    /// Their figures. `wall`: the time of the run; `was_cut`: whether it ended before its last stage did.
+    pub fn figures(&self, wall: Option<Duration>, was_cut: bool) -> Vec<GroupFigures> {
+        let length = |key: &Key| match key.by {
+            GroupBy::Stage => self.length_of_stage(key.order, was_cut),
+            _ => wall,
+        };
         let steady = self.steady.as_ref().and_then(Steady::window);
         let steady = steady.map(|(statistics, begins, length)| GroupFigures {
             by: GroupBy::Window.as_str().to_owned(),
@@ -172,7 +191,7 @@ impl Groups {
         let groups = groups.map(|(key, statistics)| GroupFigures {
             by: key.by.as_str().to_owned(),
             name: key.name.clone(),
-            ..group_figures(statistics, key.length.or(wall))
+            ..group_figures(statistics, length(key))
         });
         steady.into_iter().chain(groups).collect()
     }
@@ -202,8 +221,7 @@ mod tests {
         for due in [100, 600, 999, 1000, 1400] {
             groups.add(&sample(due, false));
         }
-        groups.add(&sample(50, true));
-        let figures = groups.figures(Some(Duration::from_secs(9)));
+        let figures = groups.figures(Some(Duration::from_secs(9)), false);
         let found: Vec<(&str, &str, u64, Option<f64>)> = figures
             .iter()
             .map(|group| {
@@ -231,6 +249,22 @@ mod tests {
     }
 
     #[test]
+    fn rates_of_a_stage_leave_out_its_warm_up_and_what_was_not_run() {
+        let lengths = |was_cut: bool| {
+            let stages: Stages = "rate:4@1s,4@1s".parse().unwrap();
+            let mut groups = Groups::new(Origin::Intended, Moment::default(), None, Some(stages));
+            for (due, warmup) in [(250, true), (500, true), (750, false), (1250, false)] {
+                groups.add(&sample(due, warmup));
+            }
+            let figures = groups.figures(Some(Duration::from_secs(9)), was_cut);
+            let lengths: Vec<Option<f64>> = figures.iter().map(|group| group.seconds).collect();
+            lengths
+        };
+        assert_eq!(lengths(false), [Some(0.5), Some(1.0)]);
+        assert_eq!(lengths(true), [Some(0.5), Some(0.25)]);
+    }
+
+    #[test]
     fn requests_are_told_apart_by_url_and_label() {
         let labelled = |label: Option<&str>, url: &str| {
             let mut made = sample(100, false);
@@ -251,7 +285,9 @@ mod tests {
             let mut groups =
                 Groups::new(Origin::Sent, Moment::default(), None, None).with_labels(by_label);
             samples.iter().for_each(|sample| groups.add(sample));
-            let figures = groups.figures(Some(Duration::from_secs(1))).into_iter();
+            let figures = groups
+                .figures(Some(Duration::from_secs(1)), false)
+                .into_iter();
             figures
                 .map(|group| (group.by, group.name, group.completed))
                 .collect()
@@ -272,6 +308,6 @@ mod tests {
     fn a_run_without_stages_has_no_groups() {
         let mut groups = Groups::new(Origin::Intended, Moment::default(), None, None);
         groups.add(&sample(0, false));
-        assert!(groups.figures(None).is_empty());
+        assert!(groups.figures(None, false).is_empty());
     }
 }

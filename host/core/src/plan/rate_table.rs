@@ -75,9 +75,13 @@ impl Stages {
                 return Err(RateTableError::Many);
             }
         }
-        let parts = rows.windows(2).filter(|pair| pair[1].0 > pair[0].0);
+        let parts = rows.windows(2).filter(|pair| pair[1].0 - pair[0].0 >= 1e-9);
         let stages: Vec<LoadStage> = parts
-            .map(|pair| LoadStage::linear(pair[0].1, pair[1].1, pair[1].0 - pair[0].0))
+            // Without what is left of a difference of decimal fractions.
+            .map(|pair| {
+                let seconds = ((pair[1].0 - pair[0].0) * 1e9).round() / 1e9;
+                LoadStage::linear(pair[0].1, pair[1].1, seconds)
+            })
             .collect();
         if stages.is_empty() {
             return Err(RateTableError::Short);

@@ -175,13 +175,23 @@ impl Stages {
         })
     }
 
-    /// A stage as it was given, such as `5..50@120s`, and its length. `None` where there are too many for figures of each.
-    pub fn named(&self, stage: usize) -> Option<(String, Duration)> {
-        if !self.have_figures() {
-            return None;
-        }
+    /// A stage as it was given, such as `5..50@120s`. `None` where there are too many for figures of each.
+    pub fn name_of(&self, stage: usize) -> Option<String> {
         let stage = self.stages.get(stage)?;
-        Some((stage.to_string(), Duration::from_secs_f64(stage.seconds)))
+        self.have_figures().then(|| stage.to_string())
+    }
+
+    /// When a stage begins and ends, from the start of the load.
+    pub fn times_of(&self, stage: usize) -> Option<(Duration, Duration)> {
+        let end = Duration::try_from_secs_f64(self.ends.get(stage)?.seconds).ok()?;
+        let begin = Duration::try_from_secs_f64(self.begin_of(stage).seconds).ok()?;
+        Some((begin, end))
+    }
+
+    /// The mean of the value over all stages.
+    pub fn mean(&self) -> f64 {
+        let ended = self.ends.last();
+        ended.map_or(0.0, |end| end.area / end.seconds)
     }
 
     /// When the integral of the value since the start is `area`: at a rate, when that many requests are due. `None`:
@@ -456,10 +466,10 @@ mod tests {
         let three = stages("rate:1@10s,2@10s,3@10s");
         let at = |seconds| three.at(Duration::from_secs_f64(seconds));
         assert_eq!([0.0, 9.9, 10.0, 29.0, 31.0].map(at), [0, 0, 1, 2, 2]);
-        assert_eq!(
-            three.named(1),
-            Some(("2@10s".to_owned(), Duration::from_secs(10)))
-        );
-        assert_eq!(three.named(3), None);
+        assert_eq!(three.name_of(1).as_deref(), Some("2@10s"));
+        assert_eq!(three.name_of(3), None);
+        let second = (Duration::from_secs(10), Duration::from_secs(20));
+        assert_eq!(three.times_of(1), Some(second));
+        assert_eq!(three.mean(), 2.0);
     }
 }

@@ -8,7 +8,7 @@ use super::table::{push_notes, push_table};
 use super::text::push_wrapped;
 use crate::digits::{counted, percent, sentence};
 use crate::sections::{self, Mark, Part, Table};
-use llmuses_core::document::{Percentile, Reason, Run, Totals, Verdict};
+use llmuses_core::document::{DatasetFigures, Percentile, Reason, Run, Totals, Verdict};
 use llmuses_core::metric::{DISPATCH_LAG, LATENCY, TTFT};
 use llmuses_core::wording::one_line;
 
@@ -80,11 +80,7 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
         out.text.push('\n');
     }
     let lines = sections::lines(run, totals).into_iter();
-    // They stand in the place of output tokens.
-    let has_own_figures = !totals.task.has_output_tokens();
-    let is_told = |label: &str| {
-        look.details || ALWAYS.contains(&label) || (has_own_figures && label == "Further figures")
-    };
+    let is_told = |label: &str| look.details || is_told_in_short(label, totals);
     for (label, text) in lines.filter(|(label, _)| is_told(label)) {
         line(&mut out.text, label, &text, look);
     }
@@ -101,6 +97,19 @@ pub(super) fn details(out: &mut Painted, run: &Run, totals: &Totals, look: Look)
     // One empty line before the verdict, whatever was there to be said.
     while !out.text.ends_with("\n\n") {
         out.text.push('\n');
+    }
+}
+
+/// Whether a line is told where details are not asked for.
+fn is_told_in_short(label: &str, totals: &Totals) -> bool {
+    match label {
+        // They stand in the place of output tokens.
+        "Further figures" => !totals.task.has_output_tokens(),
+        "Data set" => {
+            let data_set = totals.data_set.as_ref();
+            data_set.is_some_and(DatasetFigures::has_entries_without_request)
+        }
+        other => ALWAYS.contains(&other),
     }
 }
 

@@ -332,6 +332,44 @@ fn a_short_summary_fits_every_terminal_and_says_where_the_rest_is() {
 }
 
 #[test]
+fn a_short_summary_says_which_entries_of_the_data_set_were_not_sent() {
+    let told = |dataset: DatasetUse| {
+        let mut circumstances = circumstances(500);
+        circumstances.dataset = Some(dataset);
+        let run = run(&closed_run(), &circumstances, &CLOSED);
+        let text = summary(&run, Look::of(None, false)).text;
+        let line = text.lines().find(|line| line.contains("Data set"));
+        line.map(|line| line.trim().to_owned())
+    };
+    let all_sent = DatasetUse {
+        passes: 1.0,
+        entries_read: 500,
+        skipped: Vec::new(),
+        bad_entries: 0,
+    };
+    assert_eq!(told(all_sent.clone()), None);
+    let too_long = told(DatasetUse {
+        skipped: vec![("longer than the maximum".to_owned(), 3)],
+        ..all_sent.clone()
+    });
+    assert!(
+        too_long
+            .as_ref()
+            .is_some_and(|line| line.contains("3 skipped: longer")),
+        "{too_long:?}"
+    );
+    let bad = told(DatasetUse {
+        bad_entries: 2,
+        ..all_sent
+    });
+    assert!(
+        bad.as_ref()
+            .is_some_and(|line| line.contains("2 passed over")),
+        "{bad:?}"
+    );
+}
+
+#[test]
 fn a_doubt_begins_with_a_capital_where_it_begins_a_line() {
     let doubt = Reason {
         reason: "late".to_owned(),

@@ -41,18 +41,20 @@ pub(super) fn times(totals: &Part<'_, Totals>) -> Table {
             continue;
         }
         let independent = independent_samples(totals.value(), time);
-        let [min, max] = spread.certain_extremes();
+        let of_columns: Vec<Percentile> = percentiles.iter().map(|(of, _)| *of).collect();
+        let mut numbers = spread.certain_row(&of_columns).into_iter();
         let mut row = vec![
             Cell::name(time.title),
             Cell::number(spread.certain_mean(independent)),
             Cell::number(spread.certain_deviation(independent)),
-            Cell::number(min),
         ];
-        row.extend(percentiles.iter().map(|(percentile, _)| {
-            let number = spread.certain(*percentile);
-            Cell::number(number.marked(percentile.is_short(independent)))
-        }));
-        row.push(Cell::number(max));
+        row.extend(numbers.next().map(Cell::number));
+        for (percentile, number) in of_columns.iter().zip(numbers.by_ref()) {
+            row.push(Cell::number(
+                number.marked(percentile.is_short(independent)),
+            ));
+        }
+        row.extend(numbers.map(Cell::number));
         row.push(Cell::number(spread.value().samples.to_string()));
         table.rows.push(row);
     }

@@ -47,13 +47,13 @@ pub(crate) fn upper_bounds(totals: &Totals) -> Option<String> {
 /// The error of this client in this run: how late it sent, what it read together, how busy it was. `None`: no request was
 /// sent.
 pub(crate) fn client_error(totals: &Totals) -> Option<String> {
-    // Where it opens a connection first, the time of that is no lateness of the client.
-    let lag = match totals.times[CLIENT_LAG].samples {
-        0 => &totals.times[DISPATCH_LAG],
-        _ => &totals.times[CLIENT_LAG],
+    // Where it opens a connection first, or has no free place, the time of that is no lateness of the client.
+    let (lag, without) = match totals.times[CLIENT_LAG].samples {
+        0 => (&totals.times[DISPATCH_LAG], ""),
+        _ => (&totals.times[CLIENT_LAG], ", without waits for connections"),
     };
-    let late = lag.percentile(Percentile::P99)?;
-    let mut parts = vec![format!("sent {} ms late (p99)", fixed(Some(late * 1e3), 3))];
+    let late = fixed(Some(lag.percentile(Percentile::P99)? * 1e3), 3);
+    let mut parts = vec![format!("sent {late} ms late (p99{without})")];
     let packages = &totals.packages;
     if packages.output_gaps > 0 {
         let merged = packages.coalesced_output_gaps as f64 / packages.output_gaps as f64;

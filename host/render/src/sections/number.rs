@@ -168,6 +168,29 @@ impl<'a> Part<'a, Distribution> {
         at!(self, standard_deviation_seconds).certain_millis(half)
     }
 
+    /// The shortest, these percentiles and the longest in milliseconds, with the digits that are certain, and with as many
+    /// more as it takes for none to be read as less than the one before it.
+    pub(crate) fn certain_row(&self, percentiles: &[Percentile]) -> Vec<Number> {
+        let known = percentiles
+            .iter()
+            .map(|percentile| (self.percentile(*percentile), self.half_width(*percentile)));
+        let min = (at!(self, min_seconds), self.half_width(Percentile::P50));
+        let max = (at!(self, max_seconds), self.half_width(Percentile::P99));
+        let all: Vec<_> = std::iter::once(min).chain(known).chain([max]).collect();
+        let millis: Vec<Option<f64>> = all
+            .iter()
+            .map(|(part, _)| part.number().map(|seconds| seconds * 1e3))
+            .collect();
+        let decimals = all.iter().zip(&millis).map(|((_, half), millis)| {
+            certain_decimals(millis.unwrap_or_default(), half.map(|half| half * 1e3))
+        });
+        let decimals = in_order(&millis, decimals.collect());
+        let parts = all.iter().zip(decimals);
+        parts
+            .map(|((part, _), decimals)| part.millis(decimals))
+            .collect()
+    }
+
     /// The shortest and the longest in milliseconds, with the digits of the percentile nearest to each.
     pub(crate) fn certain_extremes(&self) -> [Number; 2] {
         [
@@ -186,6 +209,32 @@ impl<'a> Part<'a, Distribution> {
             self.below(&format!("{place}/0"), low),
             self.below(&format!("{place}/1"), high),
         ]
+    }
+}
+
+/// The decimals with which ascending figures are read as ascending: those given, and more of one that is read as less than
+/// the one before it, or of that one. Three at most.
+fn in_order(figures: &[Option<f64>], mut decimals: Vec<usize>) -> Vec<usize> {
+    let read = |figure: f64, decimals: usize| {
+        let size = 10_f64.powi(i32::try_from(decimals).unwrap_or_default());
+        (figure * size).round() / size
+    };
+    loop {
+        let wrong = (1..figures.len()).find(|&place| {
+            let (Some(before), Some(figure)) = (figures[place - 1], figures[place]) else {
+                return false;
+            };
+            read(figure, decimals[place]) < read(before, decimals[place - 1])
+        });
+        let Some(place) = wrong else { return decimals };
+        let coarser = match decimals[place] <= decimals[place - 1] {
+            true => place,
+            false => place - 1,
+        };
+        if decimals[coarser] >= 3 {
+            return decimals;
+        }
+        decimals[coarser] += 1;
     }
 }
 
@@ -303,6 +352,20 @@ mod tests {
     use super::*;
     use llmuses_core::document::FailureFigures;
     use llmuses_core::metric::TTFT;
+
+    #[test]
+    fn no_figure_is_read_as_less_than_the_one_before_it() {
+        let decimals = |figures: &[f64], given: &[usize]| {
+            let figures: Vec<Option<f64>> = figures.iter().copied().map(Some).collect();
+            in_order(&figures, given.to_vec())
+        };
+        // 52.63 and 52.6; 6 and 5.823.
+        assert_eq!(decimals(&[52.631, 52.631], &[2, 1]), [2, 2]);
+        assert_eq!(decimals(&[5.81, 5.823, 5.823], &[0, 3, 0]), [1, 3, 0]);
+        assert_eq!(decimals(&[1.0, 2.0, 3.0], &[0, 2, 1]), [0, 2, 1]);
+        assert_eq!(decimals(&[1.000_4, 1.000_3], &[3, 3]), [3, 3]);
+        assert_eq!(in_order(&[None, Some(1.0), None], vec![0; 3]), [0; 3]);
+    }
 
     #[test]
     fn a_number_knows_its_value_and_its_place() {

@@ -143,8 +143,9 @@ pub(crate) fn probes(runs: &[Part<'_, Run>]) -> Option<Table> {
         table.rows.push(row);
     }
     table.note(
-        "Under each objective: the share of requests that break it, and the most that there may be. A probe ends once all \
-         objectives are met for certain, one is missed for certain, or the queue grows.",
+        "Under each objective: the share of requests that break it, and the most that there may be; of one with >, the share \
+         that met theirs, and the least. A probe ends once all objectives are met for certain, one is missed for certain, or \
+         the queue grows.",
     );
     Some(table)
 }
@@ -156,7 +157,12 @@ fn held(share: &ShareFigures) -> String {
     }
     let found = share.counted as f64 / share.requests as f64;
     let digits = |share: f64| format!("{:.2} %", share * 100.0);
-    format!("{} of {}", digits(found), digits(share.bound))
+    // What an objective with `>` asks for is the least share.
+    let limit = match share.objective.contains('>') {
+        true => "at least",
+        false => "at most",
+    };
+    format!("{}, {limit} {}", digits(found), digits(share.bound))
 }
 
 fn outcome(probe: &ProbeFigures) -> String {
@@ -180,7 +186,7 @@ pub(crate) fn probe_in_short(run: &Run) -> Option<String> {
         .map(|share| format!("{} {}", share.objective, held(share)))
         .collect();
     let mut line = format!(
-        "Probe {}: {}: {}; {} in {} s; broken by {}",
+        "Probe {}: {}: {}; {} in {} s; {}",
         run.id,
         load_of(run),
         outcome(probe),

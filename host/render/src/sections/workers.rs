@@ -49,7 +49,7 @@ pub(crate) fn workers(totals: &Part<'_, Totals>) -> Option<Table> {
     }
     table.note(
         "Times in milliseconds. Clock: by how much its time of day was ahead, at the start; results stand in the time of the \
-         coordinator. No result: requests that it had begun when it was lost.",
+         coordinator. No result: requests that a lost worker had begun as far as it had said, which it does each second.",
     );
     Some(table)
 }

@@ -148,3 +148,11 @@ pub struct DatasetFigures {
     /// From which no request could be made.
     pub bad_entries: u64,
 }
+
+impl DatasetFigures {
+    /// Whether entries were read of which no request was made.
+    #[must_use]
+    pub fn has_entries_without_request(&self) -> bool {
+        self.bad_entries > 0 || !self.entries_skipped.is_empty()
+    }
+}

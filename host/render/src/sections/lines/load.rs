@@ -3,7 +3,7 @@
 use crate::digits::{UNKNOWN, counted, fixed, percent};
 use llmuses_core::document::{Percentile, Run, Totals};
 use llmuses_core::metric::{DISPATCH_LAG, HELD_UP};
-use llmuses_core::plan::Arrivals;
+use llmuses_core::plan::{Arrivals, Load};
 use llmuses_core::wording::one_line;
 use std::time::Duration;
 
@@ -49,16 +49,28 @@ pub(super) fn rates(run: &Run, totals: &Totals) -> Option<String> {
         }
         // The schedule draws first turns; when later ones are due depends on the server.
         Arrivals::Open { rate, .. } if totals.sessions.is_some() => Some(format!(
-            "{} sessions per second asked for, {} requests per second sent",
-            fixed(Some(rate), 3),
+            "{}, {} requests per second sent",
+            asked_for("sessions", rate, run),
             fixed(rates.sent_per_second, 3),
         )),
         Arrivals::Open { rate, .. } => Some(format!(
-            "{} requests per second asked for, {} drawn by the schedule, {} sent",
-            fixed(Some(rate), 3),
+            "{}, {} drawn by the schedule, {} sent",
+            asked_for("requests", rate, run),
             fixed(rates.scheduled_per_second, 3),
             fixed(rates.sent_per_second, 3),
         )),
+    }
+}
+
+/// The rate that was asked for. With stages it changes, and `rate` is the highest.
+fn asked_for(what: &str, rate: f64, run: &Run) -> String {
+    match Load::stages_of_record(&run.plan.load) {
+        Some(stages) => format!(
+            "{} {what} per second asked for on average over all stages, {} at most",
+            fixed(Some(stages.mean()), 3),
+            fixed(Some(rate), 3)
+        ),
+        None => format!("{} {what} per second asked for", fixed(Some(rate), 3)),
     }
 }
 
