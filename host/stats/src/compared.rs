@@ -79,6 +79,13 @@ fn of_time(time: Time, percentiles: &[Percentile]) -> impl Iterator<Item = Metri
     })
 }
 
+fn whole_name(name: &str) -> &str {
+    match name {
+        "failed" => FAILED_SHARE.name,
+        name => name,
+    }
+}
+
 impl PartialEq for Metric {
     fn eq(&self, other: &Self) -> bool {
         self.name == other.name
@@ -86,18 +93,15 @@ impl PartialEq for Metric {
 }
 
 impl Metric {
-    /// The compared figure of a name. `None`: there is none of that name.
+    /// The compared figure of a name; `failed` is short for `failed_share`. `None`: there is none of that name.
     pub fn of_name(name: &str) -> Option<&'static Self> {
+        let name = whole_name(name);
         METRICS.iter().find(|metric| metric.name == name)
     }
 
-    /// The figure of a name, compared or not; `failed` is short for `failed_share`.
+    /// The figure of a name, compared or not, in the same way.
     pub(super) fn of_any_name(name: &str) -> Option<&'static Self> {
-        let name = if name == "failed" {
-            FAILED_SHARE.name
-        } else {
-            name
-        };
+        let name = whole_name(name);
         ALL.iter().find(|metric| metric.name == name)
     }
 
@@ -111,7 +115,13 @@ impl Metric {
         let (digits, factor) = match self.unit {
             Unit::Share => match text.strip_suffix('%') {
                 Some(percent) => (percent, 1e-2),
-                None => (text, 1.0),
+                // 1 could be meant as a percent or as all.
+                None => (
+                    text.parse()
+                        .is_ok_and(|zero: f64| zero == 0.0)
+                        .then_some(text)?,
+                    1.0,
+                ),
             },
             Unit::Seconds => match (text.strip_suffix("us"), text.strip_suffix("ms")) {
                 (Some(digits), _) => (digits, 1e-6),
@@ -125,7 +135,7 @@ impl Metric {
     }
 
     /// What a value of this figure looks like in a flag.
-    pub(super) fn example(&self) -> &'static str {
+    pub fn example(&self) -> &'static str {
         match self.unit {
             Unit::Seconds => "give a time with its unit, such as 200ms or 1.5s",
             Unit::Share => "give a share such as 0.1%",

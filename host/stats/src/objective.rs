@@ -93,6 +93,11 @@ impl RunObjective {
         &self.text
     }
 
+    /// Whether its figure counts requests by the objectives of each of them.
+    pub fn depends_on_goodput(&self) -> bool {
+        self.metric.depends_on_objectives()
+    }
+
     /// The bound: seconds of a time, a share of 1.
     pub fn limit(&self) -> f64 {
         self.limit

@@ -74,13 +74,21 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<CommandOut
         .fail_if
         .iter()
         .flat_map(|bound| {
-            comparisons
-                .iter()
-                .filter_map(|found| bound.broken_by(found))
+            comparisons.iter().filter_map(|found| {
+                let reason = bound.broken_by(found)?;
+                Some(match comparisons.len() {
+                    1 => reason,
+                    _ => format!("{}: {reason}", found.load),
+                })
+            })
         })
         .collect();
     if comparisons.is_empty() && !arguments.fail_if.is_empty() {
         broken.push("there is nothing to judge: no load is on both sides".to_owned());
+    } else if !arguments.fail_if.is_empty() {
+        // Of repetitions that are left out, there are others.
+        let loads = alone.iter().filter(|load| load.ends_with(" alone"));
+        broken.extend(loads.map(|load| format!("cannot be judged: {load}")));
     }
     for reason in &broken {
         terminal::say(format!("fails: {reason}"));

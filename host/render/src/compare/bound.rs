@@ -29,13 +29,23 @@ enum Limit {
 pub enum BoundError {
     /// The form is not known.
     #[error(
-        "`{0}` should be METRIC>CHANGE or METRIC<CHANGE, such as ttft_p99>+5%, qps<-3%, or ttft_p99>200ms \
-         for the later run alone"
+        "`{0}` should be FIGURE>VALUE or FIGURE<VALUE, such as ttft_p99>200ms or qps<50; between two runs also a change, \
+         such as ttft_p99>+5% or qps<-3%"
     )]
     Form(String),
     /// There is no such figure.
-    #[error("there is no metric `{0}`: they are {names}", names = names())]
+    #[error("there is no figure `{0}`: they are {names}", names = names())]
     Metric(String),
+    /// The value does not fit the figure.
+    #[error("`{value}` is no value of {name}: {example}")]
+    Value {
+        /// The value.
+        value: String,
+        /// The name of the figure.
+        name: String,
+        /// What one looks like.
+        example: &'static str,
+    },
 }
 
 fn names() -> String {
@@ -68,7 +78,15 @@ impl FromStr for Bound {
                 Limit::Value(number(percent)? / 100.0)
             }
             (Some(percent), _) => Limit::Change(number(percent)? / 100.0),
-            (None, _) => Limit::Value(metric.value_of_text(limit).ok_or_else(form)?),
+            (None, _) if limit.is_empty() => return Err(form()),
+            (None, _) => {
+                let value = metric.value_of_text(limit);
+                Limit::Value(value.ok_or_else(|| BoundError::Value {
+                    value: limit.to_owned(),
+                    name: metric.name.clone(),
+                    example: metric.example(),
+                })?)
+            }
         };
         Ok(Self {
             text: text.to_owned(),
@@ -80,6 +98,11 @@ impl FromStr for Bound {
 }
 
 impl Bound {
+    /// Whether its figure counts requests by the objectives of each of them.
+    pub fn depends_on_goodput(&self) -> bool {
+        self.metric.depends_on_objectives()
+    }
+
     /// The bound, where it is one of a change, which a single run cannot have.
     pub fn of_a_change(&self) -> Option<&str> {
         matches!(self.limit, Limit::Change(_)).then_some(self.text.as_str())
@@ -169,13 +192,17 @@ impl Bound {
             });
         };
         let has_interval = found.low.is_some() && found.high.is_some();
-        let broken = self.passes(found.value, limit) && (!has_interval || !found.holds_zero());
-        broken.then(|| {
-            format!(
-                "{text}: it changed by {:+.2} % ({between})",
-                found.value * 100.0
-            )
-        })
+        if !self.passes(found.value, limit) || (has_interval && found.holds_zero()) {
+            return None;
+        }
+        let doubt = match has_interval {
+            true => "",
+            false => ", and there are too few samples to say whether that is chance",
+        };
+        Some(format!(
+            "{text}: it changed by {:+.2} %{doubt} ({between})",
+            found.value * 100.0
+        ))
     }
 
     fn passes(&self, value: f64, limit: f64) -> bool {
@@ -263,14 +290,13 @@ mod tests {
 
     #[test]
     fn what_is_no_bound_is_refused() {
-        for text in [
-            "",
-            "ttft_p99",
-            "ttft_p99>",
-            "ttft_p99>5",
-            "qps>x%",
-            "qps>nan",
-        ] {
+        for text in ["ttft_p99>5", "qps>nan", "failed_share>1", "failed>0.5"] {
+            assert!(
+                matches!(text.parse::<Bound>(), Err(BoundError::Value { .. })),
+                "{text}"
+            );
+        }
+        for text in ["", "ttft_p99", "ttft_p99>", "qps>x%"] {
             assert!(
                 matches!(text.parse::<Bound>(), Err(BoundError::Form(_))),
                 "{text}"
@@ -279,6 +305,7 @@ mod tests {
         let error = "speed>+5%".parse::<Bound>().unwrap_err();
         assert!(error.to_string().contains("ttft_p99"), "{error}");
         assert!("failed_share>1%".parse::<Bound>().is_ok());
+        assert!("failed>0".parse::<Bound>().is_ok());
         assert!("qps<100".parse::<Bound>().is_ok());
     }
 }
