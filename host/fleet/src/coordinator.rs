@@ -16,6 +16,7 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::messages::Messages;
 use llmuses_core::wording::counted;
 use member::{Loss, Member, Phase, names};
+use serde_json::value::RawValue;
 use std::time::{Duration, Instant};
 
 /// What workers said and nobody has taken, at most.
@@ -167,8 +168,12 @@ impl Fleet {
                 };
             }
             Said::Done(totals) if runs => {
+                let is_alone = self.over_by.is_none() && was_interrupted(&totals);
                 member.phase = Phase::Done;
                 member.totals = Some(totals);
+                if is_alone {
+                    return self.lose(number, "it was ended by a signal".to_owned(), None);
+                }
             }
             Said::Ready(ready) => member.ready = Some(ready),
             Said::Failed(reason) | Said::Broken(reason) if runs => {
@@ -199,7 +204,9 @@ impl Fleet {
         );
         if missing > 0 {
             let begun = counted(missing, "request");
-            told.push_str(&format!("; {begun} that it had begun without a result"));
+            told.push_str(&format!(
+                "; at least {begun} that it had begun without a result"
+            ));
         }
         member.phase = Phase::Lost;
         member.lost = Some(Loss { after, reason });
@@ -260,4 +267,19 @@ impl Drop for Fleet {
             member.link.end(until);
         }
     }
+}
+
+/// Whether a worker was ended by a signal, as its totals say.
+fn was_interrupted(totals: &RawValue) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Totals {
+        client: Client,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct Client {
+        interrupted: bool,
+    }
+
+    serde_json::from_str::<Totals>(totals.get()).is_ok_and(|totals| totals.client.interrupted)
 }

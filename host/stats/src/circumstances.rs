@@ -77,6 +77,8 @@ pub struct Circumstances {
     pub stop_reason: Option<String>,
     /// Whether that is because every request failed.
     pub all_failed: bool,
+    /// Whether `--stop-if` ended it.
+    pub by_rule: bool,
 }
 
 /// The output tokens that `--parameters` ask each response to have at least: `min_tokens`, or the maximum

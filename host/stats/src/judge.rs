@@ -131,6 +131,7 @@ fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> O
         issued: circumstances.issued,
         reason,
         all_failed: circumstances.all_failed,
+        by_rule: circumstances.by_rule,
     })
 }
 

@@ -58,6 +58,8 @@ pub enum Doubt {
         reason: Option<String>,
         /// Whether that is because every request failed.
         all_failed: bool,
+        /// Whether a rule of the user ended the run.
+        by_rule: bool,
     },
     /// A worker was lost, and all others stopped.
     LostWorker {

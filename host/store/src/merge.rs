@@ -260,6 +260,14 @@ fn copy_run(
         if let Some(gaps) = gaps(part, run)? {
             missing.push(format!("{place}part {}: {gaps}", part.shard));
         }
+        let cut = match run.state {
+            RunState::Running => Some("its program was ended before the load was over"),
+            RunState::Interrupted => Some("it was interrupted"),
+            RunState::Finished | RunState::Failed => None,
+        };
+        if let Some(cut) = cut {
+            missing.push(format!("{place}part {}: {cut}", part.shard));
+        }
     }
     Ok(())
 }

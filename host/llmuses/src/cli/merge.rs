@@ -40,10 +40,11 @@ pub(super) fn execute(arguments: &MergeArguments) -> anyhow::Result<CommandOutco
     for what in &merged.missing {
         terminal::say(format!("warning: {what}"));
     }
-    terminal::say(format!(
-        "The requests of all parts are in {}",
-        arguments.out.display()
-    ));
+    let which = match merged.missing.is_empty() {
+        true => "The requests of all parts",
+        false => "The requests that are there",
+    };
+    terminal::say(format!("{which} are in {}", arguments.out.display()));
     Ok(if merged.missing.is_empty() {
         CommandOutcome::Done
     } else {

@@ -5,7 +5,7 @@ use super::documents::DocumentArguments;
 use crate::run::print_summary;
 use clap::Args;
 use llmuses_core::document::Document;
-use llmuses_observe::terminal::print;
+use llmuses_observe::terminal::{print, say};
 use llmuses_render::OutputFiles;
 use llmuses_render::forms::Files;
 use llmuses_render::report::{self, search_summary, sweep_summary};
@@ -45,7 +45,28 @@ pub(super) fn execute(arguments: &ReportArguments) -> anyhow::Result<CommandOutc
         }
     }
     if let Some(csv) = files.rows() {
-        database.each_row(|row| csv.send(row))?;
+        let mut rows = 0_u64;
+        let read = database.each_row(|row| {
+            rows += 1;
+            csv.send(row);
+        });
+        if let Err(error) = read {
+            // Empty files would be in the way of the next try.
+            files.discard();
+            return Err(error.into());
+        }
+        let kept: u64 = document
+            .runs
+            .iter()
+            .filter_map(|run| Some(run.rows.as_ref()?.kept))
+            .sum();
+        if rows < kept {
+            say(format!(
+                "warning: {} has {} of the {kept} rows that were written to it",
+                database.path().display(),
+                rows
+            ));
+        }
     }
     if let Some(error) = files.finish(&document).into_iter().next() {
         return Err(error.into());

@@ -116,10 +116,12 @@ pub(super) fn collect(
     }
     sinks.end(&so_far(carrier.as_ref(), &statistics, &end));
     let probe = watch.probe();
-    let groups = groups.figures(time_of_rates(&statistics, probe.as_ref()));
+    let was_cut = end.is_early() || (plan.load.requests.is_some() && !end.by_time);
+    let groups = groups.figures(time_of_rates(&statistics, probe.as_ref()), was_cut);
     let counts = statistics.counts();
     let ended = carrier.end(counts.over() + counts.warmup);
     let all_failed = end.all_failed.is_some();
+    let by_rule = end.failed.is_some();
     let before = end.all_failed.into_iter().chain(end.failed);
     let reasons = before.chain(ended.troubles);
     let reasons: Vec<String> = reasons.collect();
@@ -141,6 +143,7 @@ pub(super) fn collect(
         objectives: outputs.objectives.clone(),
         probe,
         all_failed,
+        by_rule,
         ended_by_coordinator: end.ends_now || known.ended_by_coordinator,
         stop_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         ..known
@@ -260,6 +263,13 @@ impl Ending {
         let now = self.clock.now();
         let noticed = *self.interrupt_noticed.get_or_insert(now);
         moment.after(NOTICED_WITHIN) >= noticed
+    }
+
+    /// Whether something ended the run before all of its requests were due.
+    fn is_early(&self) -> bool {
+        let is_interrupted = self.is_interrupted || self.interrupt_noticed.is_some();
+        let has_failed = self.failed.is_some() || self.all_failed.is_some();
+        is_interrupted || has_failed || self.ends_now
     }
 
     fn is_draining(&self) -> bool {

@@ -105,6 +105,8 @@ pub(super) struct SearchLoads<'a> {
     begun: Option<Instant>,
     probe: Option<Probe>,
     probes: u32,
+    /// Whether no request of a probe succeeded, so that no load can be found.
+    is_stopped: bool,
 }
 
 impl<'a> SearchLoads<'a> {
@@ -116,6 +118,7 @@ impl<'a> SearchLoads<'a> {
             begun: None,
             probe: None,
             probes: 0,
+            is_stopped: false,
         }
     }
 }
@@ -130,7 +133,7 @@ impl Loads for SearchLoads<'_> {
             _ => self.plan.cool_down,
         };
         let time = left - cool_down.as_secs_f64();
-        if time <= 0.0 {
+        if time <= 0.0 || self.is_stopped {
             return None;
         }
         let probe = self.search.next()?;
@@ -163,6 +166,11 @@ impl Loads for SearchLoads<'_> {
         let figures = totals.and_then(|totals| totals.probe.as_ref());
         if let Some(line) = report::probe_line(&result.record) {
             terminal::say(line);
+        }
+        let counts = totals.map(|totals| &totals.requests);
+        if counts.is_some_and(|counts| counts.succeeded == 0 && counts.failed > 0) {
+            terminal::say("error: the search is stopped: no request of this probe succeeded");
+            self.is_stopped = true;
         }
         let outcome = figures.map_or(ObjectiveOutcome::NotDecided, |probe| probe.outcome);
         if let Some(probe) = self.probe.take() {

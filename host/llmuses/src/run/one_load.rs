@@ -21,6 +21,7 @@ use llmuses_core::clock::Clock;
 use llmuses_core::document::{Rows, RunState};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::Plan;
+use llmuses_core::redact::Secrets;
 use llmuses_fleet::{RowSender, Session, SessionError};
 use llmuses_observe::live::{Board, Recorder};
 use llmuses_observe::terminal;
@@ -184,7 +185,15 @@ pub(super) fn one_load<'a>(
     );
     // What follows is for the place where it stood.
     drop(view);
-    match finish(plan, outputs, record, database, collected, kept_before) {
+    match finish(
+        plan,
+        outputs,
+        record,
+        database,
+        collected,
+        kept_before,
+        &prepared.secrets,
+    ) {
         Ok(result) => {
             if let Some(rows) = rows {
                 say_end(rows, &result)?;
@@ -230,6 +239,7 @@ fn finish(
     database: Option<Database>,
     collected: Collected,
     kept_before: u64,
+    secrets: &Secrets,
 ) -> Result<RunResult, RunError> {
     let Collected {
         statistics,
@@ -243,10 +253,20 @@ fn finish(
     } else {
         RunState::Finished
     };
+    let mut totals = totals(&statistics, &circumstances);
+    // A credential that the server sends in pieces, one in each chunk, is whole only here.
+    for request in &mut totals.slowest_requests {
+        for text in [&mut request.prompt, &mut request.answer]
+            .into_iter()
+            .flatten()
+        {
+            *text = secrets.blank_text(text).into_owned();
+        }
+    }
     let mut finished = FinishedRun {
         finished: record.clock.now(),
         state,
-        totals: totals(&statistics, &circumstances),
+        totals,
         verdict: verdict(&doubts),
         summary: String::new(),
     };
@@ -263,6 +283,12 @@ fn finish(
         }
         if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);
+        }
+        // Of these, it was said as they came about.
+        let is_said =
+            circumstances.interrupted || circumstances.all_failed || circumstances.by_rule;
+        if let Some(reason) = circumstances.stop_reason.as_ref().filter(|_| !is_said) {
+            terminal::say(format!("error: the run is not complete: {reason}"));
         }
     }
     let stored = stored.transpose()?;

@@ -52,17 +52,19 @@ fn urls_of_run(arguments: &[u8]) -> Option<Vec<Url>> {
         .find(|argument| !argument.starts_with('-'))
         .filter(|command| command == "perf" || command == "search")?;
     let mut urls = Vec::new();
-    let mut is_url = false;
+    let (mut is_url, mut has_file) = (false, false);
     for argument in arguments.filter(|argument| !argument.is_empty()) {
         if let Some(text) = argument.strip_prefix("--url=") {
             urls.push(Url::parse(text).ok()?);
         } else if argument.starts_with('-') {
             is_url = argument == "--url";
+            has_file |= argument == "--config" || argument.starts_with("--config=");
         } else if is_url {
             urls.push(Url::parse(&argument).ok()?);
         }
     }
-    if urls.is_empty() {
+    // A file of flags may name any.
+    if urls.is_empty() && !has_file {
         urls.extend(Url::parse(DEFAULT_URL));
     }
     Some(urls)
@@ -101,6 +103,8 @@ mod tests {
             url(&["llmuses", "perf"]),
             Some("http://127.0.0.1:8000/".to_owned())
         );
+        let by_file = ["llmuses", "perf", "--config", "run.toml"];
+        assert_eq!(url(&by_file), Some(String::new()));
         assert_eq!(url(&["llmuses", "report", "perf"]), None);
         assert_eq!(url(&["llmuses", "mock-server"]), None);
         assert_eq!(url(&["llmuses"]), None);

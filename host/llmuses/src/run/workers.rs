@@ -180,15 +180,18 @@ impl Carrier for OnWorkers<'_> {
         let mut troubles = Vec::new();
         let mut parts: Vec<(String, Totals)> = Vec::new();
         let mut workers = Vec::new();
+        // Of workers that are lost, what is known of their peak.
+        let mut of_the_lost = 0;
         for (number, report) in (0..).zip(self.fleet.reports()) {
             let mut figures = figures(number, &report);
             let Some(totals) = report.totals else {
+                of_the_lost += report.missing;
                 workers.push(figures);
                 continue;
             };
             match serde_json::from_str::<Totals>(totals.get()) {
                 Ok(totals) => {
-                    if totals.client.interrupted {
+                    if totals.client.interrupted && report.lost.is_none() {
                         troubles.push(format!("worker {} was ended by a signal", report.name));
                     }
                     let busy = totals.client.busy_shares.iter().copied();
@@ -222,7 +225,8 @@ impl Carrier for OnWorkers<'_> {
                 peak_in_flight: parts
                     .iter()
                     .map(|(_, totals)| totals.requests.peak_in_flight)
-                    .sum(),
+                    .sum::<u64>()
+                    .saturating_add(of_the_lost),
                 max_in_flight: most.sum(),
                 // That the load was ended here is no fact about this part of it.
                 ended_by_coordinator: false,

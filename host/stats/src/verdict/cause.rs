@@ -21,6 +21,7 @@ impl Doubt {
             Self::StoppedEarly {
                 all_failed: true, ..
             } => "what made the first requests fail would have made the others fail too",
+            Self::StoppedEarly { by_rule: true, .. } => "what --stop-if was to notice came about",
             Self::StoppedEarly { .. } => {
                 "the source of prompts, or a part of this program, gave up before the run was over"
             }

@@ -18,6 +18,9 @@ impl Doubt {
             Self::StoppedEarly {
                 all_failed: true, ..
             } => "see to that failure; --keep-going sends all requests, whatever becomes of them",
+            Self::StoppedEarly { by_rule: true, .. } => {
+                "lower the load, or see to what slows the server or makes it fail; the figures are of a part of the run"
+            }
             Self::StoppedEarly { .. } => {
                 "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
             }
@@ -156,7 +159,7 @@ fn kind_remedy(kind: FailureKind) -> &'static str {
         FailureKind::Tls => "check the scheme and the port in --url, and the certificate",
         FailureKind::Send => "look at the server's log, or lower the load",
         FailureKind::HttpStatus => {
-            "read the message; check --url, --model and --headers, or lower the load"
+            "read the message; check --url, --model, and the key (--api-key-env, --headers), or lower the load"
         }
         FailureKind::TimeoutConnect => "check --url, raise --connect-timeout, or lower the load",
         FailureKind::TimeoutRead => "raise --read-timeout, or lower the load",

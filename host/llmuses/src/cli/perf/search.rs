@@ -64,6 +64,7 @@ impl PerfArguments {
             ("--parallel", !self.parallel.is_empty()),
             ("--rate", !self.rate.is_empty()),
             ("--trace", self.replay()?.is_some()),
+            ("--stages", self.stages.is_some()),
             ("--rate-from", self.rate_from.is_some()),
             ("--repeat", self.repeats.repeat.is_some()),
             ("--ramp-up", self.ramp_up.is_some()),
@@ -88,6 +89,12 @@ impl PerfArguments {
         if bounds.is_empty() {
             return Err(UsageError::Search {
                 reason: "give an objective, such as --objective 'ttft_p99<200ms'",
+            });
+        }
+        let is_slow = |bound: &ShareBound| matches!(bound.of, ShareOf::Longer(..)) && !bound.below;
+        if bounds.iter().any(is_slow) {
+            return Err(UsageError::Search {
+                reason: "a time is to be below its bound in a search: give --objective 'FIGURE<VALUE'",
             });
         }
         if bounds.iter().any(|bound| bound.of == ShareOf::MetAll) && self.goodput.is_none() {

@@ -136,6 +136,9 @@ impl Source {
                     match tokens.filter(|(input, _)| *input > 0) {
                         _ if sent.is_disconnected => passed.count("that the client broke off"),
                         _ if !sent.success => passed.count("that failed"),
+                        _ if sent.body.is_empty() => passed.count(
+                            "whose texts are not in this database (workers keep theirs: `llmuses merge` brings them together)",
+                        ),
                         _ if sent.is_cut => passed.count(
                             "of more than 1 MiB, of whose bodies the database has the beginning alone",
                         ),
