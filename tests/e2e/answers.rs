@@ -25,6 +25,10 @@ fn a_response_without_output_is_no_success() {
     let ended = |reason: &str| {
         json!({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]}).to_string()
     };
+    let with_text = |reason: &str| {
+        json!({"choices": [{"index": 0, "delta": {"content": "b"}, "finish_reason": reason}]})
+            .to_string()
+    };
     let plain = |body: Value| response("200 OK", "application/json", body.to_string());
     let cases = [
         ("no-output", "{}", plain(json!({}))),
@@ -44,6 +48,16 @@ fn a_response_without_output_is_no_success() {
         ("stream-error", "full", plain(json!({"errors": [{"message": "full"}]}))),
         ("stream-error", "`error`", stream(&[delta("a"), ended("error")])),
         ("stream-error", "`abort`", stream(&[delta("a"), ended("abort")])),
+        ("stream-error", "`abort`", stream(&[delta("a"), with_text("abort"), usage(3, 2)])),
+        ("stream-error", "`cancelled`", stream(&[delta("a"), with_text("cancelled"), usage(3, 2)])),
+        ("stream-error", "slow", stream(&[
+            delta("a"),
+            json!({"throttlingException": {"message": "slow"}}).to_string(),
+        ])),
+        ("stream-error", "over_capacity", stream(&[
+            delta("a"),
+            json!({"choices": [], "x_groq": {"error": "over_capacity"}}).to_string(),
+        ])),
         ("stream-error", "502", stream(&[delta("a"), json!({"code": 502}).to_string()])),
         ("stream-error", "full", streamed(event(delta("a")) + "{\"error\":\"full\"}\n\n", 100)),
         ("stream-error", "full", streamed(event(delta("a")) + "error: full\n\n", 100)),
@@ -68,8 +82,19 @@ fn a_stream_that_does_not_say_that_it_is_over_is_a_doubt() {
     let chat = ["--tokenizer-path", &tokenizer];
     let anthropic = ["--parser", "anthropic_messages"];
     for transport in TRANSPORTS {
+        let running = |text: &str, tokens: u64| {
+            json!({
+                "choices": [{"index": 0, "delta": {"content": text}}],
+                "usage": {"prompt_tokens": 3, "completion_tokens": tokens},
+            })
+            .to_string()
+        };
         for (flags, events) in [
             (chat, vec![delta("a")]),
+            (
+                ["--parser", "openai_chat"],
+                vec![running("a", 1), running("b", 2)],
+            ),
             (anthropic, vec![started.to_string(), said.to_string()]),
         ] {
             let body: String = events.iter().map(event).collect();
@@ -84,7 +109,8 @@ fn a_stream_that_does_not_say_that_it_is_over_is_a_doubt() {
             );
             // What Anthropic counts at the beginning is not the answer.
             let by = run.bench.value("SELECT completion_tokens_by FROM result");
-            assert_ne!(by, "usage of the server", "{flags:?}");
+            let is_counted = flags[1] == "openai_chat";
+            assert_eq!(by == "server", is_counted, "{flags:?}");
         }
     }
 }
@@ -92,13 +118,36 @@ fn a_stream_that_does_not_say_that_it_is_over_is_a_doubt() {
 #[test]
 fn an_answer_that_is_empty_on_purpose_is_counted_apart() {
     let end = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]}).to_string();
-    let run = answered(stream(&[end, usage(3, 0)]), &[]);
-    assert!(run.rows()[0].success, "{}", run.rows()[0].error);
-    assert!(
-        run.ended.stdout.contains("Empty answers"),
-        "{}",
-        run.ended.stdout
-    );
+    let lines = |events: &[Value]| {
+        let body: String = events.iter().map(|event| format!("{event}\n")).collect();
+        response("200 OK", "application/x-ndjson", body)
+    };
+    let gemini =
+        json!({"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"promptTokenCount": 3}});
+    let ollama = json!({"message": {"content": ""}, "done": true, "done_reason": "stop", "prompt_eval_count": 3});
+    let responses = json!({"type": "response.completed", "response": {
+        "status": "completed", "output": [], "usage": {"input_tokens": 3, "output_tokens": 0},
+    }});
+    let sglang = json!({"text": "", "meta_info": {
+        "finish_reason": {"type": "stop", "matched": 2}, "prompt_tokens": 3, "completion_tokens": 1,
+    }});
+    for (parser, script) in [
+        ("openai_chat", stream(&[end.clone(), usage(3, 0)])),
+        // vLLM counts the token that ends the answer.
+        ("openai_chat", stream(&[end, usage(3, 1)])),
+        ("gemini", stream(&[gemini.to_string()])),
+        ("ollama", lines(&[ollama])),
+        ("openai_responses", stream(&[responses.to_string()])),
+        ("sglang", stream(&[sglang.to_string()])),
+    ] {
+        let run = answered(script, &["--parser", parser]);
+        assert!(run.rows()[0].success, "{parser}: {}", run.rows()[0].error);
+        assert!(
+            run.ended.stdout.contains("Empty answers"),
+            "{parser}: {}",
+            run.ended.stdout
+        );
+    }
 }
 
 #[test]

@@ -30,7 +30,7 @@ fn it_measures_its_own_server_and_leaves_nothing_behind() {
         .expect("the lengths stand at the end");
     assert_eq!(
         lengths
-            .matches("80 of 80 with the tokens asked for")
+            .matches("480 of 480 with the tokens asked for")
             .count(),
         2,
         "{lengths}"
@@ -39,7 +39,7 @@ fn it_measures_its_own_server_and_leaves_nothing_behind() {
         .split_once("What the server says it did, beside what was measured")
         .expect("the comparison stands behind the summary");
     assert!(!progress(&ended.stderr).is_empty(), "{}", ended.stderr);
-    assert_eq!(figure(summary, "Succeed requests"), 80.0);
+    assert_eq!(figure(summary, "Succeed requests"), 480.0);
     assert_eq!(figure(summary, "Failed requests"), 0.0);
     let compared: Vec<(&str, Vec<f64>)> = comparison
         .lines()
@@ -90,7 +90,7 @@ fn it_measures_its_own_server_and_leaves_nothing_behind() {
         "{}",
         compared[4].1[0]
     );
-    assert_eq!(compared[8].1, [80.0, 80.0, 0.0]);
+    assert_eq!(compared[8].1, [480.0, 480.0, 0.0]);
 
     for folder in ["here", "temporary"] {
         assert_eq!(files(&bench, folder).len(), 0, "{folder}");
@@ -103,7 +103,7 @@ fn its_server_outlives_an_interrupt() {
     let mut command = program();
     command.arg("demo").current_dir(bench.path(""));
     let mut terminal = Terminal::start(&mut command, 100, 40, Stdout::Terminal);
-    terminal.wait_for(|screen| screen.contains(" of 80 done"));
+    terminal.wait_for(|screen| screen.contains(" of 480 done"));
     // A terminal sends the signal to the server too, were it in the same process group.
     terminal.press(CTRL_C);
     let (code, screen) = terminal.end();

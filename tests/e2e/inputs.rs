@@ -136,6 +136,37 @@ fn a_data_set_is_piped_in_and_used_again() {
 }
 
 #[test]
+fn a_flag_that_would_do_nothing_is_refused() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    bench.file("lines", "one\ntwo\n");
+    for (arguments, said) in [
+        (
+            &["--prompt", "x", "--output-tokens", "5"][..],
+            "--input-tokens",
+        ),
+        (
+            &["--dataset", "lines", "--output-tokens", "5"],
+            "--input-tokens",
+        ),
+        (&["--prompt", "x", "--prefix-tokens", "5"], "--input-tokens"),
+        (&["--prompt", "x", "--text", "lines"], "--input-tokens"),
+        (&["--prompt", "x", "--field", "y"], "--dataset"),
+        (&["--prompt", "x", "--dataset-parser", "lines"], "--dataset"),
+        (&["--prompt", "x", "--recorded-replies"], "--dataset"),
+        (
+            &["--prompt", "x", "--objective", "goodput_share>90%"],
+            "--goodput",
+        ),
+        (&["--prompt", "x", "--fail-if", "goodput<1"], "--goodput"),
+        (&["--prompt", "x", "--objective", "failed<1"], "0.1%"),
+        (&["--prompt", "x", "--fail-if", "ttft_p99>200"], "200ms"),
+    ] {
+        let text = crate::helpers::refused(&bench, &mock, arguments, 2);
+        assert!(text.contains(said), "{arguments:?}: {text}");
+    }
+}
+
+#[test]
 fn a_git_lfs_pointer_in_place_of_a_file_is_named() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let file = bench.file("pointer", LFS_POINTER);

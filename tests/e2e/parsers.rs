@@ -219,7 +219,8 @@ fn parameters_of_chat_completions() {
 fn the_prompt_parser_reads_no_data_set() {
     let (bench, mock) = (Bench::new(), quick_mock());
     bench.file("lines", LINES);
-    let text = refused(&bench, &mock, &["--dataset", "lines"], 1);
+    let arguments = ["--dataset", "lines", "--parser", "openai_prompt"];
+    let text = refused(&bench, &mock, &arguments, 1);
     assert!(text.contains("--prompt only"), "{text}");
     assert!(text.contains("openai_line_by_line"), "{text}");
 }

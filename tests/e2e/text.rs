@@ -143,7 +143,7 @@ fn errors() {
         ),
         (
             "a data set for the prompt parser",
-            vec!["--dataset", "text.txt"],
+            vec!["--dataset", "text.txt", "--parser", "openai_prompt"],
         ),
         (
             "no tokenizer in a folder",

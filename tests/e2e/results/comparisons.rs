@@ -66,7 +66,7 @@ fn a_slower_server_is_worse_and_fails_the_build() {
         (&["compare", "fast.db"][..], "FILE"),
         (
             &["compare", "fast.db", "slow.db", "--fail-if", "speed>1%"],
-            "no metric",
+            "no figure",
         ),
         (
             &["compare", "fast.db", "slow.db", "--fail-if", "ttft_p50"],

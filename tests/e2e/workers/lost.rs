@@ -13,10 +13,15 @@ fn noting_its_process(bench: &Bench) -> String {
 
 /// Kills the first worker of a script that writes down which processes it becomes.
 fn kill_first(bench: &Bench) {
+    signal_first(bench, libc::SIGKILL);
+}
+
+/// Sends it a signal.
+fn signal_first(bench: &Bench, signal: i32) {
     let processes = std::fs::read_to_string(bench.path("processes")).unwrap();
     let victim: i32 = processes.lines().next().unwrap().parse().unwrap();
     // SAFETY: two numbers; the process is a child of the program that this test started.
-    assert_eq!(unsafe { libc::kill(victim, libc::SIGKILL) }, 0);
+    assert_eq!(unsafe { libc::kill(victim, signal) }, 0);
 }
 
 /// Waits until the server has seen so many requests.
@@ -29,6 +34,33 @@ fn await_requests(mock: &Mock, count: u64) {
         );
         std::thread::sleep(Duration::from_millis(50));
     }
+}
+
+#[test]
+fn a_worker_that_a_signal_ends_is_lost_and_ends_the_run() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let noting = noting_its_process(&bench);
+    let more = [
+        "--rate",
+        "100",
+        "--duration",
+        "60",
+        "--worker-program",
+        &noting,
+    ];
+    let child = start(&mut on_workers(&bench, &mock, "a,b", &more));
+    await_requests(&mock, 20);
+    signal_first(&bench, libc::SIGTERM);
+    let began = Instant::now();
+    let ended = wait(child);
+    assert!(began.elapsed() < Duration::from_secs(15));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("by a signal"), "{}", ended.stderr);
+    assert_eq!(
+        bench.value("SELECT count(*) FROM worker WHERE lost IS NOT NULL"),
+        1
+    );
 }
 
 #[test]

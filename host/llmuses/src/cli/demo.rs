@@ -23,10 +23,10 @@ const INPUT: &str = "uniform:200..1000";
 const OUTPUT: &str = "100";
 
 /// Requests in flight at once.
-const PARALLEL: usize = 8;
+const PARALLEL: usize = 48;
 
-/// Requests in all: about ten seconds at the timing below.
-const REQUESTS: u64 = 80;
+/// Requests in all: about ten seconds at the timing below, and enough for a p99.
+const REQUESTS: u64 = 480;
 
 /// How the server behaves: role chunks come at once, and must not be taken for first tokens.
 const SERVER: [&str; 11] = [

@@ -495,7 +495,7 @@ impl PerfArguments {
 fn parser_help(built_in: &str) -> String {
     format!(
         "Parser that makes requests and reads responses: the name of a built-in one{built_in}, or a .wasm file \
-         [default: openai_prompt, and openai_chat for made-up prompts, turns, several models and --trace]"
+         [default: openai_prompt, and openai_chat for data sets, made-up prompts, turns and several models]"
     )
 }
 

@@ -75,6 +75,18 @@ pub(super) struct MadeUpArguments {
 }
 
 impl MadeUpArguments {
+    /// A flag that only made-up prompts have a use for. (clap does not look where another flag excludes --input-tokens.)
+    fn needs_input_tokens(&self) -> Option<&'static str> {
+        [
+            ("--output-tokens", self.output_tokens.is_some()),
+            ("--text", self.text.is_some()),
+            ("--prefix-tokens", self.prefix_tokens.is_some()),
+            ("--cache-hit", self.cache_hit.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(flag, is_given)| is_given.then_some(flag))
+    }
+
     /// The prompts to be made. `None`: none are to be made.
     ///
     /// # Errors
@@ -88,7 +100,10 @@ impl MadeUpArguments {
             return Err(UsageError::PrefixLength);
         }
         let Some(input) = self.input_tokens.clone() else {
-            return Ok(None);
+            return match self.needs_input_tokens() {
+                Some(flag) => Err(UsageError::OnlyMadeUp { flag }),
+                None => Ok(None),
+            };
         };
         if input.has_outputs() && self.output_tokens.is_some() {
             return Err(UsageError::TwoOutputs);

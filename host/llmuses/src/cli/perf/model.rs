@@ -30,19 +30,50 @@ pub(super) fn only_one(
     connect_timeout: Duration,
     route: &Route,
 ) -> Result<String, UsageError> {
+    llmuses_transport::check_files(route)?;
     let list = list_of(url);
     let shown = public_url(&list);
     let model = ask(&list, headers, connect_timeout, route)
-        .and_then(|names| chosen(&names))
-        .map_err(|reason| UsageError::Model {
+        .and_then(|names| chosen(&names).map_err(NotTold::of_the_list))
+        .map_err(|NotTold { reason, advice }| UsageError::Model {
             url: shown.clone(),
             reason,
+            advice,
         })?;
     terminal::say(format!(
         "Model: {}, the only one of {shown}",
         one_line(&model, LONGEST_NAME)
     ));
     Ok(model)
+}
+
+/// Why the server does not tell which model it has, and what to do.
+#[derive(Debug)]
+struct NotTold {
+    reason: String,
+    advice: &'static str,
+}
+
+impl NotTold {
+    fn of_the_list(reason: String) -> Self {
+        let advice = "give --model NAME";
+        Self { reason, advice }
+    }
+
+    fn unreachable(reason: String) -> Self {
+        let advice = "see whether the server runs and --url is right";
+        Self { reason, advice }
+    }
+
+    fn of_status(status: u16, body: &[u8]) -> Self {
+        Self {
+            reason: format!("status {status}: {}", excerpt(body)),
+            advice: match status {
+                401 | 403 => "give the key by --api-key-env NAME or a header",
+                _ => "give --model NAME",
+            },
+        }
+    }
 }
 
 /// Where a server with this endpoint lists its models.
@@ -66,7 +97,7 @@ fn ask(
     headers: &HeaderMap,
     connect_timeout: Duration,
     route: &Route,
-) -> Result<Vec<String>, String> {
+) -> Result<Vec<String>, NotTold> {
     let mut all = HeaderMap::new();
     all.insert(ACCEPT, HeaderValue::from_static("*/*"));
     let agent = HeaderValue::from_static(concat!("llmuses/", env!("CARGO_PKG_VERSION")));
@@ -81,14 +112,15 @@ fn ask(
     let (status, body) = question::get(list, all, connect_timeout, route).map_err(|failure| {
         let hint = tls_hint(&failure.message);
         let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
-        format!("{}: {}{hint}", failure.kind, failure.message)
+        NotTold::unreachable(format!("{}: {}{hint}", failure.kind, failure.message))
     })?;
     // What the server says may repeat a key.
     let body = secrets.blank_bytes(&body);
     if !(200..300).contains(&status) {
-        return Err(format!("status {status}: {}", excerpt(&body)));
+        return Err(NotTold::of_status(status, &body));
     }
-    names(&body).ok_or_else(|| format!("it is no list of models: {}", excerpt(&body)))
+    names(&body)
+        .ok_or_else(|| NotTold::of_the_list(format!("it is no list of models: {}", excerpt(&body))))
 }
 
 /// The models of a list. `None`: it is none.

@@ -129,14 +129,7 @@ impl PerfArguments {
             min: self.min_prompt_length,
             max: self.max_prompt_length.unwrap_or(u64::MAX),
         };
-        if matches!(prompts, PromptSource::Dataset(_))
-            && lengths.max.saturating_sub(lengths.min) < 2
-        {
-            return Err(UsageError::Lengths {
-                min: lengths.min,
-                max: lengths.max,
-            });
-        }
+        self.check_dataset_flags(&prompts, lengths)?;
         let tokenizer = self
             .tokenizer_path
             .as_deref()
@@ -162,13 +155,52 @@ impl PerfArguments {
         })
     }
 
-    /// The parser. The default one is named after `--prompt`; made-up prompts, later turns, several models and traces go to
-    /// the API by its own name.
+    /// What only data sets have a use for: entries, and bounds of their lengths.
+    fn check_dataset_flags(
+        &self,
+        prompts: &PromptSource,
+        lengths: LengthFilter,
+    ) -> Result<(), UsageError> {
+        let LengthFilter { min, max } = lengths;
+        if let PromptSource::Dataset(_) = prompts {
+            return match max.saturating_sub(min) < 2 {
+                true => Err(UsageError::Lengths { min, max }),
+                false => Ok(()),
+            };
+        }
+        // clap does not look where another flag excludes --dataset.
+        let of_entries = [
+            ("--dataset-parser", self.dataset_parser.is_some()),
+            ("--field", self.field.is_some()),
+            ("--image-folder", self.image_folder.is_some()),
+        ];
+        let of_lengths = [
+            ("--min-prompt-length", min > 0),
+            ("--max-prompt-length", self.max_prompt_length.is_some()),
+        ];
+        let given = |flags: &[(&'static str, bool)]| {
+            let mut given = flags.iter().filter(|(_, is_given)| *is_given);
+            given.next().map(|(flag, _)| *flag)
+        };
+        if let Some(flag) = given(&of_entries) {
+            return Err(UsageError::OnlyDataset { flag });
+        }
+        // A prompt that was chosen by hand has any length.
+        match given(&of_lengths) {
+            Some(flag) if matches!(prompts, PromptSource::Generated(_)) => {
+                Err(UsageError::OnlyDataset { flag })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The parser. The default one is named after `--prompt`; data sets, made-up prompts, later turns, several models and
+    /// traces go to the API by its own name.
     fn parser_for(&self, prompts: &PromptSource) -> Result<ParserChoice, UsageError> {
         if let Some(name) = &self.parser {
             return parser(name);
         }
-        let of_the_api = matches!(prompts, PromptSource::Generated(_))
+        let of_the_api = !matches!(prompts, PromptSource::Prompt(_))
             || self.sessions.has_turns()
             || self.model.len() > 1
             || self.replay()?.is_some();

@@ -59,6 +59,11 @@ impl SessionArguments {
         if self.think_time.is_some() && !has_turns {
             return Err(UsageError::NoTurns);
         }
+        // clap does not look where another flag excludes --dataset.
+        if self.recorded_replies && !matches!(prompts, PromptSource::Dataset(_)) {
+            let flag = "--recorded-replies";
+            return Err(UsageError::OnlyDataset { flag });
+        }
         Ok(Sessions {
             turns: self.turns,
             think_time: self.think_time.clone(),

@@ -5,6 +5,7 @@ use llmuses_core::wandb::ApiKeyError;
 use llmuses_fleet::FleetError;
 use llmuses_render::OutputError;
 use llmuses_stats::NoShareError;
+use llmuses_transport::ClientBuildError;
 use llmuses_workload::{DatasetError, TokenizerError};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -36,7 +37,7 @@ pub enum UsageError {
     #[error("--objective {0}")]
     NoShare(#[from] NoShareError),
     /// A share of requests that met objectives, without objectives.
-    #[error("goodput_share needs the objectives of each request: give --goodput")]
+    #[error("goodput and goodput_share need the objectives of each request: give --goodput")]
     NoGoodput,
     /// A closed loop cannot be saturated.
     #[error(
@@ -44,6 +45,24 @@ pub enum UsageError {
          loop wait for the server, and nothing grows"
     )]
     SaturatedClosed,
+    /// A flag of made-up prompts without them.
+    #[error(
+        "{flag} is about prompts that are made up: give --input-tokens. The answers to a --prompt, or to those of a \
+         --dataset, have the length that parameters of the API ask for, such as --parameters max_tokens=128"
+    )]
+    OnlyMadeUp {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A flag of data sets without one.
+    #[error("{flag} is about the entries of a data set: give --dataset, or leave it out")]
+    OnlyDataset {
+        /// The flag.
+        flag: &'static str,
+    },
+    /// A file of the route cannot be used.
+    #[error(transparent)]
+    Route(#[from] ClientBuildError),
     /// The length of outputs is said twice.
     #[error(
         "--input-tokens has output lengths (INPUT/OUTPUT), and --output-tokens says others: leave one of them out"
@@ -84,14 +103,14 @@ pub enum UsageError {
         reason: String,
     },
     /// There is no `--model`, and the server has not just one.
-    #[error(
-        "--model is not given, and {url} does not say which to use: {reason}; give --model NAME"
-    )]
+    #[error("--model is not given, and {url} does not say which to use: {reason}; {advice}")]
     Model {
         /// Where the models are listed.
         url: String,
         /// Why that does not help.
         reason: String,
+        /// What to do.
+        advice: &'static str,
     },
     /// A header that each request is to have has another value.
     #[error("{flag} {name}: {reason}")]

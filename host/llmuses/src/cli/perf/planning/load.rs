@@ -4,6 +4,8 @@ use super::super::PerfArguments;
 use super::super::usage::UsageError;
 use llmuses_core::plan::{Arrivals, Gaps, Load, Shard, ShareOf, Staged, Stages, StopRule, Warmup};
 use llmuses_kernel_io::regular_file::read_regular_text;
+use llmuses_render::compare::Bound;
+use llmuses_stats::RunObjective;
 
 impl PerfArguments {
     /// What of the load contradicts itself.
@@ -62,7 +64,10 @@ impl PerfArguments {
         }
         let is_of_goodput =
             |rule: &StopRule| matches!(rule, StopRule::Share(bound) if bound.of == ShareOf::MetAll);
-        if self.stop_if.iter().any(is_of_goodput) && self.goodput.is_none() {
+        let needs_goodput = self.stop_if.iter().any(is_of_goodput)
+            || self.objective.iter().any(RunObjective::depends_on_goodput)
+            || self.fail_if.iter().any(Bound::depends_on_goodput);
+        if needs_goodput && self.goodput.is_none() {
             return Err(UsageError::NoGoodput);
         }
         Ok(())

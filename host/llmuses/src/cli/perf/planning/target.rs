@@ -64,7 +64,7 @@ pub(super) fn add_api_key(
     key: &str,
 ) -> Result<(), UsageError> {
     let wrong = |reason| UsageError::ApiKeyEnv {
-        name: name.to_owned(),
+        name: shown_name(name).to_owned(),
         reason,
     };
     let key = key.trim();
@@ -80,6 +80,15 @@ pub(super) fn add_api_key(
         ));
     }
     Ok(())
+}
+
+/// The name of a variable. What is none may be a key, given in its place.
+fn shown_name(name: &str) -> &str {
+    let is_name = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    match name.bytes().all(is_name) && name.len() <= 64 {
+        true => name,
+        false => "(not shown, since it may be a key in place of the name of a variable)",
+    }
 }
 
 /// The largest file of `--headers @FILE`.
@@ -162,6 +171,13 @@ mod tests {
                 .to_string();
             assert!(error.contains(said) && !error.contains("secret"), "{error}");
         }
+    }
+
+    #[test]
+    fn a_key_in_place_of_the_name_of_its_variable_is_not_repeated() {
+        let error = add_api_key(&mut HeaderMap::new(), "sk-verysecret", "");
+        let error = error.unwrap_err().to_string();
+        assert!(!error.contains("verysecret"), "{error}");
     }
 
     #[test]
