@@ -22,7 +22,8 @@ pub struct Entry {
     /// A model in place of the one of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Members of the request body, as the API has them. Those of `--parameters` go over them.
+    /// Members of the request body. Sampling parameters have OpenAI's names, and API plugins spell them as the API does; others
+    /// are as the API has them. Those of `--parameters` go over them.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
     /// The name of the conversation.
@@ -124,7 +125,8 @@ pub struct Item {
     /// A model in place of the one of the run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Members of the request body, as the API has them. Those of `--parameters` go over them.
+    /// Members of the request body. Sampling parameters have OpenAI's names, and API plugins spell them as the API does; others
+    /// are as the API has them. Those of `--parameters` go over them.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub parameters: Map<String, Value>,
 }

@@ -25,6 +25,9 @@ const SAID_AHEAD: usize = 4096;
 /// How often it is looked up for an interrupt, and for silence.
 const LOOK_UP: Duration = Duration::from_millis(50);
 
+/// A signal that ends all, as Ctrl-C in a terminal does, is noticed by all within this time.
+const SAME_SIGNAL: Duration = Duration::from_secs(1);
+
 /// How long workers have to end by themselves once nobody talks to them any more.
 const TIME_TO_END: Duration = Duration::from_secs(2);
 
@@ -64,6 +67,8 @@ pub struct Fleet {
     is_local: bool,
     /// When the load has to be over.
     over_by: Option<Instant>,
+    /// Whether the workers were told to end the load before its time.
+    is_halted: bool,
 }
 
 impl Fleet {
@@ -102,6 +107,7 @@ impl Fleet {
             load: 0,
             looked: Instant::now(),
             over_by: None,
+            is_halted: false,
             is_local: !settings.launcher.names_hosts(),
         })
     }
@@ -140,6 +146,16 @@ impl Fleet {
             {
                 return self.lose(number, "it did not end in time".to_owned(), None);
             }
+            let is_alone = |member: &Member| {
+                let waited = member.signalled.map(|at| at.elapsed());
+                member.phase == Phase::Done && waited.is_some_and(|waited| waited > SAME_SIGNAL)
+            };
+            if !self.is_halted
+                && self.over_by.is_none()
+                && let Some(number) = self.members.iter().position(is_alone)
+            {
+                return self.lose(number, "it was ended by a signal".to_owned(), None);
+            }
             let silent = self
                 .members
                 .iter()
@@ -168,12 +184,9 @@ impl Fleet {
                 };
             }
             Said::Done(totals) if runs => {
-                let is_alone = self.over_by.is_none() && was_interrupted(&totals);
                 member.phase = Phase::Done;
+                member.signalled = was_interrupted(&totals).then(Instant::now);
                 member.totals = Some(totals);
-                if is_alone {
-                    return self.lose(number, "it was ended by a signal".to_owned(), None);
-                }
             }
             Said::Ready(ready) => member.ready = Some(ready),
             Said::Failed(reason) | Said::Broken(reason) if runs => {
@@ -235,7 +248,8 @@ impl Fleet {
     }
 
     /// Ends the load of all workers before its time.
-    pub fn halt(&self, how: Halt) {
+    pub fn halt(&mut self, how: Halt) {
+        self.is_halted = true;
         for member in &self.members {
             if member.phase == Phase::Runs {
                 let load = self.load;

@@ -188,22 +188,16 @@ fn in_object(members: &Map<String, Value>, suspicion: Suspicion) -> Option<Strin
         "status_code",
         "statusCode",
     ];
-    let is_bad = |name: &str| {
-        let Some(code) = members.get(name).filter(|code| is_bad_code(code)) else {
-            return false;
-        };
-        // Beside output, a word in `code` may be what the model writes: a code interpreter has its program there.
-        let is_number = |text: &str| text.trim().parse::<f64>().is_ok();
-        let is_word = code.as_str().is_some_and(|text| !is_number(text));
-        let has_message = || MESSAGES.iter().any(|name| members.contains_key(*name));
-        !(name == "code" && is_word && suspicion == Suspicion::Some) || has_message()
-    };
-    let is_told = CODES.into_iter().any(is_bad)
+    // A code interpreter of OpenAI's Responses has its program in `code`.
+    let is_event = kind("type").is_some_and(|kind| kind.starts_with("response."));
+    let is_bad = |name: &&str| members.get(*name).is_some_and(is_bad_code);
+    let is_told = (!is_event && CODES.iter().any(is_bad))
+        || ERROR_MESSAGES
+            .iter()
+            .filter_map(|name| members.get(*name))
+            .any(says_something)
         || members.get("detail").is_some_and(says_something)
-        || members.get("errorMessage").is_some_and(says_something)
-        || members
-            .get("status")
-            .is_some_and(|status| status.as_u64().is_some_and(|status| status >= 400))
+        || members.get("status").is_some_and(is_http_error)
         || members.get("success") == Some(&Value::Bool(false))
         || kind("status").is_some_and(is_given_up);
     let is_message = suspicion == Suspicion::Strong
@@ -295,6 +289,9 @@ fn message_of(members: &Map<String, Value>) -> String {
     with_code(&plain(message), &codes.join(", "))
 }
 
+/// Members that hold the message of an error and nothing else.
+const ERROR_MESSAGES: [&str; 4] = ["error_msg", "errmsg", "error_message", "errorMessage"];
+
 /// Where the message of an error stands.
 const MESSAGES: [&str; 8] = [
     "message",
@@ -320,6 +317,15 @@ fn plain(value: &Value) -> String {
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }
+}
+
+/// Whether a status is one of HTTP that stands for an error, as a number or as text.
+fn is_http_error(status: &Value) -> bool {
+    let number = match status {
+        Value::String(text) => text.trim().parse().ok(),
+        status => status.as_u64(),
+    };
+    number.is_some_and(|status| (400..600).contains(&status))
 }
 
 /// Whether a code is one of an error: not zero, and no status of success.

@@ -7,7 +7,7 @@ use super::sample::Sample;
 use super::steady::Steady;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::GroupFigures;
-use llmuses_core::plan::{Objectives, Stages};
+use llmuses_core::plan::{Objectives, Staged, Stages};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -66,8 +66,9 @@ pub struct Groups {
     steady: Option<Steady>,
     /// When the last request of the warm-up was due.
     last_warmup: Option<Moment>,
-    /// When the last request of all was due.
+    /// When the last request of all was due, and when the last one ended.
     last_due: Moment,
+    last_end: Moment,
     groups: BTreeMap<Key, RunStatistics>,
 }
 
@@ -89,6 +90,7 @@ impl Groups {
             steady: None,
             last_warmup: None,
             last_due: start,
+            last_end: start,
             groups: BTreeMap::new(),
         }
     }
@@ -117,8 +119,11 @@ impl Groups {
         }
         let due = sample.outcome.exchange.intended;
         self.last_due = self.last_due.max(due);
+        self.last_end = self.last_end.max(sample.outcome.exchange.end);
         if sample.warmup {
-            self.last_warmup = self.last_warmup.max(Some(due));
+            // The turns of a session belong to the warm-up with its first one, though later ones are due long behind it.
+            let began = sample.outcome.exchange.place.began.unwrap_or(due);
+            self.last_warmup = self.last_warmup.max(Some(began));
             return;
         }
         for mut key in self.keys(sample) {
@@ -167,10 +172,16 @@ impl Groups {
     /// last stage did.
     fn length_of_stage(&self, stage: u64, was_cut: bool) -> Option<Duration> {
         let stage = usize::try_from(stage).ok()?;
-        let (begin, end) = self.stages.as_ref()?.times_of(stage)?;
+        let stages = self.stages.as_ref()?;
+        let (begin, end) = stages.times_of(stage)?;
         let (begin, end) = (self.start.after(begin), self.start.after(end));
         let begin = self.last_warmup.map_or(begin, |last| begin.max(last));
-        let end = if was_cut { end.min(self.last_due) } else { end };
+        // A slot of a closed loop is at work until its last request ends.
+        let last = match stages.of() {
+            Staged::Rate => self.last_due,
+            Staged::Parallel => self.last_end,
+        };
+        let end = if was_cut { end.min(last) } else { end };
         Some(end.since(begin))
     }
 
@@ -250,8 +261,8 @@ mod tests {
 
     #[test]
     fn rates_of_a_stage_leave_out_its_warm_up_and_what_was_not_run() {
-        let lengths = |was_cut: bool| {
-            let stages: Stages = "rate:4@1s,4@1s".parse().unwrap();
+        let lengths = |stages: &str, was_cut: bool| {
+            let stages: Stages = stages.parse().unwrap();
             let mut groups = Groups::new(Origin::Intended, Moment::default(), None, Some(stages));
             for (due, warmup) in [(250, true), (500, true), (750, false), (1250, false)] {
                 groups.add(&sample(due, warmup));
@@ -260,8 +271,10 @@ mod tests {
             let lengths: Vec<Option<f64>> = figures.iter().map(|group| group.seconds).collect();
             lengths
         };
-        assert_eq!(lengths(false), [Some(0.5), Some(1.0)]);
-        assert_eq!(lengths(true), [Some(0.5), Some(0.25)]);
+        assert_eq!(lengths("rate:4@1s,4@1s", false), [Some(0.5), Some(1.0)]);
+        assert_eq!(lengths("rate:4@1s,4@1s", true), [Some(0.5), Some(0.25)]);
+        let closed = lengths("parallel:4@1s,4@1s", true);
+        assert_eq!(closed, [Some(0.5), Some(0.28)]);
     }
 
     #[test]

@@ -208,6 +208,9 @@ impl Iterator for Conversation {
         let mut turn = self.turns.next()?;
         let mut is_exact = self.is_exact;
         self.asked = None;
+        if !turn.messages.iter().all(Value::is_object) {
+            return Some(Err("a message is not a JSON object".to_owned()));
+        }
         if turn.asks_nothing() {
             match self.filling.text(self.number, &turn) {
                 Ok(text) => turn.prompt = Some(text),

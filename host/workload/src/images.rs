@@ -42,11 +42,12 @@ impl Images {
     /// Where an image is outside of the folder, cannot be read, or is none.
     pub fn embed(&self, messages: &mut [Value]) -> Result<(), String> {
         for message in messages {
-            let Some(parts) = message["content"].as_array_mut() else {
+            let content = message.get_mut("content");
+            let Some(parts) = content.and_then(Value::as_array_mut) else {
                 continue;
             };
             for part in parts {
-                if part["type"] == "image_url"
+                if part.get("type").is_some_and(|kind| kind == "image_url")
                     && let Some(Value::String(url)) = part.pointer_mut("/image_url/url")
                     && !is_address(url)
                 {

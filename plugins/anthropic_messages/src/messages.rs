@@ -1,13 +1,17 @@
 //! Messages of chat completions as this API has them.
 
-use llmuses_plugin::{Value, json};
+use llmuses_plugin::{Value, arguments_of, json};
 
 /// The messages of a request, without those of the system.
 pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
     let mut own: Vec<Value> = Vec::with_capacity(messages.len());
     for message in messages {
         if message["role"] != "tool" {
-            own.push(of_one(message));
+            let one = of_one(&message);
+            // The API takes no message that says nothing.
+            if !one["content"].is_null() {
+                own.push(one);
+            }
             continue;
         }
         let result = json!({
@@ -28,12 +32,11 @@ pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
     own
 }
 
-fn of_one(mut message: Value) -> Value {
+fn of_one(message: &Value) -> Value {
     let own = content(&message["content"]);
     let calls = message["tool_calls"].as_array();
     let Some(calls) = calls.filter(|calls| !calls.is_empty()) else {
-        message["content"] = own;
-        return message;
+        return json!({"role": message["role"], "content": own});
     };
     let mut blocks = match own {
         Value::Array(blocks) => blocks,
@@ -42,14 +45,11 @@ fn of_one(mut message: Value) -> Value {
     };
     blocks.extend(calls.iter().map(|call| {
         let function = &call["function"];
-        let arguments = function["arguments"].as_str().unwrap_or_default();
-        let input = arguments.parse().ok().filter(Value::is_object);
         json!({
             "type": "tool_use",
             "id": call["id"],
             "name": function["name"],
-            // What is no JSON goes back as the text that it is.
-            "input": input.unwrap_or_else(|| json!({"arguments": arguments})),
+            "input": arguments_of(function),
         })
     }));
     json!({"role": message["role"], "content": blocks})
@@ -118,7 +118,8 @@ mod tests {
             json!({"role": "assistant", "content": null, "tool_calls": [call("1"), call("2")]}),
             tool("1"),
             tool("2"),
-            json!({"role": "user", "content": "c"}),
+            json!({"role": "assistant", "content": null, "tool_calls": []}),
+            json!({"role": "user", "content": "c", "tool_calls": null}),
         ];
         let expected = [
             json!({"role": "user", "content": [
@@ -131,6 +132,22 @@ mod tests {
             json!({"role": "user", "content": "c"}),
         ];
         assert_eq!(of(messages), expected);
+    }
+
+    #[test]
+    fn arguments_are_an_object_however_they_are_recorded() {
+        for (recorded, input) in [
+            (json!("{\"a\":1}"), json!({"a": 1})),
+            (json!({"a": 1}), json!({"a": 1})),
+            (json!(""), json!({})),
+            (json!(null), json!({})),
+            (json!("x"), json!({"arguments": "x"})),
+        ] {
+            assert_eq!(
+                arguments_of(&json!({"name": "f", "arguments": recorded})),
+                input
+            );
+        }
     }
 
     #[test]

@@ -35,18 +35,21 @@ impl Format for Images {
 
 /// The message of a prompt with images. `None`: the record has no image.
 pub(crate) fn message(members: &mut Members, field: Option<&str>) -> Result<Option<Value>, String> {
-    let is_none = |images: &Value| match images {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(images) => images.is_empty(),
-        _ => false,
-    };
-    let found = IMAGES
-        .iter()
-        .filter(|name| Some(**name) != field)
-        .find_map(|name| {
-            Some((*name, members.remove(*name)?)).filter(|(_, images)| !is_none(images))
-        });
+    fn is_none(images: &Value) -> bool {
+        match images {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(images) => images.iter().all(is_none),
+            _ => false,
+        }
+    }
+    // Who names the field of the prompt wants that alone.
+    if field.is_some() {
+        return Ok(None);
+    }
+    let found = IMAGES.iter().find_map(|name| {
+        Some((*name, members.remove(*name)?)).filter(|(_, images)| !is_none(images))
+    });
     let Some((name, images)) = found else {
         return Ok(None);
     };
@@ -56,9 +59,14 @@ pub(crate) fn message(members: &mut Members, field: Option<&str>) -> Result<Opti
     };
     let mut parts = vec![json!({"type": "text", "text": prompt_of(members, field)?})];
     for image in images {
-        let Value::String(place) = image else {
+        // Data sets of Hugging Face have an object with the path.
+        let place = ["path", "url"]
+            .iter()
+            .find_map(|name| image[*name].as_str())
+            .or(image.as_str());
+        let Some(place) = place else {
             return Err(format!(
-                "an image in \"{name}\" is not the text of a path or URL"
+                "an image in \"{name}\" is not the text of a path or URL (--field with the name of the prompt sends the prompt alone)"
             ));
         };
         parts.push(json!({"type": "image_url", "image_url": {"url": place}}));
@@ -92,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_record_without_an_image_is_a_prompt() {
-        for none in [json!(null), json!(""), json!([])] {
+        for none in [json!(null), json!(""), json!([]), json!([null])] {
             let record = json!({"prompt": "a", "image": none});
             let turns = Ok(json!({"turns": [{"prompt": "a"}]}));
             assert_eq!(read::<Images>(&record), turns);

@@ -75,13 +75,22 @@ pub(crate) fn number_of(members: &Members, names: &[&str]) -> Option<u64> {
 }
 
 fn whole(value: &Value) -> Option<u64> {
+    let exact = match value {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64(),
+    };
+    // Some tools write 12.0.
+    exact.or_else(|| {
+        let number = number(value)?;
+        (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
+    })
+}
+
+/// A number, be it text in a table.
+fn number(value: &Value) -> Option<f64> {
     match value {
         Value::String(text) => text.trim().parse().ok(),
-        // Some tools write 12.0.
-        value => value.as_u64().or_else(|| {
-            let number = value.as_f64()?;
-            (number.fract() == 0.0 && (0.0..1e15).contains(&number)).then_some(number as u64)
-        }),
+        value => value.as_f64(),
     }
 }
 
@@ -90,7 +99,8 @@ fn output_length(members: &Members) -> Result<Option<u64>, String> {
     let mut given = OUTPUT_LENGTHS
         .iter()
         .filter_map(|name| Some((*name, members.get(*name)?)));
-    let Some((name, value)) = given.find(|(_, value)| !value.is_null() && **value != -1) else {
+    let is_given = |value: &Value| !value.is_null() && number(value) != Some(-1.0);
+    let Some((name, value)) = given.find(|(_, value)| is_given(value)) else {
         return Ok(None);
     };
     match whole(value) {
@@ -123,15 +133,11 @@ pub(crate) fn with_the_rest(
             conversation = conversation.with(name, value);
         }
     }
-    let mut parameters: Members = SAMPLING
+    let parameters: Members = SAMPLING
         .iter()
         .filter_map(|name| Some(((*name).to_owned(), members.remove(*name)?)))
         .filter(|(_, value)| !value.is_null())
         .collect();
-    // aiperf's name for members of the body.
-    if let Some(Value::Object(extra)) = members.remove("extra") {
-        parameters.extend(extra);
-    }
     if !parameters.is_empty() {
         conversation = conversation.with("parameters", Value::Object(parameters));
     }
@@ -172,11 +178,15 @@ pub(crate) mod tests {
     #[test]
     fn a_length_is_a_number_of_tokens_or_said() {
         let length = |record: Value| output_length(record.as_object().unwrap());
-        assert_eq!(length(json!({"max_tokens": 5})), Ok(Some(5)));
+        for five in [json!(5), json!(5.0), json!("5"), json!("5.0")] {
+            assert_eq!(length(json!({"max_tokens": five})), Ok(Some(5)));
+        }
         for none in [
             json!({}),
             json!({"max_tokens": null}),
             json!({"max_tokens": -1}),
+            json!({"max_tokens": "-1"}),
+            json!({"max_tokens": -1.0}),
         ] {
             assert_eq!(length(none), Ok(None));
         }

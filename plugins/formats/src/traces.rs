@@ -43,8 +43,11 @@ impl Format for Mooncake {
 
     fn recognises(head: &Head<'_>) -> bool {
         let has_text = |members: &Members| {
+            if members.contains_key("payload") {
+                return true;
+            }
             members.contains_key("output_length")
-                && ["messages", "payload"]
+                && ["messages"]
                     .iter()
                     .chain(&TEXTS)
                     .any(|name| members.contains_key(*name))
@@ -75,6 +78,15 @@ impl Format for Mooncake {
             }
             if let Some(session) = members.get("session_id").and_then(Value::as_str) {
                 conversation = conversation.with("session", session.into());
+            }
+            // aiperf's name for members of the body. Those of the conversation have names of their own.
+            if let Some(Value::Object(mut extra)) = members.remove("extra") {
+                for name in ["model", "messages", "prompt", "stream", "tools"] {
+                    extra.shift_remove(name);
+                }
+                if !extra.is_empty() {
+                    conversation = conversation.with("parameters", Value::Object(extra));
+                }
             }
             match members.contains_key("timestamp") {
                 true => state.timed(conversation, members, 1e-3),

@@ -1,6 +1,6 @@
 //! Messages of chat completions as this API has them.
 
-use llmuses_plugin::{Value, json};
+use llmuses_plugin::{Value, arguments_of, json};
 
 /// The contents of a request.
 pub(super) fn of(messages: &[Value]) -> Vec<Value> {
@@ -17,11 +17,8 @@ fn content(message: &Value, all: &[Value]) -> Value {
             let mut parts = parts(message);
             let calls = message["tool_calls"].as_array().into_iter().flatten();
             parts.extend(calls.map(|call| {
-                let arguments = call["function"]["arguments"].as_str().unwrap_or_default();
-                // What is no JSON goes back as the text that it is.
-                let arguments =
-                    object(arguments).unwrap_or_else(|| json!({"arguments": arguments}));
-                json!({"functionCall": {"name": call["function"]["name"], "args": arguments}})
+                let function = &call["function"];
+                json!({"functionCall": {"name": function["name"], "args": arguments_of(function)}})
             }));
             json!({"role": "model", "parts": parts})
         }

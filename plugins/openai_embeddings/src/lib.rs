@@ -44,10 +44,10 @@ impl Api for OpenaiEmbeddings {
             .into_iter()
             .find_map(Value::as_array)
             .ok_or("the response has no embeddings")?;
-        let are_numbers =
-            |numbers: &Vec<Value>| !numbers.is_empty() && numbers.iter().all(Value::is_number);
         let is_vector = |vector: &Value| match &vector["embedding"] {
-            Value::Null => vector.as_array().is_some_and(are_numbers),
+            Value::Null => vector
+                .as_array()
+                .is_some_and(|numbers| are_numbers(numbers)),
             Value::Array(numbers) => are_numbers(numbers),
             Value::String(base64) => !base64.is_empty(),
             _ => false,
@@ -75,6 +75,15 @@ impl Api for OpenaiEmbeddings {
             .output(0)
             .metric(TEXTS, vectors.len() as f64))
     }
+}
+
+/// Whether these are numbers, or lists of them as of models that have a vector for each token.
+fn are_numbers(items: &[Value]) -> bool {
+    let is_one = |item: &Value| {
+        let list = item.as_array();
+        item.is_number() || list.is_some_and(|items| are_numbers(items))
+    };
+    !items.is_empty() && items.iter().all(is_one)
 }
 
 /// How many texts an input is: a list of numbers is one. `None`: it is no input of this API.
@@ -152,6 +161,7 @@ mod tests {
             ),
             (json!({"embeddings": [[0.5], [1]]}), Tokens::Unknown),
             (json!([[0.5], [1]]), Tokens::Unknown),
+            (json!([[[0.5], [1]], [[2]]]), Tokens::Unknown),
         ] {
             let summary = Summary::new(tokens, Tokens::Unknown)
                 .output(0)

@@ -9,12 +9,10 @@ use llmuses_plugin::{
 struct OpenaiResponses;
 
 /// The sampling parameters that this API has, some of them where vLLM speaks it.
-const SAMPLING: [(&str, &str); 6] = [
+const SAMPLING: [(&str, &str); 4] = [
     ("temperature", "temperature"),
     ("top_p", "top_p"),
     ("top_k", "top_k"),
-    ("top_logprobs", "top_logprobs"),
-    ("tool_choice", "tool_choice"),
     ("ignore_eos", "ignore_eos"),
 ];
 
@@ -42,6 +40,9 @@ impl Api for OpenaiResponses {
         if let Some(effort) = item.parameters.shift_remove("reasoning_effort") {
             body["reasoning"] = json!({"effort": effort});
         }
+        if let Some(choice) = item.parameters.shift_remove("tool_choice") {
+            body["tool_choice"] = input::tool(&choice);
+        }
         item.spell_sampling("", &SAMPLING);
         if !item.tools.is_empty() {
             body["tools"] = item.tools.iter().map(input::tool).collect();
@@ -67,8 +68,10 @@ fn read(answer: &mut Answer<'_>, event: &Value) -> Result<(), String> {
     let delta = event["delta"].as_str().unwrap_or_default();
     match event["type"].as_str().unwrap_or_default() {
         "response.output_text.delta" | "response.refusal.delta" => answer.text(delta),
-        // A summary is not the reasoning whose tokens are counted: it falls under what else a model may write.
         "response.reasoning_text.delta" | "response.reasoning.delta" => answer.reasoning(delta),
+        "response.reasoning_summary_text.delta" | "response.reasoning_summary.delta" => {
+            answer.summary_of_reasoning(delta);
+        }
         "response.output_item.added" => answer.other(called(&event["item"])),
         "error" => {
             return Err(

@@ -59,7 +59,7 @@ impl Api for OpenaiTranscriptions {
         if let [body] = response.events
             && !body.trim_ascii_start().starts_with(b"{")
             && form::has(response.request, "response_format", &["text", "srt", "vtt"])
-            && !body.trim_ascii_start().starts_with(b"<")
+            && !is_page(body)
         {
             return Ok(plain_text(body, length));
         }
@@ -104,6 +104,15 @@ fn read(answer: &mut Answer<'_>, event: &Value, seconds: &mut Option<f64>) -> Re
         }
     }
     Ok(())
+}
+
+/// Whether it is a page, as a proxy sends it in place of an answer.
+fn is_page(body: &[u8]) -> bool {
+    let start = body.trim_ascii_start();
+    [&b"<!doctype"[..], b"<html"].iter().any(|page| {
+        let beginning = start.get(..page.len());
+        beginning.is_some_and(|beginning| beginning.eq_ignore_ascii_case(page))
+    })
 }
 
 /// An answer of `response_format` `text`, `srt` or `vtt`.

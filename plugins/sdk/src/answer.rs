@@ -94,6 +94,13 @@ impl<'a> Answer<'a> {
         }
     }
 
+    /// A part of a summary of the reasoning: output, but not the tokens that are counted as reasoning.
+    pub fn summary_of_reasoning(&mut self, text: &str) {
+        let before = self.reading.outputs.len();
+        self.other(text);
+        self.reading.summaries += (self.reading.outputs.len() - before) as u64;
+    }
+
     /// A part of something else that the model produced, such as the call of a tool.
     pub fn other(&mut self, text: &str) {
         if !text.is_empty() {
@@ -170,13 +177,15 @@ impl<'a> Answer<'a> {
             ..
         } = self;
         let outputs = reading.outputs.len();
+        let is_apart = reading.counts_reasoning_apart();
         let hidden = reading.hidden_reasoning(|| !reasoning.is_empty());
         let request = || prompt(&response?.request_json());
         let produced = || vec![reasoning + &text];
         let mut summary = reading
             .finish(hidden, request, produced, tokenizer_count)
             .answers(answers);
-        if tokens_so_far.len() == outputs && outputs > 1 && tokens_so_far.is_sorted() {
+        let is_known = tokens_so_far.len() == outputs && !is_apart;
+        if is_known && outputs > 1 && tokens_so_far.is_sorted() {
             summary = summary.tokens_so_far(tokens_so_far);
         }
         if let Some(reason) = finish_reason {

@@ -31,7 +31,8 @@ pub struct Item {
     pub output: OutputLength,
     /// A model in place of the one of the run. [`Settings::model`] knows which it is.
     pub model: Option<String>,
-    /// Members of the body, as the API has them. [`Settings::request_of`] adds them.
+    /// Members of the body. Sampling parameters have OpenAI's names ([`Item::spell_sampling`]), others are as the API has them.
+    /// [`Settings::request_of`] adds them.
     pub parameters: Map<String, Value>,
 }
 
@@ -142,6 +143,21 @@ impl Item {
         match contents.is_empty() {
             true => Err("this API takes a prompt, and the item has no text".to_owned()),
             false => Ok(contents.join("\n\n")),
+        }
+    }
+}
+
+/// What a function of a recorded call of a tool is called with, as an object: data sets have it as a text of JSON, as OpenAI
+/// does, or as the object itself. What is neither goes back under the name `arguments`.
+pub fn arguments_of(function: &Value) -> Value {
+    match &function["arguments"] {
+        object @ Value::Object(_) => object.clone(),
+        Value::Null => Value::Object(Map::new()),
+        Value::String(text) if text.trim().is_empty() => Value::Object(Map::new()),
+        other => {
+            let text = other.as_str().unwrap_or_default();
+            let object = text.parse().ok().filter(Value::is_object);
+            object.unwrap_or_else(|| crate::json!({"arguments": other}))
         }
     }
 }

@@ -9,7 +9,7 @@ mod transcript;
 use crate::lenient::{List, Object};
 use content::Content;
 pub use reading::failure;
-pub(crate) use reading::{leniently, read, readable};
+pub(crate) use reading::{cleaned, leniently, read, readable};
 pub(crate) use text::Text;
 pub(crate) use transcript::{Transcript, choice_number};
 
@@ -67,14 +67,22 @@ struct ToolCall<'a> {
     function: Object<Function<'a>>,
     /// A tool that takes a text of any kind.
     #[serde(borrow, default)]
-    custom: Object<Function<'a>>,
+    custom: Object<Custom<'a>>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+struct Custom<'a> {
+    #[serde(borrow, default)]
+    name: Text<'a>,
+    #[serde(borrow, default)]
+    input: Text<'a>,
 }
 
 #[derive(Debug, serde::Deserialize)]
 struct Function<'a> {
     #[serde(borrow, default)]
     name: Text<'a>,
-    #[serde(borrow, default, alias = "input")]
+    #[serde(borrow, default)]
     arguments: Text<'a>,
 }
 
@@ -82,8 +90,8 @@ impl Message<'_> {
     /// The text of it all in bytes, names of functions and audio included. Not zero means that it is output.
     pub(crate) fn size(&self) -> usize {
         let calls: usize = self
-            .functions()
-            .map(|f| f.name.as_str().len() + f.arguments.as_str().len())
+            .calls()
+            .map(|[name, arguments]| name.len() + arguments.len())
             .sum();
         let texts = self.content.text.as_str().len() + self.refusal.as_str().len();
         texts + self.media_size() + self.reasoning_size() + calls
@@ -130,7 +138,7 @@ impl Message<'_> {
         ];
         let mut texts = texts.iter().filter(|(_, text)| !text.is_empty());
         let (kind, text) = texts.next()?;
-        let others = self.functions().next().is_some() || self.media_size() > 0;
+        let others = self.calls().next().is_some() || self.media_size() > 0;
         let alone = texts.next().is_none() && !others;
         alone.then_some((*kind, text.as_str()))
     }
@@ -138,7 +146,7 @@ impl Message<'_> {
     /// What it says beside reasoning, and the reasoning. `None` where it calls a function.
     pub(crate) fn two_texts(&self) -> Option<[String; 2]> {
         let text = format!("{}{}", self.content.text.as_str(), self.refusal.as_str());
-        let none = self.functions().next().is_none();
+        let none = self.calls().next().is_none();
         none.then(|| [text, self.reasoning_pieces().concat()])
     }
 
@@ -160,11 +168,18 @@ impl Message<'_> {
         pieces
     }
 
-    fn functions(&self) -> impl Iterator<Item = &Function<'_>> {
+    /// The names of the tools that are called, each with what it is called with.
+    fn calls(&self) -> impl Iterator<Item = [&str; 2]> {
+        fn of_function<'f>(function: &'f Function<'_>) -> [&'f str; 2] {
+            [function.name.as_str(), function.arguments.as_str()]
+        }
         let calls = self.tool_calls.as_slice().iter();
         calls
-            .filter_map(|call| call.function.get().or(call.custom.get()))
-            .chain(self.function_call.get())
+            .filter_map(|call| match call.custom.get() {
+                Some(custom) => Some([custom.name.as_str(), custom.input.as_str()]),
+                None => call.function.get().map(of_function),
+            })
+            .chain(self.function_call.get().map(of_function))
     }
 }
 

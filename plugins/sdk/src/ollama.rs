@@ -1,6 +1,6 @@
 //! Ollama's own APIs: lines of JSON, the last of which has counts and durations.
 
-use crate::{Answer, Counts, Item, Request, Response, Settings, Summary, Value};
+use crate::{Answer, Counts, Item, Request, Response, Settings, Summary, Value, arguments_of};
 
 /// The names of sampling parameters in `options`.
 const SAMPLING: [(&str, &str); 9] = [
@@ -54,10 +54,8 @@ pub fn messages(mut messages: Vec<Value>) -> Result<Vec<Value>, String> {
         }
         let calls = message.get_mut("tool_calls").and_then(Value::as_array_mut);
         for call in calls.into_iter().flatten() {
-            let arguments = &mut call["function"]["arguments"];
-            let object = arguments.as_str().and_then(|text| text.parse().ok());
-            if let Some(object) = object.filter(Value::is_object) {
-                *arguments = object;
+            if let Some(function @ Value::Object(_)) = call.get_mut("function") {
+                function["arguments"] = arguments_of(function);
             }
         }
     }

@@ -5,7 +5,7 @@ mod chunk;
 mod reply;
 mod request;
 
-use crate::message::{Kind, Message, Transcript, choice_number, leniently, read};
+use crate::message::{Kind, Message, Transcript, choice_number, cleaned, leniently, read};
 use crate::repeats::Repeats;
 use crate::shape::Shapes;
 use crate::usage::{Reading, Usage};
@@ -199,7 +199,9 @@ fn read_chunks<'a>(
     // A plain response has no tokens so far, and numbers that fall are none.
     details.tokens_so_far = details
         .tokens_so_far
-        .filter(|tokens| tokens.len() > 1 && tokens.is_sorted());
+        .filter(|tokens| tokens.len() > 1 && tokens.is_sorted())
+        // Where reasoning is counted apart, these leave it out.
+        .filter(|_| !reading.counts_reasoning_apart());
     let summary = reading.finish(
         hidden,
         || prompt_texts(request),
@@ -279,6 +281,15 @@ impl Seen<'_> {
     }
 }
 
+/// Adds what each choice of a chunk says.
+fn add_chunk(transcript: &mut Transcript, chunk: &Chunk<'_>) {
+    let nothing = Message::default();
+    for (place, choice) in chunk.choices.as_slice().iter().enumerate() {
+        let message = choice.message().unwrap_or(&nothing);
+        transcript.add(choice_number(choice.index, place), message, choice.text());
+    }
+}
+
 /// What each choice says, out of the responses that carried output.
 fn transcript<'a>(
     responses: &'a [Vec<u8>],
@@ -294,16 +305,20 @@ fn transcript<'a>(
             continue;
         }
         // These were read before, so that there is nothing new to report.
-        let Ok(Some(chunk)) = read::<Chunk<'_>>(responses, index) else {
-            continue;
-        };
-        if let Some((choice, kind, text)) = chunk.only_text() {
-            shapes.learn(&responses[index], choice, kind, text);
-        }
-        for (place, choice) in chunk.choices.as_slice().iter().enumerate() {
-            let nothing = Message::default();
-            let message = choice.message().unwrap_or(&nothing);
-            transcript.add(choice_number(choice.index, place), message, choice.text());
+        match read::<Chunk<'_>>(responses, index) {
+            Ok(Some(chunk)) => {
+                if let Some((choice, kind, text)) = chunk.only_text() {
+                    shapes.learn(&responses[index], choice, kind, text);
+                }
+                add_chunk(&mut transcript, &chunk);
+            }
+            Ok(None) => {}
+            Err(_) => {
+                let cleaned = [cleaned(&responses[index])];
+                if let Ok(Some(chunk)) = read::<Chunk<'_>>(&cleaned, 0) {
+                    add_chunk(&mut transcript, &chunk);
+                }
+            }
         }
     }
     transcript

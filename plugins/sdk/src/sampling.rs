@@ -3,11 +3,11 @@
 use crate::host::log;
 use crate::item::Item;
 use crate::{Map, Value};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// What a record of a data set may have of how its answer is drawn, under the names of OpenAI's chat completions and of
 /// vLLM, whatever API its requests go to.
-pub const SAMPLING: [&str; 19] = [
+pub const SAMPLING: [&str; 17] = [
     "temperature",
     "top_p",
     "top_k",
@@ -19,8 +19,6 @@ pub const SAMPLING: [&str; 19] = [
     "presence_penalty",
     "repetition_penalty",
     "logit_bias",
-    "logprobs",
-    "top_logprobs",
     "min_tokens",
     "ignore_eos",
     "response_format",
@@ -32,7 +30,7 @@ pub const SAMPLING: [&str; 19] = [
 impl Item {
     /// Spells the [sampling parameters](SAMPLING) of the data set as an API does. `names` has its name for each that it
     /// knows, with `[]` behind one whose value is always a list; `into` is the object of the body in which they lie, or
-    /// empty. Those that the API does not know are left out, which is said once. Other parameters stay as they are.
+    /// empty. Those that the API does not know are left out, and each is said once. Other parameters stay as they are.
     ///
     /// ```
     /// use llmuses_plugin::{Item, json};
@@ -79,11 +77,21 @@ impl Item {
     }
 }
 
+/// Says each of these once.
 fn say_what_is_left_out(names: &[&str]) {
-    static SAID: AtomicBool = AtomicBool::new(false);
-    if !names.is_empty() && !SAID.swap(true, Ordering::Relaxed) {
+    /// A bit for each place in [`SAMPLING`].
+    static SAID: AtomicU32 = AtomicU32::new(0);
+    let of = |name: &&str| SAMPLING.iter().position(|known| known == name);
+    let bits = names
+        .iter()
+        .filter_map(of)
+        .fold(0, |bits, place| bits | 1 << place);
+    let said = SAID.fetch_or(bits, Ordering::Relaxed);
+    let is_new = |name: &&&str| of(name).is_some_and(|place| said & (1 << place) == 0);
+    let names: Vec<&str> = names.iter().filter(is_new).copied().collect();
+    if !names.is_empty() {
         log::warn(&format!(
-            "this API has no {}: what the data set says of that is left out",
+            "what the data set says of {} is left out: this parser does not know how the API says it",
             names.join(", ")
         ));
     }

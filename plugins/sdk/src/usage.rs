@@ -112,6 +112,8 @@ pub(crate) const HIDDEN_REASONING: &str = "hidden_reasoning_tokens";
 pub(crate) struct Reading {
     /// Which of them carried output, ascending.
     pub(crate) outputs: Vec<u32>,
+    /// How many of these bring a summary of the reasoning alone.
+    pub(crate) summaries: u64,
     prompt: Option<u64>,
     completion: Option<u64>,
     total: Option<u64>,
@@ -177,13 +179,19 @@ impl Reading {
         })
     }
 
+    /// Whether reasoning is counted apart from the rest of the answer.
+    pub(crate) fn counts_reasoning_apart(&self) -> bool {
+        self.produced()
+            .is_some_and(|(all, _)| Some(all) != self.completion)
+    }
+
     /// Tokens of reasoning that were counted and did not come, where there were any. `streamed` tells whether
     /// reasoning came.
     pub(crate) fn hidden_reasoning(&self, streamed: impl FnOnce() -> bool) -> Option<u64> {
         let (all, others) = self.produced()?;
         let reasoning = all - others;
         // A chunk holds a token at least, but for the one that a server may split.
-        let came = self.outputs.len() as u64 > others + 1;
+        let came = (self.outputs.len() as u64).saturating_sub(self.summaries) > others + 1;
         (reasoning > 0 && !self.outputs.is_empty() && !came && !streamed()).then_some(reasoning)
     }
 

@@ -95,11 +95,13 @@ impl Fleet {
         self.started = self.clock.now().after(lead);
         self.load = load;
         self.over_by = None;
+        self.is_halted = false;
         for member in &mut self.members {
             member.phase = Phase::Runs;
             member.connections = member.ready.take().unwrap_or_default().connections;
             member.rows = 0;
             member.totals = None;
+            member.signalled = None;
             member.link.begin(member.offset);
             member.link.say(ToWorker::Go {
                 load,

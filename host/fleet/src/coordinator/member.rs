@@ -4,7 +4,7 @@ use crate::bounds::ClockOffset;
 use crate::lines::{Hello, Opening, Ready};
 use crate::link::Link;
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How far a worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub(super) struct Member {
     /// Why nothing comes from it any more, after the load.
     pub(super) gone: Option<String>,
     pub(super) totals: Option<Box<RawValue>>,
+    /// When it said that a signal had ended its part.
+    pub(super) signalled: Option<Instant>,
 }
 
 /// That a worker was lost.
@@ -59,6 +61,7 @@ impl Member {
             lost: None,
             gone: None,
             totals: None,
+            signalled: None,
         }
     }
 

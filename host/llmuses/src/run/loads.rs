@@ -105,7 +105,9 @@ pub(super) struct SearchLoads<'a> {
     begun: Option<Instant>,
     probe: Option<Probe>,
     probes: u32,
-    /// Whether no request of a probe succeeded, so that no load can be found.
+    /// Whether any request of any probe succeeded.
+    has_success: bool,
+    /// Whether nothing succeeds, so that no load can be found.
     is_stopped: bool,
 }
 
@@ -118,6 +120,7 @@ impl<'a> SearchLoads<'a> {
             begun: None,
             probe: None,
             probes: 0,
+            has_success: false,
             is_stopped: false,
         }
     }
@@ -168,8 +171,9 @@ impl Loads for SearchLoads<'_> {
             terminal::say(line);
         }
         let counts = totals.map(|totals| &totals.requests);
-        if counts.is_some_and(|counts| counts.succeeded == 0 && counts.failed > 0) {
-            terminal::say("error: the search is stopped: no request of this probe succeeded");
+        self.has_success |= counts.is_some_and(|counts| counts.succeeded > 0);
+        if !self.has_success && counts.is_some_and(|counts| counts.failed > 0) {
+            terminal::say("error: the search is stopped: no request succeeded");
             self.is_stopped = true;
         }
         let outcome = figures.map_or(ObjectiveOutcome::NotDecided, |probe| probe.outcome);

@@ -143,8 +143,14 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
 fn a_program_that_a_model_writes_is_no_code_of_an_error() {
     let event = br#"{"type":"response.code_interpreter_call_code.done","code":"print"}"#;
     assert_eq!(server_error(event, Suspicion::Some), None);
-    let error = br#"{"code":"Throttling","message":"slow"}"#;
-    assert!(server_error(error, Suspicion::Some).is_some());
+    for error in [
+        &br#"{"code":"Throttling","message":"slow"}"#[..],
+        br#"{"code":"InternalError"}"#,
+        br#"{"error_message":"slow","error_type":"x"}"#,
+        br#"{"status":"500","message":"m"}"#,
+    ] {
+        assert!(server_error(error, Suspicion::Some).is_some());
+    }
 }
 
 #[test]

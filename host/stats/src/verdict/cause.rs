@@ -23,7 +23,7 @@ impl Doubt {
             } => "what made the first requests fail would have made the others fail too",
             Self::StoppedEarly { by_rule: true, .. } => "what --stop-if was to notice came about",
             Self::StoppedEarly { .. } => {
-                "the source of prompts, or a part of this program, gave up before the run was over"
+                "the source of prompts, a part of the load or of this program gave up before the run was over"
             }
             Self::LostWorker { .. } => {
                 "its program, its machine or the way to it failed; a load with a hole is another load, so that all stopped"

@@ -258,7 +258,7 @@ impl Doubt {
             ),
             Self::WithoutEnd { streams, succeeded } => format!(
                 "{streams} of {succeeded} succeeded requests got a stream that did not say that it is over: it has no finish \
-                 reason, no usage and no [DONE]"
+                 reason, no usage at its end and no [DONE]"
             ),
             Self::NotStreamed { plain, succeeded } => format!(
                 "{plain} of {succeeded} succeeded requests asked for a stream and got a plain answer, which has no time to first token"

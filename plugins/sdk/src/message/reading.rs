@@ -38,14 +38,28 @@ pub(crate) fn leniently<T>(
     }
     match read {
         Err(error) if error.contains("duplicate field") => {
-            // Of a member that comes twice, the last one stays.
-            let once = |data: &Vec<u8>| match serde_json::from_slice::<Value>(data) {
-                Ok(value) => value.to_string().into_bytes(),
-                Err(_) => data.clone(),
-            };
-            read_all(&readable.iter().map(once).collect::<Vec<_>>())
+            let once = readable.iter().map(|data| with_single_members(data));
+            read_all(&once.collect::<Vec<_>>())
         }
         read => read,
+    }
+}
+
+/// A response without what [`leniently`] reads others over.
+pub(crate) fn cleaned(response: &[u8]) -> Vec<u8> {
+    let response = [response.to_vec()];
+    let readable = readable(&response);
+    readable
+        .iter()
+        .flat_map(|data| with_single_members(data))
+        .collect()
+}
+
+/// Of a member that comes twice, the last one stays.
+fn with_single_members(data: &[u8]) -> Vec<u8> {
+    match serde_json::from_slice::<Value>(data) {
+        Ok(value) => value.to_string().into_bytes(),
+        Err(_) => data.to_vec(),
     }
 }
 

@@ -35,7 +35,7 @@ impl Transcript {
             }
             whole.extend(pieces.iter().copied());
         };
-        let arguments: Vec<&str> = message.functions().map(|f| f.arguments.as_str()).collect();
+        let arguments: Vec<&str> = message.calls().map(|[_, arguments]| arguments).collect();
         let parts = self.parts(choice);
         add(&mut parts.reasoning, &message.reasoning_pieces());
         add(

@@ -42,17 +42,21 @@ fn add_call(calls: &mut Vec<Value>, place: usize, part: &Value) {
     if index >= MOST_CALLS {
         return;
     }
+    // What a tool is called with has another name where it is no function.
+    let (kind, input) = match part["custom"].is_object() {
+        true => ("custom", "input"),
+        false => ("function", "arguments"),
+    };
     while calls.len() <= index {
-        calls
-            .push(json!({"id": "", "type": "function", "function": {"name": "", "arguments": ""}}));
+        calls.push(json!({"id": "", "type": kind, kind: {"name": "", input: ""}}));
     }
     let call = &mut calls[index];
     if let Some(id) = part["id"].as_str().filter(|id| !id.is_empty()) {
         call["id"] = id.into();
     }
-    for name in ["name", "arguments"] {
+    for name in ["name", input] {
         if let (Some(piece), Value::String(whole)) =
-            (part["function"][name].as_str(), &mut call["function"][name])
+            (part[kind][name].as_str(), &mut call[kind][name])
         {
             whole.push_str(piece);
         }
@@ -118,6 +122,25 @@ mod tests {
         assert_eq!(
             reply(&[r#"{"choices":[{"message":{"content":"whole"}}]}"#]),
             r#"{"role":"assistant","content":"whole"}"#
+        );
+    }
+
+    #[test]
+    fn a_tool_that_is_no_function_keeps_its_kind() {
+        assert_eq!(
+            reply(&[
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","custom":{"name":"f","input":"a"}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"custom":{"input":"b"}}]}}]}"#,
+            ]),
+            r#"{"role":"assistant","content":"","tool_calls":[{"id":"c","type":"custom","custom":{"name":"f","input":"ab"}}]}"#
+        );
+    }
+
+    #[test]
+    fn what_is_damaged_elsewhere_is_said_all_the_same() {
+        assert_eq!(
+            reply(&[r#"{"choices":[{"delta":{"content":"a","content":"The"}}]}"#]),
+            r#"{"role":"assistant","content":"The"}"#
         );
     }
 

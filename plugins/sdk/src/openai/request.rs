@@ -82,7 +82,7 @@ pub fn request(mut item: Item, settings: &Settings, defaults: Value) -> Result<R
 }
 
 /// The sampling parameters that the older API has too.
-const OF_COMPLETIONS: [(&str, &str); 15] = [
+const OF_COMPLETIONS: [(&str, &str); 14] = [
     ("temperature", "temperature"),
     ("top_p", "top_p"),
     ("top_k", "top_k"),
@@ -94,7 +94,6 @@ const OF_COMPLETIONS: [(&str, &str); 15] = [
     ("presence_penalty", "presence_penalty"),
     ("repetition_penalty", "repetition_penalty"),
     ("logit_bias", "logit_bias"),
-    ("logprobs", "logprobs"),
     ("min_tokens", "min_tokens"),
     ("ignore_eos", "ignore_eos"),
     ("response_format", "response_format"),
