@@ -13,7 +13,9 @@ pub(crate) const STEADY: &str = "Steady state";
 /// What is to be known about the figures.
 fn note(by: &str) -> &'static str {
     match by {
-        "stage" => "Requests that were due in the stage; rates are by its length.",
+        "stage" => {
+            "Requests that were due in the stage; rates are by its length, without what of it is warm-up."
+        }
         "label" => "By the response header of --label-header; rates are by the time of the run.",
         "window" => {
             "Requests that ended between the time when all users were at work (after --ramp-up and the warm-up) and the \

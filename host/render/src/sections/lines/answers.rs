@@ -155,7 +155,7 @@ pub(super) fn empty_answers(totals: &Totals) -> Option<String> {
     let counts = &totals.requests;
     (counts.empty_answers > 0).then(|| {
         format!(
-            "{} of {} succeeded requests: the model said nothing and the server counted 0 tokens",
+            "{} of {} succeeded requests: the model said nothing, and the server counted no token or the one that ends an answer",
             counts.empty_answers, counts.succeeded
         )
     })
