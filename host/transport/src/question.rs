@@ -8,13 +8,10 @@ use llmuses_core::plan::Route;
 use std::time::Duration;
 use url::Url;
 
-/// How long the answer may take once there is a connection. What is asked for is short.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
-
 /// The most bytes of an answer that are read.
 const MOST_BYTES: usize = 4 << 20;
 
-/// The status and the body that the server answers to a GET of `url`, by the same way as requests.
+/// The status and the body that the server answers to a GET of `url`, by the same way as requests. `timeout`: of all of it.
 ///
 /// # Errors
 /// Where there is no whole answer, or a longer one than 4 MiB.
@@ -22,6 +19,7 @@ pub fn get(
     url: &Url,
     headers: HeaderMap,
     connect_timeout: Duration,
+    timeout: Duration,
     route: &Route,
 ) -> Result<(u16, Vec<u8>), Failure> {
     let not_begun = |error: String| Failure::new(FailureKind::Connect, error);
@@ -36,7 +34,7 @@ pub fn get(
         let mut response = client
             .get(url.clone())
             .headers(headers)
-            .timeout(connect_timeout.saturating_add(ANSWER_TIMEOUT))
+            .timeout(timeout)
             .send()
             .await
             .map_err(failed(RequestPhase::Head))?;

@@ -260,7 +260,11 @@ impl Transport for ReqwestTransport {
             }
             // The server closed a kept connection between two requests, and has most likely not seen this one.
             // Whether a part of a head had come is not told.
-            Err(unanswered) if unanswered.is_closed() && marks.connection().is_none() => {
+            Err(unanswered)
+                if unanswered.is_closed()
+                    && marks.connection().is_none()
+                    && marks.was_just_sent() =>
+            {
                 marks.forget_sent();
                 self.notes.note_resent();
                 self.reuse.note_closed(&self.notes);

@@ -255,6 +255,36 @@ fn a_connection_that_closes_between_requests() {
 }
 
 #[test]
+fn a_request_that_the_server_took_and_dropped_later_is_a_failure() {
+    let answer = streamed(event(delta("one")), 1000);
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        for end in [Step::Close, Step::Reset] {
+            let script = vec![
+                Step::Request,
+                Step::Write(answer.clone()),
+                Step::Request,
+                Step::Pause(Duration::from_millis(400)),
+                end,
+            ];
+            let server = Misbehaving::start(script);
+            let run = Run::of(&server.chat(), &["--transport", transport, "-n", "4"]);
+            let rows = run.rows();
+            let failed = rows.iter().filter(|row| !row.success).count();
+            let mut problems = Vec::new();
+            note(
+                &mut problems,
+                rows.len() == 4,
+                format!("{} rows", rows.len()),
+            );
+            note(&mut problems, failed == 2, format!("{failed} failed"));
+            found.push((transport.to_owned(), problems));
+        }
+    }
+    none(found);
+}
+
+#[test]
 fn a_connection_that_ends_within_an_answer_is_a_failure() {
     let answer = streamed(event(delta("one")), 1000);
     // The whole head, and the beginning of the body.

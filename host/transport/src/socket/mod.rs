@@ -256,7 +256,9 @@ impl Transport for SocketTransport {
                 // the server. A new one is opened, once, and counted as a connection of this request.
                 Err(SendError::NothingTaken(_)) => marks.forget_sent(),
                 // The server closed it between two requests, and has most likely not seen this one.
-                Err(SendError::Unanswered(_)) if is_used => marks.forget_sent(),
+                Err(SendError::Unanswered(_)) if is_used && marks.was_just_sent() => {
+                    marks.forget_sent();
+                }
                 Err(error) => return Err(error.into_failure()),
             }
             notes.note_resent();

@@ -14,26 +14,30 @@ use serde::Deserialize;
 use std::time::Duration;
 use url::Url;
 
+/// How long the list may take once there is a connection: it is short.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// Models that an error names; some gateways have hundreds.
 const MOST_NAMES: usize = 20;
 
 /// The longest name in an error, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// The model that the server of `url` has, if it has one. Says which.
+/// The model that the server of `url` has, if it has one. Says which. The times are how long a connection and an answer may
+/// take.
 ///
 /// # Errors
 /// Where the server does not list its models, or lists none or several.
 pub(super) fn only_one(
     url: &Url,
     headers: &HeaderMap,
-    connect_timeout: Duration,
+    [connect, read]: [Duration; 2],
     route: &Route,
 ) -> Result<String, UsageError> {
     llmuses_transport::check_files(route)?;
     let list = list_of(url);
     let shown = public_url(&list);
-    let model = ask(&list, headers, connect_timeout, route)
+    let model = ask(&list, headers, [connect, read], route)
         .and_then(|names| chosen(&names).map_err(NotTold::of_the_list))
         .map_err(|NotTold { reason, advice }| UsageError::Model {
             url: shown.clone(),
@@ -95,7 +99,7 @@ fn list_of(url: &Url) -> Url {
 fn ask(
     list: &Url,
     headers: &HeaderMap,
-    connect_timeout: Duration,
+    [connect, read]: [Duration; 2],
     route: &Route,
 ) -> Result<Vec<String>, NotTold> {
     let mut all = HeaderMap::new();
@@ -109,7 +113,9 @@ fn ask(
     let secrets = Secrets::of(&asked, &serde_json::Map::new());
     // Those of the user in the place of ours.
     all.extend(headers.clone());
-    let (status, body) = question::get(list, all, connect_timeout, route).map_err(|failure| {
+    let all_of_it = connect.saturating_add(read.min(ANSWER_TIMEOUT));
+    let answer = question::get(list, all, connect, all_of_it, route);
+    let (status, body) = answer.map_err(|failure| {
         let hint = tls_hint(&failure.message);
         let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));
         NotTold::unreachable(format!("{}: {}{hint}", failure.kind, failure.message))

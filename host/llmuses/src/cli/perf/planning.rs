@@ -100,7 +100,10 @@ impl PerfArguments {
         let mut models = models::weighted(&self.model)?;
         let model = match models.first() {
             Some(model) => model.name.to_string(),
-            None => model::only_one(&url, &headers, self.connect_timeout, &route)?,
+            None => {
+                let times = [self.connect_timeout, self.read_timeout];
+                model::only_one(&url, &headers, times, &route)?
+            }
         };
         if models.len() == 1 {
             models.clear();

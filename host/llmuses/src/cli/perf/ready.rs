@@ -96,9 +96,10 @@ impl PerfArguments {
         asked.set_path(path);
         let mut all = headers(self.headers.iter().chain(&self.header))?;
         all.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let timeout = self.connect_timeout.min(left.max(PAUSE));
+        let left = left.max(PAUSE);
+        let connect = self.connect_timeout.min(left);
         Ok(
-            match question::get(&asked, all, timeout, &self.route.route()?) {
+            match question::get(&asked, all, connect, left, &self.route.route()?) {
                 Ok((404 | 405, _)) => Answer::NoSuchPath,
                 Ok((status, _)) if status < 500 && status != 429 => Answer::Ready,
                 Ok((status, _)) => Answer::NotYet(format!("status {status} of {path}")),
