@@ -5,6 +5,8 @@ use super::io::Stream;
 use super::proxy::Proxy;
 use super::tls::{TlsError, client_config};
 use crate::failure::{RequestPhase, ResolveError, classify_error};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
 use llmuses_core::plan::{Target, Timeouts};
 use llmuses_kernel_io::StampedStream;
@@ -246,22 +248,35 @@ async fn open_unbounded(
     Ok((connection, opening))
 }
 
-/// Connects to the first address that answers.
+/// How long an address may be silent before the next one is tried beside it (RFC 8305, section 5).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Connects to the first address that answers. One that says nothing does not keep the others from being tried.
 async fn reach(host: &Host<String>, addresses: &[SocketAddr]) -> Result<TcpStream, ConnectError> {
     let mut last = None;
-    for address in addresses {
-        match TcpStream::connect(address).await {
-            Ok(stream) => {
+    let mut to_come = addresses.iter();
+    let mut attempts = FuturesUnordered::new();
+    loop {
+        if let Some(address) = to_come.next() {
+            attempts.push(async move { (*address, TcpStream::connect(address).await) });
+        } else if attempts.is_empty() {
+            break;
+        }
+        let ended = match to_come.len() {
+            0 => attempts.next().await,
+            _ => tokio::time::timeout(NEXT_ADDRESS, attempts.next())
+                .await
+                .unwrap_or_default(),
+        };
+        match ended {
+            Some((_, Ok(stream))) => {
                 // Without it the kernel may hold back the end of a request. A stream works without.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);
             }
-            Err(source) => {
-                last = Some(ConnectError::Tcp {
-                    address: *address,
-                    source,
-                });
-            }
+            Some((address, Err(source))) => last = Some(ConnectError::Tcp { address, source }),
+            // Nothing has answered so far.
+            None => {}
         }
     }
     Err(last.unwrap_or_else(|| {
@@ -279,5 +294,45 @@ fn server_name(host: &Host<String>) -> Result<ServerName<'static>, ConnectError>
         Host::Domain(name) => {
             ServerName::try_from(name.clone()).map_err(|_| ConnectError::Name(name.clone()))
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+    use tokio::net::{TcpListener, TcpSocket};
+
+    #[test]
+    fn an_address_that_says_nothing_does_not_hide_the_next() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+            // The kernel completes handshakes for a queue that nobody empties; once it is full, it answers no further one.
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind(any).unwrap();
+            let silent = socket.listen(0).unwrap();
+            let silent_address = silent.local_addr().unwrap();
+            let mut queue = Vec::new();
+            while let Ok(Ok(stream)) = tokio::time::timeout(
+                Duration::from_millis(200),
+                TcpStream::connect(silent_address),
+            )
+            .await
+            {
+                queue.push(stream);
+            }
+            let good = TcpListener::bind(any).await.unwrap();
+            let good_address = good.local_addr().unwrap();
+            let refused = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+            let addresses = [silent_address, refused, good_address];
+            let host = Host::Domain("h".to_owned());
+            let reached = tokio::time::timeout(Duration::from_secs(20), reach(&host, &addresses));
+            let stream = reached.await.unwrap().unwrap();
+            assert_eq!(stream.peer_addr().unwrap(), good_address);
+        });
     }
 }
