@@ -82,12 +82,19 @@ fn what_is_known_to_be_wrong_is_said_before_the_first_request() {
     bench.file("cut array", "[{\"instruction\": \"a\"},");
     bench.file("object", "{\"instruction\": \"a\"}");
     bench.file("not a parser", "text");
+    bench.file("utf16", b"\xff\xfea\0\n\0");
     for (name, code, arguments, said) in [
         (
             "nothing to send",
             2,
             &[][..],
             &["--prompt", "--dataset"][..],
+        ),
+        (
+            "UTF-16",
+            2,
+            &["--dataset", "utf16", "--parser", "openai_chat"],
+            &["utf16", "UTF-16", "iconv"],
         ),
         (
             "prompt and data set",

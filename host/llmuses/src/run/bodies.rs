@@ -113,6 +113,15 @@ pub enum FormatError {
         /// The plugin.
         label: String,
     },
+    /// The data set is in another coding of characters.
+    #[error(
+        "the data set {} is UTF-16, and data sets are read as UTF-8: convert it, such as by `iconv -f UTF-16 -t UTF-8`",
+        path.display()
+    )]
+    Utf16 {
+        /// The data set.
+        path: PathBuf,
+    },
     /// No built-in format recognises the data set.
     #[error(
         "no format recognises the data set {}{field}, which begins with `{begin}`; name one with --dataset-parser, or a \
@@ -275,6 +284,10 @@ pub fn recognised(
     limits: &Limits,
 ) -> Result<DataFormat, RunError> {
     let head = dataset.head()?;
+    if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
+        let path = dataset.path().to_owned();
+        return Err(FormatError::Utf16 { path }.into());
+    }
     let mut options = file_options(dataset, &head, field);
     let mut known = String::new();
     for component in builtin_formats() {

@@ -53,10 +53,10 @@ pub fn load_line(run: &Run, place: RunPlace) -> String {
 pub fn sweep_summary(runs: &[Run], not_run: Option<&str>, look: Look) -> Painted {
     let mut out = Painted::default();
     let what = match runs.iter().all(|run| run.plan.load.repeat.is_some()) {
-        true => "runs",
-        false => "loads",
+        true => "run",
+        false => "load",
     };
-    out.text = format!("\nSweep of {} {what}:\n", runs.len());
+    out.text = format!("\nSweep of {}:\n", counted(runs.len() as u64, what));
     let parts: Vec<Part<'_, Run>> = runs.iter().map(|run| Part::new("", run)).collect();
     let table = sections::sweep(&parts);
     push_table(&mut out.text, &table, look.columns());

@@ -73,7 +73,7 @@ pub(crate) fn search_lines(search: &SearchFigures) -> Vec<String> {
         ));
     }
     lines.push(format!(
-        "Objectives: {}. {} with {} in {} s.",
+        "Objectives: {}. {} with {} in {} s, those of warm-ups included.",
         one_line(&asked.objectives.join(", "), 300),
         counted(search.probes, "probe"),
         counted(search.requests, "request"),
