@@ -250,7 +250,7 @@ super::rows! { TIMES: TimeRow, Time;
         key: "latency",
         short: Some("latency"),
         title: "Request latency",
-        formula: "end of the body − origin",
+        formula: "end of the body or [DONE] − origin",
         unit: Unit::Seconds,
         better: Better::Lower,
         column: Some("latency"),
