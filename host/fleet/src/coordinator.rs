@@ -134,7 +134,9 @@ impl Fleet {
             .iter()
             .all(|member| member.phase != Phase::Runs)
         {
-            return FleetEvent::Over;
+            let are_all = self.members.iter().all(|member| member.signalled.is_some());
+            let lost = (!are_all).then(|| self.lose_the_signalled(Duration::ZERO));
+            return lost.flatten().unwrap_or(FleetEvent::Over);
         }
         if self.looked.elapsed() >= LOOK_UP {
             self.looked = Instant::now();
@@ -146,15 +148,8 @@ impl Fleet {
             {
                 return self.lose(number, "it did not end in time".to_owned(), None);
             }
-            let is_alone = |member: &Member| {
-                let waited = member.signalled.map(|at| at.elapsed());
-                member.phase == Phase::Done && waited.is_some_and(|waited| waited > SAME_SIGNAL)
-            };
-            if !self.is_halted
-                && self.over_by.is_none()
-                && let Some(number) = self.members.iter().position(is_alone)
-            {
-                return self.lose(number, "it was ended by a signal".to_owned(), None);
+            if let Some(lost) = self.lose_the_signalled(SAME_SIGNAL) {
+                return lost;
             }
             let silent = self
                 .members
@@ -185,7 +180,7 @@ impl Fleet {
             }
             Said::Done(totals) if runs => {
                 member.phase = Phase::Done;
-                member.signalled = was_interrupted(&totals).then(Instant::now);
+                member.signalled = was_interrupted(&totals).then(|| self.clock.now());
                 member.totals = Some(totals);
             }
             Said::Ready(ready) => member.ready = Some(ready),
@@ -202,8 +197,36 @@ impl Fleet {
         FleetEvent::Nothing
     }
 
+    /// Loses a worker that a signal has ended for that long, where nothing ended the others.
+    fn lose_the_signalled(&mut self, waited: Duration) -> Option<FleetEvent> {
+        if self.is_halted || self.over_by.is_some() {
+            return None;
+        }
+        let now = self.clock.now();
+        let (number, at) = self
+            .members
+            .iter()
+            .enumerate()
+            .find_map(|(number, member)| {
+                let at = member.signalled.filter(|_| member.phase == Phase::Done)?;
+                (now.since(at) >= waited).then_some((number, at))
+            })?;
+        let reason = "it was ended by a signal".to_owned();
+        Some(self.lose_at(number, at, reason, None))
+    }
+
     fn lose(&mut self, number: usize, reason: String, exit: Option<String>) -> FleetEvent {
-        let after = self.clock.now().since(self.started);
+        self.lose_at(number, self.clock.now(), reason, exit)
+    }
+
+    fn lose_at(
+        &mut self,
+        number: usize,
+        at: Moment,
+        reason: String,
+        exit: Option<String>,
+    ) -> FleetEvent {
+        let after = at.since(self.started);
         let member = &mut self.members[number];
         let missing = member.missing();
         let reason = match exit {

@@ -191,11 +191,16 @@ fn in_object(members: &Map<String, Value>, suspicion: Suspicion) -> Option<Strin
     // A code interpreter of OpenAI's Responses has its program in `code`.
     let is_event = kind("type").is_some_and(|kind| kind.starts_with("response."));
     let is_bad = |name: &&str| members.get(*name).is_some_and(is_bad_code);
+    // Beside a good code such a message says that all is well: `"errcode": 0, "errmsg": "ok"`.
+    let has_good_code = CODES
+        .iter()
+        .any(|name| members.contains_key(*name) && !is_bad(name));
+    let has_error_message = || {
+        let mut messages = ERROR_MESSAGES.iter().filter_map(|name| members.get(*name));
+        messages.any(|message| says_something(message) && !says_all_is_well(message))
+    };
     let is_told = (!is_event && CODES.iter().any(is_bad))
-        || ERROR_MESSAGES
-            .iter()
-            .filter_map(|name| members.get(*name))
-            .any(says_something)
+        || (!has_good_code && has_error_message())
         || members.get("detail").is_some_and(says_something)
         || members.get("status").is_some_and(is_http_error)
         || members.get("success") == Some(&Value::Bool(false))
@@ -337,11 +342,14 @@ fn is_bad_code(code: &Value) -> bool {
     };
     match number {
         Some(number) => number != 0.0 && !(100.0..300.0).contains(&number),
-        None => {
-            const GOOD: [&str; 4] = ["", "ok", "success", "null"];
-            !GOOD.contains(&plain(code).trim().to_ascii_lowercase().as_str())
-        }
+        None => !says_all_is_well(code),
     }
+}
+
+/// Whether a text is one of those that stand where nothing is wrong.
+fn says_all_is_well(text: &Value) -> bool {
+    const GOOD: [&str; 5] = ["", "ok", "success", "null", "none"];
+    GOOD.contains(&plain(text).trim().to_ascii_lowercase().as_str())
 }
 
 /// Whether a value says anything: servers write `null`, `[]`, `{}`, `""` or 0 where they have nothing to say.

@@ -66,9 +66,10 @@ pub struct Groups {
     steady: Option<Steady>,
     /// When the last request of the warm-up was due.
     last_warmup: Option<Moment>,
-    /// When the last request of all was due, and when the last one ended.
+    /// When the last request of all was due.
     last_due: Moment,
-    last_end: Moment,
+    /// When the last request ended that was due in a stage, by the number of that.
+    last_ends: BTreeMap<u64, Moment>,
     groups: BTreeMap<Key, RunStatistics>,
 }
 
@@ -90,7 +91,7 @@ impl Groups {
             steady: None,
             last_warmup: None,
             last_due: start,
-            last_end: start,
+            last_ends: BTreeMap::new(),
             groups: BTreeMap::new(),
         }
     }
@@ -119,7 +120,11 @@ impl Groups {
         }
         let due = sample.outcome.exchange.intended;
         self.last_due = self.last_due.max(due);
-        self.last_end = self.last_end.max(sample.outcome.exchange.end);
+        if let Some(stages) = &self.stages {
+            let stage = stages.at(due.since(self.start)) as u64;
+            let last = self.last_ends.entry(stage).or_default();
+            *last = (*last).max(sample.outcome.exchange.end);
+        }
         if sample.warmup {
             // The turns of a session belong to the warm-up with its first one, though later ones are due long behind it.
             let began = sample.outcome.exchange.place.began.unwrap_or(due);
@@ -171,17 +176,21 @@ impl Groups {
     /// How long the requests of a stage were due that are none of the warm-up. `was_cut`: whether the run ended before its
     /// last stage did.
     fn length_of_stage(&self, stage: u64, was_cut: bool) -> Option<Duration> {
-        let stage = usize::try_from(stage).ok()?;
         let stages = self.stages.as_ref()?;
-        let (begin, end) = stages.times_of(stage)?;
+        let (begin, end) = stages.times_of(usize::try_from(stage).ok()?)?;
         let (begin, end) = (self.start.after(begin), self.start.after(end));
         let begin = self.last_warmup.map_or(begin, |last| begin.max(last));
-        // A slot of a closed loop is at work until its last request ends.
+        // Behind an earlier stage others followed, so that it was whole. A slot of a closed loop is at work until its last
+        // request ends.
+        let is_last = stages.at(self.last_due.since(self.start)) as u64 == stage;
         let last = match stages.of() {
-            Staged::Rate => self.last_due,
-            Staged::Parallel => self.last_end,
+            Staged::Rate => Some(self.last_due),
+            Staged::Parallel => self.last_ends.get(&stage).copied(),
         };
-        let end = if was_cut { end.min(last) } else { end };
+        let end = match last {
+            Some(last) if was_cut && is_last => end.min(last),
+            _ => end,
+        };
         Some(end.since(begin))
     }
 

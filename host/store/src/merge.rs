@@ -260,6 +260,16 @@ fn copy_run(
         if let Some(gaps) = gaps(part, run)? {
             missing.push(format!("{place}part {}: {gaps}", part.shard));
         }
+        if let (Some(rows), Some(totals)) = (&run.rows, &run.totals) {
+            let all = totals.requests.over() + totals.requests.warmup;
+            if rows.kept < all {
+                let shard = &part.shard;
+                let kept = rows.kept;
+                missing.push(format!(
+                    "{place}part {shard}: {kept} of its {all} requests have a row (--save full keeps them all)"
+                ));
+            }
+        }
         let cut = match run.state {
             RunState::Running => Some("its program was ended before the load was over"),
             RunState::Interrupted => Some("it was interrupted"),

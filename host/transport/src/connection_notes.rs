@@ -4,6 +4,11 @@ use llmuses_core::document::MOST_SERVERS;
 use llmuses_core::wording::one_line;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
+use std::time::Duration;
+
+/// A server that had closed a kept connection before a request came has told so within this time after the client began to
+/// send it: a way there and back, but around the world. One that tells it later took the request and dropped it.
+pub(crate) const CLOSED_BEFORE: Duration = Duration::from_millis(100);
 
 /// The longest name of a server that is noted, in characters.
 const LONGEST_SERVER: usize = 100;

@@ -30,7 +30,12 @@ pub fn get(
     let client =
         plain_client(connect_timeout, route).map_err(|error| not_begun(error.to_string()))?;
     runtime.block_on(async {
-        let failed = |stage| move |error: reqwest::Error| classify(&error.without_url(), stage);
+        let failed = |stage| {
+            move |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
+                true => Failure::new(FailureKind::TimeoutRead, "no answer came in time"),
+                false => classify(&error.without_url(), stage),
+            }
+        };
         let mut response = client
             .get(url.clone())
             .headers(headers)

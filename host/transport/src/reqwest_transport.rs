@@ -11,7 +11,7 @@ mod settings;
 pub(super) use settings::plain_client;
 pub use settings::{ClientBuildError, check_files};
 
-use super::connection_notes::{ConnectionNotes, Reuse};
+use super::connection_notes::{CLOSED_BEFORE, ConnectionNotes, Reuse};
 use super::failure::{RequestPhase, classify, is_stream_reset, not_taken};
 use super::lanes::{Lanes, Taken};
 use super::socket::{Credentials, KeepAlive};
@@ -29,7 +29,7 @@ use std::num::NonZeroU32;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A reqwest client for one endpoint. One for each thread: its connections stay on that thread.
 #[derive(Debug)]
@@ -251,6 +251,7 @@ impl Transport for ReqwestTransport {
             let close = http::HeaderValue::from_static("close");
             request.headers.push((http::header::CONNECTION, close));
         }
+        let begun = Instant::now();
         let response = match self.send_by(&client, request.clone(), &marks).await {
             Ok(response) => {
                 if marks.connection().is_none() {
@@ -263,7 +264,7 @@ impl Transport for ReqwestTransport {
             Err(unanswered)
                 if unanswered.is_closed()
                     && marks.connection().is_none()
-                    && marks.was_just_sent() =>
+                    && begun.elapsed() <= CLOSED_BEFORE =>
             {
                 marks.forget_sent();
                 self.notes.note_resent();

@@ -140,15 +140,6 @@ impl Marks {
             .store(self.clock.at(instant).nanos(), Ordering::Relaxed);
     }
 
-    /// Whether the request was sent just now, or not at all: a server that closed the connection before it came cannot have
-    /// told so later. One that took the request and dropped it has failed it.
-    pub fn was_just_sent(&self) -> bool {
-        /// A way there and back, but around the world.
-        const SOON: Duration = Duration::from_millis(100);
-        self.sent()
-            .is_none_or(|sent| self.clock.now().since(sent) <= SOON)
-    }
-
     /// The request was not sent after all; it goes out on another connection.
     pub fn forget_sent(&self) {
         self.sent.store(UNSET, Ordering::Relaxed);

@@ -8,8 +8,14 @@ pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
     for message in messages {
         if message["role"] != "tool" {
             let one = of_one(&message);
-            // The API takes no message that says nothing.
-            if !one["content"].is_null() {
+            // The API takes no answer that says nothing.
+            let is_empty = match &one["content"] {
+                Value::Null => true,
+                Value::String(text) => text.is_empty(),
+                Value::Array(parts) => parts.is_empty(),
+                _ => false,
+            };
+            if !(is_empty && one["role"] == "assistant") {
                 own.push(one);
             }
             continue;

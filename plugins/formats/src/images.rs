@@ -33,23 +33,15 @@ impl Format for Images {
     }
 }
 
-/// The message of a prompt with images. `None`: the record has no image.
+/// The message of a prompt with images. `None`: the record has no image, or none that can be sent beside a prompt in a field
+/// that the user named.
 pub(crate) fn message(members: &mut Members, field: Option<&str>) -> Result<Option<Value>, String> {
-    fn is_none(images: &Value) -> bool {
-        match images {
-            Value::Null => true,
-            Value::String(text) => text.is_empty(),
-            Value::Array(images) => images.iter().all(is_none),
-            _ => false,
-        }
-    }
-    // Who names the field of the prompt wants that alone.
-    if field.is_some() {
-        return Ok(None);
-    }
-    let found = IMAGES.iter().find_map(|name| {
-        Some((*name, members.remove(*name)?)).filter(|(_, images)| !is_none(images))
-    });
+    let found = IMAGES
+        .iter()
+        .filter(|name| Some(**name) != field)
+        .find_map(|name| {
+            Some((*name, members.remove(*name)?)).filter(|(_, images)| !is_none(images))
+        });
     let Some((name, images)) = found else {
         return Ok(None);
     };
@@ -57,21 +49,56 @@ pub(crate) fn message(members: &mut Members, field: Option<&str>) -> Result<Opti
         Value::Array(images) => images,
         one => vec![one],
     };
-    let mut parts = vec![json!({"type": "text", "text": prompt_of(members, field)?})];
-    for image in images {
-        // Data sets of Hugging Face have an object with the path.
-        let place = ["path", "url"]
-            .iter()
-            .find_map(|name| image[*name].as_str())
-            .or(image.as_str());
-        let Some(place) = place else {
-            return Err(format!(
-                "an image in \"{name}\" is not the text of a path or URL (--field with the name of the prompt sends the prompt alone)"
-            ));
+    let images = images.iter().filter(|image| !is_none(image));
+    let Some(places) = images.map(place).collect::<Option<Vec<String>>>() else {
+        // Who names the field of the prompt may want that alone.
+        return match field {
+            Some(_) => Ok(None),
+            None => Err(format!(
+                "an image in \"{name}\" is neither the text of a path or URL nor an object with one (--field with the \
+                 name of the prompt sends that alone)"
+            )),
         };
+    };
+    let mut parts = vec![json!({"type": "text", "text": prompt_of(members, field)?})];
+    for place in places {
         parts.push(json!({"type": "image_url", "image_url": {"url": place}}));
     }
     Ok(Some(json!({"role": "user", "content": parts})))
+}
+
+fn is_none(images: &Value) -> bool {
+    match images {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(images) => images.iter().all(is_none),
+        Value::Object(members) => members.values().all(is_none),
+        _ => false,
+    }
+}
+
+/// Where an image is: a path or URL, or its data. Data sets of Hugging Face have an object with the bytes in base64, and with
+/// a path that may be a name alone.
+fn place(image: &Value) -> Option<String> {
+    let text = |name: &str| image[name].as_str().filter(|text| !text.is_empty());
+    let place = match (image.as_str(), text("bytes")) {
+        (Some(place), _) => place.to_owned(),
+        (None, Some(data)) => format!("data:image/{};base64,{data}", kind(data)?),
+        (None, None) => text("path").or(text("url"))?.to_owned(),
+    };
+    Some(place)
+}
+
+/// The kind of an image by the beginning of its data in base64.
+fn kind(data: &str) -> Option<&'static str> {
+    [
+        ("iVBOR", "png"),
+        ("/9j/", "jpeg"),
+        ("R0lG", "gif"),
+        ("UklG", "webp"),
+    ]
+    .into_iter()
+    .find_map(|(start, kind)| data.starts_with(start).then_some(kind))
 }
 
 #[cfg(test)]
@@ -99,8 +126,40 @@ mod tests {
     }
 
     #[test]
+    fn an_image_may_be_an_object_with_its_data_or_its_path() {
+        for (image, url) in [
+            (
+                json!({"bytes": "iVBORw0K", "path": "x.png"}),
+                "data:image/png;base64,iVBORw0K",
+            ),
+            (json!({"bytes": null, "path": "x.png"}), "x.png"),
+            (json!({"url": "http://h/x.png"}), "http://h/x.png"),
+        ] {
+            let record = json!({"prompt": "a", "image": image});
+            let found = read::<Images>(&record).unwrap();
+            assert_eq!(
+                found["turns"][0]["messages"][0]["content"][1]["image_url"]["url"],
+                url
+            );
+        }
+        let mut record = json!({"ask": "a", "image": "x.png", "images": 1});
+        let members = record.as_object_mut().unwrap();
+        assert_eq!(message(members, Some("ask")), Ok(None));
+        let mut record = json!({"ask": "a", "image": "x.png"});
+        let members = record.as_object_mut().unwrap();
+        let found = message(members, Some("ask")).unwrap().unwrap();
+        assert_eq!(found["content"][0]["text"], "a");
+    }
+
+    #[test]
     fn a_record_without_an_image_is_a_prompt() {
-        for none in [json!(null), json!(""), json!([]), json!([null])] {
+        for none in [
+            json!(null),
+            json!(""),
+            json!([]),
+            json!([null]),
+            json!({"bytes": null, "path": null}),
+        ] {
             let record = json!({"prompt": "a", "image": none});
             let turns = Ok(json!({"turns": [{"prompt": "a"}]}));
             assert_eq!(read::<Images>(&record), turns);

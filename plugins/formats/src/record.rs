@@ -138,10 +138,7 @@ pub(crate) fn with_the_rest(
         .filter_map(|name| Some(((*name).to_owned(), members.remove(*name)?)))
         .filter(|(_, value)| !value.is_null())
         .collect();
-    if !parameters.is_empty() {
-        conversation = conversation.with("parameters", Value::Object(parameters));
-    }
-    Ok(conversation)
+    Ok(conversation.parameters(parameters))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ mod tabular;
 
 use crate::bodies::as_body;
 use crate::prompts::asked;
-use crate::record::{Members, number_of, with_the_rest};
+use crate::record::{Members, PROMPTS, number_of, with_the_rest};
 use crate::sessions::Sessions;
 use crate::time::{Clock, seconds};
 use blocks::fit_blocks;
@@ -43,7 +43,8 @@ impl Format for Mooncake {
 
     fn recognises(head: &Head<'_>) -> bool {
         let has_text = |members: &Members| {
-            if members.contains_key("payload") {
+            let has = |name: &&str| members.contains_key(*name);
+            if members.contains_key("payload") && !PROMPTS.iter().chain(&["messages"]).any(has) {
                 return true;
             }
             members.contains_key("output_length")
@@ -79,15 +80,7 @@ impl Format for Mooncake {
             if let Some(session) = members.get("session_id").and_then(Value::as_str) {
                 conversation = conversation.with("session", session.into());
             }
-            // aiperf's name for members of the body. Those of the conversation have names of their own.
-            if let Some(Value::Object(mut extra)) = members.remove("extra") {
-                for name in ["model", "messages", "prompt", "stream", "tools"] {
-                    extra.shift_remove(name);
-                }
-                if !extra.is_empty() {
-                    conversation = conversation.with("parameters", Value::Object(extra));
-                }
-            }
+            conversation = with_extra(conversation, members);
             match members.contains_key("timestamp") {
                 true => state.timed(conversation, members, 1e-3),
                 false => Ok(conversation),
@@ -304,6 +297,17 @@ where
     fn skipped(&self) -> Vec<(String, u64)> {
         self.skipped.to_list()
     }
+}
+
+/// With the members of the body that aiperf has in `extra`. Those of the conversation have names of their own.
+fn with_extra(conversation: Conversation, members: &mut Members) -> Conversation {
+    let Some(Value::Object(mut extra)) = members.remove("extra") else {
+        return conversation;
+    };
+    for name in ["model", "messages", "prompt", "stream", "tools"] {
+        extra.shift_remove(name);
+    }
+    conversation.parameters(extra)
 }
 
 /// The text of a request, where the trace has it.

@@ -175,9 +175,12 @@ impl Message<'_> {
         }
         let calls = self.tool_calls.as_slice().iter();
         calls
-            .filter_map(|call| match call.custom.get() {
-                Some(custom) => Some([custom.name.as_str(), custom.input.as_str()]),
-                None => call.function.get().map(of_function),
+            .flat_map(|call| {
+                let custom = call.custom.get();
+                let custom = custom.map(|custom| [custom.name.as_str(), custom.input.as_str()]);
+                custom
+                    .into_iter()
+                    .chain(call.function.get().map(of_function))
             })
             .chain(self.function_call.get().map(of_function))
     }

@@ -3,8 +3,9 @@
 use crate::bounds::ClockOffset;
 use crate::lines::{Hello, Opening, Ready};
 use crate::link::Link;
+use llmuses_core::clock::Moment;
 use serde_json::value::RawValue;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How far a worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +35,7 @@ pub(super) struct Member {
     pub(super) gone: Option<String>,
     pub(super) totals: Option<Box<RawValue>>,
     /// When it said that a signal had ended its part.
-    pub(super) signalled: Option<Instant>,
+    pub(super) signalled: Option<Moment>,
 }
 
 /// That a worker was lost.

@@ -141,8 +141,14 @@ fn whatever_is_an_error_beside_output_is_looked_at() {
 
 #[test]
 fn a_program_that_a_model_writes_is_no_code_of_an_error() {
-    let event = br#"{"type":"response.code_interpreter_call_code.done","code":"print"}"#;
-    assert_eq!(server_error(event, Suspicion::Some), None);
+    for event in [
+        &br#"{"type":"response.code_interpreter_call_code.done","code":"print"}"#[..],
+        br#"{"errcode":0,"errmsg":"ok"}"#,
+        br#"{"error_code":0,"error_msg":"success"}"#,
+        br#"{"error_msg":"success"}"#,
+    ] {
+        assert_eq!(server_error(event, Suspicion::Some), None);
+    }
     for error in [
         &br#"{"code":"Throttling","message":"slow"}"#[..],
         br#"{"code":"InternalError"}"#,

@@ -17,7 +17,7 @@ mod io;
 mod proxy;
 mod tls;
 
-use super::connection_notes::{ConnectionNotes, Reuse};
+use super::connection_notes::{CLOSED_BEFORE, ConnectionNotes, Reuse};
 use super::transport::{Arrival, Marks, Outgoing, ResponseBody, Take, Transport};
 use connect::Endpoint;
 use connection::{Connection, Room, SendError};
@@ -245,6 +245,7 @@ impl Transport for SocketTransport {
         let notes = &self.settings.notes;
         if let Some(mut connection) = self.kept().await {
             let is_used = connection.has_carried();
+            let begun = Instant::now();
             match connection.send(&head, &more, body.clone(), &marks).await {
                 Ok(head) => {
                     if is_used {
@@ -256,7 +257,7 @@ impl Transport for SocketTransport {
                 // the server. A new one is opened, once, and counted as a connection of this request.
                 Err(SendError::NothingTaken(_)) => marks.forget_sent(),
                 // The server closed it between two requests, and has most likely not seen this one.
-                Err(SendError::Unanswered(_)) if is_used && marks.was_just_sent() => {
+                Err(SendError::Unanswered(_)) if is_used && begun.elapsed() <= CLOSED_BEFORE => {
                     marks.forget_sent();
                 }
                 Err(error) => return Err(error.into_failure()),

@@ -49,6 +49,28 @@ fn each_trace_is_recognised() {
 }
 
 #[test]
+fn members_of_the_body_are_added_to_those_of_the_line() {
+    let line = r#"{"timestamp": 0, "text_input": "a", "output_length": 3, "temperature": 0.7, "extra": {"top_p": 0.5, "model": "x"}}"#;
+    let mut members: Members = line.parse::<Value>().unwrap().as_object().unwrap().clone();
+    let text = text_of(&mut members).unwrap().unwrap();
+    let conversation = with_extra(with_the_rest(text, &mut members).unwrap(), &mut members);
+    assert_eq!(
+        conversation.to_json()["parameters"],
+        json!({"temperature": 0.7, "top_p": 0.5})
+    );
+}
+
+#[test]
+fn a_payload_beside_a_prompt_is_no_request() {
+    assert_eq!(
+        recognised(r#"{"timestamp": 1, "payload": {"messages": []}}"#),
+        ["mooncake"]
+    );
+    let log = r#"{"timestamp": 1, "prompt": "hi", "payload": {"user": "x"}}"#;
+    assert_eq!(recognised(log), [""; 0]);
+}
+
+#[test]
 fn later_turns_of_a_session_need_no_time() {
     let trace = r#"{"timestamp": 0, "session_id": "s", "text_input": "a", "output_length": 3}
 {"session_id": "s", "delay": 50, "text_input": "b", "output_length": 3}"#;

@@ -60,6 +60,18 @@ impl Conversation {
         self
     }
 
+    /// Adds members of the body, beside those that there are.
+    pub fn parameters(mut self, more: Map<String, Value>) -> Self {
+        if more.is_empty() {
+            return self;
+        }
+        match self.others.get_mut("parameters") {
+            Some(Value::Object(known)) => known.extend(more),
+            _ => return self.with("parameters", Value::Object(more)),
+        }
+        self
+    }
+
     /// Whether anything is asked in it.
     pub fn has_turns(&self) -> bool {
         !self.turns.is_empty()

@@ -42,25 +42,39 @@ fn add_call(calls: &mut Vec<Value>, place: usize, part: &Value) {
     if index >= MOST_CALLS {
         return;
     }
-    // What a tool is called with has another name where it is no function.
-    let (kind, input) = match part["custom"].is_object() {
+    while calls.len() <= index {
+        calls.push(new_call("function", ""));
+    }
+    let call = &mut calls[index];
+    if part["type"] == "custom" || part["custom"].is_object() {
+        let id = call["id"].as_str().unwrap_or_default().to_owned();
+        if call["type"] != "custom" {
+            *call = new_call("custom", &id);
+        }
+    }
+    let (kind, input) = match call["type"] == "custom" {
         true => ("custom", "input"),
         false => ("function", "arguments"),
     };
-    while calls.len() <= index {
-        calls.push(json!({"id": "", "type": kind, kind: {"name": "", input: ""}}));
-    }
-    let call = &mut calls[index];
     if let Some(id) = part["id"].as_str().filter(|id| !id.is_empty()) {
         call["id"] = id.into();
     }
     for name in ["name", input] {
-        if let (Some(piece), Value::String(whole)) =
-            (part[kind][name].as_str(), &mut call[kind][name])
+        if let (Some(piece), Some(Value::String(whole))) =
+            (part[kind][name].as_str(), call[kind].get_mut(name))
         {
             whole.push_str(piece);
         }
     }
+}
+
+/// A call of which nothing is known. What a tool is called with has another name where it is no function.
+fn new_call(kind: &str, id: &str) -> Value {
+    let input = match kind {
+        "custom" => "input",
+        _ => "arguments",
+    };
+    json!({"id": id, "type": kind, kind: {"name": "", input: ""}})
 }
 
 #[cfg(test)]
@@ -131,6 +145,18 @@ mod tests {
             reply(&[
                 r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","custom":{"name":"f","input":"a"}}]}}]}"#,
                 r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"custom":{"input":"b"}}]}}]}"#,
+            ]),
+            r#"{"role":"assistant","content":"","tool_calls":[{"id":"c","type":"custom","custom":{"name":"f","input":"ab"}}]}"#
+        );
+    }
+
+    #[test]
+    fn the_kind_of_a_tool_may_come_before_its_name() {
+        assert_eq!(
+            reply(&[
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"c","type":"custom"}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0,"custom":{"name":"f","input":"ab"}}]}}]}"#,
+                r#"{"choices":[{"delta":{"tool_calls":[{"index":0}]}}]}"#,
             ]),
             r#"{"role":"assistant","content":"","tool_calls":[{"id":"c","type":"custom","custom":{"name":"f","input":"ab"}}]}"#
         );

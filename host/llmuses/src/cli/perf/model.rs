@@ -14,7 +14,7 @@ use serde::Deserialize;
 use std::time::Duration;
 use url::Url;
 
-/// How long the list may take once there is a connection: it is short.
+/// How long the list may take, the connection included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Models that an error names; some gateways have hundreds.
@@ -23,8 +23,8 @@ const MOST_NAMES: usize = 20;
 /// The longest name in an error, in characters.
 const LONGEST_NAME: usize = 100;
 
-/// The model that the server of `url` has, if it has one. Says which. The times are how long a connection and an answer may
-/// take.
+/// The model that the server of `url` has, if it has one. Says which. The times are how long a connection may take, and
+/// the server may be silent.
 ///
 /// # Errors
 /// Where the server does not list its models, or lists none or several.
@@ -113,8 +113,7 @@ fn ask(
     let secrets = Secrets::of(&asked, &serde_json::Map::new());
     // Those of the user in the place of ours.
     all.extend(headers.clone());
-    let all_of_it = connect.saturating_add(read.min(ANSWER_TIMEOUT));
-    let answer = question::get(list, all, connect, all_of_it, route);
+    let answer = question::get(list, all, connect, read.min(ANSWER_TIMEOUT), route);
     let (status, body) = answer.map_err(|failure| {
         let hint = tls_hint(&failure.message);
         let hint = hint.map_or_else(String::new, |hint| format!(" ({hint})"));

@@ -10,6 +10,9 @@ use llmuses_transport::question;
 use std::time::{Duration, Instant};
 use url::Url;
 
+/// How long an answer may take: a connection may be held by who has no server behind it.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// Time between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -96,7 +99,7 @@ impl PerfArguments {
         asked.set_path(path);
         let mut all = headers(self.headers.iter().chain(&self.header))?;
         all.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
-        let left = left.max(PAUSE);
+        let left = left.max(PAUSE).min(self.read_timeout.min(ANSWER_TIMEOUT));
         let connect = self.connect_timeout.min(left);
         Ok(
             match question::get(&asked, all, connect, left, &self.route.route()?) {
