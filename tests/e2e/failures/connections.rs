@@ -7,6 +7,7 @@ use crate::misbehaving::{
     response, stream_head, streamed, text,
 };
 use crate::support::Bench;
+use crate::timing::TRIES;
 use socket2::{Domain, Socket, Type};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
@@ -220,32 +221,42 @@ fn a_connection_that_closes_between_requests() {
             ("reset on a request", vec![Step::Request, Step::Reset]),
             ("reset on half a request", vec![Step::Take(20), Step::Reset]),
         ] {
-            let script = then(answered().to_vec(), end.clone());
-            let server = Misbehaving::start(script);
-            let run = Run::of(&server.chat(), &["--transport", transport, "-n", "6"]);
-            let rows = run.rows();
-            let mut problems = Vec::new();
-            for row in rows.iter().filter(|row| !row.success) {
-                note(&mut problems, false, format!("{}: {}", row.kind, row.error));
-            }
-            note(
-                &mut problems,
-                rows.len() == 6,
-                format!("{} rows", rows.len()),
-            );
-            let said = run.ended.stdout.split_whitespace().collect::<Vec<_>>();
-            let said = said.join(" ");
-            // While it is idle the client may notice the end in time.
-            if end.len() == 2 {
-                for part in [
-                    "3 requests sent once more on a new one",
-                    "the server closes each behind its first answer",
-                ] {
-                    note(
-                        &mut problems,
-                        said.contains(part),
-                        format!("not said: {part}"),
-                    );
+            let check = || {
+                let script = then(answered().to_vec(), end.clone());
+                let server = Misbehaving::start(script);
+                let run = Run::of(&server.chat(), &["--transport", transport, "-n", "6"]);
+                let rows = run.rows();
+                let mut problems = Vec::new();
+                for row in rows.iter().filter(|row| !row.success) {
+                    note(&mut problems, false, format!("{}: {}", row.kind, row.error));
+                }
+                note(
+                    &mut problems,
+                    rows.len() == 6,
+                    format!("{} rows", rows.len()),
+                );
+                let said = run.ended.stdout.split_whitespace().collect::<Vec<_>>();
+                let said = said.join(" ");
+                // While it is idle the client may notice the end in time.
+                if end.len() == 2 {
+                    for part in [
+                        "3 requests sent once more on a new one",
+                        "the server closes each behind its first answer",
+                    ] {
+                        note(
+                            &mut problems,
+                            said.contains(part),
+                            format!("not said: {part}"),
+                        );
+                    }
+                }
+                problems
+            };
+            let mut problems = check();
+            // A busy machine may notice an end too late for the request to be sent once more.
+            for _ in 1..TRIES {
+                if !problems.is_empty() {
+                    problems = check();
                 }
             }
             found.push((format!("{name} over {transport}"), problems));
