@@ -352,7 +352,7 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
             .zip(added_columns())
             .map(|(column, _)| row.get(column))
             .collect::<rusqlite::Result<_>>()?,
-        finish_reason: row.get("finish_reason")?,
+        finish_reason: shown_named(row, "finish_reason")?,
         label: shown_named(row, "label")?,
         url: shown_named(row, "url")?,
         session: place.session,

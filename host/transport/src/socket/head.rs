@@ -56,12 +56,17 @@ pub(super) struct Head {
 
 impl Head {
     /// The head at the beginning of `bytes` and how many bytes it takes; `None` where it has not come whole.
-    /// Interim answers are passed over: their bytes are taken out of `bytes`.
+    /// Interim answers and empty lines before a head are passed over: their bytes are taken out of `bytes`.
     ///
     /// # Errors
     /// Where the bytes are no head.
     pub(super) fn parse(bytes: &mut Vec<u8>) -> Result<Option<(Self, usize)>, HttpError> {
         loop {
+            let blank = bytes
+                .iter()
+                .take_while(|byte| matches!(byte, b'\r' | b'\n'))
+                .count();
+            bytes.drain(..blank);
             let mut headers = [const { MaybeUninit::uninit() }; MOST_HEADERS];
             let mut response = httparse::Response::new(&mut []);
             let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(

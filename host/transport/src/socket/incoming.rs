@@ -31,13 +31,6 @@ impl Incoming {
             || self.text.len() >= self.parse_at
             || has_empty_line(&self.text[new..]);
         if is_due {
-            // Empty lines before a head are no part of it, and would be passed over each time.
-            let blank = self
-                .text
-                .iter()
-                .take_while(|byte| matches!(byte, b'\r' | b'\n'));
-            let blank = blank.count();
-            self.text.drain(..blank);
             if let Some((head, length)) = Head::parse(&mut self.text)? {
                 let rest = self.text.split_off(length);
                 return Ok(Some((head, rest)));
