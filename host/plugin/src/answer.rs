@@ -280,6 +280,7 @@ fn message_of(members: &Map<String, Value>) -> String {
     ];
     let message = MESSAGES
         .iter()
+        .chain(&ERROR_MESSAGES)
         .filter_map(|name| members.get(*name))
         .find(|message| says_something(message));
     let Some(message) = message else {
@@ -297,17 +298,8 @@ fn message_of(members: &Map<String, Value>) -> String {
 /// Members that hold the message of an error and nothing else.
 const ERROR_MESSAGES: [&str; 4] = ["error_msg", "errmsg", "error_message", "errorMessage"];
 
-/// Where the message of an error stands.
-const MESSAGES: [&str; 8] = [
-    "message",
-    "msg",
-    "detail",
-    "status_msg",
-    "error_msg",
-    "errmsg",
-    "error_message",
-    "errorMessage",
-];
+/// Members that hold the message of an error, or another one.
+const MESSAGES: [&str; 4] = ["message", "msg", "detail", "status_msg"];
 
 fn with_code(message: &str, code: &str) -> String {
     let message = one_line(message, 300);

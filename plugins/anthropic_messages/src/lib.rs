@@ -33,7 +33,10 @@ impl Api for AnthropicMessages {
         let (system, messages): (Vec<Value>, Vec<Value>) =
             item.take_messages()?.into_iter().partition(is_system);
         let mut body = json!({"model": settings.model(&item)});
-        let texts: Vec<String> = system.iter().map(messages::text).collect();
+        let texts = system
+            .iter()
+            .map(messages::text)
+            .collect::<Result<Vec<_>, _>>()?;
         if !texts.is_empty() {
             body["system"] = texts.join("\n\n").into();
         }

@@ -1,6 +1,6 @@
 //! Messages of chat completions as this API has them.
 
-use llmuses_plugin::{Value, arguments_of, json};
+use llmuses_plugin::{Value, arguments_of, data_url, json, text_of};
 
 /// The messages of a request, without those of the system.
 pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
@@ -73,10 +73,7 @@ fn part(part: &Value) -> Value {
     let Some(url) = part["image_url"]["url"].as_str() else {
         return part.clone();
     };
-    let inline = url
-        .strip_prefix("data:")
-        .and_then(|data| data.split_once(";base64,"));
-    let source = match inline {
+    let source = match data_url(url) {
         Some((kind, data)) => json!({"type": "base64", "media_type": kind, "data": data}),
         None => json!({"type": "url", "url": url}),
     };
@@ -84,14 +81,14 @@ fn part(part: &Value) -> Value {
 }
 
 /// The text of a message of the system.
-pub(super) fn text(message: &Value) -> String {
+///
+/// # Errors
+/// Where a part of it is no text.
+pub(super) fn text(message: &Value) -> Result<String, String> {
     match &message["content"] {
-        Value::String(text) => text.clone(),
-        Value::Array(parts) => parts
-            .iter()
-            .filter_map(|part| part["text"].as_str())
-            .collect(),
-        _ => String::new(),
+        Value::String(text) => Ok(text.clone()),
+        Value::Array(parts) => text_of(parts),
+        _ => Ok(String::new()),
     }
 }
 
@@ -138,6 +135,17 @@ mod tests {
             json!({"role": "user", "content": "c"}),
         ];
         assert_eq!(of(messages), expected);
+    }
+
+    #[test]
+    fn the_system_has_text_alone() {
+        let said = |content: Value| text(&json!({"role": "system", "content": content}));
+        assert_eq!(said(json!("a")), Ok("a".to_owned()));
+        let parts = json!([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]);
+        assert_eq!(said(parts), Ok("ab".to_owned()));
+        assert!(
+            said(json!([{"type": "image_url", "image_url": {"url": "http://h/a.png"}}])).is_err()
+        );
     }
 
     #[test]

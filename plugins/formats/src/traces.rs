@@ -47,11 +47,7 @@ impl Format for Mooncake {
             if members.contains_key("payload") && !PROMPTS.iter().chain(&["messages"]).any(has) {
                 return true;
             }
-            members.contains_key("output_length")
-                && ["messages"]
-                    .iter()
-                    .chain(&TEXTS)
-                    .any(|name| members.contains_key(*name))
+            members.contains_key("output_length") && TEXTS.iter().chain(&["messages"]).any(has)
         };
         let has_lengths = |members: &Members| {
             has_both_lengths(members) && !members.contains_key(CHAT) && fit_blocks(members, 512)

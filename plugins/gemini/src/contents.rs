@@ -1,6 +1,6 @@
 //! Messages of chat completions as this API has them.
 
-use llmuses_plugin::{Value, arguments_of, json};
+use llmuses_plugin::{Value, arguments_of, data_url, json};
 
 /// The contents of a request.
 pub(super) fn of(messages: &[Value]) -> Vec<Value> {
@@ -60,10 +60,7 @@ fn part(part: &Value) -> Value {
         return json!({"inlineData": {"mimeType": kind, "data": data}});
     }
     if let Some(url) = part["image_url"]["url"].as_str() {
-        let inline = url
-            .strip_prefix("data:")
-            .and_then(|data| data.split_once(";base64,"));
-        return match inline {
+        return match data_url(url) {
             Some((kind, data)) => json!({"inlineData": {"mimeType": kind, "data": data}}),
             None => json!({"fileData": {"fileUri": url}}),
         };

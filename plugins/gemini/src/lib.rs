@@ -82,11 +82,7 @@ impl Api for Gemini {
             Ok(())
         })?;
         if is_counted && !answer.has_output() {
-            // A count of 0 is left out.
-            answer.counts(Counts {
-                completion: Some(0),
-                ..Counts::default()
-            });
+            answer.counted_none();
         }
         Ok(answer.summary(contents::texts))
     }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use form::Form;
 use llmuses_plugin::{
-    Answer, Api, Counts, Item, Map, Request, Response, Settings, Summary, Task, Tokens, Value,
+    Answer, Api, Item, Map, Request, Response, Settings, Summary, Task, Tokens, Value, data_url,
     export_api, merge, server_error, tokenizer_count,
 };
 
@@ -94,10 +94,7 @@ fn read(answer: &mut Answer<'_>, event: &Value, seconds: &mut Option<f64>) -> Re
                 answer.text(event["text"].as_str().unwrap_or_default());
                 if event["text"] == "" {
                     // Nothing is said in the audio.
-                    answer.counts(Counts {
-                        completion: Some(0),
-                        ..Counts::default()
-                    });
+                    answer.counted_none();
                     answer.finish_reason(&"stop".into());
                 }
             }
@@ -138,7 +135,8 @@ fn audio(messages: &[Value]) -> Result<(String, Vec<u8>), String> {
                 return Some((audio["format"].as_str().unwrap_or("wav"), data));
             }
             let url = part["audio_url"]["url"].as_str()?;
-            url.strip_prefix("data:audio/")?.split_once(";base64,")
+            let (kind, data) = data_url(url)?;
+            Some((kind.strip_prefix("audio/")?, data))
         });
     let (format, data) = match (found.next(), found.next()) {
         (Some(audio), None) => audio,

@@ -137,6 +137,15 @@ impl<'a> Answer<'a> {
         self.reading.report_counts(counts);
     }
 
+    /// Notes that the server counted no token of the answer, as those that leave out a count of 0 say it. A count that it
+    /// told stays.
+    pub fn counted_none(&mut self) {
+        self.counts(Counts {
+            completion: Some(0),
+            ..Counts::default()
+        });
+    }
+
     /// The tokens of the answer by the end of this event, where a server says so with each of them.
     pub fn tokens_so_far(&mut self, tokens: Option<u64>) {
         let is_output = self.reading.outputs.last() == Some(&self.index);

@@ -162,8 +162,23 @@ pub fn arguments_of(function: &Value) -> Value {
     }
 }
 
+/// The media type and the base64 of a data URL, as data sets have images and audio in it. `None`: it is another URL.
+///
+/// ```
+/// use llmuses_plugin::data_url;
+///
+/// assert_eq!(data_url("data:image/png;base64,QQ=="), Some(("image/png", "QQ==")));
+/// assert_eq!(data_url("http://h/a.png"), None);
+/// ```
+pub fn data_url(url: &str) -> Option<(&str, &str)> {
+    url.strip_prefix("data:")?.split_once(";base64,")
+}
+
 /// The text of the parts of a content.
-fn text_of(parts: &[Value]) -> Result<String, String> {
+///
+/// # Errors
+/// Where a part is no text, such as an image.
+pub fn text_of(parts: &[Value]) -> Result<String, String> {
     let mut all = String::new();
     for part in parts {
         match (

@@ -54,7 +54,7 @@ pub use chat::ChatParser;
 pub use dataset::{Entries, Entry, dataset_items, dataset_lines};
 pub use format::{Conversation, Conversations, Format, Head, conversations_of};
 pub use host::{log, tokenizer_count};
-pub use item::{Item, OutputLength, Request, Settings, arguments_of};
+pub use item::{Item, OutputLength, Request, Settings, arguments_of, data_url, text_of};
 pub use message::failure as server_error;
 pub use options::{Options, merge};
 pub use parser::{Parser, Source};

@@ -1,6 +1,8 @@
 //! Ollama's own APIs: lines of JSON, the last of which has counts and durations.
 
-use crate::{Answer, Counts, Item, Request, Response, Settings, Summary, Value, arguments_of};
+use crate::{
+    Answer, Counts, Item, Request, Response, Settings, Summary, Value, arguments_of, data_url,
+};
 
 /// The names of sampling parameters in `options`.
 const SAMPLING: [(&str, &str); 9] = [
@@ -36,12 +38,10 @@ pub fn messages(mut messages: Vec<Value>) -> Result<Vec<Value>, String> {
         if let Some(parts) = message["content"].as_array() {
             let (mut text, mut images) = (String::new(), Vec::new());
             for part in parts {
-                let url = part["image_url"]["url"].as_str();
-                let image =
-                    url.and_then(|url| Some(url.strip_prefix("data:")?.split_once(";base64,")?.1));
+                let image = part["image_url"]["url"].as_str().and_then(data_url);
                 match (part["text"].as_str(), image) {
                     (Some(piece), _) => text += piece,
-                    (None, Some(data)) => images.push(Value::from(data)),
+                    (None, Some((_, data))) => images.push(Value::from(data)),
                     (None, None) => {
                         return Err("this API takes texts and the data of images, and a message has another part".to_owned());
                     }
@@ -99,11 +99,7 @@ pub fn response(response: &Response<'_>) -> Result<Summary, String> {
         Ok(())
     })?;
     if is_counted && !answer.has_output() {
-        // A count of 0 is left out.
-        answer.counts(Counts {
-            completion: Some(0),
-            ..Counts::default()
-        });
+        answer.counted_none();
     }
     Ok(answer.summary(|_| None))
 }

@@ -3,6 +3,7 @@
 use super::{data_set, on_workers, script};
 use crate::support::{Bench, Mock, run, signal, start, wait};
 use serde_json::Value;
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 /// A worker's program that first appends the number of its process to the file `processes`.
@@ -24,6 +25,16 @@ fn signal_first(bench: &Bench, signal: i32) {
     assert_eq!(unsafe { libc::kill(victim, signal) }, 0);
 }
 
+/// Begins a run of a minute on two workers, and waits until it is under way.
+fn begun_on_two(bench: &Bench, mock: &Mock) -> Child {
+    data_set(bench);
+    let program = noting_its_process(bench);
+    let mut command = on_workers(bench, mock, "a,b", &["--worker-program", &program]);
+    let child = start(command.args(["--rate", "100", "--duration", "60"]));
+    await_requests(mock, 20);
+    child
+}
+
 /// Waits until the server has seen so many requests.
 fn await_requests(mock: &Mock, count: u64) {
     let began = Instant::now();
@@ -39,18 +50,7 @@ fn await_requests(mock: &Mock, count: u64) {
 #[test]
 fn a_worker_that_a_signal_ends_is_lost_and_ends_the_run() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
-    data_set(&bench);
-    let noting = noting_its_process(&bench);
-    let more = [
-        "--rate",
-        "100",
-        "--duration",
-        "60",
-        "--worker-program",
-        &noting,
-    ];
-    let child = start(&mut on_workers(&bench, &mock, "a,b", &more));
-    await_requests(&mock, 20);
+    let child = begun_on_two(&bench, &mock);
     signal_first(&bench, libc::SIGTERM);
     let began = Instant::now();
     let ended = wait(child);
@@ -66,18 +66,7 @@ fn a_worker_that_a_signal_ends_is_lost_and_ends_the_run() {
 #[test]
 fn a_worker_that_is_killed_ends_the_run() {
     let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
-    data_set(&bench);
-    let dying = noting_its_process(&bench);
-    let more = [
-        "--rate",
-        "100",
-        "--duration",
-        "60",
-        "--worker-program",
-        &dying,
-    ];
-    let mut child = start(&mut on_workers(&bench, &mock, "a,b", &more));
-    await_requests(&mock, 20);
+    let mut child = begun_on_two(&bench, &mock);
     kill_first(&bench);
     let began = Instant::now();
     assert!(child.try_wait().unwrap().is_none());

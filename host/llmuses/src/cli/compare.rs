@@ -4,7 +4,7 @@ use super::CommandOutcome;
 use super::values::percent;
 use clap::Args;
 use llmuses_observe::terminal;
-use llmuses_render::compare::{Bound, Results, compare, table, to_json};
+use llmuses_render::compare::{Bound, NotCompared, Results, compare, table, to_json};
 use llmuses_render::html::comparison_page;
 use llmuses_render::report::Look;
 use llmuses_render::{NewFile, OutputFiles};
@@ -87,7 +87,8 @@ pub(super) fn execute(arguments: &CompareArguments) -> anyhow::Result<CommandOut
         broken.push("there is nothing to judge: no load is on both sides".to_owned());
     } else if !arguments.fail_if.is_empty() {
         // Of repetitions that are left out, there are others.
-        let loads = alone.iter().filter(|load| load.ends_with(" alone"));
+        let is_load = |alone: &&NotCompared| matches!(alone, NotCompared::Load { .. });
+        let loads = alone.iter().filter(is_load);
         broken.extend(loads.map(|load| format!("cannot be judged: {load}")));
     }
     for reason in &broken {

@@ -18,6 +18,6 @@ pub use bound::{Bound, BoundError};
 pub use comparison::{GroupChanges, Places, RunComparison};
 pub use judgement::{Change, Judgement};
 pub use load::{CompareError, Results};
-pub use pairing::compare;
+pub use pairing::{NotCompared, compare};
 pub(crate) use table::{change_text, figure_text, means};
 pub use table::{table, to_json};

@@ -4,6 +4,37 @@ use super::comparison::{Places, RunComparison, Runs};
 use super::load::Results;
 use crate::report::load_of;
 use llmuses_core::document::Run;
+use std::fmt;
+
+/// What is in no comparison.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotCompared {
+    /// A load that one side alone has.
+    Load {
+        /// The load, in words.
+        load: String,
+        /// The name of the file that has it.
+        file: String,
+    },
+    /// A repetition that did not finish, of a load of which another one did.
+    Unfinished {
+        /// The repetition, in words.
+        repetition: String,
+        /// The name of its file.
+        file: String,
+    },
+}
+
+impl fmt::Display for NotCompared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Load { load, file } => write!(f, "{load} is in {file} alone"),
+            Self::Unfinished { repetition, file } => {
+                write!(f, "{repetition} in {file}, which did not finish")
+            }
+        }
+    }
+}
 
 /// The runs of a file by their loads: those of a load that was repeated together, any other alone. A repetition that did
 /// not finish is left out where another one of its load did.
@@ -42,13 +73,13 @@ fn name_of(run: &Run) -> String {
     }
 }
 
-/// The runs of a file that are left out, in words.
-fn left_out(results: &Results) -> impl Iterator<Item = String> + '_ {
+/// The runs of a file that are left out.
+fn left_out(results: &Results) -> impl Iterator<Item = NotCompared> + '_ {
     let runs = results.runs.iter();
     runs.filter(|run| is_left_out(run, &results.runs))
-        .map(|run| {
-            let (run, file) = (name_of(run), &results.name);
-            format!("{run} in {file}, which did not finish")
+        .map(|run| NotCompared::Unfinished {
+            repetition: name_of(run),
+            file: results.name.clone(),
         })
 }
 
@@ -60,9 +91,9 @@ pub fn compare(
     base: &Results,
     others: &[Results],
     margin: f64,
-) -> (Vec<RunComparison>, Vec<String>) {
+) -> (Vec<RunComparison>, Vec<NotCompared>) {
     let mut comparisons = Vec::new();
-    let mut alone: Vec<String> = left_out(base).collect();
+    let mut alone: Vec<NotCompared> = left_out(base).collect();
     let ours = loads(&base.runs);
     for (file, other) in (1..).zip(others) {
         alone.extend(left_out(other));
@@ -97,20 +128,18 @@ pub fn compare(
                     met[place] = true;
                     compare_both(before, &theirs[place]);
                 }
-                None => alone.push(format!(
-                    "{} is in {} alone",
-                    told(before, name_of),
-                    base.name
-                )),
+                None => alone.push(NotCompared::Load {
+                    load: told(before, name_of),
+                    file: base.name.clone(),
+                }),
             }
         }
         for (after, met) in theirs.iter().zip(met) {
             if !met {
-                alone.push(format!(
-                    "{} is in {} alone",
-                    told(after, name_of),
-                    other.name
-                ));
+                alone.push(NotCompared::Load {
+                    load: told(after, name_of),
+                    file: other.name.clone(),
+                });
             }
         }
     }

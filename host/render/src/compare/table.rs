@@ -3,6 +3,7 @@
 use super::comparison::RunComparison;
 use super::correction::ERROR;
 use super::judgement::Change;
+use super::pairing::NotCompared;
 use crate::digits::{UNKNOWN, certain_decimals};
 use crate::report::Look;
 use crate::report::table::push_table;
@@ -16,7 +17,7 @@ use std::fmt::Write;
 
 /// The comparisons as text, in order; `alone`: what is in none of them. On a narrow terminal the confidence
 /// intervals are left out, and then the figures before: verdict and change say what they say.
-pub fn table(comparisons: &[RunComparison], alone: &[String], look: Look) -> String {
+pub fn table(comparisons: &[RunComparison], alone: &[NotCompared], look: Look) -> String {
     let mut out = String::new();
     for comparison in comparisons {
         one(&mut out, comparison, look);
@@ -169,7 +170,7 @@ fn interval(change: &Change) -> String {
 }
 
 /// The comparisons as JSON. Changes are shares of the first run.
-pub fn to_json(comparisons: &[RunComparison], alone: &[String]) -> Value {
+pub fn to_json(comparisons: &[RunComparison], alone: &[NotCompared]) -> Value {
     let estimate = |estimate: Option<Estimate>| {
         estimate.map(|estimate| {
             json!({ "value": estimate.value, "low": estimate.low, "high": estimate.high })
@@ -212,6 +213,7 @@ pub fn to_json(comparisons: &[RunComparison], alone: &[String]) -> Value {
             })
         })
         .collect();
+    let alone: Vec<String> = alone.iter().map(NotCompared::to_string).collect();
     json!({
         "format": "llmuses.comparison",
         "format_version": 1,

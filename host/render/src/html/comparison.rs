@@ -7,7 +7,8 @@ use super::page::page;
 use super::run::{date, endpoint};
 use super::table::TableView;
 use crate::compare::{
-    Change, Judgement, Results, RunComparison, change_text, figure_text, means, to_json,
+    Change, Judgement, NotCompared, Results, RunComparison, change_text, figure_text, means,
+    to_json,
 };
 use crate::digits::counted;
 use crate::sections::{
@@ -54,7 +55,7 @@ struct Pair {
 pub fn comparison_page(
     files: &[Results],
     comparisons: &[RunComparison],
-    alone: &[String],
+    alone: &[NotCompared],
 ) -> String {
     let mut document = to_json(comparisons, alone);
     // As on the page of a database: its numbers are here.
@@ -69,7 +70,7 @@ pub fn comparison_page(
     let view = ComparisonView {
         files: table_of_files(files).into(),
         pairs,
-        alone: alone.to_vec(),
+        alone: alone.iter().map(NotCompared::to_string).collect(),
     };
     let names: Vec<String> = files.iter().map(|file| one_line(&file.name, 60)).collect();
     page(

@@ -42,19 +42,13 @@ pub(super) fn times(totals: &Part<'_, Totals>) -> Table {
         }
         let independent = independent_samples(totals.value(), time);
         let of_columns: Vec<Percentile> = percentiles.iter().map(|(of, _)| *of).collect();
-        let mut numbers = spread.certain_row(&of_columns).into_iter();
+        let numbers = spread.certain_row(&of_columns, independent);
         let mut row = vec![
             Cell::name(time.title),
             Cell::number(spread.certain_mean(independent)),
             Cell::number(spread.certain_deviation(independent)),
         ];
-        row.extend(numbers.next().map(Cell::number));
-        for (percentile, number) in of_columns.iter().zip(numbers.by_ref()) {
-            row.push(Cell::number(
-                number.marked(percentile.is_short(independent)),
-            ));
-        }
-        row.extend(numbers.map(Cell::number));
+        row.extend(numbers.into_iter().map(Cell::number));
         row.push(Cell::number(spread.value().samples.to_string()));
         table.rows.push(row);
     }

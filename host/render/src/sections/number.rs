@@ -169,8 +169,9 @@ impl<'a> Part<'a, Distribution> {
     }
 
     /// The shortest, these percentiles and the longest in milliseconds, with the digits that are certain, and with as many
-    /// more as it takes for none to be read as less than the one before it.
-    pub(crate) fn certain_row(&self, percentiles: &[Percentile]) -> Vec<Number> {
+    /// more as it takes for none to be read as less than the one before it. Percentiles for which there are too few
+    /// `independent` samples are marked.
+    pub(crate) fn certain_row(&self, percentiles: &[Percentile], independent: u64) -> Vec<Number> {
         let known = percentiles
             .iter()
             .map(|percentile| (self.percentile(*percentile), self.half_width(*percentile)));
@@ -186,9 +187,14 @@ impl<'a> Part<'a, Distribution> {
         });
         let decimals = in_order(&millis, decimals.collect());
         let parts = all.iter().zip(decimals);
-        parts
+        let mut numbers: Vec<Number> = parts
             .map(|((part, _), decimals)| part.millis(decimals))
-            .collect()
+            .collect();
+        // Behind the shortest.
+        for (number, percentile) in numbers.iter_mut().skip(1).zip(percentiles) {
+            number.marked = percentile.is_short(independent);
+        }
+        numbers
     }
 
     /// The shortest and the longest in milliseconds, with the digits of the percentile nearest to each.

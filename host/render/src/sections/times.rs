@@ -102,16 +102,10 @@ fn row(totals: &Part<'_, Totals>, time: Time) -> Vec<Cell> {
         row.extend((0..COLUMNS.len() + 4).map(|_| Cell::number("-")));
     } else {
         let independent = independent_samples(totals.value(), time);
-        let mut numbers = spread.certain_row(&COLUMNS).into_iter();
         row.push(Cell::number(spread.certain_mean(independent)));
         row.push(Cell::number(spread.certain_deviation(independent)));
-        row.extend(numbers.next().map(Cell::number));
-        for (percentile, number) in COLUMNS.iter().zip(numbers.by_ref()) {
-            row.push(Cell::number(
-                number.marked(percentile.is_short(independent)),
-            ));
-        }
-        row.extend(numbers.map(Cell::number));
+        let numbers = spread.certain_row(&COLUMNS, independent);
+        row.extend(numbers.into_iter().map(Cell::number));
     }
     row.push(Cell::number(at!(spread, samples).whole()));
     row
