@@ -98,13 +98,18 @@ fn other_work_is_not_comparable() {
         ended.stdout
     );
     assert!(ended.stdout.contains("not comparable"), "{}", ended.stdout);
-    let ended = typed(&bench, &["compare", "sweep.db", "b.db"]);
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    assert!(
-        ended.stdout.contains("Not compared: parallel 1"),
-        "{}",
-        ended.stdout
-    );
+    // A load that has nothing beside it does not pass a bound.
+    for (fail_if, code) in [(&[][..], 0), (&["--fail-if", "qps<-99%"][..], 1)] {
+        let ended = typed(
+            &bench,
+            &[&["compare", "sweep.db", "b.db"], fail_if].concat(),
+        );
+        assert_eq!(ended.code, Some(code), "{}", ended.stderr);
+        let said = "Not compared: parallel 1";
+        assert!(ended.stdout.contains(said), "{}", ended.stdout);
+        let said = "fails: cannot be judged: parallel 1";
+        assert_eq!(ended.stderr.contains(said), code == 1, "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -74,6 +74,7 @@ mod tests {
             "HTTP/1.1 200 OK\r\na: b\r\n\r\n".to_owned(),
             format!("\r\n\r\nHTTP/1.1 100 x\r\n\r\nHTTP/1.1 200 OK\r\na: {long}\r\n\r\n"),
             format!("HTTP/1.1 200 OK\na: {long}\nb: {long}\n\n"),
+            "HTTP/1.1 100 x\r\n\r\n\r\r\nHTTP/1.1 200 OK\r\n\r\n".to_owned(),
         ] {
             for size in [1, 2, 3, 7, 1000, 4096] {
                 let (head, _) = head_of(text.as_bytes(), size).unwrap().unwrap();
