@@ -7,6 +7,7 @@ mod collect;
 mod dry;
 mod error;
 mod feeds;
+mod format_error;
 mod loaded;
 mod loads;
 #[cfg(feature = "wandb")]
@@ -38,9 +39,10 @@ use logging::Logging;
 use one_load::one_load;
 use role::Role;
 
-pub use bodies::{Asked, DataFormat, FormatError, bodies, format_in, format_of, recognised};
+pub use bodies::{Asked, DataFormat, bodies, format_in, format_of, recognised};
 pub use dry::dry_run;
 pub use error::RunError;
+pub use format_error::FormatError;
 pub use loads::SearchPlan;
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, ProgressEvery, Save, print_summary};

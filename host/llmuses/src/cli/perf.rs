@@ -23,7 +23,7 @@ pub(super) use choices::Transport;
 pub(super) use execution::{execute, make_folder};
 pub(super) use help::{with_help, with_short_help};
 pub(super) use on_workers::typed_for_workers;
-pub(super) use planning::{as_typed, database, parameters, parser};
+pub(super) use planning::{database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
 

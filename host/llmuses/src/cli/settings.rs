@@ -1,6 +1,6 @@
 //! The flags of a run as a TOML file that `--config` takes, without credentials.
 
-use super::perf::as_typed;
+use super::values::as_typed;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use llmuses_core::command_line::public_value;

@@ -329,5 +329,13 @@ pub(super) fn gaps(text: &str) -> Result<Gaps, String> {
     }
 }
 
+/// The name of a model as `--model` takes it, so that nothing of it is read as a weight.
+pub(super) fn as_typed(name: &str) -> String {
+    match name.contains('=') {
+        true => format!("{name}=1"),
+        false => name.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Why there can be no run, or no further one.
 
-use super::bodies::FormatError;
+use super::format_error::FormatError;
 use super::made_up::MadeUpError;
 use llmuses_core::plan::RunPlace;
 use llmuses_fleet::{FleetError, SessionError};

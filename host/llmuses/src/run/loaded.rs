@@ -1,12 +1,12 @@
 //! What all loads of a command share: parser, data set, tokenizer and the schedule of a trace.
 
-use super::bodies::{DataFormat, FormatError, format_of};
+use super::bodies::{DataFormat, format_of};
 use super::error::RunError;
+use super::format_error::FormatError;
 use super::made_up;
 use super::made_up::TemplateIn;
 use super::outputs::Outputs;
 use super::parser::load_parser;
-use super::probes;
 use super::schedule::{self, TraceSchedule};
 use llmuses_core::credential::public_url;
 use llmuses_core::document::Task;
@@ -21,7 +21,6 @@ use sha2::{Digest, Sha256};
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 use url::Url;
 
 /// What all loads of a command share, loaded once: a later load begins as the first one does.
@@ -110,7 +109,7 @@ impl Loaded {
     }
 
     /// The schedule of a trace, where there is one.
-    fn read_schedule(&self, plan: &Plan) -> Result<Option<TraceSchedule>, RunError> {
+    pub(super) fn read_schedule(&self, plan: &Plan) -> Result<Option<TraceSchedule>, RunError> {
         let Arrivals::Trace(replay) = plan.load.arrivals else {
             return Ok(None);
         };
@@ -136,38 +135,6 @@ impl Loaded {
     /// Whether it is still to be learned how many tokens made-up prompts have, or those of a trace.
     pub(super) fn must_learn(&self) -> bool {
         self.words.is_some() && self.tokenizer.is_none() && self.learned.is_none()
-    }
-
-    /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
-    pub(super) fn learn(
-        &mut self,
-        plan: &Plan,
-        outputs: &Outputs,
-        interrupted: &Arc<AtomicBool>,
-    ) -> Result<(), RunError> {
-        let generated = match &plan.work.prompts {
-            PromptSource::Generated(generated) => Some(generated),
-            _ => None,
-        };
-        let text = generated.and_then(|generated| generated.text.clone());
-        let line = probes::learn(plan, text, outputs, self, interrupted)?;
-        let words = self.words.take();
-        self.words = words
-            .map(|words| made_up::with_line(generated, words, &line))
-            .transpose()?;
-        if !outputs.quiet {
-            terminal::say(format!(
-                "Lengths of prompts learned from the server by {} short requests: {:.1} tokens around a prompt and {:.4} \
-                 for each word, at worst off by {:.1} tokens (--tokenizer-path counts exactly)",
-                line.probes, line.around, line.per_word, line.worst
-            ));
-        }
-        self.learned = Some(line);
-        // Texts have other lengths now.
-        if plan.work.lengths != LengthFilter::default() {
-            self.schedule = self.read_schedule(plan)?;
-        }
-        Ok(())
     }
 
     /// What requests are made from, each with its SHA-256: the same on all machines, or they send something else. Images

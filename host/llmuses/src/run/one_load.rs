@@ -11,6 +11,7 @@ use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use super::progress::ProgressLines;
 use super::role::{Gate, Role};
+use super::running::Running;
 use super::sinks::Sinks;
 use super::slots::ensure_capacity;
 use super::watch::WorkerWatch;
@@ -220,7 +221,7 @@ fn on_threads<'a, 's>(
 ) -> Result<Box<dyn Carrier + 'a>, RunError> {
     let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, interrupted)?;
     let gate = gate(&pipeline.warm_connections);
-    let running = pipeline.begin(start, source, plan, prepared, &gate, interrupted)?;
+    let running = Running::begin(pipeline, start, source, plan, prepared, &gate, interrupted)?;
     Ok(Box::new(running))
 }
 

@@ -2,11 +2,7 @@
 
 use super::RunError;
 use super::feeds::feeds;
-use super::other_runs;
-use super::pauses::PauseWatch;
 use super::preparation::{PREPARED_AHEAD, Preparation};
-use super::role::Gate;
-use super::running::Running;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
@@ -21,7 +17,7 @@ use llmuses_transport::worker::{ClientThreadReport, Feed, Shared, WorkerError};
 use llmuses_transport::{
     BodySettings, ConnectionNotes, Endpoints, ReqwestTransport, SendingRules, worker,
 };
-use llmuses_workload::{RequestSource, SessionsUnderWay};
+use llmuses_workload::SessionsUnderWay;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -175,87 +171,15 @@ impl Pipeline {
             }
         }
     }
-
-    /// Has requests made and sent from now on.
-    pub(super) fn begin(
-        self,
-        start: Start,
-        source: RequestSource,
-        plan: &Plan,
-        prepared: &Preparation,
-        gate: &Gate<'_>,
-        interrupted: &Arc<AtomicBool>,
-    ) -> Result<Running, RunError> {
-        let Start {
-            begin,
-            queue,
-            pacing,
-            later,
-        } = start;
-        // Runs of the other parts of a load are no others, and neither is the coordinator.
-        let is_alone = plan.load.shard.is_whole() && !gate.is_coordinated();
-        let other_runs = is_alone.then(|| other_runs::look(&plan.target)).flatten();
-        let stop = Arc::clone(&self.stop);
-        let sessions = self.sessions.clone();
-        let source = std::thread::Builder::new()
-            .name("source".to_owned())
-            .spawn(move || source.run(&queue, &stop, sessions.as_deref()))?;
-        let clock = self.clock;
-        let started = gate
-            .wait(clock, &self.gauge, interrupted)
-            .inspect_err(|_| self.stop.store(true, Ordering::Relaxed))?;
-        if gate.is_ended() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-        if let Some(sessions) = &self.sessions {
-            sessions.start(started);
-        }
-        begin.send_replace(Some(started));
-        let mut pacers = Vec::new();
-        if let Some(pacing) = pacing {
-            let stop = Arc::clone(&self.stop);
-            let pace = move || {
-                priority::be_prompt();
-                pacing.run(&clock, started, &stop)
-            };
-            let pacer = std::thread::Builder::new().name("pacer".to_owned());
-            pacers.push(pacer.spawn(pace)?);
-        }
-        if let (Some(later), Some(sessions)) = (later, self.sessions.clone()) {
-            let stop = Arc::clone(&self.stop);
-            let pace = move || {
-                priority::be_prompt();
-                let due_and_not_sent = later.run(&clock, started, &stop);
-                // Nobody is to wait for a turn that does not come.
-                sessions.close();
-                due_and_not_sent
-            };
-            let pacer = std::thread::Builder::new().name("turns".to_owned());
-            pacers.push(pacer.spawn(pace)?);
-        }
-        Ok(Running {
-            plan: plan.clone(),
-            secrets: Arc::clone(&prepared.secrets),
-            asked: prepared.asked.clone(),
-            max_in_flight: prepared.max_in_flight,
-            schedule: prepared.schedule,
-            pipeline: self,
-            started,
-            source,
-            pauses: PauseWatch::start()?,
-            other_runs,
-            pacers,
-        })
-    }
 }
 
 /// What begins a run once everything is in place.
 pub(super) struct Start {
-    begin: watch::Sender<Option<Moment>>,
-    queue: flume::Sender<Prepared>,
-    pacing: Option<Pacing>,
+    pub(super) begin: watch::Sender<Option<Moment>>,
+    pub(super) queue: flume::Sender<Prepared>,
+    pub(super) pacing: Option<Pacing>,
     /// Of later turns of sessions.
-    later: Option<TurnPacing>,
+    pub(super) later: Option<TurnPacing>,
 }
 
 /// Waits until every client thread has opened its connections, and gives back how long each took.

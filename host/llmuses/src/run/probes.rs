@@ -3,11 +3,12 @@
 use super::RunError;
 use super::collect::collect;
 use super::loaded::Loaded;
-use super::made_up::MadeUpError;
+use super::made_up::{self, MadeUpError};
 use super::outputs::Outputs;
 use super::pipeline::Pipeline;
 use super::preparation::Preparation;
 use super::role::Gate;
+use super::running::Running;
 use super::sinks::Sinks;
 use super::watch::StopRules;
 use llmuses_core::backlog::PipelineStage;
@@ -15,6 +16,7 @@ use llmuses_core::clock::Clock;
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::lengths::{LengthError, Lengths, NumberDistribution};
 use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
+use llmuses_observe::terminal;
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_workload::generate::Line;
 use std::path::PathBuf;
@@ -30,11 +32,45 @@ const WORDS: &str = "uniform:16..400";
 /// Makes their prompts differ from those of the run.
 const SEED: u64 = 0x70_72_6f_62_65_73;
 
+impl Loaded {
+    /// Learns from the server how many tokens made-up prompts have, where no tokenizer counts them, and says so.
+    pub(super) fn learn(
+        &mut self,
+        plan: &Plan,
+        outputs: &Outputs,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<(), RunError> {
+        let generated = match &plan.work.prompts {
+            PromptSource::Generated(generated) => Some(generated),
+            _ => None,
+        };
+        let text = generated.and_then(|generated| generated.text.clone());
+        let line = learn(plan, text, outputs, self, interrupted)?;
+        let words = self.words.take();
+        self.words = words
+            .map(|words| made_up::with_line(generated, words, &line))
+            .transpose()?;
+        if !outputs.quiet {
+            terminal::say(format!(
+                "Lengths of prompts learned from the server by {} short requests: {:.1} tokens around a prompt and {:.4} \
+                 for each word, at worst off by {:.1} tokens (--tokenizer-path counts exactly)",
+                line.probes, line.around, line.per_word, line.worst
+            ));
+        }
+        self.learned = Some(line);
+        // Texts have other lengths now.
+        if plan.work.lengths != LengthFilter::default() {
+            self.schedule = self.read_schedule(plan)?;
+        }
+        Ok(())
+    }
+}
+
 /// The line by which the server counts the tokens of the prompts of this plan. `text`: of which they are pieces.
 ///
 /// # Errors
 /// Where the requests cannot be sent, or do not tell.
-pub(super) fn learn(
+fn learn(
     plan: &Plan,
     text: Option<PathBuf>,
     outputs: &Outputs,
@@ -50,7 +86,15 @@ pub(super) fn learn(
     let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
     let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
     let gate = Gate::At(None);
-    let running = pipeline.begin(start, source, &probe, &prepared, &gate, interrupted)?;
+    let running = Running::begin(
+        pipeline,
+        start,
+        source,
+        &probe,
+        &prepared,
+        &gate,
+        interrupted,
+    )?;
     let mut counts = Vec::new();
     let mut first_failure = None;
     let mut sinks = Sinks::new(Arc::clone(running.pipeline.gauge.backlog()));

@@ -1,9 +1,12 @@
 //! The threads of this process as what carries the requests of a run.
 
+use super::RunError;
 use super::carrier::{Carried, Carrier, Ended, Halting, Next};
 use super::other_runs;
 use super::pauses::PauseWatch;
-use super::pipeline::Pipeline;
+use super::pipeline::{Pipeline, Start};
+use super::preparation::Preparation;
+use super::role::Gate;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
@@ -11,11 +14,11 @@ use llmuses_core::document::ReplayFigures;
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Plan, PromptSource, Shard};
 use llmuses_core::redact::Secrets;
-use llmuses_kernel_io::machine;
+use llmuses_kernel_io::{machine, priority};
 use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns};
-use llmuses_workload::{AskedTurns, HeldBack, SourceEnd, SourceReport};
+use llmuses_workload::{AskedTurns, HeldBack, RequestSource, SourceEnd, SourceReport};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -38,6 +41,80 @@ pub(super) struct Running {
     pub(super) other_runs: Option<OtherRuns>,
     /// The one of an open loop, and the one of later turns of sessions.
     pub(super) pacers: Vec<JoinHandle<u64>>,
+}
+
+impl Running {
+    /// Has requests made and sent from now on.
+    pub(super) fn begin(
+        pipeline: Pipeline,
+        start: Start,
+        source: RequestSource,
+        plan: &Plan,
+        prepared: &Preparation,
+        gate: &Gate<'_>,
+        interrupted: &Arc<AtomicBool>,
+    ) -> Result<Self, RunError> {
+        let Start {
+            begin,
+            queue,
+            pacing,
+            later,
+        } = start;
+        // Runs of the other parts of a load are no others, and neither is the coordinator.
+        let is_alone = plan.load.shard.is_whole() && !gate.is_coordinated();
+        let other_runs = is_alone.then(|| other_runs::look(&plan.target)).flatten();
+        let stop = Arc::clone(&pipeline.stop);
+        let sessions = pipeline.sessions.clone();
+        let source = std::thread::Builder::new()
+            .name("source".to_owned())
+            .spawn(move || source.run(&queue, &stop, sessions.as_deref()))?;
+        let clock = pipeline.clock;
+        let started = gate
+            .wait(clock, &pipeline.gauge, interrupted)
+            .inspect_err(|_| pipeline.stop.store(true, Ordering::Relaxed))?;
+        if gate.is_ended() {
+            pipeline.stop.store(true, Ordering::Relaxed);
+        }
+        if let Some(sessions) = &pipeline.sessions {
+            sessions.start(started);
+        }
+        begin.send_replace(Some(started));
+        let mut pacers = Vec::new();
+        if let Some(pacing) = pacing {
+            let stop = Arc::clone(&pipeline.stop);
+            let pace = move || {
+                priority::be_prompt();
+                pacing.run(&clock, started, &stop)
+            };
+            let pacer = std::thread::Builder::new().name("pacer".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
+        if let (Some(later), Some(sessions)) = (later, pipeline.sessions.clone()) {
+            let stop = Arc::clone(&pipeline.stop);
+            let pace = move || {
+                priority::be_prompt();
+                let due_and_not_sent = later.run(&clock, started, &stop);
+                // Nobody is to wait for a turn that does not come.
+                sessions.close();
+                due_and_not_sent
+            };
+            let pacer = std::thread::Builder::new().name("turns".to_owned());
+            pacers.push(pacer.spawn(pace)?);
+        }
+        Ok(Self {
+            plan: plan.clone(),
+            secrets: Arc::clone(&prepared.secrets),
+            asked: prepared.asked.clone(),
+            max_in_flight: prepared.max_in_flight,
+            schedule: prepared.schedule,
+            pipeline,
+            started,
+            source,
+            pauses: PauseWatch::start()?,
+            other_runs,
+            pacers,
+        })
+    }
 }
 
 impl Carrier for Running {

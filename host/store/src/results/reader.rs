@@ -3,7 +3,6 @@
 use super::cells::{json, not_ours, place, shown, shown_always, shown_named, unsigned};
 use super::error::ResultsError;
 use super::guard;
-use super::rebuild::rebuild;
 use super::row::{CsvRow, RowStages};
 use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
@@ -84,26 +83,8 @@ impl ResultsDatabase {
         &self.path
     }
 
-    /// All runs, in the order in which they were made. The totals of a run whose program was ended before
-    /// it could write them, or of an older version that had others, are made again from the rows.
-    ///
-    /// # Errors
-    /// Where SQLite cannot go on, or a column holds what this program does not write.
-    pub fn runs(&self) -> Result<Vec<Run>, ResultsError> {
-        let mut runs = self.unfinished_runs()?;
-        if runs.is_empty() {
-            return Err(self.damaged("it has no run"));
-        }
-        for (run, noted) in &mut runs {
-            if run.totals.is_none() {
-                rebuild(self, run, *noted)?;
-            }
-        }
-        Ok(runs.into_iter().map(|(run, _)| run).collect())
-    }
-
     /// All runs as they stand in the table, each with the time at which requests began to be issued.
-    fn unfinished_runs(&self) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
+    pub(super) fn unfinished_runs(&self) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
         let read = || -> rusqlite::Result<Vec<(Run, NotedAtStart)>> {
             let task = match self.has_column("run", TASK)? {
                 true => TASK,

@@ -22,8 +22,28 @@ use llmuses_stats::{
 use rusqlite::Row;
 use std::time::Duration;
 
+impl ResultsDatabase {
+    /// All runs, in the order in which they were made. The totals of a run whose program was ended before
+    /// it could write them, or of an older version that had others, are made again from the rows.
+    ///
+    /// # Errors
+    /// Where SQLite cannot go on, or a column holds what this program does not write.
+    pub fn runs(&self) -> Result<Vec<Run>, ResultsError> {
+        let mut runs = self.unfinished_runs()?;
+        if runs.is_empty() {
+            return Err(self.damaged("it has no run"));
+        }
+        for (run, noted) in &mut runs {
+            if run.totals.is_none() {
+                rebuild(self, run, *noted)?;
+            }
+        }
+        Ok(runs.into_iter().map(|(run, _)| run).collect())
+    }
+}
+
 /// Gives `run` its totals and its verdict.
-pub(super) fn rebuild(
+fn rebuild(
     database: &ResultsDatabase,
     run: &mut Run,
     noted: NotedAtStart,

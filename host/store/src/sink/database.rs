@@ -5,7 +5,7 @@ use super::file;
 use super::rows::{RowWriter, WHOLE_REQUEST_BYTES};
 use super::schema;
 use super::text::UnixTime;
-use super::writer::{Writer, Written};
+use super::writer::{Entry, Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{PlanRecord, Rows, RunState, Task, Totals, Verdict};
 use llmuses_core::exchange::StampQuality;
@@ -114,19 +114,6 @@ impl SinkSummary {
             write_error: self.first_error.clone(),
         }
     }
-}
-
-/// What is on its way to the database.
-#[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all are rows, and a box for each would cost an allocation"
-)]
-pub(super) enum Entry {
-    /// Requests begin to be issued, at this Unix time.
-    Begin(f64),
-    /// One ended.
-    Row(Sample),
 }
 
 /// The open database of a run.

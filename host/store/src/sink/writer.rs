@@ -1,6 +1,5 @@
 //! The thread that writes: it takes outcomes from the queue and commits them in batches.
 
-use super::database::Entry;
 use super::rows::RowWriter;
 use super::schema;
 use flume::{Receiver, RecvTimeoutError};
@@ -13,6 +12,19 @@ use std::time::{Duration, Instant};
 const BATCH_ROWS: u64 = 2048;
 /// And after this time: a process that is killed loses no more than the rows since.
 const BATCH_TIME: Duration = Duration::from_millis(250);
+
+/// What is on its way to the database.
+#[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all are rows, and a box for each would cost an allocation"
+)]
+pub(super) enum Entry {
+    /// Requests begin to be issued, at this Unix time.
+    Begin(f64),
+    /// One ended.
+    Row(Sample),
+}
 
 /// The state of the writer.
 #[derive(Debug)]

@@ -1,6 +1,6 @@
 //! The body of a response on HTTP/1.1: where it ends, and its bytes without what frames them.
 
-use super::head::HttpError;
+use super::error::HttpError;
 
 /// The most bytes that extensions of chunk sizes, or trailers, may have in one body. Nothing is made of either.
 const MOST_OVERHEAD: u32 = 16 << 10;

@@ -1,13 +1,14 @@
 //! From an endpoint to an open connection: name, TCP, TLS, each timed.
 
 use super::connection::{Connection, Room};
+use super::error::ConnectError;
 use super::io::Stream;
 use super::proxy::Proxy;
 use super::tls::{TlsError, client_config};
-use crate::failure::{RequestPhase, ResolveError, classify_error};
+use crate::failure::ResolveError;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use llmuses_core::exchange::{ConnectionOpening, Failure, FailureKind};
+use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Target, Timeouts};
 use llmuses_kernel_io::StampedStream;
 use rustls::pki_types::ServerName;
@@ -31,80 +32,6 @@ pub(super) struct Endpoint {
     unix_socket: Option<PathBuf>,
     proxy: Option<Proxy>,
     timeout: Duration,
-}
-
-/// A connection was not opened.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// The name did not resolve.
-    #[error(transparent)]
-    Resolve(#[from] ResolveError),
-    /// No address could be reached.
-    #[error("{address}: {source}")]
-    Tcp {
-        /// The last address that was tried.
-        address: SocketAddr,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The socket cannot be reached.
-    #[error("{}: {source}", path.display())]
-    Unix {
-        /// The socket.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The proxy opens no tunnel.
-    #[error("no connection through the proxy (--proxy): {0}")]
-    Proxy(String),
-    /// The TLS handshake failed.
-    #[error("{0}")]
-    Tls(#[source] io::Error),
-    /// The name is none that a certificate could be for.
-    #[error("no certificate can be for the name {0}")]
-    Name(String),
-    /// It took too long.
-    #[error("no connection within {} s (--connect-timeout)", .0.as_secs_f64())]
-    Timeout(Duration),
-}
-
-impl ConnectError {
-    /// The failure of the request that needed the connection.
-    pub(super) fn into_failure(self) -> Failure {
-        match &self {
-            Self::Resolve(_) => {
-                Failure::new(FailureKind::Dns, format!("no address for the host: {self}"))
-            }
-            Self::Timeout(_) => Failure::new(FailureKind::TimeoutConnect, self.to_string()),
-            Self::Name(_) => Failure::new(FailureKind::Tls, self.to_string()),
-            Self::Proxy(_) => Failure::new(FailureKind::Connect, self.to_string()),
-            Self::Tcp { source, .. } | Self::Unix { source, .. } => {
-                let kind = classify_error(source, RequestPhase::Connect).kind;
-                let what = if kind == FailureKind::ClientResource {
-                    "this machine ran out of a resource"
-                } else {
-                    "no connection"
-                };
-                Failure::new(kind, format!("{what}: {self}"))
-            }
-            Self::Tls(source) => Failure::new(
-                FailureKind::Tls,
-                format!("the TLS handshake failed: {source}{}", hint(source)),
-            ),
-        }
-    }
-}
-
-/// What to do about a handshake that failed, where that is known.
-fn hint(error: &io::Error) -> &'static str {
-    let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
-    match cause {
-        Some(rustls::Error::AlertReceived(rustls::AlertDescription::NoApplicationProtocol)) => {
-            " (the server does not speak HTTP/1.1; --transport reqwest speaks HTTP/2)"
-        }
-        _ => "",
-    }
 }
 
 impl Endpoint {

@@ -5,7 +5,8 @@
 //! stream that waits for its next token holds no buffer.
 
 use super::body::Body;
-use super::head::{Head, HttpError, RequestHead};
+use super::error::HttpError;
+use super::head::{Head, RequestHead};
 use super::incoming::Incoming;
 use super::io::Stream;
 use crate::failure::{RequestPhase, broken_rules, classify_error, not_taken, truncated};

@@ -1,7 +1,8 @@
 //! What is fuzzed of HTTP/1.1: the head of a response and the framing of its body.
 
 use super::body::Body;
-use super::head::{Head, HttpError, LONGEST_HEAD};
+use super::error::{HttpError, LONGEST_HEAD};
+use super::head::Head;
 use super::incoming::{Incoming, SHORT_HEAD};
 use crate::cut_input::{cuts_and_stream, pieces};
 

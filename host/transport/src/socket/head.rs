@@ -1,45 +1,14 @@
 //! The heads on a connection: the request's as it is written, the response's as it is read.
 
 use super::body::Body;
+use super::error::{HttpError, LONGEST_HEAD};
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use std::mem::MaybeUninit;
 use std::time::Duration;
 
-/// The most bytes that the head of a response may have.
-pub(super) const LONGEST_HEAD: usize = 256 << 10;
-
 /// The most headers that a response may have.
 const MOST_HEADERS: usize = 128;
-
-/// What a server sent is not HTTP.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum HttpError {
-    /// The head is none.
-    #[error("{0} in the head of the response")]
-    Head(#[from] httparse::Error),
-    /// The head does not end.
-    #[error("the head of the response is longer than {} KiB", LONGEST_HEAD >> 10)]
-    HeadTooLong,
-    /// The length is no number, or there are several.
-    #[error("content-length is not one number")]
-    Length,
-    /// HTTP/1.0 has no chunks.
-    #[error("transfer-encoding in a response of HTTP/1.0")]
-    Coding,
-    /// A chunk does not begin with its size.
-    #[error("no size where a chunk should begin")]
-    ChunkSize,
-    /// A chunk goes on where it should end.
-    #[error("a chunk does not end where its size says")]
-    ChunkEnd,
-    /// The lines behind the last chunk are none.
-    #[error("what follows the last chunk is not a trailer")]
-    Trailer,
-    /// Extensions or trailers without end.
-    #[error("too many bytes beside the data of chunks")]
-    Overhead,
-}
 
 /// The head of a response, and how far its body has come.
 #[derive(Debug)]

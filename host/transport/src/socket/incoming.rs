@@ -1,6 +1,7 @@
 //! The head of a response while its bytes come.
 
-use super::head::{Head, HttpError, LONGEST_HEAD};
+use super::error::{HttpError, LONGEST_HEAD};
+use super::head::Head;
 
 /// Up to this size the head of a response is looked at whenever bytes of it come, so that what is no HTTP is
 /// noticed at once; beyond, when a line has ended.

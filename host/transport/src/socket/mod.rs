@@ -9,6 +9,7 @@
 mod body;
 mod connect;
 mod connection;
+mod error;
 #[cfg(any(test, feature = "fuzzed"))]
 pub(crate) mod fuzzed;
 mod head;
@@ -37,7 +38,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-pub use connect::ConnectError;
+pub use error::ConnectError;
 pub(super) use head::KeepAlive;
 pub(super) use tls::Credentials;
 pub use tls::TlsError;

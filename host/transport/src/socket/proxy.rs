@@ -1,6 +1,6 @@
 //! The way through an HTTP proxy: a tunnel for TLS, whole URLs in request lines for plain HTTP.
 
-use super::connect::ConnectError;
+use super::error::ConnectError;
 use llmuses_core::plan::Route;
 use llmuses_core::redact::basic_credentials;
 use llmuses_core::wording::excerpt;

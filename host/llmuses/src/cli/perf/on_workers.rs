@@ -2,8 +2,8 @@
 
 use super::PerfArguments;
 use super::choices::SaveArgument;
-use super::planning::as_typed;
 use super::usage::UsageError;
+use crate::cli::values::as_typed;
 use crate::cli::values::seconds;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};

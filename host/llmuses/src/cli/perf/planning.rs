@@ -6,7 +6,6 @@ mod names;
 mod target;
 mod work;
 
-pub(in crate::cli) use models::as_typed;
 pub(in crate::cli) use names::{database, database_of_part};
 pub(in crate::cli) use work::{parameters, parser};
 

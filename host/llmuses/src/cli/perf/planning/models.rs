@@ -34,17 +34,10 @@ pub(super) fn weighted(typed: &[String]) -> Result<Vec<WeightedModel>, UsageErro
     Ok(models)
 }
 
-/// A name as it is typed, so that nothing of it is read as a weight.
-pub(in crate::cli) fn as_typed(name: &str) -> String {
-    match name.contains('=') {
-        true => format!("{name}=1"),
-        false => name.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::values::as_typed;
 
     fn of(typed: &[&str]) -> Result<Vec<String>, UsageError> {
         let typed: Vec<String> = typed.iter().map(|text| (*text).to_owned()).collect();
