@@ -611,3 +611,84 @@ fn a_system_message_and_tools_go_where_anthropic_has_them() {
     });
     assert_eq!(mock.bodies(), [body]);
 }
+
+#[test]
+fn token_ids_and_several_prompts_are_sent_as_such() {
+    let ids = json!([1, 2, 3]);
+    for (parser, entry, member, sent) in [
+        (
+            "openai_completions",
+            json!({"prompt_token_ids": ids}),
+            "prompt",
+            &ids,
+        ),
+        (
+            "openai_completions",
+            json!({"input_ids": ids}),
+            "prompt",
+            &ids,
+        ),
+        ("openai_completions", json!({"prompt": ids}), "prompt", &ids),
+        (
+            "openai_completions",
+            json!({"prompt": ["a", "b"]}),
+            "prompt",
+            &json!(["a", "b"]),
+        ),
+        (
+            "openai_completions",
+            json!({"texts": ["a", "b"]}),
+            "prompt",
+            &json!(["a", "b"]),
+        ),
+        ("sglang", json!({"prompt": ids}), "input_ids", &ids),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("data", format!("{entry}\n"));
+        let url = mock.url("");
+        let flags = ["--url", &url, "--parser", parser, "--dataset", "data"];
+        let ended = run(bench.perf(&flags).args(["-n", "1"]));
+        assert_eq!(ended.code, Some(0), "{entry}: {}", ended.stderr);
+        assert_eq!(&mock.bodies()[0][member], sent, "{parser} {entry}");
+    }
+}
+
+#[test]
+fn what_a_data_set_says_and_is_not_sent_is_said() {
+    let tools = json!([{"type": "function", "function": {"name": "f"}}]);
+    let of_body = json!({
+        "model": "z", "messages": [{"role": "user", "content": "a"}], "stream": true, "foo": 1, "n": 2,
+    });
+    for (parser, entry, said) in [
+        (
+            "openai_completions",
+            json!({"prompt": "a", "tools": tools}),
+            "the tools of the data set are left out",
+        ),
+        (
+            "tgi",
+            json!({"prompt": "a", "functions": tools}),
+            "the tools of the data set are left out",
+        ),
+        (
+            "openai_chat",
+            json!({"prompt": "a", "audio": "a.wav"}),
+            "what the data set has in \"audio\" is left out",
+        ),
+        (
+            "openai_chat",
+            of_body,
+            "what the data set says of foo, n is left out",
+        ),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("data", format!("{entry}\n").repeat(4));
+        let url = mock.url("");
+        let flags = ["--url", &url, "--parser", parser, "--dataset", "data"];
+        let ended = run(bench.perf(&flags).args(["-n", "4", "--parallel", "1"]));
+        assert_eq!(ended.code, Some(0), "{entry}: {}", ended.stderr);
+        // A file is read twice: for a look at its beginning before the run, and in the run.
+        let count = ended.stderr.matches(said).count();
+        assert!((1..=2).contains(&count), "{}", ended.stderr);
+    }
+}

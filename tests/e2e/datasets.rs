@@ -425,3 +425,38 @@ fn nothing_but_bad_entries_is_an_error() {
         "{text}"
     );
 }
+
+#[test]
+fn texts_in_an_array_and_numbered_turns_are_prompts() {
+    for (content, expected) in [
+        ("[\"a\", \"b\"]", &["a", "b"][..]),
+        ("{\"context\": \"a\"}\n{\"turn\": \"b\"}\n", &["a", "b"]),
+        (
+            "{\"prompt_0\": \"a\"}\n{\"prompt_1\": \"b\"}\n",
+            &["a", "b"],
+        ),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("set", content);
+        good(
+            &bench,
+            &mock,
+            &["--dataset", "set", "--parser", "openai_chat"],
+        );
+        assert_eq!(prompts(&mock), expected, "{content}");
+    }
+}
+
+#[test]
+fn a_trace_with_only_new_messages_is_refused() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let line = r#"{"timestamp": 0, "session_id": "s", "message_mode": "delta", "messages": [{"role": "user", "content": "a"}], "output_length": 3}"#;
+    bench.file("trace", line);
+    let said = refused(
+        &bench,
+        &mock,
+        &["--dataset", "trace", "--parser", "openai_chat"],
+        1,
+    );
+    assert!(said.contains("\"message_mode\" is \"delta\""), "{said}");
+}

@@ -49,7 +49,7 @@ pub struct Turn {
     /// A prompt as the ids of its tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompt_token_ids: Vec<u32>,
-    /// Texts to embed.
+    /// Texts to embed, or several prompts of one request to an API that takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<String>,
     /// What `documents` are to be ranked by.
@@ -104,7 +104,7 @@ pub struct Item {
     /// A prompt as the ids of its tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prompt_token_ids: Vec<u32>,
-    /// Texts to embed.
+    /// Texts to embed, or several prompts of one request to an API that takes them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub texts: Vec<String>,
     /// What `documents` are to be ranked by.

@@ -1,8 +1,9 @@
 //! JSON records with a prompt under one of the usual names, or with the messages of one request.
 
 use crate::images;
-use crate::record::{Members, PROMPTS, prompt_of, with_the_rest};
-use llmuses_plugin::{Conversation, Conversations, Entry, Format, Head, Source, Value};
+use crate::record::{Members, OUTPUT_LENGTHS, PROMPTS, numbered_prompts, prompt_of, with_the_rest};
+use llmuses_plugin::{Conversation, Conversations, Entry, Format, Head, Source, Value, json, log};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A record a line.
 pub(crate) struct JsonLines;
@@ -32,12 +33,14 @@ impl Format for JsonLines {
 
 impl Format for JsonArray {
     const NAME: &'static str = "json_array";
-    const DESCRIPTION: &'static str = "one JSON array of such records, as of LongAlpaca";
+    const DESCRIPTION: &'static str =
+        "one JSON array of such records, as of LongAlpaca, or of texts";
     const SOURCE: Source = Source::JsonArray;
     const TAKES_FIELD: bool = true;
 
     fn recognises(head: &Head<'_>) -> bool {
-        head.is_array() && is_record(head)
+        let is_text = || matches!(head.first_record(), Some(Value::String(_)));
+        head.is_array() && (is_record(head) || (head.field.is_none() && is_text()))
     }
 
     fn conversation(entry: Entry) -> Result<Conversation, String> {
@@ -58,6 +61,8 @@ fn has_prompt(members: &Members, field: Option<&str>) -> bool {
                 || PROMPTS
                     .iter()
                     .any(|name| members.get(*name).is_some_and(Value::is_string))
+                || numbered_prompts(members).is_some()
+                || without_text(members).is_some()
         }
     }
 }
@@ -100,8 +105,80 @@ fn opened<F: Format>(head: &Head<'_>) -> Result<Box<dyn Conversations>, String> 
 }
 
 fn record(entry: &Entry, field: Option<&str>) -> Result<Conversation, String> {
-    let mut members: Members = entry.json()?;
-    conversation_in(&mut members, field).map_err(|reason| entry.error(reason))
+    let mut members: Members = match entry.json()? {
+        Value::Object(members) => members,
+        // Of an array of texts.
+        Value::String(text) if field.is_none() => return Ok(Conversation::of_prompt(text)),
+        _ => return Err(entry.error("it is not a JSON object")),
+    };
+    let is_body = field.is_none() && members.get("messages").is_some_and(Value::is_array);
+    let is_body = is_body && members.get("stream").is_some_and(Value::is_boolean);
+    let conversation =
+        conversation_in(&mut members, field).map_err(|reason| entry.error(reason))?;
+    if is_body {
+        say_what_is_left_out(&members);
+    }
+    say_that_sound_is_left_out(&members);
+    Ok(conversation)
+}
+
+/// Says once for each reading of a file which members of a recorded body are not sent.
+fn say_what_is_left_out(members: &Members) {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    let names = left_out(members);
+    if !names.is_empty() && !IS_SAID.swap(true, Ordering::Relaxed) {
+        log::warn(&format!(
+            "what the data set says of {} is left out: `--dataset-parser bodies` sends recorded bodies as they are",
+            names.join(", ")
+        ));
+    }
+}
+
+/// Says once for each reading of a file that audio and video beside a prompt are not sent.
+fn say_that_sound_is_left_out(members: &Members) {
+    static IS_SAID: AtomicBool = AtomicBool::new(false);
+    let has = |name: &&&str| members.get(**name).is_some_and(|value| !value.is_null());
+    if let Some(name) = ["audio", "audios", "video", "videos"].iter().find(has)
+        && !IS_SAID.swap(true, Ordering::Relaxed)
+    {
+        log::warn(&format!(
+            "what the data set has in \"{name}\" is left out: audio is sent of `messages` with a part `input_audio` alone"
+        ));
+    }
+}
+
+/// The members of a recorded body that are in no conversation. Which model is asked, and whether it streams, says the run.
+fn left_out(members: &Members) -> Vec<&str> {
+    const OF_THE_RUN: [&str; 3] = ["model", "stream", "stream_options"];
+    let is_left = |name: &&str| {
+        *name != "messages" && !OF_THE_RUN.contains(name) && !OUTPUT_LENGTHS.contains(name)
+    };
+    let mut names: Vec<&str> = members.keys().map(String::as_str).filter(is_left).collect();
+    names.sort_unstable();
+    names
+}
+
+/// What a record asks where it has no text as its prompt: token ids, several prompts, or the parts of a message.
+fn without_text(members: &Members) -> Option<Conversation> {
+    let list = |name: &str| {
+        members
+            .get(name)?
+            .as_array()
+            .filter(|list| !list.is_empty())
+    };
+    let all = |list: &Vec<Value>, is_one: fn(&Value) -> bool| list.iter().all(is_one);
+    let is_id = |id: &Value| id.as_u64().is_some_and(|id| u32::try_from(id).is_ok());
+    for name in ["prompt_token_ids", "input_ids", "prompt"] {
+        if let Some(ids) = list(name).filter(|list| all(list, is_id)) {
+            return Some(Conversation::default().turn("prompt_token_ids", ids.clone().into()));
+        }
+    }
+    if let Some(texts) = list("prompt").filter(|list| all(list, Value::is_string)) {
+        return Some(Conversation::default().turn("texts", texts.clone().into()));
+    }
+    let parts = list("content").filter(|list| all(list, |part| part["type"].is_string()))?;
+    let message = json!({"role": "user", "content": parts});
+    Some(Conversation::of_messages(vec![message]))
 }
 
 /// The conversation in the members of a record.
@@ -118,10 +195,25 @@ pub(crate) fn conversation_in(
         }
         _ => match images::message(members, field)? {
             Some(message) => Conversation::of_messages(vec![message]),
-            None => Conversation::of_prompt(prompt_of(members, field)?),
+            None => of_prompts(members, field)?,
         },
     };
     with_the_rest(conversation, members)
+}
+
+/// The prompt of a record without messages and images, or what it has in place of one.
+fn of_prompts(members: &mut Members, field: Option<&str>) -> Result<Conversation, String> {
+    let is_text = |name: &&str| members.get(*name).is_some_and(Value::is_string);
+    if field.is_none() && !PROMPTS.iter().any(is_text) {
+        if let Some(prompts) = numbered_prompts(members) {
+            let turns = prompts.into_iter();
+            return Ok(turns.fold(Conversation::default(), Conversation::prompt));
+        }
+        if let Some(conversation) = without_text(members) {
+            return Ok(conversation);
+        }
+    }
+    Ok(Conversation::of_prompt(prompt_of(members, field)?))
 }
 
 /// Messages without the answers that are recorded at their end, where there is anything before them.
@@ -138,7 +230,6 @@ pub(crate) fn asked(mut messages: Vec<Value>) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::record::tests::{head, read};
-    use llmuses_plugin::json;
 
     #[test]
     fn a_prompt_is_found_under_its_usual_names() {
@@ -225,6 +316,98 @@ mod tests {
         assert!(!JsonLines::recognises(&head(
             "text\n{\"prompt\": \"ok\"}\n"
         )));
+    }
+
+    #[test]
+    fn what_a_record_has_beside_its_prompt_is_kept_under_every_name() {
+        let function = json!({"name": "f", "parameters": {}});
+        let line = json!({"prompt": "p", "prefix": "s", "functions": [function]});
+        assert_eq!(
+            read::<JsonLines>(&line),
+            Ok(json!({
+                "turns": [{"prompt": "p"}],
+                "system": "s",
+                "tools": [{"type": "function", "function": function}],
+            }))
+        );
+        let line = json!({"context": "c", "question": "q"});
+        assert_eq!(
+            read::<JsonLines>(&line),
+            Ok(json!({"turns": [{"prompt": "q"}]}))
+        );
+    }
+
+    #[test]
+    fn a_prompt_may_be_no_single_text() {
+        let parts = json!([{"type": "text", "text": "a"}, {"type": "image_url", "image_url": {"url": "a.png"}}]);
+        for (line, turns) in [
+            (
+                json!({"prompt_0": "a", "prompt_1": "b"}),
+                json!([{"prompt": "a"}, {"prompt": "b"}]),
+            ),
+            (
+                json!({"turn_1": "a", "turn_2": "b"}),
+                json!([{"prompt": "a"}, {"prompt": "b"}]),
+            ),
+            (
+                json!({"prompt_token_ids": [1, 2]}),
+                json!([{"prompt_token_ids": [1, 2]}]),
+            ),
+            (
+                json!({"input_ids": [1, 2]}),
+                json!([{"prompt_token_ids": [1, 2]}]),
+            ),
+            (
+                json!({"prompt": [1, 2]}),
+                json!([{"prompt_token_ids": [1, 2]}]),
+            ),
+            (
+                json!({"prompt": ["a", "b"]}),
+                json!([{"texts": ["a", "b"]}]),
+            ),
+            (
+                json!({"content": parts}),
+                json!([{"messages": [{"role": "user", "content": parts}]}]),
+            ),
+        ] {
+            assert_eq!(
+                read::<JsonLines>(&line),
+                Ok(json!({"turns": turns})),
+                "{line}"
+            );
+            assert!(JsonLines::recognises(&head(&line.to_string())), "{line}");
+            assert!(JsonArray::recognises(&head(&format!("[{line}]"))), "{line}");
+        }
+        for wrong in [
+            json!({"prompt": [-1]}),
+            json!({"prompt": []}),
+            json!({"prompt": ["a", 1]}),
+        ] {
+            assert!(!JsonLines::recognises(&head(&wrong.to_string())), "{wrong}");
+            assert!(read::<JsonLines>(&wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn texts_in_an_array_are_prompts() {
+        assert!(JsonArray::recognises(&head("[\"a\", \"b\"]")));
+        assert!(!JsonLines::recognises(&head("[\"a\", \"b\"]")));
+        assert_eq!(
+            read::<JsonArray>(&json!("a")),
+            Ok(json!({"turns": [{"prompt": "a"}]}))
+        );
+        assert!(read::<JsonArray>(&json!(1)).is_err());
+    }
+
+    #[test]
+    fn members_of_a_recorded_body_that_are_not_sent_are_known() {
+        let mut body = json!({
+            "model": "z", "messages": [{"role": "user", "content": "a"}], "stream": true, "max_tokens": 5,
+            "temperature": 1, "foo": 1, "n": 2,
+        });
+        let members = body.as_object_mut().unwrap();
+        conversation_in(members, None).unwrap();
+        assert_eq!(left_out(members), ["foo", "n"]);
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! What the records of most formats have under one name or another.
 
-use llmuses_plugin::{Conversation, Head, Map, SAMPLING, Value};
+use llmuses_plugin::{Conversation, Head, Map, SAMPLING, Value, json};
 
 /// A JSON object, or a row of a table.
 pub(crate) type Members = Map<String, Value>;
 
 /// Where a prompt is looked for, in this order.
-pub(crate) const PROMPTS: [&str; 8] = [
+pub(crate) const PROMPTS: [&str; 11] = [
     "prompt",
     "question",
     "instruction",
@@ -15,10 +15,13 @@ pub(crate) const PROMPTS: [&str; 8] = [
     "input_text",
     "input",
     "content",
+    "context",
+    "conversation",
+    "turn",
 ];
 
 /// Where the most tokens of the answer are looked for.
-const OUTPUT_LENGTHS: [&str; 7] = [
+pub(crate) const OUTPUT_LENGTHS: [&str; 7] = [
     "max_completion_tokens",
     "max_tokens",
     "max_new_tokens",
@@ -121,16 +124,24 @@ pub(crate) fn with_the_rest(
         conversation = conversation.output_tokens(tokens);
     }
     for (name, others) in [
-        ("system", &["system", "system_prompt"][..]),
-        ("tools", &["tools", "tool_definitions"]),
+        ("system", &["system", "system_prompt", "prefix"][..]),
+        ("tools", &["tools", "tool_definitions", "functions"]),
     ] {
-        let found = others.iter().find_map(|name| members.remove(*name));
         let is_one = |value: &Value| match name {
             "system" => value.as_str().is_some_and(|text| !text.is_empty()),
             _ => value.as_array().is_some_and(|tools| !tools.is_empty()),
         };
-        if let Some(value) = found.filter(is_one) {
-            conversation = conversation.with(name, value);
+        let found = others
+            .iter()
+            .filter_map(|name| members.remove(*name))
+            .find(is_one);
+        match found {
+            Some(Value::Array(tools)) => {
+                let tools = tools.into_iter().map(tool).collect();
+                conversation = conversation.with(name, Value::Array(tools));
+            }
+            Some(system) => conversation = conversation.with(name, system),
+            None => {}
         }
     }
     let parameters: Members = SAMPLING
@@ -141,10 +152,30 @@ pub(crate) fn with_the_rest(
     Ok(conversation.parameters(parameters))
 }
 
+/// A tool in OpenAI's form. A function may stand alone, as `functions` has it.
+fn tool(tool: Value) -> Value {
+    let is_function = tool["name"].is_string() && tool["parameters"].is_object();
+    match is_function && tool.get("type").is_none() {
+        true => json!({"type": "function", "function": tool}),
+        false => tool,
+    }
+}
+
+/// The prompts of a record that numbers its turns (`prompt_0`, `prompt_1`), from 0 or 1 on. `None`: it has none.
+pub(crate) fn numbered_prompts(members: &Members) -> Option<Vec<String>> {
+    let text = |name: &str, number: usize| members.get(&format!("{name}_{number}"))?.as_str();
+    let (name, first) = PROMPTS
+        .into_iter()
+        .flat_map(|name| [(name, 0), (name, 1)])
+        .find(|(name, number)| text(name, *number).is_some())?;
+    let prompts = (first..).map_while(|number| Some(text(name, number)?.to_owned()));
+    Some(prompts.collect())
+}
+
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use llmuses_plugin::{Conversations, Entries, Format, conversations_of, json};
+    use llmuses_plugin::{Conversations, Entries, Format, conversations_of};
 
     /// The beginning of a file of this content.
     pub(crate) fn head(text: &str) -> Head<'_> {

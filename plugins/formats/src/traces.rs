@@ -32,6 +32,11 @@ pub(crate) struct WorkloadTrace;
 /// The number of a request in traces of Bailian, which no other has.
 const CHAT: &str = "chat_id";
 
+/// Why requests that have only the new messages of their session are not sent: without those before, they would ask
+/// something else than was recorded.
+const ONLY_WHAT_IS_NEW: &str = "\"message_mode\" is \"delta\": requests with only the new messages of a session \
+                                are not supported; write each with its whole history";
+
 /// Where texts stand in the traces that have some.
 const TEXTS: [&str; 2] = ["text_input", "input_text"];
 
@@ -44,7 +49,9 @@ impl Format for Mooncake {
     fn recognises(head: &Head<'_>) -> bool {
         let has_text = |members: &Members| {
             let has = |name: &&str| members.contains_key(*name);
-            if members.contains_key("payload") && !PROMPTS.iter().chain(&["messages"]).any(has) {
+            let is_text = |name: &&str| members.get(*name).is_some_and(Value::is_string);
+            if members.contains_key("payload") && !has(&"messages") && !PROMPTS.iter().any(is_text)
+            {
                 return true;
             }
             members.contains_key("output_length") && TEXTS.iter().chain(&["messages"]).any(has)
@@ -66,6 +73,7 @@ impl Format for Mooncake {
 
     fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
         opened(|members, state| {
+            whole_history(members)?;
             let mut conversation = match text_of(members)? {
                 Some(text) => with_the_rest(text, members)?,
                 None => lengths_of(members, Some(512))?,
@@ -304,6 +312,14 @@ fn with_extra(conversation: Conversation, members: &mut Members) -> Conversation
         extra.shift_remove(name);
     }
     conversation.parameters(extra)
+}
+
+/// Whether a request has all the messages of its session so far.
+fn whole_history(members: &Members) -> Result<(), String> {
+    match members.get("message_mode") {
+        Some(mode) if mode == "delta" => Err(ONLY_WHAT_IS_NEW.to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// The text of a request, where the trace has it.

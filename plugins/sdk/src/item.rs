@@ -1,10 +1,12 @@
 //! What one request asks, in the neutral form that every API plugin gets.
 
+use crate::host::log;
 use crate::options::{merge, parameters};
 use crate::prompt::user_message;
 use crate::{Map, Value};
 use serde::Deserialize;
 use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// What one request asks. It has one of `messages`, `prompt`, `prompt_token_ids`, `texts`, `query` with `documents`,
 /// and `body`.
@@ -17,7 +19,7 @@ pub struct Item {
     pub prompt: Option<String>,
     /// A prompt as the ids of its tokens.
     pub prompt_token_ids: Vec<u32>,
-    /// Texts to embed.
+    /// Texts to embed, or several prompts in one request of an API that takes them.
     pub texts: Vec<String>,
     /// What `documents` are to be ranked by.
     pub query: Option<String>,
@@ -118,11 +120,24 @@ impl Item {
         }
     }
 
+    /// Takes out the tools, of which an API of texts has none. That is said once.
+    pub fn leave_out_tools(&mut self) {
+        static IS_SAID: AtomicBool = AtomicBool::new(false);
+        if std::mem::take(&mut self.tools).is_empty() {
+            return;
+        }
+        if !IS_SAID.swap(true, Ordering::Relaxed) {
+            log::warn("the tools of the data set are left out: this API takes none");
+        }
+    }
+
     /// The text, taken out; that of messages is their contents, one behind the other with an empty line between them.
     ///
     /// # Errors
-    /// Where the item has no text, or what is none, such as images and calls of tools.
+    /// Where the item has no text, or what is none, such as images and calls of tools. Tools are left out, which is said
+    /// once.
     pub fn take_prompt(&mut self) -> Result<String, String> {
+        self.leave_out_tools();
         if let Some(prompt) = self.prompt.take() {
             return Ok(prompt);
         }

@@ -34,7 +34,10 @@ impl Api for Sglang {
                 item.spell_sampling("sampling_params", &SAMPLING);
                 let mut body = match item.prompt_token_ids.is_empty() {
                     true => json!({"text": item.take_prompt()?}),
-                    false => json!({"input_ids": std::mem::take(&mut item.prompt_token_ids)}),
+                    false => {
+                        item.leave_out_tools();
+                        json!({"input_ids": std::mem::take(&mut item.prompt_token_ids)})
+                    }
                 };
                 let length = item
                     .output

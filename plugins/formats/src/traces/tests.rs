@@ -147,3 +147,16 @@ fn a_trace_may_have_texts() {
     let text = text_of(record.as_object_mut().unwrap());
     assert_eq!(text, Ok(Some(Conversation::of_prompt("a"))));
 }
+
+#[test]
+fn requests_with_only_the_new_messages_are_an_error() {
+    let is_refused = |mode: &str| {
+        let line = format!(
+            r#"{{"timestamp": 0, "session_id": "s", "message_mode": "{mode}", "messages": [{{"role": "user", "content": "a"}}], "output_length": 3}}"#
+        );
+        let members = line.parse::<Value>().unwrap().as_object().unwrap().clone();
+        whole_history(&members).is_err()
+    };
+    assert!(is_refused("delta"));
+    assert!(!is_refused("history"));
+}

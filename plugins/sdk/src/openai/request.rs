@@ -102,7 +102,7 @@ const OF_COMPLETIONS: [(&str, &str); 14] = [
 /// The request of an item to an API of completions, which continues a text, for
 /// [`Api::request`](crate::Api::request). [`response`](super::response) reads its answers.
 ///
-/// The prompt is a text or a list of token ids; that of messages is their contents. The length of the answer is
+/// The prompt is a text, several or a list of token ids; that of messages is their contents. The length of the answer is
 /// `max_tokens`; with a least or an exact length `min_tokens` and `ignore_eos` are added.
 ///
 /// # Errors
@@ -116,9 +116,14 @@ pub fn completion_request(
         return Ok(settings.request_of(&mut item, Value::Null));
     }
     item.spell_sampling("", &OF_COMPLETIONS);
-    let prompt = match item.prompt_token_ids.is_empty() {
-        true => item.take_prompt()?.into(),
-        false => std::mem::take(&mut item.prompt_token_ids).into(),
+    let prompt = if !item.prompt_token_ids.is_empty() {
+        item.leave_out_tools();
+        std::mem::take(&mut item.prompt_token_ids).into()
+    } else if !item.texts.is_empty() {
+        item.leave_out_tools();
+        std::mem::take(&mut item.texts).into()
+    } else {
+        item.take_prompt()?.into()
     };
     let mut body = Map::new();
     body.insert("model".to_owned(), settings.model(&item).into());
