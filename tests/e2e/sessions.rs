@@ -205,6 +205,37 @@ fn the_lengths_of_later_turns_are_checked_with_each_api() {
 }
 
 #[test]
+fn reasoning_is_no_part_of_the_lengths_of_later_turns() {
+    let tokenizer = crate::support::repository().join("datasets/tokenizer");
+    let tokenizer = tokenizer.to_str().expect("the path is text");
+    // These do not count it apart.
+    let without_a_count = ["anthropic_messages", "ollama", "ollama_generate"];
+    for (api, ..) in GENERATING {
+        let bench = Bench::new();
+        let mock = mock(&["--reasoning-tokens", "100", "--tokens", "50"]);
+        let length = ["--input-tokens", "50", "--output-tokens", "150"];
+        let sessions = ["--turns", "3", "--sessions", "2"];
+        let counted = ["--tokenizer-path", tokenizer];
+        let said = with_api(
+            &bench,
+            &mock,
+            api,
+            &[&length[..], &sessions, &counted].concat(),
+        );
+        let document = json(&bench, "run.json");
+        let lengths = &runs(&document)[0]["totals"]["asked_lengths"];
+        let not_judged = if without_a_count.contains(&api) { 4 } else { 0 };
+        let later = &lengths["later_input"];
+        assert_eq!(later["requests"], 4 - not_judged, "{api}: {lengths}");
+        assert_eq!(later["different"], 0, "{api}: {lengths}");
+        assert_eq!(lengths["later_input_not_judged"], not_judged, "{api}");
+        let told = paragraph(&said, "Lengths asked");
+        let part = "prompts of 4 later turns are not judged";
+        assert_eq!(told.contains(part), not_judged > 0, "{api}: {told}");
+    }
+}
+
+#[test]
 fn a_history_that_the_server_cuts_is_noticed() {
     let (bench, mock) = (Bench::new(), quick_mock());
     // A message of its own, without any of those before it.

@@ -3,7 +3,8 @@
 use super::cached_tokens::CachedPieces;
 use super::short_outputs::ShortOutputCounts;
 use llmuses_core::document::{AskedLength, AskedLengths, LearnedLengths};
-use llmuses_core::exchange::{Outcome, TokenSource};
+use llmuses_core::exchange::{Outcome, Reading, TokenSource};
+use llmuses_core::metric::REASONING_TOKENS;
 use std::collections::HashMap;
 
 /// Lengths asked for and counted, over all requests that are measured.
@@ -12,8 +13,11 @@ pub struct LengthsAsked {
     input: Differences,
     later_input: Differences,
     output: Differences,
-    /// Of sessions that are under way, the tokens of the last turn: those of its prompt, and of its output that were sent.
-    last_turns: HashMap<u64, (u64, u64)>,
+    /// Later turns of which no length is expected.
+    later_input_not_judged: u64,
+    /// Of sessions that are under way, the tokens of the last turn: those of its prompt, and of the reply that the next turn
+    /// has. `None`: the server did not count its reasoning, which is no part of that reply.
+    last_turns: HashMap<u64, (u64, Option<u64>)>,
     learned: Option<LearnedLengths>,
     cached: CachedPieces,
 }
@@ -58,7 +62,8 @@ impl LengthsAsked {
                 let tolerance = self.learned.map_or(0, |_| u64::from(input / 100));
                 self.input.add(input, counted, tolerance, None);
             }
-            (1.., Some(counted), Some((prompt, said))) => {
+            (1.., Some(_), Some((_, None))) => self.later_input_not_judged += 1,
+            (1.., Some(counted), Some((prompt, Some(said)))) => {
                 let added = said.saturating_add(input.into());
                 let asked = u32::try_from(prompt.saturating_add(added)).unwrap_or(u32::MAX);
                 let tolerance = (added / 20).max(LATER_TOLERANCE);
@@ -67,7 +72,8 @@ impl LengthsAsked {
             _ => {}
         }
         if let (1.., Some(prompt), Some(completion)) = (place.left(), prompt, completion) {
-            let said = completion.saturating_sub(reading.hidden_tokens());
+            let is_streamed = outcome.exchange.response.is_streamed();
+            let said = tokens_of_reply(reading, completion, is_streamed);
             self.last_turns.insert(place.session, (prompt, said));
         }
         if let Some(asked) = output
@@ -92,6 +98,7 @@ impl LengthsAsked {
         AskedLengths {
             input: self.input.to_document(),
             later_input: self.later_input.to_document(),
+            later_input_not_judged: self.later_input_not_judged,
             output: self.output.to_document(),
             learned: self.learned,
             cached: self.cached.to_document(),
@@ -102,6 +109,24 @@ impl LengthsAsked {
 /// Tokens by which the prompt of a later turn may differ in any case: a server counts the end of a reply or not, counts the
 /// text of a reply otherwise than it produced it, and puts something between messages.
 const LATER_TOLERANCE: u64 = 16;
+
+/// Tokens of the reply as the next turn has it, of the `completion` tokens of a turn: without reasoning. `None`: reasoning or
+/// the call of a tool came, and the server does not say how many of the tokens are reasoning.
+fn tokens_of_reply(reading: &Reading, completion: u64, is_streamed: bool) -> Option<u64> {
+    // Reasoning between tags is a part of the answer, also where the server counts it.
+    let apart = match &reading.answers {
+        Some(answers) if is_streamed => Some(reading.outputs.len() > answers.len()),
+        _ => None,
+    };
+    match (apart, reading.metric(REASONING_TOKENS)) {
+        (Some(true), None) => None,
+        // More of it than there is in all is no count.
+        (Some(true) | None, Some(reasoning)) if reasoning <= completion as f64 => {
+            Some(completion - reasoning.max(0.0) as u64)
+        }
+        _ => Some(completion.saturating_sub(reading.hidden_tokens())),
+    }
+}
 
 impl Differences {
     /// `reason`: why the output ended, where the server tells.
@@ -196,6 +221,57 @@ mod tests {
         assert_eq!((later_input.requests, later_input.different), (3, 1));
         assert_eq!(later_input.worst_difference_tokens, -50);
         assert_eq!(lengths.last_turns.len(), 2);
+    }
+
+    /// A session whose first turn has 100 + 150 tokens, of which 100 were events of reasoning and 50 of the answer, and whose
+    /// second turn has a prompt of `prompt` tokens. The message of each has 100.
+    fn after_reasoning(prompt: u64, counted: Option<f64>, answers: Option<&[u32]>) -> AskedLengths {
+        let turn = |turn, prompt| {
+            let outcome = OutcomeBuilder::at(0)
+                .turn(0, turn, 2)
+                .events(&[1, 2])
+                .outputs(&[0, 1])
+                .tokens(prompt, 150, TokenSource::Server);
+            let counted = counted.map(|tokens| ("reasoning_tokens", tokens));
+            let mut outcome = counted
+                .into_iter()
+                .fold(outcome, |outcome, (name, tokens)| {
+                    outcome.metric(name, tokens)
+                })
+                .build();
+            outcome.reading.as_mut().unwrap().answers = answers.map(<[u32]>::to_vec);
+            outcome
+        };
+        let mut lengths = LengthsAsked::default();
+        lengths.add(&turn(0, 100), 100, None);
+        lengths.add(&turn(1, prompt), 100, None);
+        lengths.to_document()
+    }
+
+    #[test]
+    fn reasoning_is_no_part_of_the_reply_in_the_next_turn() {
+        for answers in [Some(&[1][..]), None] {
+            let found = after_reasoning(250, Some(100.0), answers).later_input;
+            assert_eq!((found.requests, found.different), (1, 0), "{answers:?}");
+            assert_eq!(found.mean_asked_tokens, Some(250.0), "{answers:?}");
+        }
+        // It came between tags, which the reply has.
+        let tagged = after_reasoning(350, Some(100.0), Some(&[0, 1])).later_input;
+        assert_eq!((tagged.requests, tagged.different), (1, 0));
+        // More than all of it.
+        let wrong = after_reasoning(350, Some(151.0), Some(&[1])).later_input;
+        assert_eq!((wrong.requests, wrong.different), (1, 0));
+    }
+
+    #[test]
+    fn a_turn_after_reasoning_that_nobody_counted_is_not_judged() {
+        let found = after_reasoning(250, None, Some(&[1]));
+        assert_eq!(found.later_input.requests, 0);
+        assert_eq!(found.later_input_not_judged, 1);
+        let without = after_reasoning(350, None, Some(&[0, 1]));
+        assert_eq!(without.later_input.different, 0);
+        assert_eq!(without.later_input.requests, 1);
+        assert_eq!(without.later_input_not_judged, 0);
     }
 
     #[test]

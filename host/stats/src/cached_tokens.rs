@@ -55,15 +55,13 @@ impl CachedPieces {
         let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
             return;
         };
-        let metrics = reading.metrics.iter();
-        let mut reported = metrics.filter(|(name, _)| name == CACHED_TOKENS);
-        let reported = reported.next().filter(|_| counts);
+        let reported = reading.metric(CACHED_TOKENS).filter(|_| counts);
         // Of later requests nothing can be predicted.
         self.is_full |= self.pieces.len() + pieces.len() > MOST_PIECES;
         if self.is_full {
             return;
         }
-        if let Some((_, reported)) = reported {
+        if let Some(reported) = reported {
             self.requests += 1;
             self.reported += reported;
         }

@@ -84,9 +84,9 @@ impl SessionTotals {
             .add(measured.prompt_tokens.map(|count| count.tokens as f64));
         turn.output
             .add(measured.completion_tokens.map(|count| count.tokens as f64));
-        let metrics = outcome.reading.iter().flat_map(|reading| &reading.metrics);
-        let mut cached = metrics.filter(|(name, _)| name == CACHED_TOKENS);
-        turn.cached.add(cached.next().map(|(_, tokens)| *tokens));
+        let reading = outcome.reading.as_ref();
+        turn.cached
+            .add(reading.and_then(|reading| reading.metric(CACHED_TOKENS)));
         for (spread, time) in [
             (&mut turn.ttft, TTFT),
             (&mut turn.tpot, TPOT),

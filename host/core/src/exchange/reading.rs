@@ -80,9 +80,13 @@ pub const HIDDEN_REASONING: &str = "hidden_reasoning_tokens";
 impl Reading {
     /// Tokens among those that the model produced that did not come, so that no time between events holds them.
     pub fn hidden_tokens(&self) -> u64 {
-        self.metrics
-            .iter()
-            .find(|(name, _)| name == HIDDEN_REASONING)
-            .map_or(0, |(_, tokens)| tokens.max(0.0) as u64)
+        self.metric(HIDDEN_REASONING)
+            .map_or(0, |tokens| tokens.max(0.0) as u64)
+    }
+
+    /// The figure of the parser under this name.
+    pub fn metric(&self, name: &str) -> Option<f64> {
+        let mut named = self.metrics.iter().filter(|(known, _)| known == name);
+        named.next().map(|(_, value)| *value)
     }
 }

@@ -30,6 +30,9 @@ pub struct FigureRow {
 /// The name under which plugins report how many tokens of a prompt the server took from its cache.
 pub const CACHED_TOKENS: &str = "cached_tokens";
 
+/// The name under which plugins report how many of the output tokens the server counts as reasoning.
+pub const REASONING_TOKENS: &str = "reasoning_tokens";
+
 /// The names under which plugins report how many texts were embedded, how many documents were ranked, and how long the
 /// audio was in seconds.
 pub const TEXTS: &str = "texts";

@@ -91,9 +91,13 @@ pub struct AskedLengths {
     /// Of outputs.
     pub output: AskedLength,
     /// Of prompts of later turns of sessions: asked for is what the server counted of the prompt before and of its output,
-    /// without hidden reasoning, with the length of the new message.
+    /// without reasoning, with the length of the new message.
     #[serde(default)]
     pub later_input: AskedLength,
+    /// Prompts of later turns that are not among those: the reply before had reasoning or calls of tools, and the server did
+    /// not count its reasoning.
+    #[serde(default)]
+    pub later_input_not_judged: u64,
     /// How the lengths of prompts are known where there was no tokenizer; null where there was one.
     #[serde(default)]
     pub learned: Option<LearnedLengths>,

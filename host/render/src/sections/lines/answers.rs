@@ -51,6 +51,13 @@ pub(super) fn lengths_asked(totals: &Totals) -> Option<String> {
             &lengths.later_input,
         ));
     }
+    if lengths.later_input_not_judged > 0 {
+        text.push_str(&format!(
+            "; prompts of {} are not judged: the server does not say how much of the reply before was reasoning, which they \
+             leave out",
+            counted(lengths.later_input_not_judged, "later turn")
+        ));
+    }
     if lengths.output.requests > 0 {
         text.push_str("; ");
         text.push_str(&part(
