@@ -145,6 +145,11 @@ impl OutcomeBuilder {
         self
     }
 
+    pub fn input_tokens(mut self, tokens: u64, source: TokenSource) -> Self {
+        self.reading().prompt = Some(TokenCount { tokens, source });
+        self
+    }
+
     pub fn metric(mut self, name: &str, value: f64) -> Self {
         self.reading().metrics.push((name.to_owned(), value));
         self

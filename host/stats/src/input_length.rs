@@ -1,6 +1,6 @@
-//! Times to first token by the length of the prompt.
+//! A time by the length of the prompt.
 
-use llmuses_core::document::{StraightLine, TtftByInputLength};
+use llmuses_core::document::{StraightLine, TimeByInputLength};
 use std::time::Duration;
 
 /// The most points that are kept.
@@ -25,7 +25,7 @@ pub(super) struct ByInputLength {
     tokens: u128,
     nanos: u128,
     squares_of_tokens: u128,
-    squares_of_micros: u128,
+    squares_of_nanos: u128,
     tokens_by_nanos: u128,
 }
 
@@ -37,10 +37,7 @@ impl ByInputLength {
         self.tokens = self.tokens.saturating_add(x);
         self.nanos = self.nanos.saturating_add(y);
         self.squares_of_tokens = self.squares_of_tokens.saturating_add(x.saturating_mul(x));
-        let micros = time.as_micros();
-        self.squares_of_micros = self
-            .squares_of_micros
-            .saturating_add(micros.saturating_mul(micros));
+        self.squares_of_nanos = self.squares_of_nanos.saturating_add(y.saturating_mul(y));
         self.tokens_by_nanos = self.tokens_by_nanos.saturating_add(x.saturating_mul(y));
         let hash = hash(number);
         let place = self.points.partition_point(|point| point.hash < hash);
@@ -57,10 +54,10 @@ impl ByInputLength {
     }
 
     /// As it stands in a document: points in the order of issue.
-    pub(super) fn to_document(&self) -> TtftByInputLength {
+    pub(super) fn to_document(&self) -> TimeByInputLength {
         let mut points = self.points.clone();
         points.sort_unstable_by_key(|point| point.number);
-        TtftByInputLength {
+        TimeByInputLength {
             requests: self.requests,
             input_tokens: points.iter().map(|point| point.tokens).collect(),
             seconds: points
@@ -82,7 +79,7 @@ impl ByInputLength {
         }
         let covariance = self.tokens_by_nanos as f64 / 1e9 / n - x * y;
         let slope = covariance / variance_x;
-        let variance_y = self.squares_of_micros as f64 / 1e12 / n - y * y;
+        let variance_y = self.squares_of_nanos as f64 / 1e18 / n - y * y;
         Some(StraightLine {
             intercept_seconds: y - slope * x,
             seconds_per_token: slope,

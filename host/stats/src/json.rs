@@ -18,7 +18,7 @@ use llmuses_core::document::{
     Verdict,
 };
 use llmuses_core::metric::{
-    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN,
+    ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN, TPOT, TTFT,
 };
 use series::{slowest, timeline};
 use spreads::{distribution, figures, time_figures, tokens};
@@ -32,6 +32,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         wall_seconds: wall.map(seconds),
         ..statistics.sums()
     };
+    let by_input_length = |time| Some(statistics.by_input_length(time).to_document());
     let mut totals = Totals {
         origin: statistics.origin().as_str().to_owned(),
         wall_seconds: wall.map(seconds),
@@ -130,7 +131,8 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             ..timeline(statistics.timeline(), statistics.objectives().is_some())
         },
         times_over_time: Some(times_over_time(statistics.timeline())),
-        time_to_first_token_by_input_length: Some(statistics.by_input_length().to_document()),
+        time_to_first_token_by_input_length: by_input_length(TTFT),
+        time_per_output_token_by_input_length: by_input_length(TPOT),
         slowest_requests: slowest(statistics.slowest(), statistics.timeline().start()),
     };
     // As they come out of the document, so that one that is read back says the same.

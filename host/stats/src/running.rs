@@ -18,7 +18,9 @@ use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Reading, StampQuality, TokenSource};
-use llmuses_core::metric::{ByTime, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TTFT, Time};
+use llmuses_core::metric::{
+    ByTime, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TPOT, TTFT, Time,
+};
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
 
@@ -33,7 +35,7 @@ pub struct RunStatistics {
     slowest: Slowest,
     sessions: SessionTotals,
     texts: bool,
-    by_input_length: ByInputLength,
+    by_input_length: ByTime<ByInputLength>,
     objectives: Option<Objectives>,
     metrics: Metrics,
     failures: FailureCounts,
@@ -55,7 +57,7 @@ impl RunStatistics {
             slowest: Slowest::default(),
             sessions: SessionTotals::default(),
             texts: false,
-            by_input_length: ByInputLength::default(),
+            by_input_length: ByTime::default(),
             objectives: None,
             metrics: Metrics::default(),
             failures: FailureCounts::default(),
@@ -203,9 +205,11 @@ impl RunStatistics {
             }
         }
         self.slowest.record(outcome, measured, self.texts);
-        if let (Some(prompt), Some(ttft)) = (measured.prompt_tokens, measured.times[TTFT]) {
-            self.by_input_length
-                .record(outcome.exchange.number, prompt.tokens, ttft);
+        for time in [TTFT, TPOT] {
+            if let (Some(prompt), Some(taken)) = (measured.prompt_tokens, measured.times[time]) {
+                let number = outcome.exchange.number;
+                self.by_input_length[time].record(number, prompt.tokens, taken);
+            }
         }
         for (spread, count) in [
             (&mut self.lengths.input, measured.prompt_tokens),
@@ -271,9 +275,9 @@ impl RunStatistics {
         &self.slowest
     }
 
-    /// Times to first token by the length of the prompt.
-    pub(super) fn by_input_length(&self) -> &ByInputLength {
-        &self.by_input_length
+    /// A time by the length of the prompt.
+    pub(super) fn by_input_length(&self, time: Time) -> &ByInputLength {
+        &self.by_input_length[time]
     }
 
     /// From the start until the first request was sent that counts. `None` without a warm-up.

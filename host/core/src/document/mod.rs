@@ -36,7 +36,7 @@ pub use plan::{
 };
 pub use repeats::{RepeatFigures, RepeatedFigure};
 pub use replay::ReplayFigures;
-pub use scatter::{StraightLine, TtftByInputLength};
+pub use scatter::{StraightLine, TimeByInputLength};
 pub use schema::schema;
 pub use search::{
     ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,

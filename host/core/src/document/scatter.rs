@@ -1,11 +1,11 @@
-//! Times to first token by the length of the prompt.
+//! Times by the length of the prompt.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Times to first token by the length of the prompt, of succeeded requests of which both are known.
+/// A time by the length of the prompt, of succeeded requests of which both are known.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct TtftByInputLength {
+pub struct TimeByInputLength {
     /// How many requests there are.
     pub requests: u64,
     /// Tokens of the prompts of 500 of them at most, picked evenly by a hash of their place in the order of issue.

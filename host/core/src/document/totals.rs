@@ -19,7 +19,7 @@ use super::objective::ObjectiveFigures;
 use super::over_time::TimesOverTime;
 use super::plan::GoodputBounds;
 use super::replay::ReplayFigures;
-use super::scatter::TtftByInputLength;
+use super::scatter::TimeByInputLength;
 use super::search::ProbeFigures;
 use super::sessions::SessionFigures;
 use super::spread::Times;
@@ -103,7 +103,10 @@ pub struct Totals {
     pub times_over_time: Option<TimesOverTime>,
     /// Times to first token by the length of the prompt; null in documents of older versions.
     #[serde(default)]
-    pub time_to_first_token_by_input_length: Option<TtftByInputLength>,
+    pub time_to_first_token_by_input_length: Option<TimeByInputLength>,
+    /// Times per output token by the length of the prompt; null in documents of older versions.
+    #[serde(default)]
+    pub time_per_output_token_by_input_length: Option<TimeByInputLength>,
     /// The 20 succeeded requests with the longest latency, longest first.
     pub slowest_requests: Vec<SlowestRequest>,
 }

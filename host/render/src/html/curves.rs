@@ -4,7 +4,7 @@ use super::chart::Chart;
 use super::drawn::{Drawn, Unit, beyond, objectives, reach};
 use super::plot::{Axis, Plot, Shape, place_of};
 use crate::digits::counted;
-use crate::sections::{Part, drawn_times};
+use crate::sections::{Part, drawn_times, has_place};
 use llmuses_core::document::{Distribution, Percentile, Totals};
 use llmuses_core::metric::{ITL, LATENCY, TPOT, TTFT, Time};
 
@@ -25,6 +25,7 @@ pub(super) fn colour(time: Time) -> usize {
 pub(super) fn histograms(run: &Drawn<'_>) -> Vec<Chart> {
     [TTFT, LATENCY, TPOT]
         .into_iter()
+        .filter(|time| has_place(run.totals.value(), *time))
         .filter_map(|time| {
             let spread = &run.totals.value().times[time];
             if spread.samples < 2 {
@@ -113,10 +114,11 @@ fn tenth_of(value: f64) -> usize {
 pub(super) fn curves(runs: &[Drawn<'_>]) -> Vec<Chart> {
     let has = |time: Time| {
         let mut totals = runs.iter().map(|run| run.totals.value());
-        totals.any(|totals| totals.times[time].samples > 0)
+        totals.any(|totals| has_place(totals, time))
     };
     drawn_times()
-        .filter(|time| has(*time) || !time.needs_samples())
+        // Where there is no run at all, that is said.
+        .filter(|time| has(*time) || (runs.is_empty() && !time.needs_samples()))
         .map(|time| {
             let (with, without): (Vec<&Drawn<'_>>, Vec<_>) = runs.iter().partition(|run| {
                 let spread = &run.totals.value().times[time];

@@ -1,7 +1,7 @@
 //! The headline figures of a run, each with its formula.
 
 use crate::digits::{UNKNOWN, percent};
-use crate::sections::{Number, Part, Piece, at, drawn_times, independent_samples};
+use crate::sections::{Number, Part, Piece, at, drawn_times, has_place, independent_samples};
 use llmuses_core::document::{Goodput, Percentile, Totals};
 use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT, QPS, THROUGHPUT, Time, Unit};
 
@@ -50,8 +50,7 @@ pub(super) fn cards(totals: &Part<'_, Totals>) -> Vec<Card> {
     let mut cards: Vec<Card> = figures
         .filter_map(|figure| of_run(figure, totals))
         .collect();
-    let has = |time: &Time| totals.value().times[*time].samples > 0 || !time.needs_samples();
-    let times = drawn_times().filter(has);
+    let times = drawn_times().filter(|time| has_place(totals.value(), *time));
     cards.extend(times.map(|time| time_of_requests(time, totals)));
     cards.push(failed(totals));
     cards

@@ -4,8 +4,9 @@ use super::chart::Chart;
 use super::curves::colour;
 use super::drawn::{Drawn, Unit, beyond, objectives, reach};
 use super::plot::{Axis, Plot, Shape};
+use super::tokens::has_output_tokens;
 use crate::digits::counted;
-use crate::sections::{Cell, Part, Piece, Table, at};
+use crate::sections::{Cell, Part, Piece, Table, at, has_place};
 use llmuses_core::document::{TimeSeries, TimesOverTime, Totals};
 use llmuses_core::metric::{LATENCY, QPS, THROUGHPUT, TPOT, TTFT, Time};
 
@@ -19,11 +20,13 @@ const MOST_PARTS: u64 = 60;
 pub(super) fn over_time(run: &Drawn<'_>) -> Vec<Chart> {
     let totals = run.totals.value();
     let mut charts = vec![rate(run, "Requests per second", "Requests/s", QPS_OF)];
-    if totals.tokens.output.tokens.is_some() {
+    if has_output_tokens(totals) && totals.tokens.output.tokens.is_some() {
         let of = "Output tokens per second";
         charts.push(rate(run, of, "Output tokens/s", TOKENS_OF));
     }
-    charts.extend([TTFT, TPOT, LATENCY].map(|time| percentiles(run, time)));
+    let times = [TTFT, TPOT, LATENCY].into_iter();
+    let times = times.filter(|time| has_place(totals, *time));
+    charts.extend(times.map(|time| percentiles(run, time)));
     charts.push(counts(run, "Requests in flight", |timeline| {
         &timeline.requests_in_flight_at_the_end
     }));
@@ -262,26 +265,31 @@ pub(super) fn slots(totals: &Part<'_, Totals>) -> Option<Table> {
     let timeline = at!(totals, timeline);
     let slots = timeline.value();
     let tokens = at!(timeline, output_tokens).items();
-    let times = [
-        at!(timeline, time_to_first_token_mean_seconds).items(),
-        at!(timeline, time_to_first_token_max_seconds).items(),
-    ];
+    let times: Vec<Vec<Part<'_, Option<f64>>>> = match has_place(totals.value(), TTFT) {
+        true => vec![
+            at!(timeline, time_to_first_token_mean_seconds).items(),
+            at!(timeline, time_to_first_token_max_seconds).items(),
+        ],
+        false => Vec::new(),
+    };
     if tokens.is_empty() {
         return None;
     }
-    let mut table = Table::new(
-        "The run over time",
-        &[
-            "From (s)",
-            "sent",
-            "succeeded",
-            "failed",
-            "in flight at the end",
-            "output tokens",
-            "TTFT mean (ms)",
-            "TTFT max (ms)",
-        ],
-    );
+    let has_tokens = has_output_tokens(totals.value());
+    let mut columns = vec![
+        "From (s)",
+        "sent",
+        "succeeded",
+        "failed",
+        "in flight at the end",
+    ];
+    if has_tokens {
+        columns.push("output tokens");
+    }
+    if !times.is_empty() {
+        columns.extend(["TTFT mean (ms)", "TTFT max (ms)"]);
+    }
+    let mut table = Table::new("The run over time", &columns);
     for (place, tokens) in tokens.iter().enumerate() {
         let from = place as f64 * slots.slot_seconds;
         let mut row = vec![Cell::name(format!("{from:.2}"))];
@@ -298,15 +306,19 @@ pub(super) fn slots(totals: &Part<'_, Totals>) -> Option<Table> {
                 Cell::number(count.to_string())
             }),
         );
-        row.push(Cell::number(tokens.fixed(1)));
-        row.extend(times.each_ref().map(|column| {
+        if has_tokens {
+            row.push(Cell::number(tokens.fixed(1)));
+        }
+        row.extend(times.iter().map(|column| {
             let known = column.get(place).filter(|time| time.number().is_some());
             Cell::number(known.map_or_else(|| "-".into(), |time| Piece::Number(time.millis(3))))
         }));
         table.rows.push(row);
     }
-    table.note(
-        "Tokens of succeeded requests, shared evenly over the arrivals of their output chunks.",
-    );
+    if has_tokens {
+        table.note(
+            "Tokens of succeeded requests, shared evenly over the arrivals of their output chunks.",
+        );
+    }
     Some(table)
 }

@@ -1,23 +1,33 @@
-//! The time to first token by the length of the prompt.
+//! A time by the length of the prompt.
 
 use super::chart::Chart;
+use super::curves::colour;
 use super::drawn::{Drawn, Unit, beyond, objectives, reach};
 use super::plot::{Axis, Plot, Shape};
 use crate::digits::{counted, short_figure};
-use llmuses_core::document::{StraightLine, TtftByInputLength};
-use llmuses_core::metric::TTFT;
+use llmuses_core::document::{StraightLine, TimeByInputLength};
+use llmuses_core::metric::{TPOT, TTFT, Time};
 
-const TITLE: &str = "Time to first token by length of the prompt";
-
-/// The chart. `None`: the document is of an earlier version, or there is no such time at all.
-pub(super) fn by_input_length(run: &Drawn<'_>) -> Option<Chart> {
+/// The charts, those of which there is any point; documents of earlier versions have none.
+pub(super) fn by_input_length(run: &Drawn<'_>) -> Vec<Chart> {
     let totals = run.totals.value();
-    let found = totals.time_to_first_token_by_input_length.as_ref()?;
+    let times = [
+        (TTFT, &totals.time_to_first_token_by_input_length),
+        (TPOT, &totals.time_per_output_token_by_input_length),
+    ];
+    let found = times
+        .into_iter()
+        .filter_map(|(time, found)| chart(run, time, found.as_ref()?));
+    found.collect()
+}
+
+fn chart(run: &Drawn<'_>, time: Time, found: &TimeByInputLength) -> Option<Chart> {
+    let title = format!("{} by length of the prompt", time.full_title());
     let shortest = found.input_tokens.iter().min().copied()?;
     let longest = found.input_tokens.iter().max().copied()?;
     if shortest == longest {
         return Some(Chart::absent(
-            TITLE,
+            title,
             format!(
                 "Nothing to draw: all prompts have {}.",
                 counted(shortest, "token")
@@ -25,7 +35,7 @@ pub(super) fn by_input_length(run: &Drawn<'_>) -> Option<Chart> {
         ));
     }
     let most = found.seconds.iter().copied().fold(0.0, f64::max);
-    let objectives = objectives(totals, TTFT);
+    let objectives = objectives(run.totals.value(), time);
     let end = reach(most, &objectives);
     let unit = Unit::of(end);
     let points = found.input_tokens.iter().zip(&found.seconds);
@@ -37,9 +47,9 @@ pub(super) fn by_input_length(run: &Drawn<'_>) -> Option<Chart> {
             longest as f64,
             5,
         ),
-        Axis::from_zero(unit.title(TTFT.title), end * unit.in_a_second),
+        Axis::from_zero(unit.title(time.title), end * unit.in_a_second),
     )
-    .with("requests", 1, Shape::Dots(points.collect()));
+    .with("requests", colour(time), Shape::Dots(points.collect()));
     if let Some(line) = &found.line {
         let at = |tokens: u64| {
             let seconds = line.intercept_seconds + line.seconds_per_token * tokens as f64;
@@ -56,7 +66,7 @@ pub(super) fn by_input_length(run: &Drawn<'_>) -> Option<Chart> {
         note.push(' ');
         note.push_str(&more);
     }
-    Some(Chart::of(TITLE, &note, &plot).note(note))
+    Some(Chart::of(title, &note, &plot).note(note))
 }
 
 /// Zero, where the shortest prompt is near to it.
@@ -68,7 +78,7 @@ fn axis_from(shortest: u64, longest: u64) -> f64 {
     }
 }
 
-fn said(found: &TtftByInputLength) -> String {
+fn said(found: &TimeByInputLength) -> String {
     let drawn = found.input_tokens.len() as u64;
     let points = match found.requests {
         all if all == drawn => counted(all, "request"),

@@ -1,11 +1,12 @@
 //! Percentiles with their confidence, and the slowest requests.
 
+use super::tokens::has_tokens;
 use crate::digits::time_decimals;
 use crate::sections::{
-    Cell, Column, Number, Part, Piece, Table, at, drawn_times, independent_samples,
+    Cell, Column, Number, Part, Piece, Table, at, drawn_times, has_place, independent_samples,
 };
 use llmuses_core::document::{Distribution, Percentile, SlowestRequest, Totals};
-use llmuses_core::metric::{LATENCY, Time};
+use llmuses_core::metric::{LATENCY, TPOT, TTFT, Time};
 
 /// The percentiles of the times with their 95 % confidence intervals. `None`: there is no time at all.
 pub(super) fn percentiles(totals: &Part<'_, Totals>) -> Option<Table> {
@@ -61,23 +62,25 @@ pub(super) fn slowest(totals: &Part<'_, Totals>, anchor: &str) -> Option<Table> 
     if requests.is_empty() {
         return None;
     }
-    let mut table = Table::new(
-        "Slowest requests",
-        &[
-            "Request",
-            "sent after (s)",
-            "latency (ms)",
-            "TTFT (ms)",
-            "TPOT (ms)",
-            "input tokens",
-            "output tokens",
-        ],
-    );
+    let [has_ttft, has_tpot] = [TTFT, TPOT].map(|time| has_place(totals.value(), time));
+    let [has_input, has_output] = has_tokens(totals.value());
+    let mut columns = vec!["Request", "sent after (s)", "latency (ms)"];
+    for (name, has) in [
+        ("TTFT (ms)", has_ttft),
+        ("TPOT (ms)", has_tpot),
+        ("input tokens", has_input),
+        ("output tokens", has_output),
+    ] {
+        if has {
+            columns.push(name);
+        }
+    }
+    let mut table = Table::new("Slowest requests", &columns);
     let longest = totals.value().times[LATENCY].max_seconds;
     let decimals = time_decimals(longest.unwrap_or_default() * 1e3);
     for request in &requests {
         let millis = |part: Part<'_, Option<f64>>| Cell::number(part.millis(decimals));
-        table.rows.push(vec![
+        let mut row = vec![
             match has_text(request.value()) {
                 true => Cell::of([Piece::Link(
                     format!("#{}", anchor_of(anchor, request.value())),
@@ -87,11 +90,20 @@ pub(super) fn slowest(totals: &Part<'_, Totals>, anchor: &str) -> Option<Table> 
             },
             Cell::number(at!(request, sent_seconds_after_start).fixed(3)),
             Cell::number(at!(request, latency_seconds).millis(decimals)),
-            millis(at!(request, time_to_first_token_seconds)),
-            millis(at!(request, time_per_output_token_seconds)),
-            Cell::number(at!(request, input_tokens).whole()),
-            Cell::number(at!(request, output_tokens).whole()),
-        ]);
+        ];
+        if has_ttft {
+            row.push(millis(at!(request, time_to_first_token_seconds)));
+        }
+        if has_tpot {
+            row.push(millis(at!(request, time_per_output_token_seconds)));
+        }
+        if has_input {
+            row.push(Cell::number(at!(request, input_tokens).whole()));
+        }
+        if has_output {
+            row.push(Cell::number(at!(request, output_tokens).whole()));
+        }
+        table.rows.push(row);
     }
     table.note(
         "Of the succeeded requests, those with the longest latencies. The number is the place in the \

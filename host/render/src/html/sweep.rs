@@ -8,7 +8,7 @@ use super::page::page;
 use super::plot::{Axis, Plot, Shape};
 use super::run::{RunView, command};
 use super::table::TableView;
-use crate::sections::{self, Part, at, load_of};
+use crate::sections::{self, Part, at, has_place, load_of};
 use askama::Template;
 use llmuses_core::document::{Document, Percentile, Run, Totals};
 use llmuses_core::metric::{Figure, LATENCY, QPS, THROUGHPUT, TTFT, Time};
@@ -131,15 +131,23 @@ impl Overview {
                 .with_first(&["TTFT p50", "TTFT p99", "verdict"])
                 .into(),
             repeats: Vec::new(),
-            charts: vec![
-                time_against_load(TTFT, &drawn),
-                throughput_against_load(&drawn),
-                time_against_load(LATENCY, &drawn),
-                time_against_throughput(LATENCY, &drawn),
-            ],
+            charts: charts(&drawn),
             curves: curves(&drawn),
         }
     }
+}
+
+/// The figures of the runs against their loads.
+fn charts(runs: &[Drawn<'_>]) -> Vec<Chart> {
+    let mut charts = vec![
+        throughput_against_load(runs),
+        time_against_load(LATENCY, runs),
+        time_against_throughput(LATENCY, runs),
+    ];
+    if runs.is_empty() || runs.iter().any(|run| has_place(run.totals.value(), TTFT)) {
+        charts.insert(0, time_against_load(TTFT, runs));
+    }
+    charts
 }
 
 /// What the loads of a sweep are, for an axis: its title, and the name of each.

@@ -3,8 +3,8 @@
 use super::comparison_page;
 use crate::compare::{Results, compare};
 use llmuses_core::document::{
-    Document, LoadRecord, ParserIdentity, PlanRecord, Reason, Run, RunState, TargetRecord, Verdict,
-    Versions,
+    Document, LoadRecord, ParserIdentity, PlanRecord, Reason, Run, RunState, TargetRecord, Task,
+    Verdict, Versions,
 };
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use llmuses_core::metric::{ITL, LATENCY, TTFT};
@@ -349,6 +349,7 @@ fn a_document_of_an_earlier_version_has_a_page() {
     let totals = one.totals.as_mut().unwrap();
     totals.times_over_time = None;
     totals.time_to_first_token_by_input_length = None;
+    totals.time_per_output_token_by_input_length = None;
     for time in [TTFT, LATENCY, ITL, llmuses_core::metric::TPOT] {
         totals.times.0[time].histogram = None;
     }
@@ -369,7 +370,7 @@ fn a_run_has_every_number_of_its_document() {
     let document = serde_json::to_value(Document::of(runs.to_vec())).unwrap();
     assert_eq!(carried(&page), document);
     // Histograms and scatter, curves, over time, input tokens.
-    assert_eq!(charts(&page), 4 + 5 + 7 + 1);
+    assert_eq!(charts(&page), 5 + 5 + 7 + 1);
     has(&page, "all 500 requests had 3 tokens");
     let numbers = numbers(&page);
     let text = |pointer: &str| {
@@ -487,6 +488,65 @@ fn where_there_is_nothing_to_draw_the_page_says_why() {
     has(&plain, "<figcaption>Requests per second</figcaption>\n<svg");
 }
 
+/// Embeddings: one body at once, no output tokens. `tokens`: whether the server counts those of prompts.
+fn embeddings(tokens: bool) -> Run {
+    let mut run = run((0..60).map(|number| {
+        let request = OutcomeBuilder::at(number * 100)
+            .number(number)
+            .sent(number * 100)
+            .events(&[number * 100 + 30])
+            .end(number * 100 + 30 + number % 7)
+            .outputs(&[0]);
+        match tokens {
+            true => request.input_tokens(5 + number % 9, TokenSource::Server),
+            false => request,
+        }
+    }));
+    run.totals.as_mut().unwrap().task = Task::Embed;
+    // It was judged as a run of generation.
+    run.verdict = Some(verdict(&[]));
+    run
+}
+
+#[test]
+fn a_task_without_output_tokens_has_no_places_for_them() {
+    for tokens in [true, false] {
+        let runs = [embeddings(tokens), embeddings(tokens)];
+        for page in [report_page(&runs[..1]), report_page(&runs)] {
+            is_sound(&page);
+            let (shown, _) = page.split_once("The summary as text").unwrap();
+            for absent in [
+                "No histogram",
+                "No curve",
+                "Nothing to draw: no response has such a time",
+                "Nothing to draw: neither",
+                "Time to first token",
+                "Time per output token",
+                "Inter-token latency",
+                "Output tokens",
+                "output tokens",
+                "TTFT",
+                "TPOT",
+                ">Output<",
+            ] {
+                assert!(!shown.contains(absent), "{tokens}: {absent}");
+            }
+            assert_eq!(shown.contains(">Tokens</h"), tokens);
+            assert_eq!(shown.contains("Input tokens per request"), tokens);
+            has(shown, "Request latency");
+        }
+    }
+}
+
+#[test]
+fn both_times_are_drawn_by_the_length_of_the_prompt() {
+    let page = report_page(&[run(streams(500))]);
+    for time in ["Time to first token", "Time per output token"] {
+        let drawn = figure(&page, &format!("{time} by length of the prompt"));
+        has(drawn, "Straight line: ");
+    }
+}
+
 #[test]
 fn a_run_without_totals_says_so() {
     let killed = Run {
@@ -513,7 +573,7 @@ fn a_sweep_begins_with_all_its_loads() {
     let page = report_page(&[load(1, 30), load(2, 60), load(4, 90)]);
     is_sound(&page);
     // Of 30 requests there are no percentiles over time.
-    assert_eq!(charts(&page), 4 + 5 + 3 * (4 + 5 + 6 + 1) - 3);
+    assert_eq!(charts(&page), 4 + 5 + 3 * (5 + 5 + 6 + 1) - 3);
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("no {text}"));
     assert!(at("All loads") < at("Time to first token against load"));
     assert!(at("Throughput against load") < at("Run 1: parallel 1"));

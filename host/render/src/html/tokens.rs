@@ -16,13 +16,28 @@ fn sides<'a>(totals: &Part<'a, Totals>) -> [(&'static str, Part<'a, TokenFigures
     ]
 }
 
+/// Whether prompts and answers have tokens that were counted, or whose lack is worth saying: tasks without output tokens
+/// need not have any.
+pub(super) fn has_tokens(totals: &Totals) -> [bool; 2] {
+    [&totals.tokens.input, &totals.tokens.output]
+        .map(|side| side.requests_known > 0 || totals.task.has_output_tokens())
+}
+
+/// Whether answers have.
+pub(super) fn has_output_tokens(totals: &Totals) -> bool {
+    let [_, output] = has_tokens(totals);
+    output
+}
+
 /// The lengths of prompts and answers, drawn.
 pub(super) fn lengths(run: &Drawn<'_>) -> Vec<Chart> {
     let titles = ["Input tokens per request", "Output tokens per request"];
     titles
         .into_iter()
         .zip(sides(&run.totals))
-        .map(|(title, (_, tokens))| {
+        .zip(has_tokens(run.totals.value()))
+        .filter(|(_, has)| *has)
+        .map(|((title, (_, tokens)), _)| {
             let found = tokens.value();
             let (min, max) = (found.min.unwrap_or_default(), found.max.unwrap_or_default());
             let nothing = |why: String| Chart::absent(title, format!("Nothing to draw: {why}."));
@@ -78,8 +93,8 @@ fn bars_of(title: &str, tokens: &TokenFigures) -> Plot {
     .with("requests", 4, Shape::Bars(bars.collect()))
 }
 
-/// The tokens of a run.
-pub(super) fn tokens(totals: &Part<'_, Totals>) -> Table {
+/// The tokens of a run. `None`: there is nothing to say of them.
+pub(super) fn tokens(totals: &Part<'_, Totals>) -> Option<Table> {
     let mut table = Table::new(
         "Tokens",
         &[
@@ -95,7 +110,9 @@ pub(super) fn tokens(totals: &Part<'_, Totals>) -> Table {
             "counted by",
         ],
     );
-    for (name, (_, tokens)) in ["Input", "Output"].into_iter().zip(sides(totals)) {
+    let sides = ["Input", "Output"].into_iter().zip(sides(totals));
+    let told = sides.zip(has_tokens(totals.value()));
+    for ((name, (_, tokens)), _) in told.filter(|(_, has)| *has) {
         table.rows.push(vec![
             Cell::name(name),
             Cell::number(at!(tokens, tokens).whole()),
@@ -109,7 +126,7 @@ pub(super) fn tokens(totals: &Part<'_, Totals>) -> Table {
             Cell::of(counted_by(&at!(tokens, requests_by_source))),
         ]);
     }
-    table
+    (!table.rows.is_empty()).then_some(table)
 }
 
 /// Who counted, for how many requests.

@@ -28,6 +28,6 @@ pub(crate) use repeats::repeats;
 pub(crate) use search::{probe_in_short, probes, search_lines};
 pub(crate) use sweep::{load_of, sweep, verdict_in_short};
 pub(crate) use table::{Cell, Column, Mark, Note, Piece, Table};
-pub(crate) use times::{drawn_times, independent_samples, times};
+pub(crate) use times::{drawn_times, has_place, independent_samples, times};
 pub(crate) use turns::turns;
 pub(crate) use workers::workers;

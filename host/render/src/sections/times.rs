@@ -21,6 +21,13 @@ pub(crate) fn drawn_times() -> impl Iterator<Item = Time> {
     Time::all().filter(|time| time.short.is_some())
 }
 
+/// Whether a time has a place on a page: it was measured, or its lack is worth one. Tasks without output tokens have no
+/// times of tokens.
+pub(crate) fn has_place(totals: &Totals, time: Time) -> bool {
+    let is_missed = !time.needs_samples() && (time == LATENCY || totals.task.has_output_tokens());
+    is_missed || totals.times[time].samples > 0
+}
+
 /// How many samples of a time are independent of one another at most: the gaps of one stream are alike, and requests are
 /// what is independent.
 pub(crate) fn independent_samples(totals: &Totals, time: Time) -> u64 {
