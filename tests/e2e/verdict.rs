@@ -224,6 +224,27 @@ fn what_was_made_ahead_does_not_use_the_data_set() {
 }
 
 #[test]
+fn a_data_set_that_is_in_the_cache() {
+    let mock = crate::helpers::mock(&["--prefix-cache", "100000"]);
+    let url = mock.chat();
+    let entries: Vec<String> = (0..20)
+        .map(|number| format!("entry {number} {}", "word ".repeat(90)))
+        .collect();
+    let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
+    let judge = || {
+        let bench = Bench::new();
+        bench.file("set", questions(&entries));
+        let mut command = bench.perf(&["--details", "--url", &url, "--dataset", "set"]);
+        command.args(["--parser", "openai_openqa_qwen"]);
+        Judged::of(bench, &mut command)
+    };
+    assert_eq!(judge().figure("data-set-cached"), None);
+    let again = judge();
+    let figure = again.figure("data-set-cached").expect("a doubt");
+    assert!(figure.contains("though no entry"), "{figure}");
+}
+
+#[test]
 fn one_prompt_sent_again() {
     let mock = quick_mock();
     let prompt = "word ".repeat(100);

@@ -26,6 +26,10 @@ pub struct Counts {
     pub prompt: TokenTotals,
     /// Tokens of completions, of succeeded requests.
     pub completion: TokenTotals,
+    /// Tokens of the prompts of first turns of which the server says how many it took from its cache.
+    pub first_turn_tokens: u64,
+    /// Those of them that it took from its cache.
+    pub first_turn_cached_tokens: u64,
     /// Packages of succeeded requests.
     pub packages: u64,
     /// The sum of `chunk[n−2] − chunk[0]` over succeeded requests, in nanoseconds.

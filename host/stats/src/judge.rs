@@ -66,6 +66,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(answers::more_tokens_than_bytes(statistics));
     add(few_samples(statistics));
     add(work::dataset_reused(statistics, circumstances));
+    add(work::dataset_cached(statistics, circumstances));
     add(work::prompt_repeated(statistics, circumstances));
     add(work::shorter_than_asked(statistics, circumstances));
     add(work::other_prompt_lengths(circumstances));

@@ -19,7 +19,7 @@ use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Reading, StampQuality, TokenSource};
 use llmuses_core::metric::{
-    ByTime, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TPOT, TTFT, Time,
+    ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TPOT, TTFT, Time,
 };
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
@@ -190,6 +190,18 @@ impl RunStatistics {
                 && count.tokens < asked
             {
                 self.short_outputs.record(reading.finish_reason.as_deref());
+            }
+            if let (0, Some(cached), Some(prompt)) = (
+                outcome.exchange.place.turn,
+                reading.metric(CACHED_TOKENS),
+                measured.prompt_tokens,
+            ) {
+                let (all, from_cache) = (
+                    &mut counts.first_turn_tokens,
+                    &mut counts.first_turn_cached_tokens,
+                );
+                *all = all.saturating_add(prompt.tokens);
+                *from_cache = from_cache.saturating_add(cached.max(0.0) as u64);
             }
             let hidden = reading.hidden_tokens();
             counts.with_hidden_tokens += u64::from(hidden > 0);

@@ -209,6 +209,11 @@ pub enum Doubt {
         /// The share of the tokens of prompts from the cache of the server, where it is known.
         cached: Option<f64>,
     },
+    /// Most tokens of prompts of a data set came from the cache of the server, though none of its entries was sent twice.
+    DatasetCached {
+        /// Their share, of the prompts of first turns.
+        share: f64,
+    },
     /// All requests had the same prompt.
     PromptRepeated {
         /// Completed requests.
@@ -331,6 +336,7 @@ impl Doubt {
             Self::Coalesced { .. } => "coalesced-chunks",
             Self::FewSamples { .. } => "few-samples",
             Self::DatasetReused { .. } => "data-set-reused",
+            Self::DatasetCached { .. } => "data-set-cached",
             Self::PromptRepeated { .. } => "prompt-repeated",
             Self::ShorterThanAsked { .. } => "shorter-than-asked",
             Self::OtherPromptLengths(_) => "other-prompt-lengths",

@@ -507,6 +507,50 @@ fn a_prompt_sent_again_may_be_cached_unless_the_server_tells() {
 }
 
 #[test]
+fn a_data_set_that_the_server_has_in_its_cache_is_noticed() {
+    let with = |cached: Option<f64>, turn: u32, passes: f64| {
+        let mut sample = success()
+            .turn(0, turn, 2)
+            .tokens(100, 3, TokenSource::Server);
+        if let Some(cached) = cached {
+            sample = sample.metric("cached_tokens", cached);
+        }
+        let run = statistics(0, std::iter::repeat_n(sample.build(), 500));
+        let mut circumstances = circumstances();
+        circumstances.dataset = Some(DatasetUse {
+            passes,
+            ..DatasetUse::default()
+        });
+        let doubts = judge(&run, &circumstances);
+        let found = doubts
+            .into_iter()
+            .find(|doubt| matches!(doubt, Doubt::DatasetCached { .. }));
+        (found, circumstances, run)
+    };
+    let found = with(Some(95.0), 0, 1.0).0.expect("a doubt");
+    assert_eq!(
+        found.figure(),
+        "95.0 % of the tokens of first prompts came from the cache of the server, though no entry of the data set was sent \
+         twice"
+    );
+    assert!(found.likely_cause().contains("sent to this server before"));
+    assert_eq!(with(Some(50.0), 0, 0.3).0, None);
+    assert_eq!(with(None, 0, 1.0).0, None);
+    // Later turns are to be found there; and a data set that is used again is another doubt.
+    assert_eq!(with(Some(95.0), 1, 1.0).0, None);
+    assert_eq!(with(Some(95.0), 0, 2.0).0, None);
+    // Where hits are predicted, they are judged by that.
+    let (_, mut circumstances, run) = with(Some(95.0), 0, 1.0);
+    circumstances.lengths_asked = Some(crate::LengthsAsked::default());
+    let doubts = judge(&run, &circumstances);
+    assert!(
+        !doubts
+            .iter()
+            .any(|doubt| matches!(doubt, Doubt::DatasetCached { .. }))
+    );
+}
+
+#[test]
 fn outputs_are_judged_by_what_was_asked_for() {
     let run = |tokens| statistics(0, std::iter::repeat_n(with_length(tokens).build(), 500));
     let asked =

@@ -11,6 +11,9 @@ const CACHE_MISSES: f64 = 0.1;
 const LEAST_CACHED_TOKENS: f64 = 64.0;
 /// The same in characters, where nobody counted tokens.
 const LEAST_CACHED_CHARS: u64 = 256;
+/// The share of the tokens of prompts of a data set that may come from a cache, where no entry is sent twice: entries have
+/// beginnings in common.
+const CACHED_OF_DATASET: f64 = 0.5;
 /// Outputs may be shorter than asked by this share on average.
 const SHORTER: f64 = 0.01;
 
@@ -21,6 +24,19 @@ pub(super) fn dataset_reused(
     let passes = circumstances.dataset.as_ref()?.passes;
     let cached = statistics.cached_share();
     (passes > 1.0 && may_be_cached(cached)).then_some(Doubt::DatasetReused { passes, cached })
+}
+
+/// Of prompts that were made of lengths, and of the entries of a trace, another doubt knows how many hits are to be expected.
+pub(super) fn dataset_cached(
+    statistics: &RunStatistics,
+    circumstances: &Circumstances,
+) -> Option<Doubt> {
+    let dataset = circumstances.dataset.as_ref()?;
+    let is_expected = dataset.passes > 1.0
+        || circumstances.replay.is_some()
+        || circumstances.lengths_asked.is_some();
+    let share = statistics.cached_share_of_first_turns()?;
+    (!is_expected && share > CACHED_OF_DATASET).then_some(Doubt::DatasetCached { share })
 }
 
 /// Whether the server took tokens of prompts from a cache, or may have: where it says that there were none,

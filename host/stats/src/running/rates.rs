@@ -3,7 +3,9 @@
 use super::RunStatistics;
 use crate::counts::TokenTotals;
 use crate::figures::Figures;
-use llmuses_core::metric::{AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Sums, TEXTS};
+use llmuses_core::metric::{
+    AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Sums, TEXTS,
+};
 
 impl RunStatistics {
     /// What the figures of the run are made of.
@@ -62,6 +64,14 @@ impl RunStatistics {
         let cached = self.named(CACHED_TOKENS)?;
         let told = cached.samples() == self.counts.succeeded;
         ratio(cached.sum(), self.counts.prompt.tokens as f64).filter(|_| told)
+    }
+
+    /// The same of the prompts of first turns, of those of which the server tells it.
+    pub fn cached_share_of_first_turns(&self) -> Option<f64> {
+        ratio(
+            self.counts.first_turn_cached_tokens as f64,
+            self.counts.first_turn_tokens as f64,
+        )
     }
 
     /// The share of gaps between output events that are zero, from 0 to 1.

@@ -135,6 +135,10 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "more requests were asked for than the data set has prompts; a server with a prefix cache answers a repeated prompt faster"
             }
+            Self::DatasetCached { .. } => {
+                "these prompts were sent to this server before, as by an earlier run; or all of them begin alike, as with a \
+                 long system message that they have in common"
+            }
             Self::WithoutEnd { .. } => {
                 "the server, or a proxy before it, ended the stream early, and the answer is not whole; or it never says \
                  where an answer ends"

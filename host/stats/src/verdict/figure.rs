@@ -206,6 +206,11 @@ impl Doubt {
                     from_cache(*cached)
                 )
             }
+            Self::DatasetCached { share } => format!(
+                "{} of the tokens of first prompts came from the cache of the server, though no entry of the data set was \
+                 sent twice",
+                percent(*share)
+            ),
             Self::PromptRepeated { requests, cached } => format!(
                 "all {requests} requests had the same prompt{}",
                 from_cache(*cached)

@@ -116,6 +116,9 @@ impl Doubt {
             Self::DatasetReused { .. } => {
                 "use a larger data set, fewer requests, or turn the prefix cache of the server off"
             }
+            Self::DatasetCached { .. } => {
+                "use other entries, or empty the cache of the server; or read the times as those of a warm cache"
+            }
             Self::WithoutEnd { .. } => {
                 "compare such a response in the database with one that curl gets"
             }
