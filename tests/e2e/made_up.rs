@@ -153,6 +153,71 @@ fn predicted_cache_hits_are_those_of_the_server() {
 }
 
 #[test]
+fn what_was_asked_for_is_a_figure_as_any_other() {
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    // The server adds tokens, and its answers end before the limit.
+    let mock = mock(&[
+        "--prefix-cache",
+        "100000",
+        "--template-tokens",
+        "9",
+        "--reasoning-tokens",
+        "3",
+    ]);
+    let length = ["--input-tokens", "640", "--prefix-tokens", "512", "-n", "8"];
+    let bounds = [
+        "--fail-if",
+        "missed_input_share>50%",
+        "--objective",
+        "predicted_cached_share<1%",
+    ];
+    let files = ["--json", "run.json", "--csv", "run.csv"];
+    let arguments = [&length[..], &bounds, &files].concat();
+    let ended = ends(&bench, &mock, &with_tokenizer(&tokenizer, &arguments), 1);
+    assert!(ended.stderr.contains("missed_input_share"), "{ended:?}");
+    let text = std::fs::read_to_string(bench.path("run.json")).expect("it was written");
+    let document: Value = serde_json::from_str(&text).expect("it is JSON");
+    let totals = &document["runs"][0]["totals"];
+    let figures = &totals["figures"];
+    assert_eq!(figures["missed_input_share"], 1.0, "{figures}");
+    assert_eq!(figures["reasoning_tokens"], 3.0, "{figures}");
+    // No length of the output was asked for.
+    assert!(figures["short_output_share"].is_null(), "{figures}");
+    let share = |name: &str| figures[name].as_f64().expect("a share");
+    let predicted = share("predicted_cached_share");
+    // All but the first one find 512 of 649 tokens; the server knows full blocks.
+    assert!(
+        (predicted - 512.0 / 649.0 * 7.0 / 8.0).abs() < 1e-9,
+        "{figures}"
+    );
+    assert!(
+        (share("cached_share") - predicted).abs() < 0.05,
+        "{figures}"
+    );
+    assert_eq!(totals["objectives"][0]["outcome"], "missed", "{totals}");
+    let rows = std::fs::read_to_string(bench.path("run.csv")).expect("it was written");
+    let mut lines = rows.lines();
+    let header = lines.next().expect("a header");
+    assert!(header.ends_with(",request_id,cached_tokens,reasoning_tokens"));
+    assert_eq!(lines.clone().count(), 8);
+    for line in lines {
+        let cached = line.rsplit(',').nth(1).expect("a column");
+        assert!(
+            line.ends_with(",3") && cached.parse::<u64>().is_ok(),
+            "{line}"
+        );
+    }
+    // From the database, the same to the letter.
+    let again = crate::support::program()
+        .args(["report", "run.db", "--csv", "again.csv"])
+        .current_dir(bench.path(""))
+        .status();
+    assert!(again.expect("it runs").success());
+    let again = std::fs::read_to_string(bench.path("again.csv")).expect("it was written");
+    assert_eq!(again, rows);
+}
+
+#[test]
 fn prompts_are_pieces_of_a_text() {
     let (bench, mock, tokenizer) = (Bench::new(), quick_mock(), tokenizer());
     let text = "the moon is far and the sun is more far than that ".repeat(50);

@@ -20,6 +20,9 @@ pub(super) struct CachedPieces {
     /// Tokens of the pieces of all requests that are counted.
     tokens: u64,
     reported: f64,
+    /// Tokens of the prompts of these requests, and of how many of them they are known.
+    prompt_tokens: u64,
+    prompts_known: u64,
     pieces: HashMap<u64, Piece>,
     /// Tokens that the chat template puts around a prompt.
     overhead: u32,
@@ -64,6 +67,10 @@ impl CachedPieces {
         if let Some(reported) = reported {
             self.requests += 1;
             self.reported += reported;
+            if let Some(prompt) = reading.prompt {
+                self.prompt_tokens = self.prompt_tokens.saturating_add(prompt.tokens);
+                self.prompts_known += 1;
+            }
         }
         let first_output = reading
             .outputs
@@ -107,6 +114,8 @@ impl CachedPieces {
             mean_predicted_tokens: mean(possible.saturating_sub(early)),
             mean_possible_tokens: mean(possible),
             mean_reported_tokens: self.reported / self.requests as f64,
+            mean_prompt_tokens: (self.prompts_known == self.requests)
+                .then(|| mean(self.prompt_tokens)),
             tolerance_tokens: f64::from(self.overhead.max(BLOCKS)),
         })
     }
@@ -131,6 +140,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::exchange::TokenSource;
     use llmuses_samples::OutcomeBuilder;
 
     /// Its first output comes 10 ms after it was sent.
@@ -141,6 +151,7 @@ mod tests {
             .end(sent + 11)
             .outputs(&[0, 1])
             .metric("cached_tokens", cached)
+            .input_tokens(600, TokenSource::Server)
             .build()
     }
 
@@ -162,6 +173,7 @@ mod tests {
         assert_eq!(found.mean_possible_tokens, 256.0);
         assert_eq!(found.mean_reported_tokens, 256.0);
         assert_eq!(found.tolerance_tokens, 48.0);
+        assert_eq!(found.mean_prompt_tokens, Some(600.0));
     }
 
     #[test]

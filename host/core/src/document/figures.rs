@@ -1,8 +1,10 @@
 //! The figures of a run as a whole, by the table of metrics.
 
 use super::named::Named;
-use super::totals::{TimeSeries, Totals};
-use crate::metric::{AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Figure, Sums, TEXTS};
+use super::totals::{AskedLength, CachedTokens, TimeSeries, Totals};
+use crate::metric::{
+    AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Figure, REASONING_TOKENS, Sums, TEXTS,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -55,9 +57,23 @@ impl Totals {
     pub fn sums(&self) -> Sums {
         let tokens = |tokens: Option<u64>| tokens.map(|tokens| tokens as f64);
         let goodput = self.goodput.as_ref();
+        let named = |name: &str| self.parser_metrics.named.get(name);
         let sum = |name: &str| {
-            let figures = self.parser_metrics.named.get(name)?;
+            let figures = named(name)?;
             Some(figures.mean * figures.samples as f64)
+        };
+        let asked = self.asked_lengths.as_ref();
+        let cached = asked.and_then(|asked| asked.cached);
+        // Of all of its requests together.
+        let of_cached = |mean: fn(&CachedTokens) -> Option<f64>| {
+            let cached = cached.as_ref()?;
+            Some(mean(cached)? * cached.requests as f64)
+        };
+        let outputs = asked.map(|asked| &asked.output);
+        let prompts = asked.map(|asked| [&asked.input, &asked.later_input]);
+        let count_prompts = |of: fn(&AskedLength) -> u64| {
+            let prompts = prompts.iter().flatten();
+            prompts.map(|lengths| of(lengths)).sum()
         };
         Sums {
             wall_seconds: self.wall_seconds,
@@ -72,6 +88,14 @@ impl Totals {
             texts: sum(TEXTS),
             documents: sum(DOCUMENTS),
             audio_seconds: sum(AUDIO_SECONDS),
+            reasoning_tokens: sum(REASONING_TOKENS),
+            reasoning_known: named(REASONING_TOKENS).map_or(0, |figures| figures.samples),
+            predicted_cached_tokens: of_cached(|cached| Some(cached.mean_predicted_tokens)),
+            predicted_of_tokens: of_cached(|cached| cached.mean_prompt_tokens),
+            prompts_asked: count_prompts(|lengths| lengths.requests),
+            prompts_missed: count_prompts(|lengths| lengths.different),
+            outputs_asked: outputs.map_or(0, |lengths| lengths.requests),
+            outputs_shorter: outputs.map_or(0, |lengths| lengths.shorter),
             input_known: self.tokens.input.requests_known,
             output_known: self.tokens.output.requests_known,
             packages: self.packages.count,

@@ -81,6 +81,23 @@ pub struct Sums {
     pub documents: Option<f64>,
     /// Seconds of audio: the figure [`AUDIO_SECONDS`] of the plugins.
     pub audio_seconds: Option<f64>,
+    /// Output tokens that the server counts as reasoning: the figure [`REASONING_TOKENS`] of the plugins.
+    pub reasoning_tokens: Option<f64>,
+    /// Requests of which the server tells them.
+    pub reasoning_known: u64,
+    /// Tokens that are expected to be in the prefix cache of the server, of the prompts of which that can be predicted and
+    /// the server tells what it found.
+    pub predicted_cached_tokens: Option<f64>,
+    /// Tokens of these prompts.
+    pub predicted_of_tokens: Option<f64>,
+    /// Requests whose length of the prompt was asked for and counted by the server.
+    pub prompts_asked: u64,
+    /// Those of them that have another length.
+    pub prompts_missed: u64,
+    /// Requests whose length of the output was asked for and counted by the server.
+    pub outputs_asked: u64,
+    /// Those of them whose output is clearly shorter.
+    pub outputs_shorter: u64,
     /// Requests whose tokens of the prompt are known.
     pub input_known: u64,
     /// Requests whose output tokens are known.
@@ -289,6 +306,48 @@ super::rows! { FIGURES: FigureRow, Figure;
             recent: None,
         }),
     };
+    PREDICTED_CACHED_SHARE FigureRow {
+        name: "predicted_cached_share",
+        title: "Predicted cache hit share",
+        formula: "tokens that the prompts sent before let expect in the server's prefix cache / tokens of these prompts; of made-up prompts and traces, where the server tells its hits; of sessions the first turns",
+        unit: Unit::Share,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| sums.predicted_cached_tokens, |sums| sums.predicted_of_tokens),
+        compared: true,
+        headline: true,
+        further: true,
+        live: None,
+    };
+    MISSED_INPUT_SHARE FigureRow {
+        name: "missed_input_share",
+        title: "Prompts of another length than asked",
+        formula: "prompts that the server counts with another length than was asked for / prompts of which a length was asked for and counted; later turns of sessions among them",
+        unit: Unit::Share,
+        better: Better::Lower,
+        sum: Sum::Share(
+            |sums| (sums.prompts_asked > 0).then_some(sums.prompts_missed as f64),
+            |sums| Some(sums.prompts_asked as f64),
+        ),
+        compared: true,
+        headline: false,
+        further: true,
+        live: None,
+    };
+    SHORT_OUTPUT_SHARE FigureRow {
+        name: "short_output_share",
+        title: "Outputs shorter than asked",
+        formula: "outputs that are shorter than was asked for, by more than 5 % or 50 tokens / outputs of which a length was asked for and counted",
+        unit: Unit::Share,
+        better: Better::Lower,
+        sum: Sum::Share(
+            |sums| (sums.outputs_asked > 0).then_some(sums.outputs_shorter as f64),
+            |sums| Some(sums.outputs_asked as f64),
+        ),
+        compared: true,
+        headline: false,
+        further: true,
+        live: None,
+    };
     SEVERAL_TOKENS_SHARE FigureRow {
         name: "several_tokens_share",
         title: "Chunks with several tokens",
@@ -326,6 +385,18 @@ super::rows! { FIGURES: FigureRow, Figure;
         compared: true,
         headline: false,
         further: false,
+        live: None,
+    };
+    REASONING_PER_REQUEST FigureRow {
+        name: "reasoning_tokens",
+        title: "Reasoning tokens per request",
+        formula: "output tokens that the server counts as reasoning / succeeded requests of which it tells them",
+        unit: Unit::Tokens,
+        better: Better::Neither,
+        sum: Sum::Ratio(|sums| sums.reasoning_tokens, |sums| Some(sums.reasoning_known as f64)),
+        compared: true,
+        headline: false,
+        further: true,
         live: None,
     };
     TIME_PER_TOKEN FigureRow {
@@ -378,6 +449,12 @@ mod tests {
             cached_tokens: Some(60.0),
             input_known: 4,
             output_known: 2,
+            reasoning_tokens: Some(30.0),
+            reasoning_known: 2,
+            predicted_cached_tokens: Some(20.0),
+            predicted_of_tokens: Some(40.0),
+            prompts_asked: 4,
+            prompts_missed: 1,
             ..Sums::default()
         };
         for (figure, expected) in [
@@ -388,6 +465,10 @@ mod tests {
             (FAILED_SHARE, Some(0.2)),
             (CACHED_SHARE, Some(0.75)),
             (OUTPUT_TOKENS, Some(10.0)),
+            (REASONING_PER_REQUEST, Some(15.0)),
+            (PREDICTED_CACHED_SHARE, Some(0.5)),
+            (MISSED_INPUT_SHARE, Some(0.25)),
+            (SHORT_OUTPUT_SHARE, None),
             (TIME_PER_TOKEN, Some(0.2)),
         ] {
             assert_eq!(figure.of(&sums), expected, "{}", figure.name);

@@ -186,7 +186,7 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// The header behind the added times.
-const LAST: [&str; 9] = [
+const LAST: [&str; 11] = [
     "finish_reason",
     "label",
     "url",
@@ -196,6 +196,8 @@ const LAST: [&str; 9] = [
     "stage",
     "model",
     "request_id",
+    "cached_tokens",
+    "reasoning_tokens",
 ];
 
 #[cfg(test)]
@@ -226,6 +228,7 @@ mod tests {
             .end(40)
             .outputs(&[0, 1, 2])
             .tokens(4, 3, TokenSource::Server)
+            .metric("cached_tokens", 2.0)
             .build();
         let success = Sample::of(success, Origin::Sent, false);
         csv.send(CsvRow::of(&success, &clock, 1, &stages));
@@ -264,5 +267,10 @@ mod tests {
         assert_eq!(&rows[1][18], "refused, \"twice\"");
         let stage = names.iter().position(|name| *name == "stage").unwrap();
         assert_eq!((&rows[0][stage], &rows[1][stage]), ("1", "2"));
+        let tokens =
+            |row: &csv::StringRecord| row.iter().rev().take(2).map(str::to_owned).collect();
+        let [first, second]: [Vec<String>; 2] = [tokens(&rows[0]), tokens(&rows[1])];
+        assert_eq!(first, ["", "2"]);
+        assert_eq!(second, ["", ""]);
     }
 }

@@ -4,7 +4,7 @@ use super::RunStatistics;
 use crate::counts::TokenTotals;
 use crate::figures::Figures;
 use llmuses_core::metric::{
-    AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, Sums, TEXTS,
+    AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, REASONING_TOKENS, Sums, TEXTS,
 };
 
 impl RunStatistics {
@@ -25,12 +25,16 @@ impl RunStatistics {
             texts: self.named(TEXTS).map(Figures::sum),
             documents: self.named(DOCUMENTS).map(Figures::sum),
             audio_seconds: self.named(AUDIO_SECONDS).map(Figures::sum),
+            reasoning_tokens: self.named(REASONING_TOKENS).map(Figures::sum),
+            reasoning_known: self.named(REASONING_TOKENS).map_or(0, Figures::samples),
             input_known: counts.prompt.requests(),
             output_known: counts.completion.requests(),
             packages: counts.packages,
             token_chunks: counts.token_chunks,
             chunks_of_several_tokens: counts.chunks_of_several_tokens,
             bytes_received: counts.bytes_received,
+            // Only the run as a whole knows what was asked of each request.
+            ..Sums::default()
         }
     }
 

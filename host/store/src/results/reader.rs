@@ -3,10 +3,11 @@
 use super::cells::{json, not_ours, place, shown, shown_always, shown_named, unsigned};
 use super::error::ResultsError;
 use super::guard;
-use super::row::{CsvRow, RowStages};
+use super::row::{CsvRow, RowStages, tokens_of};
 use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
 use llmuses_core::document::{ParserIdentity, PlanRecord, Rows, Run, RunState, Task, Versions};
+use llmuses_core::metric::{CACHED_TOKENS, REASONING_TOKENS};
 use llmuses_core::plan::Load;
 use llmuses_core::wording::one_line;
 use llmuses_kernel_io::regular_file::open_regular;
@@ -140,7 +141,7 @@ impl ResultsDatabase {
             .prepare(&format!(
                 "SELECT run, number, warmup, success, intended_time, sent_time, completed_time, latency, \
                  ttft, first_chunk_latency, tpot, chunk_time, n_chunks, connect_time, prompt_tokens, \
-                 completion_tokens, status, error_kind, error{} FROM result ORDER BY rowid",
+                 completion_tokens, status, error_kind, error{}, metrics FROM result ORDER BY rowid",
                 self.added_columns().map_err(failed)?
             ))
             .map_err(failed)?;
@@ -309,6 +310,13 @@ fn run(row: &Row<'_>) -> rusqlite::Result<Run> {
 fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
     let number = unsigned(row.get(1)?).unwrap_or_default();
     let place = place(row, number)?;
+    let metrics = row.as_ref().column_index("metrics")?;
+    // What is no number is null in JSON.
+    let metrics: Vec<(String, Option<f64>)> = json(row, metrics)?.unwrap_or_default();
+    let metric = |name: &str| {
+        let mut named = metrics.iter().filter(|(known, _)| known == name);
+        named.next().and_then(|(_, value)| tokens_of((*value)?))
+    };
     Ok(CsvRow {
         run: row.get(0)?,
         number,
@@ -343,5 +351,7 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         stage: None,
         model: shown_named(row, "model")?,
         request_id: shown_named(row, "request_id")?,
+        cached_tokens: metric(CACHED_TOKENS),
+        reasoning_tokens: metric(REASONING_TOKENS),
     })
 }

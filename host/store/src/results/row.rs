@@ -2,7 +2,9 @@
 
 use crate::sink::{added_columns, unix_seconds};
 use llmuses_core::clock::Clock;
-use llmuses_core::metric::{CONNECT, FIRST_PACKAGE, LATENCY, TPOT, TTFT};
+use llmuses_core::metric::{
+    CACHED_TOKENS, CONNECT, FIRST_PACKAGE, LATENCY, REASONING_TOKENS, TPOT, TTFT,
+};
 use llmuses_core::plan::Stages;
 use llmuses_stats::Sample;
 use serde::Serialize;
@@ -70,6 +72,10 @@ pub struct CsvRow {
     pub model: Option<String>,
     /// The value of its `--request-id-header`.
     pub request_id: Option<String>,
+    /// Tokens of the prompt that the server took from its cache, where it tells.
+    pub cached_tokens: Option<u64>,
+    /// Output tokens that are reasoning, where the server tells.
+    pub reasoning_tokens: Option<u64>,
 }
 
 /// When the requests of a run are due.
@@ -105,6 +111,8 @@ impl CsvRow {
         let unix = |moment| unix_seconds(clock, moment);
         let seconds = |time: Option<std::time::Duration>| time.map(|time| time.as_secs_f64());
         let failure = exchange.failure.as_ref();
+        let reading = outcome.reading.as_ref();
+        let metric = |name: &str| tokens_of(reading?.metric(name)?);
         Self {
             run,
             number: exchange.number,
@@ -143,6 +151,13 @@ impl CsvRow {
                 .as_ref()
                 .and_then(|head| head.label.as_deref().map(str::to_owned)),
             url: exchange.url.as_deref().map(str::to_owned),
+            cached_tokens: metric(CACHED_TOKENS),
+            reasoning_tokens: metric(REASONING_TOKENS),
         }
     }
+}
+
+/// Tokens as a figure of the parser has them. `None`: it is no number of anything.
+pub(super) fn tokens_of(figure: f64) -> Option<u64> {
+    (figure.is_finite() && figure >= 0.0).then_some(figure as u64)
 }

@@ -121,6 +121,9 @@ pub struct CachedTokens {
     pub mean_possible_tokens: f64,
     /// Mean of the reported tokens.
     pub mean_reported_tokens: f64,
+    /// Mean of the tokens of these prompts; null where some were not counted.
+    #[serde(default)]
+    pub mean_prompt_tokens: Option<f64>,
     /// By how much the means may differ: a server caches whole blocks, and its chat template too.
     pub tolerance_tokens: f64,
 }
