@@ -98,6 +98,11 @@ impl SessionTotals {
         }
     }
 
+    /// Whether a session had several turns.
+    pub(super) fn has_any(&self) -> bool {
+        self.over > 0
+    }
+
     /// Turns that were not sent, since one before them failed or was broken off, or the run was over.
     pub fn not_sent(&self) -> u64 {
         self.asked.saturating_sub(self.over)

@@ -213,6 +213,8 @@ pub enum Doubt {
     DatasetCached {
         /// Their share, of the prompts of first turns.
         share: f64,
+        /// Whether there are others.
+        of_first_turns: bool,
     },
     /// All requests had the same prompt.
     PromptRepeated {

@@ -530,7 +530,7 @@ fn a_data_set_that_the_server_has_in_its_cache_is_noticed() {
     let found = with(Some(95.0), 0, 1.0).0.expect("a doubt");
     assert_eq!(
         found.figure(),
-        "95.0 % of the tokens of first prompts came from the cache of the server, though no entry of the data set was sent \
+        "95.0 % of the tokens of prompts of first turns came from the cache of the server, though no entry of the data set was sent \
          twice"
     );
     assert!(found.likely_cause().contains("sent to this server before"));

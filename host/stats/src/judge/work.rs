@@ -36,7 +36,10 @@ pub(super) fn dataset_cached(
         || circumstances.replay.is_some()
         || circumstances.lengths_asked.is_some();
     let share = statistics.cached_share_of_first_turns()?;
-    (!is_expected && share > CACHED_OF_DATASET).then_some(Doubt::DatasetCached { share })
+    (!is_expected && share > CACHED_OF_DATASET).then_some(Doubt::DatasetCached {
+        share,
+        of_first_turns: statistics.sessions().has_any(),
+    })
 }
 
 /// Whether the server took tokens of prompts from a cache, or may have: where it says that there were none,

@@ -206,10 +206,18 @@ impl Doubt {
                     from_cache(*cached)
                 )
             }
-            Self::DatasetCached { share } => format!(
-                "{} of the tokens of first prompts came from the cache of the server, though no entry of the data set was \
-                 sent twice",
-                percent(*share)
+            Self::DatasetCached {
+                share,
+                of_first_turns,
+            } => format!(
+                "{} of the tokens of prompts{} came from the cache of the server, though no entry of the data set was sent \
+                 twice",
+                percent(*share),
+                if *of_first_turns {
+                    " of first turns"
+                } else {
+                    ""
+                }
             ),
             Self::PromptRepeated { requests, cached } => format!(
                 "all {requests} requests had the same prompt{}",
