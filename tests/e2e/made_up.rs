@@ -155,7 +155,7 @@ fn predicted_cache_hits_are_those_of_the_server() {
 #[test]
 fn what_was_asked_for_is_a_figure_as_any_other() {
     let (bench, tokenizer) = (Bench::new(), tokenizer());
-    // The server adds tokens, and its answers end before the limit.
+    // The server adds tokens to prompts.
     let mock = mock(&[
         "--prefix-cache",
         "100000",
@@ -164,7 +164,14 @@ fn what_was_asked_for_is_a_figure_as_any_other() {
         "--reasoning-tokens",
         "3",
     ]);
-    let length = ["--input-tokens", "640", "--prefix-tokens", "512", "-n", "8"];
+    let length = [
+        "--input-tokens",
+        "640/8",
+        "--prefix-tokens",
+        "512",
+        "-n",
+        "8",
+    ];
     let bounds = [
         "--fail-if",
         "missed_input_share>50%",
@@ -181,8 +188,7 @@ fn what_was_asked_for_is_a_figure_as_any_other() {
     let figures = &totals["figures"];
     assert_eq!(figures["missed_input_share"], 1.0, "{figures}");
     assert_eq!(figures["reasoning_tokens"], 3.0, "{figures}");
-    // No length of the output was asked for.
-    assert!(figures["short_output_share"].is_null(), "{figures}");
+    assert_eq!(figures["short_output_share"], 0.0, "{figures}");
     let share = |name: &str| figures[name].as_f64().expect("a share");
     let predicted = share("predicted_cached_share");
     // All but the first one find 512 of 649 tokens; the server knows full blocks.
@@ -198,12 +204,12 @@ fn what_was_asked_for_is_a_figure_as_any_other() {
     let rows = std::fs::read_to_string(bench.path("run.csv")).expect("it was written");
     let mut lines = rows.lines();
     let header = lines.next().expect("a header");
-    assert!(header.ends_with(",request_id,cached_tokens,reasoning_tokens"));
+    assert!(header.ends_with(",request_id,cached_tokens,reasoning_tokens,asked_output_tokens"));
     assert_eq!(lines.clone().count(), 8);
     for line in lines {
-        let cached = line.rsplit(',').nth(1).expect("a column");
+        let cached = line.rsplit(',').nth(2).expect("a column");
         assert!(
-            line.ends_with(",3") && cached.parse::<u64>().is_ok(),
+            line.ends_with(",3,8") && cached.parse::<u64>().is_ok(),
             "{line}"
         );
     }

@@ -14,6 +14,8 @@ pub struct Sample {
     pub warmup: bool,
     /// Which of several workers sent it, from 0. `None`: this process did.
     pub worker: Option<u32>,
+    /// The output tokens that were asked for. `None`: no length was.
+    pub asked_output: Option<u32>,
 }
 
 impl Sample {
@@ -24,6 +26,7 @@ impl Sample {
             outcome,
             warmup,
             worker: None,
+            asked_output: None,
         }
     }
 
@@ -34,6 +37,7 @@ impl Sample {
             measured: self.measured,
             warmup: self.warmup,
             worker: self.worker,
+            asked_output: self.asked_output,
         }
     }
 }

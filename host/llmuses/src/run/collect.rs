@@ -77,10 +77,14 @@ pub(super) fn collect(
                 let intended = exchange.place.began.unwrap_or(exchange.intended);
                 let intended = intended.since(started);
                 let warmup = plan.load.warmup.covers(exchange.place.session, intended);
-                if let (Some(maker), Some(lengths), false) = (maker, &mut lengths_asked, warmup) {
-                    let asked = maker.asked(exchange.number, exchange.place);
-                    lengths.add(&outcome, asked.input, asked.output);
-                    let prefix = asked.prefix.map(|(which, tokens)| (which.into(), tokens));
+                let made = maker.map(|maker| maker.asked(exchange.number, exchange.place));
+                let asked_output = match (&asked, &made) {
+                    (Some(asked), _) => asked.output,
+                    (None, made) => made.as_ref().and_then(|made| made.output),
+                };
+                if let (Some(made), Some(lengths), false) = (&made, &mut lengths_asked, warmup) {
+                    lengths.add(&outcome, made.input, made.output);
+                    let prefix = made.prefix.map(|(which, tokens)| (which.into(), tokens));
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
@@ -94,6 +98,7 @@ pub(super) fn collect(
                 }
                 let sample = Sample {
                     worker,
+                    asked_output,
                     ..Sample::of(outcome, origin, warmup)
                 };
                 statistics.add(&sample);

@@ -186,7 +186,7 @@ const COLUMNS: [&str; 19] = [
 ];
 
 /// The header behind the added times.
-const LAST: [&str; 11] = [
+const LAST: [&str; 12] = [
     "finish_reason",
     "label",
     "url",
@@ -198,6 +198,7 @@ const LAST: [&str; 11] = [
     "request_id",
     "cached_tokens",
     "reasoning_tokens",
+    "asked_output_tokens",
 ];
 
 #[cfg(test)]
@@ -268,9 +269,9 @@ mod tests {
         let stage = names.iter().position(|name| *name == "stage").unwrap();
         assert_eq!((&rows[0][stage], &rows[1][stage]), ("1", "2"));
         let tokens =
-            |row: &csv::StringRecord| row.iter().rev().take(2).map(str::to_owned).collect();
+            |row: &csv::StringRecord| row.iter().rev().take(3).map(str::to_owned).collect();
         let [first, second]: [Vec<String>; 2] = [tokens(&rows[0]), tokens(&rows[1])];
-        assert_eq!(first, ["", "2"]);
-        assert_eq!(second, ["", ""]);
+        assert_eq!(first, ["", "", "2"]);
+        assert_eq!(second, ["", "", ""]);
     }
 }

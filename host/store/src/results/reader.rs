@@ -353,5 +353,6 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         request_id: shown_named(row, "request_id")?,
         cached_tokens: metric(CACHED_TOKENS),
         reasoning_tokens: metric(REASONING_TOKENS),
+        asked_output_tokens: row.get("asked_output_tokens")?,
     })
 }

@@ -76,6 +76,8 @@ pub struct CsvRow {
     pub cached_tokens: Option<u64>,
     /// Output tokens that are reasoning, where the server tells.
     pub reasoning_tokens: Option<u64>,
+    /// Output tokens that were asked for, where a length was.
+    pub asked_output_tokens: Option<u32>,
 }
 
 /// When the requests of a run are due.
@@ -106,6 +108,7 @@ impl CsvRow {
             measured,
             warmup,
             worker: _,
+            asked_output,
         } = sample;
         let exchange = &outcome.exchange;
         let unix = |moment| unix_seconds(clock, moment);
@@ -153,6 +156,7 @@ impl CsvRow {
             url: exchange.url.as_deref().map(str::to_owned),
             cached_tokens: metric(CACHED_TOKENS),
             reasoning_tokens: metric(REASONING_TOKENS),
+            asked_output_tokens: *asked_output,
         }
     }
 }

@@ -85,6 +85,7 @@ impl RowWriter {
             measured,
             warmup,
             worker,
+            asked_output,
         } = sample;
         let exchange = &outcome.exchange;
         let response = &exchange.response;
@@ -174,6 +175,7 @@ impl RowWriter {
             worker,
             exchange.model.as_deref(),
             exchange.request_id.as_deref(),
+            asked_output,
         ];
         for (place, value) in (columns.len() + added_columns().count() + 1..).zip(last) {
             statement.raw_bind_parameter(place, value)?;

@@ -99,7 +99,7 @@ pub fn added_columns() -> impl Iterator<Item = (Time, &'static str)> {
 }
 
 /// The columns behind them, added later too, each with its type and what it holds.
-const LAST: [(&str, &str, &str); 10] = [
+const LAST: [(&str, &str, &str); 11] = [
     (
         "finish_reason",
         "TEXT",
@@ -142,6 +142,11 @@ const LAST: [(&str, &str, &str); 10] = [
         "the model that it asked, if the run has several",
     ),
     ("request_id", "TEXT", "the value of its --request-id-header"),
+    (
+        "asked_output_tokens",
+        "INTEGER",
+        "output tokens that were asked for, where a length was",
+    ),
 ];
 
 /// The names of these columns.

@@ -143,7 +143,9 @@ fn rows_hold_their_columns_in_order() {
     let database = Database::create(&path, &record).unwrap();
     let mut told = success(0);
     told.reading.as_mut().unwrap().tokens_so_far = Some(vec![1, 2, 4]);
-    database.send(measured(told, false));
+    let mut told = measured(told, false);
+    told.asked_output = Some(9);
+    database.send(told);
     let failure = OutcomeBuilder::at(300)
         .number(1)
         .held_up(250)
@@ -166,10 +168,10 @@ fn rows_hold_their_columns_in_order() {
          sent_time,connect_time,ttft,tpot,output_times,status,error_kind,error,number,run,warmup,\
          prompt_tokens_by,completion_tokens_by,dns_time,tls_time,streamed,stamped_by,metrics,answer_latency,\
          head_latency,held_up_time,session_time,finish_reason,label,url,session,turn,turns,tokens_so_far,worker,\
-         model,request_id"
+         model,request_id,asked_output_tokens"
     );
     let rows: Vec<Vec<Value>> = statement
-        .query_map([], |row| (0..45).map(|column| row.get(column)).collect())
+        .query_map([], |row| (0..46).map(|column| row.get(column)).collect())
         .unwrap()
         .collect::<Result<_, _>>()
         .unwrap();
@@ -230,6 +232,7 @@ fn rows_hold_their_columns_in_order() {
         Value::Null,
         Value::Null,
         Value::Null,
+        Value::Integer(9),
     ];
     assert_eq!(rows[0], expected);
     // Never sent: it starts when it was intended.
