@@ -63,7 +63,7 @@ const FORMATS: [(&str, &[&str]); 1] = [(
     ],
 )];
 
-/// APIs of texts whose servers put no chat template around a prompt.
+/// APIs that generate and whose servers put no chat template around a prompt. Those of other tasks need not be named.
 const WITHOUT_TEMPLATE: [&str; 4] = ["openai_completions", "tgi", "sglang", "triton"];
 
 /// Higher levels save little, and this runs unoptimised.

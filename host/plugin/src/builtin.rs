@@ -12,7 +12,7 @@ pub struct BuiltinComponent {
     pub formats: &'static [&'static str],
     /// What it can be used for.
     pub offers: Offers,
-    /// Whether servers of its API put a chat template around a prompt.
+    /// Whether servers of its API put a chat template around a prompt, if its task is one with templates.
     pub has_template: bool,
     /// The size of its component in bytes.
     size: usize,

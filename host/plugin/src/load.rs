@@ -98,7 +98,7 @@ pub struct ParserInfo {
     pub framing: Framing,
     /// What a model is asked for.
     pub task: Task,
-    /// Whether servers of its API put a chat template around a prompt; of a plugin from a file it is taken for granted.
+    /// Whether servers of its API put a chat template around a prompt. Of a plugin from a file its task tells.
     pub has_template: bool,
     /// Its formats of data sets, by its own account.
     pub formats: Vec<FormatInfo>,
@@ -145,7 +145,7 @@ impl Parser {
             ParserSource::Builtin,
             &Compiler::InProcess,
         )?;
-        parser.info.has_template = component.has_template;
+        parser.info.has_template &= component.has_template;
         Ok(parser)
     }
 
@@ -219,7 +219,7 @@ impl Parser {
                 path: None,
                 framing: Framing::default(),
                 task: Task::default(),
-                has_template: true,
+                has_template: Task::default().may_have_template(),
                 formats: Vec::new(),
                 imports: interface.imports,
                 source,
@@ -250,6 +250,7 @@ impl Parser {
         self.info.path = told.path;
         self.info.framing = told.framing;
         self.info.task = told.task;
+        self.info.has_template = told.task.may_have_template();
         self.info.formats = told.formats;
         self.info.version = shown_name(&told.version);
         self.info.description = shown(&told.description);

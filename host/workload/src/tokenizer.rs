@@ -7,7 +7,7 @@ use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokenizers::{Encoding, Tokenizer};
+use tokenizers::{Encoding, PostProcessor as _, Tokenizer};
 
 /// The largest `tokenizer.json` that is read: large ones have tens of megabytes.
 const MOST_BYTES: u64 = 256 << 20;
@@ -144,6 +144,13 @@ impl HostTokenizer {
         })
     }
 
+    /// How many special tokens, such as one for the beginning, it puts around a text. Counts of texts are without them.
+    pub fn special_tokens(&self) -> u32 {
+        let processor = self.tokenizer.get_post_processor();
+        let added = processor.map_or(0, |processor| processor.added_tokens(false));
+        u32::try_from(added).unwrap_or(u32::MAX)
+    }
+
     /// Where each token of a text ends, in bytes.
     ///
     /// # Errors
@@ -208,6 +215,22 @@ mod tests {
         assert_eq!(tokenizer.count("").unwrap(), 0);
         let words = tokenizer.count("How far away is the moon?").unwrap();
         assert!((5..=12).contains(&words), "{words}");
+    }
+
+    #[test]
+    fn special_tokens_around_a_text_are_told_apart() {
+        assert_eq!(
+            HostTokenizer::from_json(SAMPLE).unwrap().special_tokens(),
+            0
+        );
+        let mut json: serde_json::Value = serde_json::from_slice(SAMPLE).unwrap();
+        json["post_processor"] = serde_json::json!({
+            "type": "BertProcessing", "sep": ["b", 1], "cls": ["a", 0]
+        });
+        let json = serde_json::to_vec(&json).unwrap();
+        let tokenizer = HostTokenizer::from_json(&json).unwrap();
+        assert_eq!(tokenizer.special_tokens(), 2);
+        assert_eq!(tokenizer.count("").unwrap(), 0);
     }
 
     #[test]

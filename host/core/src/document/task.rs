@@ -30,6 +30,11 @@ impl Task {
         }
     }
 
+    /// Whether servers may put a chat template around a prompt. Texts to embed and documents go to the model as they are.
+    pub fn may_have_template(self) -> bool {
+        !matches!(self, Self::Embed | Self::Rerank)
+    }
+
     /// Whether tokens of an answer and the times between them that are not known are worth a line. Other tasks have no
     /// such thing.
     pub fn has_output_tokens(self) -> bool {

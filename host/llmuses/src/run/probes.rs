@@ -13,6 +13,7 @@ use super::sinks::Sinks;
 use super::watch::StopRules;
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::Clock;
+use llmuses_core::document::Task;
 use llmuses_core::exchange::TokenSource;
 use llmuses_core::lengths::{LengthError, Lengths, NumberDistribution};
 use llmuses_core::plan::{Arrivals, Generated, LengthFilter, Load, Plan, PromptSource, Sessions};
@@ -77,7 +78,7 @@ fn learn(
     loaded: &Loaded,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Line, RunError> {
-    let given = plan_of(plan, text)?;
+    let given = plan_of(plan, text, loaded.parser.info().task)?;
     let probe = loaded.addressed(&given)?;
     let quiet = Outputs {
         quiet: true,
@@ -124,8 +125,8 @@ fn learn(
     })
 }
 
-/// The plan of the probes: one after another, with the shortest outputs, to the same target.
-fn plan_of(plan: &Plan, text: Option<PathBuf>) -> Result<Plan, MadeUpError> {
+/// The plan of the probes: one after another, with the shortest outputs where the API has any, to the same target.
+fn plan_of(plan: &Plan, text: Option<PathBuf>, task: Task) -> Result<Plan, MadeUpError> {
     let not_learned = |error: LengthError| MadeUpError::NotLearned(error.to_string());
     let mut probe = plan.clone();
     probe.load = Load {
@@ -142,7 +143,9 @@ fn plan_of(plan: &Plan, text: Option<PathBuf>) -> Result<Plan, MadeUpError> {
     probe.work.sessions = Sessions::default();
     probe.work.prompts = PromptSource::Generated(Generated {
         input: WORDS.parse::<Lengths>().map_err(not_learned)?,
-        output: Some("1".parse::<NumberDistribution>().map_err(not_learned)?),
+        output: task
+            .has_output_tokens()
+            .then_some(NumberDistribution::Fixed(1)),
         prefixes: None,
         text,
     });

@@ -27,7 +27,8 @@ pub struct LengthTexts {
 /// Where the words come from.
 #[derive(Debug)]
 enum Source {
-    /// A tokenizer, and the file beside which there may be a chat template.
+    /// A tokenizer, and the file beside which there may be a chat template. `None`: servers of the API put special tokens
+    /// around a prompt in its place.
     Tokenizer(Option<PathBuf>, Arc<HostTokenizer>),
     /// They are there already.
     Words(Words),
@@ -35,7 +36,7 @@ enum Source {
 
 impl LengthTexts {
     /// Texts that this tokenizer counts. `beside`: the file beside which there may be a chat template. `None`: servers of
-    /// the API have none.
+    /// the API have none, and special tokens in its place.
     pub fn new(beside: Option<&Path>, tokenizer: Arc<HostTokenizer>, seed: u64) -> Self {
         Self {
             source: Source::Tokenizer(beside.map(Path::to_owned), tokenizer),
@@ -59,13 +60,13 @@ impl LengthTexts {
             Source::Words(words) => return Ok(words.clone()),
         };
         let vocabulary = Vocabulary::of(tokenizer).map_err(|error| error.to_string())?;
-        let template = beside.as_deref().map(ChatTemplate::beside).transpose();
-        let template = template.map_err(|error| error.to_string())?;
-        let overhead = match template.flatten() {
-            Some(template) => template
-                .overhead(tokenizer, &vocabulary.samples())
-                .map_err(|error| error.to_string())?,
-            None => 0,
+        let of_template = |beside: &PathBuf| match ChatTemplate::beside(beside)? {
+            Some(template) => template.overhead(tokenizer, &vocabulary.samples()),
+            None => Ok(0),
+        };
+        let overhead = match beside {
+            Some(beside) => of_template(beside).map_err(|error| error.to_string())?,
+            None => tokenizer.special_tokens(),
         };
         Ok(Words {
             vocabulary: Arc::new(vocabulary),
@@ -93,8 +94,8 @@ impl LengthText for LengthTexts {
         let around = words.overhead;
         if total <= around {
             return Err(format!(
-                "a prompt of {total} tokens has no room for a text, since the chat template has {around} tokens of its \
-                 own"
+                "a prompt of {total} tokens has no room for a text, since the chat template or special tokens take \
+                 {around} tokens"
             ));
         }
         let block = turn
