@@ -1,8 +1,11 @@
 //! Prompts that are made up, of lengths that were asked for.
 
-use crate::helpers::{ends, good, mock, older_plugin, paragraph, prompts, quick_mock, refused};
-use crate::support::{Bench, repository};
-use serde_json::Value;
+use crate::helpers::{
+    assert_close, ends, good, mean, mock, numbers, older_plugin, paragraph, prompts, quick_mock,
+    refused,
+};
+use crate::support::{Bench, Ended, Mock, repository, run};
+use serde_json::{Value, json};
 
 fn tokenizer() -> String {
     let folder = repository().join("datasets/tokenizer");
@@ -298,38 +301,100 @@ fn lengths_that_cannot_be_are_refused() {
     }
 }
 
-#[test]
-fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
-    let (model, mock) = (Bench::new(), quick_mock());
+/// A folder with the tokenizer and a chat template, and `special` as what the tokenizer adds to a text.
+fn model_with_template(special: Value) -> (Bench, String) {
+    let model = Bench::new();
     let file = repository().join("datasets/tokenizer/tokenizer.json");
-    std::fs::copy(file, model.path("tokenizer.json")).expect("it can be copied");
+    let json = std::fs::read_to_string(file).expect("it can be read");
+    let mut json: Value = serde_json::from_str(&json).expect("it is JSON");
+    json["post_processor"] = special;
+    model.file("tokenizer.json", json.to_string());
     model.file(
         "chat_template.jinja",
         "system of the moon\n{% for m in messages %}{{ m.content }}\n{% endfor %}",
     );
     let folder = model.path("");
-    let folder = folder.to_str().expect("the path is text");
+    let folder = folder.to_str().expect("the path is text").to_owned();
+    (model, folder)
+}
+
+/// `perf` with these arguments against the mock server, whose URL is given without a path.
+fn perf_by_host(bench: &Bench, mock: &Mock, arguments: &[&str]) -> Ended {
     let url = mock.url("");
     let url = url.trim_end_matches('/');
+    run(bench.perf(arguments).args(["--url", url]))
+}
+
+#[test]
+fn lengths_without_room_for_the_chat_template_are_drawn_again() {
+    let (_model, folder) = model_with_template(Value::Null);
+    let mock = quick_mock();
+    for lengths in [
+        "normal:20,10",
+        "lognormal:20,10",
+        "exponential:20",
+        "poisson:12",
+        "zipf:1.2,400",
+        "1..40",
+    ] {
+        let bench = Bench::new();
+        let more = ["-n", "40", "--json", "run.json", "--input-tokens", lengths];
+        good(&bench, &mock, &with_tokenizer(&folder, &more));
+        let lengths = self::lengths(&bench);
+        // The mock server has no template, and counts the same number of tokens less for each prompt.
+        let input = |member: &str| lengths["input"][member].as_f64().expect("it is told");
+        let template = -input("worst_difference_tokens");
+        assert!(template >= 5.0, "{lengths}");
+        let counted = numbers(&bench, "SELECT prompt_tokens FROM result");
+        assert!(counted.iter().all(|tokens| *tokens >= 1.0), "{counted:?}");
+        let asked = mean(&counted) + template;
+        assert_close("asked", input("mean_asked_tokens"), asked, 0.001);
+    }
+    let mock = quick_mock();
+    for (arguments, said) in [
+        (
+            &["--input-tokens", "3"][..],
+            "a prompt of 3 tokens has no room",
+        ),
+        (
+            &["--input-tokens", "1..3"],
+            "a prompt of 3 tokens or fewer has no room",
+        ),
+        (
+            &["--input-tokens", "normal:3,0.1"],
+            "fewer than 1 % of the lengths normal:3,0.1",
+        ),
+        (
+            &["--input-tokens", "normal:30,1", "--prefix-tokens", "40"],
+            "and the prefix 40",
+        ),
+    ] {
+        let error = refused(&Bench::new(), &mock, &with_tokenizer(&folder, arguments), 2);
+        assert!(error.contains(said), "{arguments:?}: {error}");
+    }
+}
+
+#[test]
+fn a_chat_template_is_no_part_of_a_text_that_is_continued_or_embedded() {
+    let (_model, folder) = model_with_template(Value::Null);
+    let mock = quick_mock();
     let apis = [
         "openai_completions",
         "tgi",
         "sglang",
         "triton",
         "openai_chat",
+        "openai_embeddings",
     ];
     for api in apis {
         let bench = Bench::new();
-        let arguments = [
-            "--parser",
-            api,
-            "--input-tokens",
-            "50",
-            "--output-tokens",
-            "3",
-        ];
-        let more = ["--tokenizer-path", folder, "-n", "2", "--url", url];
-        let ended = crate::support::run(bench.perf(&arguments).args(more));
+        let output = match api {
+            "openai_embeddings" => &[][..],
+            _ => &["--output-tokens", "3"],
+        };
+        let arguments = ["--parser", api, "--input-tokens", "50", "-n", "2"];
+        let arguments = [&arguments[..], output].concat();
+        let ended = perf_by_host(&bench, &mock, &with_tokenizer(&folder, &arguments));
         assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
         let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
         let tokens = found[0][0].as_u64().expect("it is counted");
@@ -338,6 +403,43 @@ fn a_chat_template_is_no_part_of_a_text_that_is_continued() {
         assert_eq!(tokens < 50, has_room, "{api}: {tokens}");
         assert!(tokens <= 50, "{api}: {tokens}");
     }
+}
+
+#[test]
+fn special_tokens_are_part_of_a_text_that_is_continued_or_embedded() {
+    let special = json!({"type": "BertProcessing", "sep": ["b", 1], "cls": ["a", 0]});
+    let (_model, folder) = model_with_template(special);
+    let mock = quick_mock();
+    for api in ["openai_completions", "openai_embeddings"] {
+        let bench = Bench::new();
+        let arguments = ["--parser", api, "--input-tokens", "50", "-n", "2"];
+        let ended = perf_by_host(&bench, &mock, &with_tokenizer(&folder, &arguments));
+        assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
+        // The mock server adds none.
+        let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
+        assert_eq!(found, [[Value::from(48)]], "{api}");
+    }
+}
+
+#[test]
+fn lengths_of_texts_to_embed_are_learned_from_the_server() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let arguments = ["--parser", "openai_embeddings", "--input-tokens", "30"];
+    let arguments = [&arguments[..], &["-n", "20", "--json", "run.json"]].concat();
+    let ended = perf_by_host(&bench, &mock, &arguments);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let lengths = lengths(&bench);
+    assert_eq!(lengths["input"]["requests"], 20, "{lengths}");
+    assert_eq!(lengths["input"]["different"], 0, "{lengths}");
+    // Documents to rank are not made up, which is said without a flag that was not given.
+    let arguments = ["--parser", "rerank", "--input-tokens", "30", "-n", "2"];
+    let ended = perf_by_host(&Bench::new(), &mock, &arguments);
+    assert_ne!(ended.code, Some(0));
+    assert!(
+        ended.stderr.contains("takes a query and documents"),
+        "{}",
+        ended.stderr
+    );
 }
 
 #[test]

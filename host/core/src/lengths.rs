@@ -23,7 +23,8 @@ pub struct Part {
     pub output: Option<NumberDistribution>,
 }
 
-/// How a length is drawn. A draw below 1 or above [`MOST_TOKENS`] is drawn again.
+/// How a length is drawn. A draw below 1 or above [`MOST_TOKENS`] is drawn again, and one of a prompt that has no room for a
+/// text.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum NumberDistribution {
     /// Always this many tokens.

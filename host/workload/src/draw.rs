@@ -19,40 +19,70 @@ pub(crate) fn part<'a>(lengths: &'a Lengths, random: &mut impl Rng) -> &'a Part 
         .unwrap_or(&parts[parts.len() - 1])
 }
 
+/// Draws of one length before the least one is taken. Distributions of which [`share_from`] says that enough of their
+/// lengths are possible do not come near.
+const MOST_DRAWS: u32 = 10_000;
+
+/// Draws by which [`share_from`] estimates a share.
+const ESTIMATING_DRAWS: u32 = 2_000;
+
 /// One length, in tokens.
 pub(crate) fn length(distribution: &NumberDistribution, random: &mut impl Rng) -> u32 {
+    length_from(0, distribution, random)
+}
+
+/// One length of `least` tokens or more: what is shorter is drawn again.
+pub(crate) fn length_from(
+    least: u32,
+    distribution: &NumberDistribution,
+    random: &mut impl Rng,
+) -> u32 {
+    (0..MOST_DRAWS)
+        .find_map(|_| try_length(least, distribution, random))
+        .unwrap_or(least.max(1))
+}
+
+/// About what share of the lengths of a distribution are `least` tokens or more, and possible at all; of a range, 1 where
+/// some are. The same each time.
+pub(crate) fn share_from(least: u32, distribution: &NumberDistribution) -> f64 {
+    let mut random = ChaCha8Rng::seed_from_u64(0);
+    let possible = (0..ESTIMATING_DRAWS)
+        .filter(|_| try_length(least, distribution, &mut random).is_some())
+        .count();
+    possible as f64 / f64::from(ESTIMATING_DRAWS)
+}
+
+/// A draw. `None`: it is below `least`, or no possible length. Of a range, only what is not below is drawn.
+fn try_length(least: u32, distribution: &NumberDistribution, random: &mut impl Rng) -> Option<u32> {
     match *distribution {
-        NumberDistribution::Fixed(length) => length,
-        NumberDistribution::Uniform { min, max } => random.random_range(min..=max),
+        NumberDistribution::Fixed(length) => (length >= least).then_some(length),
+        NumberDistribution::Uniform { min, max } => {
+            (max >= least).then(|| random.random_range(min.max(least)..=max))
+        }
         NumberDistribution::Normal { mean, deviation } => {
-            within(random, Normal::new(mean, deviation))
+            sample(least, random, Normal::new(mean, deviation))
         }
-        NumberDistribution::LogNormal { mean, deviation } => {
-            within(random, LogNormal::from_mean_cv(mean, deviation / mean))
-        }
-        NumberDistribution::Exponential { mean } => within(random, Exp::new(1.0 / mean)),
-        NumberDistribution::Poisson { mean } => within(random, Poisson::new(mean)),
+        NumberDistribution::LogNormal { mean, deviation } => sample(
+            least,
+            random,
+            LogNormal::from_mean_cv(mean, deviation / mean),
+        ),
+        NumberDistribution::Exponential { mean } => sample(least, random, Exp::new(1.0 / mean)),
+        NumberDistribution::Poisson { mean } => sample(least, random, Poisson::new(mean)),
         NumberDistribution::Zipf { exponent, max } => {
-            within(random, Zipf::new(f64::from(max), exponent))
+            sample(least, random, Zipf::new(f64::from(max), exponent))
         }
     }
 }
 
-/// Draws until a length is possible. The mean is at least 1 and at most [`MOST_TOKENS`], so few draws are not.
-fn within<D, E>(random: &mut impl Rng, distribution: Result<D, E>) -> u32
+fn sample<D, E>(least: u32, random: &mut impl Rng, distribution: Result<D, E>) -> Option<u32>
 where
     D: rand_distr::Distribution<f64>,
 {
-    // The numbers were checked when the text was read.
-    let Ok(distribution) = distribution else {
-        return 1;
-    };
-    loop {
-        let length = distribution.sample(random).round();
-        if (1.0..=f64::from(MOST_TOKENS)).contains(&length) {
-            return length as u32;
-        }
-    }
+    // An error: its numbers are too large to calculate with.
+    let length = distribution.ok()?.sample(random).round();
+    let possible = f64::from(least.max(1))..=f64::from(MOST_TOKENS);
+    possible.contains(&length).then_some(length as u32)
 }
 
 /// The generator of one request: a function of seed and number alone.
@@ -110,6 +140,54 @@ mod tests {
         for _ in 0..10_000 {
             assert!(length(&normal, &mut random) >= 1);
             assert!((1..=40).contains(&length(&zipf, &mut random)));
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_drawn_again() {
+        for text in [
+            "1..60",
+            "normal:30,20",
+            "lognormal:30,20",
+            "exponential:30",
+            "poisson:25",
+            "zipf:1.2,400",
+        ] {
+            let distribution: NumberDistribution = text.parse().unwrap();
+            assert!(share_from(20, &distribution) > 0.1, "{text}");
+            let (mut all, mut enough) = (random_of(1, 2), random_of(1, 2));
+            let whole: Vec<u32> = (0..5_000)
+                .map(|_| length(&distribution, &mut all))
+                .collect();
+            let long: Vec<u32> = (0..1_000)
+                .map(|_| length_from(20, &distribution, &mut enough))
+                .collect();
+            assert!(long.iter().all(|length| *length >= 20), "{text}");
+            // Those that are long enough are the ones that would have been drawn anyway.
+            if !matches!(distribution, NumberDistribution::Uniform { .. }) {
+                let kept = whole.iter().filter(|length| **length >= 20);
+                assert!(kept.zip(&long).all(|(one, other)| one == other), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn lengths_that_are_hardly_ever_possible_have_no_share_and_end() {
+        for text in [
+            "19",
+            "1..19",
+            "normal:10,1",
+            "zipf:1.2,19",
+            "lognormal:1,1e200",
+            "lognormal:1,1e90",
+        ] {
+            let distribution: NumberDistribution = text.parse().unwrap();
+            assert!(share_from(20, &distribution) < 0.01, "{text}");
+            assert_eq!(length_from(20, &distribution, &mut random_of(1, 2)), 20);
+        }
+        for (text, share) in [("20", 1.0), ("1..20", 1.0), ("normal:20,0", 1.0)] {
+            let distribution: NumberDistribution = text.parse().unwrap();
+            assert_eq!(share_from(20, &distribution), share, "{text}");
         }
     }
 

@@ -31,7 +31,7 @@ pub struct Prefixes {
 /// How much of a prompt is its prefix.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Share {
-    /// So many tokens; all but the last one of a prompt that is not longer.
+    /// So many tokens. Prompts that are not longer are drawn again.
     Tokens(u32),
     /// This part of its tokens, from 0 to 1.
     Part(f64),

@@ -4,7 +4,7 @@ use super::bodies::{DataFormat, format_of};
 use super::error::RunError;
 use super::format_error::FormatError;
 use super::made_up;
-use super::made_up::TemplateIn;
+use super::made_up::PromptKind;
 use super::outputs::Outputs;
 use super::parser::load_parser;
 use super::schedule::{self, TraceSchedule};
@@ -76,9 +76,11 @@ impl Loaded {
             }
             PromptSource::Generated(generated) => {
                 let tokenizer = work.tokenizer.as_deref().zip(tokenizer.as_ref());
-                let has_turns = work.sessions.turns.is_some();
-                let template = TemplateIn::of(parser.info().has_template, has_turns);
-                Some(made_up::words(generated, tokenizer, template)?)
+                let kind = PromptKind {
+                    has_template: parser.info().has_template,
+                    has_later_turns: work.sessions.turns.is_some(),
+                };
+                Some(made_up::words(generated, tokenizer, kind)?)
             }
             _ => None,
         };

@@ -2,8 +2,8 @@
 
 use llmuses_core::plan::{Generated, PromptSource, Warmup, Work};
 use llmuses_workload::generate::{
-    ChatTemplate, Counting, LengthTexts, Line, PromptMaker, RealText, TemplateError, TextError,
-    Vocabulary, VocabularyError, Words,
+    ChatTemplate, Counting, LengthTexts, Line, NoRoom, PromptMaker, RealText, TemplateError,
+    TextError, Vocabulary, VocabularyError, Words,
 };
 use llmuses_workload::{Filling, HostTokenizer, Images};
 use std::path::Path;
@@ -27,39 +27,18 @@ pub enum MadeUpError {
     /// The text cannot be used.
     #[error(transparent)]
     Text(#[from] TextError),
-    /// A prompt may be shorter than what the chat template adds to it.
-    #[error(
-        "--input-tokens: a prompt of {shortest} tokens has no room for a text, since the chat template has \
-         {overhead} tokens of its own"
-    )]
-    TooShort {
-        /// The shortest prompt that may be drawn.
-        shortest: u32,
-        /// The tokens of the template.
-        overhead: u32,
-    },
+    /// Prompts are not longer than what they have beside a text.
+    #[error("--input-tokens: {0}")]
+    NoRoom(#[from] NoRoom),
 }
 
-/// In which turns a chat template is counted.
+/// What an API does with prompts beside their texts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TemplateIn {
-    /// In none: servers of the API put none around a prompt.
-    NoTurn,
-    /// In the first ones, where sessions have no others.
-    FirstTurns,
-    /// In all.
-    AllTurns,
-}
-
-impl TemplateIn {
-    /// Of an API that puts a template around prompts or does not, in sessions that have later turns or have none.
-    pub(super) fn of(has_template: bool, has_turns: bool) -> Self {
-        match (has_template, has_turns) {
-            (false, _) => Self::NoTurn,
-            (true, false) => Self::FirstTurns,
-            (true, true) => Self::AllTurns,
-        }
-    }
+pub(super) struct PromptKind {
+    /// Whether servers put a chat template around them.
+    pub(super) has_template: bool,
+    /// Whether sessions have turns after the first.
+    pub(super) has_later_turns: bool,
 }
 
 /// Words of which traces are made without a tokenizer, until more was learned.
@@ -73,37 +52,19 @@ pub(super) fn common_words() -> Words {
     }
 }
 
-/// Loads what prompts consist of. Without a tokenizer a token is a word, until more was learned. `template`: in
-/// which turns the chat template beside the tokenizer is counted.
+/// Loads what prompts consist of. Without a tokenizer a token is a word, until more was learned.
 ///
 /// # Errors
 /// Where no prompts of these lengths can be made of it.
 pub(super) fn words(
     generated: &Generated,
     tokenizer: Option<(&Path, &Arc<HostTokenizer>)>,
-    template: TemplateIn,
+    kind: PromptKind,
 ) -> Result<Words, MadeUpError> {
     let (vocabulary, counting, overheads) = match tokenizer {
         Some((path, tokenizer)) => {
             let vocabulary = Vocabulary::of(tokenizer)?;
-            let beside = match template {
-                TemplateIn::NoTurn => None,
-                TemplateIn::FirstTurns | TemplateIn::AllTurns => ChatTemplate::beside(path)?,
-            };
-            let overheads = match beside {
-                Some(beside) => {
-                    let samples = vocabulary.samples();
-                    let later = match template {
-                        TemplateIn::AllTurns => beside.later_overhead(tokenizer, &samples)?,
-                        TemplateIn::NoTurn | TemplateIn::FirstTurns => 0,
-                    };
-                    [beside.overhead(tokenizer, &samples)?, later]
-                }
-                None => [0; 2],
-            };
-            for overhead in overheads {
-                ensure_room(generated, overhead)?;
-            }
+            let overheads = overheads(path, tokenizer, &vocabulary, kind)?;
             let counting = Counting::Tokenizer(Arc::clone(tokenizer));
             (vocabulary, counting, overheads)
         }
@@ -117,29 +78,50 @@ pub(super) fn words(
     let text = text
         .map(|path| RealText::load(path, tokenizer.map(|(_, tokenizer)| &**tokenizer)))
         .transpose()?;
-    Ok(Words {
+    let words = Words {
         vocabulary: Arc::new(vocabulary),
         counting,
         text: text.map(Arc::new),
         overhead: overheads[0],
         later_overhead: overheads[1],
-    })
+    };
+    words.ensure_room(generated, kind.has_later_turns)?;
+    Ok(words)
+}
+
+/// The tokens that are around the text of a first turn, and of a later one.
+fn overheads(
+    path: &Path,
+    tokenizer: &HostTokenizer,
+    vocabulary: &Vocabulary,
+    kind: PromptKind,
+) -> Result<[u32; 2], TemplateError> {
+    if !kind.has_template {
+        return Ok([tokenizer.special_tokens(), 0]);
+    }
+    let Some(template) = ChatTemplate::beside(path)? else {
+        return Ok([0; 2]);
+    };
+    let samples = vocabulary.samples();
+    let later = match kind.has_later_turns {
+        true => template.later_overhead(tokenizer, &samples)?,
+        false => 0,
+    };
+    Ok([template.overhead(tokenizer, &samples)?, later])
 }
 
 /// The same words, of which is known now how many tokens they have.
 ///
 /// # Errors
-/// Where the shortest prompt asked for has no room for a word.
+/// Where prompts of the lengths asked for have no room for a word.
 pub(super) fn with_line(
     generated: Option<&Generated>,
+    has_later_turns: bool,
     words: Words,
     line: &Line,
 ) -> Result<Words, MadeUpError> {
     let overhead = line.overhead();
-    if let Some(generated) = generated {
-        ensure_room(generated, overhead)?;
-    }
-    Ok(Words {
+    let words = Words {
         counting: Counting::Learned {
             per_word: line.per_word,
         },
@@ -147,15 +129,11 @@ pub(super) fn with_line(
         // What the server has around a later message was not learned.
         later_overhead: overhead,
         ..words
-    })
-}
-
-fn ensure_room(generated: &Generated, overhead: u32) -> Result<(), MadeUpError> {
-    let shortest = generated.input.shortest();
-    if shortest <= overhead {
-        return Err(MadeUpError::TooShort { shortest, overhead });
+    };
+    if let Some(generated) = generated {
+        words.ensure_room(generated, has_later_turns)?;
     }
-    Ok(())
+    Ok(words)
 }
 
 /// What is put into the turns of a data set in one load. `learned`: words whose tokens the server has told. The texts of each load of a sweep are others.

@@ -47,9 +47,10 @@ impl Loaded {
         };
         let text = generated.and_then(|generated| generated.text.clone());
         let line = learn(plan, text, outputs, self, interrupted)?;
+        let has_later_turns = plan.work.sessions.turns.is_some();
         let words = self.words.take();
         self.words = words
-            .map(|words| made_up::with_line(generated, words, &line))
+            .map(|words| made_up::with_line(generated, has_later_turns, words, &line))
             .transpose()?;
         if !outputs.quiet {
             terminal::say(format!(

@@ -1,5 +1,6 @@
 //! One prompt after another: its length is drawn, its text made, its tokens counted.
 
+use super::room::Room;
 use super::text::RealText;
 use super::vocabulary::Vocabulary;
 use crate::draw;
@@ -21,9 +22,9 @@ pub struct Words {
     pub counting: Counting,
     /// Text of which prompts are pieces, in place of words at random.
     pub text: Option<Arc<RealText>>,
-    /// Tokens that the chat template puts around a prompt.
+    /// Tokens that the chat template puts around a prompt, or special tokens of an API without one.
     pub overhead: u32,
-    /// Tokens that it adds for a later turn of a session, around the reply before and the message.
+    /// Tokens that a chat template adds for a later turn of a session, around the reply before and the message.
     pub later_overhead: u32,
 }
 
@@ -134,7 +135,8 @@ impl PromptMaker {
 
     fn draw(&self, place: TurnPlace, random: &mut ChaCha8Rng) -> AskedPrompt {
         let part = draw::part(&self.generated.input, random);
-        let input = draw::length(&part.input, random);
+        let room = Room::of(&self.generated, &self.words, place.turn == 0);
+        let input = draw::length_from(room.least(), &part.input, random);
         let output = part.output.as_ref().or(self.generated.output.as_ref());
         let output = output.map(|output| draw::length(output, random));
         let prefixes = self.generated.prefixes.filter(|_| place.turn == 0);

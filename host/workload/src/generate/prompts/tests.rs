@@ -216,3 +216,117 @@ fn a_mix_says_how_long_outputs_are() {
         ));
     }
 }
+
+#[test]
+fn prompts_without_room_are_drawn_again() {
+    let words = words(12, None);
+    for lengths in [
+        "1..60",
+        "normal:30,20",
+        "lognormal:30,20",
+        "exponential:30",
+        "poisson:20",
+        "zipf:1.2,400",
+        "50%:20,50%:exponential:30",
+    ] {
+        let wanted = generated(lengths);
+        words.ensure_room(&wanted, true).unwrap();
+        let maker = PromptMaker::new(wanted, 42, 0, words.clone());
+        for number in 0..100 {
+            let place = TurnPlace::first(number, 2);
+            for place in [place, TurnPlace { turn: 1, ..place }] {
+                let prompt = maker.make(number, place).unwrap();
+                let tokens = count(&words, &prompt.text) + 12;
+                assert_eq!(tokens, u64::from(prompt.asked.input), "{lengths}");
+                assert!(tokens > 12, "{lengths}");
+                assert_eq!(maker.asked(number, place), prompt.asked);
+            }
+        }
+    }
+}
+
+#[test]
+fn prompts_have_room_for_their_prefix() {
+    let words = words(5, None);
+    let mut wanted = generated("exponential:40");
+    wanted.prefixes = Some(Prefixes {
+        share: Share::Tokens(30),
+        number: 1,
+        exponent: 0.0,
+    });
+    words.ensure_room(&wanted, false).unwrap();
+    let maker = PromptMaker::new(wanted, 42, 0, words);
+    for number in 0..200 {
+        let asked = maker.asked(number, TurnPlace::alone(number));
+        assert_eq!(asked.prefix, Some((0, 30)));
+        assert!(asked.input > 35, "{asked:?}");
+    }
+}
+
+#[test]
+fn lengths_without_room_are_refused() {
+    let said = |lengths: &str, prefix: Option<u32>, overheads: [u32; 2]| {
+        let mut wanted = generated(lengths);
+        wanted.prefixes = prefix.map(|tokens| Prefixes {
+            share: Share::Tokens(tokens),
+            number: 1,
+            exponent: 0.0,
+        });
+        let words = Words {
+            later_overhead: overheads[1],
+            ..words(overheads[0], None)
+        };
+        let error = |has_later| {
+            words
+                .ensure_room(&wanted, has_later)
+                .unwrap_err()
+                .to_string()
+        };
+        error(overheads[0] < overheads[1])
+    };
+    let taken = "the chat template or special tokens take";
+    for (lengths, prefix, overheads, wanted) in [
+        (
+            "8",
+            None,
+            [8, 0],
+            format!("a prompt of 8 tokens has no room for a text, since {taken} 8 tokens"),
+        ),
+        (
+            "1..8",
+            None,
+            [3, 8],
+            format!("a prompt of 8 tokens or fewer has no room for a text, since {taken} 8 tokens"),
+        ),
+        (
+            "50%:100,50%:20",
+            Some(15),
+            [5, 0],
+            format!(
+                "a prompt of 20 tokens has no room for a text, since {taken} 5 tokens and the prefix 15"
+            ),
+        ),
+        (
+            "normal:20,2",
+            Some(40),
+            [0, 0],
+            "fewer than 1 % of the lengths normal:20,2 have room for a text, since the prefix has 40 tokens"
+                .to_owned(),
+        ),
+        (
+            "lognormal:1,1e90",
+            None,
+            [0, 0],
+            format!(
+                "fewer than 1 % of the lengths lognormal:1,{} are from 1 to 4194304 tokens",
+                1e90
+            ),
+        ),
+    ] {
+        assert_eq!(said(lengths, prefix, overheads), wanted);
+    }
+    let words = words(8, None);
+    for lengths in ["9", "1..9", "normal:9,0"] {
+        words.ensure_room(&generated(lengths), true).unwrap();
+    }
+}
