@@ -422,6 +422,56 @@ fn special_tokens_are_part_of_a_text_that_is_continued_or_embedded() {
 }
 
 #[test]
+fn prompts_are_sent_as_ids_of_tokens() {
+    let special = json!({"type": "BertProcessing", "sep": ["b", 1], "cls": ["a", 0]});
+    let (_model, folder) = model_with_template(special);
+    for (api, member) in [
+        ("openai_completions", "prompt"),
+        ("openai_embeddings", "input"),
+        ("sglang", "input_ids"),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        let arguments = ["--parser", api, "--input-tokens", "50", "-n", "4"];
+        let arguments = [&arguments[..], &["--send-token-ids", "--json", "run.json"]].concat();
+        let ended = perf_by_host(&bench, &mock, &with_tokenizer(&folder, &arguments));
+        assert_eq!(ended.code, Some(0), "{api}: {}", ended.stderr);
+        assert_eq!(lengths(&bench)["input"]["different"], 0, "{api}");
+        for body in mock.bodies() {
+            let ids = body[member].as_array().expect("there are ids");
+            assert_eq!(ids.len(), 50, "{api}");
+            assert_eq!((&ids[0], &ids[49]), (&json!(0), &json!(1)), "{api}");
+            assert!(ids.iter().all(Value::is_u64), "{api}: {ids:?}");
+        }
+    }
+    let mock = quick_mock();
+    let ids = ["--input-tokens", "50", "--send-token-ids"];
+    for api in [
+        "openai_chat",
+        "openai_responses",
+        "gemini",
+        "ollama",
+        "tgi",
+        "triton",
+    ] {
+        let arguments = [&["--parser", api], &ids[..]].concat();
+        let error = refused(
+            &Bench::new(),
+            &mock,
+            &with_tokenizer(&folder, &arguments),
+            2,
+        );
+        let said = format!("--send-token-ids: parser `{api}` takes no ids of tokens");
+        assert!(error.contains(&said), "{api}: {error}");
+    }
+    let completions = [&["--parser", "openai_completions"], &ids[..]].concat();
+    let error = refused(&Bench::new(), &mock, &completions, 2);
+    assert!(error.contains("--tokenizer-path"), "{error}");
+    let turns = [&completions[..], &["--turns", "2"]].concat();
+    let error = refused(&Bench::new(), &mock, &with_tokenizer(&folder, &turns), 2);
+    assert!(error.contains("cannot be used with"), "{error}");
+}
+
+#[test]
 fn lengths_of_texts_to_embed_are_learned_from_the_server() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let arguments = ["--parser", "openai_embeddings", "--input-tokens", "30"];

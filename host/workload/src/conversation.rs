@@ -113,17 +113,12 @@ impl Conversation {
         self.asked.clone()
     }
 
-    /// A conversation of these prompts, the answer to each of which is to have exactly so many tokens.
-    pub fn of_lengths(turns: impl IntoIterator<Item = (String, Option<u32>)>) -> Self {
-        let turn = |(text, output): (String, Option<u32>)| Turn {
-            prompt: Some(text),
-            output_tokens: output.map(u64::from),
-            ..Turn::default()
-        };
+    /// A conversation of these turns, the answer to each of which is to have exactly the tokens that it tells.
+    pub fn of_lengths(turns: Vec<Turn>) -> Self {
         Self {
             is_exact: true,
             ..Self::new(Entry {
-                turns: turns.into_iter().map(turn).collect(),
+                turns,
                 ..Entry::default()
             })
         }

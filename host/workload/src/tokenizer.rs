@@ -151,6 +151,15 @@ impl HostTokenizer {
         u32::try_from(added).unwrap_or(u32::MAX)
     }
 
+    /// The ids of the tokens of a text, with the special ones around it.
+    ///
+    /// # Errors
+    /// Where the tokenizer fails on the text.
+    pub fn ids(&self, text: &str) -> Result<Vec<u32>, String> {
+        let encoding = self.encoded(|tokenizer| tokenizer.encode_fast(text, true))?;
+        Ok(encoding.get_ids().to_vec())
+    }
+
     /// Where each token of a text ends, in bytes.
     ///
     /// # Errors

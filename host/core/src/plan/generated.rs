@@ -15,6 +15,8 @@ pub struct Generated {
     pub prefixes: Option<Prefixes>,
     /// Text of which they are pieces, in place of words at random.
     pub text: Option<PathBuf>,
+    /// Whether they are sent as the ids of their tokens, special ones included, in place of the text.
+    pub as_token_ids: bool,
 }
 
 /// Beginnings that prompts have in common.

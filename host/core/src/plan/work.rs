@@ -75,6 +75,7 @@ impl Work {
                 .and_then(|generated| generated.output.map(|output| output.to_string())),
             prefixes: prefixes.map(|prefixes| prefixes.to_string()),
             text: generated.and_then(|generated| generated.text.as_deref().map(path_text)),
+            send_token_ids: generated.is_some_and(|generated| generated.as_token_ids),
             turns: self.sessions.turns.map(|turns| turns.to_string()),
             think_time: (self.sessions.think_time.as_ref()).map(|time| time.to_string()),
             recorded_replies: self.sessions.recorded_replies,

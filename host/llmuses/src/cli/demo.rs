@@ -80,6 +80,7 @@ pub(super) fn execute(arguments: &DemoArguments) -> anyhow::Result<CommandOutcom
         output: Some(OUTPUT.parse().map_err(DemoError::Length)?),
         prefixes: None,
         text: None,
+        as_token_ids: false,
     });
     plan.work.tokenizer = Some(tokenizer);
     plan.load.requests = Some(REQUESTS);

@@ -48,6 +48,17 @@ pub enum FormatError {
         /// The parser.
         parser: String,
     },
+    /// `--send-token-ids` with an API that takes text.
+    #[error(
+        "--send-token-ids: parser `{parser}` takes no ids of tokens ({reason}); leave --send-token-ids out, or use a parser \
+         that takes them, such as openai_completions"
+    )]
+    NoTokenIds {
+        /// The parser.
+        parser: String,
+        /// What it said of some.
+        reason: String,
+    },
     /// Sessions with a parser that makes requests by itself.
     #[error(
         "--turns: parser `{parser}` makes its requests by itself, each of one turn; use a parser that takes any \

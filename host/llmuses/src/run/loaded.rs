@@ -10,6 +10,7 @@ use super::parser::load_parser;
 use super::schedule::{self, TraceSchedule};
 use llmuses_core::credential::public_url;
 use llmuses_core::document::Task;
+use llmuses_core::item::Item;
 use llmuses_core::plan::{Arrivals, LengthFilter, Plan, PromptSource, Target};
 use llmuses_core::wording::hexadecimal;
 use llmuses_kernel_io::regular_file::open_regular;
@@ -76,8 +77,12 @@ impl Loaded {
             }
             PromptSource::Generated(generated) => {
                 let tokenizer = work.tokenizer.as_deref().zip(tokenizer.as_ref());
+                if generated.as_token_ids {
+                    ensure_token_ids(&parser, plan)?;
+                }
                 let kind = PromptKind {
-                    has_template: parser.info().has_template,
+                    // Around ids a server puts nothing.
+                    has_template: parser.info().has_template && !generated.as_token_ids,
                     has_later_turns: work.sessions.turns.is_some(),
                 };
                 Some(made_up::words(generated, tokenizer, kind)?)
@@ -231,6 +236,30 @@ pub(super) fn given_url(target: &Target) -> Url {
         url.set_path("");
     }
     url
+}
+
+/// Whether an API takes prompts as the ids of their tokens: it is to make a request of one.
+///
+/// # Errors
+/// Where it makes none.
+fn ensure_token_ids(parser: &Parser, plan: &Plan) -> Result<(), RunError> {
+    let item = Item {
+        prompt_token_ids: vec![1],
+        ..Item::default()
+    };
+    // Values of JSON are always text.
+    let item = serde_json::to_string(&item).unwrap_or_default();
+    let parameters = serde_json::Value::Object(plan.work.parameters.clone()).to_string();
+    let mut instance = parser.instantiate(InstanceContext::default())?;
+    let made = instance.requests_of(&[item], &plan.target.model, &parameters)?;
+    match made.into_iter().find_map(Result::err) {
+        Some(reason) => Err(FormatError::NoTokenIds {
+            parser: parser.info().name.clone(),
+            reason,
+        }
+        .into()),
+        None => Ok(()),
+    }
 }
 
 /// Entries of a data set that are looked at to see whether it is a trace of lengths alone.

@@ -149,6 +149,7 @@ fn plan_of(plan: &Plan, text: Option<PathBuf>, task: Task) -> Result<Plan, MadeU
             .then_some(NumberDistribution::Fixed(1)),
         prefixes: None,
         text,
+        as_token_ids: false,
     });
     Ok(probe)
 }

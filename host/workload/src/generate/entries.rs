@@ -5,6 +5,7 @@ use crate::conversation::Conversation;
 use crate::entries::EntrySource;
 use crate::session_draws::SessionDraws;
 use llmuses_core::cost::CallCost;
+use llmuses_core::item::Turn;
 use llmuses_core::turn::TurnPlace;
 use llmuses_plugin_host::CallError;
 
@@ -34,17 +35,22 @@ impl GeneratedEntries {
     fn session(&mut self) -> Result<Conversation, String> {
         let turns = self.draws.turns(self.session);
         let first = TurnPlace::first(self.session, turns);
-        let prompts: Vec<_> = (self.number..)
+        let asked: Vec<_> = (self.number..)
             .zip(0..turns)
             .map(|(number, turn)| {
                 let place = TurnPlace { turn, ..first };
                 let prompt = self.maker.make(number, place)?;
-                Ok((prompt.text, prompt.asked.output))
+                Ok(Turn {
+                    prompt: prompt.token_ids.is_empty().then_some(prompt.text),
+                    prompt_token_ids: prompt.token_ids,
+                    output_tokens: prompt.asked.output.map(u64::from),
+                    ..Turn::default()
+                })
             })
             .collect::<Result<_, String>>()?;
         self.session += 1;
         self.number += u64::from(turns);
-        Ok(Conversation::of_lengths(prompts))
+        Ok(Conversation::of_lengths(asked))
     }
 }
 

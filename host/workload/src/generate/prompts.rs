@@ -45,6 +45,8 @@ pub enum Counting {
 pub struct Prompt {
     /// Its text.
     pub text: String,
+    /// The ids of its tokens, special ones included, where they are to be sent in place of the text. Else empty.
+    pub token_ids: Vec<u32>,
     /// What was asked for.
     pub asked: AskedPrompt,
     /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a tokenizer with which no text of so
@@ -119,11 +121,22 @@ impl PromptMaker {
             counted = self.append(&mut text, 0, length, &mut random)?;
         }
         counted = self.append(&mut text, counted, own - counted.min(own), &mut random)?;
+        let token_ids = self.token_ids(&text)?;
         Ok(Prompt {
             text,
+            token_ids,
             asked,
             counted: self.words.tokens(counted) + self.words.overhead_of(place),
         })
+    }
+
+    /// The ids of a text that is to be sent as such.
+    fn token_ids(&self, text: &str) -> Result<Vec<u32>, String> {
+        match &self.words.counting {
+            _ if !self.generated.as_token_ids => Ok(Vec::new()),
+            Counting::Tokenizer(tokenizer) => tokenizer.ids(text),
+            Counting::Learned { .. } => Err("ids of tokens need a tokenizer".to_owned()),
+        }
     }
 
     fn seed_of(&self, place: TurnPlace) -> u64 {

@@ -29,6 +29,8 @@ group! {
         prefixes: Option<String> => is_work("shared prefixes"),
         /// The text that made-up prompts are pieces of.
         text: Option<String> => is_work("--text"),
+        /// Whether made-up prompts are sent as the ids of their tokens.
+        send_token_ids: bool => is_work("--send-token-ids"),
         /// How many turns a session has.
         turns: Option<String> => is_work("--turns"),
         /// The time between the end of a turn and the next one.

@@ -39,6 +39,16 @@ pub(super) struct MadeUpArguments {
     )]
     text: Option<PathBuf>,
 
+    /// Send prompts as the ids of their tokens in place of their text, for openai_completions, openai_embeddings and sglang:
+    /// the server has no text to split into other tokens. Needs --tokenizer-path.
+    #[arg(
+        long,
+        requires_all = ["input_tokens", "tokenizer_path"],
+        conflicts_with = "turns",
+        help_heading = "Prompts"
+    )]
+    send_token_ids: bool,
+
     /// Begin each prompt with one of --prefixes texts of this many tokens. They are part of --input-tokens.
     #[arg(
         long,
@@ -80,6 +90,7 @@ impl MadeUpArguments {
         [
             ("--output-tokens", self.output_tokens.is_some()),
             ("--text", self.text.is_some()),
+            ("--send-token-ids", self.send_token_ids),
             ("--prefix-tokens", self.prefix_tokens.is_some()),
             ("--cache-hit", self.cache_hit.is_some()),
         ]
@@ -126,6 +137,7 @@ impl MadeUpArguments {
                 exponent: self.prefix_share.unwrap_or(0.0),
             }),
             text: self.text.clone(),
+            as_token_ids: self.send_token_ids,
         }))
     }
 }

@@ -13,6 +13,7 @@ fn generated(input: &str) -> Generated {
         output: None,
         prefixes: None,
         text: None,
+        as_token_ids: false,
     }
 }
 
