@@ -5,6 +5,7 @@ use crate::helpers::{
     refused,
 };
 use crate::support::{Bench, Ended, Mock, repository, run};
+use llmuses_plugin_host::builtin;
 use serde_json::{Value, json};
 
 fn tokenizer() -> String {
@@ -403,6 +404,21 @@ fn a_chat_template_is_no_part_of_a_text_that_is_continued_or_embedded() {
         assert_eq!(tokens < 50, has_room, "{api}: {tokens}");
         assert!(tokens <= 50, "{api}: {tokens}");
     }
+}
+
+#[test]
+fn no_chat_template_is_counted_for_a_plugin_from_a_file_that_embeds() {
+    let (_model, folder) = model_with_template(Value::Null);
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let embeddings = builtin("openai_embeddings").expect("it is built in");
+    let bytes = embeddings.bytes().expect("there is memory for it");
+    let file = bench.file("embed.wasm", bytes);
+    let file = file.to_str().expect("the path is text");
+    let arguments = ["--parser", file, "--input-tokens", "50", "-n", "2"];
+    let ended = perf_by_host(&bench, &mock, &with_tokenizer(&folder, &arguments));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let found = bench.rows("SELECT DISTINCT prompt_tokens FROM result");
+    assert_eq!(found, [[Value::from(50)]]);
 }
 
 #[test]
