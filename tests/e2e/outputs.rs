@@ -3,7 +3,7 @@
 use crate::helpers::{ends, good, last_headers, of_run, quick_mock, refused, said, seen, typed};
 use crate::support::{Bench, program, run, signal, start, wait};
 use std::fs::File;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 /// Runs that write all they can, with these outputs.
 fn with_outputs(stdout: Stdio, stderr: Stdio) -> (Bench, Option<i32>) {
@@ -70,21 +70,28 @@ fn closed_and_full_outputs_cost_no_results() {
 fn a_reader_of_a_document_may_stop() {
     let (bench, mock) = (Bench::new(), quick_mock());
     let url = mock.chat();
-    let mut child = bench
-        .perf(&[
-            "--url", &url, "--prompt", "x", "-n", "5", "--csv", "-", "--json", "o.json",
-        ])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("the program starts");
-    drop(child.stdout.take());
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert!(
-        std::fs::metadata(bench.path("o.json"))
-            .expect("it is there")
-            .len()
-            > 100
+    let code_of = |command: &mut Command| {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        drop(child.stdout.take());
+        child.wait().expect("it ends").code()
+    };
+    // More rows than a buffer takes, so that they are written before the last one has come.
+    let mut command = bench.perf(&[
+        "--url", &url, "--prompt", "x", "-n", "500", "--csv", "-", "--json", "o.json",
+    ]);
+    assert_eq!(code_of(command.args(["--parallel", "4,8"])), Some(0));
+    let json = std::fs::read(bench.path("o.json")).expect("it is there");
+    let json: serde_json::Value = serde_json::from_slice(&json).expect("it is JSON");
+    assert_eq!(json["runs"].as_array().map(Vec::len), Some(2));
+    let mut command = program();
+    let command = command.current_dir(bench.path(""));
+    assert_eq!(
+        code_of(command.args(["report", "run.db", "--csv", "-"])),
+        Some(0)
     );
 }
 

@@ -59,8 +59,8 @@ use llmuses_observe::terminal;
 use llmuses_render::forms::{CsvFile, Files};
 use llmuses_render::{OutputError, ResponseFile};
 use llmuses_stats::{Circumstances, Doubt, RunStatistics};
-use llmuses_store::sink::SinkSummary;
-use std::cell::Cell;
+use llmuses_store::sink::{SinkError, SinkSummary};
+use std::cell::{Cell, OnceCell};
 use std::sync::atomic::Ordering;
 
 /// What a run gave.
@@ -88,6 +88,8 @@ struct Onlookers<'a> {
     csv: Option<&'a CsvFile>,
     recording: Option<ResponseFile>,
     board: Option<Board>,
+    /// The first error of the database in a load whose requests were sent: it costs rows, and no load.
+    database_failed: OnceCell<SinkError>,
 }
 
 impl RunResult {
@@ -201,6 +203,7 @@ fn carry_out(
         csv: files.rows(),
         recording,
         board,
+        database_failed: OnceCell::new(),
     };
     // Whether Weights & Biases has failed one of the runs.
     let logging_failed = Cell::new(false);
@@ -270,6 +273,7 @@ fn carry_out(
     let recording = onlookers
         .recording
         .and_then(|file| write_recording(file).err());
+    let database_failed = onlookers.database_failed.into_inner().map(RunError::Sink);
     let failed = files.finish(&Document::of(runs)).into_iter();
     let mut failed = failed.chain(recording);
     let written = match failed.next() {
@@ -282,9 +286,17 @@ fn carry_out(
     if let Some(result) = results.last() {
         end_logging(last_logging, result);
     }
-    match failure {
-        Some(error) => Err(error),
-        None => written.map(|()| results),
+    // First: how a worker is told that there is no further load stands among the failures.
+    let errors = database_failed.into_iter().chain(failure);
+    let mut errors = errors.chain(written.err());
+    match errors.next() {
+        Some(error) => {
+            for further in errors.filter(|error| !error.is_end_of_session()) {
+                terminal::say(format!("error: {:#}", anyhow::Error::from(further)));
+            }
+            Err(error)
+        }
+        None => Ok(results),
     }
 }
 

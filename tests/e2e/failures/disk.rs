@@ -102,17 +102,14 @@ fn a_disk_without_room_for_an_empty_database() {
     assert_eq!(server.connections(), 0, "it was found out too late");
 }
 
-/// The same on a file system that is full: a small one in memory, where this user may make one.
-#[test]
-fn a_disk_that_is_full() {
-    let mock = generous();
-    let (bench, small) = (Bench::new(), Bench::new());
-    let inside = perf(&small, &mock.chat(), &arguments());
+/// Runs a command on a file system of this size, a small one in memory, and copies the database to `bench`. `None`: this
+/// user may make none.
+fn on_small_disk(size: &str, small: &Bench, inside: &Command, bench: &Bench) -> Option<Ended> {
     let mut command = Command::new("unshare");
     command
         .args(["--user", "--map-root-user", "--mount", "sh", "-c"])
         .arg(
-            "mount -t tmpfs -o size=1200k none \"$0\" || exit 77
+            "mount -t tmpfs -o size=$SIZE none \"$0\" || exit 77
              cd \"$0\" && \"$@\"
              code=$?
              cp \"$0\"/run.db* \"$KEPT\"/
@@ -121,7 +118,6 @@ fn a_disk_that_is_full() {
         .arg(small.path(""))
         .arg(inside.get_program())
         .args(inside.get_args())
-        .env("KEPT", bench.path(""))
         .stdin(Stdio::null());
     for (name, value) in inside.get_envs() {
         match value {
@@ -129,15 +125,55 @@ fn a_disk_that_is_full() {
             None => command.env_remove(name),
         };
     }
+    command.env("KEPT", bench.path("")).env("SIZE", size);
     let ended = support::run(&mut command);
     if ended.code == Some(77) || ended.stderr.starts_with("unshare: ") {
         eprintln!(
             "not tested, since no file system can be made here: {}",
             ended.stderr
         );
-        return;
+        return None;
     }
-    check_full(&ended, &bench);
+    Some(ended)
+}
+
+/// The same on a file system that is full.
+#[test]
+fn a_disk_that_is_full() {
+    let mock = generous();
+    let (bench, small) = (Bench::new(), Bench::new());
+    let inside = perf(&small, &mock.chat(), &arguments());
+    if let Some(ended) = on_small_disk("1200k", &small, &inside, &bench) {
+        check_full(&ended, &bench);
+    }
+}
+
+/// Not even the end of the first load can be written to the database: the second runs all the same, and the files on
+/// another disk have both.
+#[test]
+fn a_full_disk_costs_neither_other_outputs_nor_later_loads() {
+    let mock = generous();
+    let (bench, small) = (Bench::new(), Bench::new());
+    let [json, csv, html] =
+        ["o.json", "o.csv", "o.html"].map(|name| bench.path(name).display().to_string());
+    let mut inside = perf(&small, &mock.chat(), &["-n", "600", "--parallel", "4,8"]);
+    inside.args(["--json", &json, "--csv", &csv, "--html", &html]);
+    let Some(ended) = on_small_disk("400k", &small, &inside, &bench) else {
+        return;
+    };
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert_ne!(ended.stdout, "");
+    let last = ended.stderr.lines().last().expect("an error");
+    let cannot = "cannot be written to the database run.db";
+    assert!(last.contains(cannot), "{}", ended.stderr);
+    let said = "no rows of later loads are kept";
+    assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
+    let document = std::fs::read(&json).expect("it is there");
+    let document: Value = serde_json::from_slice(&document).expect("it is JSON");
+    assert_eq!(document["runs"].as_array().map(Vec::len), Some(2));
+    let rows = std::fs::read_to_string(&csv).expect("it is there");
+    assert_eq!(rows.lines().count(), 1201);
+    assert!(std::fs::metadata(&html).expect("it is there").len() > 1000);
 }
 
 /// The user that runs the tests may be one that no permission stops: the program is not.

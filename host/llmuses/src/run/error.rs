@@ -126,6 +126,15 @@ impl RunError {
         }
     }
 
+    /// Whether it is how a worker is told that there is no further load, which is no failure.
+    pub(super) fn is_end_of_session(&self) -> bool {
+        match self {
+            Self::Session(SessionError::End) => true,
+            Self::LaterLoad { reason, .. } => reason.is_end_of_session(),
+            _ => false,
+        }
+    }
+
     /// Whether the arguments are at fault, rather than the run.
     pub fn is_usage(&self) -> bool {
         match self {

@@ -31,7 +31,9 @@ use llmuses_observe::trace::Trace;
 use llmuses_render::report;
 use llmuses_stats::{judge, totals, verdict};
 use llmuses_store::results::{RowStages, run_of};
-use llmuses_store::sink::{Database, FinishedRun, RowSink, RunRecord, SinkSummary, unix_seconds};
+use llmuses_store::sink::{
+    Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary, unix_seconds,
+};
 use llmuses_workload::RequestSource;
 use std::cell::Cell;
 use std::sync::Arc;
@@ -80,7 +82,11 @@ pub(super) fn one_load<'a>(
         Save::Summary | Save::Full if plan.place.run == 1 => {
             Some(Database::create(&outputs.database, &record)?)
         }
-        Save::Summary | Save::Full => Some(Database::append(&outputs.database, &record)?),
+        // What the user has to know of it was said.
+        Save::Summary | Save::Full if onlookers.database_failed.get().is_some() => None,
+        Save::Summary | Save::Full => Database::append(&outputs.database, &record)
+            .map_err(|error| give_up_database(error, plan, onlookers))
+            .ok(),
     };
     // Those of the later loads of a sweep say how they went.
     if !outputs.quiet && plan.place.run == 1 {
@@ -186,7 +192,7 @@ pub(super) fn one_load<'a>(
     );
     // What follows is for the place where it stood.
     drop(view);
-    match finish(
+    let (result, database_error) = finish(
         plan,
         outputs,
         record,
@@ -194,20 +200,25 @@ pub(super) fn one_load<'a>(
         collected,
         kept_before,
         &prepared.secrets,
-    ) {
-        Ok(result) => {
-            if let Some(rows) = rows {
-                say_end(rows, &result)?;
-            }
-            Ok((result, logging))
-        }
-        Err(error) => {
-            if let Some(logging) = logging {
-                logging.finish(None, false);
-            }
-            Err(error)
-        }
+    );
+    if let Some(error) = database_error {
+        give_up_database(error, plan, onlookers);
     }
+    if let Some(rows) = rows {
+        say_end(rows, &result)?;
+    }
+    Ok((result, logging))
+}
+
+/// Keeps why the database takes no more, and says what follows for the loads from here on.
+fn give_up_database(error: SinkError, plan: &Plan, onlookers: &Onlookers<'_>) {
+    if plan.place.run < plan.place.runs || plan.place.run > 1 {
+        terminal::say(format!(
+            "error: {error}; no rows of later loads are kept, which go to the other outputs alone"
+        ));
+    }
+    // There is none before: nothing is written behind the first.
+    let _ = onlookers.database_failed.set(error);
 }
 
 /// Has the threads of this process begin. `gate`: what says when, by the connections that were opened before.
@@ -232,7 +243,8 @@ fn say_end(rows: RowSender, result: &RunResult) -> Result<(), RunError> {
     Ok(rows.done(result.record.id, totals)?)
 }
 
-/// Judges, stores the end, and prints the summary.
+/// Judges, stores the end, and prints the summary. Gives back too why the end could not be stored: what was measured
+/// is there all the same.
 fn finish(
     plan: &Plan,
     outputs: &Outputs,
@@ -241,7 +253,7 @@ fn finish(
     collected: Collected,
     kept_before: u64,
     secrets: &Secrets,
-) -> Result<RunResult, RunError> {
+) -> (RunResult, Option<SinkError>) {
     let Collected {
         statistics,
         circumstances,
@@ -292,7 +304,10 @@ fn finish(
             terminal::say(format!("error: the run is not complete: {reason}"));
         }
     }
-    let stored = stored.transpose()?;
+    let (stored, database_error) = match stored.transpose() {
+        Ok(stored) => (stored, None),
+        Err(error) => (None, Some(error)),
+    };
     run.rows = stored.as_ref().map(SinkSummary::rows);
     // Of a sweep, the last run says where the results of all are.
     if let Some(rows) = &run.rows
@@ -311,7 +326,7 @@ fn finish(
     for warning in stored.iter().flat_map(SinkSummary::warnings) {
         terminal::say(format!("warning: {warning}"));
     }
-    Ok(RunResult {
+    let result = RunResult {
         record: run,
         statistics,
         circumstances,
@@ -319,5 +334,6 @@ fn finish(
         place: plan.place,
         valid_required: outputs.require_valid,
         stored,
-    })
+    };
+    (result, database_error)
 }

@@ -151,14 +151,25 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
         .map(Time::seconds_key)
         .collect();
     let columns = COLUMNS.into_iter().chain(added.iter().map(String::as_str));
-    table.write_record(columns.chain(LAST))?;
+    table
+        .write_record(columns.chain(LAST))
+        .map_err(error_of_writing)?;
     let mut count = 0;
     for row in rows {
-        table.serialize(row)?;
+        table.serialize(row).map_err(error_of_writing)?;
         count += 1;
     }
     table.flush()?;
     Ok(count)
+}
+
+/// The error of the system with its kind. The conversion that comes with the crate makes one of no kind, and a closed
+/// standard output could not be told from a full one.
+fn error_of_writing(error: csv::Error) -> std::io::Error {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => std::io::Error::other(format!("a row is no CSV: {other:?}")),
+    }
 }
 
 /// The header but for the added times: the names of the fields of [`CsvRow`]. Written by itself, so that a run without
@@ -209,6 +220,36 @@ mod tests {
     use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::OutcomeBuilder;
     use llmuses_stats::Origin;
+    use std::io::ErrorKind;
+
+    #[test]
+    fn a_closed_output_is_told_from_a_full_one_after_many_rows() {
+        struct Failing(ErrorKind);
+        impl Write for Failing {
+            fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+                Err(self.0.into())
+            }
+
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let clock = Clock::start();
+        let stages = RowStages {
+            stages: None,
+            began_unix_seconds: 0.0,
+        };
+        let sample = Sample::of(OutcomeBuilder::at(0).build(), Origin::Sent, false);
+        let (queue, rows) = flume::unbounded();
+        for _ in 0..500 {
+            queue.send(CsvRow::of(&sample, &clock, 1, &stages)).unwrap();
+        }
+        drop(queue);
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull] {
+            let error = write_rows(Failing(kind), &rows.clone()).unwrap_err();
+            assert_eq!(error.kind(), kind);
+        }
+    }
 
     #[test]
     fn a_row_stands_under_its_header() {
