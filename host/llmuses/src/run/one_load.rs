@@ -212,7 +212,7 @@ pub(super) fn one_load<'a>(
 
 /// Keeps why the database takes no more, and says what follows for the loads from here on.
 fn give_up_database(error: SinkError, plan: &Plan, onlookers: &Onlookers<'_>) {
-    if plan.place.run < plan.place.runs || plan.place.run > 1 {
+    if plan.place.run < plan.place.runs {
         terminal::say(format!(
             "error: {error}; no rows of later loads are kept, which go to the other outputs alone"
         ));
