@@ -83,79 +83,118 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The names that follow `crate::` in a text, in groups as well: `crate::{a::B, c}` names `a` and `c`.
-fn named(text: &str, root: &str) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    for rest in text.split(root).skip(1) {
-        let is_name = |c: char| c.is_alphanumeric() || c == '_';
-        match rest.strip_prefix('{') {
-            None => {
-                names.insert(
-                    rest.split(|c| !is_name(c))
-                        .next()
-                        .unwrap_or_default()
-                        .to_owned(),
-                );
-            }
-            Some(group) => {
-                let mut depth = 0;
-                let mut name = String::new();
-                let mut is_first = true;
-                for c in group.chars() {
-                    match c {
-                        '}' if depth == 0 => break,
-                        '{' => depth += 1,
-                        '}' => depth -= 1,
-                        ',' if depth == 0 => {
-                            names.insert(std::mem::take(&mut name));
-                            is_first = true;
-                        }
-                        c if is_name(c) && is_first => name.push(c),
-                        c if c.is_whitespace() && name.is_empty() => {}
-                        _ => is_first = false,
-                    }
-                }
-                names.insert(name);
-            }
+/// A place in a crate, from its root: the names of modules, and what is named in the last.
+type Place = Vec<String>;
+
+/// The places that a text of the module `module` names, by `crate::` and by `super::`, in groups as well:
+/// `crate::{a::B, c}` names `a::B` and `c`.
+fn named(text: &str, module: &[String]) -> BTreeSet<Place> {
+    let mut places = BTreeSet::new();
+    let is_name = |c: char| c.is_alphanumeric() || c == '_';
+    let mut rest = text;
+    while let Some(at) = ["crate::", "super::"]
+        .iter()
+        .filter_map(|root| rest.find(root))
+        .min()
+    {
+        let is_whole = !rest[..at].ends_with(is_name);
+        let (root, behind) = rest[at..].split_at("crate::".len());
+        rest = behind;
+        let mut from = match root {
+            "crate::" => Vec::new(),
+            _ => parent(module).to_vec(),
+        };
+        while let Some(behind) = rest.strip_prefix("super::") {
+            from.pop();
+            rest = behind;
+        }
+        if is_whole {
+            follow_path(rest, &from, &mut places);
         }
     }
-    names
+    places
 }
 
-/// The top modules of a crate, each with those that it names. What only its tests name does not count.
-fn modules(krate: &str) -> Graph {
+/// Adds the places that the rest of a path names, of which `from` is the beginning. Gives back what follows it.
+fn follow_path<'a>(text: &'a str, from: &[String], places: &mut BTreeSet<Place>) -> &'a str {
+    let text = text.trim_start();
+    if let Some(mut rest) = text.strip_prefix('{') {
+        loop {
+            rest = rest.trim_start().trim_start_matches(',').trim_start();
+            if let Some(behind) = rest.strip_prefix('}') {
+                return behind;
+            }
+            let behind = follow_path(rest, from, places);
+            // What is no path (`as name`, `*`) is passed over.
+            let end = behind.find([',', '}']).unwrap_or(behind.len());
+            rest = &behind[end..];
+            if rest.is_empty() {
+                return rest;
+            }
+        }
+    }
+    let end = text
+        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
+        .unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    if name.is_empty() {
+        return rest;
+    }
+    let place = [from, &[name.to_owned()]].concat();
+    match rest.strip_prefix("::") {
+        Some(behind) => follow_path(behind, &place, places),
+        None => {
+            places.insert(place);
+            rest
+        }
+    }
+}
+
+fn parent(module: &[String]) -> &[String] {
+    module.split_last().map_or(&[], |(_, parent)| parent)
+}
+
+/// For each module of a crate that has modules of its own (the root is the empty place), these, each with those beside it
+/// that it names. What only tests name does not count.
+fn modules(krate: &str) -> BTreeMap<Place, Graph> {
     let source = repository().join("host").join(krate).join("src");
-    let mut graph = Graph::new();
     let mut paths = Vec::new();
     files(&source, &mut paths);
+    let mut texts: BTreeMap<Place, String> = BTreeMap::new();
     for path in paths {
         let place = path.strip_prefix(&source).expect("it lies below");
-        let top = place
+        let mut module: Place = place
+            .with_extension("")
             .components()
-            .next()
-            .expect("it has a name")
-            .as_os_str()
-            .to_string_lossy();
-        let module = top.strip_suffix(".rs").unwrap_or(&top).to_owned();
-        if ["lib", "main"].contains(&module.as_str()) {
-            continue;
-        }
+            .map(|part| part.as_os_str().to_string_lossy().into_owned())
+            .collect();
+        module.pop_if(|last| ["lib", "main", "mod"].contains(&last.as_str()));
         let text = std::fs::read_to_string(&path).expect("it is text");
-        let text = text
-            .split("#[cfg(test)]\nmod tests")
-            .next()
-            .unwrap_or_default();
-        let mut names = named(text, "crate::");
-        if place.components().count() == 1 {
-            names.extend(named(text, "super::"));
+        let text = text.split("#[cfg(test)]\nmod tests").next();
+        texts
+            .entry(module)
+            .or_default()
+            .push_str(text.unwrap_or_default());
+    }
+    let mut graphs: BTreeMap<Place, Graph> = BTreeMap::new();
+    for (module, text) in &texts {
+        for named in named(text, module) {
+            let common = module.iter().zip(&named).take_while(|(a, b)| a == b);
+            let common = common.count();
+            let is_beside = common < module.len()
+                && common < named.len()
+                && texts.contains_key(&named[..=common]);
+            if is_beside {
+                let graph = graphs.entry(module[..common].to_vec()).or_default();
+                graph.entry(named[common].clone()).or_default();
+                graph
+                    .entry(module[common].clone())
+                    .or_default()
+                    .insert(named[common].clone());
+            }
         }
-        graph.entry(module).or_default().extend(names);
     }
-    let known: BTreeSet<String> = graph.keys().cloned().collect();
-    for (module, names) in &mut graph {
-        names.retain(|name| known.contains(name) && name != module);
-    }
-    graph
+    graphs
 }
 
 /// A way through the graph that comes back to where it began.
@@ -193,9 +232,10 @@ fn circle(graph: &Graph) -> Option<Vec<String>> {
 fn no_two_modules_of_a_crate_depend_on_each_other() {
     let circles: Vec<String> = crates()
         .keys()
-        .filter_map(|krate| {
-            let way = circle(&modules(krate))?;
-            Some(format!("host/{krate}: {}", way.join(" -> ")))
+        .flat_map(|krate| modules(krate).into_iter().map(move |found| (krate, found)))
+        .filter_map(|(krate, (parent, graph))| {
+            let way = circle(&graph)?.join(" -> ");
+            Some(format!("host/{krate} {}: {way}", parent.join("::")))
         })
         .collect();
     assert!(circles.is_empty(), "{circles:#?}");
@@ -250,8 +290,12 @@ fn a_circle_is_found() {
         None
     );
     assert!(circle(&graph(&[("a", &["b"]), ("b", &["c"]), ("c", &["a"])])).is_some());
+    let place = |text: &str| -> Place { text.split("::").map(str::to_owned).collect() };
+    let text = "use crate::{a::{B, C as D}, d};\ncrate::e::f();\nuse super::super::g;\nsuper::{\n    h::I,\n};";
     assert_eq!(
-        named("use crate::{a::{B, C}, d};\ncrate::e::f()", "crate::"),
-        ["a", "d", "e"].map(str::to_owned).into()
+        named(text, &place("x::y::z")),
+        ["a::B", "a::C", "d", "e::f", "x::g", "x::y::h::I"]
+            .map(place)
+            .into()
     );
 }

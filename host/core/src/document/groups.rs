@@ -1,8 +1,9 @@
 //! The figures of requests that have something in common.
 
+use super::counts::{Goodput, Packages};
 use super::figures::RunFigures;
 use super::spread::Times;
-use super::totals::{Goodput, Packages, RequestCounts, Tokens, Totals};
+use super::tokens::Tokens;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,29 +47,4 @@ pub struct GroupFigures {
     /// The times.
     #[serde(flatten)]
     pub times: Times,
-}
-
-impl GroupFigures {
-    /// The same as the totals of a run of these requests alone.
-    pub fn totals(&self) -> Totals {
-        Totals {
-            wall_seconds: self.seconds,
-            requests: RequestCounts {
-                issued: self.completed + self.disconnected,
-                completed: self.completed,
-                disconnected: self.disconnected,
-                sent: self.sent,
-                succeeded: self.succeeded,
-                failed: self.failed,
-                ..RequestCounts::default()
-            },
-            figures: self.figures.clone(),
-            goodput: self.goodput.clone(),
-            tokens: self.tokens.clone(),
-            packages: self.packages.clone(),
-            bytes_received: self.bytes_received,
-            times: self.times.clone(),
-            ..Totals::default()
-        }
-    }
 }

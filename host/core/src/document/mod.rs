@@ -4,6 +4,7 @@
 //! Units are in the names; what a run does not know is null. A member may be added at any time: what a document of an
 //! earlier version lacks is absent here. The JSON Schema comes from the same types (see [`schema`]).
 
+mod counts;
 mod figures;
 mod groups;
 mod machine;
@@ -19,10 +20,13 @@ mod schema;
 mod search;
 mod sessions;
 mod spread;
+mod sums;
 mod task;
+mod tokens;
 mod totals;
 mod workers;
 
+pub use counts::{Goodput, Packages, RequestCounts};
 pub use figures::RunFigures;
 pub use groups::GroupFigures;
 pub use machine::Machine;
@@ -44,11 +48,14 @@ pub use search::{
 pub use sessions::{SessionFigures, TurnFigures};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
+pub use tokens::{
+    AskedLength, AskedLengths, CachedTokens, LearnedLengths, LengthBar, TokenFigures, Tokens,
+    TokensBySource,
+};
 pub use totals::{
-    AskedLength, AskedLengths, BacklogWaits, CachedTokens, ClientUse, ConnectionFigures,
-    DatasetFigures, FailureFigures, Goodput, LearnedLengths, LengthBar, MOST_SERVERS, Packages,
-    ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, RequestCounts, SlowestRequest,
-    StatusFigures, TimeSeries, TokenFigures, Tokens, TokensBySource, Totals, why_stopped,
+    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, FailureFigures, MOST_SERVERS,
+    ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, SlowestRequest, StatusFigures,
+    TimeSeries, Totals, why_stopped,
 };
 pub use workers::WorkerFigures;
 

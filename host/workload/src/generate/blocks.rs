@@ -1,9 +1,9 @@
 //! Texts for requests of which only the lengths are known, as traces have them. Prompts share as long a beginning as
 //! their lists of blocks do.
 
-use super::prompts::{Counting, Words};
 use super::template::ChatTemplate;
 use super::vocabulary::Vocabulary;
+use super::words::{Counting, Words};
 use crate::conversation::LengthText;
 use crate::draw::random_of;
 use crate::tokenizer::HostTokenizer;

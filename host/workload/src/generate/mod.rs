@@ -9,12 +9,14 @@ mod room;
 mod template;
 mod text;
 mod vocabulary;
+mod words;
 
 pub use blocks::LengthTexts;
 pub use entries::GeneratedEntries;
 pub use line::{Line, LineError};
-pub use prompts::{AskedPrompt, Counting, Prompt, PromptMaker, Words};
+pub use prompts::{AskedPrompt, Prompt, PromptMaker};
 pub use room::NoRoom;
 pub use template::{ChatTemplate, TemplateError};
 pub use text::{RealText, TextError};
 pub use vocabulary::{Vocabulary, VocabularyError};
+pub use words::{Counting, Words};

@@ -1,44 +1,14 @@
 //! One prompt after another: its length is drawn, its text made, its tokens counted.
 
 use super::room::Room;
-use super::text::RealText;
-use super::vocabulary::Vocabulary;
+use super::words::{Counting, Words};
 use crate::draw;
 use crate::draw::random_of;
-use crate::tokenizer::HostTokenizer;
 use llmuses_core::plan::{Generated, Prefixes, Share};
 use llmuses_core::turn::TurnPlace;
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution as _, Zipf};
-use std::sync::Arc;
-
-/// What texts are made of.
-#[derive(Debug, Clone)]
-pub struct Words {
-    /// The words.
-    pub vocabulary: Arc<Vocabulary>,
-    /// What counts them.
-    pub counting: Counting,
-    /// Text of which prompts are pieces, in place of words at random.
-    pub text: Option<Arc<RealText>>,
-    /// Tokens that the chat template puts around a prompt, or special tokens of an API without one.
-    pub overhead: u32,
-    /// Tokens that a chat template adds for a later turn of a session, around the reply before and the message.
-    pub later_overhead: u32,
-}
-
-/// How the tokens of a text are known.
-#[derive(Debug, Clone)]
-pub enum Counting {
-    /// The tokenizer of the model counts them.
-    Tokenizer(Arc<HostTokenizer>),
-    /// The server counted those of a few texts: so many tokens a word.
-    Learned {
-        /// Tokens of a word, on average.
-        per_word: f64,
-    },
-}
 
 /// A prompt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,8 +19,9 @@ pub struct Prompt {
     pub token_ids: Vec<u32>,
     /// What was asked for.
     pub asked: AskedPrompt,
-    /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a tokenizer with which no text of so
-    /// many could be found, and for lengths that were learned from the server, which are to the next whole word.
+    /// The tokens that it was counted to have, the chat template included. Equal to what was asked for, except for a
+    /// tokenizer with which no text of so many could be found, and for lengths that were learned from the server, which
+    /// are to the next whole word.
     pub counted: u32,
 }
 

@@ -1,6 +1,6 @@
 //! Whether prompts of the lengths asked for have room for a text of their own.
 
-use super::prompts::Words;
+use super::words::Words;
 use crate::draw;
 use llmuses_core::lengths::{MOST_TOKENS, NumberDistribution};
 use llmuses_core::plan::{Generated, Share};

@@ -1,6 +1,10 @@
+use super::super::text::RealText;
+use super::super::vocabulary::Vocabulary;
 use super::*;
+use crate::tokenizer::HostTokenizer;
 use llmuses_plugin_host::TokenCounter;
 use std::path::Path;
+use std::sync::Arc;
 
 const TOKENIZER: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),

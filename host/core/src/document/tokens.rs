@@ -1,6 +1,6 @@
 //! Tokens: how many there were, and how many were asked for.
 
-use super::super::named::Named;
+use super::named::Named;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 

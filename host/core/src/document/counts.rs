@@ -1,0 +1,91 @@
+//! How many requests there were, and what became of them.
+
+use super::plan::GoodputBounds;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Requests, counted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RequestCounts {
+    /// Null: as many as the data set gives, or as the time allows.
+    pub asked: Option<u64>,
+    /// Issued.
+    pub issued: u64,
+    /// Over, well or badly.
+    pub completed: u64,
+    /// That the client broke off (`--cancel`): neither succeeded nor failed, and not among the completed ones.
+    #[serde(default)]
+    pub disconnected: u64,
+    /// Sent, whatever became of them.
+    pub sent: u64,
+    /// Whose response arrived whole.
+    pub succeeded: u64,
+    /// That failed, cancelled ones among them.
+    pub failed: u64,
+    /// Succeeded ones to which the model answered nothing, as the server says.
+    #[serde(default)]
+    pub empty_answers: u64,
+    /// Succeeded ones whose response came in one piece.
+    pub not_streamed: u64,
+    /// Of these, those that asked for a stream.
+    #[serde(default)]
+    pub not_streamed_though_asked: u64,
+    /// Succeeded ones that opened a connection.
+    pub own_connection: u64,
+    /// Connections that were opened before the first request.
+    pub warm_connections: u64,
+    /// Requests of the warm-up; no other figure has them, but issued.
+    pub warmup: u64,
+    /// Of these, failed ones.
+    pub warmup_failed: u64,
+    /// The most in flight at once.
+    pub peak_in_flight: u64,
+    /// The most that might be; null in a closed loop.
+    #[serde(default)]
+    pub max_in_flight: Option<u64>,
+    /// Due and not sent when the run ended.
+    #[serde(default)]
+    pub due_and_not_sent: u64,
+}
+
+impl RequestCounts {
+    /// Requests that are over, those that the client broke off among them.
+    pub fn over(&self) -> u64 {
+        self.completed + self.disconnected
+    }
+}
+
+/// Requests that met every objective.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Goodput {
+    /// The objectives.
+    pub objectives: GoodputBounds,
+    /// How many met all.
+    pub requests_that_met_all: u64,
+    /// Their share of the completed ones.
+    pub share_of_completed: Option<f64>,
+    /// Their rate.
+    pub per_second: Option<f64>,
+}
+
+/// Events of streams.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Packages {
+    /// In all.
+    pub count: u64,
+    /// The mean.
+    pub per_request: Option<f64>,
+    /// (Event n - 2 - event 0) / (n - 2), summed over requests before dividing.
+    pub average_latency_seconds: Option<f64>,
+    /// Gaps between one event with output and the next.
+    pub output_gaps: u64,
+    /// Gaps of zero: both events came in one read.
+    pub coalesced_output_gaps: u64,
+    /// Output chunks that brought tokens, of streams that tell their tokens so far with every chunk; without the first
+    /// chunk of each stream.
+    #[serde(default)]
+    pub token_chunks: u64,
+    /// Those of them that brought two tokens or more.
+    #[serde(default)]
+    pub chunks_of_several_tokens: u64,
+}
