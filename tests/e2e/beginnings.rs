@@ -47,7 +47,7 @@ fn the_flags_of_a_run_are_a_file_that_repeats_it() {
         let document: Value = serde_json::from_str(&text).expect("it is JSON");
         let mut plan = document["runs"][0]["plan"].clone();
         let members = plan.as_object_mut().expect("a plan");
-        // The name and what was typed are other ones.
+        // The name and the arguments are other ones.
         for other in ["command", "name", "settings"] {
             members.remove(other);
         }

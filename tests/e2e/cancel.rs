@@ -1,4 +1,4 @@
-//! Requests that the client breaks off, and connections that carry a number of requests.
+//! Requests that the client cancels, and connections that carry a number of requests.
 
 use crate::helpers::{good, mock, of_run, paragraph, quick_mock, typed};
 use crate::misbehaving::{TRANSPORTS, delta, event};
@@ -76,7 +76,7 @@ fn a_share_of_the_requests_is_broken_off_and_is_a_class_of_its_own() {
         );
         let read = |name: &str| std::fs::read_to_string(bench.path(name)).expect("it was written");
         assert!(read("run.csv").contains(",disconnected,"));
-        assert!(read("run.html").contains("broken off by the client"));
+        assert!(read("run.html").contains("cancelled by the client"));
         let again = typed(&bench, &["compare", "run.db", "run.db"]);
         assert!(
             again.stdout.contains("Disconnected by the client"),
@@ -138,7 +138,7 @@ fn a_turn_that_is_broken_off_ends_its_session() {
     assert_eq!(sessions["disconnected"], requests["disconnected"]);
     assert_eq!(sessions["ended_by_failure"], 0);
     let said = paragraph(&ended.stdout, "Sessions");
-    assert!(said.contains("that the client broke off"), "{said}");
+    assert!(said.contains("that the client cancelled"), "{said}");
 }
 
 #[test]

@@ -74,7 +74,7 @@ fn page(bench: &Bench, name: &str) -> String {
     std::fs::read_to_string(bench.path(name)).expect("the page is there")
 }
 
-/// The page of `run.db`, held against its JSON.
+/// The page of `run.db`, compared with its JSON.
 fn report(bench: &Bench) -> String {
     let arguments = ["report", "run.db", "--html", "a.html", "--json", "a.json"];
     let ended = typed(bench, &arguments);

@@ -370,7 +370,7 @@ fn requests_without_a_whole_answer_or_a_whole_body_are_in_no_trace() {
     let requests = 40 - disconnected - cut;
     for part in [
         format!("{requests} requests of"),
-        format!("{disconnected} that the client broke off"),
+        format!("{disconnected} that the client cancelled"),
         format!("{cut} of more than 1 MiB"),
     ] {
         assert!(made.stderr.contains(&part), "{part} in {}", made.stderr);

@@ -85,7 +85,7 @@ fn address(text: &str) -> String {
     match Url::parse(text) {
         Ok(url) if url.has_host() => {
             let public = public_url(&url);
-            // As it was typed, where there is nothing to hide: a URL gets a path by being read.
+            // As it was given, where there is nothing to hide: a URL gets a path by being read.
             if public == url.as_str() {
                 text.to_owned()
             } else {

@@ -269,7 +269,7 @@ fn carry_out(
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
     let all_failed = results.iter().any(|result| result.circumstances.all_failed);
     loads.tell(outputs, &runs, all_failed);
-    // All are written, whatever became of the others.
+    // All are written, also where one cannot be.
     let recording = onlookers
         .recording
         .and_then(|file| write_recording(file).err());
@@ -308,7 +308,7 @@ fn write_recording(file: ResponseFile) -> Result<(), OutputError> {
     Ok(())
 }
 
-/// Writes the results of the loads so far, so that they are there whatever becomes of the next ones.
+/// Writes the results of the loads so far, so that they are there also if the next ones fail.
 fn write_so_far(files: &Files, results: &[RunResult]) {
     let runs = results.iter().map(|run| run.record.clone()).collect();
     for error in files.write_so_far(&Document::of(runs)) {

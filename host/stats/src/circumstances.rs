@@ -126,7 +126,7 @@ pub struct DatasetUse {
     /// Passes over the data set by requests that were sent: complete ones, and the fraction of the last one.
     /// Above 1: entries were used again.
     pub passes: f64,
-    /// Entries read in the first pass, whatever became of them.
+    /// Entries read in the first pass, used or not.
     pub entries_read: u64,
     /// Entries read but not wanted, by reason, in the first pass.
     pub skipped: Vec<(String, u64)>,

@@ -6,9 +6,9 @@ use llmuses_core::exchange::{FailureKind, TokenCount, TokenSource};
 /// What is counted. All of it is exact.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Requests that are over, well or badly; not those that the client broke off.
+    /// Requests that are over, well or badly; not those that the client cancelled.
     pub completed: u64,
-    /// Requests that the client broke off: neither succeeded nor failed.
+    /// Requests that the client cancelled: neither succeeded nor failed.
     pub disconnected: u64,
     /// Requests whose response arrived whole.
     pub succeeded: u64,
@@ -86,7 +86,7 @@ pub struct Counts {
 }
 
 impl Counts {
-    /// Requests that are over, those that the client broke off among them; without the warm-up.
+    /// Requests that are over, those that the client cancelled among them; without the warm-up.
     pub fn over(&self) -> u64 {
         self.completed + self.disconnected
     }

@@ -24,7 +24,7 @@ use series::{slowest, timeline};
 use spreads::{distribution, figures, time_figures, tokens};
 use std::time::Duration;
 
-/// The totals of a run, with the circumstances under which they came about.
+/// The totals of a run, with the circumstances under which they were measured.
 pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Totals {
     let counts = statistics.counts();
     let wall = time_of_rates(statistics, circumstances.probe.as_ref());

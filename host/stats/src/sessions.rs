@@ -103,7 +103,7 @@ impl SessionTotals {
         self.over > 0
     }
 
-    /// Turns that were not sent, since one before them failed or was broken off, or the run was over.
+    /// Turns that were not sent, since one before them failed or was cancelled, or the run was over.
     pub fn not_sent(&self) -> u64 {
         self.asked.saturating_sub(self.over)
     }

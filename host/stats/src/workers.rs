@@ -107,7 +107,7 @@ impl ByWorker {
     }
 
     /// The workers that measured something else than the others together. In each part of the run the mean of a worker is
-    /// held against the mean of the others; the mean of these differences is tested with Student's t, at 5 % over all
+    /// compared with the mean of the others; the mean of these differences is tested with Student's t, at 5 % over all
     /// workers (Bonferroni: the interval is wider by the number of workers).
     pub fn unlike(&self, workers: &[WorkerFigures]) -> Vec<UnlikeWorker> {
         let seconds = self.workers.values().flat_map(|own| own.seconds.keys());

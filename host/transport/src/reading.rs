@@ -269,7 +269,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_stands_whatever_became_of_the_body_unless_the_request_was_given_up() {
+    fn an_error_status_stays_the_failure_unless_the_request_was_cancelled() {
         let of_kind = |kind| Failure::new(kind, kind.as_str());
         let ended = |refused: bool, body: Option<FailureKind>| {
             let refusal = refused.then(|| of_kind(FailureKind::HttpStatus));

@@ -1,4 +1,4 @@
-//! Which requests the client breaks off, and when.
+//! Which requests the client cancels, and when.
 
 use super::draw::{length, random_of};
 use llmuses_core::plan::Cancellation;
@@ -8,7 +8,7 @@ use std::time::Duration;
 /// Makes these draws differ from those of prompts.
 const CANCEL: u64 = 0x63_61_6e_63_65_6c;
 
-/// Draws the requests that the client breaks off: a function of seed and number alone.
+/// Draws the requests that the client cancels: a function of seed and number alone.
 #[derive(Debug, Clone, Default)]
 pub struct CancelDraws {
     plan: Option<Cancellation>,
@@ -24,7 +24,7 @@ impl CancelDraws {
         }
     }
 
-    /// How long after it was sent the request with this number is broken off. `None`: it is not.
+    /// How long after it was sent the request with this number is cancelled. `None`: it is not.
     pub fn of(&self, number: u64) -> Option<Duration> {
         let plan = self.plan.as_ref()?;
         let mut random = random_of(self.seed, number);

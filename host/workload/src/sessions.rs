@@ -27,7 +27,7 @@ pub struct SessionSettings {
     pub api: ApiSettings,
     /// What is drawn for each session.
     pub draws: SessionDraws,
-    /// Which requests the client breaks off.
+    /// Which requests the client cancels.
     pub cancel: CancelDraws,
     /// Whether the API gives replies that later turns can have.
     pub has_replies: bool,

@@ -36,7 +36,7 @@ pub struct SourceSettings {
     pub requests: Option<u64>,
     /// Which of them this process sends.
     pub split: Split,
-    /// Which of them the client breaks off.
+    /// Which of them the client cancels.
     pub cancel: CancelDraws,
     /// How many sessions to begin. `None`: as many as there are requests for.
     pub sessions: Option<u64>,

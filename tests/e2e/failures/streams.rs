@@ -1,4 +1,4 @@
-//! Answers that fall silent, break off, or are not HTTP.
+//! Answers that fall silent, end early, or are not HTTP.
 
 use super::{Case, case, check, message_and, one_message, stream_begun, then};
 use crate::misbehaving::{Failing, Step, chunk, delta, event, head, stream_head, text};

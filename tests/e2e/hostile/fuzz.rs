@@ -70,7 +70,7 @@ fn options() -> BuildOptions {
     }
 }
 
-/// All calls of a run, whatever becomes of them.
+/// All calls of a run, also those that fail.
 fn use_it(parser: &Parser) -> Result<(), CallError> {
     let mut instance = parser.instantiate(InstanceContext::default())?;
     let requests = instance.build_request(&options())?;

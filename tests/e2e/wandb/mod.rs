@@ -1,4 +1,4 @@
-//! Runs that are logged at Weights & Biases: what is sent is held against what the Python client was seen
+//! Runs that are logged at Weights & Biases: what is sent is compared with what the Python client was seen
 //! to send (`recordings/`), what lies in a folder against a reader, and no service, however it behaves,
 //! does anything to the run.
 

@@ -48,7 +48,7 @@ impl Recorder {
     }
 
     pub(super) fn seen(&self) -> Vec<Seen> {
-        self.seen.lock().expect("no test thread broke off").clone()
+        self.seen.lock().expect("no test thread failed").clone()
     }
 }
 

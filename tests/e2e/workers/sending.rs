@@ -168,7 +168,7 @@ fn a_trace_for_several_models_is_sent_by_workers_as_by_one_process() {
     let mut found = Vec::new();
     for on in [&[][..], &["--on", "env", "--hosts", "a,b"]] {
         let bench = Bench::new();
-        // A request that is broken off does not live to see the first token.
+        // A request that is cancelled does not live to see the first token.
         let mock = crate::helpers::mock(&["--ttft", "300ms"]);
         bench.file("trace", crate::replay::conversations(&entries));
         let mut command = bench.perf(&["--url", &mock.chat(), "--model", "base=3"]);

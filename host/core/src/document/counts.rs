@@ -13,10 +13,10 @@ pub struct RequestCounts {
     pub issued: u64,
     /// Over, well or badly.
     pub completed: u64,
-    /// That the client broke off (`--cancel`): neither succeeded nor failed, and not among the completed ones.
+    /// That the client cancelled (`--cancel`): neither succeeded nor failed, and not among the completed ones.
     #[serde(default)]
     pub disconnected: u64,
-    /// Sent, whatever became of them.
+    /// Sent, whether they succeeded or not.
     pub sent: u64,
     /// Whose response arrived whole.
     pub succeeded: u64,
@@ -49,7 +49,7 @@ pub struct RequestCounts {
 }
 
 impl RequestCounts {
-    /// Requests that are over, those that the client broke off among them.
+    /// Requests that are over, those that the client cancelled among them.
     pub fn over(&self) -> u64 {
         self.completed + self.disconnected
     }

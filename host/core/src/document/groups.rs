@@ -23,10 +23,10 @@ pub struct GroupFigures {
     pub seconds: Option<f64>,
     /// Over, well or badly.
     pub completed: u64,
-    /// That the client broke off: neither succeeded nor failed, and not among the completed ones.
+    /// That the client cancelled: neither succeeded nor failed, and not among the completed ones.
     #[serde(default)]
     pub disconnected: u64,
-    /// Sent, whatever became of them.
+    /// Sent, whether they succeeded or not.
     pub sent: u64,
     /// Whose response arrived whole.
     pub succeeded: u64,

@@ -13,14 +13,14 @@ pub struct SessionFigures {
     pub complete: u64,
     /// Those that ended with a turn that failed.
     pub ended_by_failure: u64,
-    /// Those that ended with a turn that the client broke off.
+    /// Those that ended with a turn that the client cancelled.
     #[serde(default)]
     pub disconnected: u64,
     /// Those whose turns so far succeeded, and that were not over when the run was.
     pub cut_short: u64,
     /// The turns that the sessions were to have.
     pub turns_asked: u64,
-    /// Of these, those that were not sent, since a turn before them failed or was broken off, or the run was over.
+    /// Of these, those that were not sent, since a turn before them failed or was cancelled, or the run was over.
     pub turns_not_sent: u64,
     /// By the place of the turn in its session, first turns first.
     pub by_turn: Vec<TurnFigures>,

@@ -59,13 +59,13 @@ pub enum Sum {
 pub struct Sums {
     /// First request sent to last end.
     pub wall_seconds: Option<f64>,
-    /// Requests that are over; not those that the client broke off.
+    /// Requests that are over; not those that the client cancelled.
     pub completed: u64,
     /// Requests that succeeded.
     pub succeeded: u64,
     /// Requests that failed.
     pub failed: u64,
-    /// Requests that the client broke off.
+    /// Requests that the client cancelled.
     pub disconnected: u64,
     /// Requests that met all objectives. `None` without objectives.
     pub met_all: Option<u64>,
@@ -278,7 +278,7 @@ super::rows! { FIGURES: FigureRow, Figure;
     DISCONNECTED_SHARE FigureRow {
         name: "disconnected_share",
         title: "Disconnected by the client",
-        formula: "requests that the client broke off / these and the completed ones",
+        formula: "requests that the client cancelled / these and the completed ones",
         unit: Unit::Share,
         better: Better::Neither,
         sum: Sum::Share(

@@ -1,11 +1,11 @@
-//! Requests that the client breaks off.
+//! Requests that the client cancels.
 
 use crate::lengths::NumberDistribution;
 use crate::think_time::ThinkTime;
 use std::fmt;
 use std::str::FromStr;
 
-/// Which share of the requests the client breaks off, as a user does who closes the page, and how long after it sent them.
+/// Which share of the requests the client cancels, as a user does who closes the page, and how long after it sent them.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cancellation {
     text: String,

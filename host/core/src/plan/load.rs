@@ -46,7 +46,7 @@ pub struct Load {
     pub start_at: Option<Duration>,
     /// What ends the run early.
     pub stop_if: Vec<StopRule>,
-    /// Which requests the client breaks off.
+    /// Which requests the client cancels.
     pub cancel: Option<Cancellation>,
 }
 

@@ -73,7 +73,7 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
     Report(report::ReportArguments),
-    /// Hold runs against one another: which figures changed, and whether by more than chance.
+    /// Compare runs with one another: which figures changed, and whether by more than chance.
     Compare(compare::CompareArguments),
     /// Make one database of those of the parts of a load, which several processes sent.
     Merge(merge::MergeArguments),
@@ -81,7 +81,7 @@ enum Command {
     Worker(worker::WorkerArguments),
     /// Show how right the measurements of this machine are, against a server that knows the truth.
     Calibrate(calibrate::CalibrateArguments),
-    /// Serve made-up answers with known timing, to hold a load tester against.
+    /// Serve made-up answers with known timing, to check what a load tester measures.
     MockServer(mock_server::MockServerArguments),
     /// List parsers, look into one, or check that one works.
     Plugin(plugin::PluginArguments),

@@ -311,13 +311,13 @@ pub(super) struct PerfArguments {
     #[arg(long, value_name = "N|TIME", value_parser = warmup, help_heading = "Load")]
     warmup: Option<Warmup>,
 
-    /// Break off this share of the requests, so long after they were sent, as users do who leave: 10%:500ms, or with a
+    /// Cancel this share of the requests, so long after they were sent, as users do who leave: 10%:500ms, or with a
     /// distribution of times 10%:uniform:100ms..2s. They neither succeed nor fail, and are in no latency figure and
     /// no rate of answers.
     #[arg(long, value_name = "SHARE:TIME", value_parser = clap::value_parser!(Cancellation), help_heading = "Load")]
     cancel: Option<Cancellation>,
 
-    /// Send all requests, whatever becomes of them. Without it, a run ends with code 1 where none of its first 100 requests
+    /// Send all requests, also where all fail. Without it, a run ends with code 1 where none of its first 100 requests
     /// succeeds, or the first 10 get no connection.
     #[arg(long, help_heading = "Load")]
     keep_going: bool,
@@ -331,7 +331,7 @@ pub(super) struct PerfArguments {
     #[command(flatten)]
     workers: OnWorkersArguments,
 
-    /// What workers are told of what was typed.
+    /// The arguments that workers are given.
     #[arg(skip)]
     typed: Vec<OsString>,
 
@@ -480,12 +480,12 @@ pub(super) struct PerfArguments {
 }
 
 impl PerfArguments {
-    /// Takes note of what was typed, to be kept with the results.
+    /// Notes the arguments, to be kept with the results.
     pub(super) fn note_settings(&mut self, settings: Option<Settings>) {
         self.settings = settings;
     }
 
-    /// Notes what workers are told of what was typed.
+    /// Notes the arguments that workers are given.
     pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
         self.typed = typed;
     }

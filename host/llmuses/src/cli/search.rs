@@ -86,7 +86,7 @@ pub(super) fn with_help(search: Command) -> Command {
 }
 
 impl SearchArguments {
-    /// Takes note of what was typed, to be kept with the results.
+    /// Notes the arguments, to be kept with the results.
     pub(super) fn note_settings(&mut self, settings: Option<Settings>) {
         self.perf.note_settings(settings);
     }

@@ -79,7 +79,7 @@ impl Settings {
         }
     }
 
-    /// The file. `model`: the one that the server was found to have, where none was typed.
+    /// The file. `model`: the one that the server was found to have, where none was given.
     pub(super) fn to_toml(&self, model: &str) -> String {
         let mut text = format!(
             "# The flags of a run: llmuses {} --config THIS_FILE repeats it.\n",
@@ -106,7 +106,7 @@ impl Settings {
     }
 }
 
-/// A value as TOML: a number where it reads back as it was typed.
+/// A value as TOML: a number where it reads back as it was given.
 fn value_of(text: &str) -> Value {
     match text.parse::<i64>() {
         Ok(number) if number.to_string() == text => Value::Integer(number),

@@ -297,7 +297,7 @@ fn finish(
         if let Some(line) = report::nothing_succeeded(&finished.verdict) {
             terminal::say(line);
         }
-        // Of these, it was said as they came about.
+        // Of these, it was said when they happened.
         let is_said =
             circumstances.interrupted || circumstances.all_failed || circumstances.by_rule;
         if let Some(reason) = circumstances.stop_reason.as_ref().filter(|_| !is_said) {

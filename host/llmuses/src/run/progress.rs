@@ -52,7 +52,7 @@ impl Sink for ProgressLines {
             completed >= self.told + self.every.requests
                 && self.last.elapsed() >= self.every.at_least
         };
-        // One that the client broke off changes nothing of what a line tells.
+        // One that the client cancelled changes nothing of what a line tells.
         if !sample.warmup && !sample.outcome.is_disconnected() && is_due {
             self.tell(run);
         }

@@ -61,7 +61,7 @@ pub struct Snapshot {
     pub succeeded: u64,
     /// Other requests that are over and failed.
     pub failed: u64,
-    /// Other requests that the client broke off.
+    /// Other requests that the client cancelled.
     pub disconnected: u64,
     /// Failures by kind, the commonest first.
     pub failures: Vec<FailureCount>,

@@ -41,7 +41,7 @@ impl RecentFigures {
         self.per_second(self.begun)
     }
 
-    /// Requests per second that are over, those that the client broke off because of `--cancel` among them.
+    /// Requests per second that are over, those that the client cancelled because of `--cancel` among them.
     pub fn over_per_second(&self) -> Option<f64> {
         self.per_second(self.sums.completed + self.sums.disconnected)
     }

@@ -44,7 +44,7 @@ fn disconnected(totals: &Totals) -> Option<String> {
     let (disconnected, all) = (counts.disconnected, counts.over());
     (disconnected > 0).then(|| {
         format!(
-            "{disconnected} of {} ({}), broken off by the client as --cancel asks: neither succeeded nor failed, and in no \
+            "{disconnected} of {} ({}), cancelled by the client as --cancel asks: neither succeeded nor failed, and in no \
              latency figure and no rate of answers",
             counted(all, "request"),
             percent(disconnected as f64 / all as f64)

@@ -21,7 +21,7 @@ impl Doubt {
             Self::StoppedEarly {
                 all_failed: true, ..
             } => "what made the first requests fail would have made the others fail too",
-            Self::StoppedEarly { by_rule: true, .. } => "what --stop-if was to notice came about",
+            Self::StoppedEarly { by_rule: true, .. } => "what --stop-if names has happened",
             Self::StoppedEarly { .. } => {
                 "the source of prompts, a part of the load or of this program gave up before the run was over"
             }
@@ -198,7 +198,7 @@ fn kind_cause(kind: FailureKind) -> &'static str {
         }
         FailureKind::Parse => "the parser is not made for the answers of this server",
         FailureKind::Cancelled => "requests were still in flight when the run ended",
-        FailureKind::Disconnected => "the client broke requests off, as --cancel asks",
+        FailureKind::Disconnected => "the client cancelled requests, as --cancel asks",
         FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
     }
 }

@@ -17,7 +17,7 @@ impl Doubt {
             Self::Interrupted { .. } => "let the run end by itself, or ask for fewer requests",
             Self::StoppedEarly {
                 all_failed: true, ..
-            } => "see to that failure; --keep-going sends all requests, whatever becomes of them",
+            } => "see to that failure; --keep-going sends all requests all the same",
             Self::StoppedEarly { by_rule: true, .. } => {
                 "lower the load, or see to what slows the server or makes it fail; the figures are of a part of the run"
             }

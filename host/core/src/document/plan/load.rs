@@ -69,7 +69,7 @@ group! {
         shard: Option<String> => is_work("--shard"),
         /// What ends the run early.
         stop_if: Vec<String> => is_told("--stop-if"),
-        /// Which requests the client broke off.
+        /// Which requests the client cancelled.
         #[serde(skip_serializing_if = "Option::is_none")]
         cancel: Option<String> => is_work("--cancel"),
     }

@@ -7,7 +7,7 @@ group! {
     /// What was sent, but for the data set.
     #[derive(Default)]
     pub struct WorkRecord {
-        /// The parser as it was typed.
+        /// The parser as it was given.
         parser: Option<String> => is_work("--parser"),
         /// The field of the entries of the data set that has the prompt.
         field: Option<String> => is_work("--field"),

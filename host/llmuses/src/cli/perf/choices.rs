@@ -4,7 +4,7 @@ use crate::run::Save;
 use clap::ValueEnum;
 use llmuses_core::plan::{TransportChoice, UrlPolicy};
 
-/// What was typed for `--url-policy`.
+/// The value of `--url-policy`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum UrlPolicyArgument {
     /// One after another.
@@ -26,7 +26,7 @@ impl UrlPolicyArgument {
     }
 }
 
-/// What was typed for `--save`.
+/// The value of `--save`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum SaveArgument {
     /// There is no database.
@@ -48,7 +48,7 @@ impl SaveArgument {
     }
 }
 
-/// What was typed for `--transport`.
+/// The value of `--transport`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Transport {
     /// What measures best for the URL: `socket`, for http and https alike.

@@ -309,7 +309,7 @@ mod tests {
         let cli = Cli::try_parse_from(all.iter().chain(arguments)).unwrap();
         match cli.command {
             Command::Perf(arguments) => arguments.into_sweep(),
-            _ => unreachable!("perf was typed"),
+            _ => unreachable!("the command is perf"),
         }
     }
 

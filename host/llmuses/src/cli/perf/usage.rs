@@ -125,7 +125,7 @@ pub enum UsageError {
     /// A weight of a model that is none.
     #[error("--model {text}: {reason}")]
     ModelWeight {
-        /// What was typed.
+        /// The argument.
         text: String,
         /// What is wrong with it.
         reason: &'static str,

@@ -116,7 +116,7 @@ fn a_panic_beside_a_view() {
     board.publish(snapshot());
     let view = View::start(board, LiveView { colour: false }).unwrap();
     std::thread::sleep(3 * EVERY);
-    let broken = std::thread::spawn(|| panic!("something broke off")).join();
+    let broken = std::thread::spawn(|| panic!("something failed")).join();
     assert!(broken.is_err());
     std::thread::sleep(3 * EVERY);
     // The view is gone afterwards, and nobody sees what it was in the middle of.
@@ -144,7 +144,7 @@ fn a_panic_is_told_above_the_view_and_takes_its_own_with_it() {
             .find(what)
             .unwrap_or_else(|| panic!("{what}: {drawn:?}"))
     };
-    let (first, last) = (place("something broke off"), place("and so did the run"));
+    let (first, last) = (place("something failed"), place("and so did the run"));
     let before = &drawn[..first];
     let erased = erase(24);
     let (_, reason) = before.rsplit_once(&erased).unwrap();

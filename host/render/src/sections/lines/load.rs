@@ -108,7 +108,7 @@ pub(super) fn sessions(totals: &Totals) -> Option<String> {
         (sessions.ended_by_failure, "ended with a turn that failed"),
         (
             sessions.disconnected,
-            "ended with a turn that the client broke off (--cancel)",
+            "ended with a turn that the client cancelled (--cancel)",
         ),
         (sessions.cut_short, "cut short by the end of the run"),
     ] {

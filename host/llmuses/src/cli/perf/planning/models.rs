@@ -3,7 +3,7 @@
 use super::super::usage::UsageError;
 use llmuses_core::plan::WeightedModel;
 
-/// The models that were typed, as `NAME` or `NAME=WEIGHT`. What follows the last `=` and is no number belongs to the name.
+/// The models that were given, as `NAME` or `NAME=WEIGHT`. What follows the last `=` and is no number belongs to the name.
 pub(super) fn weighted(typed: &[String]) -> Result<Vec<WeightedModel>, UsageError> {
     let mut models: Vec<WeightedModel> = Vec::with_capacity(typed.len());
     for text in typed {

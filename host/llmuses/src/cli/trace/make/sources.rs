@@ -134,7 +134,7 @@ impl Source {
                 database.each_sent(run, |sent| {
                     let tokens = sent.input_tokens.zip(sent.output_tokens);
                     match tokens.filter(|(input, _)| *input > 0) {
-                        _ if sent.is_disconnected => passed.count("that the client broke off"),
+                        _ if sent.is_disconnected => passed.count("that the client cancelled"),
                         _ if !sent.success => passed.count("that failed"),
                         _ if sent.body.is_empty() => passed.count(
                             "whose texts are not in this database (workers keep theirs: `llmuses merge` brings them together)",
