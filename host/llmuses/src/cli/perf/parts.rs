@@ -7,10 +7,12 @@ use llmuses_core::plan::{Arrivals, Shard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The variables in which engines say which of how many processes this one is: the number, from 0, and how many there are.
+/// The first that is set counts. Those of MPI come first: `mpirun` in a job of Slurm leaves each process the variables of
+/// the job's own task, the same for all, while `srun` sets those of PMI, where it does, to the same as its own.
 const RANKS: [(&str, Option<&str>); 4] = [
-    ("SLURM_PROCID", Some("SLURM_NTASKS")),
     ("OMPI_COMM_WORLD_RANK", Some("OMPI_COMM_WORLD_SIZE")),
     ("PMI_RANK", Some("PMI_SIZE")),
+    ("SLURM_PROCID", Some("SLURM_NTASKS")),
     // An Indexed Job of Kubernetes does not say how many there are.
     ("JOB_COMPLETION_INDEX", None),
 ];
@@ -169,13 +171,18 @@ mod tests {
         let mpi = [("OMPI_COMM_WORLD_RANK", "2"), ("OMPI_COMM_WORLD_SIZE", "8")];
         assert_eq!(of("auto", &mpi), third);
         assert_eq!(of("auto/8", &[("JOB_COMPLETION_INDEX", "2")]), third);
+        // In a job of Slurm, where mpirun started the processes.
+        let job = [("SLURM_PROCID", "0"), ("SLURM_NTASKS", "3")];
+        assert_eq!(of("auto", &[&job[..], &mpi].concat()), third);
+        let pmi = [("PMI_RANK", "2"), ("PMI_SIZE", "8")];
+        assert_eq!(of("auto", &[&job[..], &pmi].concat()), third);
     }
 
     #[test]
     fn a_part_that_is_not_known_is_an_error() {
         for (text, variables, said) in [
             ("8/8", &[][..], "K from 0 to N - 1"),
-            ("auto", &[], "none of the variables SLURM_PROCID"),
+            ("auto", &[], "none of the variables OMPI_COMM_WORLD_RANK"),
             ("automatic", &[], "auto/N"),
             ("auto", &[("JOB_COMPLETION_INDEX", "2")], "give auto/N"),
             ("auto", &[("SLURM_PROCID", "2")], "SLURM_NTASKS is not"),
