@@ -178,3 +178,28 @@ fn a_run_that_is_late_sends_nothing() {
     assert!(mock.bodies().is_empty());
     assert!(!bench.path("run.db").exists());
 }
+
+#[test]
+fn a_part_that_stands_still_until_after_the_instant_sends_nothing() {
+    let bench = Bench::new();
+    let mock = Mock::start(&[]);
+    let url = mock.chat();
+    let at = unix_now() + 3.0;
+    let at_text = format!("{at:.3}");
+    let arguments = ["--url", &url, "--prompt", "x", "--rate", "100", "-n", "500"];
+    let part = ["--shard", "0/2", "--start-at", &at_text];
+    let child = start(&mut bench.perf(&[&arguments[..], &part].concat()));
+    let sleep_until = |instant: f64| {
+        let left = instant - unix_now();
+        std::thread::sleep(Duration::from_secs_f64(left.max(0.0)));
+    };
+    sleep_until(at - 0.5);
+    crate::support::signal(&child, libc::SIGSTOP);
+    sleep_until(at + 2.0);
+    crate::support::signal(&child, libc::SIGCONT);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--start-at: "), "{}", ended.stderr);
+    assert!(mock.bodies().is_empty());
+    assert!(!bench.path("run.0.db").exists());
+}

@@ -73,8 +73,8 @@ pub enum SessionError {
     /// There is no further load.
     #[error("there is no further load")]
     End,
-    /// The worker got the beginning of the load after it.
-    #[error("the load began {:.3} ms before this worker heard of it", late.as_secs_f64() * 1e3)]
+    /// The worker got the beginning of the load after it, or stood still until after it.
+    #[error("it was {:.3} ms late for the start of the load", late.as_secs_f64() * 1e3)]
     Late {
         /// By how much.
         late: Duration,

@@ -69,7 +69,7 @@ pub enum RunError {
     Metrics(#[from] MetricsError),
     /// The instant of `--start-at` was over before the run was ready.
     #[error(
-        "--start-at: the run was ready {:.3} s after that instant, and nothing was sent; requests that were due would have \
+        "--start-at: the run could begin {:.3} s after that instant, and nothing was sent; requests that were due would have \
          gone in a burst. Give a later instant",
         late.as_secs_f64()
     )]

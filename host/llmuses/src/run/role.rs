@@ -4,7 +4,7 @@ use super::RunError;
 use super::start::await_start;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::in_flight::InFlight;
-use llmuses_fleet::{Fleet, Ready, Session};
+use llmuses_fleet::{Fleet, Ready, Session, SessionError};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -65,7 +65,9 @@ impl Gate<'_> {
             Self::At(instant) => await_start(clock, *instant, interrupted),
             Self::Coordinator(session, ready) => {
                 let start = session.ready(ready, Arc::clone(gauge), Arc::clone(interrupted))?;
-                super::start::wait(clock.instant(start), interrupted)?;
+                super::start::wait(clock.instant(start), interrupted, |late| {
+                    SessionError::Late { late }.into()
+                })?;
                 Ok(start)
             }
         }

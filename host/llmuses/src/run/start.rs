@@ -11,6 +11,9 @@ const SPIN: Duration = Duration::from_micros(80);
 /// The longest single sleep, so that an interrupt is noticed soon.
 const LONGEST_SLEEP: Duration = Duration::from_millis(50);
 
+/// Who wakes later than this behind the instant stood still: requests that are due would go in a burst.
+const MOST_LATE: Duration = Duration::from_millis(200);
+
 /// Waits for the instant at which the run is to begin, and gives it back; the present one where there is none.
 ///
 /// # Errors
@@ -27,7 +30,9 @@ pub(super) fn await_start(
     let now = clock.now();
     match start {
         Some(start) if now < start => {
-            wait(clock.instant(start), interrupted)?;
+            wait(clock.instant(start), interrupted, |late| {
+                RunError::LateStart { late }
+            })?;
             Ok(start)
         }
         _ => Err(RunError::LateStart {
@@ -38,14 +43,26 @@ pub(super) fn await_start(
 }
 
 /// Waits for an instant.
-pub(super) fn wait(until: Instant, interrupted: &AtomicBool) -> Result<(), RunError> {
+///
+/// # Errors
+/// Where it was interrupted; and the error of `late` where this process stood still meanwhile, so that the instant has
+/// passed by more than a busy machine is late.
+pub(super) fn wait(
+    until: Instant,
+    interrupted: &AtomicBool,
+    late: impl FnOnce(Duration) -> RunError,
+) -> Result<(), RunError> {
     loop {
         if interrupted.load(Ordering::Relaxed) {
             return Err(RunError::Interrupted);
         }
-        let left = until.saturating_duration_since(Instant::now());
+        let now = Instant::now();
+        let left = until.saturating_duration_since(now);
         if left.is_zero() {
-            return Ok(());
+            return match now.saturating_duration_since(until) {
+                passed if passed > MOST_LATE => Err(late(passed)),
+                _ => Ok(()),
+            };
         }
         if left > SPIN {
             std::thread::sleep((left - SPIN).min(LONGEST_SLEEP));
@@ -82,5 +99,18 @@ mod tests {
             let error = await_start(clock, Some(at), &AtomicBool::new(false)).unwrap_err();
             assert!(matches!(error, RunError::LateStart { late } if late >= early));
         }
+    }
+
+    #[test]
+    fn an_instant_that_passed_while_the_process_stood_still_is_an_error() {
+        let of = |passed| {
+            let until = Instant::now().checked_sub(passed).unwrap();
+            let late = |late| RunError::LateStart { late };
+            wait(until, &AtomicBool::new(false), late)
+        };
+        assert!(of(Duration::from_millis(1)).is_ok());
+        let passed = MOST_LATE * 2;
+        let error = of(passed).unwrap_err();
+        assert!(matches!(error, RunError::LateStart { late } if late >= passed));
     }
 }
