@@ -87,6 +87,7 @@ impl Fleet {
         for (number, (name, host)) in names.iter().zip(&settings.hosts).enumerate() {
             let link = Link::start(
                 &settings.launcher,
+                &settings.credentials,
                 number,
                 name,
                 host,

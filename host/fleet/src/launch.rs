@@ -19,6 +19,8 @@ pub struct FleetSettings {
     pub timeout: Duration,
     /// The version of this program.
     pub version: String,
+    /// Environment variables with credentials, which the command that starts a worker does not get.
+    pub credentials: Vec<String>,
 }
 
 /// The command that starts a worker on a machine.
@@ -61,9 +63,19 @@ impl Launcher {
     }
 
     /// Starts the worker on `host`, in a process group of its own: Ctrl-C is for the coordinator alone.
-    pub(crate) fn start(&self, worker: &str, host: &str) -> Result<Child, FleetError> {
+    /// `credentials`: variables that it does not get.
+    pub(crate) fn start(
+        &self,
+        worker: &str,
+        host: &str,
+        credentials: &[String],
+    ) -> Result<Child, FleetError> {
         let words = self.words(host);
-        Command::new(&words[0])
+        let mut command = Command::new(&words[0]);
+        for name in credentials {
+            command.env_remove(name);
+        }
+        command
             .args(&words[1..])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -45,6 +45,8 @@ struct State {
     /// Whether what it said waits to be taken: then it is not its silence.
     waits: AtomicBool,
     greeted: AtomicBool,
+    /// What it printed last before it said hello.
+    printed: Mutex<Option<String>>,
     begun: AtomicU64,
     in_flight: AtomicU64,
     pings: Mutex<Pings>,
@@ -81,6 +83,14 @@ impl State {
         ToWorker::Ping(number)
     }
 
+    /// Notes a line that belongs to no protocol, such as what a shell says as it starts.
+    fn note_printed(&self, text: &[u8]) {
+        let line = shown(text.trim_ascii());
+        if !self.greeted.load(Ordering::Relaxed) && !line.is_empty() {
+            *lock(&self.printed) = Some(line);
+        }
+    }
+
     fn pong(&self, pong: Pong, received: Moment) {
         self.begun.store(pong.begun, Ordering::Relaxed);
         self.in_flight.store(pong.in_flight, Ordering::Relaxed);
@@ -104,6 +114,7 @@ impl Link {
     /// Starts a worker. What it says comes out of `said` under its number.
     pub(crate) fn start(
         launcher: &Launcher,
+        credentials: &[String],
         number: usize,
         name: &str,
         host: &str,
@@ -116,12 +127,13 @@ impl Link {
             program: "a thread".to_owned(),
             source,
         };
-        let mut child = launcher.start(name, host)?;
+        let mut child = launcher.start(name, host, credentials)?;
         let state = Arc::new(State {
             clock,
             heard: AtomicU64::new(clock.now().nanos()),
             waits: AtomicBool::new(false),
             greeted: AtomicBool::new(false),
+            printed: Mutex::default(),
             begun: AtomicU64::new(0),
             in_flight: AtomicU64::new(0),
             pings: Mutex::default(),
@@ -152,8 +164,10 @@ impl Link {
         }
         if let Some(errors) = child.stderr.take() {
             let (messages, name) = (messages.clone(), name.to_owned());
+            let state = Arc::clone(&state);
             let show = move || {
                 for text in BufReader::new(errors).split(b'\n').map_while(Result::ok) {
+                    state.note_printed(&text);
                     messages.say(format!("worker {name}: {}", String::from_utf8_lossy(&text)));
                 }
             };
@@ -226,6 +240,11 @@ impl Link {
         }
     }
 
+    /// The last line that it printed before it said hello.
+    pub(crate) fn printed(&self) -> Option<String> {
+        lock(&self.state.printed).clone()
+    }
+
     /// Closes its input.
     pub(crate) fn close(&mut self) {
         self.to = None;
@@ -277,6 +296,11 @@ fn write(state: &State, mut input: ChildStdin, orders: &flume::Receiver<ToWorker
     }
 }
 
+/// Where `text` begins in a line.
+fn position(line: &[u8], text: &[u8]) -> Option<usize> {
+    line.windows(text.len()).position(|part| part == text)
+}
+
 /// Reads what a worker says.
 struct Reader {
     state: Arc<State>,
@@ -306,12 +330,20 @@ impl Reader {
             }
             let now = self.state.clock.now();
             self.state.heard.store(now.nanos(), Ordering::Relaxed);
-            if !self.state.greeted.load(Ordering::Relaxed) && !bytes.starts_with(HELLO) {
-                // What a shell says as it starts.
-                let text = String::from_utf8_lossy(&bytes);
-                self.messages
-                    .say(format!("worker {}: {}", self.name, text.trim_end()));
-                continue;
+            if !self.state.greeted.load(Ordering::Relaxed) {
+                // What a shell says as it starts may have no line end of its own.
+                let hello = position(&bytes, HELLO);
+                let before = &bytes[..hello.unwrap_or(bytes.len())];
+                self.state.note_printed(before);
+                if hello.is_none() || !before.is_empty() {
+                    let text = String::from_utf8_lossy(before);
+                    self.messages
+                        .say(format!("worker {}: {}", self.name, text.trim_end()));
+                }
+                match hello {
+                    Some(at) => drop(bytes.drain(..at)),
+                    None => continue,
+                }
             }
             match self.take(&bytes, now) {
                 Ok(Some(said)) => {

@@ -32,6 +32,11 @@ fn nothing_is_sent_unless_all_workers_are_ready() {
             "exit status: 255",
         ),
         ("chatty", "echo Welcome; exit 0", "its output ended"),
+        (
+            "asks",
+            "echo Are you sure?; exec sleep 60",
+            "worker a (no worker has begun; printed last: Are you sure?)",
+        ),
         // It goes on to answer pings.
         (
             "unready",
@@ -184,4 +189,36 @@ fn an_idle_worker_waits_for_a_signal() {
     std::thread::sleep(Duration::from_millis(500));
     signal(&child, libc::SIGTERM);
     assert_eq!(wait(child).code, Some(0));
+}
+
+#[test]
+fn a_worker_that_stands_still_before_the_start_is_late_and_sends_nothing() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let text = "tee orders | sh -c 'echo $$ > process; exec \"$0\" worker' $PROGRAM";
+    let program = script(&bench, "noting.sh", text);
+    let more = ["--rate", "200", "--duration", "20s"];
+    let more = [&more[..], &["--worker-program", &program]].concat();
+    let child = start(&mut on_workers(&bench, &mock, "a", &more));
+    let began = std::time::Instant::now();
+    let is_told = || {
+        let orders = std::fs::read_to_string(bench.path("orders"));
+        orders.is_ok_and(|orders| orders.contains("{\"go\":"))
+    };
+    while !is_told() {
+        assert!(began.elapsed() < Duration::from_secs(60), "no go came");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let process = std::fs::read_to_string(bench.path("process")).unwrap();
+    let process: i32 = process.trim().parse().unwrap();
+    for (signal, wait) in [(libc::SIGSTOP, 2_500), (libc::SIGCONT, 0)] {
+        // SAFETY: two numbers; the process is a child of the program that this test started.
+        assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+        std::thread::sleep(Duration::from_millis(wait));
+    }
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let said = "late for the start of the load";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    assert!(mock.bodies().is_empty());
 }

@@ -234,3 +234,53 @@ fn credentials_are_in_no_argument_and_no_environment_of_a_worker() {
         assert!(!bytes.windows(secret.len()).any(|window| window == secret));
     }
 }
+
+#[test]
+fn credentials_are_not_in_the_environment_of_what_starts_workers() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let program = script(
+        &bench,
+        "noting.sh",
+        "env > environment; exec $PROGRAM worker",
+    );
+    let more = [
+        "--parallel",
+        "2",
+        "-n",
+        "4",
+        "--api-key-env",
+        "KEY_OF_A_SERVER",
+    ];
+    let mut command = on_workers(&bench, &mock, "a", &more);
+    command
+        .args(["--worker-program", &program, "--no-wandb"])
+        .env("KEY_OF_A_SERVER", "verysecret")
+        .env("WANDB_API_KEY", "verysecret");
+    let ended = run(&mut command);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let environment = std::fs::read_to_string(bench.path("environment")).unwrap();
+    assert!(environment.contains("PATH="), "{environment}");
+    for name in ["verysecret", "KEY_OF_A_SERVER", "WANDB_API_KEY"] {
+        assert!(!environment.contains(name), "{name}: {environment}");
+    }
+    // The workers have it all the same.
+    let headers = crate::helpers::last_headers(&mock);
+    assert_eq!(headers["authorization"], "Bearer verysecret");
+}
+
+#[test]
+fn a_banner_without_a_line_end_does_not_hide_a_worker() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let program = script(
+        &bench,
+        "banner.sh",
+        "printf 'Welcome to n1'; exec $PROGRAM worker",
+    );
+    let more = ["--parallel", "2", "-n", "4", "--worker-program", &program];
+    let ended = run(&mut on_workers(&bench, &mock, "a,b", &more));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = "worker a: Welcome to n1\n";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}

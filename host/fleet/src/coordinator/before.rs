@@ -174,8 +174,11 @@ impl Fleet {
                 let missing: Vec<String> = missing
                     .map(|member| {
                         let far = match member.phase {
-                            Phase::Started => "said nothing",
-                            _ => "is not prepared yet",
+                            Phase::Started => match member.link.printed() {
+                                Some(line) => format!("no worker has begun; printed last: {line}"),
+                                None => "said nothing".to_owned(),
+                            },
+                            _ => "is not prepared yet".to_owned(),
                         };
                         format!("worker {} ({far})", member.link.name)
                     })

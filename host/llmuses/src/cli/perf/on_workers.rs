@@ -211,6 +211,10 @@ impl PerfArguments {
             hosts: hosts.clone(),
             timeout: self.workers.workers_timeout,
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            // Workers get the key of the server over standard input, and none of Weights & Biases.
+            credentials: std::iter::once("WANDB_API_KEY".to_owned())
+                .chain(self.api_key_env.clone())
+                .collect(),
         };
         Ok(Some((settings, move |part| {
             let mut arguments = arguments.clone();
