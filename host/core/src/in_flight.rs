@@ -19,6 +19,7 @@ pub struct InFlight {
     freed: Condvar,
     backlog: Arc<Backlog>,
     panics: AtomicU64,
+    not_sent: AtomicU64,
 }
 
 impl InFlight {
@@ -86,6 +87,16 @@ impl InFlight {
         drop(waited);
         self.awaited.fetch_sub(1, Ordering::SeqCst);
         is_taken
+    }
+
+    /// A request was handed over and was not sent, since nobody is left who wants it.
+    pub fn count_not_sent(&self) {
+        self.not_sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests that were handed over and not sent.
+    pub fn not_sent(&self) -> u64 {
+        self.not_sent.load(Ordering::Relaxed)
     }
 
     /// A request ended in a panic, which is a fault of this program.

@@ -15,6 +15,7 @@ pub mod document;
 pub mod exchange;
 pub mod in_flight;
 pub mod item;
+pub mod last_word;
 pub mod lengths;
 pub mod messages;
 pub mod metric;

@@ -9,11 +9,12 @@ use crate::lines::{
 use crate::row::Row;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::in_flight::InFlight;
+use llmuses_core::last_word::LastWord;
 use llmuses_core::wording::hexadecimal;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, Write};
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -36,8 +37,8 @@ pub struct Session {
 struct Shared {
     clock: Clock,
     output: Mutex<Box<dyn Write + Send>>,
-    /// When the last line came, in nanoseconds of the clock; none has as long as it is zero.
-    heard: AtomicU64,
+    /// When the last line came.
+    heard: Arc<LastWord>,
     /// Why the coordinator is gone.
     lost: Mutex<Option<String>>,
     is_lost: AtomicBool,
@@ -96,7 +97,10 @@ impl Shared {
                 Err(error) => break format!("standard input: {error}"),
             }
             let now = self.clock.now();
-            self.heard.store(now.nanos().max(1), Ordering::Relaxed);
+            // What lay in the pipe while this process stood still is no sign that somebody is there.
+            if !self.heard.heard(now) {
+                break silent_for(SILENCE);
+            }
             match message(&bytes) {
                 Ok(ToWorker::Ping(ping)) => {
                     if let Err(error) = self.pong(ping, now) {
@@ -130,9 +134,10 @@ impl Shared {
     fn watch(&self) {
         while !self.is_lost.load(Ordering::Relaxed) {
             std::thread::sleep(Duration::from_millis(100));
-            let heard = self.heard.load(Ordering::Relaxed);
-            let silent = self.clock.now().since(Moment::from_nanos(heard));
-            let limit = if heard == 0 { FIRST_LINE } else { SILENCE };
+            let (silent, limit) = match self.heard.silence() {
+                Some(silent) => (silent, SILENCE),
+                None => (self.clock.now().since(Moment::default()), FIRST_LINE),
+            };
             if silent > limit {
                 self.lose(silent_for(limit));
             }
@@ -154,7 +159,7 @@ impl Session {
         let shared = Arc::new(Shared {
             clock,
             output: Mutex::new(Box::new(output)),
-            heard: AtomicU64::new(0),
+            heard: Arc::new(LastWord::new(clock, SILENCE)),
             lost: Mutex::new(None),
             is_lost: AtomicBool::new(false),
             stop: Mutex::new(None),
@@ -179,6 +184,11 @@ impl Session {
     /// The clock in whose moments all is said.
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// When the coordinator was last heard, for those who send requests.
+    pub fn last_word(&self) -> Arc<LastWord> {
+        Arc::clone(&self.shared.heard)
     }
 
     /// Waits for what is to be done.

@@ -9,6 +9,7 @@ use super::{BodySettings, ClientBuildError, ConnectionNotes};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
+use llmuses_core::last_word::LastWord;
 use llmuses_core::plan::{Stages, Timeouts};
 use llmuses_kernel_io::processor_time;
 use std::rc::Rc;
@@ -34,6 +35,8 @@ pub struct Shared {
     pub until: Option<Duration>,
     /// No further request is to be issued.
     pub stop: Arc<AtomicBool>,
+    /// When the coordinator was last heard, where there is one: without a recent word nothing is sent.
+    pub last_word: Option<Arc<LastWord>>,
     /// What is in flight is to be given up.
     pub cancelled: watch::Receiver<bool>,
     /// Where finished exchanges go.
@@ -346,6 +349,17 @@ impl<T: Transport + 'static> Worker<T> {
 
     async fn carry(&self, mut job: Job) {
         let shared = &self.shared;
+        // A process that stood still has much that is due, and its other threads may not know yet.
+        if shared
+            .last_word
+            .as_ref()
+            .is_some_and(|word| !word.is_recent())
+        {
+            shared.stop.store(true, Ordering::Relaxed);
+            shared.gauge.count_not_sent();
+            shared.gauge.leave();
+            return;
+        }
         let mut place = Place::take(shared);
         let mut cancelled = shared.cancelled.clone();
         job.sending = shared.sending.of(&job);

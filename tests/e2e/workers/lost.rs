@@ -289,3 +289,49 @@ fn a_load_that_is_over_otherwise_than_it_came_is_a_loss() {
         assert_eq!(bench.value("SELECT count(*) FROM result"), 6);
     }
 }
+
+#[test]
+fn a_worker_that_stood_still_for_too_long_sends_nothing_more() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    // In a session of its own, as behind ssh: what ends its starter does not reach it.
+    let text = "exec setsid -w sh -c 'echo $$ >> processes; exec \"$0\" worker' $PROGRAM";
+    let program = script(&bench, "worker.sh", text);
+    let mut command = on_workers(&bench, &mock, "a", &["--worker-program", &program]);
+    let child = start(command.args(["--rate", "300", "--duration", "60"]));
+    await_requests(&mock, 20);
+    signal_first(&bench, libc::SIGSTOP);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("nothing came from it"),
+        "{}",
+        ended.stderr
+    );
+    std::thread::sleep(Duration::from_millis(1_500));
+    let then = crate::helpers::seen(&mock);
+    signal_first(&bench, libc::SIGCONT);
+    std::thread::sleep(Duration::from_secs(2));
+    // What a client thread was about to write as it was stopped.
+    let later = crate::helpers::seen(&mock) - then;
+    assert!(later <= 4, "{later} requests came");
+    let query = "SELECT totals FROM run";
+    let database = rusqlite::Connection::open(bench.path("run.0.db")).unwrap();
+    let began = Instant::now();
+    let totals = loop {
+        let totals: Option<String> = database.query_row(query, [], |row| row.get(0)).unwrap();
+        match totals {
+            Some(totals) => break totals,
+            None => assert!(began.elapsed() < Duration::from_secs(30), "it did not end"),
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    };
+    // It says why it ended, which was no signal.
+    let client = serde_json::from_str::<Value>(&totals).unwrap()["client"].clone();
+    assert_eq!(client["interrupted"], false, "{client}");
+    let reason = client["stop_reason"].as_str().unwrap_or_default();
+    assert!(reason.starts_with("the coordinator was gone: "), "{client}");
+    let query = "SELECT state FROM run";
+    let state: String = database.query_row(query, [], |row| row.get(0)).unwrap();
+    assert_eq!(state, "interrupted");
+}

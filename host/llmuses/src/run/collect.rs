@@ -154,6 +154,7 @@ pub(super) fn collect(
         ..known
     };
     Collected {
+        was_ended: circumstances.interrupted || circumstances.ended_by_coordinator,
         statistics,
         circumstances,
     }
@@ -320,4 +321,20 @@ impl Ending {
 pub(super) struct Collected {
     pub(super) statistics: RunStatistics,
     pub(super) circumstances: Circumstances,
+    /// Whether the load was ended before all of its requests were due.
+    pub(super) was_ended: bool,
+}
+
+impl Collected {
+    /// Takes in that the coordinator was gone: that ended the load, and not a signal as which it was passed on here.
+    pub(super) fn without_coordinator(&mut self, reason: &str) {
+        let known = &mut self.circumstances;
+        let gone = format!("the coordinator was gone: {reason}");
+        known.interrupted = false;
+        known.stop_reason = Some(match known.stop_reason.take() {
+            Some(before) => format!("{gone}; {before}"),
+            None => gone,
+        });
+        self.was_ended = true;
+    }
 }

@@ -21,6 +21,7 @@ use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Rows, RunState};
 use llmuses_core::exchange::ConnectionOpening;
+use llmuses_core::last_word::LastWord;
 use llmuses_core::plan::Plan;
 use llmuses_core::redact::Secrets;
 use llmuses_fleet::{RowSender, Session, SessionError};
@@ -112,7 +113,16 @@ pub(super) fn one_load<'a>(
                     Gate::Coordinator(session, workers::ready(load, made_from, opened))
                 }
             };
-            on_threads(plan, &prepared, source, gate, clock, &interrupted)
+            let last_word = session.map(Session::last_word);
+            on_threads(
+                plan,
+                &prepared,
+                source,
+                gate,
+                clock,
+                last_word,
+                &interrupted,
+            )
         }
     };
     let carrier = match begun {
@@ -181,7 +191,7 @@ pub(super) fn one_load<'a>(
     if let Some(database) = database.as_ref().filter(|_| outputs.save == Save::Full) {
         sinks.add(RowSink::new(database, terminal::messages()));
     }
-    let collected = collect(
+    let mut collected = collect(
         carrier,
         plan,
         outputs,
@@ -190,6 +200,9 @@ pub(super) fn one_load<'a>(
         watch,
         &interrupted,
     );
+    if let Some(reason) = session.and_then(Session::lost) {
+        collected.without_coordinator(&reason);
+    }
     // What follows is for the place where it stood.
     drop(view);
     let (result, database_error) = finish(
@@ -228,9 +241,10 @@ fn on_threads<'a, 's>(
     source: RequestSource,
     gate: impl FnOnce(&[ConnectionOpening]) -> Gate<'s>,
     clock: Clock,
+    last_word: Option<Arc<LastWord>>,
     interrupted: &Arc<AtomicBool>,
 ) -> Result<Box<dyn Carrier + 'a>, RunError> {
-    let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, interrupted)?;
+    let (pipeline, start) = Pipeline::assemble(plan, prepared, clock, last_word, interrupted)?;
     let gate = gate(&pipeline.warm_connections);
     let running = Running::begin(pipeline, start, source, plan, prepared, &gate, interrupted)?;
     Ok(Box::new(running))
@@ -257,9 +271,10 @@ fn finish(
     let Collected {
         statistics,
         circumstances,
+        was_ended,
     } = collected;
     let doubts = judge(&statistics, &circumstances);
-    let state = if circumstances.interrupted || circumstances.ended_by_coordinator {
+    let state = if was_ended {
         RunState::Interrupted
     } else if circumstances.stop_reason.is_some() || statistics.counts().succeeded == 0 {
         RunState::Failed

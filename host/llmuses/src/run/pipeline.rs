@@ -7,6 +7,7 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::exchange::{ConnectionOpening, Outcome, Prepared};
 use llmuses_core::in_flight::InFlight;
+use llmuses_core::last_word::LastWord;
 use llmuses_core::plan::{Plan, Target, TransportChoice, TransportSettings};
 use llmuses_kernel_io::priority;
 use llmuses_load::{Pacing, TurnPacing};
@@ -53,11 +54,13 @@ pub(super) struct Pipeline {
 }
 
 impl Pipeline {
-    /// Starts the threads of parsers and clients and opens connections; no request goes yet.
+    /// Starts the threads of parsers and clients and opens connections; no request goes yet. `last_word`: of the
+    /// coordinator, where there is one.
     pub(super) fn assemble(
         plan: &Plan,
         prepared: &Preparation,
         clock: Clock,
+        last_word: Option<Arc<LastWord>>,
         interrupted: &AtomicBool,
     ) -> Result<(Self, Start), RunError> {
         let stop = Arc::new(AtomicBool::new(false));
@@ -108,6 +111,7 @@ impl Pipeline {
             start: begun,
             until: plan.load.duration,
             stop: Arc::clone(&stop),
+            last_word,
             cancelled,
             finished,
             notes: Arc::clone(&notes),

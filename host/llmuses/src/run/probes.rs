@@ -86,7 +86,8 @@ fn learn(
         ..outputs.clone()
     };
     let (prepared, source) = Preparation::of(&probe, &given, &quiet, loaded)?;
-    let (pipeline, start) = Pipeline::assemble(&probe, &prepared, Clock::start(), interrupted)?;
+    let (pipeline, start) =
+        Pipeline::assemble(&probe, &prepared, Clock::start(), None, interrupted)?;
     let gate = Gate::At(None);
     let running = Running::begin(
         pipeline,

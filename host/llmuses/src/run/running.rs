@@ -195,7 +195,7 @@ impl Carrier for Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        let mut due_and_not_sent = 0;
+        let mut due_and_not_sent = running.pipeline.gauge.not_sent();
         for pacer in running.pacers {
             due_and_not_sent += pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
