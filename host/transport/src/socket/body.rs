@@ -2,8 +2,13 @@
 
 use super::error::HttpError;
 
-/// The most bytes that extensions of chunk sizes, or trailers, may have in one body. Nothing is made of either.
+/// The most bytes that extensions and padding of chunk sizes, or trailers, may have in one body. Nothing is made of
+/// any of them.
 const MOST_OVERHEAD: u32 = 16 << 10;
+
+/// So many leading zeros and blanks of each size do not count as overhead: some servers write all sizes in the same
+/// width.
+const FREE_PADDING: u8 = 16;
 
 /// How a body ends, and how far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +30,8 @@ pub(super) struct Chunks {
     /// Bytes that are left of the chunk; while its size is read, the size so far.
     left: u64,
     overhead: u32,
+    /// Leading zeros and blanks of the size, up to [`FREE_PADDING`].
+    padding: u8,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +77,7 @@ impl Body {
             step: Step::FirstDigit,
             left: 0,
             overhead: 0,
+            padding: 0,
         })
     }
 
@@ -192,9 +200,16 @@ impl Chunks {
                     .checked_mul(16)
                     .and_then(|size| size.checked_add(u64::from(digit)))
                     .ok_or(HttpError::ChunkSize)?;
-                Ok(Step::Digits)
+                if self.step == Step::FirstDigit {
+                    self.padding = 0;
+                }
+                // Digits of a size that is not zero are bounded by what it can hold.
+                match self.left {
+                    0 => self.pad(Step::Digits),
+                    _ => Ok(Step::Digits),
+                }
             }
-            (Step::Digits | Step::Blanks, b' ' | b'\t') => Ok(Step::Blanks),
+            (Step::Digits | Step::Blanks, b' ' | b'\t') => self.pad(Step::Blanks),
             (Step::Digits | Step::Blanks, b';') => Ok(Step::Extension),
             (Step::Digits | Step::Blanks | Step::Extension, b'\r') => Ok(Step::SizeEnd),
             (Step::Extension, b'\n') => Err(HttpError::ChunkSize),
@@ -215,6 +230,15 @@ impl Chunks {
                 Err(HttpError::ChunkSize)
             }
         }
+    }
+
+    /// Counts a leading zero or a blank of a size.
+    fn pad(&mut self, next: Step) -> Result<Step, HttpError> {
+        if self.padding < FREE_PADDING {
+            self.padding += 1;
+            return Ok(next);
+        }
+        self.beside(next)
     }
 
     /// Counts a byte of which nothing is made.
@@ -304,12 +328,27 @@ mod tests {
 
     #[test]
     fn what_stands_beside_the_data_is_bounded() {
-        for start in ["1;", "0\r\nx: "] {
+        for (start, then) in [
+            ("1;", b'x'),
+            ("0\r\nx: ", b'x'),
+            ("", b'0'),
+            ("1", b' '),
+            ("1 ", b'\t'),
+        ] {
             let mut bytes = start.as_bytes().to_vec();
-            bytes.resize(20_000, b'x');
+            bytes.resize(20_000, then);
             let result = decoded(Body::in_chunks(), &bytes, 1000);
             assert!(matches!(result, Err(HttpError::Overhead)));
         }
+    }
+
+    #[test]
+    fn sizes_of_one_width_may_be_many() {
+        let mut bytes = b"00000001  \r\nx\r\n".repeat(5000);
+        bytes.extend(b"00000000\r\n\r\n");
+        let (out, taken) = decoded(Body::in_chunks(), &bytes, 1000).unwrap();
+        assert_eq!(out.len(), 5000);
+        assert_eq!(taken, bytes.len());
     }
 
     proptest! {
