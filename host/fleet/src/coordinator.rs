@@ -85,16 +85,7 @@ impl Fleet {
         let names = names(&settings.hosts);
         let mut members = Vec::new();
         for (number, (name, host)) in names.iter().zip(&settings.hosts).enumerate() {
-            let link = Link::start(
-                &settings.launcher,
-                &settings.credentials,
-                number,
-                name,
-                host,
-                clock,
-                &give,
-                messages,
-            )?;
+            let link = Link::start(&settings, number, name, host, clock, &give, messages)?;
             members.push(Member::started(link));
         }
         Ok(Self {

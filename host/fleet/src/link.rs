@@ -2,7 +2,7 @@
 
 use crate::bounds::{ClockOffset, OffsetBounds};
 use crate::error::FleetError;
-use crate::launch::{Launcher, kill};
+use crate::launch::{FleetSettings, kill};
 use crate::lines::{
     BEAT, Done, HELLO, Hello, Pong, ROW, Ready, SILENCE, ToCoordinator, ToWorker, line, message,
     next_line, shown,
@@ -113,8 +113,7 @@ pub(crate) struct Link {
 impl Link {
     /// Starts a worker. What it says comes out of `said` under its number.
     pub(crate) fn start(
-        launcher: &Launcher,
-        credentials: &[String],
+        settings: &FleetSettings,
         number: usize,
         name: &str,
         host: &str,
@@ -127,7 +126,7 @@ impl Link {
             program: "a thread".to_owned(),
             source,
         };
-        let mut child = launcher.start(name, host, credentials)?;
+        let mut child = settings.launcher.start(name, host, &settings.credentials)?;
         let state = Arc::new(State {
             clock,
             heard: AtomicU64::new(clock.now().nanos()),

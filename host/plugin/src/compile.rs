@@ -24,6 +24,9 @@ const WORDS_BYTES: u64 = 64 << 10;
 /// How a line of the child's words begins that says what its sandbox lacks.
 const NOT_CONFINED: &str = "not confined: ";
 
+/// How what the child says begins where the system gives it no threads.
+const NO_THREADS: &str = "no threads: ";
+
 /// How often the parent looks whether the child has ended.
 const LOOK_UP: Duration = Duration::from_millis(3);
 
@@ -151,12 +154,27 @@ fn compile_in_child(
         .map_err(started)?;
     let (input, output, words) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     std::thread::scope(|scope| {
-        scope.spawn(move || {
-            // Fails where the child ended early; its end tells why.
-            let _ = input.map(|mut input| input.write_all(bytes));
-        });
-        let code = scope.spawn(move || read_at_most(output, bounds.compile_memory_bytes));
-        let words = scope.spawn(move || read_at_most(words, WORDS_BYTES));
+        let threads = || -> std::io::Result<_> {
+            let thread = std::thread::Builder::new;
+            thread().spawn_scoped(scope, move || {
+                // Fails where the child ended early; its end tells why.
+                let _ = input.map(|mut input| input.write_all(bytes));
+            })?;
+            Ok((
+                thread().spawn_scoped(scope, move || {
+                    read_at_most(output, bounds.compile_memory_bytes)
+                })?,
+                thread().spawn_scoped(scope, move || read_at_most(words, WORDS_BYTES))?,
+            ))
+        };
+        let (code, words) = match threads() {
+            Ok(threads) => threads,
+            Err(error) => {
+                // Those that were started end with the child.
+                child.kill().and_then(|()| child.wait()).map_err(started)?;
+                return Err(CompileError::Threads(error.to_string()));
+            }
+        };
         let status = wait(&mut child, bounds.compile_time);
         // Neither thread panics, and both end with the child.
         let code = code.join().unwrap_or_default();
@@ -217,7 +235,10 @@ fn wait(child: &mut Child, time: Duration) -> std::io::Result<Option<ExitStatus>
 
 fn why(status: ExitStatus, words: &str, bounds: &Bounds) -> CompileError {
     if status.code() == Some(i32::from(REFUSED_EXIT_CODE)) && !out_of_memory(words) {
-        return CompileError::Refused(shown(words.trim()));
+        return match words.trim().strip_prefix(NO_THREADS) {
+            Some(reason) => CompileError::Threads(shown(reason)),
+            None => CompileError::Refused(shown(words.trim())),
+        };
     }
     if out_of_memory(words) {
         return CompileError::Memory(bounds.compile_memory_bytes);
@@ -253,7 +274,7 @@ pub fn compile_as_child(parent: u32, memory_bytes: u64, seconds: u64) -> Result<
     for lack in confine() {
         writeln!(std::io::stderr(), "{NOT_CONFINED}{lack}").map_err(|error| error.to_string())?;
     }
-    have_threads()?;
+    have_threads().map_err(|reason| format!("{NO_THREADS}{reason}"))?;
     let mut bytes = Vec::new();
     std::io::stdin()
         .lock()
