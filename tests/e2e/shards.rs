@@ -203,3 +203,32 @@ fn a_part_that_stands_still_until_after_the_instant_sends_nothing() {
     assert!(mock.bodies().is_empty());
     assert!(!bench.path("run.0.db").exists());
 }
+
+#[test]
+fn parts_whose_requests_are_made_from_other_files_are_not_merged() {
+    let (bench, mock) = (Bench::new(), Mock::start(&[]));
+    let path = std::path::PathBuf::from(crate::replay::tokenizer()).join("tokenizer.json");
+    let tokenizer = std::fs::read_to_string(path).unwrap();
+    let url = mock.chat();
+    // The same to whoever reads it, at the same path.
+    for (part, content) in [("0/2", tokenizer.clone()), ("1/2", format!("{tokenizer} "))] {
+        bench.file("tokenizer.json", content);
+        let arguments = ["--url", &url, "--input-tokens", "20", "--parallel", "2"];
+        let of_part = [
+            "-n",
+            "8",
+            "--shard",
+            part,
+            "--tokenizer-path",
+            "tokenizer.json",
+        ];
+        let ended = run(&mut bench.perf(&[&arguments[..], &of_part].concat()));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    }
+    let mut command = program();
+    let merge = ["merge", "all.db", "run.0.db", "run.1.db"];
+    let merged = run(command.current_dir(bench.path("")).args(merge));
+    assert_eq!(merged.code, Some(2), "{}", merged.stderr);
+    let said = "SHA-256 of the tokenizer: ";
+    assert!(merged.stderr.contains(said), "{}", merged.stderr);
+}

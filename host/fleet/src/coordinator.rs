@@ -8,7 +8,7 @@ mod report;
 pub use report::WorkerReport;
 
 use crate::error::FleetError;
-use crate::launch::FleetSettings;
+use crate::launch::{FleetSettings, OwnProgram};
 use crate::lines::{Halt, Opening, SILENCE, ToWorker, silent_for};
 use crate::link::{Link, Said};
 use crate::row::RowContent;
@@ -57,7 +57,9 @@ pub struct Fleet {
     members: Vec<Member>,
     said: flume::Receiver<(usize, Said)>,
     clock: Clock,
-    version: String,
+    run_id: String,
+    program: OwnProgram,
+    messages: Messages,
     timeout: Duration,
     deadline: Instant,
     started: Moment,
@@ -92,7 +94,10 @@ impl Fleet {
             members,
             said,
             clock,
-            version: settings.version,
+            // The moment of its start, and the process.
+            run_id: format!("{}-{}", clock.unix_nanos(clock.now()), std::process::id()),
+            program: settings.program,
+            messages: messages.clone(),
             timeout: settings.timeout,
             deadline: Instant::now() + settings.timeout,
             started: clock.now(),
@@ -107,6 +112,11 @@ impl Fleet {
     /// The clock in whose moments all is told.
     pub fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// What tells this run from all others.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
     }
 
     /// Whether the command that starts workers names no machine, so that all are on one.

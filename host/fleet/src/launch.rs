@@ -17,10 +17,19 @@ pub struct FleetSettings {
     pub hosts: Vec<String>,
     /// How long all have to be ready.
     pub timeout: Duration,
-    /// The version of this program.
-    pub version: String,
+    /// This program.
+    pub program: OwnProgram,
     /// Environment variables with credentials, which the command that starts a worker does not get.
     pub credentials: Vec<String>,
+}
+
+/// The program that workers should be too.
+#[derive(Debug, Clone)]
+pub struct OwnProgram {
+    /// Its version.
+    pub version: String,
+    /// SHA-256 of its executable, in hexadecimal digits. `None`: it cannot be read.
+    pub sha256: Option<String>,
 }
 
 /// The command that starts a worker on a machine.

@@ -18,7 +18,7 @@ mod session;
 pub use bounds::{ClockOffset, OffsetBounds};
 pub use coordinator::{Fleet, FleetEvent, WorkerReport};
 pub use error::{FleetError, SessionError};
-pub use launch::{FleetSettings, Launcher};
+pub use launch::{FleetSettings, Launcher, OwnProgram};
 pub use lines::{Halt, Hello, Opening, PROTOCOL, Ready, WorkPlan};
 pub use row::{AskedOfRow, Row, RowContent};
 pub use session::{RowSender, Session};

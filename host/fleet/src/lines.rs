@@ -30,6 +30,9 @@ pub struct Hello {
     pub protocol: u32,
     /// The version of the program.
     pub version: String,
+    /// SHA-256 of its executable, in hexadecimal digits. `None`: it cannot be read.
+    #[serde(default)]
+    pub program_sha256: Option<String>,
     /// What it was built for, such as `x86_64-linux`.
     pub build: String,
     /// The name of its machine.
@@ -57,6 +60,9 @@ pub struct WorkPlan {
     pub folder: Option<String>,
     /// The wall clock of the coordinator at moment zero of the worker's monotonic clock, in nanoseconds since 1970.
     pub unix_nanos: u64,
+    /// What tells this run from all others.
+    #[serde(default)]
+    pub run_id: String,
 }
 
 impl std::fmt::Debug for WorkPlan {
@@ -202,6 +208,7 @@ mod tests {
         let hello = Hello {
             protocol: PROTOCOL,
             version: "1".to_owned(),
+            program_sha256: None,
             build: "x".to_owned(),
             host: None,
             boot: Some("b".to_owned()),
@@ -251,6 +258,7 @@ mod tests {
             prompt: None,
             folder: None,
             unix_nanos: 0,
+            run_id: String::new(),
         };
         assert!(!format!("{:?}", ToWorker::Plan(plan)).contains("verysecret"));
     }

@@ -15,7 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use std::io::{BufRead, Write};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -32,6 +32,8 @@ const FIRST_LINE: Duration = Duration::from_secs(600);
 pub struct Session {
     shared: Arc<Shared>,
     orders: flume::Receiver<ToWorker>,
+    /// What tells the run from all others, once its plan has come.
+    run_id: OnceLock<String>,
 }
 
 struct Shared {
@@ -178,12 +180,21 @@ impl Session {
         std::thread::Builder::new()
             .name("silence".to_owned())
             .spawn(move || watching.watch())?;
-        Ok(Self { shared, orders })
+        Ok(Self {
+            shared,
+            orders,
+            run_id: OnceLock::new(),
+        })
     }
 
     /// The clock in whose moments all is said.
     pub fn clock(&self) -> Clock {
         self.shared.clock
+    }
+
+    /// What tells the run from all others. `None`: its plan has not come.
+    pub fn run_id(&self) -> Option<&str> {
+        self.run_id.get().map(String::as_str)
     }
 
     /// When the coordinator was last heard, for those who send requests.
@@ -197,7 +208,11 @@ impl Session {
     /// Where the coordinator is gone, or says something else.
     pub fn plan(&self) -> Result<WorkPlan, SessionError> {
         match self.order()? {
-            ToWorker::Plan(plan) => Ok(plan),
+            ToWorker::Plan(plan) => {
+                // There is one plan.
+                let _ = self.run_id.set(plan.run_id.clone());
+                Ok(plan)
+            }
             ToWorker::End => Err(SessionError::End),
             _ => Err(SessionError::Order),
         }

@@ -43,6 +43,7 @@ pub use bodies::{Asked, DataFormat, bodies, format_in, format_of, recognised};
 pub use dry::dry_run;
 pub use error::RunError;
 pub use format_error::FormatError;
+pub use loaded::digest_of_files;
 pub use loads::SearchPlan;
 pub use made_up::MadeUpError;
 pub use outputs::{Outputs, ProgressEvery, Save, print_summary};

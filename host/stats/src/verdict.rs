@@ -71,6 +71,8 @@ pub enum Doubt {
         reason: String,
         /// Requests that it had begun and of which there is no result.
         without_result: u64,
+        /// Requests of its part that were due and of which there is none, where that is known.
+        due_without_result: Option<u64>,
     },
     /// The clock of a worker may be further from that of the coordinator than 1 % of the run, or 10 ms.
     WorkersApart {

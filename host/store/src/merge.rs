@@ -2,11 +2,11 @@
 
 use crate::results::{NotedAtStart, ResultsDatabase, ResultsError, rebuild_with};
 use crate::sink::{Copied, CopyError, FinishedCopy};
-use llmuses_core::document::{PlanRecord, Run, RunState, Totals};
+use llmuses_core::document::{PlanRecord, Run, RunState, Totals, WorkerFigures};
 use llmuses_core::plan::{Arrivals, Load, Shard};
 use llmuses_core::wording::counted;
 use llmuses_stats::circumstances_of_parts;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Gaps that are named one by one.
@@ -200,8 +200,48 @@ fn difference(first: &Run, other: &Run) -> Option<String> {
             return Some(format!("{what}: {before} and {after}"));
         }
     }
+    // Older versions kept neither of these.
+    let (before, after) = (&first.plan.load, &other.plan.load);
+    if let (Some(before), Some(after)) = (&before.run_id, &after.run_id)
+        && before != after
+    {
+        return Some(format!(
+            "id of the run: {before} and {after}, of two commands"
+        ));
+    }
+    if let (Some(before), Some(after)) = (before.start_at_unix_seconds, after.start_at_unix_seconds)
+        && before != after
+    {
+        return Some(format!("--start-at: {before} and {after}"));
+    }
+    if let Some(difference) = other_digest(&first.plan.work.made_from, &other.plan.work.made_from) {
+        return Some(difference);
+    }
     let differences = of_all(&first.plan).differences(&of_all(&other.plan));
     differences.into_iter().next().map(|found| found.text)
+}
+
+/// The first thing of which requests are made from another content. `None` where one side is of an older version.
+fn other_digest(
+    first: &BTreeMap<String, String>,
+    other: &BTreeMap<String, String>,
+) -> Option<String> {
+    if first.is_empty() || other.is_empty() {
+        return None;
+    }
+    let of = |side: &BTreeMap<String, String>, what: &str| {
+        side.get(what)
+            .map_or("none".to_owned(), |digest| format!("{digest:.12}"))
+    };
+    let what = first
+        .keys()
+        .chain(other.keys())
+        .find(|what| first.get(*what) != other.get(*what))?;
+    Some(format!(
+        "SHA-256 of the {what}: {} and {}",
+        of(first, what),
+        of(other, what)
+    ))
 }
 
 /// A plan without what each machine has of its own.
@@ -212,6 +252,13 @@ fn of_all(plan: &PlanRecord) -> PlanRecord {
     plan.transport.client_threads = None;
     if plan.dataset.sha256.is_some() {
         plan.dataset.path = None;
+    }
+    // Their contents are compared.
+    if plan.work.made_from.contains_key("tokenizer") {
+        plan.work.tokenizer = None;
+    }
+    if plan.work.made_from.contains_key("text of prompts") {
+        plan.work.text = None;
     }
     plan
 }
@@ -257,6 +304,7 @@ fn copy_run(
             id,
             part.shard.part(),
         )?;
+        copy.add_worker(&part.path, id, sender(part, run))?;
         if let Some(gaps) = gaps(part, run)? {
             missing.push(format!("{place}part {}: {gaps}", part.shard));
         }
@@ -280,6 +328,20 @@ fn copy_run(
         }
     }
     Ok(())
+}
+
+/// Who sent a part. How its clock went is not known.
+fn sender(part: &Part, run: &Run) -> WorkerFigures {
+    let totals = run.totals.as_ref();
+    let machine = totals.and_then(|totals| totals.client.machine.as_ref());
+    WorkerFigures {
+        worker: part.shard.part(),
+        name: format!("part {}", part.shard),
+        host: machine.and_then(|machine| machine.host.clone()),
+        processors: machine.and_then(|machine| machine.processors),
+        version: Some(run.versions.llmuses.clone()),
+        ..WorkerFigures::default()
+    }
 }
 
 /// The requests, or sessions, of a part that have no row though one before or behind them has.
@@ -374,6 +436,14 @@ fn complete(
     let noted = NotedAtStart { first_due, ..noted };
     rebuild_with(&database, &mut run, noted, known)?;
     if let Some(whole) = &mut run.totals {
+        for worker in &mut whole.workers {
+            let part = runs
+                .iter()
+                .find(|(part, _)| part.shard.part() == worker.worker);
+            let totals = part.and_then(|(_, run)| run.totals.as_ref());
+            let shares = totals.map(|totals| totals.client.busy_shares.iter().copied());
+            worker.busy_share = shares.and_then(|shares| shares.reduce(f64::max));
+        }
         whole.requests.warm_connections = totals
             .iter()
             .map(|(_, part)| part.requests.warm_connections)

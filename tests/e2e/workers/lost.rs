@@ -335,3 +335,58 @@ fn a_worker_that_stood_still_for_too_long_sends_nothing_more() {
     let state: String = database.query_row(query, [], |row| row.get(0)).unwrap();
     assert_eq!(state, "interrupted");
 }
+
+#[test]
+fn requests_of_a_lost_worker_that_were_due_are_counted() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    data_set(&bench);
+    let program = noting_its_process(&bench);
+    let mut command = on_workers(&bench, &mock, "a,b", &["--worker-program", &program]);
+    let child = start(command.args(["--rate", "50", "--duration", "3s"]));
+    await_requests(&mock, 3);
+    signal_first(&bench, libc::SIGSTOP);
+    let ended = wait(child);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let whole = Bench::new();
+    let schedule = ["--prompt", "x", "--rate", "50", "--duration", "3s"];
+    crate::helpers::good(&whole, &mock, &schedule);
+    let all = whole.value("SELECT count(*) FROM result").as_u64();
+    let totals = crate::helpers::of_run(&bench, "totals");
+    assert_eq!(totals["requests"]["asked"].as_u64(), all, "{totals}");
+    let workers = totals["workers"].as_array().unwrap();
+    let due: Vec<u64> = workers
+        .iter()
+        .filter_map(|worker| worker["due_without_result"].as_u64())
+        .collect();
+    assert_eq!(due.len(), 1, "{totals}");
+    let issued = totals["requests"]["issued"].as_u64().unwrap();
+    assert_eq!(Some(issued + due[0]), all, "{totals}");
+    let said = format!(
+        "{} requests of its part that were due have no result",
+        due[0]
+    );
+    let summary = ended
+        .stdout
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    assert!(summary.contains(&said), "{}", ended.stdout);
+}
+
+#[test]
+fn workers_are_known_though_the_coordinator_was_killed() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    let child = begun_on_two(&bench, &mock);
+    // Rows are written a moment later.
+    std::thread::sleep(Duration::from_millis(1_000));
+    signal(&child, libc::SIGKILL);
+    wait(child);
+    let workers = bench.rows("SELECT name FROM worker WHERE clock_bound < 0.1 ORDER BY worker");
+    assert_eq!(workers, [["a"], ["b"]].map(|row| row.map(Value::from)));
+    let mut report = crate::support::program();
+    let report = report
+        .current_dir(bench.path(""))
+        .args(["report", "run.db"]);
+    let report = run(report);
+    assert!(report.stdout.contains(" Worker "), "{}", report.stdout);
+}

@@ -72,6 +72,11 @@ fn workers_send_what_one_process_sends() {
         let texts: i64 = all.query_row(texts, [], |row| row.get(0)).unwrap();
         assert_eq!(texts, 90);
         assert_eq!(due(&bench, "all.db").len(), 90);
+        // It says who sent each part; nobody measured clocks for it.
+        assert!(merged.stdout.contains(" part 2/3"), "{}", merged.stdout);
+        let of_parts = "SELECT count(*) FROM worker WHERE requests > 0 AND clock_bound IS NULL";
+        let of_parts: i64 = all.query_row(of_parts, [], |row| row.get(0)).unwrap();
+        assert_eq!(of_parts, 3);
         let totals = crate::helpers::of_run(&bench, "totals");
         let of_each = totals["workers"].as_array().unwrap();
         let sent: u64 = of_each
@@ -282,5 +287,42 @@ fn a_banner_without_a_line_end_does_not_hide_a_worker() {
     let ended = run(&mut on_workers(&bench, &mock, "a,b", &more));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let said = "worker a: Welcome to n1\n";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
+fn workers_of_two_commands_are_not_merged() {
+    let mock = crate::helpers::quick_mock();
+    let benches = [(); 2].map(|()| {
+        let bench = Bench::new();
+        data_set(&bench);
+        let more = ["--parallel", "2", "-n", "8"];
+        let ended = run(&mut on_workers(&bench, &mock, "a,b", &more));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        bench
+    });
+    let mut merge = crate::support::program();
+    merge
+        .current_dir(benches[0].path(""))
+        .args(["merge", "all.db", "run.0.db"])
+        .arg(benches[1].path("run.1.db"));
+    let merged = run(&mut merge);
+    assert_eq!(merged.code, Some(2), "{}", merged.stderr);
+    let said = "are not parts of one run: id of the run: ";
+    assert!(merged.stderr.contains(said), "{}", merged.stderr);
+    assert!(!benches[0].path("all.db").exists());
+}
+
+#[test]
+fn another_build_of_the_same_version_is_told() {
+    let (bench, mock) = (Bench::new(), crate::helpers::quick_mock());
+    // What stands behind the end of a program does not matter to the system.
+    let text = "case $1 in b) cp $PROGRAM other; echo >> other; PROGRAM=./other;; esac\nexec $PROGRAM worker";
+    let on = format!("{} {{}}", script(&bench, "worker.sh", text));
+    let load = ["--prompt", "x", "--parallel", "2", "-n", "8"];
+    let mut command = bench.perf(&["--url", &mock.chat()]);
+    let ended = run(command.args(load).args(["--on", &on, "--hosts", "a,b"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = "note: the program of worker b is another build of the same version";
     assert!(ended.stderr.contains(said), "{}", ended.stderr);
 }

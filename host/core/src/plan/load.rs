@@ -131,6 +131,7 @@ impl Load {
             seed: self.seed,
             keep_going: self.keep_going,
             shard: (self.is_part || !self.shard.is_whole()).then(|| self.shard.to_string()),
+            start_at_unix_seconds: self.start_at.map(seconds),
             stop_if: self
                 .stop_if
                 .iter()

@@ -82,6 +82,7 @@ impl Work {
             prompt_order: Some("as in the data set".to_owned()),
             tokenizer: self.tokenizer.as_deref().map(path_text),
             skip_bad_lines: self.skip_bad_lines,
+            ..WorkRecord::default()
         }
     }
 

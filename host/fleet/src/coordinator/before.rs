@@ -34,8 +34,8 @@ impl Fleet {
                 theirs,
                 ours,
             };
-            if hello.version != self.version {
-                let (theirs, ours) = (hello.version.clone(), self.version.clone());
+            if hello.version != self.program.version {
+                let (theirs, ours) = (hello.version.clone(), self.program.version.clone());
                 return Err(differs("version of llmuses", theirs, ours));
             }
             if hello.protocol != PROTOCOL {
@@ -43,14 +43,40 @@ impl Fleet {
                 return Err(differs("version of what workers say", theirs, ours));
             }
         }
+        self.tell_other_builds();
         self.synchronise(|| false)?;
         let origin = self.clock.unix_nanos(Moment::default());
         for (number, member) in (0..).zip(&self.members) {
             let mut plan = plan(number);
             plan.unix_nanos = origin.saturating_add_signed(member.offset.nanos.saturating_neg());
+            plan.run_id.clone_from(&self.run_id);
             member.link.say(ToWorker::Plan(plan));
         }
         Ok(())
+    }
+
+    /// Says which workers are another build of the same version. That is no error: machines may need builds of their own.
+    fn tell_other_builds(&self) {
+        let Some(ours) = &self.program.sha256 else {
+            return;
+        };
+        let is_other = |member: &&Member| {
+            let theirs = member.hello.as_ref();
+            theirs.is_some_and(|theirs| theirs.program_sha256.as_ref().is_some_and(|it| it != ours))
+        };
+        let others = self.members.iter().filter(is_other);
+        let names: Vec<&str> = others.map(|member| member.link.name.as_str()).collect();
+        if !names.is_empty() {
+            self.messages.say(format!(
+                "note: the program of {} {} is another build of the same version (SHA-256)",
+                if names.len() == 1 {
+                    "worker"
+                } else {
+                    "workers"
+                },
+                names.join(", ")
+            ));
+        }
     }
 
     /// Begins a load once all workers are ready for it, and gives back the moment at which it does. `ours`: what each has

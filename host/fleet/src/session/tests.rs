@@ -15,6 +15,7 @@ fn both() -> Both {
     let hello = Hello {
         protocol: PROTOCOL,
         version: "1".to_owned(),
+        program_sha256: None,
         build: "x".to_owned(),
         host: None,
         boot: None,
@@ -61,8 +62,10 @@ fn a_load_goes_from_its_plan_to_its_end() {
         prompt: None,
         folder: None,
         unix_nanos: 7,
+        run_id: "5-6".to_owned(),
     }));
     assert_eq!(both.session.plan().unwrap().arguments, ["-n=1"]);
+    assert_eq!(both.session.run_id(), Some("5-6"));
     both.say(&ToWorker::Ping(4));
     let ToCoordinator::Pong(pong) = both.read() else {
         panic!("no answer to a ping")

@@ -22,7 +22,7 @@ mod wandb;
 pub(super) use choices::Transport;
 pub(super) use execution::{execute, make_folder};
 pub(super) use help::{with_help, with_short_help};
-pub(super) use on_workers::typed_for_workers;
+pub(super) use on_workers::{own_digest, typed_for_workers};
 pub(super) use planning::{database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;

@@ -84,6 +84,7 @@ fn hello(clock: Clock) -> Hello {
     Hello {
         protocol: PROTOCOL,
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        program_sha256: super::perf::own_digest(),
         build: format!("{}-{}", std::env::consts::ARCH, std::env::consts::OS),
         host: machine.host,
         boot: machine::boot(),

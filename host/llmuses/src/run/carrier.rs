@@ -2,6 +2,7 @@
 
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::WorkerFigures;
 use llmuses_core::exchange::{ConnectionOpening, Outcome};
 use llmuses_stats::Circumstances;
 use llmuses_workload::AskedTurn;
@@ -49,6 +50,11 @@ pub(super) trait Carrier {
 
     /// Whether requests and responses come with their texts.
     fn has_texts(&self) -> bool;
+
+    /// Which workers carry them. Empty: this process does.
+    fn workers(&mut self) -> Vec<WorkerFigures> {
+        Vec::new()
+    }
 
     fn warm_connections(&self) -> &[ConnectionOpening];
 

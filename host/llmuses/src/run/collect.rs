@@ -132,11 +132,17 @@ pub(super) fn collect(
     let reasons: Vec<String> = reasons.collect();
     let mut known = ended.circumstances;
     by_worker.fill(&mut known.workers);
+    let of_the_lost = known
+        .workers
+        .iter()
+        .filter_map(|worker| worker.due_without_result);
+    let of_the_lost: u64 = of_the_lost.sum();
+    let with_the_lost = (of_the_lost > 0).then_some(known.issued + of_the_lost);
     let circumstances = Circumstances {
         groups,
         unlike_workers: by_worker.unlike(&known.workers),
         // Time was up: as many as there were are all that was asked for.
-        asked: known.asked.filter(|_| !end.by_time),
+        asked: known.asked.filter(|_| !end.by_time).or(with_the_lost),
         interrupted: known.interrupted || end.is_interrupted || interrupted.load(Ordering::Relaxed),
         one_prompt: match &plan.work.prompts {
             PromptSource::Prompt(text) => Some(text.chars().count() as u64),

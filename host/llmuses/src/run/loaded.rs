@@ -326,7 +326,10 @@ fn digest_of(dataset: &Dataset) -> Option<String> {
 }
 
 /// The digest of files, one behind the other.
-fn digest_of_files(paths: &[PathBuf]) -> Result<String, RunError> {
+///
+/// # Errors
+/// Where one cannot be read.
+pub fn digest_of_files(paths: &[PathBuf]) -> Result<String, RunError> {
     let mut digest = Sha256::new();
     for path in paths {
         open_regular(path)

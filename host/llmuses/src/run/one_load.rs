@@ -68,15 +68,17 @@ pub(super) fn one_load<'a>(
         }
     }
     let made_from = match role {
-        Role::Alone => Vec::new(),
-        Role::Worker(..) | Role::Coordinator(_) => loaded.made_from(plan)?,
+        Role::Alone if !plan.load.is_part => Vec::new(),
+        Role::Alone | Role::Worker(..) | Role::Coordinator(_) => loaded.made_from(plan)?,
     };
     let (given, plan) = (plan, &loaded.addressed(plan)?);
     let (prepared, source) = Preparation::of(plan, given, outputs, loaded)?;
     let clock = role.clock();
     // Not before: until here a signal ends the program at once.
     let interrupted = interrupt::flag()?;
-    let record = prepared.record(plan, outputs, clock);
+    let mut record = prepared.record(plan, outputs, clock);
+    record.plan.work.made_from = made_from.iter().cloned().collect();
+    record.plan.load.run_id = role.run_id().map(ToOwned::to_owned);
     // Before connections are opened: that it cannot be written must not be found out later.
     let database = match outputs.save {
         Save::Nothing => None,
@@ -125,7 +127,7 @@ pub(super) fn one_load<'a>(
             )
         }
     };
-    let carrier = match begun {
+    let mut carrier = match begun {
         Ok(carrier) => carrier,
         Err(error) => {
             // No request was sent. An empty file would be in the way of the next attempt.
@@ -137,6 +139,7 @@ pub(super) fn one_load<'a>(
     };
     if let Some(database) = &database {
         database.begin(carrier.started());
+        database.note_workers(carrier.workers());
     }
     let watched = outputs.live_view.filter(|_| !outputs.quiet);
     let board = onlookers

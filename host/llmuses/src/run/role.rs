@@ -29,6 +29,15 @@ impl Role<'_> {
         }
     }
 
+    /// What tells a run that several send from all others. `None`: nobody coordinates it.
+    pub(super) fn run_id(&self) -> Option<&str> {
+        match self {
+            Self::Alone => None,
+            Self::Worker(session, _) => session.run_id(),
+            Self::Coordinator(fleet) => Some(fleet.run_id()),
+        }
+    }
+
     /// Whether the coordinator of this worker has ended a load, and with it all that follow.
     pub(super) fn is_ended(&self, load: u32) -> bool {
         matches!(self, Self::Worker(session, _) if session.ends_now(load))

@@ -9,6 +9,7 @@ use llmuses_core::document::{ReplayFigures, Totals, WorkerFigures};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Load, Plan, Shard, Split};
 use llmuses_fleet::{Fleet, FleetEvent, Halt, Ready, Row, RowSender, WorkerReport};
+use llmuses_load::{due_times, own_due_times};
 use llmuses_stats::{Circumstances, RunSoFar, Sample, Sink, circumstances_of_parts};
 use llmuses_workload::{AskedTurn, AskedTurns};
 use std::sync::Arc;
@@ -35,6 +36,9 @@ pub(super) fn ready(
     }
 }
 
+/// The most requests of a lost worker that are counted as due: a rate without bounds has no end of them.
+const MOST_COUNTED: usize = 10_000_000;
+
 /// Workers that send a load.
 pub(super) struct OnWorkers<'a> {
     fleet: &'a mut Fleet,
@@ -48,7 +52,13 @@ pub(super) struct OnWorkers<'a> {
     requests: Option<u64>,
     /// Of a trace: its requests, and when the last one is due.
     schedule: Option<(u64, Duration)>,
+    load: Load,
+    /// The requests that there are to be, where they are due by the schedule of an open loop.
+    expected: Option<u64>,
+    has_turns: bool,
     is_stopped: bool,
+    /// When issuing was ended before its time.
+    stopped_at: Option<Moment>,
 }
 
 impl<'a> OnWorkers<'a> {
@@ -84,10 +94,34 @@ impl<'a> OnWorkers<'a> {
             splits: (0..fleet.size()).filter_map(split).collect(),
             requests: plan.load.requests,
             schedule: prepared.schedule,
+            load: plan.load.clone(),
+            expected: plan.expected_requests(),
+            has_turns: plan.work.sessions.turns.is_some(),
             is_stopped: false,
+            stopped_at: None,
             on_this_machine: fleet.is_local(),
             fleet,
         })
+    }
+}
+
+impl OnWorkers<'_> {
+    /// Requests of the part of a worker that were due by the end of issuing, beyond those of which there is a result.
+    /// `None`: no schedule says when they were due, or how many there were to be.
+    fn due_without_result(&self, worker: u32, results: u64) -> Option<u64> {
+        let stopped = self.stopped_at.map(|at| at.since(self.started));
+        let until = [stopped, self.load.duration].into_iter().flatten().min();
+        // Of sessions, the first turns alone have a schedule; of one pass over a data set, its end is not known.
+        let is_known = self.expected.is_some() || self.load.duration.is_some();
+        if self.has_turns || !is_known {
+            return None;
+        }
+        let split = *self.splits.get(worker as usize)?;
+        let due = own_due_times(due_times(&self.load)?, split, self.expected)
+            .take_while(|(_, due)| until.is_none_or(|until| *due < until))
+            .take(MOST_COUNTED)
+            .count();
+        Some((due as u64).saturating_sub(results))
     }
 }
 
@@ -103,6 +137,13 @@ impl Carrier for OnWorkers<'_> {
     // Texts stay with the workers.
     fn has_texts(&self) -> bool {
         false
+    }
+
+    fn workers(&mut self) -> Vec<WorkerFigures> {
+        (0..)
+            .zip(self.fleet.reports())
+            .map(|(number, report)| figures(number, &report))
+            .collect()
     }
 
     fn warm_connections(&self) -> &[ConnectionOpening] {
@@ -160,6 +201,10 @@ impl Carrier for OnWorkers<'_> {
 
     fn stop(&mut self, how: Halting) {
         self.is_stopped = true;
+        if how != Halting::TimeIsUp {
+            let now = self.fleet.clock().now();
+            self.stopped_at.get_or_insert(now);
+        }
         match how {
             // Each knows how long the load takes.
             Halting::TimeIsUp => {}
@@ -184,6 +229,9 @@ impl Carrier for OnWorkers<'_> {
         let mut of_the_lost = 0;
         for (number, report) in (0..).zip(self.fleet.reports()) {
             let mut figures = figures(number, &report);
+            if report.lost.is_some() {
+                figures.due_without_result = self.due_without_result(number, report.rows);
+            }
             let Some(totals) = report.totals else {
                 of_the_lost += report.missing;
                 workers.push(figures);
@@ -254,9 +302,9 @@ fn figures(worker: u32, report: &WorkerReport) -> WorkerFigures {
         build: hello.map(|hello| hello.build.clone()),
         processors: hello.and_then(|hello| hello.processors),
         requests: report.rows,
-        clock_offset_seconds: seconds(report.wall_offset_nanos as f64),
-        clock_bound_seconds: seconds(report.offset.bound_nanos as f64),
-        clock_drift_seconds: seconds(report.drift_nanos as f64),
+        clock_offset_seconds: Some(seconds(report.wall_offset_nanos as f64)),
+        clock_bound_seconds: Some(seconds(report.offset.bound_nanos as f64)),
+        clock_drift_seconds: Some(seconds(report.drift_nanos as f64)),
         lost_after_seconds: report.lost.as_ref().map(|(after, _)| after.as_secs_f64()),
         lost: report.lost.as_ref().map(|(_, reason)| reason.clone()),
         requests_without_result: report.missing,

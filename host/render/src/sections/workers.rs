@@ -65,8 +65,8 @@ fn named(worker: &WorkerFigures) -> String {
 
 /// How far the clocks of workers were from that of the coordinator. `None`: one process sent the run.
 pub(super) fn clocks(totals: &Totals) -> Option<String> {
-    let most = |of: fn(&WorkerFigures) -> f64| {
-        let workers = totals.workers.iter().map(of);
+    let most = |of: fn(&WorkerFigures) -> Option<f64>| {
+        let workers = totals.workers.iter().filter_map(of);
         workers.reduce(f64::max).map(|seconds| seconds * 1e3)
     };
     let bound = most(|worker| worker.clock_bound_seconds)?;

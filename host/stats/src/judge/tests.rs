@@ -104,8 +104,8 @@ fn workers() -> Circumstances {
     let worker = |name: &str, boot: &str| WorkerFigures {
         name: name.to_owned(),
         boot: Some(boot.to_owned()),
-        clock_bound_seconds: 0.001,
-        clock_drift_seconds: 0.001,
+        clock_bound_seconds: Some(0.001),
+        clock_drift_seconds: Some(0.001),
         ..WorkerFigures::default()
     };
     Circumstances {
@@ -124,7 +124,7 @@ fn workers_raise_their_doubts() {
         codes(&statistics, &circumstances)
     };
     assert_eq!(found(|_| ()), Vec::<&str>::new());
-    let apart = found(|run| run.workers[1].clock_drift_seconds = 0.0021);
+    let apart = found(|run| run.workers[1].clock_drift_seconds = Some(0.0021));
     assert_eq!(apart, ["workers-apart"]);
     let same = |run: &mut Circumstances| run.workers[1].boot = Some("a".to_owned());
     assert_eq!(found(same), ["workers-on-one-machine"]);

@@ -18,6 +18,7 @@ pub(super) fn lost_worker(circumstances: &Circumstances) -> Option<Doubt> {
             after_seconds: worker.lost_after_seconds?,
             reason: worker.lost.clone()?,
             without_result: worker.requests_without_result,
+            due_without_result: worker.due_without_result,
         })
     })
 }
@@ -29,12 +30,15 @@ pub(super) fn workers_apart(
 ) -> Option<Doubt> {
     let wall = statistics.wall()?;
     let limit = MOST_APART.min(wall.mul_f64(APART_SHARE));
-    let apart = |worker: &WorkerFigures| worker.clock_bound_seconds + worker.clock_drift_seconds;
+    let apart = |worker: &WorkerFigures| {
+        Some(worker.clock_bound_seconds? + worker.clock_drift_seconds.unwrap_or_default())
+    };
     let workers = circumstances.workers.iter();
-    let worst = workers.max_by(|a, b| apart(a).total_cmp(&apart(b)))?;
-    (apart(worst) > limit.as_secs_f64()).then(|| Doubt::WorkersApart {
+    let known = workers.filter_map(|worker| Some((worker, apart(worker)?)));
+    let (worst, seconds) = known.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    (seconds > limit.as_secs_f64()).then(|| Doubt::WorkersApart {
         name: worst.name.clone(),
-        seconds: apart(worst),
+        seconds,
         limit,
     })
 }

@@ -48,6 +48,7 @@ impl Doubt {
                 after_seconds,
                 reason,
                 without_result,
+                due_without_result,
             } => {
                 let begun = match without_result {
                     0 => String::new(),
@@ -56,8 +57,16 @@ impl Doubt {
                         counted(*count, "request")
                     ),
                 };
+                let due = match due_without_result {
+                    None | Some(0) => String::new(),
+                    Some(1) => "; 1 request of its part that was due has no result".to_owned(),
+                    Some(count) => format!(
+                        "; {} of its part that were due have no result",
+                        counted(*count, "request")
+                    ),
+                };
                 format!(
-                    "worker {name} was lost {after_seconds:.1} s after the start: {reason}{begun}"
+                    "worker {name} was lost {after_seconds:.1} s after the start: {reason}{begun}{due}"
                 )
             }
             Self::WorkersApart {

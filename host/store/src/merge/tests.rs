@@ -186,6 +186,42 @@ fn what_is_not_of_one_run_is_refused_and_leaves_no_file() {
     refused([part.clone(), file("other.db")], "is part 1/2, and");
     refused([part.clone(), part.clone()], "are both part 0/3");
     refused([part, file("seed.db")], "seed: 18446744073709551615 and 7");
+    let with = |name: &str, shard, change: &dyn Fn(&mut PlanRecord)| {
+        let mut record = record_of(Some(shard));
+        change(&mut record.plan);
+        write(&file(name), &record, 0..1);
+        file(name)
+    };
+    let of_command =
+        |id: &'static str| move |plan: &mut PlanRecord| plan.load.run_id = Some(id.to_owned());
+    let starts = |at| move |plan: &mut PlanRecord| plan.load.start_at_unix_seconds = Some(at);
+    let made_from = |digest: &'static str| {
+        move |plan: &mut PlanRecord| {
+            let digest = ("tokenizer".to_owned(), digest.to_owned());
+            plan.work.made_from.extend([digest]);
+        }
+    };
+    refused(
+        [
+            with("a.db", "0/3", &of_command("a")),
+            with("b.db", "1/3", &of_command("b")),
+        ],
+        "id of the run: a and b",
+    );
+    refused(
+        [
+            with("early.db", "0/3", &starts(1_000.0)),
+            with("late.db", "1/3", &starts(1_004.0)),
+        ],
+        "--start-at: 1000 and 1004",
+    );
+    refused(
+        [
+            with("one.db", "0/3", &made_from("00")),
+            with("two.db", "1/3", &made_from("11")),
+        ],
+        "SHA-256 of the tokenizer: 00 and 11",
+    );
     refused(
         [file("first.db"), file("overlap.db")],
         "another database holds too",

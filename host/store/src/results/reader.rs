@@ -6,7 +6,9 @@ use super::guard;
 use super::row::{CsvRow, RowStages, tokens_of};
 use super::versions::migrate;
 use crate::sink::{APPLICATION_ID, SCHEMA_VERSION, TASK, added_columns, last_columns};
-use llmuses_core::document::{ParserIdentity, PlanRecord, Rows, Run, RunState, Task, Versions};
+use llmuses_core::document::{
+    ParserIdentity, PlanRecord, Rows, Run, RunState, Task, Versions, WorkerFigures,
+};
 use llmuses_core::metric::{CACHED_TOKENS, REASONING_TOKENS};
 use llmuses_core::plan::Load;
 use llmuses_core::wording::one_line;
@@ -109,6 +111,25 @@ impl ResultsDatabase {
         let runs = self.unfinished_runs()?;
         let found = runs.into_iter().find(|(run, _)| run.id == id);
         found.ok_or_else(|| self.damaged(format!("it has no run {id}")))
+    }
+
+    /// The workers of a run that several sent, as they stand in the table: what they did is known once it is over.
+    pub(super) fn workers(&self, id: u32) -> Result<Vec<WorkerFigures>, ResultsError> {
+        let read = || -> rusqlite::Result<Vec<WorkerFigures>> {
+            // Older databases have no such table.
+            if !self.has_column("worker", "worker")? {
+                return Ok(Vec::new());
+            }
+            self.connection
+                .prepare(
+                    "SELECT worker, name, host, boot, version, build, processors, requests_without_result, \
+                     clock_offset, clock_bound, clock_drift, lost_after, lost FROM worker WHERE run = ?1 \
+                     ORDER BY worker",
+                )?
+                .query_map([id], worker)?
+                .collect()
+        };
+        read().map_err(|reason| self.failed(reason))
     }
 
     /// The numbers of the sessions of a run, ascending, and the most turns that one was to have.
@@ -354,5 +375,25 @@ fn csv_row(row: &Row<'_>) -> rusqlite::Result<CsvRow> {
         cached_tokens: metric(CACHED_TOKENS),
         reasoning_tokens: metric(REASONING_TOKENS),
         asked_output_tokens: row.get("asked_output_tokens")?,
+    })
+}
+
+/// A row of the table of workers.
+fn worker(row: &Row<'_>) -> rusqlite::Result<WorkerFigures> {
+    Ok(WorkerFigures {
+        worker: row.get(0)?,
+        name: shown_always(row, 1)?,
+        host: shown(row, 2)?,
+        boot: shown(row, 3)?,
+        version: shown(row, 4)?,
+        build: shown(row, 5)?,
+        processors: unsigned(row.get(6)?),
+        requests_without_result: unsigned(row.get(7)?).unwrap_or_default(),
+        clock_offset_seconds: row.get(8)?,
+        clock_bound_seconds: row.get(9)?,
+        clock_drift_seconds: row.get(10)?,
+        lost_after_seconds: row.get(11)?,
+        lost: shown(row, 12)?,
+        ..WorkerFigures::default()
     })
 }

@@ -5,7 +5,7 @@
 use super::cells::{json, place, shown_named};
 use super::error::ResultsError;
 use super::reader::{NotedAtStart, ResultsDatabase};
-use crate::sink::{added_columns, read_messages};
+use crate::sink::{WORKER, added_columns, read_messages};
 use llmuses_core::clock::Moment;
 use llmuses_core::document::{Run, RunState};
 use llmuses_core::exchange::{
@@ -16,10 +16,11 @@ use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
 use llmuses_core::plan::{Arrivals, Load, Objectives};
 use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
-    Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge, totals,
-    verdict,
+    ByWorker, Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge,
+    totals, verdict,
 };
 use rusqlite::Row;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 impl ResultsDatabase {
@@ -92,6 +93,8 @@ pub(crate) fn rebuild_with(
         !arrivals.is_open(),
         (run.plan.load.ramp_up_seconds).and_then(|time| Duration::try_from_secs_f64(time).ok()),
     );
+    let mut by_worker = ByWorker::new(moment(began, run.started_unix_seconds));
+    let mut of_workers: BTreeMap<u32, u64> = BTreeMap::new();
     let failed = |reason| database.failed(reason);
     let mut statement = database
         .connection()
@@ -108,10 +111,22 @@ pub(crate) fn rebuild_with(
     while let Some(row) = rows.next().map_err(failed)? {
         let outcome = outcome(row, run.started_unix_seconds, origin).map_err(failed)?;
         let warmup = row.get(1).map_err(failed)?;
-        let sample = Sample::of(outcome, origin, warmup);
+        let sample = Sample {
+            worker: row.get(WORKER).map_err(failed)?,
+            ..Sample::of(outcome, origin, warmup)
+        };
         statistics.add(&sample);
         groups.add(&sample);
+        by_worker.add(&sample);
+        if let Some(worker) = sample.worker {
+            *of_workers.entry(worker).or_default() += 1;
+        }
     }
+    let mut workers = database.workers(run.id)?;
+    for worker in &mut workers {
+        worker.requests = of_workers.remove(&worker.worker).unwrap_or_default();
+    }
+    by_worker.fill(&mut workers);
     let counts = statistics.counts();
     let was_cut = run.state != RunState::Finished || run.plan.load.number.is_some();
     let circumstances = Circumstances {
@@ -137,6 +152,8 @@ pub(crate) fn rebuild_with(
             .collect(),
         // No row has what was asked.
         lengths_asked: None,
+        unlike_workers: by_worker.unlike(&workers),
+        workers,
         ..known
     };
     let doubts = judge(&statistics, &circumstances);

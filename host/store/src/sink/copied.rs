@@ -4,7 +4,8 @@ use super::database::json;
 use super::error::SinkError;
 use super::file;
 use super::schema::{self, WORKER};
-use llmuses_core::document::{PlanRecord, Rows, Run};
+use super::worker_rows::insert_workers;
+use llmuses_core::document::{PlanRecord, Rows, Run, WorkerFigures};
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, ErrorCode, params};
 use std::path::{Path, PathBuf};
@@ -162,6 +163,14 @@ impl Copied {
         copy().map_err(|reason| self.failed(from, reason))
     }
 
+    /// Notes who sent a part of a run.
+    ///
+    /// # Errors
+    /// Where SQLite cannot go on.
+    pub fn add_worker(&self, from: &Path, id: u32, worker: WorkerFigures) -> Result<(), CopyError> {
+        insert_workers(&self.connection, id, &[worker]).map_err(|reason| self.failed(from, reason))
+    }
+
     /// Completes a run whose rows are there, and tells how many there are.
     ///
     /// # Errors
@@ -187,6 +196,9 @@ impl Copied {
                     run.id,
                 ],
             )?;
+            let workers = run.totals.iter().flat_map(|totals| &totals.workers);
+            let workers: Vec<WorkerFigures> = workers.cloned().collect();
+            insert_workers(&self.connection, run.id, &workers)?;
             self.connection.execute(
                 "UPDATE run SET started_time = ?1, first_due_time = ?2 WHERE id = ?3",
                 params![run.started_unix_seconds, finished.first_due, run.id],

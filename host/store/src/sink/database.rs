@@ -5,9 +5,10 @@ use super::file;
 use super::rows::{RowWriter, WHOLE_REQUEST_BYTES};
 use super::schema;
 use super::text::UnixTime;
+use super::worker_rows::insert_workers;
 use super::writer::{Entry, Writer, Written};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{PlanRecord, Rows, RunState, Task, Totals, Verdict};
+use llmuses_core::document::{PlanRecord, Rows, RunState, Task, Totals, Verdict, WorkerFigures};
 use llmuses_core::exchange::StampQuality;
 use llmuses_core::wording::counted;
 use llmuses_stats::Sample;
@@ -207,6 +208,14 @@ impl Database {
         }
     }
 
+    /// Notes which workers send the run, for a program that is killed: what they did is written at the end.
+    pub fn note_workers(&self, workers: Vec<WorkerFigures>) {
+        if let Some(queue) = self.queue.as_ref().filter(|_| !workers.is_empty()) {
+            // Fails only when the writer is gone, which `finish` reports.
+            let _ = queue.send(Entry::Workers(workers));
+        }
+    }
+
     /// The first error of the writer so far, in the words of SQLite: to be said at once, since rows are
     /// being lost.
     pub fn trouble(&self) -> Option<&str> {
@@ -274,7 +283,8 @@ impl Database {
                 ],
             )
         };
-        let completed = complete().and_then(|_| insert_workers(&connection, self.run, run));
+        let completed =
+            complete().and_then(|_| insert_workers(&connection, self.run, &run.totals.workers));
         let closed = file::close(connection);
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
@@ -341,32 +351,4 @@ fn prepare(
         path: path.to_owned(),
         reason,
     })
-}
-
-/// Adds the workers of a run that several sent.
-fn insert_workers(connection: &Connection, id: u32, run: &FinishedRun) -> rusqlite::Result<()> {
-    let whole = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    for worker in &run.totals.workers {
-        connection.execute(
-            schema::INSERT_WORKER,
-            params![
-                id,
-                worker.worker,
-                worker.name,
-                worker.host,
-                worker.boot,
-                worker.version,
-                worker.build,
-                worker.processors.map(whole),
-                whole(worker.requests),
-                whole(worker.requests_without_result),
-                worker.clock_offset_seconds,
-                worker.clock_bound_seconds,
-                worker.clock_drift_seconds,
-                worker.lost_after_seconds,
-                worker.lost,
-            ],
-        )?;
-    }
-    Ok(())
 }

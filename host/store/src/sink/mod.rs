@@ -12,6 +12,7 @@ mod row_sink;
 mod rows;
 mod schema;
 mod text;
+mod worker_rows;
 mod writer;
 
 #[cfg(test)]

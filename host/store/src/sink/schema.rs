@@ -75,7 +75,7 @@ CREATE TABLE run (
 CREATE TABLE worker (                   -- of runs that several workers sent; added later
     run INTEGER NOT NULL,               -- run.id
     worker INTEGER NOT NULL,            -- result.worker
-    name TEXT NOT NULL,                 -- as --hosts names it
+    name TEXT NOT NULL,                 -- as --hosts names it, or which part it sent
     host TEXT,                          -- as its machine calls itself
     boot TEXT,                          -- the boot of its kernel
     version TEXT,
@@ -83,9 +83,9 @@ CREATE TABLE worker (                   -- of runs that several workers sent; ad
     processors INTEGER,
     requests INTEGER NOT NULL,          -- of which there is a result
     requests_without_result INTEGER NOT NULL,
-    clock_offset REAL NOT NULL,         -- by how much its wall clock was ahead of the coordinator's
-    clock_bound REAL NOT NULL,          -- by how much that may be more or less
-    clock_drift REAL NOT NULL,          -- the most by which the clocks moved against each other
+    clock_offset REAL,                  -- by how much its wall clock was ahead of the coordinator's; NULL: not measured
+    clock_bound REAL,                   -- by how much that may be more or less
+    clock_drift REAL,                   -- the most by which the clocks moved against each other
     lost_after REAL,                    -- after first_due_time; NULL: it was not lost
     lost TEXT,                          -- why
     PRIMARY KEY (run, worker)
@@ -160,9 +160,9 @@ pub const TASK: &str = "task";
 /// The column that says which of several workers sent the request.
 pub const WORKER: &str = "worker";
 
-/// Adds a row to `worker`.
+/// Adds a row to `worker`, or replaces it.
 pub(super) const INSERT_WORKER: &str =
-    "INSERT INTO worker VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)";
+    "INSERT OR REPLACE INTO worker VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,?15)";
 
 /// All tables.
 pub(super) fn tables() -> String {

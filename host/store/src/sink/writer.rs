@@ -2,7 +2,9 @@
 
 use super::rows::RowWriter;
 use super::schema;
+use super::worker_rows::insert_workers;
 use flume::{Receiver, RecvTimeoutError};
+use llmuses_core::document::WorkerFigures;
 use llmuses_stats::Sample;
 use rusqlite::{Connection, ErrorCode, Statement, params};
 use std::sync::{Arc, OnceLock};
@@ -22,6 +24,8 @@ const BATCH_TIME: Duration = Duration::from_millis(250);
 pub(super) enum Entry {
     /// Requests begin to be issued, at this Unix time.
     Begin(f64),
+    /// These workers send the run.
+    Workers(Vec<WorkerFigures>),
     /// One ended.
     Row(Sample),
 }
@@ -195,6 +199,9 @@ impl Batch {
     fn add(&mut self, target: &mut Target<'_, '_>, entry: &Entry) -> rusqlite::Result<()> {
         match entry {
             Entry::Begin(at) => target.begin(*at),
+            Entry::Workers(workers) => {
+                insert_workers(target.connection, target.rows.run(), workers)
+            }
             Entry::Row(sample) => {
                 self.taken += 1;
                 self.inserted += u64::from(target.insert(sample)?);

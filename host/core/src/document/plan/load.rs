@@ -67,6 +67,12 @@ group! {
         keep_going: bool => is_told("--keep-going"),
         /// The part of the load that this run sent, as number and number of parts; null: all of it.
         shard: Option<String> => is_work("--shard"),
+        /// The run of `--on` of which this is a part, or all; absent: no coordinator made it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        run_id: Option<String> => is_no_difference("id of the run"),
+        /// When it was to begin, in Unix seconds; absent: as soon as it could.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        start_at_unix_seconds: Option<f64> => is_no_difference("--start-at"),
         /// What ends the run early.
         stop_if: Vec<String> => is_told("--stop-if"),
         /// Which requests the client cancelled.

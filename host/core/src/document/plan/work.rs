@@ -1,7 +1,8 @@
 //! What was sent, but for the data set.
 
-use super::group::{group, is_told, is_work};
+use super::group::{group, is_no_difference, is_told, is_work};
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 
 group! {
     /// What was sent, but for the data set.
@@ -43,5 +44,8 @@ group! {
         tokenizer: Option<String> => is_told("--tokenizer-path"),
         /// Whether broken entries of a data set are passed over.
         skip_bad_lines: bool => is_work("--skip-bad-lines"),
+        /// Of a part of a load: what its requests were made from, each with its SHA-256.
+        #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+        made_from: BTreeMap<String, String> => is_no_difference("what requests are made from"),
     }
 }

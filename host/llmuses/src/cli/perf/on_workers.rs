@@ -5,10 +5,11 @@ use super::choices::SaveArgument;
 use super::usage::UsageError;
 use crate::cli::values::as_typed;
 use crate::cli::values::seconds;
+use crate::run::digest_of_files;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command};
 use llmuses_core::plan::{PromptSource, Shard, Sweep};
-use llmuses_fleet::{FleetSettings, Launcher, WorkPlan};
+use llmuses_fleet::{FleetSettings, Launcher, OwnProgram, WorkPlan};
 use llmuses_render::forms::RENDERERS;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -210,7 +211,10 @@ impl PerfArguments {
             launcher,
             hosts: hosts.clone(),
             timeout: self.workers.workers_timeout,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            program: OwnProgram {
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+                sha256: own_digest(),
+            },
             // Workers get the key of the server over standard input, and none of Weights & Biases.
             credentials: std::iter::once("WANDB_API_KEY".to_owned())
                 .chain(self.api_key_env.clone())
@@ -224,9 +228,17 @@ impl PerfArguments {
                 prompt: prompt.clone(),
                 folder: folder.clone(),
                 unix_nanos: 0,
+                run_id: String::new(),
             }
         })))
     }
+}
+
+/// SHA-256 of this program. `None`: its file cannot be read.
+pub(in crate::cli) fn own_digest() -> Option<String> {
+    // What runs, though another file may have its name by now.
+    let of = |path| digest_of_files(&[path]).ok();
+    of(PathBuf::from("/proc/self/exe")).or_else(|| of(std::env::current_exe().ok()?))
 }
 
 fn own_program() -> Result<String, UsageError> {
