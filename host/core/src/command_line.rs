@@ -1,15 +1,12 @@
 //! The command line of a run, to repeat it, without credentials.
 
-use crate::credential::{names_credential, public_text_of_url, public_url};
+use crate::credential::{flag_holds_credential, names_credential, public_text_of_url, public_url};
 use crate::redact::Secrets;
 use crate::wording::BLANK;
 use url::Url;
 
 /// The flags whose values are headers: any of them may be a credential.
 const HEADER_FLAGS: [&str; 2] = ["--headers", "--header"];
-
-/// The flags that are named as what holds a credential is, and hold none: a number, the name of a header, a file.
-const OPEN_FLAGS: [&str; 3] = ["--sessions", "--session-header", "--client-key"];
 
 /// The command line of these arguments, of which the first is the program, as a shell takes it. Values of headers and of
 /// the query of a URL are blanked, and what looks like a credential.
@@ -58,8 +55,7 @@ impl Value {
     fn of(flag: &str) -> Self {
         if HEADER_FLAGS.contains(&flag) {
             Self::Header
-        } else if names_credential(flag) && !flag.ends_with("-env") && !OPEN_FLAGS.contains(&flag) {
-            // Those of the other names have the name of a variable.
+        } else if flag_holds_credential(flag) {
             Self::Credential
         } else {
             Self::Open

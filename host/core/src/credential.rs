@@ -47,6 +47,14 @@ pub fn is_credential(name: &HeaderName, value: &str) -> bool {
         })
 }
 
+/// The flags that are named as what holds a credential is, and hold none: a number, the name of a header, a file.
+const OPEN_FLAGS: [&str; 3] = ["--sessions", "--session-header", "--client-key"];
+
+/// Whether the value of a flag is a credential, by the name of the flag. Of one that ends with `-env` it is a variable.
+pub(crate) fn flag_holds_credential(flag: &str) -> bool {
+    names_credential(flag) && !flag.ends_with("-env") && !OPEN_FLAGS.contains(&flag)
+}
+
 /// Whether what has this name (a header, a member of a query or of a body) holds a credential.
 pub fn names_credential(name: &str) -> bool {
     /// Anywhere in a word of the name.

@@ -4,7 +4,9 @@
 mod escapes;
 mod forms;
 
-use crate::credential::{in_members, in_path, is_credential, looks_like_key, names_credential};
+use crate::credential::{
+    flag_holds_credential, in_members, in_path, is_credential, looks_like_key, names_credential,
+};
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Target;
 use crate::wording::BLANK;
@@ -53,10 +55,7 @@ impl Secrets {
             if flag_names_one && !is_flag {
                 values.push(argument.clone());
             }
-            // What such a flag names is the variable that holds one.
-            let is_variable = argument.ends_with("-env");
-            flag_names_one =
-                is_flag && !argument.contains('=') && !is_variable && names_credential(&argument);
+            flag_names_one = is_flag && !argument.contains('=') && flag_holds_credential(&argument);
             let value = argument.split_once('=').filter(|_| is_flag);
             let value = value.map_or(argument.as_str(), |(_, value)| value);
             if let Ok(url) = Url::parse(value) {

@@ -170,8 +170,9 @@ fn compile_in_child(
         let (code, words) = match threads() {
             Ok(threads) => threads,
             Err(error) => {
-                // Those that were started end with the child.
-                child.kill().and_then(|()| child.wait()).map_err(started)?;
+                // Those that were started end with the child. Killing fails only where it has ended.
+                let _ = child.kill();
+                let _ = child.wait();
                 return Err(CompileError::Threads(error.to_string()));
             }
         };
@@ -342,6 +343,7 @@ mod tests {
             told(3 << 8, "bad magic\n"),
             "it does not compile (bad magic)"
         );
+        assert!(told(3 << 8, "no threads: EAGAIN\n").contains("could not be started (EAGAIN)"));
         assert!(told(6, "memory allocation of 99 bytes failed").contains("more than 1024 MiB"));
         assert!(told(libc::SIGXCPU, "").contains("longer than 60 s"));
         assert!(told(11, "").contains("crashed on it (signal: 11"));

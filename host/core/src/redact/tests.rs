@@ -158,6 +158,13 @@ fn errors_about_arguments_repeat_no_key() {
 }
 
 #[test]
+fn a_flag_that_only_sounds_like_a_credential_hides_nothing() {
+    let line = "--session-header x-session-id --sessions 100000 --client-key key-of-me.pem --api-key-env MY_VARIABLE";
+    let secrets = Secrets::of_arguments(line.split(' ').map(str::to_owned));
+    assert_eq!(secrets.blank_text(line), line);
+}
+
+#[test]
 fn the_credentials_of_every_url_are_blanked() {
     let url = |text: &str| Url::parse(text).unwrap();
     let mut target = Target::new("m".to_owned(), url("http://one/v1"));

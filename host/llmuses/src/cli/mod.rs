@@ -71,7 +71,7 @@ enum Command {
     Search(Box<search::SearchArguments>),
     /// Try it: load-test a local server with known timing, with nothing to set up.
     Demo(demo::DemoArguments),
-    /// Give the results of a run again, from its database: as text, JSON, CSV or HTML.
+    /// Give the results of a run again, from its database: as text, Markdown, JSON, CSV or HTML.
     Report(report::ReportArguments),
     /// Compare runs with one another: which figures changed, and whether by more than chance.
     Compare(compare::CompareArguments),

@@ -16,6 +16,9 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 /// Time between two questions.
 const PAUSE: Duration = Duration::from_millis(500);
 
+/// How long the last question waits for an answer.
+const LAST_LOOK: Duration = Duration::from_millis(100);
+
 /// Time after which it is said again what the server answers.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 
@@ -59,7 +62,8 @@ impl PerfArguments {
         let shown = public_url(url);
         let mut said: Option<(Instant, String)> = None;
         loop {
-            let left = limit.saturating_sub(begun.elapsed());
+            // It is asked a last time when the time is up.
+            let left = limit.saturating_sub(begun.elapsed()).max(LAST_LOOK);
             let mut last = match self.ask(url, "/health", left)? {
                 Answer::Ready => break,
                 Answer::NotYet(reason) => reason,
@@ -70,7 +74,7 @@ impl PerfArguments {
                 },
             };
             last = one_line(&last, 200);
-            if begun.elapsed() + PAUSE >= limit {
+            if begun.elapsed() >= limit {
                 return Err(NotReady {
                     url: shown,
                     limit,
@@ -85,7 +89,7 @@ impl PerfArguments {
                 terminal::say(format!("Waiting for {shown}: {last}"));
                 said = Some((Instant::now(), last));
             }
-            std::thread::sleep(PAUSE);
+            std::thread::sleep(PAUSE.min(limit.saturating_sub(begun.elapsed())));
         }
         if said.is_some() {
             let seconds = begun.elapsed().as_secs_f64();
