@@ -1,9 +1,10 @@
-//! One load sent through the engines that start workers on other machines: OpenSSH and Slurm. The machines are network
-//! namespaces of this one, each with an address and a host name of its own.
+//! One load sent through the engines that start workers on other machines, OpenSSH and Slurm, and by a worker whose clocks
+//! are wrong. The machines are network namespaces of this one, each with an address and a host name of its own.
 //!
 //! The tests need root and the Debian packages that [`turn_of`] looks for, so they run only when asked for:
 //! `cargo test --test e2e engines:: -- --ignored --nocapture`. Where something is missing they say that they are skipped.
 
+mod clock;
 mod machines;
 mod slurm;
 mod ssh;
