@@ -343,6 +343,37 @@ fn a_client_that_stood_still() {
     judged.doubts("lost-time", "this program stood still for ");
 }
 
+/// Answers that came while the client was stopped are there when it goes on, though `--read-timeout` has run out.
+#[test]
+fn a_client_that_stood_still_for_longer_than_its_time_outs() {
+    let _turn = turn();
+    let mock = Mock::start(&["--ttft", "20ms", "--itl", "5ms", "--tokens", "20"]);
+    for transport in ["socket", "reqwest"] {
+        let bench = Bench::new();
+        let arguments = [
+            "--duration",
+            "3",
+            "--parallel",
+            "10",
+            "--read-timeout",
+            "0.8",
+            "--transport",
+            transport,
+        ];
+        let before = mock.get("/bodies?limit=0")["seen"].as_u64();
+        let child = start(&mut perf(&bench, &mock.chat(), &arguments));
+        while mock.get("/bodies?limit=0")["seen"].as_u64() < before.map(|seen| seen + 30) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        signal(&child, libc::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(1500));
+        signal(&child, libc::SIGCONT);
+        let ended = support::wait(child);
+        let run = Run { bench, ended };
+        assert_eq!(run.count("Failed requests"), Some(0), "{transport}");
+    }
+}
+
 /// Two runs at once ask one server, and neither measures it alone.
 #[cfg(target_os = "linux")]
 #[test]

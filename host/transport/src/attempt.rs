@@ -3,7 +3,7 @@
 
 use super::connection_notes::ConnectionNotes;
 use super::reader::BodyReader;
-use super::reading::{BodySettings, Reading, Recording, silence, timed_out};
+use super::reading::{BodySettings, Reading, Recording, silence, time_to_look, timed_out};
 use super::transport::{Marks, Outgoing, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
@@ -183,27 +183,38 @@ async fn head_within<R>(
     let mut deadline = begun + timeouts.connect + timeouts.read;
     let mut first_look = begun + timeouts.read;
     let mut was_sent = false;
+    // Whether the time is over, and it is only waited for what is there and was not read yet.
+    let mut is_last_look = false;
     loop {
-        if let Ok(result) = timeout_at(first_look.min(deadline), sending.as_mut()).await {
+        let until = first_look.min(deadline);
+        if let Ok(result) = timeout_at(until, sending.as_mut()).await {
             return result;
         }
         match marks.sent() {
             Some(sent) => {
                 was_sent = true;
                 let due = Instant::from_std(marks.clock().instant(sent)) + timeouts.read;
-                if due <= Instant::now() {
+                let now = Instant::now();
+                if due > now {
+                    is_last_look = false;
+                    (first_look, deadline) = (due, due);
+                } else if is_last_look {
                     return Err(timed_out(
                         FailureKind::TimeoutRead,
                         "no response came within",
                         timeouts.read,
                         "--read-timeout",
                     ));
+                } else {
+                    is_last_look = true;
+                    let end = now + time_to_look(until, timeouts.read);
+                    (first_look, deadline) = (end, end);
                 }
-                (first_look, deadline) = (due, due);
             }
             // It goes out once more, on a connection that is being opened.
             None if was_sent => {
                 was_sent = false;
+                is_last_look = false;
                 deadline = Instant::now() + timeouts.connect + timeouts.read;
                 first_look = Instant::now() + timeouts.read.min(LOOK_AGAIN);
             }

@@ -189,7 +189,7 @@ impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> 
     }
 }
 
-/// Ends when nothing has arrived for `longest`.
+/// Ends when nothing has arrived for `longest`, and nothing is there that was not read yet.
 pub(super) async fn silence(
     last_arrival: &Cell<Moment>,
     clock: &Clock,
@@ -197,20 +197,42 @@ pub(super) async fn silence(
 ) -> Failure {
     // One timer for the whole body. It is set anew when it runs out, not with every read.
     let mut timer = pin!(sleep_until(Instant::now() + longest));
+    // While it is waited for what is there and was not read: what had arrived last before that.
+    let mut before_look = None;
     loop {
         timer.as_mut().await;
-        let due = Instant::from_std(clock.instant(last_arrival.get())) + longest;
-        if due <= Instant::now() {
-            return timed_out(
-                FailureKind::TimeoutRead,
-                "the response went silent for",
-                longest,
-                "--read-timeout",
-            );
-        }
-        timer.as_mut().reset(due);
+        let now = Instant::now();
+        let last = last_arrival.get();
+        let due = Instant::from_std(clock.instant(last)) + longest;
+        let next = match before_look.take() {
+            _ if due > now => due,
+            None => {
+                before_look = Some(last);
+                now + time_to_look(timer.deadline(), longest)
+            }
+            // It came long ago and was read only now: the server may have waited for that.
+            Some(before) if before != last => now + longest,
+            Some(_) => {
+                return timed_out(
+                    FailureKind::TimeoutRead,
+                    "the response went silent for",
+                    longest,
+                    "--read-timeout",
+                );
+            }
+        };
+        timer.as_mut().reset(next);
     }
 }
+
+/// How long to go on reading when a time-out of `longest` has run out that was `due`. Where this program stood still,
+/// the timer runs out before the answers are read that are there, and to read them takes the longer, the more came.
+pub(super) fn time_to_look(due: Instant, longest: Duration) -> Duration {
+    LOOK + due.elapsed().min(longest)
+}
+
+/// How long to go on reading at least.
+const LOOK: Duration = Duration::from_millis(10);
 
 /// The failure that it is when something took longer than the `time` of a flag.
 pub(super) fn timed_out(kind: FailureKind, what: &str, time: Duration, flag: &str) -> Failure {
