@@ -13,7 +13,13 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 /// What a machine that is busy with something else may bring into the verdict of a good run.
-const OF_THE_MACHINE: [&str; 4] = ["lost-time", "client-busy", "dispatch-lag", "other-runs"];
+const OF_THE_MACHINE: [&str; 5] = [
+    "lost-time",
+    "processor-waits",
+    "client-busy",
+    "dispatch-lag",
+    "other-runs",
+];
 
 /// Text on one line.
 pub fn flat(text: &str) -> String {
@@ -341,6 +347,37 @@ fn a_client_that_stood_still() {
     let ended = support::wait(child);
     let judged = Judged::checked(Run { bench, ended });
     judged.doubts("lost-time", "this program stood still for ");
+}
+
+/// Each stop is too short to be noticed by itself on a machine that is merely busy.
+#[test]
+fn a_client_that_is_stopped_for_short_times_again_and_again() {
+    let _turn = turn();
+    let mock = quick_mock();
+    let bench = Bench::new();
+    let child = started(&bench, &mock.chat(), &["--duration", "2"]);
+    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    for _ in 0..12 {
+        signal(&child, libc::SIGSTOP);
+        std::thread::sleep(Duration::from_millis(20));
+        signal(&child, libc::SIGCONT);
+        std::thread::sleep(Duration::from_millis(80));
+    }
+    let ended = support::wait(child);
+    let judged = Judged::checked(Run { bench, ended });
+    judged.doubts("lost-time", "this program stood still for ");
+    // How its threads waited for a processor is known too, where the kernel tells.
+    let told = std::fs::read_to_string("/proc/thread-self/schedstat");
+    if told.is_ok_and(|text| !text.starts_with("0 0 0")) {
+        let client = &of_run(&judged.run.bench, "totals")["client"];
+        assert!(client["processor_wait_seconds"].is_number(), "{client}");
+        assert!(
+            client["mean_processor_wait_seconds"].is_number(),
+            "{client}"
+        );
+    }
 }
 
 /// Answers that came while the client was stopped are there when it goes on, though `--read-timeout` has run out.

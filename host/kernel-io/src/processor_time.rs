@@ -1,4 +1,4 @@
-//! Processor time of the calling thread.
+//! Processor time of the calling thread, and how long it waited for a processor.
 
 use std::time::Duration;
 
@@ -17,4 +17,68 @@ pub fn of_thread() -> Duration {
         u64::try_from(time.tv_sec).unwrap_or_default(),
         u32::try_from(time.tv_nsec).unwrap_or_default(),
     )
+}
+
+/// How a thread waited for a processor while it could have run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// For how long in all.
+    pub time: Duration,
+    /// How often it got a processor.
+    pub turns: u64,
+}
+
+impl Waits {
+    /// What was added since `earlier`.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Self {
+        Self {
+            time: self.time.saturating_sub(earlier.time),
+            turns: self.turns.saturating_sub(earlier.turns),
+        }
+    }
+}
+
+/// How the calling thread waited for a processor so far. `None`: the system does not tell, as only Linux does, where it
+/// was built to.
+pub fn waits_of_thread() -> Option<Waits> {
+    waits_in(&std::fs::read_to_string("/proc/thread-self/schedstat").ok()?)
+}
+
+/// Of a `schedstat`: time on a processor and time that a processor was waited for, both in nanoseconds, and how
+/// often one was got. A kernel that does not count says zeros.
+fn waits_in(schedstat: &str) -> Option<Waits> {
+    let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
+    let (_, waited, turns) = (
+        numbers.next()?.ok()?,
+        numbers.next()?.ok()?,
+        numbers.next()?.ok()?,
+    );
+    (turns > 0).then_some(Waits {
+        time: Duration::from_nanos(waited),
+        turns,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_are_the_second_number_and_a_kernel_that_does_not_count_is_known() {
+        let waits = Waits {
+            time: Duration::from_nanos(1_500_000_000),
+            turns: 30,
+        };
+        assert_eq!(waits_in("20 1500000000 30\n"), Some(waits));
+        assert_eq!(waits_in("0 0 0\n"), None);
+        assert_eq!(waits_in("20 5\n"), None);
+        assert_eq!(waits_in(""), None);
+        let earlier = Waits {
+            time: Duration::from_secs(1),
+            turns: 10,
+        };
+        let since = waits.since(earlier);
+        assert_eq!((since.time.as_millis(), since.turns), (500, 20));
+    }
 }

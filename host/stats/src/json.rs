@@ -110,6 +110,11 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
                 .map(|others| others.same_server),
             stood_still_seconds: seconds(circumstances.pauses.total),
             throttled_seconds: circumstances.pauses.throttled.map(seconds),
+            processor_wait_seconds: circumstances.pauses.waits.map(|waits| seconds(waits.total)),
+            mean_processor_wait_seconds: circumstances
+                .pauses
+                .waits
+                .map(|waits| seconds(waits.mean)),
             wall_clock_step_seconds: circumstances.wall_clock_step_seconds,
             interrupted: circumstances.interrupted,
             ended_by_coordinator: circumstances.ended_by_coordinator,

@@ -30,6 +30,8 @@ const FEW: f64 = 0.01;
 const COALESCED_SHARE: f64 = 0.20;
 /// A run may lose this share of its time before that is a doubt.
 const LOST_SHARE: f64 = 0.01;
+/// Above this share of the run, what looks like a slow server may be what this client missed.
+const MUCH_LOST: f64 = 0.10;
 /// The wall clock may move by this, for reading two clocks takes a moment.
 const CLOCK_JITTER_SECONDS: f64 = 0.010;
 /// And by this share of the run: the kernel slews a clock by at most 500 parts in a million.
@@ -47,11 +49,12 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(workers::workers_apart(statistics, circumstances));
     add(workers::unlike_workers(circumstances));
     add(workers::workers_on_one_machine(circumstances));
+    // Before what blames the server: what this client missed looks the same.
+    add(lost_time(statistics, circumstances).or_else(|| processor_waits(statistics, circumstances)));
     add(failures(statistics));
-    add(saturated(statistics));
+    add(saturated(statistics, circumstances));
     add(held_up(statistics, circumstances));
     add(due_and_not_sent(circumstances));
-    add(lost_time(statistics, circumstances));
     add(client_busy(circumstances));
     add(dispatch_lag(statistics, circumstances));
     add(other_runs(statistics, circumstances));
@@ -158,9 +161,11 @@ fn client_busy(circumstances: &Circumstances) -> Option<Doubt> {
     })
 }
 
-fn saturated(statistics: &RunStatistics) -> Option<Doubt> {
-    // The requests of a closed loop wait for the server, and nothing grows.
-    (statistics.origin() == Origin::Intended)
+fn saturated(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    // The requests of a closed loop wait for the server, and nothing grows. With a client that missed much of the run
+    // it is not known whether they wait for the server at all.
+    let is_of_client = has_lost(statistics, circumstances, MUCH_LOST);
+    (statistics.origin() == Origin::Intended && !is_of_client)
         .then(|| saturation(statistics.timeline()))
         .flatten()
         .map(Doubt::Saturated)
@@ -197,6 +202,34 @@ fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Optio
     (lost > wall.mul_f64(LOST_SHARE)).then_some(Doubt::LostTime { pauses, wall })
 }
 
+fn processor_waits(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let waits = circumstances.pauses.waits?;
+    let wall = statistics.wall()?;
+    let latency = statistics
+        .time(metric::LATENCY)
+        .percentile(Percentile::P50)?;
+    // A thread that is woken often waits a little each time on any machine. What a request waits for is the last
+    // of its reads.
+    let is_long = waits.mean > latency.mul_f64(LOST_SHARE);
+    (waits.total > wall.mul_f64(LOST_SHARE) && is_long).then_some(Doubt::ProcessorWaits {
+        waits,
+        wall,
+        latency,
+    })
+}
+
+/// Whether this program did not run for more than `share` of the run, by whatever told.
+fn has_lost(statistics: &RunStatistics, circumstances: &Circumstances, share: f64) -> bool {
+    let pauses = circumstances.pauses;
+    let waited = pauses.waits.map(|waits| waits.total).unwrap_or_default();
+    let lost = pauses.total.max(waited);
+    statistics
+        .wall()
+        .is_some_and(|wall| lost > wall.mul_f64(share))
+        && (lost_time(statistics, circumstances).is_some()
+            || processor_waits(statistics, circumstances).is_some())
+}
+
 /// How late a request may be sent.
 fn lag_limit(statistics: &RunStatistics) -> Duration {
     let shortest = statistics.time(metric::TTFT).min().unwrap_or_default();
@@ -224,6 +257,7 @@ fn other_runs(statistics: &RunStatistics, circumstances: &Circumstances) -> Opti
     let others = circumstances.other_runs.filter(|others| others.runs > 0)?;
     let short_of_processor = || {
         lost_time(statistics, circumstances).is_some()
+            || processor_waits(statistics, circumstances).is_some()
             || client_busy(circumstances).is_some()
             || matches!(
                 dispatch_lag(statistics, circumstances),

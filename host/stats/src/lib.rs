@@ -62,7 +62,7 @@ pub use llmuses_core::student::student;
 pub use measure::{Measurement, Origin, output_gaps};
 pub use objective::{NoShareError, RunObjective, RunObjectiveError};
 pub use parts::circumstances_of_parts;
-pub use pauses::{OtherRuns, Pauses};
+pub use pauses::{OtherRuns, Pauses, ProcessorWaits};
 pub use running::RunStatistics;
 pub use sample::Sample;
 pub use saturation::{Saturation, Slope};

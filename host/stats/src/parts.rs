@@ -1,7 +1,7 @@
 //! The circumstances of a run of which several processes sent a part each: out of those of the parts.
 
 use super::circumstances::{Circumstances, ConnectionUse, DatasetUse};
-use super::pauses::{OtherRuns, Pauses};
+use super::pauses::{OtherRuns, Pauses, ProcessorWaits};
 use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::document::{MOST_SERVERS, ParserCalls, ReplayFigures, Totals};
@@ -126,6 +126,14 @@ fn add_pauses(whole: &mut Pauses, part: &Totals) {
     whole.throttled = whole
         .throttled
         .max(part.client.throttled_seconds.map(seconds));
+    let waits = part
+        .client
+        .processor_wait_seconds
+        .map(|total| ProcessorWaits {
+            total: seconds(total),
+            mean: seconds(part.client.mean_processor_wait_seconds.unwrap_or_default()),
+        });
+    whole.waits = whole.waits.max(waits);
 }
 
 fn calls(cost: &ParserCalls) -> CallCost {
@@ -159,6 +167,10 @@ mod tests {
             backlog_waits: Waits::default().with(PipelineStage::Csv, 3),
             pauses: Pauses {
                 total: Duration::from_secs_f64(busy),
+                waits: Some(ProcessorWaits {
+                    total: Duration::from_secs_f64(busy * 2.0),
+                    mean: Duration::from_millis(2),
+                }),
                 ..Pauses::default()
             },
             stop_reason: reason.map(ToOwned::to_owned),
@@ -197,6 +209,8 @@ mod tests {
         assert_eq!(whole.connections.http_versions, ["HTTP/1.1"]);
         assert_eq!(whole.backlog_waits.of(PipelineStage::Csv), 6);
         assert_eq!(whole.pauses.total, Duration::from_millis(500));
+        let waits = whole.pauses.waits.unwrap();
+        assert_eq!((waits.total.as_secs(), waits.mean.as_millis()), (1, 2));
         assert_eq!(whole.stop_reason.as_deref(), Some("part 1: no place"));
         let dataset = whole.dataset.unwrap();
         assert!((dataset.passes - 0.4).abs() < 1e-12);

@@ -12,6 +12,18 @@ pub struct Pauses {
     /// For how long its control group had used up its share of processor time. `None`: the system does not
     /// tell.
     pub throttled: Option<Duration>,
+    /// How a thread that carries or issues requests waited for a processor: the one that waited longest. `None`: the
+    /// system does not tell.
+    pub waits: Option<ProcessorWaits>,
+}
+
+/// How a thread waited for a processor while it could have run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ProcessorWaits {
+    /// For how long in all.
+    pub total: Duration,
+    /// For how long on average, each time that it got a processor.
+    pub mean: Duration,
 }
 
 /// Other runs of this program that were there at one moment.

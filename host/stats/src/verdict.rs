@@ -5,7 +5,7 @@ mod cause;
 mod figure;
 mod remedy;
 
-use super::pauses::{OtherRuns, Pauses};
+use super::pauses::{OtherRuns, Pauses, ProcessorWaits};
 use super::saturation::Saturation;
 use super::short_outputs::ShortOutputs;
 use super::workers::UnlikeWorker;
@@ -127,6 +127,16 @@ pub enum Doubt {
         pauses: Pauses,
         /// The length of the run.
         wall: Duration,
+    },
+    /// A thread of this program waited for a processor for more than 1 % of the run, and each time for more than 1 % of
+    /// a latency.
+    ProcessorWaits {
+        /// How.
+        waits: ProcessorWaits,
+        /// The length of the run.
+        wall: Duration,
+        /// The median latency.
+        latency: Duration,
     },
     /// A client thread was busy for more than 70 % of the run.
     ClientBusy {
@@ -329,6 +339,7 @@ impl Doubt {
             Self::HeldUp { .. } => "held-up",
             Self::DueAndNotSent { .. } => "due-and-not-sent",
             Self::LostTime { .. } => "lost-time",
+            Self::ProcessorWaits { .. } => "processor-waits",
             Self::ClientBusy { .. } => "client-busy",
             Self::DispatchLag { .. } => "dispatch-lag",
             Self::FewStreams { .. } => "few-streams",

@@ -11,7 +11,7 @@ use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::last_word::LastWord;
 use llmuses_core::plan::{Stages, Timeouts};
-use llmuses_kernel_io::processor_time;
+use llmuses_kernel_io::processor_time::{self, Waits};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -145,6 +145,16 @@ impl Ramp {
 pub struct ClientThreadReport {
     /// The share of the run during which the thread was on a processor, 0 to 1.
     pub busy: f64,
+    /// How it waited for a processor. `None`: the system does not tell.
+    pub waits: Option<Waits>,
+}
+
+impl ClientThreadReport {
+    /// Of a thread that sent nothing.
+    const IDLE: Self = Self {
+        busy: 0.0,
+        waits: None,
+    };
 }
 
 /// A worker could not begin.
@@ -191,7 +201,7 @@ where
             Err(error) => {
                 // Told before the first request, which is then not sent.
                 let _ = ready.send(Err(error));
-                return ClientThreadReport { busy: 0.0 };
+                return ClientThreadReport::IDLE;
             }
         };
         llmuses_kernel_io::priority::be_prompt();
@@ -221,9 +231,10 @@ async fn work<T: Transport + 'static>(
     let start = match shared.start.wait_for(Option::is_some).await {
         Ok(start) => start.unwrap_or_default(),
         // The run was given up before it began.
-        Err(_) => return ClientThreadReport { busy: 0.0 },
+        Err(_) => return ClientThreadReport::IDLE,
     };
     let cpu_before = processor_time::of_thread();
+    let waits_before = processor_time::waits_of_thread();
     let worker = Rc::new(Worker { transports, shared });
     match feed {
         Feed::Closed { queue, slots, ramp } => {
@@ -237,6 +248,8 @@ async fn work<T: Transport + 'static>(
         .as_secs_f64();
     ClientThreadReport {
         busy: if wall > 0.0 { cpu / wall } else { 0.0 },
+        waits: waits_before
+            .and_then(|before| Some(processor_time::waits_of_thread()?.since(before))),
     }
 }
 

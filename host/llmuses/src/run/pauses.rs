@@ -2,7 +2,7 @@
 //! a processor on a machine that is too busy. Requests and responses have to wait meanwhile, and no stamp of theirs
 //! tells why. A thread that only sleeps notices when it wakes late.
 
-use llmuses_kernel_io::priority;
+use llmuses_kernel_io::{priority, processor_time};
 use llmuses_stats::Pauses;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,9 +12,11 @@ use std::time::{Duration, Instant};
 /// How long the thread sleeps.
 const NAP: Duration = Duration::from_millis(10);
 
-/// It wakes less late than this on a machine that is merely busy. Stops are longer, and so are those of a control
-/// group that has used up a small share; of a large one the system itself tells.
+/// It wakes less late than this on a machine that is merely busy, whatever it waited for.
 const LATE: Duration = Duration::from_millis(40);
+
+/// It wakes less late than this, apart from what it waited for a processor, where it was not stopped.
+const STOPPED: Duration = Duration::from_millis(2);
 
 /// The thread that looks.
 pub(super) struct PauseWatch {
@@ -54,16 +56,38 @@ impl PauseWatch {
 
 fn watch(stop: &AtomicBool) -> Pauses {
     let mut pauses = Pauses::default();
+    let mut waited = waited();
     while !stop.load(Ordering::Relaxed) {
         let began = Instant::now();
         std::thread::sleep(NAP);
         let late = began.elapsed().saturating_sub(NAP);
-        if late > LATE {
-            pauses.total += late;
-            pauses.longest = pauses.longest.max(late);
-        }
+        let now = self::waited();
+        let meanwhile = now
+            .zip(waited)
+            .map(|(now, before)| now.saturating_sub(before));
+        waited = now;
+        let pause = pause(late, meanwhile);
+        pauses.total += pause;
+        pauses.longest = pauses.longest.max(pause);
     }
     pauses
+}
+
+/// For how long the calling thread waited for a processor so far. `None`: the system does not tell.
+fn waited() -> Option<Duration> {
+    processor_time::waits_of_thread().map(|waits| waits.time)
+}
+
+/// How much of the time by which the thread woke too late the program stood still, where the thread `waited` so long
+/// for a processor. The threads that carry requests tell of short waits themselves: they have them at other times.
+fn pause(late: Duration, waited: Option<Duration>) -> Duration {
+    if late > LATE {
+        return late;
+    }
+    waited
+        .map(|waited| late.saturating_sub(waited))
+        .filter(|stopped| *stopped > STOPPED)
+        .unwrap_or_default()
 }
 
 /// For how long the control group of this process had used up its share of processor time so far. `None`: it has no
@@ -105,6 +129,15 @@ fn throttled_in(stat: &str) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_stops_are_told_from_waits_for_a_processor() {
+        let millis = Duration::from_millis;
+        assert_eq!(pause(millis(20), Some(millis(1))), millis(19));
+        assert_eq!(pause(millis(20), Some(millis(19))), Duration::ZERO);
+        assert_eq!(pause(millis(20), None), Duration::ZERO);
+        assert_eq!(pause(millis(41), Some(millis(40))), millis(41));
+    }
 
     #[test]
     fn throttled_time_is_read_in_both_versions() {

@@ -14,8 +14,9 @@ use llmuses_core::document::ReplayFigures;
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Plan, PromptSource, Shard};
 use llmuses_core::redact::Secrets;
-use llmuses_kernel_io::{machine, priority};
-use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns};
+use llmuses_kernel_io::processor_time::Waits;
+use llmuses_kernel_io::{machine, priority, processor_time};
+use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns, Pauses, ProcessorWaits};
 use llmuses_workload::{AskedTurns, HeldBack, RequestSource, SourceEnd, SourceReport};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -39,8 +40,9 @@ pub(super) struct Running {
     pub(super) pauses: PauseWatch,
     /// Other runs on this machine when this one began.
     pub(super) other_runs: Option<OtherRuns>,
-    /// The one of an open loop, and the one of later turns of sessions.
-    pub(super) pacers: Vec<JoinHandle<u64>>,
+    /// The one of an open loop, and the one of later turns of sessions: each gives back how many requests were due and not
+    /// sent, and how it waited for a processor.
+    pub(super) pacers: Vec<JoinHandle<(u64, Option<Waits>)>>,
 }
 
 impl Running {
@@ -84,7 +86,8 @@ impl Running {
             let stop = Arc::clone(&pipeline.stop);
             let pace = move || {
                 priority::be_prompt();
-                pacing.run(&clock, started, &stop)
+                let due_and_not_sent = pacing.run(&clock, started, &stop);
+                (due_and_not_sent, processor_time::waits_of_thread())
             };
             let pacer = std::thread::Builder::new().name("pacer".to_owned());
             pacers.push(pacer.spawn(pace)?);
@@ -96,7 +99,7 @@ impl Running {
                 let due_and_not_sent = later.run(&clock, started, &stop);
                 // Nobody is to wait for a turn that does not come.
                 sessions.close();
-                due_and_not_sent
+                (due_and_not_sent, processor_time::waits_of_thread())
             };
             let pacer = std::thread::Builder::new().name("turns".to_owned());
             pacers.push(pacer.spawn(pace)?);
@@ -183,9 +186,13 @@ impl Carrier for Running {
         let running = *self;
         let mut troubles = Vec::new();
         let mut client_busy = Vec::new();
+        let mut waits = Vec::new();
         for worker in running.pipeline.workers {
             match worker.join() {
-                Ok(report) => client_busy.push(report.busy),
+                Ok(report) => {
+                    client_busy.push(report.busy);
+                    waits.extend(report.waits);
+                }
                 Err(_) => troubles.push("a client thread failed".to_owned()),
             }
         }
@@ -197,10 +204,12 @@ impl Carrier for Running {
         }
         let mut due_and_not_sent = running.pipeline.gauge.not_sent();
         for pacer in running.pacers {
-            due_and_not_sent += pacer.join().unwrap_or_else(|_| {
+            let (not_sent, waited) = pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
-                0
+                (0, None)
             });
+            due_and_not_sent += not_sent;
+            waits.extend(waited);
         }
         let mut parser_cost = ParserCost::default();
         for parser in running.pipeline.parsers {
@@ -270,7 +279,10 @@ impl Carrier for Running {
                 waited_for_stream: running.pipeline.notes.waited_for_stream(),
             },
             backlog_waits: running.pipeline.gauge.backlog().waits(),
-            pauses: running.pauses.end(),
+            pauses: Pauses {
+                waits: waits.into_iter().map(processor_waits).max(),
+                ..running.pauses.end()
+            },
             other_runs: running
                 .other_runs
                 .and_then(|before| other_runs::look(&running.plan.target).max(Some(before))),
@@ -291,6 +303,13 @@ impl Carrier for Running {
             circumstances,
             troubles,
         }
+    }
+}
+
+fn processor_waits(waits: Waits) -> ProcessorWaits {
+    ProcessorWaits {
+        total: waits.time,
+        mean: Duration::from_secs_f64(waits.time.as_secs_f64() / waits.turns.max(1) as f64),
     }
 }
 

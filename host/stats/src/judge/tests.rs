@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::circumstances::{DatasetUse, asked_output_tokens};
-use crate::pauses::OtherRuns;
+use crate::pauses::{OtherRuns, ProcessorWaits};
 use crate::verdict;
 use crate::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
@@ -477,6 +477,40 @@ fn what_stood_still_counts_above_one_percent() {
             .likely_cause()
             .contains("container")
     );
+}
+
+/// Of a run of 300 ms whose requests take 13 ms and more.
+#[test]
+fn a_client_that_waits_for_a_processor_is_named() {
+    let statistics = statistics(500, []);
+    let latency = statistics.time(metric::LATENCY);
+    let latency = latency.percentile(Percentile::P50).unwrap();
+    let with = |total: Duration, mean: Duration| {
+        let mut circumstances = circumstances();
+        circumstances.pauses.waits = Some(ProcessorWaits { total, mean });
+        judge(&statistics, &circumstances)
+    };
+    let long = latency.mul_f64(0.02);
+    let doubts = with(Duration::from_millis(4), long);
+    assert_eq!(doubts[0].code(), "processor-waits");
+    let figure = doubts[0].figure();
+    assert!(
+        figure.contains("waited for a processor for 0.00 of 0.30 seconds (limit 1 %)"),
+        "{figure}"
+    );
+    assert!(figure.contains("2.0 % of the median latency"), "{figure}");
+    assert!(doubts[0].likely_cause().contains("no times of the server"));
+    // Few waits, or short ones, as a thread has that is woken often.
+    assert_eq!(with(Duration::from_millis(3), long), []);
+    assert_eq!(with(Duration::from_millis(200), latency.mul_f64(0.01)), []);
+    // What stood still too is told once.
+    let mut circumstances = circumstances();
+    circumstances.pauses.total = Duration::from_millis(4);
+    circumstances.pauses.waits = Some(ProcessorWaits {
+        total: Duration::from_millis(4),
+        mean: long,
+    });
+    assert_eq!(codes(&statistics, &circumstances), ["lost-time"]);
 }
 
 #[test]

@@ -55,6 +55,9 @@ impl Doubt {
             Self::LostTime { .. } => {
                 "this program was stopped, or other programs, or the host of this virtual machine, had the processor"
             }
+            Self::ProcessorWaits { .. } => {
+                "other programs had the processor, or a limit of processor time holds this program back: times have the waits of this client in them, which are no times of the server"
+            }
             Self::ClientBusy { .. } => {
                 "this machine has too few cores for the load, or the server shares them"
             }

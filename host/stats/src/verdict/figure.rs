@@ -138,6 +138,17 @@ impl Doubt {
                 }
                 text
             }
+            Self::ProcessorWaits {
+                waits,
+                wall,
+                latency,
+            } => format!(
+                "a thread of this program waited for a processor for {:.2} of {:.2} seconds (limit 1 %), each time for {:.2} ms on average, {} of the median latency (limit 1 %)",
+                waits.total.as_secs_f64(),
+                wall.as_secs_f64(),
+                waits.mean.as_secs_f64() * 1e3,
+                percent(waits.mean.as_secs_f64() / latency.as_secs_f64())
+            ),
             Self::ClientBusy {
                 share,
                 busy,

@@ -50,6 +50,9 @@ impl Doubt {
             Self::LostTime { .. } => {
                 "run again on a machine that has nothing else to do, and do not stop the program"
             }
+            Self::ProcessorWaits { .. } => {
+                "stop what else runs here, raise the limit of processor time, or use a machine of its own"
+            }
             Self::ClientBusy { .. } => {
                 "use more client threads or a machine of its own, or lower the load"
             }

@@ -93,6 +93,13 @@ pub struct ClientUse {
     /// For how long its control group had used up its share of processor time; null where the system does not tell.
     #[serde(default)]
     pub throttled_seconds: Option<f64>,
+    /// For how long a thread that carries or issues requests could have run and had no processor, of the thread that
+    /// waited longest; null where the system does not tell.
+    #[serde(default)]
+    pub processor_wait_seconds: Option<f64>,
+    /// The mean of these waits.
+    #[serde(default)]
+    pub mean_processor_wait_seconds: Option<f64>,
     /// By how much the wall clock moved against the monotonic one.
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run.
