@@ -37,14 +37,11 @@ const SHORTEST_MIXTURE: usize = 20;
 
 /// Whether a header carries a credential, by its name or the look of its value.
 pub fn is_credential(name: &HeaderName, value: &str) -> bool {
-    const SCHEMES: [&str; 5] = ["bearer ", "basic ", "token ", "apikey ", "digest "];
     names_credential(name.as_str())
         || looks_like_key(value)
-        || SCHEMES.iter().any(|begin| {
-            value
-                .get(..begin.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(begin))
-        })
+        || value
+            .split_once(' ')
+            .is_some_and(|(scheme, _)| is_scheme(scheme))
 }
 
 /// The flags that are named as what holds a credential is, and hold none: a number, the name of a header, a file.
@@ -163,6 +160,44 @@ pub fn in_path(path: &str) -> Vec<&str> {
     found
 }
 
+/// The values of members that are credentials by their name, in a text that is JSON, or was to be and is broken:
+/// `{"api_key": "x"`, `{'token': 'x'}`. A value ends at its quote, or with the text.
+pub fn in_text_of_members(text: &str) -> Vec<&str> {
+    const QUOTES: [char; 2] = ['"', '\''];
+    let mut found = Vec::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(QUOTES) {
+        let (quote, behind) = (&rest[at..=at], &rest[at + 1..]);
+        let Some((name, behind)) = behind.split_once(quote) else {
+            break;
+        };
+        rest = behind;
+        let value = behind
+            .trim_start()
+            .strip_prefix(':')
+            .map(str::trim_start)
+            .filter(|_| names_credential(name));
+        if let Some(value) = value {
+            let value = match value.strip_prefix(QUOTES) {
+                Some(inner) => inner.split(&value[..1]).next(),
+                None => value.split([',', '}']).next(),
+            };
+            found.extend(value.map(str::trim).filter(|value| !value.is_empty()));
+        }
+    }
+    found
+}
+
+/// The schemes before a credential in a header.
+const SCHEMES: [&str; 5] = ["bearer", "basic", "token", "apikey", "digest"];
+
+/// Whether a word is the name of a scheme: a credential follows.
+pub(crate) fn is_scheme(word: &str) -> bool {
+    SCHEMES
+        .iter()
+        .any(|scheme| word.eq_ignore_ascii_case(scheme))
+}
+
 /// A URL without what may be a credential: user information and fragment are dropped, the values of its query are
 /// blanked, and so are keys in its path.
 pub fn public_url(url: &Url) -> String {
@@ -242,7 +277,11 @@ fn for_each_in(members: &mut Map<String, Value>, take: &mut impl FnMut(&mut Stri
 
 fn for_each_of(named: bool, value: &mut Value, take: &mut impl FnMut(&mut String)) {
     match value {
-        Value::String(text) if named || looks_like_key(text) => take(text),
+        Value::String(text)
+            if named || looks_like_key(text) || !in_text_of_members(text).is_empty() =>
+        {
+            take(text)
+        }
         Value::Array(items) => {
             for item in items {
                 for_each_of(named, item, take);
@@ -361,5 +400,29 @@ mod tests {
             })
         );
         assert_eq!(in_members(members), ["abc", "d", "sk-0123456789"]);
+    }
+
+    #[test]
+    fn credentials_in_broken_json_are_known() {
+        for (text, found) in [
+            (
+                r#"{"a": 1, "api_key": "plain secret", "b""#,
+                vec!["plain secret"],
+            ),
+            (r#"{"api_key":"cut off"#, vec!["cut off"]),
+            (r#"{'a': 'b', 'token' : 'x'}"#, vec!["x"]),
+            (r#"[{"password": 12345, "x": "api_key"}]"#, vec!["12345"]),
+            (r#"{"stop": "x""#, vec![]),
+            (r#"it's a token: "x""#, vec![]),
+            ("\"", vec![]),
+        ] {
+            assert_eq!(in_text_of_members(text), found, "{text}");
+        }
+        let members = json!({"a": r#"{"api_key":"cut off"#, "b": r#"{"stop":"#});
+        let public = public_members(members.as_object().unwrap());
+        assert_eq!(
+            Value::Object(public),
+            json!({"a": "***", "b": r#"{"stop":"#})
+        );
     }
 }

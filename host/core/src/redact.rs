@@ -5,7 +5,8 @@ mod escapes;
 mod forms;
 
 use crate::credential::{
-    flag_holds_credential, in_members, in_path, is_credential, looks_like_key, names_credential,
+    flag_holds_credential, in_members, in_path, in_text_of_members, is_credential, is_scheme,
+    looks_like_key, names_credential,
 };
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Target;
@@ -49,25 +50,38 @@ impl Secrets {
     /// What looks like a credential among the arguments of a command line, for errors that repeat some of them.
     pub fn of_arguments(arguments: impl Iterator<Item = String>) -> Self {
         let mut values = Vec::new();
-        let mut flag_names_one = false;
+        // Whether what stands before an argument says that it is a credential.
+        let mut is_named = false;
         for argument in arguments {
             let is_flag = argument.starts_with('-');
-            if flag_names_one && !is_flag {
+            if is_named && !is_flag {
                 values.push(argument.clone());
             }
-            flag_names_one = is_flag && !argument.contains('=') && flag_holds_credential(&argument);
+            // A flag; or, where quotes are missing, the name of a header or of a scheme.
+            is_named = match is_flag {
+                true => !argument.contains('=') && flag_holds_credential(&argument),
+                false => {
+                    is_scheme(&argument)
+                        || argument
+                            .strip_suffix([':', '='])
+                            .is_some_and(names_credential)
+                }
+            };
             let value = argument.split_once('=').filter(|_| is_flag);
             let value = value.map_or(argument.as_str(), |(_, value)| value);
             if let Ok(url) = Url::parse(value) {
                 values.extend(of_url(&url));
             }
+            values.extend(with_scheme(value).map(str::to_owned));
             for parted_by in ['=', ':'] {
-                if let Some((name, value)) = value.split_once(parted_by)
-                    && names_credential(name)
-                {
-                    values.extend(parts_of_header(name, value.trim()));
+                if let Some((name, value)) = value.split_once(parted_by) {
+                    if names_credential(name) {
+                        values.extend(parts_of_header(name, value.trim()));
+                    }
+                    values.extend(with_scheme(value).map(str::to_owned));
                 }
             }
+            values.extend(in_text_of_members(value).into_iter().map(str::to_owned));
             let pieces = argument.split(|c: char| c.is_whitespace() || "=:/?&@#,;'\"".contains(c));
             values.extend(
                 pieces
@@ -209,6 +223,13 @@ fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
         });
     }
     places
+}
+
+/// What stands behind the name of a scheme, and is one word: `Bearer KEY`.
+fn with_scheme(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim().split_once(' ')?;
+    let rest = rest.trim();
+    (is_scheme(scheme) && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
 /// The value of a header that carries a credential, and each part of it that is one by itself.

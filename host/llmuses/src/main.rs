@@ -1,6 +1,6 @@
 //! Arguments in, exit code out.
 
-use llmuses::cli::{Cli, CommandOutcome, exit_code};
+use llmuses::cli::{self, Cli, CommandOutcome, exit_code};
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
 use std::borrow::Cow;
@@ -51,9 +51,10 @@ fn usage(error: &clap::Error) -> ExitCode {
     }
 }
 
-/// What looks like a credential on the command line. No error repeats it.
+/// What no error repeats.
 fn typed_credentials() -> Secrets {
-    Secrets::of_arguments(std::env::args_os().map(|text| text.to_string_lossy().into_owned()))
+    let arguments: Vec<_> = std::env::args_os().collect();
+    cli::typed_credentials(&arguments)
 }
 
 /// An error and its causes, each said once.

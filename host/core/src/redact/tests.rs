@@ -158,6 +158,46 @@ fn errors_about_arguments_repeat_no_key() {
 }
 
 #[test]
+fn errors_about_arguments_repeat_no_key_behind_a_scheme_or_in_json() {
+    let blanked = |arguments: &[&str], text: &str| {
+        let secrets = Secrets::of_arguments(arguments.iter().map(ToString::to_string));
+        secrets.blank_text(text).into_owned()
+    };
+    for argument in [
+        "Bearer plain-secret",
+        "--rate=bearer plain-secret",
+        "x=Basic plain-secret",
+        "--headers=x-other: Token plain-secret",
+        r#"{"a":1,"api_key":"plain-secret""#,
+        r#"--parameters=x={"a":1,"api_key":"plain-secret"}"#,
+        r#"x={'token': 'plain-secret'"#,
+    ] {
+        let text = format!("unexpected argument '{argument}' found");
+        let shown = blanked(&[argument], &text);
+        assert!(!shown.contains("plain-secret"), "{shown}");
+    }
+    // Quotes were left out.
+    assert_eq!(
+        blanked(
+            &[
+                "Authorization:",
+                "Bearer",
+                "plain-secret",
+                "x-api-key:",
+                "other-secret"
+            ],
+            "plain-secret other-secret"
+        ),
+        "*** ***"
+    );
+    let prompt = "Basic requests of a token";
+    assert_eq!(
+        blanked(&["--prompt", prompt, "--rate", "x"], prompt),
+        prompt
+    );
+}
+
+#[test]
 fn a_flag_that_only_sounds_like_a_credential_hides_nothing() {
     let line = "--session-header x-session-id --sessions 100000 --client-key key-of-me.pem --api-key-env MY_VARIABLE";
     let secrets = Secrets::of_arguments(line.split(' ').map(str::to_owned));

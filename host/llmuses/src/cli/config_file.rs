@@ -94,6 +94,32 @@ pub fn expanded(arguments: Vec<OsString>, command: &Command) -> Result<Vec<OsStr
     Ok(all)
 }
 
+/// The members of the file that `--config` names, as arguments, for what must not be shown of them. Empty: there is no
+/// such file, or it cannot be read.
+pub fn members(arguments: &[OsString]) -> Vec<String> {
+    let table: Option<Table> = config_of(arguments)
+        .and_then(|path| read_regular_text(&path, MOST_BYTES).ok())
+        .and_then(|text| text.parse().ok());
+    let mut all = Vec::new();
+    for (name, value) in table.unwrap_or_default() {
+        let flag = name.replace('_', "-");
+        all.extend([name.clone(), flag.clone()]);
+        let values = match value {
+            Value::Array(values) => values,
+            Value::Table(members) => {
+                let pairs = members.into_iter().filter_map(|(name, value)| {
+                    Some(format!("{name}={}", member_text(value).ok()?))
+                });
+                pairs.map(Value::String).collect()
+            }
+            value => vec![value],
+        };
+        let texts = values.into_iter().filter_map(|value| text_of(value).ok());
+        all.extend(texts.map(|text| format!("--{flag}={text}")));
+    }
+    all
+}
+
 /// Where and why a text is no TOML. The error itself would show the line, which may be long, or have a key in it.
 fn where_and_why(text: &str, error: &toml::de::Error) -> String {
     /// The longest reason, in characters.
@@ -241,6 +267,26 @@ mod tests {
             let long = told(&text);
             assert!(long.len() < 500, "{} bytes", long.len());
         }
+    }
+
+    #[test]
+    fn keys_in_the_file_are_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("run.toml");
+        let text = "rate = \"Bearer first-secret\"\nhf_abcdefghijklmnop = 1\n\
+                    prompt = [\"x\", \"api_key=second-secret\"]\n[parameters]\ntoken = \"third-secret\"\n";
+        std::fs::write(&file, text).unwrap();
+        let arguments = [
+            "llmuses".into(),
+            "perf".into(),
+            "--config".into(),
+            file.into(),
+        ];
+        let secrets = crate::cli::typed_credentials(&arguments);
+        let shown = secrets.blank_text(
+            "first-secret second-secret third-secret hf_abcdefghijklmnop prompt rate x",
+        );
+        assert_eq!(shown, "*** *** *** *** prompt rate x");
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub use server_process::ServerError;
 
 use crate::run::RunError;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use llmuses_core::redact::Secrets;
 use llmuses_mock::MockError;
 use llmuses_render::OutputError;
 use llmuses_render::compare::CompareError;
@@ -153,6 +154,15 @@ impl Cli {
             Command::CompilePlugin(arguments) => compile_plugin::execute(&arguments),
         }
     }
+}
+
+/// What looks like a credential among these arguments, of which the first is the program, and in the file of `--config`. No
+/// error repeats it.
+pub fn typed_credentials(arguments: &[OsString]) -> Secrets {
+    let typed = arguments
+        .iter()
+        .map(|text| text.to_string_lossy().into_owned());
+    Secrets::of_arguments(typed.chain(config_file::members(arguments)))
 }
 
 /// The commands that a person uses, for completions and man pages.

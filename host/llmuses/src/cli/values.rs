@@ -93,8 +93,10 @@ pub(super) fn parameter_warning(pair: &Pair) -> Option<String> {
 
 /// Reads a `K=V` pair. Errors hold nothing of the text: it may be a key.
 pub(super) fn pair(text: &Secret) -> Result<Pair, &'static str> {
+    // What begins so is JSON with an `=` somewhere in it.
+    let is_name = |key: &str| !key.is_empty() && !key.starts_with(['{', '[', '"', '\'']);
     match text.reveal().split_once('=') {
-        Some((key, value)) if !key.trim().is_empty() => Ok(Pair {
+        Some((key, value)) if is_name(key.trim()) => Ok(Pair {
             key: key.trim().to_owned(),
             value: value.to_owned(),
         }),

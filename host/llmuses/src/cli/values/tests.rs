@@ -8,6 +8,10 @@ fn a_value_may_hold_equal_signs() {
     assert_eq!((pair.key.as_str(), pair.value.as_str()), ("stop", "a=b"));
     assert!(super::pair(&Secret::new("stop")).is_err());
     assert!(super::pair(&Secret::new("=x")).is_err());
+    // JSON with an `=` in it is no name, which would be shown, kept and sent.
+    for json in ["{\"api_key\":\"a=b\"}", " [\"a=b\"]", "\"a=b\""] {
+        assert!(super::pair(&Secret::new(json)).is_err(), "{json}");
+    }
     assert_eq!(super::pair(&Secret::new("x=")).unwrap().value, "");
 }
 
