@@ -97,8 +97,8 @@ impl Secrets {
         let longest = forms.iter().map(Vec::len).max().unwrap_or_default();
         let finder = (!forms.is_empty()).then(|| {
             AhoCorasick::builder()
-                // No secret is cut up by a shorter one within it.
-                .match_kind(MatchKind::LeftmostLongest)
+                // All that overlap are found, so that a part is blanked as far as it goes.
+                .match_kind(MatchKind::Standard)
                 .build(forms)
                 .ok()
         });
@@ -205,7 +205,16 @@ impl Secrets {
 }
 
 fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
-    let mut places: Vec<Range<usize>> = finder.find_iter(data).map(|place| place.range()).collect();
+    let mut places: Vec<Range<usize>> = Vec::new();
+    for place in finder.find_overlapping_iter(data) {
+        // Parts of one credential overlap: a long text of them is not kept part by part.
+        match places.last_mut() {
+            Some(last) if last.start <= place.start() && place.start() < last.end => {
+                last.end = last.end.max(place.end());
+            }
+            _ => places.push(place.range()),
+        }
+    }
     if depth > 0
         && let Some(plain) = escapes::undone(data)
     {

@@ -1,7 +1,7 @@
-//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`) and of URLs (`%2f`), undone, and where in the text
-//! with escapes a place of the text without them is.
+//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`), of URLs (`%2f`) and of HTML (`&#47;`, `&#x2f;`,
+//! `&amp;`), undone, and where in the text with escapes a place of the text without them is.
 
-use memchr::memchr2;
+use memchr::memchr3;
 use std::ops::Range;
 
 /// A character as it stands in the text: the bytes that it takes there, and those that are meant.
@@ -13,7 +13,7 @@ struct Unit {
 
 /// The text without escapes. `None`: there are none.
 pub(super) fn undone(data: &[u8]) -> Option<Vec<u8>> {
-    let first = memchr2(b'\\', b'%', data)?;
+    let first = memchr3(b'\\', b'%', b'&', data)?;
     let mut plain = Vec::with_capacity(data.len());
     plain.extend_from_slice(&data[..first]);
     let mut at = first;
@@ -23,7 +23,7 @@ pub(super) fn undone(data: &[u8]) -> Option<Vec<u8>> {
         changed |= unit.taken != unit.len;
         plain.extend_from_slice(&unit.meant[..unit.len]);
         at += unit.taken;
-        let run = memchr2(b'\\', b'%', &data[at..]).unwrap_or(data.len() - at);
+        let run = memchr3(b'\\', b'%', b'&', &data[at..]).unwrap_or(data.len() - at);
         plain.extend_from_slice(&data[at..at + run]);
         at += run;
     }
@@ -79,6 +79,9 @@ fn unit(data: &[u8]) -> Unit {
             },
             _ => same(data[0]),
         },
+        [b'&', rest @ ..] => {
+            entity(rest).map_or_else(|| same(b'&'), |(meant, taken)| of_char(meant, taken + 1))
+        }
         [b'\\', next, ..] => Unit {
             taken: 2,
             meant: [*next, 0, 0, 0],
@@ -86,6 +89,48 @@ fn unit(data: &[u8]) -> Unit {
         },
         _ => same(data[0]),
     }
+}
+
+/// The names of characters in HTML that are written so, or that keys have.
+const NAMES: [(&str, char); 12] = [
+    ("amp;", '&'),
+    ("lt;", '<'),
+    ("gt;", '>'),
+    ("quot;", '"'),
+    ("apos;", '\''),
+    ("sol;", '/'),
+    ("plus;", '+'),
+    ("equals;", '='),
+    ("colon;", ':'),
+    ("period;", '.'),
+    ("lowbar;", '_'),
+    ("dash;", '-'),
+];
+
+/// The character that an entity of HTML means, and the bytes that it takes behind its `&`.
+fn entity(data: &[u8]) -> Option<(char, usize)> {
+    /// Digits of the largest character, and as many zeros as somebody may write before them.
+    const MOST_DIGITS: usize = 8;
+    let Some(number) = data.strip_prefix(b"#") else {
+        let found = NAMES
+            .iter()
+            .find(|(name, _)| data.starts_with(name.as_bytes()))?;
+        return Some((found.1, found.0.len()));
+    };
+    let (digits, radix) = match number {
+        [b'x' | b'X', digits @ ..] => (digits, 16),
+        digits => (digits, 10),
+    };
+    let end = digits
+        .iter()
+        .take(MOST_DIGITS + 1)
+        .position(|digit| *digit == b';')?;
+    let text = std::str::from_utf8(&digits[..end]).ok()?;
+    let is_number = text.chars().all(|digit| digit.is_digit(radix));
+    let code = u32::from_str_radix(text, radix)
+        .ok()
+        .filter(|_| is_number)?;
+    Some((char::from_u32(code)?, data.len() - digits.len() + end + 1))
 }
 
 fn same(byte: u8) -> Unit {

@@ -9,7 +9,22 @@ const SHORTEST_SECRET: usize = 6;
 /// Shorter pieces of base64 are left alone.
 const SHORTEST_BASE64: usize = 12;
 
-/// Each value as it is and in base64.
+/// Of a value from this length on, parts are looked for too.
+const LONG: usize = 32;
+
+/// A part of a long value from this length on is looked for, wherever in the value it is.
+const SHORTEST_PART: usize = 20;
+
+/// The beginning of a long value is looked for from this length on: it is what messages show of a key.
+const SHORTEST_BEGINNING: usize = 16;
+
+/// Values longer than this have no parts that are looked for: there would be one for each byte.
+const LONGEST_WITH_PARTS: usize = 4 << 10;
+
+/// Different bytes of a part, or it is a row of dashes or zeros as any text may have one.
+const MIXED: usize = 8;
+
+/// Each value as it is, in base64 and in hexadecimal digits, and the parts of a long one.
 pub(super) fn forms(values: Vec<String>) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
     for value in values {
@@ -17,12 +32,45 @@ pub(super) fn forms(values: Vec<String>) -> Vec<Vec<u8>> {
         if value.len() < SHORTEST_SECRET || value == crate::wording::BLANK {
             continue;
         }
-        forms.extend(in_base64(value.as_bytes()));
-        forms.push(value.as_bytes().to_vec());
+        let value = value.as_bytes();
+        forms.extend(in_base64(value));
+        forms.extend(in_hexadecimal(value));
+        forms.extend(parts(value));
+        forms.push(value.to_vec());
     }
     forms.sort();
     forms.dedup();
     forms
+}
+
+/// What is found of a value where only a part of it stands in a text. Parts of the shortest length are enough: those of a
+/// longer one overlap.
+fn parts(value: &[u8]) -> Vec<Vec<u8>> {
+    // What has blanks in it is several words, of which those that matter are values themselves.
+    let is_one_word = !value.iter().any(u8::is_ascii_whitespace);
+    if !(LONG..=LONGEST_WITH_PARTS).contains(&value.len()) || !is_one_word {
+        return Vec::new();
+    }
+    let beginnings = (SHORTEST_BEGINNING..SHORTEST_PART).map(|length| &value[..length]);
+    value
+        .windows(SHORTEST_PART)
+        .chain(beginnings)
+        .filter(|part| is_mixed(part))
+        .map(<[u8]>::to_vec)
+        .collect()
+}
+
+fn is_mixed(part: &[u8]) -> bool {
+    let mut different = part.to_vec();
+    different.sort_unstable();
+    different.dedup();
+    different.len() >= MIXED
+}
+
+/// A value in hexadecimal digits, of both cases.
+fn in_hexadecimal(value: &[u8]) -> [Vec<u8>; 2] {
+    let lower = crate::wording::hexadecimal(value);
+    [lower.to_ascii_uppercase().into_bytes(), lower.into_bytes()]
 }
 
 /// A value as it stands in the base64 of any text around it: of six bits each, a character can begin at three places of

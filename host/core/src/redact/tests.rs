@@ -1,5 +1,6 @@
 use super::*;
 use crate::plan::Plan;
+use crate::wording::hexadecimal;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http::{HeaderName, HeaderValue};
@@ -38,6 +39,15 @@ fn a_key_is_blanked_in_every_encoding() {
         (KEY.replace('/', "%2f").replace('+', "%2B"), "***"),
         (percent, "***"),
         (format!("{}\\ud83d\\ude00", KEY), "***\\ud83d\\ude00"),
+        (format!("a {} b", hexadecimal(KEY.as_bytes())), "a *** b"),
+        (hexadecimal(KEY.as_bytes()).to_ascii_uppercase(), "***"),
+        (KEY.replace('/', "&sol;").replace('+', "&#43;"), "***"),
+        (KEY.replace('/', "&#x2F;").replace('+', "&#x002b;"), "***"),
+        (KEY.replace('/', "&amp;sol;").replace('-', "&#0045;"), "***"),
+        (
+            "a &amp; b &#; &#x; &#99999999; &x; &#1".to_owned(),
+            "a &amp; b &#; &#x; &#99999999; &x; &#1",
+        ),
         (
             "100% of \\ and %zz \\u12".to_owned(),
             "100% of \\ and %zz \\u12",
@@ -61,6 +71,44 @@ fn a_key_is_blanked_in_base64_of_any_text_around_it() {
             assert!(blanked.len() <= most, "{encoded} {blanked}");
         }
     }
+}
+
+#[test]
+fn a_part_of_a_long_key_is_blanked_as_far_as_it_goes() {
+    let secrets = bearer();
+    for (text, expected) in [
+        (format!("key {}...", &KEY[..16]), "key ***..."),
+        (format!("key {}...", &KEY[..19]), "key ***..."),
+        (
+            format!("...{} is wrong", &KEY[KEY.len() - 20..]),
+            "...*** is wrong",
+        ),
+        // Two halves, as two events have them.
+        (format!("{}|{}", &KEY[..22], &KEY[5..]), "***|***"),
+        (format!("{KEY}{KEY}"), "******"),
+        (format!("{}...", &KEY[..15]), "sk-proj-AbC/9+x..."),
+        (KEY[3..22].to_owned(), "proj-AbC/9+xyzSECRE"),
+        (KEY[..30].replace('/', "\\/").replace('+', "%2B"), "***"),
+    ] {
+        assert_eq!(secrets.blank_text(&text), expected, "{text}");
+    }
+    // What any text may have is no part of a key.
+    let odd = of(
+        "authorization",
+        &format!("Bearer {}", "0".repeat(60)),
+        "http://h/",
+    );
+    let zeros = "0".repeat(30);
+    assert_eq!(odd.blank_text(&zeros), zeros);
+    let short = of(
+        "authorization",
+        "Bearer a-key-of-31-bytes-0123456789ABC",
+        "http://h/",
+    );
+    assert_eq!(
+        short.blank_text("a-key-of-31-bytes-012"),
+        "a-key-of-31-bytes-012"
+    );
 }
 
 #[test]
