@@ -3,10 +3,12 @@
 mod vocabulary;
 
 use llmuses_core::caught::caught;
+use llmuses_core::messages::Messages;
 use llmuses_kernel_io::regular_file::read_regular;
 use llmuses_plugin_host::TokenCounter;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use tokenizers::{Encoding, PostProcessor as _, Tokenizer};
 
 /// The largest `tokenizer.json` that is read: large ones have tens of megabytes.
@@ -59,12 +61,47 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
 /// expression goes back and forth on a text needs a tenth of a second for forty letters.
 const MOST_FAILURES: u32 = 8;
 
+/// Texts in all on which it may fail, where that is one of [`ONE_OF`] or more.
+const MOST_FAILURES_IN_ALL: u64 = 32;
+
+/// See [`MOST_FAILURES_IN_ALL`].
+const ONE_OF: u64 = 10;
+
 /// A loaded tokenizer.
 #[derive(Debug)]
 pub struct HostTokenizer {
     tokenizer: Tokenizer,
-    /// Texts in a row on which it failed.
-    failures: AtomicU32,
+    counts: Counts,
+    messages: Option<Messages>,
+    /// Whether it was said that it is not asked any more.
+    is_told: AtomicBool,
+}
+
+/// On how many texts it was asked and failed.
+#[derive(Debug, Default)]
+struct Counts {
+    asked: AtomicU64,
+    failed: AtomicU64,
+    failed_in_a_row: AtomicU32,
+    /// Texts on which it had failed, of how many, when it was given up.
+    gave_up: OnceLock<(u64, u64)>,
+}
+
+impl Counts {
+    /// Counts a text.
+    fn add(&self, is_failure: bool) {
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed) + 1;
+        if !is_failure {
+            self.failed_in_a_row.store(0, Ordering::Relaxed);
+            return;
+        }
+        let in_a_row = self.failed_in_a_row.fetch_add(1, Ordering::Relaxed) + 1;
+        let failed = self.failed.fetch_add(1, Ordering::Relaxed) + 1;
+        let are_many = failed >= MOST_FAILURES_IN_ALL && failed.saturating_mul(ONE_OF) >= asked;
+        if in_a_row >= MOST_FAILURES || are_many {
+            self.gave_up.get_or_init(|| (failed, asked));
+        }
+    }
 }
 
 impl HostTokenizer {
@@ -130,8 +167,17 @@ impl HostTokenizer {
         tokenizer.with_padding(None);
         Ok(Self {
             tokenizer,
-            failures: AtomicU32::new(0),
+            counts: Counts::default(),
+            messages: None,
+            is_told: AtomicBool::new(false),
         })
+    }
+
+    /// Says when it is not asked any more, since it failed on too many texts.
+    #[must_use]
+    pub fn with_messages(mut self, messages: Messages) -> Self {
+        self.messages = Some(messages);
+        self
     }
 
     /// Tokens that are words of lower-case letters, without the space before them, in the order of their ids.
@@ -174,21 +220,28 @@ impl HostTokenizer {
         &self,
         encode: impl FnOnce(&Tokenizer) -> tokenizers::Result<Encoding>,
     ) -> Result<Encoding, String> {
-        if self.failures.load(Ordering::Relaxed) >= MOST_FAILURES {
-            return Err(format!(
-                "the tokenizer failed on {MOST_FAILURES} texts in a row, so it is not asked any more"
+        if let Some((failed, asked)) = self.counts.gave_up.get() {
+            return Err(given_up(*failed, *asked));
+        }
+        let result = match caught(|| encode(&self.tokenizer)) {
+            Some(Ok(encoding)) => Ok(encoding),
+            Some(Err(error)) => Err(format!("the tokenizer failed: {error}")),
+            None => {
+                Err("the tokenizer failed on this text, by a fault of it or of its file".to_owned())
+            }
+        };
+        self.counts.add(result.is_err());
+        if result.is_err()
+            && let Some((failed, asked)) = self.counts.gave_up.get()
+            && !self.is_told.swap(true, Ordering::Relaxed)
+            && let Some(messages) = &self.messages
+        {
+            messages.say(format!(
+                "{}; tokens that the server does not count are unknown from here on",
+                given_up(*failed, *asked)
             ));
         }
-        let failure = match caught(|| encode(&self.tokenizer)) {
-            Some(Ok(encoding)) => {
-                self.failures.store(0, Ordering::Relaxed);
-                return Ok(encoding);
-            }
-            Some(Err(error)) => format!("the tokenizer failed: {error}"),
-            None => "the tokenizer failed on this text, by a fault of it or of its file".to_owned(),
-        };
-        self.failures.fetch_add(1, Ordering::Relaxed);
-        Err(failure)
+        result
     }
 
     /// Whether a text of so many words is split at each of them before anything else, and each is one token.
@@ -205,6 +258,10 @@ impl HostTokenizer {
     }
 }
 
+fn given_up(failed: u64, asked: u64) -> String {
+    format!("the tokenizer failed on {failed} of {asked} texts, so it is not asked any more")
+}
+
 impl TokenCounter for HostTokenizer {
     fn count(&self, text: &str) -> Result<u64, String> {
         self.encoded(|tokenizer| tokenizer.encode_fast(text, false))
@@ -215,6 +272,7 @@ impl TokenCounter for HostTokenizer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::{Arc, Mutex};
 
     const SAMPLE: &[u8] = include_bytes!("../../../datasets/tokenizer/tokenizer.json");
 
@@ -242,19 +300,29 @@ mod tests {
         assert_eq!(tokenizer.count("").unwrap(), 0);
     }
 
-    #[test]
-    fn a_tokenizer_that_fails_again_and_again_is_not_asked_any_more() {
-        // An expression that goes back and forth on such a text until its limit, and then panics.
+    /// A text on which the tokenizer below fails.
+    fn bad_text() -> String {
+        "a".repeat(40) + "!"
+    }
+
+    /// An expression that goes back and forth on such a text until its limit, and then panics.
+    fn bad_tokenizer() -> HostTokenizer {
         let mut json: serde_json::Value = serde_json::from_slice(SAMPLE).unwrap();
         json["pre_tokenizer"] = serde_json::json!({
             "type": "Split", "pattern": { "Regex": "(a+)+$" }, "behavior": "Isolated", "invert": false
         });
-        let json = serde_json::to_vec(&json).unwrap();
-        let tokenizer = HostTokenizer::from_json(&json).unwrap();
-        let text = "a".repeat(40) + "!";
+        HostTokenizer::from_json(&serde_json::to_vec(&json).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_tokenizer_that_fails_again_and_again_is_not_asked_any_more() {
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let into = Arc::clone(&said);
+        let messages = Messages::new(move |text| into.lock().unwrap().push(text.to_owned()));
+        let tokenizer = bad_tokenizer().with_messages(messages);
         let fails = |times| {
             for _ in 0..times {
-                let error = tokenizer.count(&text).unwrap_err();
+                let error = tokenizer.count(&bad_text()).unwrap_err();
                 assert!(error.contains("by a fault of it or of its file"), "{error}");
             }
         };
@@ -262,8 +330,35 @@ mod tests {
         // One text that it can read, and it is asked as before.
         tokenizer.count("a word").unwrap();
         fails(MOST_FAILURES);
-        let error = tokenizer.count("a word").unwrap_err();
-        assert!(error.contains("not asked any more"), "{error}");
+        for _ in 0..2 {
+            let error = tokenizer.count("a word").unwrap_err();
+            assert!(error.contains("failed on 15 of 16 texts"), "{error}");
+        }
+        let said = said.lock().unwrap();
+        assert!(
+            matches!(said.as_slice(), [one] if one.contains("failed on 15 of 16 texts, so it is not asked any more")),
+            "{said:?}"
+        );
+    }
+
+    /// As of a run whose prompts it fails on and whose outputs it can read.
+    #[test]
+    fn a_tokenizer_that_fails_on_every_second_text_is_not_asked_any_more() {
+        let counts = Counts::default();
+        for _ in 1..MOST_FAILURES_IN_ALL {
+            counts.add(true);
+            counts.add(false);
+        }
+        assert_eq!(counts.gave_up.get(), None);
+        counts.add(true);
+        assert_eq!(counts.gave_up.get(), Some(&(32, 63)));
+        // Few of many are no reason.
+        let counts = Counts::default();
+        for _ in 0..1000 {
+            counts.add(true);
+            (0..20).for_each(|_| counts.add(false));
+        }
+        assert_eq!(counts.gave_up.get(), None);
     }
 
     #[test]

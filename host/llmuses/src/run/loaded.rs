@@ -47,7 +47,9 @@ impl Loaded {
         let work = &plan.work;
         let parser = load_parser(&work.parser, &plan.limits, outputs.debug)?;
         let tokenizer = match &work.tokenizer {
-            Some(path) => Some(Arc::new(HostTokenizer::load(path)?)),
+            Some(path) => Some(Arc::new(
+                HostTokenizer::load(path)?.with_messages(terminal::messages()),
+            )),
             None => None,
         };
         if work.sessions.turns.is_some() && parser.info().offers == Offers::OwnRequests {
