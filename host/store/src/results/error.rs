@@ -46,6 +46,22 @@ pub enum ResultsError {
         /// What SQLite said, which may repeat what is in the file.
         reason: String,
     },
+    /// More runs than are read at once.
+    #[error(
+        "the database {} has {runs} runs: at most {most} are read, and {most_mib} MiB of their plans and totals; give \
+         further runs another --name",
+        path.display()
+    )]
+    TooManyRuns {
+        /// The file.
+        path: PathBuf,
+        /// The runs in it.
+        runs: u64,
+        /// The most that are read.
+        most: u64,
+        /// The most MiB that are read of them.
+        most_mib: u64,
+    },
     /// What stands in a column is not what this program writes there.
     #[error("the database {} is damaged: {what}", path.display())]
     Damaged {

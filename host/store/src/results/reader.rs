@@ -17,6 +17,12 @@ use rusqlite::{Connection, ErrorCode, Row};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+/// The most runs of a database that are read: all are held at once, and shown one below the other.
+const MOST_RUNS: i64 = 10_000;
+
+/// The most bytes of their plans, totals and verdicts: in memory they take several times as much.
+const MOST_RUN_BYTES: i64 = 256 << 20;
+
 /// An open database of results. Nothing is ever written to it.
 #[derive(Debug)]
 pub struct ResultsDatabase {
@@ -88,6 +94,48 @@ impl ResultsDatabase {
 
     /// All runs as they stand in the table, each with the time at which requests began to be issued.
     pub(super) fn unfinished_runs(&self) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
+        self.bound_runs()?;
+        self.select_runs("ORDER BY id", [])
+    }
+
+    /// A run as it stands in the table, whether it has totals or not.
+    pub(crate) fn unfinished(&self, id: u32) -> Result<(Run, NotedAtStart), ResultsError> {
+        let found = self.select_runs("WHERE id = ?1", [id])?;
+        let found = found.into_iter().next();
+        found.ok_or_else(|| self.damaged(format!("it has no run {id}")))
+    }
+
+    /// Fails where there are more runs than are held in memory at once.
+    fn bound_runs(&self) -> Result<(), ResultsError> {
+        let read = || -> rusqlite::Result<(i64, i64)> {
+            let runs = self
+                .connection
+                .query_row("SELECT count(*) FROM run", [], |row| row.get(0))?;
+            let bytes = self.connection.query_row(
+                "SELECT coalesce(sum(coalesce(length(plan), 0) + coalesce(length(totals), 0) + \
+                 coalesce(length(verdict), 0)), 0) FROM (SELECT * FROM run LIMIT ?1)",
+                [MOST_RUNS],
+                |row| row.get(0),
+            )?;
+            Ok((runs, bytes))
+        };
+        let (runs, bytes) = read().map_err(|reason| self.failed(reason))?;
+        if runs <= MOST_RUNS && bytes <= MOST_RUN_BYTES {
+            return Ok(());
+        }
+        Err(ResultsError::TooManyRuns {
+            path: self.path.clone(),
+            runs: runs.unsigned_abs(),
+            most: MOST_RUNS.unsigned_abs(),
+            most_mib: MOST_RUN_BYTES.unsigned_abs() >> 20,
+        })
+    }
+
+    fn select_runs(
+        &self,
+        which: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
         let read = || -> rusqlite::Result<Vec<(Run, NotedAtStart)>> {
             let task = match self.has_column("run", TASK)? {
                 true => TASK,
@@ -98,19 +146,12 @@ impl ResultsDatabase {
                     "SELECT id, state, started_time, finished_time, plan, schedule_seed, \
                      llmuses_version, contract_version, wasmtime_version, plugin_name, plugin_version, \
                      plugin_sha256, plugin_source, totals, verdict, rows_kept, rows_not_kept, \
-                     write_error, first_due_time, {task} FROM run ORDER BY id",
+                     write_error, first_due_time, {task} FROM run {which}",
                 ))?
-                .query_map([], |row| Ok((run(row)?, NotedAtStart::of(row)?)))?
+                .query_map(parameters, |row| Ok((run(row)?, NotedAtStart::of(row)?)))?
                 .collect()
         };
         read().map_err(|reason| self.failed(reason))
-    }
-
-    /// A run as it stands in the table, whether it has totals or not.
-    pub(crate) fn unfinished(&self, id: u32) -> Result<(Run, NotedAtStart), ResultsError> {
-        let runs = self.unfinished_runs()?;
-        let found = runs.into_iter().find(|(run, _)| run.id == id);
-        found.ok_or_else(|| self.damaged(format!("it has no run {id}")))
     }
 
     /// The workers of a run that several sent, as they stand in the table: what they did is known once it is over.
