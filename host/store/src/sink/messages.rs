@@ -5,8 +5,9 @@ use llmuses_core::clock::Moment;
 use llmuses_core::exchange::ResponseLog;
 use rusqlite::types::{ToSqlOutput, Type, ValueRef};
 use serde::de::{DeserializeSeed, Deserializer, Error, SeqAccess, Visitor};
-use std::fmt;
-use std::io::Read;
+use serde::ser::Serializer as _;
+use std::fmt::{self, Write as _};
+use std::io::{Read, Write};
 
 /// Shorter lists stay text: a plain response is short, and to compress it would save little.
 const COMPRESSED_FROM: usize = 1024;
@@ -17,6 +18,9 @@ const LEVEL: i32 = 1;
 /// No list is longer: six bytes for one of the data, and quotes and a comma for each event.
 const MOST_BYTES: u64 =
     6 * ResponseLog::LIMIT_BYTES as u64 + 3 * ResponseLog::LIMIT_EVENTS as u64 + 2;
+
+/// Longer lists are compressed while they are made: in JSON, a byte of data may take six.
+const AT_ONCE: usize = 4 << 20;
 
 /// Writes the column, with buffers that are used again for every row.
 #[derive(Default)]
@@ -38,7 +42,26 @@ impl Messages {
     /// # Errors
     /// Where the compressor has no memory.
     pub(super) fn of(&mut self, response: &ResponseLog) -> std::io::Result<ToSqlOutput<'_>> {
-        self.write(response);
+        self.list.clear();
+        self.frame.clear();
+        // Of one large response.
+        self.frame.shrink_to(2 * AT_ONCE);
+        if most_bytes(response) > AT_ONCE {
+            let mut length = Length(0);
+            write(response, &mut length)?;
+            if length.0 > AT_ONCE as u64 {
+                let frame = std::mem::take(&mut self.frame);
+                let mut encoder = zstd::Encoder::new(frame, LEVEL)?;
+                // It stands in the frame, and whoever reads that knows how much memory it takes.
+                encoder.set_pledged_src_size(Some(length.0))?;
+                let mut buffer = std::io::BufWriter::with_capacity(64 << 10, encoder);
+                write(response, &mut buffer)?;
+                let encoder = buffer.into_inner().map_err(|error| error.into_error())?;
+                self.frame = encoder.finish()?;
+                return Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.frame)));
+            }
+        }
+        write(response, &mut self.list)?;
         if self.list.len() < COMPRESSED_FROM {
             return Ok(ToSqlOutput::Borrowed(ValueRef::Text(&self.list)));
         }
@@ -46,30 +69,60 @@ impl Messages {
             Some(compressor) => compressor,
             none => none.insert(zstd::bulk::Compressor::new(LEVEL)?),
         };
-        self.frame.clear();
         self.frame
             .reserve(zstd::zstd_safe::compress_bound(self.list.len()));
         compressor.compress_to_buffer(&self.list, &mut self.frame)?;
         Ok(ToSqlOutput::Borrowed(ValueRef::Blob(&self.frame)))
     }
+}
 
-    /// Replaces the list by that of `response`.
-    fn write(&mut self, response: &ResponseLog) {
-        let list = &mut self.list;
-        list.clear();
-        list.push(b'[');
-        for (index, data) in response.iter().enumerate() {
-            if index > 0 {
-                list.push(b',');
-            }
-            // Writing to memory does not fail, and a string is always JSON.
-            let _ = match std::str::from_utf8(data) {
-                // Nearly always, and found out far faster than what would have to be replaced.
-                Ok(text) => serde_json::to_writer(&mut *list, text),
-                Err(_) => serde_json::to_writer(&mut *list, &String::from_utf8_lossy(data)),
-            };
+/// No list of this response is longer.
+fn most_bytes(response: &ResponseLog) -> usize {
+    6 * response.bytes() + 3 * response.len() + 2
+}
+
+/// Writes the list of `response`.
+fn write(response: &ResponseLog, mut list: impl Write) -> std::io::Result<()> {
+    list.write_all(b"[")?;
+    for (index, data) in response.iter().enumerate() {
+        if index > 0 {
+            list.write_all(b",")?;
         }
-        list.push(b']');
+        match std::str::from_utf8(data) {
+            // Nearly always, and found out far faster than what would have to be replaced.
+            Ok(text) => serde_json::to_writer(&mut list, text),
+            Err(_) => serde_json::Serializer::new(&mut list).collect_str(&Lossy(data)),
+        }?;
+    }
+    list.write_all(b"]")
+}
+
+/// Bytes as text, invalid UTF-8 replaced.
+struct Lossy<'a>(&'a [u8]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            f.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                f.write_char(char::REPLACEMENT_CHARACTER)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Counts what is written.
+struct Length(u64);
+
+impl Write for Length {
+    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
+        self.0 += data.len() as u64;
+        Ok(data.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
     }
 }
 
@@ -164,6 +217,31 @@ mod tests {
         messages.of(&response).unwrap();
         let read: Vec<String> = serde_json::from_slice(&messages.list).unwrap();
         assert_eq!(read, [r#"{"a":"\n"}"#, "", "\u{fffd}\0x"]);
+    }
+
+    /// In JSON each of these bytes takes six.
+    #[test]
+    fn a_large_response_is_stored_without_a_list_of_it_in_memory() {
+        for event in [vec![0; 8 << 20], vec![0xff; 8 << 20]] {
+            let response = log(&[&event, b"end"]);
+            let mut messages = Messages::default();
+            let ToSqlOutput::Borrowed(ValueRef::Blob(frame)) = messages.of(&response).unwrap()
+            else {
+                panic!("a frame");
+            };
+            assert!(frame.len() < 1 << 20, "{}", frame.len());
+            // As others read it: the length is in it.
+            let length = zstd::zstd_safe::get_frame_content_size(frame).unwrap();
+            let mut counted = Length(0);
+            write(&response, &mut counted).unwrap();
+            assert_eq!(length, Some(counted.0));
+            let value = ValueRef::Blob(frame);
+            let read = read_messages(0, value, &[Moment::default(); 2]).unwrap();
+            assert_eq!(read.data(1), Some(b"end".as_slice()));
+            let expected = String::from_utf8_lossy(&event);
+            assert!(read.data(0) == Some(expected.as_bytes()));
+            assert!(messages.list.capacity() < 1 << 20);
+        }
     }
 
     #[test]
