@@ -222,6 +222,20 @@ impl Charge {
         Ok(())
     }
 
+    /// Says that `bytes` in all are needed now: draws for more, or lets others have what is not needed any more but for a step.
+    ///
+    /// # Errors
+    /// Where there is not as much left; nothing is drawn then.
+    pub fn need(&mut self, bytes: usize) -> Result<(), UsedUp> {
+        if let Some(more) = bytes.checked_sub(self.needed).filter(|more| *more > 0) {
+            return self.grow(more);
+        }
+        self.needed = bytes;
+        let kept = bytes.saturating_add(LARGEST_STEP);
+        self.give_back(self.drawn - self.drawn.min(kept));
+        Ok(())
+    }
+
     /// Draws for `bytes` more where no more than half of the budget is in use then: for what can wait, so that what
     /// cannot has the other half.
     ///
@@ -328,6 +342,23 @@ mod tests {
         other.clear();
         assert_eq!(budget.used(), 0);
         Charge::default().grow(usize::MAX).unwrap();
+    }
+
+    #[test]
+    fn what_is_not_needed_any_more_goes_back_but_for_a_step() {
+        let budget = Arc::new(Budget::new(10 << 20));
+        let mut charge = Charge::of(&budget);
+        charge.grow(8 << 20).unwrap();
+        charge.need(1 << 20).unwrap();
+        assert_eq!(budget.used(), (1 << 20) + LARGEST_STEP);
+        charge.need(2 << 20).unwrap();
+        assert_eq!(budget.used(), 2 << 20);
+        assert!(charge.need(20 << 20).is_err());
+        charge.shrink();
+        assert_eq!(budget.used(), 2 << 20);
+        charge.need(0).unwrap();
+        charge.shrink();
+        assert_eq!(budget.used(), 0);
     }
 
     #[test]

@@ -155,6 +155,11 @@ impl JsonSplitter {
         self.is_open
     }
 
+    /// The bytes that are held of a value whose end has not come.
+    pub fn held(&self) -> usize {
+        self.value.len()
+    }
+
     /// What has come of a value whose end has not.
     pub fn unfinished(&self) -> &[u8] {
         self.value.trim_ascii_end()

@@ -85,9 +85,23 @@ impl BodyReader {
     /// A failure where the response is larger than is taken, or than there is memory for. All but its beginning is let
     /// go at once then, so that others have the memory; nothing further may be pushed.
     pub fn push(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
-        self.take(bytes, arrival).inspect_err(|_| {
-            self.let_go(arrival);
-        })
+        self.charge
+            .grow(bytes.len())
+            .map_err(used_up)
+            .and_then(|()| self.take(bytes, arrival))
+            // Framing, comments and what was held back before are no part of it.
+            .and_then(|()| self.charge.need(self.held()).map_err(used_up))
+            .inspect_err(|_| self.let_go(arrival))
+    }
+
+    /// The bytes that are kept of the body so far.
+    fn held(&self) -> usize {
+        let under_way = match &self.form {
+            Form::Unknown(bytes) | Form::Plain(bytes) => bytes.len(),
+            Form::Events(splitter) => splitter.held(),
+            Form::Values(splitter) => splitter.held(),
+        };
+        self.log.bytes() + self.log.len() * ResponseLog::EVENT_BYTES + under_way
     }
 
     fn let_go(&mut self, at: Moment) {
@@ -101,11 +115,10 @@ impl BodyReader {
     }
 
     fn take(&mut self, bytes: &[u8], arrival: Moment) -> Result<(), Failure> {
-        self.charge.grow(bytes.len()).map_err(used_up)?;
         match &mut self.form {
             Form::Events(splitter) => {
                 let (log, failure) = (&mut self.log, &mut self.failure);
-                let (mut fits, line_at, before) = (true, self.line_at, log.len());
+                let (mut fits, line_at) = (true, self.line_at);
                 splitter
                     .push(bytes, |event| {
                         let arrival = if event.was_complete { line_at } else { arrival };
@@ -115,15 +128,10 @@ impl BodyReader {
                 if splitter.holds_new_data() {
                     self.line_at = arrival;
                 }
-                let events = self.log.len() - before;
-                self.charge
-                    .grow(events * ResponseLog::EVENT_BYTES)
-                    .map_err(used_up)?;
                 if fits { Ok(()) } else { Err(too_large()) }
             }
             Form::Values(splitter) => {
                 let (log, mut fits) = (&mut self.log, true);
-                let before = log.len();
                 splitter
                     .push(bytes, |value| {
                         // One value alone may be a plain answer.
@@ -136,10 +144,6 @@ impl BodyReader {
                 if splitter.is_open_array() {
                     log.set_streamed();
                 }
-                let events = log.len() - before;
-                self.charge
-                    .grow(events * ResponseLog::EVENT_BYTES)
-                    .map_err(used_up)?;
                 if fits { Ok(()) } else { Err(too_large()) }
             }
             Form::Plain(body) => {

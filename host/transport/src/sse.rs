@@ -141,6 +141,11 @@ impl EventSplitter {
         self.dispatch_stray(&mut each);
     }
 
+    /// The bytes that are held of the event under way.
+    pub fn held(&self) -> usize {
+        self.line.len() + self.data.len() + self.stray.len() + self.name.len()
+    }
+
     /// Whether an event is under way whose last line so far ended within the bytes that were handed over last.
     pub fn holds_new_data(&self) -> bool {
         self.has_data && self.data_is_new

@@ -222,3 +222,25 @@ fn what_arrived_of_a_broken_plain_body_is_kept() {
     let (log, _) = reader.into_parts();
     assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"half\":"]);
 }
+
+#[test]
+fn the_budget_pays_for_what_is_kept_alone() {
+    let budget = Arc::new(Budget::new(8 << 20));
+    // Comments, fields of no meaning, and blank lines: of 64 MiB, nothing is kept.
+    let mut reader =
+        BodyReader::new(Framing::default(), Some("text/event-stream")).drawing_from(&budget);
+    let mut chunk = b": keep-alive\n\nid: 7\n\n".repeat(2000);
+    chunk.extend_from_slice(b"\n".repeat(1000).as_slice());
+    for _ in 0..(64 << 20) / chunk.len() {
+        reader.push(&chunk, at(1)).unwrap();
+    }
+    assert!(budget.used() <= 2 << 20, "{}", budget.used());
+    drop(reader);
+    // What was held back at the beginning is paid for once.
+    let size = 3 << 20;
+    let mut reader = BodyReader::new(Framing::default(), None).drawing_from(&budget);
+    reader.push(&vec![b' '; size], at(1)).unwrap();
+    let mut charge = reader.take_charge();
+    charge.shrink();
+    assert_eq!(budget.used(), size);
+}
