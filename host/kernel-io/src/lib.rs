@@ -31,6 +31,7 @@ pub mod priority;
 pub mod private_file;
 pub mod processor_time;
 pub mod regular_file;
+pub mod standard_output;
 #[cfg(test)]
 mod tests;
 mod times;

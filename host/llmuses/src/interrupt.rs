@@ -1,6 +1,7 @@
 //! Ctrl-C, and the polite end that other programs ask for: the first asks the run to end early, the
 //! second ends the program at once. A third does so within the handler of the signal, whatever else is stuck.
 
+use llmuses_kernel_io::standard_output;
 use llmuses_observe::terminal;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGTSTP};
 use signal_hook::flag;
@@ -25,6 +26,7 @@ pub fn flag() -> std::io::Result<Arc<AtomicBool>> {
         None => {
             let flag = Arc::new(AtomicBool::new(false));
             watch(Arc::clone(&flag))?;
+            standard_output::do_not_wait_after(Arc::clone(&flag));
             Ok(Arc::clone(slot.insert(flag)))
         }
     }

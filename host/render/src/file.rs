@@ -3,6 +3,7 @@
 
 use crate::error::OutputError;
 use llmuses_kernel_io::private_file::create_new;
+use llmuses_kernel_io::standard_output::standard_output;
 use std::fs::File;
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -120,7 +121,7 @@ impl NewFile {
     pub fn write(self, content: &str) -> Result<(), OutputError> {
         match self.place {
             None => {
-                let mut out = std::io::stdout().lock();
+                let mut out = standard_output();
                 let written = out.write_all(content.as_bytes()).and_then(|()| out.flush());
                 unless_closed(written, ())
             }

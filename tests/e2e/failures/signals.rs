@@ -6,8 +6,8 @@ use crate::misbehaving::{
     streamed,
 };
 use crate::support::{self, Bench, Ended, Mock, signal, start};
-use std::io::{BufRead, BufReader};
-use std::process::Child;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// Reads lines from standard error of a child until one holds `wanted`, and gives the pipe back with the
@@ -178,6 +178,54 @@ fn signals_end_a_run_whose_standard_error_nobody_reads() {
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, libc::SIGINT);
     assert_eq!(ends_within(&mut child, Duration::from_secs(3)), Some(130));
+}
+
+/// What a child that has to end within a time says on standard error. Its standard output is not read.
+fn said_within(mut child: Child, time: Duration) -> String {
+    let mut stderr = child.stderr.take().expect("it is a pipe");
+    let reader = std::thread::spawn(move || {
+        let mut text = String::new();
+        stderr.read_to_string(&mut text).ok();
+        text
+    });
+    let code = ends_within(&mut child, time);
+    let text = reader.join().expect("standard error was read");
+    assert_eq!(code, Some(1), "{text}");
+    text
+}
+
+#[test]
+fn one_signal_ends_a_run_whose_standard_output_nobody_reads() {
+    let mock = Mock::start(&["--ttft", "1ms", "--itl", "1ms", "--tokens", "5"]);
+    // Rows, of which the pipe takes some hundred.
+    let bench = Bench::new();
+    let arguments = ["--csv", "-", "--duration", "60", "--parallel", "10"];
+    let child = start(&mut perf(&bench, &mock.chat(), &arguments));
+    std::thread::sleep(Duration::from_secs(3));
+    signal(&child, libc::SIGINT);
+    let said = said_within(child, Duration::from_secs(12));
+    assert!(said.contains("nobody reads it"), "{said}");
+    assert!(said.contains("after ") && said.contains(" rows"), "{said}");
+    assert_eq!(bench.value("SELECT state FROM run"), "interrupted");
+
+    // The summary, for which the pipe has no room any more.
+    let bench = Bench::new();
+    let (_unread, mut pipe) = std::io::pipe().expect("a pipe");
+    pipe.write_all(&[b'x'; 64 << 10]).expect("as much fits");
+    let mut command = perf(&bench, &mock.chat(), &["-n", "5"]);
+    let child = command
+        .stdout(pipe)
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    std::thread::sleep(Duration::from_secs(3));
+    signal(&child, libc::SIGINT);
+    let said = said_within(child, Duration::from_secs(8));
+    assert!(
+        said.contains("standard output cannot be written (nobody reads it"),
+        "{said}"
+    );
+    assert!(said.contains("bytes of a text were not"), "{said}");
 }
 
 #[test]

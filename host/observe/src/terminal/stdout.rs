@@ -2,6 +2,7 @@
 //! that is full, ends the printing and nothing else.
 
 use llmuses_core::clean::printable_lines;
+use llmuses_kernel_io::standard_output::standard_output;
 use std::io::{self, ErrorKind, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -62,20 +63,32 @@ fn print_clean(text: &str) {
     }
     // Both may be the same terminal or file.
     super::settle();
-    if let Err(error) = write_all(io::stdout().lock(), text) {
+    if let Err((written, error)) = write_all(standard_output(), text) {
         *ended = Some(error.kind());
         drop(ended);
         if error.kind() != ErrorKind::BrokenPipe {
             super::say(format!(
-                "error: standard output cannot be written ({error}): nothing more is printed there"
+                "error: standard output cannot be written ({error}): {} of {} bytes of a text were not, and nothing more is \
+                 printed there",
+                text.len() - written,
+                text.len()
             ));
         }
     }
 }
 
-fn write_all(mut out: impl Write, text: &str) -> io::Result<()> {
-    out.write_all(text.as_bytes())?;
-    out.flush()
+/// Writes all of a text. An error comes with how many bytes were written.
+fn write_all(mut out: impl Write, text: &str) -> Result<(), (usize, io::Error)> {
+    let mut written = 0;
+    while written < text.len() {
+        match out.write(&text.as_bytes()[written..]) {
+            Ok(0) => return Err((written, ErrorKind::WriteZero.into())),
+            Ok(more) => written += more,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err((written, error)),
+        }
+    }
+    out.flush().map_err(|error| (written, error))
 }
 
 /// Whether text was lost that somebody may miss: a reader that closed its end had what it wanted.

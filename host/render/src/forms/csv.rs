@@ -7,6 +7,7 @@ use crate::file::{NewFile, unless_closed};
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::clock::Clock;
 use llmuses_core::metric::Time;
+use llmuses_kernel_io::standard_output::standard_output;
 use llmuses_stats::{RunSoFar, Sample, Sink};
 use llmuses_store::results::{CsvRow, RowStages};
 use std::fs::File;
@@ -54,7 +55,14 @@ impl CsvFile {
             .name("csv-writer".to_owned())
             .spawn(move || match file.into_file() {
                 Some((path, file)) => write_file(flag, path, file, &rows),
-                None => unless_closed(write_rows(std::io::stdout().lock(), &rows), 0),
+                None => {
+                    let mut count = 0;
+                    let written = write_rows(standard_output(), &rows, &mut count);
+                    let told = written.map_err(|error| {
+                        std::io::Error::new(error.kind(), format!("{error}, after {count} rows"))
+                    });
+                    unless_closed(told.map(|()| count), 0)
+                }
             })?;
         Ok(Self {
             path,
@@ -135,14 +143,21 @@ fn write_file(
     file: File,
     rows: &flume::Receiver<CsvRow>,
 ) -> Result<u64, OutputError> {
-    write_rows(BufWriter::new(file), rows).map_err(|reason| OutputError::Write {
+    let mut count = 0;
+    write_rows(BufWriter::new(file), rows, &mut count).map_err(|reason| OutputError::Write {
         flag,
         path,
         reason,
-    })
+    })?;
+    Ok(count)
 }
 
-fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Result<u64> {
+/// Writes the rows, and counts them.
+fn write_rows(
+    out: impl Write,
+    rows: &flume::Receiver<CsvRow>,
+    count: &mut u64,
+) -> std::io::Result<()> {
     let mut table = csv::WriterBuilder::new()
         .has_headers(false)
         .from_writer(out);
@@ -154,13 +169,11 @@ fn write_rows(out: impl Write, rows: &flume::Receiver<CsvRow>) -> std::io::Resul
     table
         .write_record(columns.chain(LAST))
         .map_err(error_of_writing)?;
-    let mut count = 0;
     for row in rows {
         table.serialize(row).map_err(error_of_writing)?;
-        count += 1;
+        *count += 1;
     }
-    table.flush()?;
-    Ok(count)
+    table.flush()
 }
 
 /// The error of the system with its kind. The conversion that comes with the crate makes one of no kind, and a closed
