@@ -68,7 +68,7 @@ impl CompileCache {
             Some(key) => key,
             None => {
                 // Whatever had that name: entries that were made with it are made anew.
-                folder.remove(KEY);
+                folder.remove(KEY).map_err(failed)?;
                 let mut key = [0; KEY_BYTES];
                 SysRng
                     .try_fill_bytes(&mut key)
@@ -88,7 +88,7 @@ impl CompileCache {
     /// The compiled form of a component. `None`: it is not here.
     ///
     /// # Errors
-    /// Where it is here, but not what this program wrote; it has been removed then.
+    /// Where it is here, but not what this program wrote; it has been removed then where that was possible.
     pub(super) fn load(
         &self,
         engine: &Engine,
@@ -96,10 +96,14 @@ impl CompileCache {
     ) -> Result<Option<Component>, CacheError> {
         let (name, shape) = name_of(engine, digest);
         let bad = |reason| {
-            self.folder.remove(&name);
-            CacheError::Entry {
-                path: self.folder.path(&name),
-                reason,
+            let path = self.folder.path(&name);
+            match self.folder.remove(&name) {
+                Ok(()) => CacheError::Entry { path, reason },
+                Err(source) => CacheError::Stays {
+                    path,
+                    reason,
+                    source,
+                },
             }
         };
         let entry = match self.folder.read(&name, MOST_ENTRY_BYTES) {
@@ -161,7 +165,7 @@ impl CompileCache {
             bytes = bytes.saturating_add(entry.bytes);
             // The newest is the one that is needed now, however large.
             if entry.used < oldest || (bytes > most && index > 0) {
-                self.folder.remove(&entry.name);
+                self.folder.remove_unneeded(&entry.name);
             }
         }
         Ok(())
@@ -293,6 +297,11 @@ mod tests {
                 )
                 .unwrap();
             }),
+            ("ordinary file", |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir(path).unwrap();
+                fs::set_permissions(path, Permissions::from_mode(0o700)).unwrap();
+            }),
         ] {
             let home = home();
             let (cache, engine, path) = filled(home.path());
@@ -302,6 +311,19 @@ mod tests {
             assert!(fs::symlink_metadata(&path).is_err(), "{said}");
             assert!(cache.load(&engine, "aa").unwrap().is_none());
         }
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_removed_is_not_said_to_be() {
+        let home = home();
+        let (cache, engine, path) = filled(home.path());
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), b"x").unwrap();
+        let told = why(&cache, &engine);
+        assert!(told.contains("cannot be removed"), "{told}");
+        assert!(!told.contains("was removed"), "{told}");
+        assert!(path.join("file").exists());
     }
 
     #[test]

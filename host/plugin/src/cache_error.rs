@@ -48,4 +48,18 @@ pub enum CacheError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The same of one that stays where it is.
+    #[error(
+        "the compiled parser {} was damaged or not written by this program ({reason}), and cannot be removed ({source}): \
+         remove it, or the parser is compiled anew each time",
+        path.display()
+    )]
+    Stays {
+        /// What is there.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
 }

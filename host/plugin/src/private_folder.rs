@@ -126,7 +126,7 @@ impl PrivateFolder {
     pub(super) fn write(&self, name: &str, parts: &[&[u8]]) -> std::io::Result<()> {
         let unfinished = self.unfinished(parts)?;
         rustix::fs::renameat(&self.handle, &unfinished, &self.handle, name).map_err(|error| {
-            self.remove(&unfinished);
+            self.remove_unneeded(&unfinished);
             error.into()
         })
     }
@@ -136,16 +136,34 @@ impl PrivateFolder {
         let unfinished = self.unfinished(parts)?;
         let flags = AtFlags::empty();
         let linked = rustix::fs::linkat(&self.handle, &unfinished, &self.handle, name, flags);
-        self.remove(&unfinished);
+        self.remove_unneeded(&unfinished);
         match linked {
             Ok(()) | Err(Errno::EXIST) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// Takes a file away. One that stays is found the next time.
-    pub(super) fn remove(&self, name: &str) {
-        let _ = rustix::fs::unlinkat(&self.handle, name, AtFlags::empty());
+    /// Takes away what has this name, also an empty folder.
+    ///
+    /// # Errors
+    /// Where it stays. That there is none is no error.
+    pub(super) fn remove(&self, name: &str) -> std::io::Result<()> {
+        let removed = match rustix::fs::unlinkat(&self.handle, name, AtFlags::empty()) {
+            // Linux says the first of a folder, other systems the second.
+            Err(Errno::ISDIR | Errno::PERM) => {
+                rustix::fs::unlinkat(&self.handle, name, AtFlags::REMOVEDIR)
+            }
+            other => other,
+        };
+        match removed {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Takes a file away that nobody needs. One that stays is found the next time.
+    pub(super) fn remove_unneeded(&self, name: &str) {
+        let _ = self.remove(name);
     }
 
     /// The files of the folder.
@@ -180,7 +198,7 @@ impl PrivateFolder {
             NUMBER.fetch_add(1, Ordering::Relaxed)
         );
         // What a run of that number left behind is nobody's any more.
-        self.remove(&name);
+        self.remove_unneeded(&name);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
@@ -188,7 +206,7 @@ impl PrivateFolder {
         for part in parts {
             if let Err(error) = file.write_all(part) {
                 // What is left of it would only take space.
-                self.remove(&name);
+                self.remove_unneeded(&name);
                 return Err(error);
             }
         }

@@ -20,7 +20,7 @@ pub fn load_parser(
     let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
     let trouble = |error| {
         terminal::say(match error {
-            CacheError::Entry { .. } => format!("warning: {error}"),
+            CacheError::Entry { .. } | CacheError::Stays { .. } => format!("warning: {error}"),
             _ => format!("warning: compiled parsers are not kept for the next run: {error}"),
         });
     };
