@@ -242,6 +242,7 @@ impl Row {
                 began: began.map(moment),
             },
         };
+        let events = response.len();
         let exchange = Exchange {
             number: self.number,
             place,
@@ -279,7 +280,7 @@ impl Row {
         RowContent {
             outcome: Outcome {
                 exchange,
-                reading: self.reading.map(ReadingRow::content),
+                reading: self.reading.map(|reading| reading.content(events)),
             },
             asked: self.asked,
         }
@@ -309,7 +310,8 @@ impl ReadingRow {
         }
     }
 
-    fn content(self) -> Reading {
+    /// `events`: those of the response.
+    fn content(self, events: usize) -> Reading {
         let tokens = |(tokens, source): (u64, String)| {
             let source = TokenSource::of_key(&source)?;
             Some(TokenCount { tokens, source })
@@ -317,8 +319,8 @@ impl ReadingRow {
         Reading {
             prompt: self.prompt.and_then(tokens),
             completion: self.completion.and_then(tokens),
-            outputs: indices(&self.outputs),
-            answers: self.answers.as_deref().map(indices),
+            outputs: indices(&self.outputs, events),
+            answers: self.answers.map(|answers| indices(&answers, events)),
             tokens_so_far: self.tokens_so_far,
             finish_reason: self.finish_reason,
             // The message of the model is of use where the next turn is made, and that is with the worker.
@@ -345,11 +347,12 @@ fn runs(indices: &[u32]) -> Vec<(u32, u32)> {
     runs
 }
 
-/// The indices of runs. No response has more events than [`ResponseLog::LIMIT_EVENTS`].
-fn indices(runs: &[(u32, u32)]) -> Vec<u32> {
+/// The indices of runs, of a response with so many events: others there are none.
+fn indices(runs: &[(u32, u32)], events: usize) -> Vec<u32> {
+    let most = u32::try_from(events).unwrap_or(u32::MAX);
     let runs = runs.iter();
-    runs.flat_map(|(first, number)| (0..*number).map_while(|more| first.checked_add(more)))
-        .take(ResponseLog::LIMIT_EVENTS)
+    runs.flat_map(|(first, number)| *first..first.saturating_add(*number).min(most))
+        .take(events)
         .collect()
 }
 
@@ -387,6 +390,21 @@ mod tests {
         );
         exchange.response = ResponseLog::default();
         format!("{outcome:?} {facts:?}")
+    }
+
+    /// A line of a hundred bytes must not become some million numbers.
+    #[test]
+    fn outputs_are_among_the_events_of_a_row() {
+        let read = |runs: &str| {
+            let text = format!(r#"{{"n":8,"i":9,"a":[1,2],"e":5,"g":{{"e":{runs},"a":{runs}}}}}"#);
+            let row: Row = serde_json::from_str(&text).unwrap();
+            let reading = row.content(NONE).outcome.reading.unwrap();
+            assert_eq!(reading.answers.as_deref(), Some(reading.outputs.as_slice()));
+            reading.outputs
+        };
+        assert_eq!(read("[[2147483847,4294967295]]"), [0; 0]);
+        assert_eq!(read("[[0,4294967295],[1,4294967295]]"), [0, 1]);
+        assert_eq!(read("[[1,1]]"), [1]);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub struct EventSplitter {
     line: Vec<u8>,
     /// The data of the event under way.
     data: Vec<u8>,
+    /// Where its data without blanks around it is.
+    trimmed: Trimmed,
     /// Whether the event under way has a data line, which may be an empty one.
     has_data: bool,
     /// Its last data line ended within the bytes that were handed over last.
@@ -46,6 +48,8 @@ pub struct EventSplitter {
     ends_with_line: bool,
     /// Lines of JSON outside of any field.
     stray: Vec<u8>,
+    /// Whether it is more than one line.
+    stray_has_lines: bool,
     /// The name of the event under way.
     name: Vec<u8>,
     /// The last byte was a CR: an LF that follows belongs to it.
@@ -61,10 +65,12 @@ impl EventSplitter {
             limit,
             line: Vec::new(),
             data: Vec::new(),
+            trimmed: Trimmed::default(),
             has_data: false,
             data_is_new: false,
             ends_with_line: false,
             stray: Vec::new(),
+            stray_has_lines: false,
             name: Vec::new(),
             after_carriage_return: false,
             at_start: true,
@@ -207,7 +213,7 @@ impl EventSplitter {
             b"data" => {
                 self.dispatch_stray(each);
                 if self.has_data {
-                    if is_object(&self.data) && begins_event(value) {
+                    if self.trimmed.is_object(&self.data) && begins_event(value) {
                         self.ends_with_line = true;
                         self.dispatch(each);
                     } else {
@@ -216,8 +222,10 @@ impl EventSplitter {
                 }
                 self.has_data = true;
                 self.data_is_new = true;
+                self.trimmed.add(self.data.len(), value);
                 self.data.extend_from_slice(value);
-                if self.ends_with_line && (is_object(&self.data) || is_done(&self.data)) {
+                let data = self.trimmed.of(&self.data);
+                if self.ends_with_line && (is_object(data) || is_done(data)) {
                     self.dispatch(each);
                 }
             }
@@ -250,11 +258,12 @@ impl EventSplitter {
             return false;
         } else {
             self.stray.push(b'\n');
+            self.stray_has_lines = true;
         }
         self.dispatch(each);
         self.stray.extend_from_slice(line);
         // One that is whole in a line need not wait for the next.
-        if !self.stray.contains(&b'\n') && is_object(&self.stray) {
+        if !self.stray_has_lines && is_object(&self.stray) {
             self.dispatch_stray(each);
         }
         true
@@ -268,6 +277,7 @@ impl EventSplitter {
                 was_complete: false,
             });
             self.stray.clear();
+            self.stray_has_lines = false;
         }
     }
 
@@ -276,12 +286,45 @@ impl EventSplitter {
             each(Event {
                 name: &self.name,
                 data: &self.data,
-                was_complete: !self.data_is_new && is_object(&self.data),
+                was_complete: !self.data_is_new && self.trimmed.is_object(&self.data),
             });
         }
         self.has_data = false;
         self.data.clear();
+        self.trimmed = Trimmed::default();
         self.name.clear();
+    }
+}
+
+/// Where the data of an event is but for blanks at both ends, found out line by line: data of many lines is not looked at
+/// again for each.
+#[derive(Debug, Clone, Copy, Default)]
+struct Trimmed {
+    start: usize,
+    end: usize,
+}
+
+impl Trimmed {
+    /// Takes a line that is put behind the first `before` bytes.
+    fn add(&mut self, before: usize, line: &[u8]) {
+        let trimmed = line.trim_ascii_end();
+        let text = trimmed.trim_ascii_start();
+        if text.is_empty() {
+            return;
+        }
+        if self.end == 0 {
+            self.start = before + trimmed.len() - text.len();
+        }
+        self.end = before + trimmed.len();
+    }
+
+    /// The data without blanks around it.
+    fn of(self, data: &[u8]) -> &[u8] {
+        data.get(self.start..self.end).unwrap_or_default()
+    }
+
+    fn is_object(self, data: &[u8]) -> bool {
+        is_object(self.of(data))
     }
 }
 

@@ -183,3 +183,40 @@ proptest! {
         prop_assert_eq!(&events(&stream, &every_byte), &whole);
     }
 }
+
+/// A large first line, and many short ones behind it: looked at again for each, it takes minutes.
+#[test]
+fn an_event_of_many_lines_is_not_looked_at_again_for_each_line() {
+    const LINES: usize = 200_000;
+    let began = std::time::Instant::now();
+    for (first, line) in [
+        (b"{ ".as_slice(), b"x\n".as_slice()),
+        (b"data: ", b"data:}\n"),
+    ] {
+        let mut stream = first.to_vec();
+        stream.resize(4 << 20, b' ');
+        stream.push(b'\n');
+        stream.extend(line.repeat(LINES));
+        stream.push(b'\n');
+        let found = events(&stream, &[]);
+        assert_eq!(found.len(), 1);
+        assert_eq!(
+            found[0].1.iter().filter(|byte| **byte == b'\n').count(),
+            LINES
+        );
+    }
+    let took = began.elapsed();
+    assert!(took.as_secs() < 30, "{took:?}");
+}
+
+#[test]
+fn blanks_around_data_of_several_lines_do_not_matter() {
+    assert_eq!(
+        data(b"data:\ndata:  \ndata: {\ndata: }  \ndata:\ndata: {\"b\":1}\n\n"),
+        ["\n \n{\n}  \n", "{\"b\":1}"]
+    );
+    assert_eq!(
+        data(b"data: {}\ndata: {}\ndata:  [DONE]\n\n"),
+        ["{}", "{}", " [DONE]"]
+    );
+}
