@@ -64,6 +64,10 @@ fn a_stalled_server_takes_no_more_than_may_be_in_flight() {
     assert_eq!(requests["issued"], 50);
     let unsent = number(&requests["due_and_not_sent"]);
     assert!((5_000.0..7_000.0).contains(&unsent), "{unsent}");
+    let waited_for = &requests["due_and_not_sent_waited_for"];
+    assert_eq!(number(&waited_for["place_in_flight"]), unsent);
+    assert_eq!(waited_for["body"], 0);
+    assert_eq!(waited_for["processor"], 0);
     let figure = doubt(&of_run["verdict"], "due-and-not-sent");
     let said = format!("{unsent} of {} requests that were due", unsent + 50.0);
     assert!(figure.starts_with(&said), "{figure}");

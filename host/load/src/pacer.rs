@@ -3,6 +3,7 @@
 
 use super::arrivals::{DueTimes, own_due_times};
 use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{UnsentRequests, UnsentWait};
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::Split;
@@ -45,8 +46,8 @@ pub struct Pacing {
 impl Pacing {
     /// Hands the bodies to the workers in turn, each when it is due. Skips none: one whose body comes late, or that finds
     /// as many in flight as may be, is handed over late, with the time at which it was due. Gives back how many requests
-    /// were due and not handed over when `stop` was set.
-    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> u64 {
+    /// were due and not handed over when `stop` was set, and what they waited for.
+    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> UnsentRequests {
         let Self {
             due_times,
             split,
@@ -67,12 +68,12 @@ impl Pacing {
             let scheduled = match &mut due_times {
                 Some(times) => match times.next() {
                     Some(due) if until.is_none_or(|until| due < until) => Some(due),
-                    _ => return 0,
+                    _ => return UnsentRequests::default(),
                 },
                 None => None,
             };
             // `at_hand`: the time of a body that is here and was not handed over.
-            let unsent = |due_times: Option<_>, at_hand: Option<Duration>| {
+            let count = |due_times: Option<_>, at_hand: Option<Duration>| {
                 let elapsed = clock.now().since(start);
                 let is_due =
                     |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
@@ -90,6 +91,9 @@ impl Pacing {
                 let most = usize::try_from(left.min(MOST_COUNTED)).unwrap_or(usize::MAX);
                 all.take(most).count() as u64
             };
+            let unsent = |wait: UnsentWait, due_times: Option<_>, at_hand: Option<Duration>| {
+                UnsentRequests::of(wait, count(due_times, at_hand))
+            };
             // Taken before the wait, so that a body is at hand when it is due.
             let prepared = match bodies.try_recv() {
                 Ok(prepared) => prepared,
@@ -98,8 +102,8 @@ impl Pacing {
                         // There are no more, or the source was stopped while requests waited for it.
                         let is_stopped = stop.load(Ordering::Relaxed);
                         return match is_stopped {
-                            true => unsent(due_times, None),
-                            false => 0,
+                            true => unsent(UnsentWait::Body, due_times, None),
+                            false => UnsentRequests::default(),
                         };
                     };
                     bodies_late = true;
@@ -113,13 +117,18 @@ impl Pacing {
             bodies_late &= !late.is_zero();
             let body_wait = if bodies_late { late } else { Duration::ZERO };
             if !wait_until(clock.instant(intended), stop) {
-                return unsent(due_times, Some(due));
+                let wait = match () {
+                    () if bodies_late => UnsentWait::Body,
+                    () if held_until > intended => UnsentWait::PlaceInFlight,
+                    () => UnsentWait::Processor,
+                };
+                return unsent(wait, due_times, Some(due));
             }
             // Those behind one that was held up were so too.
             let mut held_up = held_until.since(intended);
             if !in_flight.take_place(most) {
                 if !await_place(&in_flight, most, stop) {
-                    return unsent(due_times, Some(due));
+                    return unsent(UnsentWait::PlaceInFlight, due_times, Some(due));
                 }
                 held_until = clock.now();
                 held_up = held_until.since(intended).saturating_sub(body_wait);
@@ -177,7 +186,7 @@ mod tests {
         jobs: UnboundedReceiver<Job>,
         in_flight: Arc<InFlight>,
         stop: Arc<AtomicBool>,
-        pacer: JoinHandle<u64>,
+        pacer: JoinHandle<UnsentRequests>,
     }
 
     fn schedule(rate: f64) -> DueTimes {
@@ -251,7 +260,7 @@ mod tests {
         }
         // All are due within the first few milliseconds.
         assert!((5..=10).contains(&held_up), "{held_up}");
-        assert_eq!(paced.pacer.join().unwrap(), 0);
+        assert_eq!(paced.pacer.join().unwrap().total(), 0);
     }
 
     #[test]
@@ -267,8 +276,45 @@ mod tests {
         let due = times
             .take_while(|due| *due < Duration::from_millis(200))
             .count();
-        assert_eq!(unsent, due as u64 - 5);
+        let expected = UnsentRequests::of(UnsentWait::PlaceInFlight, due as u64 - 5);
+        assert_eq!(unsent, expected);
         assert!(paced.jobs.try_recv().is_err());
+    }
+
+    #[test]
+    fn requests_without_a_body_are_told_from_those_without_a_place() {
+        let (source, bodies) = flume::unbounded();
+        for number in 0..5 {
+            source.send(body(number)).unwrap();
+        }
+        let until = Duration::from_millis(200);
+        let (target, mut jobs) = unbounded_channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let pacing = Pacing {
+            due_times: Some(schedule(1_000.0)),
+            split: Split::default(),
+            until: Some(until),
+            requests: None,
+            bodies,
+            workers: vec![target],
+            in_flight: Arc::default(),
+            most: 1_000,
+        };
+        let flag = Arc::clone(&stop);
+        let pacer = std::thread::spawn(move || {
+            let clock = Clock::start();
+            pacing.run(&clock, clock.now(), &flag)
+        });
+        for _ in 0..5 {
+            jobs.blocking_recv().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(300));
+        stop.store(true, Ordering::Relaxed);
+        // As the source does when it is told to stop.
+        drop(source);
+        let due = schedule(1_000.0).take_while(|due| *due < until).count();
+        let expected = UnsentRequests::of(UnsentWait::Body, due as u64 - 5);
+        assert_eq!(pacer.join().unwrap(), expected);
     }
 
     #[test]
@@ -302,7 +348,7 @@ mod tests {
         }
         stop.store(true, Ordering::Relaxed);
         // The last one is not due for an hour.
-        assert_eq!(pacer.join().unwrap(), 0);
+        assert_eq!(pacer.join().unwrap().total(), 0);
     }
 
     #[test]
@@ -313,6 +359,6 @@ mod tests {
             held_up += job.held_up;
         }
         assert_eq!(held_up, Duration::ZERO);
-        assert_eq!(paced.pacer.join().unwrap(), 0);
+        assert_eq!(paced.pacer.join().unwrap().total(), 0);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::pacer::{LONGEST_SLEEP, SPIN, await_place};
 use llmuses_core::clock::{Clock, Moment};
+use llmuses_core::document::{UnsentRequests, UnsentWait};
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use std::cmp::Ordering as Order;
@@ -42,8 +43,8 @@ pub struct TurnPacing {
 impl TurnPacing {
     /// Hands the turns over, each when it is due, the earliest first. One whose body comes late, or that finds as many in
     /// flight as may be, is handed over late, with the time at which it was due. Gives back how many were due and not
-    /// handed over when `stop` was set. Ends when no more can come, or when `stop` is set.
-    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> u64 {
+    /// handed over when `stop` was set, and what they waited for. Ends when no more can come, or when `stop` is set.
+    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> UnsentRequests {
         let Self {
             turns,
             until,
@@ -63,14 +64,20 @@ impl TurnPacing {
                 let is_due = |turn: &&ByDue| {
                     turn.0.due <= now && until.is_none_or(|until| turn.0.due < until)
                 };
-                return waiting.iter().filter(is_due).count() as u64;
+                let mut unsent = UnsentRequests::default();
+                for turn in waiting.iter().filter(is_due) {
+                    unsent += UnsentRequests::of(wait_of(&turn.0, held_until), 1);
+                }
+                return unsent;
             }
             let now = clock.now();
             let Some(left) = waiting.peek().map(|turn| turn.0.due.since(now)) else {
                 match turns.recv_timeout(LONGEST_SLEEP) {
                     Ok(turn) => waiting.push(ByDue(turn)),
                     Err(flume::RecvTimeoutError::Timeout) => {}
-                    Err(flume::RecvTimeoutError::Disconnected) => return 0,
+                    Err(flume::RecvTimeoutError::Disconnected) => {
+                        return UnsentRequests::default();
+                    }
                 }
                 continue;
             };
@@ -98,7 +105,8 @@ impl TurnPacing {
             let Some(user) = turn.user else {
                 if !in_flight.take_place(most) {
                     if !await_place(&in_flight, most, stop) {
-                        return 1 + waiting.iter().filter(|turn| turn.0.due <= now).count() as u64;
+                        let behind = waiting.iter().filter(|turn| turn.0.due <= now).count();
+                        return UnsentRequests::of(UnsentWait::PlaceInFlight, 1 + behind as u64);
                     }
                     held_until = clock.now();
                 }
@@ -113,6 +121,14 @@ impl TurnPacing {
             // Its user waits for it.
             let _ = user.send(turn.prepared.due(turn.due, body_wait, Duration::ZERO));
         }
+    }
+}
+
+/// What a turn waits for that is due and has its body. `held_until`: when the last one that waited for a place got it.
+fn wait_of(turn: &LaterTurn, held_until: Moment) -> UnsentWait {
+    match held_until > turn.due {
+        true => UnsentWait::PlaceInFlight,
+        false => UnsentWait::Processor,
     }
 }
 
@@ -191,7 +207,10 @@ mod tests {
         }
         sender.send(turn(4, after(30), Some(user))).unwrap();
         drop(sender);
-        assert_eq!(pacing.run(&clock, start, &AtomicBool::new(false)), 0);
+        assert_eq!(
+            pacing.run(&clock, start, &AtomicBool::new(false)).total(),
+            0
+        );
         let mut order = Vec::new();
         while let Ok(job) = jobs.try_recv() {
             order.push(job.number);
@@ -222,7 +241,10 @@ mod tests {
             std::thread::sleep(Duration::from_millis(30));
             in_flight.leave();
         });
-        assert_eq!(pacing.run(&clock, start, &AtomicBool::new(false)), 0);
+        assert_eq!(
+            pacing.run(&clock, start, &AtomicBool::new(false)).total(),
+            0
+        );
         assert!(jobs.try_recv().unwrap().held_up >= Duration::from_millis(20));
         leaving.join().unwrap();
     }
@@ -243,6 +265,33 @@ mod tests {
         for (number, due) in [(0, start), (1, hour)] {
             sender.send(turn(number, due, None)).unwrap();
         }
-        assert_eq!(pacing.run(&clock, start, &AtomicBool::new(true)), 1);
+        let unsent = pacing.run(&clock, start, &AtomicBool::new(true));
+        assert_eq!(unsent, UnsentRequests::of(UnsentWait::Processor, 1));
+    }
+
+    #[test]
+    fn turns_that_wait_for_a_place_at_a_stop_are_counted_as_such() {
+        let clock = Clock::start();
+        let start = clock.now();
+        let (sender, turns) = flume::unbounded();
+        let in_flight = Arc::new(InFlight::default());
+        assert!(in_flight.take_place(1));
+        let pacing = TurnPacing {
+            turns,
+            until: None,
+            workers: Vec::new(),
+            in_flight,
+            most: 1,
+        };
+        for number in 0..3 {
+            sender.send(turn(number, start, None)).unwrap();
+        }
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&stop);
+        let pacer = std::thread::spawn(move || pacing.run(&clock, start, &flag));
+        std::thread::sleep(Duration::from_millis(50));
+        stop.store(true, Ordering::Relaxed);
+        let expected = UnsentRequests::of(UnsentWait::PlaceInFlight, 3);
+        assert_eq!(pacer.join().unwrap(), expected);
     }
 }

@@ -7,7 +7,7 @@ use super::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
 use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{
-    GroupFigures, Machine, ProbeFigures, ReplayFigures, Task, WorkerFigures,
+    GroupFigures, Machine, ProbeFigures, ReplayFigures, Task, UnsentRequests, WorkerFigures,
 };
 
 /// What the totals of a run cannot know.
@@ -38,6 +38,8 @@ pub struct Circumstances {
     pub max_in_flight: Option<u64>,
     /// Requests that were due and not sent when the run ended.
     pub due_and_not_sent: u64,
+    /// What these waited for, where that was counted.
+    pub due_and_not_sent_waited_for: UnsentRequests,
     /// By how many seconds the wall clock moved against the monotonic one during the run.
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run before its end.

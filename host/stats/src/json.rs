@@ -54,6 +54,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             peak_in_flight: circumstances.peak_in_flight,
             max_in_flight: circumstances.max_in_flight,
             due_and_not_sent: circumstances.due_and_not_sent,
+            due_and_not_sent_waited_for: circumstances.due_and_not_sent_waited_for,
         },
         connections: connections(&circumstances.connections),
         failures: failures(statistics),

@@ -192,7 +192,11 @@ fn due_and_not_sent(circumstances: &Circumstances) -> Option<Doubt> {
         || circumstances.stop_reason.is_some();
     // One that was due a moment before the end is no doubt.
     let many = requests as f64 > due as f64 * FEW;
-    (many && !ended_early).then_some(Doubt::DueAndNotSent { requests, due })
+    (many && !ended_early).then_some(Doubt::DueAndNotSent {
+        requests,
+        due,
+        waited_for: circumstances.due_and_not_sent_waited_for,
+    })
 }
 
 fn lost_time(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {

@@ -10,7 +10,7 @@ use super::saturation::Saturation;
 use super::short_outputs::ShortOutputs;
 use super::workers::UnlikeWorker;
 use llmuses_core::backlog::PipelineStage;
-use llmuses_core::document::{AskedLength, CachedTokens, Reason};
+use llmuses_core::document::{AskedLength, CachedTokens, Reason, UnsentRequests};
 use llmuses_core::exchange::{FailureKind, TokenSource};
 use std::time::Duration;
 
@@ -120,6 +120,8 @@ pub enum Doubt {
         requests: u64,
         /// All that were due.
         due: u64,
+        /// What they waited for, where that was counted.
+        waited_for: UnsentRequests,
     },
     /// This program stood still for more than 1 % of the run.
     LostTime {

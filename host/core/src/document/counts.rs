@@ -46,12 +46,84 @@ pub struct RequestCounts {
     /// Due and not sent when the run ended.
     #[serde(default)]
     pub due_and_not_sent: u64,
+    /// What these waited for.
+    #[serde(default)]
+    pub due_and_not_sent_waited_for: UnsentRequests,
 }
 
 impl RequestCounts {
     /// Requests that are over, those that the client cancelled among them.
     pub fn over(&self) -> u64 {
         self.completed + self.disconnected
+    }
+}
+
+/// Requests that were due and not sent when the run ended, by what they waited for at that moment. All zero: nobody
+/// counted, as in files of earlier versions.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnsentRequests {
+    /// Until fewer requests were in flight (`--max-in-flight`).
+    pub place_in_flight: u64,
+    /// Until their bodies were made.
+    pub body: u64,
+    /// Until this program had the processor.
+    pub processor: u64,
+}
+
+/// What a request that is due waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsentWait {
+    /// Until fewer requests are in flight.
+    PlaceInFlight,
+    /// Until its body is made.
+    Body,
+    /// Until this program has the processor.
+    Processor,
+}
+
+impl UnsentRequests {
+    /// So many that waited for the same.
+    pub fn of(wait: UnsentWait, requests: u64) -> Self {
+        let mut all = Self::default();
+        *match wait {
+            UnsentWait::PlaceInFlight => &mut all.place_in_flight,
+            UnsentWait::Body => &mut all.body,
+            UnsentWait::Processor => &mut all.processor,
+        } = requests;
+        all
+    }
+
+    /// All of them.
+    pub fn total(self) -> u64 {
+        self.each().into_iter().map(|(_, requests)| requests).sum()
+    }
+
+    /// How many waited for what, in a fixed order.
+    pub fn each(self) -> [(UnsentWait, u64); 3] {
+        [
+            (UnsentWait::PlaceInFlight, self.place_in_flight),
+            (UnsentWait::Body, self.body),
+            (UnsentWait::Processor, self.processor),
+        ]
+    }
+
+    /// What most of them waited for. `None`: nobody counted.
+    pub fn commonest(self) -> Option<UnsentWait> {
+        let counted = self
+            .each()
+            .into_iter()
+            .filter(|(_, requests)| *requests > 0);
+        counted
+            .max_by_key(|(_, requests)| *requests)
+            .map(|(wait, _)| wait)
+    }
+}
+
+impl std::ops::AddAssign for UnsentRequests {
+    fn add_assign(&mut self, other: Self) {
+        self.place_in_flight += other.place_in_flight;
+        self.body += other.body;
+        self.processor += other.processor;
     }
 }
 

@@ -26,7 +26,7 @@ mod tokens;
 mod totals;
 mod workers;
 
-pub use counts::{Goodput, Packages, RequestCounts};
+pub use counts::{Goodput, Packages, RequestCounts, UnsentRequests, UnsentWait};
 pub use figures::RunFigures;
 pub use groups::GroupFigures;
 pub use machine::Machine;

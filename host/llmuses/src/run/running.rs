@@ -10,7 +10,7 @@ use super::role::Gate;
 use llmuses_core::backlog::Backlog;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
-use llmuses_core::document::ReplayFigures;
+use llmuses_core::document::{ReplayFigures, UnsentRequests, UnsentWait};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Plan, PromptSource, Shard};
 use llmuses_core::redact::Secrets;
@@ -40,9 +40,9 @@ pub(super) struct Running {
     pub(super) pauses: PauseWatch,
     /// Other runs on this machine when this one began.
     pub(super) other_runs: Option<OtherRuns>,
-    /// The one of an open loop, and the one of later turns of sessions: each gives back how many requests were due and not
-    /// sent, and how it waited for a processor.
-    pub(super) pacers: Vec<JoinHandle<(u64, Option<Waits>)>>,
+    /// The one of an open loop, and the one of later turns of sessions: each gives back which requests were due and not sent,
+    /// and how it waited for a processor.
+    pub(super) pacers: Vec<JoinHandle<(UnsentRequests, Option<Waits>)>>,
 }
 
 impl Running {
@@ -86,8 +86,8 @@ impl Running {
             let stop = Arc::clone(&pipeline.stop);
             let pace = move || {
                 priority::be_prompt();
-                let due_and_not_sent = pacing.run(&clock, started, &stop);
-                (due_and_not_sent, processor_time::waits_of_thread())
+                let unsent = pacing.run(&clock, started, &stop);
+                (unsent, processor_time::waits_of_thread())
             };
             let pacer = std::thread::Builder::new().name("pacer".to_owned());
             pacers.push(pacer.spawn(pace)?);
@@ -96,10 +96,10 @@ impl Running {
             let stop = Arc::clone(&pipeline.stop);
             let pace = move || {
                 priority::be_prompt();
-                let due_and_not_sent = later.run(&clock, started, &stop);
+                let unsent = later.run(&clock, started, &stop);
                 // Nobody is to wait for a turn that does not come.
                 sessions.close();
-                (due_and_not_sent, processor_time::waits_of_thread())
+                (unsent, processor_time::waits_of_thread())
             };
             let pacer = std::thread::Builder::new().name("turns".to_owned());
             pacers.push(pacer.spawn(pace)?);
@@ -202,13 +202,15 @@ impl Carrier for Running {
                 "the client failed in {panics} requests, which have no result: a fault of this program"
             )),
         }
-        let mut due_and_not_sent = running.pipeline.gauge.not_sent();
+        // A client thread does not send what it was handed where this process stood still for long.
+        let stood_still = running.pipeline.gauge.not_sent();
+        let mut unsent = UnsentRequests::of(UnsentWait::Processor, stood_still);
         for pacer in running.pacers {
             let (not_sent, waited) = pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
-                (0, None)
+                (UnsentRequests::default(), None)
             });
-            due_and_not_sent += not_sent;
+            unsent += not_sent;
             waits.extend(waited);
         }
         let mut parser_cost = ParserCost::default();
@@ -249,7 +251,8 @@ impl Carrier for Running {
             client_busy,
             peak_in_flight: running.pipeline.gauge.peak(),
             max_in_flight: running.max_in_flight,
-            due_and_not_sent,
+            due_and_not_sent: unsent.total(),
+            due_and_not_sent_waited_for: unsent,
             wall_clock_step_seconds: running.pipeline.clock.wall_step_seconds(),
             transport: running.plan.transport.choice.as_str().to_owned(),
             transport_reason: running

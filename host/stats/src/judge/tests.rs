@@ -6,7 +6,7 @@ use crate::pauses::{OtherRuns, ProcessorWaits};
 use crate::verdict;
 use crate::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
-use llmuses_core::document::{Task, WorkerFigures};
+use llmuses_core::document::{Task, UnsentRequests, WorkerFigures};
 use llmuses_core::exchange::{Outcome, TokenSource};
 use llmuses_samples::OutcomeBuilder;
 
@@ -415,6 +415,42 @@ fn a_wait_for_a_place_is_neither_the_clients_nor_forgotten() {
     assert_eq!(doubts.len(), 1);
     circumstances.interrupted = true;
     assert_eq!(codes(&late(5), &circumstances), ["interrupted"]);
+}
+
+#[test]
+fn what_requests_waited_for_that_were_not_sent_is_named() {
+    let mut circumstances = circumstances();
+    circumstances.due_and_not_sent = 100;
+    let mut judged = |place_in_flight, body, processor| {
+        circumstances.due_and_not_sent_waited_for = UnsentRequests {
+            place_in_flight,
+            body,
+            processor,
+        };
+        let mut doubts = judge(&statistics(500, []), &circumstances);
+        assert_eq!(doubts.len(), 1);
+        doubts.remove(0)
+    };
+    for (doubt, cause, remedy) in [
+        (judged(100, 0, 0), "--max-in-flight", "--max-in-flight"),
+        (judged(0, 100, 0), "bodies", "plugin"),
+        (judged(0, 0, 100), "no processor", "more cores"),
+    ] {
+        assert!(doubt.likely_cause().contains(cause), "{doubt:?}");
+        assert!(doubt.remedy().contains(remedy), "{doubt:?}");
+        for other in ["--max-in-flight", "bodies", "no processor"] {
+            assert_eq!(doubt.likely_cause().contains(other), other == cause);
+        }
+    }
+    let mixed = judged(70, 30, 0);
+    assert!(mixed.likely_cause().contains("--max-in-flight"));
+    assert_eq!(
+        mixed.figure(),
+        "100 of 600 requests that were due had not been sent when the run ended (70 waited until fewer were in flight \
+         (--max-in-flight), 30 waited for their bodies); no other figure has them"
+    );
+    // Of a file of an earlier version.
+    assert!(judged(0, 0, 0).likely_cause().contains("did not count"));
 }
 
 #[test]

@@ -4,6 +4,7 @@ use super::Doubt;
 use crate::pauses::OtherRuns;
 use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
+use llmuses_core::document::UnsentWait;
 use llmuses_core::exchange::FailureKind;
 
 impl Doubt {
@@ -44,9 +45,20 @@ impl Doubt {
             Self::HeldUp { .. } => {
                 "the server answers more slowly than requests are due, or fewer may be in flight than the rate needs"
             }
-            Self::DueAndNotSent { .. } => {
-                "they waited until fewer requests were in flight (--max-in-flight), or for their bodies"
-            }
+            Self::DueAndNotSent { waited_for, .. } => match waited_for.commonest() {
+                Some(UnsentWait::PlaceInFlight) => {
+                    "they waited until fewer requests were in flight than --max-in-flight allows"
+                }
+                Some(UnsentWait::Body) => {
+                    "they waited for their bodies: the plugin makes them, or the disk gives the data set, more slowly than requests are due"
+                }
+                Some(UnsentWait::Processor) => {
+                    "this program had no processor at the instants at which it had to send them"
+                }
+                None => {
+                    "they waited until fewer requests were in flight (--max-in-flight), for their bodies, or for a processor: this run did not count which"
+                }
+            },
             Self::LostTime { pauses, .. }
                 if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
             {

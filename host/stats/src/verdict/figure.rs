@@ -4,7 +4,7 @@ use super::Doubt;
 use crate::saturation::{Saturation, Slope};
 use crate::short_outputs::ShortOutputs;
 use llmuses_core::backlog::PipelineStage;
-use llmuses_core::document::AskedLength;
+use llmuses_core::document::{AskedLength, UnsentRequests, UnsentWait};
 use llmuses_core::wording::counted;
 use std::time::Duration;
 
@@ -116,8 +116,13 @@ impl Doubt {
                 most.map(|most| format!(" {most}")).unwrap_or_default(),
                 longest.as_secs_f64()
             ),
-            Self::DueAndNotSent { requests, due } => format!(
-                "{requests} of {due} requests that were due had not been sent when the run ended; no other figure has them"
+            Self::DueAndNotSent {
+                requests,
+                due,
+                waited_for,
+            } => format!(
+                "{requests} of {due} requests that were due had not been sent when the run ended{}; no other figure has them",
+                waits(*waited_for)
             ),
             Self::LostTime { pauses, wall } => {
                 let seconds = |time: Duration| format!("{:.2}", time.as_secs_f64());
@@ -368,6 +373,28 @@ fn from_cache(share: Option<f64>) -> String {
             percent(share)
         )
     })
+}
+
+/// What requests that were not sent waited for, where that was more than one thing.
+fn waits(waited_for: UnsentRequests) -> String {
+    let counted = waited_for
+        .each()
+        .into_iter()
+        .filter(|(_, requests)| *requests > 0);
+    let texts: Vec<String> = counted
+        .map(|(wait, requests)| {
+            let what = match wait {
+                UnsentWait::PlaceInFlight => "until fewer were in flight (--max-in-flight)",
+                UnsentWait::Body => "for their bodies",
+                UnsentWait::Processor => "for a processor",
+            };
+            format!("{requests} waited {what}")
+        })
+        .collect();
+    match texts.len() {
+        0 | 1 => String::new(),
+        _ => format!(" ({})", texts.join(", ")),
+    }
 }
 
 /// A share as percent with one decimal.

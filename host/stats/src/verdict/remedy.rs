@@ -3,6 +3,7 @@
 use super::Doubt;
 use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
+use llmuses_core::document::UnsentWait;
 use llmuses_core::exchange::FailureKind;
 
 impl Doubt {
@@ -39,9 +40,17 @@ impl Doubt {
             Self::HeldUp { .. } => {
                 "lower --rate, or raise --max-in-flight; latency and time to first token are counted from when a request was due, and have the wait in them"
             }
-            Self::DueAndNotSent { .. } => {
-                "lower --rate, raise --max-in-flight, or ask for a number of requests (-n) in place of a time"
-            }
+            Self::DueAndNotSent { waited_for, .. } => match waited_for.commonest() {
+                Some(UnsentWait::PlaceInFlight) | None => {
+                    "lower --rate, raise --max-in-flight, or ask for a number of requests (-n) in place of a time"
+                }
+                Some(UnsentWait::Body) => {
+                    "use a faster plugin or disk, a smaller data set that fits into memory, or less load"
+                }
+                Some(UnsentWait::Processor) => {
+                    "stop what else runs here, use a machine with more cores, or lower the load"
+                }
+            },
             Self::LostTime { pauses, .. }
                 if pauses.throttled.is_some_and(|time| !time.is_zero()) =>
             {
