@@ -59,7 +59,7 @@ use llmuses_observe::metrics::{About, Exporter, MetricsError};
 use llmuses_observe::terminal;
 use llmuses_render::forms::{CsvFile, Files};
 use llmuses_render::{OutputError, ResponseFile};
-use llmuses_stats::{Circumstances, Doubt, RunStatistics};
+use llmuses_stats::{Circumstances, Doubt, RunStatistics, StoppedBy};
 use llmuses_store::sink::{SinkError, SinkSummary};
 use std::cell::{Cell, OnceCell};
 use std::sync::atomic::Ordering;
@@ -234,7 +234,7 @@ fn carry_out(
         ) {
             Ok((result, logging)) => {
                 let is_last = result.circumstances.interrupted
-                    || result.circumstances.all_failed
+                    || result.circumstances.stopped_by == Some(StoppedBy::AllFailed)
                     || role.is_ended(place.run);
                 loads.note(&result);
                 results.push(result);
@@ -268,7 +268,9 @@ fn carry_out(
         return Err(error);
     }
     let runs: Vec<Run> = results.iter().map(|run| run.record.clone()).collect();
-    let all_failed = results.iter().any(|result| result.circumstances.all_failed);
+    let all_failed = results
+        .iter()
+        .any(|result| result.circumstances.stopped_by == Some(StoppedBy::AllFailed));
     loads.tell(outputs, &runs, all_failed);
     // All are written, also where one cannot be.
     let recording = onlookers

@@ -77,10 +77,21 @@ pub struct Circumstances {
     pub ended_by_coordinator: bool,
     /// Why issuing stopped before all requests were issued, where it did for another reason.
     pub stop_reason: Option<String>,
-    /// Whether that is because every request failed.
-    pub all_failed: bool,
-    /// Whether `--stop-if` ended it.
-    pub by_rule: bool,
+    /// What stopped it, where that is more than a reason in words.
+    pub stopped_by: Option<StoppedBy>,
+    /// Whether an older version wrote the totals, so that these are made of the rows.
+    pub totals_of_older_version: bool,
+}
+
+/// What ended a run before all requests were issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoppedBy {
+    /// Every request failed.
+    AllFailed,
+    /// `--stop-if`.
+    Rule,
+    /// What ended the program, or that of a part: it did not write how the run ended.
+    Kill,
 }
 
 /// The output tokens that `--parameters` ask each response to have at least: `min_tokens`, or the maximum

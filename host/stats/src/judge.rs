@@ -46,6 +46,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(lost_worker(circumstances));
     add(interrupted(statistics, circumstances));
     add(stopped_early(statistics, circumstances));
+    add(older_version(circumstances));
     add(workers::workers_apart(statistics, circumstances));
     add(workers::unlike_workers(circumstances));
     add(workers::workers_on_one_machine(circumstances));
@@ -134,9 +135,16 @@ fn stopped_early(statistics: &RunStatistics, circumstances: &Circumstances) -> O
         asked: circumstances.asked,
         issued: circumstances.issued,
         reason,
-        all_failed: circumstances.all_failed,
-        by_rule: circumstances.by_rule,
+        stopped_by: circumstances.stopped_by,
     })
+}
+
+fn older_version(circumstances: &Circumstances) -> Option<Doubt> {
+    circumstances
+        .totals_of_older_version
+        .then_some(Doubt::OlderVersion {
+            requests: circumstances.issued,
+        })
 }
 
 fn failures(statistics: &RunStatistics) -> Option<Doubt> {

@@ -48,7 +48,7 @@ mod verdict;
 mod workers;
 
 pub use asked_lengths::LengthsAsked;
-pub use circumstances::{Circumstances, ConnectionUse, DatasetUse, asked_output_tokens};
+pub use circumstances::{Circumstances, ConnectionUse, DatasetUse, StoppedBy, asked_output_tokens};
 pub use compared::{METRICS, Metric, MetricSource};
 pub use counts::{Counts, FailureCount, TokenSpreads, TokenTotals};
 pub use estimate::Estimate;

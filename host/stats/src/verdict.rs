@@ -5,6 +5,7 @@ mod cause;
 mod figure;
 mod remedy;
 
+use super::circumstances::StoppedBy;
 use super::pauses::{OtherRuns, Pauses, ProcessorWaits};
 use super::saturation::Saturation;
 use super::short_outputs::ShortOutputs;
@@ -56,10 +57,13 @@ pub enum Doubt {
         issued: u64,
         /// Why issuing stopped, where that is known.
         reason: Option<String>,
-        /// Whether that is because every request failed.
-        all_failed: bool,
-        /// Whether a rule of the user ended the run.
-        by_rule: bool,
+        /// What stopped it, where that is more than a reason in words.
+        stopped_by: Option<StoppedBy>,
+    },
+    /// The figures are made of the rows of a database of an older version.
+    OlderVersion {
+        /// Requests that have a row.
+        requests: u64,
     },
     /// A worker was lost, and all others stopped.
     LostWorker {
@@ -332,6 +336,7 @@ impl Doubt {
             Self::NothingSucceeded { .. } => Reason::NOTHING_SUCCEEDED,
             Self::Interrupted { .. } => "interrupted",
             Self::StoppedEarly { .. } => "stopped-early",
+            Self::OlderVersion { .. } => "older-version",
             Self::LostWorker { .. } => "lost-worker",
             Self::WorkersApart { .. } => "workers-apart",
             Self::UnlikeWorkers(_) => "unlike-workers",

@@ -5,7 +5,7 @@ use crate::sink::{Copied, CopyError, FinishedCopy};
 use llmuses_core::document::{PlanRecord, Run, RunState, Totals, WorkerFigures};
 use llmuses_core::plan::{Arrivals, Load, Shard};
 use llmuses_core::wording::counted;
-use llmuses_stats::circumstances_of_parts;
+use llmuses_stats::{StoppedBy, circumstances_of_parts};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
@@ -319,7 +319,7 @@ fn copy_run(
             }
         }
         let cut = match run.state {
-            RunState::Running => Some("its program was ended before the load was over"),
+            RunState::Running => Some("its program was killed before the load was over"),
             RunState::Interrupted => Some("it was interrupted"),
             RunState::Finished | RunState::Failed => None,
         };
@@ -415,6 +415,8 @@ fn complete(
         let all: Vec<String> = missing.iter().cloned().chain(before).collect();
         known.stop_reason = Some(all.join("; "));
     }
+    let was_killed = |run: &Run| run.state == RunState::Running;
+    known.stopped_by = (runs.iter().any(|(_, run)| was_killed(run))).then_some(StoppedBy::Kill);
     let database = ResultsDatabase::open(out)?;
     let (mut run, noted) = database.unfinished(id)?;
     let first_due = runs

@@ -64,7 +64,18 @@ fn a_killed_run_has_a_report() {
     let first = &found["totals"]["timeline"]["requests_sent"][0];
     assert!(first.as_u64() > Some(0), "{first}");
     let text = typed(&bench, &["report", "run.db"]);
-    assert!(text.stdout.contains("made of the rows"), "{}", text.stdout);
+    let said = text.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(said.contains("made of the rows"), "{}", text.stdout);
+    assert!(said.contains("the run did not end"), "{}", text.stdout);
+    assert!(said.contains("SIGKILL"), "{}", text.stdout);
+    for wrong in ["prompts", "data set"] {
+        let doubts = found["verdict"]["doubts"].as_array().expect("a list");
+        let doubt = doubts
+            .iter()
+            .find(|doubt| doubt["reason"] == "stopped-early");
+        let doubt = doubt.expect("it is told").to_string();
+        assert!(!doubt.contains(wrong), "{doubt}");
+    }
 }
 
 #[test]

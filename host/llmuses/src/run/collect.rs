@@ -10,7 +10,7 @@ use llmuses_core::plan::{Load, Plan, PromptSource};
 use llmuses_observe::terminal;
 use llmuses_stats::{
     ByWorker, Circumstances, FirstRequests, Groups, LengthsAsked, Origin, RunSoFar, RunStatistics,
-    Sample, asked_output_tokens, time_of_rates,
+    Sample, StoppedBy, asked_output_tokens, time_of_rates,
 };
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -125,8 +125,9 @@ pub(super) fn collect(
     let groups = groups.figures(time_of_rates(&statistics, probe.as_ref()), was_cut);
     let counts = statistics.counts();
     let ended = carrier.end(counts.over() + counts.warmup);
-    let all_failed = end.all_failed.is_some();
-    let by_rule = end.failed.is_some();
+    let by_rule = end.failed.as_ref().map(|_| StoppedBy::Rule);
+    let all_failed = end.all_failed.as_ref().map(|_| StoppedBy::AllFailed);
+    let stopped_by = all_failed.or(by_rule);
     let before = end.all_failed.into_iter().chain(end.failed);
     let reasons = before.chain(ended.troubles);
     let reasons: Vec<String> = reasons.collect();
@@ -153,8 +154,7 @@ pub(super) fn collect(
         task: prepared.parser.info().task,
         objectives: outputs.objectives.clone(),
         probe,
-        all_failed,
-        by_rule,
+        stopped_by,
         ended_by_coordinator: end.ends_now || known.ended_by_coordinator,
         stop_reason: (!reasons.is_empty()).then(|| reasons.join("; ")),
         ..known

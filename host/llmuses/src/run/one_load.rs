@@ -30,7 +30,7 @@ use llmuses_observe::terminal;
 use llmuses_observe::terminal::View;
 use llmuses_observe::trace::Trace;
 use llmuses_render::report;
-use llmuses_stats::{judge, totals, verdict};
+use llmuses_stats::{StoppedBy, judge, totals, verdict};
 use llmuses_store::results::{RowStages, run_of};
 use llmuses_store::sink::{
     Database, FinishedRun, RowSink, RunRecord, SinkError, SinkSummary, unix_seconds,
@@ -316,8 +316,7 @@ fn finish(
             terminal::say(line);
         }
         // Of these, it was said when they happened.
-        let is_said =
-            circumstances.interrupted || circumstances.all_failed || circumstances.by_rule;
+        let is_said = circumstances.interrupted || circumstances.stopped_by.is_some();
         if let Some(reason) = circumstances.stop_reason.as_ref().filter(|_| !is_said) {
             terminal::say(format!("error: the run is not complete: {reason}"));
         }
@@ -332,7 +331,7 @@ fn finish(
         && !outputs.quiet
         && (plan.place.run == plan.place.runs
             || circumstances.interrupted
-            || circumstances.all_failed
+            || circumstances.stopped_by == Some(StoppedBy::AllFailed)
             || rows.not_kept > 0)
     {
         let all = Rows {

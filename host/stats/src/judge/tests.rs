@@ -1,7 +1,7 @@
 //! Each doubt on both sides of its limit.
 
 use super::*;
-use crate::circumstances::{DatasetUse, asked_output_tokens};
+use crate::circumstances::{DatasetUse, StoppedBy, asked_output_tokens};
 use crate::pauses::{OtherRuns, ProcessorWaits};
 use crate::verdict;
 use crate::workers::UnlikeWorker;
@@ -490,6 +490,21 @@ fn an_overloaded_server_does_not_excuse_the_client() {
         run.record(&outcome.build());
     }
     assert_eq!(codes(&run, &circumstances()), ["dispatch-lag"]);
+}
+
+#[test]
+fn a_run_that_was_killed_is_not_blamed_on_its_prompts() {
+    let mut circumstances = circumstances();
+    circumstances.stop_reason = Some("its program was killed".to_owned());
+    let statistics = statistics(500, []);
+    let blamed = judge(&statistics, &circumstances).remove(0);
+    assert!(blamed.likely_cause().contains("prompts"));
+    circumstances.stopped_by = Some(StoppedBy::Kill);
+    let told = judge(&statistics, &circumstances).remove(0);
+    assert_eq!(told.code(), "stopped-early");
+    assert!(told.figure().starts_with("the run did not end"));
+    assert!(told.likely_cause().contains("SIGKILL"));
+    assert!(!told.likely_cause().contains("prompts") && !told.remedy().contains("prompts"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! What most likely caused it.
 
 use super::Doubt;
+use crate::circumstances::StoppedBy;
 use crate::pauses::OtherRuns;
 use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
@@ -19,12 +20,20 @@ impl Doubt {
                 "no request could be made, or the run ended before the first answer"
             }
             Self::Interrupted { .. } => "a signal or Ctrl-C ended the run before its last request",
-            Self::StoppedEarly {
-                all_failed: true, ..
-            } => "what made the first requests fail would have made the others fail too",
-            Self::StoppedEarly { by_rule: true, .. } => "what --stop-if names has happened",
-            Self::StoppedEarly { .. } => {
-                "the source of prompts, a part of the load or of this program gave up before the run was over"
+            Self::StoppedEarly { stopped_by, .. } => match stopped_by {
+                Some(StoppedBy::AllFailed) => {
+                    "what made the first requests fail would have made the others fail too"
+                }
+                Some(StoppedBy::Rule) => "what --stop-if names has happened",
+                Some(StoppedBy::Kill) => {
+                    "a signal that no program can handle (SIGKILL, as for want of memory) or the end of the machine; a run that goes on looks the same"
+                }
+                None => {
+                    "the source of prompts, a part of the load or of this program gave up before the run was over"
+                }
+            },
+            Self::OlderVersion { .. } => {
+                "the totals of that version had another form, and are not read"
             }
             Self::LostWorker { .. } => {
                 "its program, its machine or the way to it failed; a load with a hole is another load, so that all stopped"

@@ -1,6 +1,7 @@
 //! What was found, with its figure.
 
 use super::Doubt;
+use crate::circumstances::StoppedBy;
 use crate::saturation::{Saturation, Slope};
 use crate::short_outputs::ShortOutputs;
 use llmuses_core::backlog::PipelineStage;
@@ -31,18 +32,26 @@ impl Doubt {
                 asked,
                 issued,
                 reason,
-                ..
+                stopped_by,
             } => {
                 let asked = asked
                     .map(|asked| format!(" of {asked}"))
                     .unwrap_or_default();
                 match reason {
+                    Some(reason) if *stopped_by == Some(StoppedBy::Kill) => {
+                        format!(
+                            "the run did not end, {issued}{asked} requests have a row: {reason}"
+                        )
+                    }
                     Some(reason) => {
                         format!("issuing stopped after {issued}{asked} requests: {reason}")
                     }
                     None => format!("only {issued}{asked} requests were issued"),
                 }
             }
+            Self::OlderVersion { requests } => format!(
+                "an older version of this program wrote the database; these figures are made of the rows of {requests} requests"
+            ),
             Self::LostWorker {
                 name,
                 after_seconds,

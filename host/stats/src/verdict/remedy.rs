@@ -1,6 +1,7 @@
 //! What to do about it.
 
 use super::Doubt;
+use crate::circumstances::StoppedBy;
 use crate::short_outputs::{EndedBy, ShortOutputs};
 use llmuses_core::backlog::PipelineStage;
 use llmuses_core::document::UnsentWait;
@@ -16,14 +17,22 @@ impl Doubt {
             } => kind_remedy(*kind),
             Self::NothingSucceeded { .. } => "try a single request, and see what it says",
             Self::Interrupted { .. } => "let the run end by itself, or ask for fewer requests",
-            Self::StoppedEarly {
-                all_failed: true, ..
-            } => "see to that failure; --keep-going sends all requests all the same",
-            Self::StoppedEarly { by_rule: true, .. } => {
-                "lower the load, or see to what slows the server or makes it fail; the figures are of a part of the run"
-            }
-            Self::StoppedEarly { .. } => {
-                "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
+            Self::StoppedEarly { stopped_by, .. } => match stopped_by {
+                Some(StoppedBy::AllFailed) => {
+                    "see to that failure; --keep-going sends all requests all the same"
+                }
+                Some(StoppedBy::Rule) => {
+                    "lower the load, or see to what slows the server or makes it fail; the figures are of a part of the run"
+                }
+                Some(StoppedBy::Kill) => {
+                    "if the run goes on, report when it has ended; else look for what killed it, as in the log of the kernel, and run again: the figures are of a part of the run"
+                }
+                None => {
+                    "see to the reason; ask for fewer requests, or use a data set with more prompts that fit"
+                }
+            },
+            Self::OlderVersion { .. } => {
+                "read what no row has, as how busy the client was, in a report of that version"
             }
             Self::LostWorker { .. } => "see to the reason, and run again",
             Self::WorkersApart { .. } => {

@@ -37,6 +37,16 @@ fn older_versions_are_read_and_stay_as_they_are() {
         assert_eq!(runs[0].id, 1);
         assert_eq!(totals.requests.succeeded, 1);
         assert_eq!(totals.requests.failed, 1);
+        let doubts = &runs[0].verdict.as_ref().unwrap().doubts;
+        // Only what had no end is told to have been stopped.
+        let expected = match script {
+            VERSION_1 => "older-version",
+            _ => "stopped-early",
+        };
+        for code in ["older-version", "stopped-early"] {
+            let is_told = doubts.iter().any(|doubt| doubt.reason == *code);
+            assert_eq!(is_told, code == expected, "{code} in {doubts:?}");
+        }
         assert_eq!(totals.times[TTFT].percentile(Percentile::P50), Some(0.25));
         assert_eq!(totals.tokens.output.tokens, Some(4));
         let mut numbers = Vec::new();

@@ -16,8 +16,8 @@ use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
 use llmuses_core::plan::{Arrivals, Load, Objectives};
 use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
-    ByWorker, Circumstances, Groups, Origin, RunStatistics, Sample, asked_output_tokens, judge,
-    totals, verdict,
+    ByWorker, Circumstances, Groups, Origin, RunStatistics, Sample, StoppedBy, asked_output_tokens,
+    judge, totals, verdict,
 };
 use rusqlite::Row;
 use std::collections::BTreeMap;
@@ -43,20 +43,20 @@ impl ResultsDatabase {
     }
 }
 
+/// What is said of a run that has no end.
+const KILLED: &str = "its program was killed or still runs, and wrote no totals; these are made of the rows that there are";
+
 /// Gives `run` its totals and its verdict.
 fn rebuild(
     database: &ResultsDatabase,
     run: &mut Run,
     noted: NotedAtStart,
 ) -> Result<(), ResultsError> {
-    let reason = if run.state == RunState::Running {
-        "there are no totals yet: the run goes on, or its program was ended; these are made of the rows \
-         that there are"
-    } else {
-        "an older version of this program wrote the database; these totals are made of its rows"
-    };
+    let was_killed = run.state == RunState::Running;
     let known = Circumstances {
-        stop_reason: Some(reason.to_owned()),
+        stop_reason: was_killed.then(|| KILLED.to_owned()),
+        stopped_by: was_killed.then_some(StoppedBy::Kill),
+        totals_of_older_version: !was_killed,
         transport: run.plan.transport.choice.clone(),
         ..Circumstances::default()
     };
