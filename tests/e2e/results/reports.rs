@@ -66,7 +66,7 @@ fn a_killed_run_has_a_report() {
     let text = typed(&bench, &["report", "run.db"]);
     let said = text.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(said.contains("made of the rows"), "{}", text.stdout);
-    assert!(said.contains("the run did not end"), "{}", text.stdout);
+    assert!(said.contains("The run did not end"), "{}", text.stdout);
     assert!(said.contains("SIGKILL"), "{}", text.stdout);
     for wrong in ["prompts", "data set"] {
         let doubts = found["verdict"]["doubts"].as_array().expect("a list");
