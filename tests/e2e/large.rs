@@ -3,7 +3,8 @@
 use crate::misbehaving::{
     Misbehaving, Run, Step, TRANSPORTS, delta, event, head, none, note, perf, text, usage,
 };
-use crate::support::{self, Bench};
+use crate::results::{json, runs};
+use crate::support::{self, Bench, Mock};
 
 const MIB: usize = 1 << 20;
 
@@ -119,5 +120,33 @@ fn large_answers_fail_and_small_ones_go_on_where_memory_is_used_up() {
         let succeeded = rows.iter().filter(|row| row.success).count();
         assert!(succeeded >= 30, "{transport}: {succeeded} succeeded");
         assert!(peak < 500 * MIB as u64, "{transport}: {} MiB", peak >> 20);
+    }
+}
+
+#[test]
+fn a_verdict_names_the_memory_for_which_bodies_waited() {
+    let mock = Mock::start(&["--ttft", "200ms", "--itl", "0ms", "--tokens", "2"]);
+    let bench = Bench::new();
+    let entry = format!("{{\"prompt\": \"{}\"}}\n", "x".repeat(3 * MIB));
+    bench.file("set.jsonl", entry);
+    // Half of it is for bodies, and has room for two of them.
+    let memory = ["--memory-limit", "16MiB"];
+    let load = ["--parallel", "8", "-n", "24", "--dataset", "set.jsonl"];
+    let url = mock.chat();
+    let mut command = bench.perf(&["--url", &url, "--parser", "openai_chat"]);
+    command.args(load).args(memory).args(["--json", "run.json"]);
+    let ended = support::run(&mut command);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let document = json(&bench, "run.json");
+    let run = &runs(&document)[0];
+    let waited = &run["totals"]["client"]["requests_that_waited_for_memory"];
+    assert!(waited.as_u64() >= Some(12), "{waited}");
+    let doubts = run["verdict"]["doubts"].as_array().expect("a list");
+    let doubt = doubts.iter().find(|doubt| doubt["reason"] == "bodies-late");
+    let doubt = doubt.unwrap_or_else(|| panic!("no bodies-late in {doubts:?}"));
+    for text in ["figure", "likely_cause", "what_to_do"] {
+        let said = doubt[text].as_str().expect("a text");
+        assert!(said.contains("--memory-limit"), "{said}");
+        assert!(!said.contains("plugin"), "{said}");
     }
 }

@@ -27,6 +27,8 @@ const SMALL: usize = 1 << 20;
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// For how many nanoseconds bodies waited until there was memory for them.
+    bodies_waited: AtomicU64,
     /// The responses that have begun.
     begun: AtomicU64,
     /// Those under way that are larger than [`SMALL`], by their place in the order of beginning.
@@ -54,6 +56,7 @@ impl Budget {
         Self {
             limit,
             used: AtomicUsize::new(0),
+            bodies_waited: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             large: Mutex::default(),
         }
@@ -67,6 +70,19 @@ impl Budget {
     /// The bytes in use.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
+    }
+
+    /// Waits a moment for memory for a request body, and counts the time.
+    pub fn await_memory_for_body(&self, moment: Duration) {
+        let begun = Instant::now();
+        std::thread::sleep(moment);
+        let nanos = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
+        self.bodies_waited.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// For how long the making of bodies has waited for memory so far.
+    pub fn bodies_waited(&self) -> Duration {
+        Duration::from_nanos(self.bodies_waited.load(Ordering::Relaxed))
     }
 
     fn draw(&self, bytes: usize, holds: usize) -> Result<(), UsedUp> {
@@ -147,6 +163,31 @@ impl Budget {
         } else {
             self.limit - self.limit / 8
         }
+    }
+}
+
+/// A wait for a request body, from its begin on: to tell what is missing for it, memory or who makes it.
+#[derive(Debug, Clone, Copy)]
+pub struct BodyWait {
+    begun: Instant,
+    waited_for_memory: Duration,
+}
+
+impl BodyWait {
+    /// It begins now.
+    pub fn begin(budget: &Budget) -> Self {
+        Self {
+            begun: Instant::now(),
+            waited_for_memory: budget.bodies_waited(),
+        }
+    }
+
+    /// Whether the body waited for memory for half of the time or more.
+    pub fn is_for_memory(self, budget: &Budget) -> bool {
+        let for_memory = budget
+            .bodies_waited()
+            .saturating_sub(self.waited_for_memory);
+        !for_memory.is_zero() && for_memory * 2 >= self.begun.elapsed()
     }
 }
 
@@ -446,6 +487,21 @@ mod tests {
         assert_eq!(budget.large().len(), 1);
         charge.shrink();
         assert!(budget.large().is_empty());
+    }
+
+    #[test]
+    fn the_wait_of_bodies_for_memory_is_counted() {
+        let budget = Budget::new(8 << 20);
+        assert_eq!(budget.bodies_waited(), Duration::ZERO);
+        let wait = BodyWait::begin(&budget);
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!wait.is_for_memory(&budget));
+        let wait = BodyWait::begin(&budget);
+        for _ in 0..10 {
+            budget.await_memory_for_body(Duration::from_millis(2));
+        }
+        assert!(wait.is_for_memory(&budget));
+        assert!(budget.bodies_waited() >= Duration::from_millis(20));
     }
 
     #[test]

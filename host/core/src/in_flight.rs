@@ -20,6 +20,7 @@ pub struct InFlight {
     backlog: Arc<Backlog>,
     panics: AtomicU64,
     not_sent: AtomicU64,
+    waited_for_memory: AtomicU64,
 }
 
 impl InFlight {
@@ -97,6 +98,16 @@ impl InFlight {
     /// Requests that were handed over and not sent.
     pub fn not_sent(&self) -> u64 {
         self.not_sent.load(Ordering::Relaxed)
+    }
+
+    /// A request waited for its body, since there was no memory for it.
+    pub fn count_wait_for_memory(&self) {
+        self.waited_for_memory.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Requests whose bodies waited for memory, and they for these.
+    pub fn waited_for_memory(&self) -> u64 {
+        self.waited_for_memory.load(Ordering::Relaxed)
     }
 
     /// A request ended in a panic, which is a fault of this program.

@@ -2,6 +2,7 @@
 //! grain of one millisecond and always round up, so it sleeps to shortly before and spins the rest.
 
 use super::arrivals::{DueTimes, own_due_times};
+use llmuses_core::budget::{BodyWait, Budget};
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::document::{UnsentRequests, UnsentWait};
 use llmuses_core::exchange::{Job, Prepared};
@@ -39,6 +40,8 @@ pub struct Pacing {
     pub workers: Vec<UnboundedSender<Job>>,
     /// Tells of the requests in flight.
     pub in_flight: Arc<InFlight>,
+    /// What bodies draw their memory from.
+    pub budget: Arc<Budget>,
     /// The most requests that may be in flight.
     pub most: u64,
 }
@@ -56,12 +59,14 @@ impl Pacing {
             bodies,
             workers,
             in_flight,
+            budget,
             most,
         } = self;
         let mut due_times =
             due_times.map(|times| own_due_times(times, split, requests).map(|(_, due)| due));
         let mut targets = workers.iter().cycle();
-        let mut bodies_late = false;
+        // What bodies are late for, where they are.
+        let mut bodies_late = None;
         // When the last request that had to wait for a place got one.
         let mut held_until = start;
         loop {
@@ -98,15 +103,21 @@ impl Pacing {
             let prepared = match bodies.try_recv() {
                 Ok(prepared) => prepared,
                 Err(_) => {
-                    let Ok(prepared) = bodies.recv() else {
+                    let wait = BodyWait::begin(&budget);
+                    let received = bodies.recv();
+                    let late_for = match wait.is_for_memory(&budget) {
+                        true => UnsentWait::Memory,
+                        false => UnsentWait::Body,
+                    };
+                    let Ok(prepared) = received else {
                         // There are no more, or the source was stopped while requests waited for it.
                         let is_stopped = stop.load(Ordering::Relaxed);
                         return match is_stopped {
-                            true => unsent(UnsentWait::Body, due_times, None),
+                            true => unsent(late_for, due_times, None),
                             false => UnsentRequests::default(),
                         };
                     };
-                    bodies_late = true;
+                    bodies_late = Some(late_for);
                     prepared
                 }
             };
@@ -114,15 +125,17 @@ impl Pacing {
             let intended = start.after(due);
             // Those behind a late body are late for the same reason, until one is in time again.
             let late = clock.now().since(intended.max(held_until));
-            bodies_late &= !late.is_zero();
-            let body_wait = if bodies_late { late } else { Duration::ZERO };
+            bodies_late = bodies_late.filter(|_| !late.is_zero());
+            let body_wait = bodies_late.map_or(Duration::ZERO, |_| late);
+            if bodies_late == Some(UnsentWait::Memory) {
+                in_flight.count_wait_for_memory();
+            }
             if !wait_until(clock.instant(intended), stop) {
-                let wait = match () {
-                    () if bodies_late => UnsentWait::Body,
-                    () if held_until > intended => UnsentWait::PlaceInFlight,
-                    () => UnsentWait::Processor,
+                let wait = match held_until > intended {
+                    true => UnsentWait::PlaceInFlight,
+                    false => UnsentWait::Processor,
                 };
-                return unsent(wait, due_times, Some(due));
+                return unsent(bodies_late.unwrap_or(wait), due_times, Some(due));
             }
             // Those behind one that was held up were so too.
             let mut held_up = held_until.since(intended);
@@ -132,7 +145,7 @@ impl Pacing {
                 }
                 held_until = clock.now();
                 held_up = held_until.since(intended).saturating_sub(body_wait);
-                bodies_late = false;
+                bodies_late = None;
             }
             let job = prepared.due(intended, body_wait, held_up);
             // A worker goes away only after its sender; there is at least one.
@@ -227,6 +240,7 @@ mod tests {
             bodies,
             workers: vec![target],
             in_flight: Arc::clone(&in_flight),
+            budget: Arc::default(),
             most,
         };
         let flag = Arc::clone(&stop);
@@ -283,6 +297,13 @@ mod tests {
 
     #[test]
     fn requests_without_a_body_are_told_from_those_without_a_place() {
+        for wait in [UnsentWait::Body, UnsentWait::Memory] {
+            unsent_without_a_body(wait);
+        }
+    }
+
+    fn unsent_without_a_body(wait: UnsentWait) {
+        let budget = Arc::new(Budget::default());
         let (source, bodies) = flume::unbounded();
         for number in 0..5 {
             source.send(body(number)).unwrap();
@@ -298,6 +319,7 @@ mod tests {
             bodies,
             workers: vec![target],
             in_flight: Arc::default(),
+            budget: Arc::clone(&budget),
             most: 1_000,
         };
         let flag = Arc::clone(&stop);
@@ -308,12 +330,17 @@ mod tests {
         for _ in 0..5 {
             jobs.blocking_recv().unwrap();
         }
-        std::thread::sleep(Duration::from_millis(300));
+        for _ in 0..30 {
+            match wait {
+                UnsentWait::Memory => budget.await_memory_for_body(Duration::from_millis(10)),
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
         stop.store(true, Ordering::Relaxed);
         // As the source does when it is told to stop.
         drop(source);
         let due = schedule(1_000.0).take_while(|due| *due < until).count();
-        let expected = UnsentRequests::of(UnsentWait::Body, due as u64 - 5);
+        let expected = UnsentRequests::of(wait, due as u64 - 5);
         assert_eq!(pacer.join().unwrap(), expected);
     }
 
@@ -336,6 +363,7 @@ mod tests {
             bodies,
             workers: vec![target],
             in_flight: Arc::default(),
+            budget: Arc::default(),
             most: 10,
         };
         let (flag, clock) = (Arc::clone(&stop), Clock::start());

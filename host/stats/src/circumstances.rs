@@ -40,6 +40,8 @@ pub struct Circumstances {
     pub due_and_not_sent: u64,
     /// What these waited for, where that was counted.
     pub due_and_not_sent_waited_for: UnsentRequests,
+    /// Requests whose bodies waited until there was memory for them.
+    pub waited_for_memory: u64,
     /// By how many seconds the wall clock moved against the monotonic one during the run.
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run before its end.

@@ -105,6 +105,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             parser_backlog_waits: circumstances.backlog_waits.of(PipelineStage::Plugin),
             other_backlog_waits: other_waits(circumstances.backlog_waits),
             requests_that_waited_for_their_body: counts.waited_for_body,
+            requests_that_waited_for_memory: circumstances.waited_for_memory,
             other_runs: circumstances.other_runs.map(|others| others.runs),
             other_runs_against_the_same_server: circumstances
                 .other_runs

@@ -59,7 +59,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(client_busy(circumstances));
     add(dispatch_lag(statistics, circumstances));
     add(other_runs(statistics, circumstances));
-    add(bodies_late(statistics));
+    add(bodies_late(statistics, circumstances));
     for stage in PipelineStage::ALL {
         add(behind(stage, statistics, circumstances));
     }
@@ -279,7 +279,7 @@ fn other_runs(statistics: &RunStatistics, circumstances: &Circumstances) -> Opti
     (others.same_server > 0 || short_of_processor()).then_some(Doubt::OtherRuns(others))
 }
 
-fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
+fn bodies_late(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     // Where nothing came back there is no figure that it could have moved.
     if statistics.counts().succeeded == 0 {
         return None;
@@ -293,6 +293,7 @@ fn bodies_late(statistics: &RunStatistics) -> Option<Doubt> {
         p99,
         limit,
         waited: counts.waited_for_body,
+        for_memory: circumstances.waited_for_memory.min(counts.waited_for_body),
         over: counts.over(),
     })
 }

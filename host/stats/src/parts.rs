@@ -19,6 +19,7 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
         whole.issued += part.requests.issued;
         whole.due_and_not_sent += part.requests.due_and_not_sent;
         whole.due_and_not_sent_waited_for += part.requests.due_and_not_sent_waited_for;
+        whole.waited_for_memory += client.requests_that_waited_for_memory;
         whole.client_busy.extend(&client.busy_shares);
         whole.interrupted |= client.interrupted;
         whole.transport.clone_from(&client.transport);

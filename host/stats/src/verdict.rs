@@ -180,6 +180,8 @@ pub enum Doubt {
         limit: Duration,
         /// Requests that waited at all.
         waited: u64,
+        /// Those of them whose bodies waited for memory.
+        for_memory: u64,
         /// Requests that are over.
         over: u64,
     },

@@ -6,6 +6,7 @@ use super::endpoints::Endpoints;
 use super::sending::SendingRules;
 use super::transport::Transport;
 use super::{BodySettings, ClientBuildError, ConnectionNotes};
+use llmuses_core::budget::BodyWait;
 use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
@@ -283,10 +284,17 @@ impl<T: Transport + 'static> Worker<T> {
                     }
                     let (mut prepared, body_wait) = match queue.try_recv() {
                         Ok(prepared) => (prepared, Duration::ZERO),
-                        Err(_) => match queue.recv_async().await {
-                            Ok(prepared) => (prepared, worker.shared.clock.now().since(free)),
-                            Err(_) => break,
-                        },
+                        Err(_) => {
+                            let budget = &worker.shared.body.budget;
+                            let wait = BodyWait::begin(budget);
+                            let Ok(prepared) = queue.recv_async().await else {
+                                break;
+                            };
+                            if wait.is_for_memory(budget) {
+                                worker.shared.gauge.count_wait_for_memory();
+                            }
+                            (prepared, worker.shared.clock.now().since(free))
+                        }
                     };
                     if worker.shared.stop.load(Ordering::Relaxed) || worker.is_over(start) {
                         break;

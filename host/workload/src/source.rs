@@ -258,7 +258,7 @@ impl RequestSource {
             if stop.load(Ordering::Relaxed) || queue.is_disconnected() {
                 return None;
             }
-            std::thread::sleep(LOOK_UP);
+            self.making.settings.budget.await_memory_for_body(LOOK_UP);
         }
         Some(held)
     }

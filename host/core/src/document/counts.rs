@@ -66,6 +66,9 @@ pub struct UnsentRequests {
     pub place_in_flight: u64,
     /// Until their bodies were made.
     pub body: u64,
+    /// Until there was memory for their bodies (`--memory-limit`).
+    #[serde(default)]
+    pub memory: u64,
     /// Until this program had the processor.
     pub processor: u64,
 }
@@ -77,6 +80,8 @@ pub enum UnsentWait {
     PlaceInFlight,
     /// Until its body is made.
     Body,
+    /// Until there is memory for its body.
+    Memory,
     /// Until this program has the processor.
     Processor,
 }
@@ -88,6 +93,7 @@ impl UnsentRequests {
         *match wait {
             UnsentWait::PlaceInFlight => &mut all.place_in_flight,
             UnsentWait::Body => &mut all.body,
+            UnsentWait::Memory => &mut all.memory,
             UnsentWait::Processor => &mut all.processor,
         } = requests;
         all
@@ -99,10 +105,11 @@ impl UnsentRequests {
     }
 
     /// How many waited for what, in a fixed order.
-    pub fn each(self) -> [(UnsentWait, u64); 3] {
+    pub fn each(self) -> [(UnsentWait, u64); 4] {
         [
             (UnsentWait::PlaceInFlight, self.place_in_flight),
             (UnsentWait::Body, self.body),
+            (UnsentWait::Memory, self.memory),
             (UnsentWait::Processor, self.processor),
         ]
     }
@@ -123,6 +130,7 @@ impl std::ops::AddAssign for UnsentRequests {
     fn add_assign(&mut self, other: Self) {
         self.place_in_flight += other.place_in_flight;
         self.body += other.body;
+        self.memory += other.memory;
         self.processor += other.processor;
     }
 }

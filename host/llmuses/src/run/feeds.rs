@@ -40,6 +40,7 @@ pub(super) fn feeds(
         bodies,
         workers,
         in_flight: Arc::clone(gauge),
+        budget: Arc::clone(&prepared.budget),
         most: prepared.max_in_flight.unwrap_or(u64::MAX),
     };
     (feeds, Some(pacing))

@@ -251,6 +251,7 @@ impl Carrier for Running {
             client_busy,
             peak_in_flight: running.pipeline.gauge.peak(),
             max_in_flight: running.max_in_flight,
+            waited_for_memory: running.pipeline.gauge.waited_for_memory(),
             due_and_not_sent: unsent.total(),
             due_and_not_sent_waited_for: unsent,
             wall_clock_step_seconds: running.pipeline.clock.wall_step_seconds(),

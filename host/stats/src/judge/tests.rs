@@ -367,6 +367,45 @@ fn a_wait_for_a_body_is_not_the_clients() {
 }
 
 #[test]
+fn bodies_that_waited_for_memory_are_not_the_plugins_fault() {
+    let late = || {
+        OutcomeBuilder::at(0)
+            .sent(900)
+            .body_after(900)
+            .events(&[1_000, 1_100])
+            .end(1_100)
+            .outputs(&[0, 1])
+            .tokens(5, 2, TokenSource::Server)
+            .build()
+    };
+    let statistics = statistics(480, (0..20).map(|_| late()));
+    let mut circumstances = circumstances();
+    let mut judged = |for_memory| {
+        circumstances.waited_for_memory = for_memory;
+        let doubts = judge(&statistics, &circumstances);
+        let found = doubts
+            .into_iter()
+            .find(|doubt| doubt.code() == "bodies-late");
+        found.unwrap()
+    };
+    assert!(judged(0).likely_cause().contains("the plugin makes bodies"));
+    assert!(
+        judged(10)
+            .likely_cause()
+            .contains("the plugin makes bodies")
+    );
+    let for_memory = judged(11);
+    assert!(
+        for_memory
+            .figure()
+            .ends_with("; 11 of them for memory (--memory-limit)")
+    );
+    assert!(for_memory.likely_cause().contains("--memory-limit"));
+    assert!(!for_memory.likely_cause().contains("plugin"));
+    assert!(for_memory.remedy().contains("raise --memory-limit"));
+}
+
+#[test]
 fn late_bodies_are_no_doubt_where_nothing_succeeded() {
     let failed = || {
         OutcomeBuilder::at(0)
@@ -425,6 +464,7 @@ fn what_requests_waited_for_that_were_not_sent_is_named() {
         circumstances.due_and_not_sent_waited_for = UnsentRequests {
             place_in_flight,
             body,
+            memory: 0,
             processor,
         };
         let mut doubts = judge(&statistics(500, []), &circumstances);

@@ -61,6 +61,9 @@ impl Doubt {
                 Some(UnsentWait::Body) => {
                     "they waited for their bodies: the plugin makes them, or the disk gives the data set, more slowly than requests are due"
                 }
+                Some(UnsentWait::Memory) => {
+                    "they waited for memory for their bodies: more than half of --memory-limit was in use, for bodies and responses of the requests in flight"
+                }
                 Some(UnsentWait::Processor) => {
                     "this program had no processor at the instants at which it had to send them"
                 }
@@ -94,6 +97,11 @@ impl Doubt {
             }
             Self::ParserBehind { .. } => {
                 "the parser takes longer for a response than the server takes to send one"
+            }
+            Self::BodiesLate {
+                waited, for_memory, ..
+            } if *for_memory * 2 > *waited => {
+                "bodies wait while more than half of --memory-limit is in use, for bodies and responses of the requests in flight"
             }
             Self::BodiesLate { .. } => {
                 "the plugin makes bodies, or the disk gives the data set, more slowly than requests are sent"

@@ -200,11 +200,16 @@ impl Doubt {
                 p99,
                 limit,
                 waited,
+                for_memory,
                 over,
             } => format!(
-                "{waited} of {over} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms)",
+                "{waited} of {over} requests waited for their bodies, {:.3} ms at p99 (limit {:.3} ms){}",
                 p99.as_secs_f64() * 1e3,
-                limit.as_secs_f64() * 1e3
+                limit.as_secs_f64() * 1e3,
+                match for_memory {
+                    0 => String::new(),
+                    for_memory => format!("; {for_memory} of them for memory (--memory-limit)"),
+                }
             ),
             Self::OutputBehind { stage, waits, over } => format!(
                 "client threads waited {waits} times for {}, in {over} requests",
@@ -395,6 +400,7 @@ fn waits(waited_for: UnsentRequests) -> String {
             let what = match wait {
                 UnsentWait::PlaceInFlight => "until fewer were in flight (--max-in-flight)",
                 UnsentWait::Body => "for their bodies",
+                UnsentWait::Memory => "for memory for their bodies (--memory-limit)",
                 UnsentWait::Processor => "for a processor",
             };
             format!("{requests} waited {what}")

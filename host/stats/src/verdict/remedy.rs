@@ -56,6 +56,9 @@ impl Doubt {
                 Some(UnsentWait::Body) => {
                     "use a faster plugin or disk, a smaller data set that fits into memory, or less load"
                 }
+                Some(UnsentWait::Memory) => {
+                    "raise --memory-limit, send smaller bodies, or lower the load"
+                }
                 Some(UnsentWait::Processor) => {
                     "stop what else runs here, use a machine with more cores, or lower the load"
                 }
@@ -83,6 +86,11 @@ impl Doubt {
             }
             Self::ParserBehind { .. } => {
                 "use a faster parser, a machine with more cores, or less load"
+            }
+            Self::BodiesLate {
+                waited, for_memory, ..
+            } if *for_memory * 2 > *waited => {
+                "raise --memory-limit, send smaller bodies, or have fewer requests in flight"
             }
             Self::BodiesLate { .. } => {
                 "use a faster plugin or disk, a smaller data set that fits into memory, or less load"

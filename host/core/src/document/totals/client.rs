@@ -81,6 +81,9 @@ pub struct ClientUse {
     /// Requests that had to wait for their body.
     #[serde(default)]
     pub requests_that_waited_for_their_body: u64,
+    /// Requests whose bodies waited until there was memory for them (`--memory-limit`), those of the warm-up among them.
+    #[serde(default)]
+    pub requests_that_waited_for_memory: u64,
     /// Other runs of this program on the machine when this one began or ended; null where the system does not tell.
     #[serde(default)]
     pub other_runs: Option<u64>,
