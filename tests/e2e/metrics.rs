@@ -342,6 +342,7 @@ fn a_bad_address_is_told_before_any_request() {
         (&*address, "another program listens there"),
         ("192.0.2.1:9464", "an address of this machine"),
         ("9464", "ADDRESS:PORT"),
+        ("no-such-host.invalid:9464", "the host has no address"),
         ("127.0.0.1:99999", "ADDRESS:PORT"),
     ] {
         let bench = Bench::new();

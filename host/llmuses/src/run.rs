@@ -185,7 +185,7 @@ fn carry_out(
     outputs: &Outputs,
     mut role: Role<'_>,
 ) -> Result<Vec<RunResult>, RunError> {
-    let board = outputs.metrics.map(|_| Board::default());
+    let board = outputs.metrics.as_ref().map(|_| Board::default());
     // Before anything else is made, and until all is over.
     let _exporter = match &board {
         Some(board) => serve(sweep, outputs, board)?,
@@ -333,7 +333,7 @@ fn serve(
     outputs: &Outputs,
     board: &Board,
 ) -> Result<Option<Exporter>, MetricsError> {
-    let Some(address) = outputs.metrics else {
+    let Some(address) = &outputs.metrics else {
         return Ok(None);
     };
     let about = About::of(&sweep.target, &sweep.work.parser);

@@ -4,7 +4,6 @@ use llmuses_core::metric::Time;
 use llmuses_core::plan::{Arrivals, Gaps, Objectives, StopRule, Warmup};
 use llmuses_stats::RunObjective;
 use serde_json::Value;
-use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -129,14 +128,16 @@ pub(super) fn parameter(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
 
-/// Reads an address to listen at, `HOST:PORT`.
-pub(super) fn listen_address(text: &str) -> Result<SocketAddr, String> {
-    let wrong = || {
-        "it should be ADDRESS:PORT, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all networks of this machine"
-            .to_owned()
-    };
-    let mut addresses = text.trim().to_socket_addrs().map_err(|_| wrong())?;
-    addresses.next().ok_or_else(wrong)
+/// Reads where to listen, `HOST:PORT`. Whether the host has an address is not asked here.
+pub(super) fn listen_address(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    text.rsplit_once(':')
+        .filter(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        .map(|_| text.to_owned())
+        .ok_or_else(|| {
+            "it should be ADDRESS:PORT, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all networks of this machine"
+                .to_owned()
+        })
 }
 
 /// Reads a time with its unit, such as `500ms`, `1.5s`, `2m` or `1h30m`. `None`: it is none, is negative, or

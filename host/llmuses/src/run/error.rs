@@ -151,7 +151,10 @@ impl RunError {
             }
             Self::Output(error) => error.is_usage(),
             Self::Fleet(error) => !matches!(error, FleetError::Interrupted),
-            Self::Metrics(error) => matches!(error, MetricsError::Listen { .. }),
+            Self::Metrics(error) => matches!(
+                error,
+                MetricsError::Listen { .. } | MetricsError::Resolve { .. }
+            ),
             Self::Load(error) => !matches!(error, LoadError::Call(_) | LoadError::Host(_)),
             Self::Sink(SinkError::Create { reason, .. }) => is_of_the_name(reason),
             Self::Sink(error) => {

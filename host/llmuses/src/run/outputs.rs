@@ -6,7 +6,6 @@ use llmuses_observe::terminal::{self, LiveView};
 use llmuses_render::OutputFiles;
 use llmuses_render::report::{self, Look, Painted};
 use llmuses_stats::RunObjective;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -43,8 +42,8 @@ pub struct Outputs {
     pub live_view: Option<LiveView>,
     /// Whether requests and responses are shown on standard error.
     pub debug: bool,
-    /// The address at which Prometheus gets live figures.
-    pub metrics: Option<SocketAddr>,
+    /// Where Prometheus gets live figures: `HOST:PORT`.
+    pub metrics: Option<String>,
     /// Whether and where runs are logged at Weights & Biases. Holds a credential.
     pub wandb: Option<WandbSettings>,
 }

@@ -12,18 +12,29 @@ pub use figures::About;
 
 use crate::live::Board;
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 use std::thread::JoinHandle;
 use tokio::sync::oneshot;
 
 /// Why live figures cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
+    /// The name of the host has no address.
+    #[error(
+        "--metrics-listen {address}: the host has no address: {source}; {}",
+        THIS_MACHINE
+    )]
+    Resolve {
+        /// The value that was given.
+        address: String,
+        /// What the system said.
+        source: io::Error,
+    },
     /// The address cannot be listened at.
     #[error("--metrics-listen {address}: {source}; {}", what_to_do(source))]
     Listen {
         /// The value that was given.
-        address: SocketAddr,
+        address: String,
         /// What the system said.
         source: io::Error,
     },
@@ -32,14 +43,15 @@ pub enum MetricsError {
     Start(#[source] io::Error),
 }
 
+const THIS_MACHINE: &str =
+    "give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all its networks";
+
 fn what_to_do(error: &io::Error) -> &'static str {
     match error.kind() {
         ErrorKind::AddrInUse => {
             "another program listens there: give another port, or port 0 for any free one"
         }
-        ErrorKind::AddrNotAvailable => {
-            "give an address of this machine, such as 127.0.0.1, or 0.0.0.0 for all its networks"
-        }
+        ErrorKind::AddrNotAvailable => THIS_MACHINE,
         ErrorKind::PermissionDenied => "give a port above 1023",
         _ => "give another address or port",
     }
@@ -54,18 +66,27 @@ pub struct Exporter {
 }
 
 impl Exporter {
-    /// Serves what hangs on the board at this address; port 0 lets the system choose.
+    /// Serves what hangs on the board at this address, `HOST:PORT`; port 0 lets the system choose.
     ///
     /// # Errors
-    /// Where the address cannot be listened at, or the system refuses what the server needs.
-    pub fn start(address: SocketAddr, about: About, board: Board) -> Result<Self, MetricsError> {
+    /// Where the host has no address, it cannot be listened at, or the system refuses what the server needs.
+    pub fn start(address: &str, about: About, board: Board) -> Result<Self, MetricsError> {
+        let resolved = address.to_socket_addrs();
+        let resolved: Vec<SocketAddr> = resolved
+            .map_err(|source| MetricsError::Resolve {
+                address: address.to_owned(),
+                source,
+            })?
+            .collect();
         let listen = || {
-            let listener = TcpListener::bind(address)?;
+            let listener = TcpListener::bind(&*resolved)?;
             listener.set_nonblocking(true)?;
             Ok((listener.local_addr()?, listener))
         };
-        let (bound, listener) =
-            listen().map_err(|source| MetricsError::Listen { address, source })?;
+        let (bound, listener) = listen().map_err(|source| MetricsError::Listen {
+            address: address.to_owned(),
+            source,
+        })?;
         let (stop, stopped) = oneshot::channel();
         let thread = server::spawn(listener, about, board, stopped).map_err(MetricsError::Start)?;
         Ok(Self {

@@ -30,7 +30,6 @@ use llmuses_render::forms::rows_take_stdout;
 use llmuses_workload::HostTokenizer;
 use names::default_name;
 use std::io::IsTerminal;
-use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::time::Duration;
 use target::{add_api_key, endpoint, fit_together};
@@ -232,7 +231,7 @@ impl PerfArguments {
         self,
         model: &str,
         files: OutputFiles,
-        metrics: Option<SocketAddr>,
+        metrics: Option<String>,
     ) -> Result<Outputs, UsageError> {
         let name = self.name.unwrap_or_else(|| default_name(model));
         let database = match self.parts.is_part() {
@@ -507,5 +506,13 @@ mod tests {
             let error = sweep(arguments).unwrap_err().to_string();
             assert!(error.contains(said), "{error}");
         }
+        // Whether a host has an address is asked when it is listened at.
+        let unknown = [
+            "--prompt",
+            "x",
+            "--metrics-listen",
+            "no-such-host.invalid:1",
+        ];
+        assert!(sweep(&unknown).is_ok());
     }
 }
