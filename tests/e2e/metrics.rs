@@ -291,6 +291,27 @@ fn the_figures_of_a_run_are_served_and_are_those_of_its_results() {
 }
 
 #[test]
+fn requests_that_are_held_up_are_counted_while_the_run_goes_on() {
+    let (bench, mock) = (Bench::new(), mock(&["--ttft", "200ms", "--tokens", "2"]));
+    let load = ["--rate", "200", "--max-in-flight", "2", "-n", "40"];
+    let run = Served::start(&bench, &mock, &load);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let samples = run.scrape().expect("the run goes on");
+        let held_up = |name: &str| {
+            let name = format!(r#"llmuses_held_up_seconds_{name}{{run="1"}}"#);
+            samples.get(&name).copied()
+        };
+        if held_up("count") > Some(2.0) && held_up("sum") > Some(0.2) {
+            break;
+        }
+        assert!(Instant::now() < deadline, "none in {samples:?}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    run.end();
+}
+
+#[test]
 fn other_paths_and_methods_are_turned_down() {
     let (bench, mock) = (Bench::new(), mock(&["--ttft", "1s"]));
     let run = Served::start(&bench, &mock, &["-n", "2"]);

@@ -375,7 +375,11 @@ super::rows! { TIMES: TimeRow, Time;
         better: Better::Lower,
         column: Some("held_up_time"),
         objective: Objective::Never,
-        live: None,
+        live: Some(Live {
+            name: "llmuses_held_up_seconds",
+            help: "How long requests were held up that were due while as many as may be were in flight; its count is that of these requests.",
+            recent: None,
+        }),
         place: TablePlace::Always,
         curve: false,
         added: true,

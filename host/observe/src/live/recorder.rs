@@ -86,8 +86,10 @@ impl Sink for Recorder {
         let measured = &sample.measured;
         let succeeded = sample.outcome.succeeded();
         let elapsed = self.clock.now().since(self.start);
-        if succeeded && !sample.warmup {
-            for time in Time::all().filter(|time| time.live.is_some()) {
+        if !sample.warmup {
+            let has_it = |time: &Time| succeeded || time.is_of_the_client();
+            let live = Time::all().filter(|time| time.live.is_some());
+            for time in live.filter(has_it) {
                 if let Some(found) = measured.times[time] {
                     self.times[time].record(found);
                 }
