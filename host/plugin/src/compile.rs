@@ -6,6 +6,7 @@ use super::engine::engine;
 use super::text::shown;
 use llmuses_core::bounds::Bounds;
 use rlimit::Resource;
+use std::error::Error;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -117,20 +118,17 @@ fn compile_here(bytes: &[u8]) -> Result<Vec<u8>, CompileError> {
 fn have_threads() -> Result<(), String> {
     static STARTED: OnceLock<Result<(), String>> = OnceLock::new();
     STARTED
-        .get_or_init(|| {
-            let started = rayon::ThreadPoolBuilder::new().build_global();
-            started
-                .map_err(|error| error.to_string())
-                .or_else(|reason| {
-                    // There is no other way to ask.
-                    if reason.contains("already been initialized") {
-                        Ok(())
-                    } else {
-                        Err(reason)
-                    }
-                })
-        })
+        .get_or_init(|| without_threads(rayon::ThreadPoolBuilder::new().build_global()))
         .clone()
+}
+
+/// Why there are no threads, where there are none. Only what the system said is the source of an error: without one,
+/// somebody else has started the threads before.
+fn without_threads<T>(started: Result<T, rayon::ThreadPoolBuildError>) -> Result<(), String> {
+    match started {
+        Err(error) if error.source().is_some() => Err(error.to_string()),
+        Ok(_) | Err(_) => Ok(()),
+    }
 }
 
 fn compile_in_child(
@@ -322,6 +320,21 @@ fn limit(resource: Resource, value: u64) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn threads_that_are_there_are_told_from_threads_that_the_system_refuses() {
+        // One of them is the second, whatever other tests have done.
+        for _ in 0..2 {
+            let started = rayon::ThreadPoolBuilder::new().build_global();
+            assert_eq!(without_threads(started), Ok(()));
+        }
+        let refused = rayon::ThreadPoolBuilder::new()
+            .num_threads(1)
+            .spawn_handler(|_| Err(std::io::Error::other("no thread for you")))
+            .build();
+        let said = without_threads(refused).unwrap_err();
+        assert!(said.contains("no thread for you"), "{said}");
+    }
 
     #[test]
     fn a_program_that_does_not_end_is_ended() {
