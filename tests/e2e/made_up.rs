@@ -105,6 +105,39 @@ fn prompts_share_prefixes() {
 }
 
 #[test]
+fn each_server_has_a_cache_of_its_own() {
+    let (bench, tokenizer) = (Bench::new(), tokenizer());
+    let [first, second] = [(); 2].map(|()| mock(&["--prefix-cache", "100000"]));
+    let other = second.chat();
+    let arguments = [
+        "--url",
+        &other,
+        "--input-tokens",
+        "640",
+        "--prefix-tokens",
+        "512",
+    ];
+    let more = [
+        "--prefixes",
+        "8",
+        "-n",
+        "40",
+        "--parallel",
+        "1",
+        "--json",
+        "run.json",
+    ];
+    let all = [&arguments[..], &more].concat();
+    good(&bench, &first, &with_tokenizer(&tokenizer, &all));
+    let cached = lengths(&bench)["cached"].clone();
+    let mean = |name: &str| cached[name].as_f64().expect("it is a number");
+    let (predicted, reported) = (mean("mean_predicted_tokens"), mean("mean_reported_tokens"));
+    assert!((predicted - reported).abs() <= 16.0, "{cached}");
+    // Each of the prefixes is new to both.
+    assert!(predicted < 512.0 * 0.75, "{cached}");
+}
+
+#[test]
 fn predicted_cache_hits_are_those_of_the_server() {
     let (bench, tokenizer) = (Bench::new(), tokenizer());
     let mock = mock(&["--prefix-cache", "100000"]);

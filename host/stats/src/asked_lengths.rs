@@ -43,6 +43,36 @@ impl LengthsAsked {
         }
     }
 
+    /// Other processes send requests of the same load, whose prompts are not added here but may be in the server's cache.
+    #[must_use]
+    pub fn with_others(mut self) -> Self {
+        self.cached = self.cached.with_others();
+        self
+    }
+
+    /// Those of processes that sent a part of the load each, as their documents tell them. `None`: none of them asked for
+    /// lengths.
+    pub fn of_parts<'a>(parts: impl IntoIterator<Item = &'a AskedLengths>) -> Option<Self> {
+        let parts: Vec<&AskedLengths> = parts.into_iter().collect();
+        let cached: Vec<_> = parts.iter().filter_map(|part| part.cached).collect();
+        let all = |of: fn(&AskedLengths) -> &AskedLength| {
+            let mut all = Differences::default();
+            for part in &parts {
+                all.add_part(of(part));
+            }
+            all
+        };
+        (!parts.is_empty()).then(|| Self {
+            input: all(|part| &part.input),
+            later_input: all(|part| &part.later_input),
+            output: all(|part| &part.output),
+            later_input_not_judged: parts.iter().map(|part| part.later_input_not_judged).sum(),
+            last_turns: HashMap::new(),
+            learned: parts.iter().find_map(|part| part.learned),
+            cached: CachedPieces::of_parts(&cached),
+        })
+    }
+
     /// Adds a request of which these lengths were asked. Of a later turn of a session `input` is what its message adds to what
     /// was said before. One that failed, or whose server counted nothing, is left out. The turns of a session come in order.
     pub fn add(&mut self, outcome: &Outcome, input: u32, output: Option<u32>) {
@@ -146,6 +176,20 @@ impl Differences {
         }
     }
 
+    /// Adds those of a process that sent a part of the load.
+    fn add_part(&mut self, part: &AskedLength) {
+        let sum = |mean: Option<f64>| (mean.unwrap_or(0.0) * part.requests as f64).round() as u64;
+        self.requests += part.requests;
+        self.different += part.different;
+        self.asked = self.asked.saturating_add(sum(part.mean_asked_tokens));
+        self.counted = self.counted.saturating_add(sum(part.mean_counted_tokens));
+        self.short
+            .add(part.shorter, &part.shorter_by_finish_reason.0);
+        if part.worst_difference_tokens.unsigned_abs() > self.worst.unsigned_abs() {
+            self.worst = part.worst_difference_tokens;
+        }
+    }
+
     fn to_document(&self) -> AskedLength {
         let mean = |sum: u64| (self.requests > 0).then(|| sum as f64 / self.requests as f64);
         let short = self.short.counted();
@@ -189,6 +233,28 @@ mod tests {
         assert_eq!(output.worst_difference_tokens, -20);
         assert_eq!((output.shorter, input.shorter), (1, 1));
         assert_eq!(output.shorter_by_finish_reason.0, [("stop".to_owned(), 1)]);
+    }
+
+    #[test]
+    fn the_lengths_of_parts_of_a_load_are_those_of_the_whole() {
+        let lengths = |counted: &[(u64, u64)]| {
+            let mut lengths = LengthsAsked::default();
+            for (prompt, completion) in counted {
+                let outcome = OutcomeBuilder::at(0)
+                    .events(&[1, 2])
+                    .outputs(&[0, 1])
+                    .tokens(*prompt, *completion, TokenSource::Server)
+                    .finish_reason("stop")
+                    .build();
+                lengths.add(&outcome, 100, Some(40));
+            }
+            lengths.to_document()
+        };
+        let parts = [lengths(&[(100, 40), (90, 20)]), lengths(&[(103, 30)])];
+        let whole = LengthsAsked::of_parts(&parts).unwrap();
+        let expected = lengths(&[(100, 40), (90, 20), (103, 30)]);
+        assert_eq!(whole.to_document(), expected);
+        assert!(LengthsAsked::of_parts([]).is_none());
     }
 
     #[test]

@@ -5,6 +5,7 @@ use llmuses_core::document::CachedTokens;
 use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::CACHED_TOKENS;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Pieces of prompts of which is kept when they were sent: some 300 MiB at most.
 const MOST_PIECES: usize = 4_000_000;
@@ -23,7 +24,14 @@ pub(super) struct CachedPieces {
     /// Tokens of the prompts of these requests, and of how many of them they are known.
     prompt_tokens: u64,
     prompts_known: u64,
-    pieces: HashMap<u64, Piece>,
+    /// By the URL that requests went to, where there are several: each server has a cache of its own.
+    pieces: HashMap<Option<Arc<str>>, HashMap<u64, Piece>>,
+    /// How many there are of all URLs.
+    count: usize,
+    /// Whether other processes send requests of the same load, whose prompts are not seen here.
+    others_send: bool,
+    /// The same of processes that sent a part of the load each.
+    of_parts: Option<CachedTokens>,
     /// Tokens that the chat template puts around a prompt.
     overhead: u32,
     /// Whether no more is predicted, since prompts have too many pieces.
@@ -34,9 +42,18 @@ pub(super) struct CachedPieces {
 #[derive(Debug, Clone, PartialEq)]
 struct Piece {
     tokens: u32,
-    /// When the first prompt with it was sent, and whether that request is counted: it finds nothing.
+    /// Of the prompts with it that the server answered.
+    answered: Option<Answered>,
+    /// When the first prompt with it was sent that failed or was cancelled: whether the server read that is not known.
+    maybe_read: Option<Moment>,
+}
+
+/// The prompts with a piece that the server answered.
+#[derive(Debug, Clone, PartialEq)]
+struct Answered {
+    /// When the first one was sent, and whether that request is counted: it finds nothing.
     first: (Moment, bool),
-    /// When the server had read a prompt with it, as its first output shows. What was sent later finds it.
+    /// When the server had read one of them, as its first output shows. What was sent later finds it.
     read: Moment,
     /// When others were sent that are counted, before `read`: whether they find it depends on the server.
     early: Vec<Moment>,
@@ -51,16 +68,60 @@ impl CachedPieces {
         }
     }
 
+    /// Other processes send requests of the same load: any prompt may find what one of theirs left.
+    pub(super) fn with_others(mut self) -> Self {
+        self.others_send = true;
+        self
+    }
+
+    /// Those of processes that sent a part of the load each. `None`: the server reported nothing to any of them.
+    pub(super) fn of_parts(parts: &[CachedTokens]) -> Self {
+        let requests: u64 = parts.iter().map(|part| part.requests).sum();
+        let mean = |of: fn(&CachedTokens) -> f64| {
+            let sum: f64 = parts
+                .iter()
+                .map(|part| of(part) * part.requests as f64)
+                .sum();
+            sum / requests as f64
+        };
+        let prompts_known = parts.iter().all(|part| part.mean_prompt_tokens.is_some());
+        let of_parts = (requests > 0).then(|| CachedTokens {
+            requests,
+            mean_predicted_tokens: mean(|part| part.mean_predicted_tokens),
+            mean_possible_tokens: mean(|part| part.mean_possible_tokens),
+            mean_reported_tokens: mean(|part| part.mean_reported_tokens),
+            mean_prompt_tokens: prompts_known
+                .then(|| mean(|part| part.mean_prompt_tokens.unwrap_or_default())),
+            tolerance_tokens: parts
+                .iter()
+                .map(|part| part.tolerance_tokens)
+                .fold(0.0, f64::max),
+        });
+        Self {
+            of_parts,
+            ..Self::default()
+        }
+    }
+
     /// Adds a request as [`LengthsAsked::add_cached`](super::LengthsAsked::add_cached) says. Requests may come in any order.
     pub(super) fn add(&mut self, outcome: &Outcome, pieces: &[(u64, u32)], counts: bool) {
         let exchange = &outcome.exchange;
-        let reading = outcome.reading.as_ref().filter(|_| outcome.succeeded());
-        let (Some(reading), Some(sent), 0) = (reading, exchange.sent, exchange.place.turn) else {
+        let (Some(sent), 0) = (exchange.sent, exchange.place.turn) else {
+            return;
+        };
+        let answer = outcome.reading.as_ref().filter(|_| outcome.succeeded());
+        let Some(reading) = answer else {
+            for (which, tokens) in pieces {
+                if let Some(piece) = self.piece(exchange.url.as_ref(), *which, *tokens) {
+                    let first = piece.maybe_read.map_or(sent, |first| first.min(sent));
+                    piece.maybe_read = Some(first);
+                }
+            }
             return;
         };
         let reported = reading.metric(CACHED_TOKENS).filter(|_| counts);
         // Of later requests nothing can be predicted.
-        self.is_full |= self.pieces.len() + pieces.len() > MOST_PIECES;
+        self.is_full |= self.count + pieces.len() > MOST_PIECES;
         if self.is_full {
             return;
         }
@@ -84,34 +145,56 @@ impl CachedPieces {
             if counts {
                 self.tokens += u64::from(*tokens);
             }
-            match self.pieces.get_mut(which) {
-                Some(piece) => piece.add(sent, read, counts),
-                None => {
-                    let piece = Piece {
-                        tokens: *tokens,
-                        first: (sent, counts),
-                        read,
-                        early: Vec::new(),
-                    };
-                    self.pieces.insert(*which, piece);
-                }
+            if let Some(piece) = self.piece(exchange.url.as_ref(), *which, *tokens) {
+                piece.add(sent, read, counts);
             }
         }
     }
 
+    /// A piece of prompts that went to a URL. `None`: there is no place for it.
+    fn piece(&mut self, url: Option<&Arc<str>>, which: u64, tokens: u32) -> Option<&mut Piece> {
+        let of_url = self.pieces.entry(url.cloned()).or_default();
+        if !of_url.contains_key(&which) {
+            self.is_full |= self.count >= MOST_PIECES;
+            if self.is_full {
+                return None;
+            }
+            self.count += 1;
+        }
+        Some(of_url.entry(which).or_insert(Piece {
+            tokens,
+            answered: None,
+            maybe_read: None,
+        }))
+    }
+
     /// As it stands in a document. `None`: the server reports nothing.
     pub(super) fn to_document(&self) -> Option<CachedTokens> {
+        if self.of_parts.is_some() {
+            return self.of_parts;
+        }
         let mean = |tokens: u64| tokens as f64 / self.requests as f64;
-        let (mut new, mut early) = (0, 0);
-        for piece in self.pieces.values() {
+        // Tokens that were surely not in the cache, and those of which that depends on the server.
+        let (mut new, mut unsure) = (0, 0);
+        for piece in self.pieces.values().flat_map(HashMap::values) {
+            let Some(answered) = &piece.answered else {
+                continue;
+            };
             let tokens = u64::from(piece.tokens);
-            new += if piece.first.1 { tokens } else { 0 };
-            early += tokens * piece.early.len() as u64;
+            let (first, is_counted) = answered.first;
+            let maybe_found =
+                self.others_send || piece.maybe_read.is_some_and(|maybe| maybe < first);
+            match (is_counted, maybe_found) {
+                (true, true) => unsure += tokens,
+                (true, false) => new += tokens,
+                (false, _) => {}
+            }
+            unsure += tokens * answered.early.len() as u64;
         }
         let possible = self.tokens.saturating_sub(new);
         (self.requests > 0).then(|| CachedTokens {
             requests: self.requests,
-            mean_predicted_tokens: mean(possible.saturating_sub(early)),
+            mean_predicted_tokens: mean(possible.saturating_sub(unsure)),
             mean_possible_tokens: mean(possible),
             mean_reported_tokens: self.reported / self.requests as f64,
             mean_prompt_tokens: (self.prompts_known == self.requests)
@@ -124,15 +207,23 @@ impl CachedPieces {
 impl Piece {
     fn add(&mut self, sent: Moment, read: Moment, counts: bool) {
         let mut later = (sent, counts);
-        if later < self.first {
-            std::mem::swap(&mut later, &mut self.first);
+        let Some(answered) = &mut self.answered else {
+            self.answered = Some(Answered {
+                first: later,
+                read,
+                early: Vec::new(),
+            });
+            return;
+        };
+        if later < answered.first {
+            std::mem::swap(&mut later, &mut answered.first);
         }
-        if later.1 && later.0 < self.read {
-            self.early.push(later.0);
+        if later.1 && later.0 < answered.read {
+            answered.early.push(later.0);
         }
-        if read < self.read {
-            self.read = read;
-            self.early.retain(|sent| *sent < read);
+        if read < answered.read {
+            answered.read = read;
+            answered.early.retain(|sent| *sent < read);
         }
     }
 }
@@ -140,7 +231,7 @@ impl Piece {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use llmuses_core::exchange::TokenSource;
+    use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_samples::OutcomeBuilder;
 
     /// Its first output comes 10 ms after it was sent.
@@ -201,5 +292,64 @@ mod tests {
         assert_eq!(found.requests, 2);
         assert_eq!(found.mean_predicted_tokens, 562.0);
         assert_eq!(found.mean_reported_tokens, 560.0);
+    }
+
+    fn at_url(url: &str, sent: u64, cached: f64) -> Outcome {
+        let mut outcome = outcome(sent, cached);
+        outcome.exchange.url = Some(url.into());
+        outcome
+    }
+
+    #[test]
+    fn each_url_has_a_cache_of_its_own() {
+        let mut cached = CachedPieces::new(0);
+        for (url, sent, tokens) in [("a", 0, 0.0), ("b", 100, 0.0), ("a", 200, 512.0)] {
+            cached.add(&at_url(url, sent, tokens), &[(0, 512)], true);
+        }
+        let found = document(&cached);
+        assert_eq!(found.mean_predicted_tokens, 512.0 / 3.0);
+        assert_eq!(found.mean_possible_tokens, 512.0 / 3.0);
+    }
+
+    #[test]
+    fn what_a_failed_or_cancelled_request_left_in_the_cache_is_not_known() {
+        let failed = |sent: u64| {
+            let outcome = OutcomeBuilder::at(0).sent(sent).end(sent + 5);
+            outcome.fails(FailureKind::TimeoutRead, "silence").build()
+        };
+        // Whichever of them is over first; a failed one that was sent later leaves nothing for the first.
+        for order in [[0, 1], [1, 0]] {
+            let mut cached = CachedPieces::new(0);
+            for which in order {
+                match which {
+                    0 => cached.add(&failed(0), &[(0, 100)], true),
+                    _ => cached.add(&outcome(50, 0.0), &[(0, 100)], true),
+                }
+            }
+            cached.add(&outcome(200, 0.0), &[(1, 100)], true);
+            cached.add(&failed(300), &[(1, 100)], true);
+            let found = document(&cached);
+            assert_eq!(found.requests, 2);
+            assert_eq!(found.mean_predicted_tokens, 0.0);
+            assert_eq!(found.mean_possible_tokens, 50.0);
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_load_may_find_what_the_other_parts_sent() {
+        let mut part = CachedPieces::new(0).with_others();
+        part.add(&outcome(0, 90.0), &[(0, 100)], true);
+        part.add(&outcome(50, 100.0), &[(0, 100)], true);
+        let found = document(&part);
+        assert_eq!(found.mean_predicted_tokens, 50.0);
+        assert_eq!(found.mean_possible_tokens, 100.0);
+        let mut alone = CachedPieces::new(0).with_others();
+        alone.add(&outcome(0, 0.0), &[(0, 400)], true);
+        let merged = document(&CachedPieces::of_parts(&[found, document(&alone)]));
+        assert_eq!(merged.requests, 3);
+        assert_eq!(merged.mean_predicted_tokens, 100.0 / 3.0);
+        assert_eq!(merged.mean_possible_tokens, 200.0);
+        assert_eq!(merged.mean_reported_tokens, 190.0 / 3.0);
+        assert_eq!(CachedPieces::of_parts(&[]).to_document(), None);
     }
 }

@@ -15,14 +15,19 @@ pub(super) struct FinishReasons(Vec<(String, u64)>);
 impl FinishReasons {
     /// Counts one more.
     pub(super) fn record(&mut self, reason: &str) {
+        self.add(reason, 1);
+    }
+
+    /// Counts so many more.
+    pub(super) fn add(&mut self, reason: &str, more: u64) {
         let is_new = !self.0.iter().any(|(known, _)| known == reason);
         let name = match is_new && self.0.len() >= MOST_NAMES {
             true => OTHERS,
             false => reason,
         };
         match self.0.iter_mut().find(|(known, _)| known == name) {
-            Some((_, count)) => *count += 1,
-            None => self.0.push((name.to_owned(), 1)),
+            Some((_, count)) => *count += more,
+            None => self.0.push((name.to_owned(), more)),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The circumstances of a run of which several processes sent a part each: out of those of the parts.
 
+use super::asked_lengths::LengthsAsked;
 use super::circumstances::{Circumstances, ConnectionUse, DatasetUse};
 use super::pauses::{OtherRuns, Pauses, ProcessorWaits};
 use llmuses_core::backlog::{PipelineStage, Waits};
@@ -70,6 +71,9 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
     if let Some(dataset) = &mut whole.dataset {
         dataset.passes = passes;
     }
+    let lengths = parts.iter();
+    let lengths = lengths.filter_map(|(_, part)| part.asked_lengths.as_ref());
+    whole.lengths_asked = LengthsAsked::of_parts(lengths);
     whole
 }
 

@@ -51,6 +51,14 @@ impl ShortOutputCounts {
         }
     }
 
+    /// Adds those that another process counted.
+    pub(super) fn add(&mut self, requests: u64, reasons: &[(String, u64)]) {
+        self.requests += requests;
+        for (reason, count) in reasons {
+            self.reasons.add(reason, *count);
+        }
+    }
+
     /// All of them.
     pub(super) fn counted(&self) -> ShortOutputs {
         ShortOutputs {

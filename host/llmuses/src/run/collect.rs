@@ -48,8 +48,14 @@ pub(super) fn collect(
     let mut by_worker = ByWorker::new(started);
     let mut first_requests = FirstRequests::default();
     let maker = prepared.prompts.as_ref();
-    let mut lengths_asked =
-        maker.map(|maker| LengthsAsked::new(prepared.learned, maker.overhead()));
+    let new_lengths = |overhead: u32| {
+        let lengths = LengthsAsked::new(prepared.learned, overhead);
+        match plan.load.shard.is_whole() {
+            true => lengths,
+            false => lengths.with_others(),
+        }
+    };
+    let mut lengths_asked = maker.map(|maker| new_lengths(maker.overhead()));
     let mut end = Ending::new(&plan.load, carrier.clock(), started);
     loop {
         match carrier.next() {
@@ -88,9 +94,8 @@ pub(super) fn collect(
                     lengths.add_cached(&outcome, prefix.as_slice(), true);
                 }
                 if let Some(asked) = asked {
-                    let lengths = lengths_asked.get_or_insert_with(|| {
-                        LengthsAsked::new(prepared.learned, prepared.tokens_around)
-                    });
+                    let lengths =
+                        lengths_asked.get_or_insert_with(|| new_lengths(prepared.tokens_around));
                     if !warmup {
                         lengths.add(&outcome, asked.input, asked.output);
                     }

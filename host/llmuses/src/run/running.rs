@@ -12,7 +12,7 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{ReplayFigures, UnsentRequests, UnsentWait};
 use llmuses_core::exchange::ConnectionOpening;
-use llmuses_core::plan::{Plan, PromptSource, Shard};
+use llmuses_core::plan::{Plan, PromptSource, Split};
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::processor_time::Waits;
 use llmuses_kernel_io::{machine, priority, processor_time};
@@ -233,7 +233,7 @@ impl Carrier for Running {
         troubles.extend(sessions.and_then(|sessions| sessions.trouble()));
         let dataset =
             matches!(running.plan.work.prompts, PromptSource::Dataset(_)).then(|| DatasetUse {
-                passes: passes(&report, running.plan.load.shard, issued),
+                passes: passes(report.bodies_of_a_pass, running.plan.load.split(), issued),
                 entries_read: report.entries_read,
                 skipped: report.skipped.clone(),
                 bad_entries: report.bad_entries,
@@ -318,13 +318,38 @@ fn processor_waits(waits: Waits) -> ProcessorWaits {
 }
 
 /// How often the data set was used: requests issued, in requests of a whole pass. What was made ahead of them does
-/// not count.
-fn passes(report: &SourceReport, shard: Shard, issued: u64) -> f64 {
-    // The other parts issue as many.
-    let issued_by_all = issued as f64 * f64::from(shard.parts());
-    match report.bodies_of_a_pass {
-        Some(whole) if whole > 0 => issued_by_all / whole as f64,
-        // The first pass was not over when the run was.
+/// not count. `of_a_pass`: those of all parts of the load. `None`: the first pass was not over when the run was.
+fn passes(of_a_pass: Option<u64>, split: Split, issued: u64) -> f64 {
+    // Which requests are of this part is drawn, so that it has more of a pass than another part, or less.
+    match of_a_pass.map(|whole| split.count(whole)) {
+        Some(own) if own > 0 => issued as f64 / own as f64,
         _ => 1.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::plan::{Arrivals, Gaps, Load, Shard};
+
+    #[test]
+    fn all_parts_of_one_pass_make_one_pass_however_many_requests_each_has() {
+        let mut counts = Vec::new();
+        for part in 0..2 {
+            let load = Load {
+                shard: Shard::new(part, 2).unwrap(),
+                arrivals: Arrivals::Open {
+                    rate: 10.0,
+                    gaps: Gaps::Poisson,
+                },
+                ..Load::default()
+            };
+            let split = load.split();
+            counts.push(split.count(101));
+            assert_eq!(passes(Some(101), split, split.count(101)), 1.0);
+        }
+        assert_ne!(counts[0], counts[1]);
+        assert_eq!(passes(None, Split::default(), 7), 1.0);
+        assert_eq!(passes(Some(10), Split::default(), 25), 2.5);
     }
 }

@@ -23,7 +23,8 @@ pub(super) fn dataset_reused(
 ) -> Option<Doubt> {
     let passes = circumstances.dataset.as_ref()?.passes;
     let cached = statistics.cached_share();
-    (passes > 1.0 && may_be_cached(cached)).then_some(Doubt::DatasetReused { passes, cached })
+    (is_repeated(passes) && may_be_cached(cached))
+        .then_some(Doubt::DatasetReused { passes, cached })
 }
 
 /// Of prompts that were made of lengths, and of the entries of a trace, another doubt knows how many hits are to be expected.
@@ -32,7 +33,7 @@ pub(super) fn dataset_cached(
     circumstances: &Circumstances,
 ) -> Option<Doubt> {
     let dataset = circumstances.dataset.as_ref()?;
-    let is_expected = dataset.passes > 1.0
+    let is_expected = is_repeated(dataset.passes)
         || circumstances.replay.is_some()
         || circumstances.lengths_asked.is_some();
     let share = statistics.cached_share_of_first_turns()?;
@@ -40,6 +41,11 @@ pub(super) fn dataset_cached(
         share,
         of_first_turns: statistics.sessions().has_any(),
     })
+}
+
+/// Whether entries of a data set were sent again. The passes of parts of a load add up to one but for rounding.
+fn is_repeated(passes: f64) -> bool {
+    passes > 1.0 + 1e-9
 }
 
 /// Whether the server took tokens of prompts from a cache, or may have: where it says that there were none,

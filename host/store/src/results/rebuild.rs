@@ -150,8 +150,6 @@ pub(crate) fn rebuild_with(
             .iter()
             .filter_map(|text| text.parse().ok())
             .collect(),
-        // No row has what was asked.
-        lengths_asked: None,
         unlike_workers: by_worker.unlike(&workers),
         workers,
         ..known
