@@ -3,7 +3,8 @@
 use super::estimate::Estimate;
 use llmuses_core::document::{Percentile, Totals};
 use llmuses_core::metric::{
-    Better, FAILED_SHARE, Figure, GOODPUT, GOODPUT_SHARE, LATENCY, QPS, Sum, Time, Unit,
+    Better, FAILED_SHARE, Figure, GOODPUT, GOODPUT_SHARE, LATENCY, QPS, Sum, THROUGHPUT,
+    TIME_PER_TOKEN, Time, Unit,
 };
 use std::sync::LazyLock;
 
@@ -185,11 +186,18 @@ fn of_figure(figure: Figure, totals: &Totals) -> Option<Estimate> {
             Some(Estimate::of_rate(value, &slots, slot_seconds, latency))
         }
         Sum::Share(part, whole) => Estimate::of_share(part(&sums)?, whole(&sums)?),
-        Sum::Ratio(..) => Some(Estimate {
-            value,
-            low: None,
-            high: None,
-        }),
+        Sum::Ratio(..) if figure == TIME_PER_TOKEN => {
+            Some(of_figure(THROUGHPUT, totals)?.inverse())
+        }
+        Sum::Ratio(..) => {
+            let error = totals.figure_errors.get(figure.name);
+            let error = error.map(|error| (error.standard_error, error.requests));
+            let found = Estimate::of_ratio(value, error);
+            Some(match figure.unit {
+                Unit::Share => found.within(0.0, 1.0),
+                _ => found.within(0.0, f64::INFINITY),
+            })
+        }
     }
 }
 

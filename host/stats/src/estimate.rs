@@ -36,6 +36,38 @@ impl Estimate {
         }
     }
 
+    /// A sum over requests by another, with the interval of Student's t. `error`: the standard error, and of how many
+    /// requests. `None`: it is not known, and neither is the interval.
+    pub fn of_ratio(ratio: f64, error: Option<(f64, u64)>) -> Self {
+        let half = error
+            .filter(|(_, requests)| *requests > 1)
+            .map(|(error, requests)| student(requests - 1) * error);
+        Self {
+            value: ratio,
+            low: half.map(|half| ratio - half),
+            high: half.map(|half| ratio + half),
+        }
+    }
+
+    /// The same of a figure that is never below `least` nor above `most`.
+    pub fn within(self, least: f64, most: f64) -> Self {
+        Self {
+            low: self.low.map(|low| low.max(least)),
+            high: self.high.map(|high| high.min(most)),
+            ..self
+        }
+    }
+
+    /// Of one by the figure. A bound of zero is no bound of that.
+    pub fn inverse(self) -> Self {
+        let of = |bound: Option<f64>| bound.filter(|bound| *bound > 0.0).map(f64::recip);
+        Self {
+            value: self.value.recip(),
+            low: of(self.high),
+            high: of(self.low),
+        }
+    }
+
     /// A share of `all`, with Wilson's interval (JASA 22, 1927).
     pub fn of_share(part: f64, all: f64) -> Option<Self> {
         if all <= 0.0 {

@@ -59,6 +59,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
         figures: RunFigures::default(),
+        figure_errors: statistics.ratio_errors().to_document(&sums),
         asked_lengths: circumstances
             .lengths_asked
             .as_ref()

@@ -26,6 +26,7 @@ mod objective;
 mod over_time;
 mod parts;
 mod pauses;
+mod ratio_errors;
 mod run_span;
 mod running;
 mod sample;

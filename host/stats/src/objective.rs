@@ -3,7 +3,9 @@
 use super::compared::{Metric, MetricSource};
 use super::estimate::{Estimate, Z};
 use llmuses_core::document::{ObjectiveFigures, ObjectiveOutcome, Percentile, Totals};
-use llmuses_core::metric::{FAILED_SHARE, Figure, GOODPUT_SHARE, Sum, Time};
+use llmuses_core::metric::{
+    FAILED_SHARE, Figure, GOODPUT_SHARE, PREDICTED_CACHED_SHARE, Sum, Time,
+};
 use llmuses_core::plan::{ShareBound, ShareOf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -162,7 +164,7 @@ impl RunObjective {
     /// Its outcome in a run, by the 95 % confidence interval of the figure: decided where the whole interval lies on
     /// one side of the bound.
     pub fn decide(&self, totals: &Totals) -> ObjectiveFigures {
-        let estimate = self.metric.of(totals);
+        let estimate = self.estimate(totals);
         let outcome = estimate.map_or(ObjectiveOutcome::NotDecided, |found| self.outcome(&found));
         let requests_needed = match (estimate, outcome) {
             (Some(found), ObjectiveOutcome::NotDecided) => self.needed(&found, totals),
@@ -180,6 +182,27 @@ impl RunObjective {
         }
     }
 
+    /// The figure with its interval.
+    fn estimate(&self, totals: &Totals) -> Option<Estimate> {
+        let found = self.metric.of(totals)?;
+        if self.figure() != Some(PREDICTED_CACHED_SHARE) {
+            return Some(found);
+        }
+        // What was sent is known. Only whether a prompt finds what was sent just before it, or left by a failed request, is
+        // not.
+        let lengths = totals.asked_lengths.as_ref();
+        let cached = lengths.and_then(|lengths| lengths.cached);
+        let most = cached.and_then(|cached| {
+            let prompt = cached.mean_prompt_tokens.filter(|tokens| *tokens > 0.0)?;
+            Some(cached.mean_possible_tokens / prompt)
+        });
+        Some(Estimate {
+            value: found.value,
+            low: Some(found.value),
+            high: most.map(|most| most.max(found.value)),
+        })
+    }
+
     /// Whether a value keeps the bound.
     fn keeps(&self, value: f64) -> bool {
         if self.below {
@@ -190,13 +213,10 @@ impl RunObjective {
     }
 
     fn outcome(&self, found: &Estimate) -> ObjectiveOutcome {
-        let is_counted = matches!(self.figure().map(|figure| figure.sum), Some(Sum::Ratio(..)));
-        // What is counted is known, and has no interval.
-        let [low, high] = match is_counted {
-            true => [Some(found.value); 2],
-            false => [found.low, found.high],
+        let (worst, best) = match self.below {
+            true => (found.high, found.low),
+            false => (found.low, found.high),
         };
-        let (worst, best) = if self.below { (high, low) } else { (low, high) };
         if worst.is_some_and(|worst| self.keeps(worst)) {
             ObjectiveOutcome::Met
         } else if best.is_some_and(|best| !self.keeps(best)) {
@@ -209,6 +229,10 @@ impl RunObjective {
     /// Requests of a run that would decide the objective, if the figure stays as it is.
     fn needed(&self, found: &Estimate, totals: &Totals) -> Option<u64> {
         let (value, limit) = (found.value, self.limit);
+        if self.figure() == Some(PREDICTED_CACHED_SHARE) {
+            // Further requests are no better known.
+            return None;
+        }
         if self
             .figure()
             .is_some_and(|figure| matches!(figure.sum, Sum::Share(..)))
@@ -247,7 +271,8 @@ mod tests {
     use super::*;
     use crate::json::totals;
     use crate::{Circumstances, Origin, RunStatistics};
-    use llmuses_core::exchange::FailureKind;
+    use llmuses_core::document::{AskedLengths, CachedTokens};
+    use llmuses_core::exchange::{FailureKind, TokenSource};
     use llmuses_core::metric::TTFT;
     use llmuses_samples::OutcomeBuilder;
 
@@ -297,6 +322,68 @@ mod tests {
         let failed = decided("failed<10%", &many_failed);
         assert_eq!(failed.outcome, ObjectiveOutcome::Missed);
         assert_eq!(failed.value, Some(0.5));
+    }
+
+    /// Two requests, of which the server had 10 of 100 and 300 of 300 tokens of the prompt in its cache.
+    fn two_requests() -> Totals {
+        let mut statistics = RunStatistics::new(Origin::Sent);
+        for (from, tokens, cached) in [(0, 100, 10.0), (400, 300, 300.0)] {
+            let outcome = OutcomeBuilder::at(from)
+                .sent(from)
+                .events(&[from + 10, from + 200])
+                .end(from + 200)
+                .outputs(&[0, 1])
+                .tokens(tokens, tokens / 10, TokenSource::Server)
+                .metric("cached_tokens", cached)
+                .metric("reasoning_tokens", cached / 100.0)
+                .build();
+            statistics.record(&outcome);
+        }
+        totals(&statistics, &Circumstances::default())
+    }
+
+    #[test]
+    fn a_ratio_of_few_requests_decides_nothing() {
+        let few = two_requests();
+        for objective in [
+            "cached_share>10%",
+            "input_tokens<250",
+            "output_tokens>10",
+            "reasoning_tokens<3",
+            "time_per_token<16ms",
+        ] {
+            let found = decided(objective, &few);
+            assert!(found.value.is_some(), "{objective}");
+            assert_eq!(found.outcome, ObjectiveOutcome::NotDecided, "{objective}");
+        }
+        assert!(decided("cached_share>10%", &few).low < Some(0.1));
+        // A figure never has a bound that it cannot reach.
+        assert_eq!(decided("cached_share>10%", &few).high, Some(1.0));
+    }
+
+    #[test]
+    fn the_predicted_share_is_decided_by_its_range() {
+        let mut few = two_requests();
+        few.asked_lengths = Some(AskedLengths {
+            cached: Some(CachedTokens {
+                requests: 2,
+                mean_predicted_tokens: 20.0,
+                mean_possible_tokens: 40.0,
+                mean_prompt_tokens: Some(100.0),
+                ..CachedTokens::default()
+            }),
+            ..AskedLengths::default()
+        });
+        for (objective, outcome) in [
+            ("predicted_cached_share>10%", ObjectiveOutcome::Met),
+            ("predicted_cached_share<50%", ObjectiveOutcome::Met),
+            ("predicted_cached_share<30%", ObjectiveOutcome::NotDecided),
+            ("predicted_cached_share>40%", ObjectiveOutcome::Missed),
+        ] {
+            let found = decided(objective, &few);
+            assert_eq!(found.outcome, outcome, "{objective}");
+            assert_eq!(found.requests_needed, None, "{objective}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::finish_reasons::FinishReasons;
 use super::goodput::is_met;
 use super::input_length::ByInputLength;
 use super::measure::{Measurement, Origin, output_gaps, token_gaps};
+use super::ratio_errors::RatioErrors;
 use super::run_span::RunSpan;
 use super::sample::Sample;
 use super::sessions::SessionTotals;
@@ -17,9 +18,12 @@ use super::slowest::Slowest;
 use super::spread::Spread;
 use super::timeline::Timeline;
 use llmuses_core::clock::Moment;
-use llmuses_core::exchange::{ConnectionOpening, Outcome, Reading, StampQuality, TokenSource};
+use llmuses_core::exchange::{
+    ConnectionOpening, Outcome, Reading, StampQuality, TokenCount, TokenSource,
+};
 use llmuses_core::metric::{
-    ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, TLS, TOKEN_ITL, TPOT, TTFT, Time,
+    ByTime, CACHED_TOKENS, CONNECT, DNS, ITL, REASONING_TOKENS, Sums, TLS, TOKEN_ITL, TPOT, TTFT,
+    Time,
 };
 use llmuses_core::plan::Objectives;
 use std::time::Duration;
@@ -42,6 +46,7 @@ pub struct RunStatistics {
     finish_reasons: FinishReasons,
     asked_output: Option<u64>,
     short_outputs: ShortOutputCounts,
+    ratio_errors: RatioErrors,
     span: RunSpan,
 }
 
@@ -64,6 +69,7 @@ impl RunStatistics {
             finish_reasons: FinishReasons::default(),
             asked_output: None,
             short_outputs: ShortOutputCounts::default(),
+            ratio_errors: RatioErrors::default(),
             span: RunSpan::default(),
         }
     }
@@ -235,17 +241,30 @@ impl RunStatistics {
         for gap in output_gaps(outcome) {
             self.times[ITL].record(gap);
         }
+        let (mut chunks, mut of_several) = (0, 0);
         for (gap, tokens) in token_gaps(outcome) {
             self.times[TOKEN_ITL].record_times(gap / tokens.get(), tokens.get().into());
-            self.counts.token_chunks += 1;
-            self.counts.chunks_of_several_tokens += u64::from(tokens.get() > 1);
+            chunks += 1;
+            of_several += u64::from(tokens.get() > 1);
         }
+        self.counts.token_chunks += chunks;
+        self.counts.chunks_of_several_tokens += of_several;
+        self.ratio_errors.add(&Sums {
+            token_chunks: chunks,
+            chunks_of_several_tokens: of_several,
+            ..sums_of(outcome, measured)
+        });
         if let Some(reading) = &outcome.reading {
             for (name, value) in &reading.metrics {
                 self.metrics.record(name, *value);
             }
             self.metrics.leave_out(reading.metrics_cut);
         }
+    }
+
+    /// How certain the figures are that are a sum over requests by another.
+    pub(super) fn ratio_errors(&self) -> &RatioErrors {
+        &self.ratio_errors
     }
 
     /// Adds a connection that was opened before the run began.
@@ -344,6 +363,26 @@ impl RunStatistics {
         let span = self.span.sending()?;
         let gaps = u32::try_from(self.counts.sent).ok()?.checked_sub(1)?;
         (gaps > 0).then(|| span + span / gaps)
+    }
+}
+
+/// What the figures of a run of this request alone would be made of, where it succeeded.
+fn sums_of(outcome: &Outcome, measured: &Measurement) -> Sums {
+    let tokens = |count: Option<TokenCount>| count.map(|count| count.tokens as f64);
+    let reading = outcome.reading.as_ref();
+    let metric = |name: &str| reading.and_then(|reading| reading.metric(name));
+    let reasoning = metric(REASONING_TOKENS);
+    Sums {
+        succeeded: 1,
+        packages: measured.packages,
+        input_tokens: tokens(measured.prompt_tokens),
+        input_known: measured.prompt_tokens.is_some().into(),
+        output_tokens: tokens(measured.completion_tokens),
+        output_known: measured.completion_tokens.is_some().into(),
+        cached_tokens: Some(metric(CACHED_TOKENS).unwrap_or(0.0)),
+        reasoning_tokens: reasoning,
+        reasoning_known: reasoning.is_some().into(),
+        ..Sums::default()
     }
 }
 

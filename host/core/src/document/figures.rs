@@ -28,6 +28,15 @@ impl RunFigures {
     }
 }
 
+/// How certain a figure is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct FigureError {
+    /// Requests of which the figure is made.
+    pub requests: u64,
+    /// The standard error, in the unit of the figure; requests are taken as independent of one another.
+    pub standard_error: f64,
+}
+
 impl JsonSchema for RunFigures {
     fn inline_schema() -> bool {
         true

@@ -27,7 +27,7 @@ mod totals;
 mod workers;
 
 pub use counts::{Goodput, Packages, RequestCounts, UnsentRequests, UnsentWait};
-pub use figures::RunFigures;
+pub use figures::{FigureError, RunFigures};
 pub use groups::GroupFigures;
 pub use machine::Machine;
 pub use named::Named;

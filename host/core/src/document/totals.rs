@@ -8,7 +8,7 @@ pub use client::{
 };
 
 use super::counts::{Goodput, Packages, RequestCounts};
-use super::figures::RunFigures;
+use super::figures::{FigureError, RunFigures};
 use super::groups::GroupFigures;
 use super::named::Named;
 use super::objective::ObjectiveFigures;
@@ -46,6 +46,10 @@ pub struct Totals {
     /// The figures of the run as a whole, under the names that `--fail-if` takes.
     #[serde(default)]
     pub figures: RunFigures,
+    /// How certain those of them are that are a sum over requests by another, such as tokens per request, under the same
+    /// names; without a figure that the run does not have, or of a single request.
+    #[serde(default)]
+    pub figure_errors: Named<FigureError>,
     /// Why the answers of succeeded requests ended, in the words of the API, the most frequent first; empty where no
     /// plugin tells.
     #[serde(default)]

@@ -49,7 +49,7 @@ pub enum Sum {
     Rate(Read),
     /// The first of the second, which are requests: each is independent of the others.
     Share(Read, Read),
-    /// The first by the second: counted, not estimated.
+    /// The first by the second, both of which are sums over requests.
     Ratio(Read, Read),
 }
 
@@ -130,12 +130,21 @@ impl Figure {
 
     /// The figure of a run. `None` where the run does not have it.
     pub fn of(self, sums: &Sums) -> Option<f64> {
-        let whole = match self.sum {
-            Sum::Rate(_) => sums.wall_seconds?,
-            Sum::Share(_, whole) | Sum::Ratio(_, whole) => whole(sums)?,
-        };
-        let part = self.part(sums)?;
+        let (part, whole) = (self.part(sums)?, self.whole(sums)?);
         (whole > 0.0).then(|| part / whole)
+    }
+
+    /// By what the figure divides what it counts.
+    pub fn whole(self, sums: &Sums) -> Option<f64> {
+        match self.sum {
+            Sum::Rate(_) => sums.wall_seconds,
+            Sum::Share(_, whole) | Sum::Ratio(_, whole) => whole(sums),
+        }
+    }
+
+    /// Whether it is one sum by another, neither of which counts requests that are drawn by chance.
+    pub fn is_ratio(self) -> bool {
+        matches!(self.sum, Sum::Ratio(..))
     }
 
     /// What the figure counts: the tokens of tokens per second.
