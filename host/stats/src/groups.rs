@@ -7,7 +7,7 @@ use super::sample::Sample;
 use super::steady::Steady;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::GroupFigures;
-use llmuses_core::plan::{Objectives, Staged, Stages};
+use llmuses_core::plan::{Arrivals, Gaps, Objectives, Staged, Stages, Warmup};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -64,6 +64,11 @@ pub struct Groups {
     stages: Option<Stages>,
     by_label: bool,
     steady: Option<Steady>,
+    warmup: Warmup,
+    /// Whether all gaps between requests are equal.
+    has_even_gaps: bool,
+    /// When the first request was due that counts, by the number of its stage.
+    first_counted: BTreeMap<u64, Moment>,
     /// When the last request of the warm-up was due.
     last_warmup: Option<Moment>,
     /// When the last request of all was due.
@@ -89,6 +94,9 @@ impl Groups {
             stages,
             by_label: false,
             steady: None,
+            warmup: Warmup::Nothing,
+            has_even_gaps: false,
+            first_counted: BTreeMap::new(),
             last_warmup: None,
             last_due: start,
             last_ends: BTreeMap::new(),
@@ -113,6 +121,21 @@ impl Groups {
         self
     }
 
+    /// How the warm-up ends and how requests arrive: by these, a stage with the end of the warm-up inside has the length that
+    /// its other requests take.
+    #[must_use]
+    pub fn with_warmup(mut self, warmup: Warmup, arrivals: &Arrivals) -> Self {
+        self.warmup = warmup;
+        self.has_even_gaps = matches!(
+            arrivals,
+            Arrivals::Open {
+                gaps: Gaps::Constant,
+                ..
+            }
+        );
+        self
+    }
+
     /// Adds a sample to each group that it belongs to.
     pub fn add(&mut self, sample: &Sample) {
         if let Some(steady) = &mut self.steady {
@@ -132,6 +155,10 @@ impl Groups {
             return;
         }
         for mut key in self.keys(sample) {
+            if key.by == GroupBy::Stage {
+                let first = self.first_counted.entry(key.order).or_insert(due);
+                *first = (*first).min(due);
+            }
             if !self.groups.contains_key(&key) {
                 let of_kind = self.groups.keys().filter(|other| other.by == key.by);
                 if of_kind.count() >= MOST {
@@ -173,13 +200,33 @@ impl Groups {
         [stage, url, model, label].into_iter().flatten().collect()
     }
 
+    /// From when on the requests of a stage count, as far as there is a warm-up.
+    fn warmup_ends(&self, stage: u64) -> Option<Moment> {
+        let last = self.last_warmup?;
+        match self.warmup {
+            Warmup::Time(time) => Some(self.start.after(time)),
+            // The gap that follows the last one of the warm-up belongs to that.
+            _ if self.has_even_gaps => self
+                .first_counted
+                .get(&stage)
+                .copied()
+                .filter(|first| *first > last)
+                .or(Some(last)),
+            // What follows a request drawn at random does not depend on it.
+            _ => Some(last),
+        }
+    }
+
     /// How long the requests of a stage were due that are none of the warm-up. `was_cut`: whether the run ended before its
     /// last stage did.
     fn length_of_stage(&self, stage: u64, was_cut: bool) -> Option<Duration> {
         let stages = self.stages.as_ref()?;
         let (begin, end) = stages.times_of(usize::try_from(stage).ok()?)?;
         let (begin, end) = (self.start.after(begin), self.start.after(end));
-        let begin = self.last_warmup.map_or(begin, |last| begin.max(last));
+        let begin = match self.warmup_ends(stage) {
+            Some(ends) => begin.max(ends),
+            None => begin,
+        };
         // Behind an earlier stage others followed, so that it was whole. A slot of a closed loop is at work until its last
         // request ends.
         let is_last = stages.at(self.last_due.since(self.start)) as u64 == stage;
@@ -192,6 +239,25 @@ impl Groups {
             _ => end,
         };
         Some(end.since(begin))
+    }
+
+    /// The stages of which no request counts. `was_cut`: whether the run ended before its last stage did.
+    fn stages_without_any(&self, was_cut: bool) -> Vec<Key> {
+        let Some(stages) = &self.stages else {
+            return Vec::new();
+        };
+        let reached = match was_cut {
+            true => stages.at(self.last_due.since(self.start)) + 1,
+            false => stages.count(),
+        };
+        let keys = (0..reached).filter_map(|stage| {
+            Some(Key {
+                by: GroupBy::Stage,
+                order: stage as u64,
+                name: stages.name_of(stage)?,
+            })
+        });
+        keys.filter(|key| !self.groups.contains_key(key)).collect()
     }
 
     /// Their figures. `wall`: the time of the run; `was_cut`: whether it ended before its last stage did.
@@ -207,8 +273,10 @@ impl Groups {
             begins_seconds: Some(begins.since(self.start).as_secs_f64()),
             ..group_figures(statistics, Some(length))
         });
-        let groups = self.groups.iter();
-        let groups = groups.map(|(key, statistics)| GroupFigures {
+        let mut groups: BTreeMap<&Key, &RunStatistics> = self.groups.iter().collect();
+        let without_any = self.stages_without_any(was_cut);
+        groups.extend(without_any.iter().map(|key| (key, &self.empty)));
+        let groups = groups.into_iter().map(|(key, statistics)| GroupFigures {
             by: key.by.as_str().to_owned(),
             name: key.name.clone(),
             ..group_figures(statistics, length(key))
@@ -281,9 +349,59 @@ mod tests {
             lengths
         };
         assert_eq!(lengths("rate:4@1s,4@1s", false), [Some(0.5), Some(1.0)]);
+        // The last stage was not run: nothing says how it would have been.
+        assert_eq!(lengths("rate:4@1s,4@1s,4@1s", true).len(), 2);
         assert_eq!(lengths("rate:4@1s,4@1s", true), [Some(0.5), Some(0.25)]);
         let closed = lengths("parallel:4@1s,4@1s", true);
         assert_eq!(closed, [Some(0.5), Some(0.28)]);
+    }
+
+    #[test]
+    fn a_stage_has_the_rate_of_its_arrivals_behind_the_warm_up() {
+        let rate = |warmup: Warmup, gaps: Gaps| {
+            let stages: Stages = "rate:10@1s,10@1s".parse().unwrap();
+            let mut groups = Groups::new(Origin::Intended, Moment::default(), None, Some(stages))
+                .with_warmup(warmup, &Arrivals::Open { rate: 10.0, gaps });
+            for number in 0..20 {
+                let due = number * 100;
+                let warm = warmup.covers(number, Duration::from_millis(due));
+                groups.add(&sample(due, warm));
+            }
+            let figures = groups.figures(Some(Duration::from_secs(2)), false);
+            figures[0].due_per_second.unwrap()
+        };
+        let of = |expected: f64, found: f64| assert!((found - expected).abs() < 1e-9, "{found}");
+        of(10.0, rate(Warmup::Requests(5), Gaps::Constant));
+        of(
+            10.0,
+            rate(Warmup::Time(Duration::from_millis(500)), Gaps::Constant),
+        );
+        of(
+            10.0,
+            rate(Warmup::Time(Duration::from_millis(500)), Gaps::Poisson),
+        );
+        // The time between the last one of the warm-up and the next is a gap like any other.
+        of(5.0 / 0.6, rate(Warmup::Requests(5), Gaps::Poisson));
+    }
+
+    #[test]
+    fn a_stage_that_sent_nothing_is_told() {
+        let stages: Stages = "rate:4@1s,0@1s,4@1s,0@1s".parse().unwrap();
+        let mut groups = Groups::new(Origin::Intended, Moment::default(), None, Some(stages));
+        for due in [250, 2500] {
+            groups.add(&sample(due, false));
+        }
+        let told = |was_cut: bool| -> Vec<(String, u64, Option<f64>)> {
+            let figures = groups.figures(Some(Duration::from_secs(4)), was_cut);
+            let told = figures.into_iter();
+            told.map(|group| (group.name, group.completed, group.due_per_second))
+                .collect()
+        };
+        let found = told(false);
+        let names: Vec<&str> = found.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names, ["4@1s", "0@1s", "4@1s", "0@1s"]);
+        assert_eq!(found[1], ("0@1s".to_owned(), 0, Some(0.0)));
+        assert_eq!(told(true).len(), 3);
     }
 
     #[test]

@@ -172,6 +172,16 @@ pub enum Warmup {
 }
 
 impl Warmup {
+    /// That of a load as it stands in a document.
+    pub fn of_record(load: &LoadRecord) -> Self {
+        let time = load.warmup_seconds;
+        match (load.warmup_requests, time.map(Duration::try_from_secs_f64)) {
+            (Some(requests), _) => Self::Requests(requests),
+            (None, Some(Ok(time))) => Self::Time(time),
+            (None, _) => Self::Nothing,
+        }
+    }
+
     /// Whether a request of this session, intended this long after the start, is part of it.
     pub fn covers(self, session: u64, intended: Duration) -> bool {
         match self {

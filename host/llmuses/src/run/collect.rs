@@ -41,6 +41,7 @@ pub(super) fn collect(
     let stages = plan.load.stages.clone();
     let mut groups = Groups::new(origin, started, plan.load.objectives, stages)
         .with_labels(plan.target.label_header.is_some())
+        .with_warmup(plan.load.warmup, &plan.load.arrivals)
         .with_steady_state(!plan.load.arrivals.is_open(), plan.load.ramp_up);
     for opening in carrier.warm_connections() {
         statistics.record_warm_connection(*opening);

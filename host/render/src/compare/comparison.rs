@@ -141,13 +141,17 @@ impl<'a> Runs<'a> {
 /// The groups that all runs have.
 fn groups(before: Runs<'_>, after: Runs<'_>, comparable: bool, margin: f64) -> Vec<GroupChanges> {
     let known = before.first.totals.as_ref().map(|totals| &totals.groups);
+    let known = known.map_or(&[][..], Vec::as_slice);
     // A steady state is not another part of the requests, but the same ones without beginning and end.
-    let told = known
-        .into_iter()
-        .flatten()
-        .filter(|group| group.by != "window");
-    let pairs = told.filter_map(|group| {
-        let (ours, theirs) = (alone(before, group)?, alone(after, group)?);
+    let told = known.iter().enumerate();
+    let told = told.filter(|(_, group)| group.by != "window");
+    let pairs = told.filter_map(|(place, group)| {
+        let earlier = known[..place].iter();
+        let namesakes = earlier.filter(|earlier| is_same(earlier, group)).count();
+        let (ours, theirs) = (
+            alone(before, group, namesakes)?,
+            alone(after, group, namesakes)?,
+        );
         Some((group, ours, theirs))
     });
     pairs
@@ -164,12 +168,18 @@ fn groups(before: Runs<'_>, after: Runs<'_>, comparable: bool, margin: f64) -> V
         .collect()
 }
 
-/// Runs of the requests of a group alone; one at least. `None`: a run does not have the group.
-fn alone(runs: Runs<'_>, group: &GroupFigures) -> Option<Vec<Run>> {
-    let same = |other: &&GroupFigures| (&other.by, &other.name) == (&group.by, &group.name);
+/// Whether two groups have the same in common.
+fn is_same(one: &GroupFigures, other: &GroupFigures) -> bool {
+    (&one.by, &one.name) == (&other.by, &other.name)
+}
+
+/// Runs of the requests of a group alone; one at least. `namesakes`: how many of the same name are before it, such as stages
+/// of one rate. `None`: a run does not have the group.
+fn alone(runs: Runs<'_>, group: &GroupFigures, namesakes: usize) -> Option<Vec<Run>> {
     let of_run = |run: &Run| {
         let totals = run.totals.as_ref()?;
-        let group = totals.groups.iter().find(same)?;
+        let mut same = totals.groups.iter().filter(|other| is_same(other, group));
+        let group = same.nth(namesakes)?;
         Some(Run {
             totals: Some(Totals {
                 task: totals.task,

@@ -3,8 +3,8 @@
 use super::*;
 use crate::tests_support;
 use llmuses_core::document::{
-    ByPercentile, LoadRecord, PlanRecord, RepeatFigures, Run, RunState, TargetRecord, Totals,
-    Verdict,
+    ByPercentile, GroupFigures, LoadRecord, PlanRecord, RepeatFigures, Run, RunState, TargetRecord,
+    Totals, Verdict,
 };
 use llmuses_core::metric::TTFT;
 
@@ -259,4 +259,36 @@ fn sweeps_meet_load_by_load() {
     assert_eq!(comparisons.len(), 1);
     assert_eq!(comparisons[0].load, "parallel 64");
     assert_eq!(said(&alone), ["parallel 8 is in a alone"]);
+}
+
+#[test]
+fn stages_of_one_name_meet_in_their_order() {
+    let staged = |name: &str, succeeded: [u64; 3]| {
+        let mut results = results(name, 8, 0.050, 0.0001);
+        let totals = results.runs[0].totals.as_mut().unwrap();
+        let stages = ["4@60s", "8@60s", "4@60s"].into_iter().zip(succeeded);
+        totals.groups = stages
+            .map(|(name, succeeded)| GroupFigures {
+                by: "stage".to_owned(),
+                name: name.to_owned(),
+                seconds: Some(60.0),
+                succeeded,
+                completed: succeeded,
+                ..GroupFigures::default()
+            })
+            .collect();
+        results
+    };
+    let (before, after) = (staged("a", [60, 120, 180]), staged("b", [60, 120, 240]));
+    let (comparisons, _) = compare(&before, std::slice::from_ref(&after), 0.01);
+    let rates: Vec<[f64; 2]> = comparisons[0]
+        .groups
+        .iter()
+        .map(|group| {
+            let mut changes = group.changes.iter();
+            let rate = changes.find(|change| change.metric.name == "qps").unwrap();
+            [rate.before, rate.after].map(|side| side.unwrap().value)
+        })
+        .collect();
+    assert_eq!(rates, [[1.0, 1.0], [2.0, 2.0], [3.0, 4.0]]);
 }

@@ -13,7 +13,7 @@ use llmuses_core::exchange::{
     StampQuality, TokenCount, TokenSource,
 };
 use llmuses_core::metric::{ANSWER, HELD_UP, RESPONSE_HEAD, SESSION, Time};
-use llmuses_core::plan::{Arrivals, Load, Objectives};
+use llmuses_core::plan::{Arrivals, Load, Objectives, Warmup};
 use llmuses_core::turn::TurnPlace;
 use llmuses_stats::{
     ByWorker, Circumstances, Groups, Origin, RunStatistics, Sample, StoppedBy, asked_output_tokens,
@@ -89,6 +89,7 @@ pub(crate) fn rebuild_with(
         Load::stages_of_record(&run.plan.load),
     )
     .with_labels(run.plan.target.label_header.is_some())
+    .with_warmup(Warmup::of_record(&run.plan.load), &arrivals)
     .with_steady_state(
         !arrivals.is_open(),
         (run.plan.load.ramp_up_seconds).and_then(|time| Duration::try_from_secs_f64(time).ok()),
