@@ -4,6 +4,7 @@ use super::json::group_figures;
 use super::measure::Origin;
 use super::running::RunStatistics;
 use super::sample::Sample;
+use super::sessions::{name_of_place, place_of};
 use super::steady::Steady;
 use llmuses_core::clock::Moment;
 use llmuses_core::document::GroupFigures;
@@ -29,6 +30,8 @@ pub enum GroupBy {
     Stage,
     /// The URL that it went to, where there are several.
     Url,
+    /// The turn of its session, where sessions have several.
+    Turn,
     /// The model that it asked, where there are several.
     Model,
     /// Who answered, by a header of the response.
@@ -42,6 +45,7 @@ impl GroupBy {
             Self::Window => "window",
             Self::Stage => "stage",
             Self::Url => "url",
+            Self::Turn => "turn",
             Self::Model => "model",
             Self::Label => "label",
         }
@@ -190,6 +194,14 @@ impl Groups {
         };
         let exchange = &sample.outcome.exchange;
         let url = exchange.url.as_ref().map(|url| named(GroupBy::Url, url));
+        let turn = exchange.place.is_of_several().then(|| {
+            let place = place_of(exchange.place.turn);
+            Key {
+                by: GroupBy::Turn,
+                order: place as u64,
+                name: name_of_place(place),
+            }
+        });
         let model = exchange.model.as_ref();
         let model = model.map(|model| named(GroupBy::Model, model));
         let label = self.by_label.then(|| {
@@ -197,7 +209,10 @@ impl Groups {
             let label = head.and_then(|head| head.label.as_deref());
             named(GroupBy::Label, label.unwrap_or(NO_LABEL))
         });
-        [stage, url, model, label].into_iter().flatten().collect()
+        [stage, url, turn, model, label]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// From when on the requests of a stage count, as far as there is a warm-up.
@@ -402,6 +417,28 @@ mod tests {
         assert_eq!(names, ["4@1s", "0@1s", "4@1s", "0@1s"]);
         assert_eq!(found[1], ("0@1s".to_owned(), 0, Some(0.0)));
         assert_eq!(told(true).len(), 3);
+    }
+
+    #[test]
+    fn turns_of_sessions_have_figures_of_their_own() {
+        let mut groups = Groups::new(Origin::Intended, Moment::default(), None, None);
+        groups.add(&sample(0, false));
+        for turn in 0..12 {
+            let outcome = OutcomeBuilder::at(0)
+                .sent(0)
+                .end(10)
+                .turn(0, turn, 12)
+                .build();
+            groups.add(&Sample::of(outcome, Origin::Intended, false));
+        }
+        let figures = groups.figures(Some(Duration::from_secs(1)), false);
+        let found: Vec<(&str, u64)> = figures
+            .iter()
+            .map(|group| (group.name.as_str(), group.completed))
+            .collect();
+        assert!(figures.iter().all(|group| group.by == "turn"));
+        assert_eq!((found.len(), found[0]), (10, ("1", 1)));
+        assert_eq!(found[9], ("10 and later", 3));
     }
 
     #[test]

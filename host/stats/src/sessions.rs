@@ -9,6 +9,21 @@ use llmuses_core::metric::{CACHED_TOKENS, LATENCY, TPOT, TTFT};
 /// Places of turns that are told apart; the last one is for all later ones too.
 const PLACES: usize = 10;
 
+/// The place at which a turn is counted, from 0.
+pub(super) fn place_of(turn: u32) -> usize {
+    (turn as usize).min(PLACES - 1)
+}
+
+/// A place for a person: the number of the turn, from 1.
+pub(super) fn name_of_place(place: usize) -> String {
+    let and_later = if place + 1 == PLACES {
+        " and later"
+    } else {
+        ""
+    };
+    format!("{}{and_later}", place + 1)
+}
+
 /// Totals of sessions. The order in which requests are added does not matter.
 #[derive(Debug, Clone, Default)]
 pub struct SessionTotals {
@@ -25,6 +40,7 @@ pub struct SessionTotals {
 struct TurnTotals {
     requests: u64,
     failed: u64,
+    disconnected: u64,
     input: Mean,
     output: Mean,
     cached: Mean,
@@ -64,13 +80,14 @@ impl SessionTotals {
             self.asked += u64::from(place.turns);
         }
         self.over += 1;
-        let index = (place.turn as usize).min(PLACES - 1);
+        let index = place_of(place.turn);
         if self.by_turn.len() <= index {
             self.by_turn.resize_with(index + 1, TurnTotals::default);
         }
         let turn = &mut self.by_turn[index];
         turn.requests += 1;
         if outcome.is_disconnected() {
+            turn.disconnected += 1;
             self.disconnected += 1;
             return;
         }
@@ -130,6 +147,7 @@ impl SessionTotals {
                     and_later: turn as usize == PLACES,
                     requests: totals.requests,
                     failed: totals.failed,
+                    disconnected: totals.disconnected,
                     input_tokens_per_request: totals.input.value(),
                     output_tokens_per_request: totals.output.value(),
                     cached_tokens_per_request: totals.cached.value(),
@@ -197,6 +215,19 @@ mod tests {
         assert_eq!(first.time_to_first_token.max_seconds, Some(0.050));
         assert_eq!(second.time_to_first_token.max_seconds, Some(0.030));
         assert!(!third.and_later);
+    }
+
+    #[test]
+    fn a_turn_that_the_client_cancelled_neither_succeeded_nor_failed() {
+        let cancelled = turn(0, 1, 3).fails(FailureKind::Disconnected, "cancelled");
+        let found = totals([turn(0, 0, 3), cancelled].map(OutcomeBuilder::build)).unwrap();
+        assert_eq!((found.disconnected, found.ended_by_failure), (1, 0));
+        let second = &found.by_turn[1];
+        assert_eq!(
+            (second.requests, second.failed, second.disconnected),
+            (1, 0, 1)
+        );
+        assert_eq!(found.by_turn[0].disconnected, 0);
     }
 
     #[test]

@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 /// The figures of the requests of a run that have something in common: a stage of its load, for example.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupFigures {
-    /// What tells requests of one group from those of another: `window` (the steady state), `stage`, `url`, `model` or `label`.
+    /// What tells requests of one group from those of another: `window` (the steady state), `stage`, `url`,
+    /// `turn`, `model` or `label`.
     pub by: String,
     /// What its requests have in common.
     pub name: String,

@@ -35,8 +35,11 @@ pub struct TurnFigures {
     pub and_later: bool,
     /// Requests that are over.
     pub requests: u64,
-    /// Of these, failed ones. All that follows is of succeeded ones.
+    /// Of these, failed ones.
     pub failed: u64,
+    /// Of these, those that the client cancelled: neither succeeded nor failed. All that follows is of succeeded ones.
+    #[serde(default)]
+    pub disconnected: u64,
     /// Mean tokens of a prompt; null where nobody counted.
     pub input_tokens_per_request: Option<f64>,
     /// Mean tokens of an answer.

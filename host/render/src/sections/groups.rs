@@ -40,6 +40,12 @@ pub(crate) fn groups(totals: &Part<'_, Totals>) -> Vec<Table> {
         |a: &Part<'_, GroupFigures>, b: &Part<'_, GroupFigures>| a.value().by == b.value().by;
     groups
         .chunk_by(of_a_kind)
+        // Turns have a table of their own.
+        .filter(|groups| {
+            groups
+                .first()
+                .is_none_or(|group| group.value().by != "turn")
+        })
         .map(|groups| table(groups, totals.value().task.has_output_tokens()))
         .collect()
 }

@@ -8,24 +8,29 @@ use llmuses_core::document::{Percentile, TimeFigures, Totals};
 /// The turns of sessions, one row for each place. `None`: no session has several turns.
 pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
     let sessions = at!(totals, sessions).known()?;
-    let mut table = Table::of_columns(
-        "Turns of sessions",
-        [
-            Column::new("Turn"),
-            Column::new("requests"),
-            Column::new("failed"),
-            Column::new("input tokens").narrow("input".to_owned()),
-            Column::new("cached"),
-            Column::new("output tokens").narrow("output".to_owned()),
-            Column::new("TTFT p50"),
-            Column::new("TTFT p99").narrow("p99".to_owned()),
-            Column::new("TPOT p50"),
-            Column::new("TPOT p99").of_a_page(),
-            Column::new("latency p50"),
-            Column::new("latency p99").narrow("p99".to_owned()),
-        ],
-    );
-    for turn in at!(sessions, by_turn).items() {
+    let by_turn = at!(sessions, by_turn).items();
+    let disconnected = by_turn.iter().any(|turn| turn.value().disconnected > 0);
+    let mut columns = vec![
+        Column::new("Turn"),
+        Column::new("requests"),
+        Column::new("failed"),
+    ];
+    if disconnected {
+        columns.push(Column::new("disconnected"));
+    }
+    columns.extend([
+        Column::new("input tokens").narrow("input".to_owned()),
+        Column::new("cached"),
+        Column::new("output tokens").narrow("output".to_owned()),
+        Column::new("TTFT p50"),
+        Column::new("TTFT p99").narrow("p99".to_owned()),
+        Column::new("TPOT p50"),
+        Column::new("TPOT p99").of_a_page(),
+        Column::new("latency p50"),
+        Column::new("latency p99").narrow("p99".to_owned()),
+    ]);
+    let mut table = Table::of_columns("Turns of sessions", columns);
+    for turn in by_turn {
         let name = match turn.value().and_later {
             true => format!("{} and later", turn.value().turn),
             false => turn.value().turn.to_string(),
@@ -39,10 +44,15 @@ pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
             Cell::name(name),
             Cell::number(at!(turn, requests).whole()),
             Cell::number(at!(turn, failed).whole()),
+        ];
+        if disconnected {
+            row.push(Cell::number(at!(turn, disconnected).whole()));
+        }
+        row.extend([
             Cell::number(at!(turn, input_tokens_per_request).fixed(1)),
             Cell::number(at!(turn, cached_tokens_per_request).fixed(1)),
             Cell::number(at!(turn, output_tokens_per_request).fixed(1)),
-        ];
+        ]);
         for (time, percentile) in [
             (&ttft, Percentile::P50),
             (&ttft, Percentile::P99),
@@ -69,4 +79,33 @@ fn millis(time: &Part<'_, TimeFigures>, percentile: Percentile) -> Number {
         .below(&format!("/{}", percentile.key()), known)
         .millis(decimals);
     number.marked(figures.samples > 0 && percentile.is_short(figures.samples))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::document::{SessionFigures, TurnFigures};
+
+    #[test]
+    fn cancelled_turns_have_a_column_where_there_are_any() {
+        let heads = |disconnected: u64| {
+            let turn = TurnFigures {
+                turn: 1,
+                requests: 5,
+                disconnected,
+                ..TurnFigures::default()
+            };
+            let totals = Totals {
+                sessions: Some(SessionFigures {
+                    by_turn: vec![turn],
+                    ..SessionFigures::default()
+                }),
+                ..Totals::default()
+            };
+            let table = turns(&Part::new("", &totals)).unwrap();
+            assert_eq!(table.columns.len(), table.rows[0].len());
+            table.columns.len()
+        };
+        assert_eq!(heads(2), heads(0) + 1);
+    }
 }
