@@ -134,6 +134,31 @@ fn a_load_beyond_what_was_calibrated_is_warned_of() {
         let said = perf("2");
         assert!(!said.contains("streams at once"), "{said}");
     }
+    let ended = run(bench
+        .perf(&["--url", &mock.chat(), "--prompt", "x", "-n", "4"])
+        .env("XDG_STATE_HOME", &state)
+        .args(["--save", "none", "--rate", "-1"]));
+    let said = "warning: all at once is 4 streams at once";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+    let mut search = program();
+    search
+        .env("XDG_STATE_HOME", &state)
+        .args([
+            "search",
+            "--url",
+            &mock.chat(),
+            "--model",
+            "m",
+            "--prompt",
+            "x",
+        ])
+        .args([
+            "--save", "none", "--vary", "parallel", "--from", "3", "--to", "4",
+        ])
+        .args(["--objective", "failed<50%", "--time-limit", "1s"]);
+    let ended = run(&mut search);
+    let said = "is 3 streams at once";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
     // It was found without TLS, and says nothing of a load with it. Nobody listens there.
     let load = ["--url", "https://127.0.0.1:1/", "--prompt", "x", "-n", "4"];
     let ended = run(bench.perf(&load).env("XDG_STATE_HOME", &state).args([

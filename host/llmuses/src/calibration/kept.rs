@@ -1,7 +1,7 @@
 //! What `llmuses calibrate` found, kept in a file: up to which load this machine measures right.
 
 use super::{BOUNDS, Level};
-use llmuses_core::document::Machine;
+use llmuses_core::document::{Machine, Totals};
 use llmuses_core::plan::{Arrivals, Load, TransportSettings};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_kernel_io::{machine, private_file};
@@ -151,26 +151,41 @@ impl Kept {
         self.tls == tls
     }
 
-    /// Why a load is more than this machine is known to measure right. `None`: it is not, or nothing is known of such
-    /// loads.
-    pub fn what_is_beyond(&self, load: &Load, transport: &TransportSettings) -> Option<String> {
+    /// Why a load is more than this machine is known to measure right. `trace_rate`: of a trace, the requests per second that
+    /// it has at most. `None`: it is not, or nothing is known of such loads.
+    pub fn what_is_beyond(
+        &self,
+        load: &Load,
+        trace_rate: Option<f64>,
+        transport: &TransportSettings,
+    ) -> Option<String> {
         if transport.choice.as_str() != self.transport {
             return None;
         }
-        let (asked, good, tried, what) = match load.arrivals {
-            Arrivals::Closed { parallel } => (
-                load.shard.share_of(parallel as u64) as f64,
+        let of_streams = |streams: u64| {
+            Some((
+                streams as f64,
                 self.streams_within_1_ms.map(|streams| streams as f64),
                 self.most_streams_tried? as f64,
                 "streams at once",
-            ),
-            Arrivals::Open { rate, .. } => (
-                rate / f64::from(load.shard.parts()),
+            ))
+        };
+        let of_rate = |rate: f64| {
+            Some((
+                rate,
                 self.requests_per_second_within_1_ms,
                 self.most_requests_per_second_tried?,
                 "requests/s",
-            ),
-            Arrivals::AllAtOnce | Arrivals::Trace(_) => return None,
+            ))
+        };
+        let (asked, good, tried, what) = match load.arrivals {
+            Arrivals::Closed { parallel } => of_streams(load.shard.share_of(parallel as u64))?,
+            Arrivals::Open { rate, .. } => of_rate(rate / f64::from(load.shard.parts()))?,
+            Arrivals::AllAtOnce => {
+                let own = load.split().count(load.requests?);
+                of_streams(load.max_in_flight.map_or(own, |most| own.min(most)))?
+            }
+            Arrivals::Trace(_) => of_rate(trace_rate?)?,
         };
         if good.is_some_and(|good| asked <= good) {
             return None;
@@ -180,11 +195,35 @@ impl Kept {
             Some(good) if good < tried => format!("up to {good} {what}, and not at a higher level"),
             Some(good) => format!("up to {good} {what}, the most that it tried"),
         };
+        let at_most = match load.arrivals {
+            Arrivals::Trace(_) => " in its busiest tenth",
+            _ => "",
+        };
+        // No more digits than such a bound has.
+        let asked = (asked * 10.0).round() / 10.0;
         Some(format!(
-            "{} is {asked} {what}; the last `llmuses calibrate` on this machine found times right within 1 ms {known}: \
-             times may be further off",
+            "{} is {asked} {what}{at_most}; the last `llmuses calibrate` on this machine found times right within 1 ms \
+             {known}: times may be further off",
             load.name()
         ))
+    }
+
+    /// Why the chunks of a run came faster than this machine is known to measure right. `None`: they did not, or nothing is
+    /// known of that.
+    pub fn what_was_beyond(&self, totals: &Totals) -> Option<String> {
+        if totals.client.transport != self.transport {
+            return None;
+        }
+        let good = self.chunks_per_second_within_1_ms?;
+        let found =
+            totals.packages.count as f64 / totals.wall_seconds.filter(|wall| *wall > 0.0)?;
+        // Both are measured, and near each other at the level that was found good.
+        (found > good * 1.1).then(|| {
+            format!(
+                "{found:.0} chunks/s came; the last `llmuses calibrate` on this machine found times right within 1 ms up to \
+                 {good:.0} chunks/s: times may be further off"
+            )
+        })
     }
 }
 
@@ -206,6 +245,7 @@ fn rate_of(level: &Level) -> Option<f64> {
 mod tests {
     use super::super::tests::level;
     use super::*;
+    use llmuses_core::plan::Replay;
 
     fn load(arrivals: Arrivals) -> Load {
         Load {
@@ -228,7 +268,7 @@ mod tests {
             (Some(10), Some(100))
         );
         assert_eq!(kept.chunks_per_second_within_1_ms, Some(1000.0));
-        let beyond = |load: &Load| kept.what_is_beyond(load, &transport);
+        let beyond = |load: &Load| kept.what_is_beyond(load, None, &transport);
         assert_eq!(beyond(&closed(10)), None);
         let said = beyond(&closed(11)).unwrap();
         assert!(said.contains("parallel 11 is 11 streams at once"), "{said}");
@@ -239,8 +279,54 @@ mod tests {
         // Of open loops nothing is known.
         assert_eq!(beyond(&load(Arrivals::poisson(1e6))), None);
         let all = Kept::of(&levels[1..], transport.choice.as_str(), false);
-        let said = all.what_is_beyond(&closed(11), &transport).unwrap();
+        let said = all.what_is_beyond(&closed(11), None, &transport).unwrap();
         assert!(said.contains("the most that it tried"), "{said}");
+    }
+
+    #[test]
+    fn all_at_once_and_a_trace_are_warned_of_too() {
+        let transport = TransportSettings::default();
+        let mut kept = Kept::of(&[level(10, 0.0)], transport.choice.as_str(), false);
+        kept.requests_per_second_within_1_ms = Some(50.0);
+        kept.most_requests_per_second_tried = Some(50.0);
+        let at_once = |requests: u64, max_in_flight: Option<u64>| {
+            let load = Load {
+                requests: Some(requests),
+                max_in_flight,
+                ..load(Arrivals::AllAtOnce)
+            };
+            kept.what_is_beyond(&load, None, &transport)
+        };
+        assert!(at_once(11, None).unwrap().contains("11 streams at once"));
+        assert_eq!(at_once(11, Some(10)), None);
+        let trace = load(Arrivals::Trace(Replay::default()));
+        let beyond = |rate| kept.what_is_beyond(&trace, Some(rate), &transport);
+        assert_eq!(beyond(50.0), None);
+        let said = beyond(123.456).unwrap();
+        assert!(
+            said.contains("123.5 requests/s in its busiest tenth"),
+            "{said}"
+        );
+    }
+
+    #[test]
+    fn more_chunks_than_were_measured_right_are_told() {
+        // 1,000 chunks per second were right.
+        let kept = Kept::of(&[level(10, 0.0)], "socket", false);
+        let beyond = |chunks: u64, transport: &str| {
+            let mut totals = Totals {
+                wall_seconds: Some(2.0),
+                ..Totals::default()
+            };
+            totals.packages.count = chunks;
+            transport.clone_into(&mut totals.client.transport);
+            kept.what_was_beyond(&totals)
+        };
+        assert_eq!(beyond(2_000, "socket"), None);
+        assert_eq!(beyond(20_000, "reqwest"), None);
+        let said = beyond(20_000, "socket").unwrap();
+        assert!(said.contains("10000 chunks/s came"), "{said}");
+        assert!(said.contains("up to 1000 chunks/s"), "{said}");
     }
 
     #[test]

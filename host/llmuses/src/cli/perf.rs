@@ -20,7 +20,7 @@ mod usage;
 mod wandb;
 
 pub(super) use choices::Transport;
-pub(super) use execution::{execute, make_folder};
+pub(super) use execution::{execute, make_folder, warn_of_chunks};
 pub(super) use help::{with_help, with_short_help};
 pub(super) use on_workers::{own_digest, typed_for_workers};
 pub(super) use planning::{database, parameters, parser};

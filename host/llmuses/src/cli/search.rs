@@ -1,7 +1,7 @@
 //! `llmuses search`: the highest load that keeps objectives.
 
 use super::CommandOutcome;
-use super::perf::{NOT_OF_A_SEARCH, PerfArguments, UsageError, make_folder};
+use super::perf::{NOT_OF_A_SEARCH, PerfArguments, UsageError, make_folder, warn_of_chunks};
 use super::settings::Settings;
 use super::values::{percent, seconds};
 use crate::run::{RunError, SearchPlan, search};
@@ -146,6 +146,7 @@ pub(super) fn execute(arguments: &SearchArguments) -> anyhow::Result<CommandOutc
             results => break results?,
         }
     };
+    warn_of_chunks(&results);
     let runs = results.iter().map(|result| result.record.clone()).collect();
     let found = Document::of(runs)
         .search

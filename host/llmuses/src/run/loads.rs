@@ -3,6 +3,7 @@
 use super::RunResult;
 use super::outputs::Outputs;
 use super::watch::{ProbeWatch, StopRules, Watch};
+use crate::calibration::Kept;
 use llmuses_core::document::{ObjectiveOutcome, Run, SearchFigures, SearchRecord};
 use llmuses_core::plan::{Arrivals, Plan, RunPlace, ShareBound, Sweep};
 use llmuses_observe::terminal;
@@ -107,12 +108,15 @@ pub(super) struct SearchLoads<'a> {
     probes: u32,
     /// Whether any request of any probe succeeded.
     has_success: bool,
+    /// What this machine is known to measure right. `None`: nothing, or the search has warned of a load beyond that.
+    kept: Option<Kept>,
     /// Whether nothing succeeds, so that no load can be found.
     is_stopped: bool,
 }
 
 impl<'a> SearchLoads<'a> {
     pub(super) fn new(sweep: &'a Sweep, plan: &'a SearchPlan) -> Self {
+        let is_tls = sweep.target.url.scheme() == "https";
         Self {
             sweep,
             search: Search::new(plan.asked.clone()),
@@ -121,7 +125,21 @@ impl<'a> SearchLoads<'a> {
             probe: None,
             probes: 0,
             has_success: false,
+            kept: Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)),
             is_stopped: false,
+        }
+    }
+}
+
+impl SearchLoads<'_> {
+    /// Warns of the first probe that is more than this machine is known to measure right.
+    fn warn_of(&mut self, plan: &Plan) {
+        let Some(kept) = &self.kept else {
+            return;
+        };
+        if let Some(reason) = kept.what_is_beyond(&plan.load, None, &plan.transport) {
+            terminal::say(format!("warning: {reason}"));
+            self.kept = None;
         }
     }
 }
@@ -152,6 +170,7 @@ impl Loads for SearchLoads<'_> {
         // With the same one, every probe would have the same bursts.
         plan.load.seed = plan.load.seed.wrapping_add(u64::from(self.probes));
         self.probes += 1;
+        self.warn_of(&plan);
         plan.place = RunPlace {
             run: self.probes,
             // Nobody knows how many there will be.

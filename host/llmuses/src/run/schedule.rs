@@ -121,13 +121,10 @@ impl TraceSchedule {
             "{} of the trace in {last:.3} s",
             counted(self.requests, "request")
         );
-        if self.due.len() > 1 && last > 0.0 {
-            let counts = by_tenths(self.due.iter().map(Duration::as_secs_f64), last);
-            let busiest = counts.into_iter().max().unwrap_or_default() as f64;
+        if let Some(busiest) = self.busiest_rate() {
             text.push_str(&format!(
-                ", {:.3} a second on average and {:.3} in the busiest tenth of the time",
+                ", {:.3} a second on average and {busiest:.3} in the busiest tenth of the time",
                 (self.due.len() - 1) as f64 / last,
-                busiest * TENTHS as f64 / last
             ));
         }
         if self.after_others > 0 {
@@ -146,6 +143,17 @@ impl TraceSchedule {
             text.push_str(&format!("; bad entries passed over: {}", self.bad));
         }
         text
+    }
+
+    /// Requests per second in the busiest tenth of its time. `None`: all are due at once, or there is one.
+    pub(super) fn busiest_rate(&self) -> Option<f64> {
+        let last = self.due.last()?.as_secs_f64();
+        if self.due.len() < 2 || last <= 0.0 {
+            return None;
+        }
+        let counts = by_tenths(self.due.iter().map(Duration::as_secs_f64), last);
+        let busiest = counts.into_iter().max().unwrap_or_default() as f64;
+        Some(busiest * TENTHS as f64 / last)
     }
 
     /// How many requests it has, and when the last one is due.

@@ -43,6 +43,9 @@ pub(in crate::cli) fn execute(arguments: PerfArguments) -> anyhow::Result<Comman
         terminal::say(where_texts_are(&name, arguments.workers.hosts.len()));
     }
     let results = results?;
+    if arguments.workers.on.is_none() {
+        warn_of_chunks(&results);
+    }
     let mut reasons = Vec::new();
     for result in &results {
         let load = match results.len() {
@@ -99,7 +102,22 @@ fn where_texts_are(name: &str, workers: usize) -> String {
     }
 }
 
-/// Warns of loads that are more than this machine is known to measure right.
+/// Warns of loads whose chunks came faster than this machine is known to measure right.
+pub(in crate::cli) fn warn_of_chunks(results: &[RunResult]) {
+    let Some(kept) = Kept::of_this_machine() else {
+        return;
+    };
+    for result in results {
+        let is_tls = result.record.plan.target.url.starts_with("https:");
+        let totals = result.record.totals.as_ref();
+        let beyond = totals.and_then(|totals| kept.what_was_beyond(totals));
+        if let Some(reason) = beyond.filter(|_| kept.is_of_tls(is_tls)) {
+            terminal::say(format!("warning: {reason}"));
+        }
+    }
+}
+
+/// Warns of loads that are more than this machine is known to measure right. That of a trace is known once it is read.
 fn warn_of_loads(sweep: &Sweep) {
     let is_tls = sweep.target.url.scheme() == "https";
     let Some(kept) = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)) else {
@@ -109,7 +127,7 @@ fn warn_of_loads(sweep: &Sweep) {
         .loads
         .iter()
         .filter(|load| load.repeat.is_none_or(|repeat| repeat == 1))
-        .filter_map(|load| kept.what_is_beyond(load, &sweep.transport));
+        .filter_map(|load| kept.what_is_beyond(load, None, &sweep.transport));
     for reason in beyond {
         terminal::say(format!("warning: {reason}"));
     }
