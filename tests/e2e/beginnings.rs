@@ -114,6 +114,54 @@ fn a_dry_run_sends_nothing() {
     }
 }
 
+#[test]
+fn a_dry_run_tells_the_rules_of_the_run() {
+    let (bench, mock) = (Bench::new(), quick_mock());
+    let url = mock.chat();
+    let arguments = [
+        "--url",
+        &url,
+        "--prompt",
+        "hello",
+        "-n",
+        "20",
+        "--repeat",
+        "2",
+        "--cool-down",
+        "3s",
+        "--session-header",
+        "x-session",
+        "--request-id-header",
+        "x-request-id",
+        "--label-header",
+        "x-replica",
+        "--cancel",
+        "10%:500ms",
+        "--goodput",
+        "ttft:200ms",
+        "--objective",
+        "ttft_p99<200ms",
+        "--stop-if",
+        "failed>5%",
+        "--dry-run",
+    ];
+    let ended = run(&mut bench.perf(&arguments));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for said in [
+        "Header with the session of each request: x-session",
+        "Header with an id for each request: x-request-id",
+        "Header of responses that tells who answered: x-replica",
+        "Cancelled by the client: 10%:500ms",
+        "Objectives of each request: ttft within 200",
+        "Objectives of the run: ttft_p99<200ms",
+        "Ends early if: failed>5%",
+        "Repeats: run 2 of 2 of this load",
+        "nothing is sent for 3s",
+    ] {
+        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+    }
+}
+
 /// A server that answers 503 to the first questions, and 200 from then on.
 fn loading(refusals: usize) -> String {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");

@@ -45,6 +45,10 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
             .map(http::HeaderName::as_str)
             .collect();
         text.push_str(&format!("\nHeaders: {}\n", names.join(", ")));
+        for line in rules(&plan, outputs, sweep) {
+            text.push_str(&line);
+            text.push('\n');
+        }
         if loaded.must_learn() {
             text.push_str(
                 "Lengths of prompts: to be learned from the server by a few requests before the run; below a word is \
@@ -80,6 +84,72 @@ pub fn dry_run(sweep: &Sweep, outputs: &Outputs) -> Result<(), RunError> {
         terminal::print(text);
     }
     Ok(())
+}
+
+/// What is asked beside the requests: headers that differ between them, what the client cancels, and what the run should keep
+/// or ends by. A line each.
+fn rules(plan: &Plan, outputs: &Outputs, sweep: &Sweep) -> Vec<String> {
+    let (target, load) = (&plan.target, &plan.load);
+    let header = |what: &str, name: &Option<http::HeaderName>| {
+        name.as_ref().map(|name| format!("{what}{name}"))
+    };
+    let list = |what: &str, texts: Vec<String>| {
+        (!texts.is_empty()).then(|| format!("{what}{}", texts.join(", ")))
+    };
+    let bounds = load.objectives.map(|objectives| objectives.to_record());
+    let bounds = bounds.iter().flat_map(|bounds| bounds.0.iter());
+    let bounds = bounds.filter_map(|(time, bound)| {
+        let bound = time.unit.format((*bound)?);
+        Some(format!(
+            "{} within {bound}",
+            time.short.unwrap_or(time.title)
+        ))
+    });
+    [
+        header(
+            "Header with the session of each request: ",
+            &target.session_header,
+        ),
+        header(
+            "Header with an id for each request: ",
+            &target.request_id_header,
+        ),
+        header(
+            "Header of responses that tells who answered: ",
+            &target.label_header,
+        ),
+        load.cancel
+            .as_ref()
+            .map(|cancel| format!("Cancelled by the client: {cancel} after it was sent")),
+        list("Objectives of each request: ", bounds.collect()),
+        list(
+            "Objectives of the run: ",
+            outputs
+                .objectives
+                .iter()
+                .map(|objective| objective.text().to_owned())
+                .collect(),
+        ),
+        list(
+            "Ends early if: ",
+            load.stop_if
+                .iter()
+                .map(|rule| rule.text().to_owned())
+                .collect(),
+        ),
+        load.repeat.map(|repeat| {
+            let runs = sweep
+                .loads
+                .iter()
+                .filter(|other| other.name() == load.name());
+            format!("Repeats: run {repeat} of {} of this load", runs.count())
+        }),
+        (plan.place.run > 1 && !sweep.cool_down.is_zero())
+            .then(|| format!("Before it, nothing is sent for {:?}", sweep.cool_down)),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// When the first requests are due.
