@@ -68,6 +68,11 @@ pub fn sweep_summary(runs: &[Run], not_run: Option<&str>, look: Look) -> Painted
         push_table(&mut out.text, &table, look.columns());
         push_notes(&mut out.text, &table, look.words());
     }
+    if let Some(table) = sections::objectives_of_loads(&parts) {
+        out.text.push('\n');
+        push_table(&mut out.text, &table, look.columns());
+        push_notes(&mut out.text, &table, look.words());
+    }
     let loads: Vec<(String, &Totals)> = runs
         .iter()
         .filter_map(|run| Some((load_of(run), run.totals.as_ref()?)))

@@ -22,7 +22,7 @@ pub(crate) use failures::failures;
 pub(crate) use groups::{STEADY, groups, kind_of_group};
 pub(crate) use lines::lines;
 pub(crate) use number::{Number, Part, at};
-pub(crate) use objectives::objectives;
+pub(crate) use objectives::{objectives, objectives_of_loads};
 pub(crate) use parser::parser_figures;
 pub(crate) use repeats::repeats;
 pub(crate) use search::{probe_in_short, probes, search_lines};
