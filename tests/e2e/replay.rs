@@ -305,6 +305,16 @@ fn bounds_of_lengths_hold_for_the_schedule_too() {
 }
 
 #[test]
+fn a_prompt_is_no_trace() {
+    let (bench, mock) = (Bench::new(), mock_2());
+    let arguments = ["--url", &mock.chat(), "--prompt", "x", "--trace"];
+    let ended = run(&mut bench.perf(&arguments));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    let said = "--trace is about the entries of a data set: give --dataset";
+    assert!(ended.stderr.contains(said), "{}", ended.stderr);
+}
+
+#[test]
 fn a_limit_ends_a_replay() {
     let (mock, tokenizer) = (mock_2(), tokenizer());
     let times: Vec<f64> = (0..40).map(|number| f64::from(number) / 100.0).collect();

@@ -172,7 +172,7 @@ fn a_trace_is_described() {
             format!("read as {name}"),
             "100 requests".to_owned(),
             "2.970 s".to_owned(),
-            "33.333 requests/s on average".to_owned(),
+            "33.3 requests/s on average".to_owned(),
             "(of 100 requests)".to_owned(),
             "were in leading blocks sent before".to_owned(),
         ] {

@@ -188,7 +188,7 @@ fn opening(asked: &SearchRecord) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{Cli, Command};
+    use crate::cli::{Cli, Command as Asked};
     use clap::Parser;
     use llmuses_core::metric::TTFT;
     use llmuses_core::plan::{Objectives, Warmup};
@@ -197,7 +197,7 @@ mod tests {
         let all = ["llmuses", "search", "--model", "m", "--prompt", "x"];
         let cli = Cli::try_parse_from(all.iter().chain(more)).unwrap();
         match cli.command {
-            Command::Search(arguments) => *arguments,
+            Asked::Search(arguments) => *arguments,
             _ => unreachable!("search was asked for"),
         }
     }
@@ -216,6 +216,17 @@ mod tests {
     }
 
     #[test]
+    fn the_help_of_a_search_has_no_flag_that_it_refuses() {
+        let search = with_help(SearchArguments::augment_args(Command::new("search")));
+        for flag in ["sessions", "stages", "number", "trace"] {
+            let known = search
+                .get_arguments()
+                .find(|known| known.get_long() == Some(flag));
+            assert!(known.is_some_and(clap::Arg::is_hide_set), "{flag}");
+        }
+    }
+
+    #[test]
     fn what_cannot_be_searched_is_said() {
         let error = |more: &[&str]| {
             let arguments = arguments(&[&["--vary", "rate"], more].concat());
@@ -230,7 +241,19 @@ mod tests {
         assert!(with(&["--from", "9", "--to", "3"]).contains("--from"));
         assert!(with(&["--resolution", "0%"]).contains("--resolution"));
         assert!(with(&["--rate", "5"]).contains("--rate"));
-        assert!(with(&["-n", "5"]).contains("--number"));
+        for (flag, value) in [
+            ("--number", "5"),
+            ("--sessions", "5"),
+            ("--stages", "rate:5@1s"),
+            ("--arrival", "constant"),
+            ("--max-in-flight", "5"),
+        ] {
+            let said = with(&[flag, value]);
+            assert!(
+                said.starts_with(&format!("{flag} is no flag of a search")),
+                "{said}"
+            );
+        }
         assert!(with(&["--objective", "goodput_share>90%"]).contains("--goodput"));
         let whole = arguments(&[
             "--vary",

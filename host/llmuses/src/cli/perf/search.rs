@@ -4,17 +4,19 @@ use super::PerfArguments;
 use super::usage::UsageError;
 use crate::run::Outputs;
 use llmuses_core::metric::Objective;
-use llmuses_core::plan::{Objectives, ShareBound, ShareOf, Sweep, Warmup};
+use llmuses_core::plan::{Gaps, Objectives, ShareBound, ShareOf, Sweep, Warmup};
 use std::time::Duration;
 
 /// The flags that a search has no use for: it sets the load and its length by itself, and has objectives in place of bounds.
-pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 27] = [
+pub(in crate::cli) const NOT_OF_A_SEARCH: [&str; 29] = [
     "number",
+    "sessions",
     "parallel",
     "rate",
     "dry-run",
     "arrival",
     "repeat",
+    "stages",
     "rate-from",
     "ramp-up",
     "trace",
@@ -61,11 +63,14 @@ impl PerfArguments {
     ) -> Result<(Sweep, Outputs, Vec<ShareBound>), UsageError> {
         let given = [
             ("--number", self.number.is_some()),
+            ("--sessions", self.sessions.number.is_some()),
             ("--parallel", !self.parallel.is_empty()),
             ("--rate", !self.rate.is_empty()),
             ("--trace", self.replay()?.is_some()),
             ("--stages", self.stages.is_some()),
             ("--rate-from", self.rate_from.is_some()),
+            ("--arrival", self.arrival != Gaps::Poisson),
+            ("--max-in-flight", self.max_in_flight.is_some()),
             ("--repeat", self.repeats.repeat.is_some()),
             ("--ramp-up", self.ramp_up.is_some()),
             ("--dry-run", self.dry_run),

@@ -72,6 +72,10 @@ impl PerfArguments {
                 }),
             };
         }
+        // clap does not look where another flag excludes --dataset.
+        if self.dataset.is_none() {
+            return Err(UsageError::OnlyDataset { flag: "--trace" });
+        }
         let mut replay = Replay {
             speed: *speed,
             ..Replay::default()

@@ -13,6 +13,9 @@ use std::collections::HashSet;
 use std::fmt::Write;
 use std::path::PathBuf;
 
+/// Requests in each tenth of the time, on average, from which on rates by tenths are told.
+const LEAST_IN_A_TENTH: usize = 5;
+
 /// Arguments of `llmuses trace describe`.
 #[derive(Debug, Args)]
 pub(super) struct DescribeArguments {
@@ -106,16 +109,15 @@ impl Description {
             // Between n times are n - 1 gaps.
             let mean = (self.times.len() - 1) as f64 / span;
             line(text, "Duration", &format!("{span:.3} s"));
-            let counts = by_tenths(self.times.iter().map(|at| at - self.times[0]), span);
-            let rates = counts.map(|count| format!("{:.3}", count as f64 * TENTHS as f64 / span));
-            line(
-                text,
-                "Rate",
-                &format!(
-                    "{mean:.3} requests/s on average; by tenths of the duration {}",
-                    rates.join(", ")
-                ),
-            );
+            let mut rate = format!("{} requests/s on average", three_digits(mean));
+            // Fewer say nothing about the rate in a tenth.
+            if self.times.len() >= LEAST_IN_A_TENTH * TENTHS {
+                let counts = by_tenths(self.times.iter().map(|at| at - self.times[0]), span);
+                let rates = counts.map(|count| three_digits(count as f64 * TENTHS as f64 / span));
+                let rates = rates.join(", ");
+                rate.push_str(&format!("; by tenths of the duration {rates}"));
+            }
+            line(text, "Rate", &rate);
         } else {
             line(text, "Rate", "unknown: it has no two different times");
         }
@@ -137,6 +139,16 @@ impl Description {
     }
 }
 
+/// A number with three digits, or with all of those before the point.
+fn three_digits(value: f64) -> String {
+    let before = match value {
+        value if value > 0.0 => value.log10().floor() + 1.0,
+        _ => 1.0,
+    };
+    let decimals = (3.0 - before).clamp(0.0, 6.0) as usize;
+    format!("{value:.decimals$}")
+}
+
 fn line(text: &mut String, what: &str, value: &str) {
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{what:<15}{value}");
@@ -151,7 +163,8 @@ fn distribution(lengths: &mut [u64]) -> String {
     let mean = lengths.iter().map(|length| *length as f64).sum::<f64>() / lengths.len() as f64;
     let rank = |percent: usize| lengths[(lengths.len() * percent).div_ceil(100).max(1) - 1];
     format!(
-        "mean {mean:.1}, min {least}, p50 {}, p90 {}, p99 {}, max {most} (of {})",
+        "mean {}, min {least}, p50 {}, p90 {}, p99 {}, max {most} (of {})",
+        three_digits(mean),
         rank(50),
         rank(90),
         rank(99),
@@ -182,12 +195,41 @@ mod tests {
         for part in [
             "3 requests, with 2 conversations named",
             "10.000 s",
-            "0.200 requests/s on average; by tenths of the duration 1.000, 1.000, 0.000",
-            "mean 1178.7, min 1000, p50 1000, p90 1536, p99 1536, max 1536 (of 3 requests)",
+            "0.200 requests/s on average\n",
+            "mean 1179, min 1000, p50 1000, p90 1536, p99 1536, max 1536 (of 3 requests)",
             // 512 of the second, 1024 of the third.
             "43.4 % of the input tokens of 3 requests",
         ] {
             assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    #[test]
+    fn rates_by_tenths_are_those_of_enough_requests() {
+        let described = |requests: u32| {
+            let mut described = Description::default();
+            for number in 0..requests {
+                let entry = json!({"at": f64::from(number) * 0.3, "turns": [{"input_tokens": 5}]});
+                described.add(&serde_json::from_value(entry).unwrap());
+            }
+            let mut text = String::new();
+            described.tell(&mut text);
+            text
+        };
+        assert!(!described(49).contains("tenths"));
+        let text = described(101);
+        assert!(
+            text.contains("3.33 requests/s on average; by tenths of the duration 3.33, 3.33"),
+            "{text}"
+        );
+        assert!(text.contains("mean 5.00, min 5"), "{text}");
+        for (value, shown) in [
+            (0.0, "0.00"),
+            (0.012_34, "0.0123"),
+            (45.67, "45.7"),
+            (1234.5, "1234"),
+        ] {
+            assert_eq!(three_digits(value), shown);
         }
     }
 
