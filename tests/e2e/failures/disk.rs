@@ -170,7 +170,14 @@ fn a_full_disk_costs_neither_other_outputs_nor_later_loads() {
     assert_eq!(ended.stderr.matches(said).count(), 1, "{}", ended.stderr);
     let document = std::fs::read(&json).expect("it is there");
     let document: Value = serde_json::from_slice(&document).expect("it is JSON");
-    assert_eq!(document["runs"].as_array().map(Vec::len), Some(2));
+    let runs = document["runs"].as_array().expect("a list");
+    assert_eq!(runs.len(), 2);
+    for run in runs {
+        let rows = &run["rows"];
+        let count = |name: &str| rows[name].as_u64().expect("a number");
+        assert_eq!(count("kept") + count("not_kept"), 600, "{rows}");
+        assert!(rows["write_error"].is_string(), "{rows}");
+    }
     let rows = std::fs::read_to_string(&csv).expect("it is there");
     assert_eq!(rows.lines().count(), 1201);
     assert!(std::fs::metadata(&html).expect("it is there").len() > 1000);

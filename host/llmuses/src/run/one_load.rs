@@ -216,7 +216,7 @@ pub(super) fn one_load<'a>(
     }
     // What follows is for the place where it stood.
     drop(view);
-    let (result, database_error) = finish(
+    let (mut result, database_error) = finish(
         plan,
         outputs,
         record,
@@ -225,6 +225,19 @@ pub(super) fn one_load<'a>(
         kept_before,
         &prepared.secrets,
     );
+    let all = match outputs.save {
+        Save::Full => {
+            let counts = result.statistics.counts();
+            counts.over() + counts.warmup
+        }
+        Save::Nothing | Save::Summary => 0,
+    };
+    // Without these, a load whose database failed would look like one that was to have none.
+    result.record.rows = result.record.rows.take().or_else(|| {
+        let before = onlookers.database_failed.get();
+        let of_this = database_error.as_ref().map(|error| error.rows(all));
+        of_this.or_else(|| before.map(|error| error.rows_of_later_load(all)))
+    });
     if let Some(error) = database_error {
         give_up_database(error, plan, onlookers);
     }

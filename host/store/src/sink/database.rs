@@ -289,6 +289,7 @@ impl Database {
         completed.map_err(|reason| SinkError::Finish {
             path: self.path.clone(),
             reason,
+            rows: [rows, not_kept],
         })?;
         Ok(SinkSummary {
             path: self.path.clone(),

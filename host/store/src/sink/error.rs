@@ -1,5 +1,6 @@
 //! What can go wrong with the database of a run.
 
+use llmuses_core::document::Rows;
 use std::path::PathBuf;
 
 /// Why a database could not be made or written.
@@ -66,6 +67,8 @@ pub enum SinkError {
         path: PathBuf,
         /// What SQLite said.
         reason: rusqlite::Error,
+        /// Outcomes with a row, and without one.
+        rows: [u64; 2],
     },
     /// The thread that writes is gone.
     #[error(
@@ -76,4 +79,29 @@ pub enum SinkError {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl SinkError {
+    /// What became of the rows of the load that ended with this error. `all`: outcomes that should have one.
+    pub fn rows(&self, all: u64) -> Rows {
+        let [kept, not_kept] = match self {
+            Self::Finish { rows, .. } => *rows,
+            // Nobody can say which were written.
+            _ => [0, all],
+        };
+        Rows {
+            kept,
+            not_kept,
+            write_error: Some(self.to_string()),
+        }
+    }
+
+    /// The same of a load that began after the error, whose outcomes are not kept.
+    pub fn rows_of_later_load(&self, all: u64) -> Rows {
+        Rows {
+            kept: 0,
+            not_kept: all,
+            write_error: Some(self.to_string()),
+        }
+    }
 }
