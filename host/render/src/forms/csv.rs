@@ -259,7 +259,7 @@ mod tests {
         }
         drop(queue);
         for kind in [ErrorKind::BrokenPipe, ErrorKind::StorageFull] {
-            let error = write_rows(Failing(kind), &rows.clone()).unwrap_err();
+            let error = write_rows(Failing(kind), &rows.clone(), &mut 0).unwrap_err();
             assert_eq!(error.kind(), kind);
         }
     }

@@ -84,8 +84,8 @@ fn a_newer_version_is_refused_by_name() {
 
 #[test]
 fn more_runs_than_fit_into_memory_are_refused_by_their_number() {
-    let copies = |text: &str, count: u32| {
-        let (folder, path) = database(VERSION_1);
+    let copies = |count: u32| {
+        let (folder, path) = database(VERSION_2);
         let connection = Connection::open(&path).unwrap();
         let columns: Vec<String> = connection
             .prepare("SELECT name FROM pragma_table_info('run') WHERE name <> 'id'")
@@ -97,25 +97,23 @@ fn more_runs_than_fit_into_memory_are_refused_by_their_number() {
         let columns = columns.join(", ");
         connection
             .execute_batch(&format!(
-                "UPDATE run SET {text}; INSERT INTO run ({columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT \
-                 i + 1 FROM n WHERE i < {count}) SELECT {columns} FROM run, n WHERE id = 1"
+                "INSERT INTO run ({columns}) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < \
+                 {count}) SELECT {columns} FROM (SELECT * FROM run LIMIT 1), n"
             ))
             .unwrap();
-        drop(connection);
         (folder, path)
     };
-    for (text, count) in [
-        ("started_time = started_time", 30_000),
-        ("plan = plan || printf('%.*c', 10000000, ' ')", 30),
-    ] {
-        let (_folder, path) = copies(text, count);
-        let error = runs(&path).unwrap_err().to_string();
-        assert!(
-            error.contains(&format!("has {} runs", count + 1)) && error.contains("at most 10000"),
-            "{error}"
-        );
-    }
-    let (_folder, path) = copies("started_time = started_time", 20);
+    let (_folder, path) = copies(30_000);
+    let error = runs(&path).unwrap_err().to_string();
+    assert!(
+        error.contains("has 30001 runs: at most 10000 are read"),
+        "{error}"
+    );
+    let (_folder, path) = copies(20);
+    let database = ResultsDatabase::open(&path).unwrap();
+    database.bound_runs(21, 1 << 20).unwrap();
+    assert!(database.bound_runs(20, 1 << 20).is_err());
+    assert!(database.bound_runs(21, 21).is_err());
     assert_eq!(runs(&path).unwrap().len(), 21);
 }
 

@@ -94,7 +94,7 @@ impl ResultsDatabase {
 
     /// All runs as they stand in the table, each with the time at which requests began to be issued.
     pub(super) fn unfinished_runs(&self) -> Result<Vec<(Run, NotedAtStart)>, ResultsError> {
-        self.bound_runs()?;
+        self.bound_runs(MOST_RUNS, MOST_RUN_BYTES)?;
         self.select_runs("ORDER BY id", [])
     }
 
@@ -105,8 +105,8 @@ impl ResultsDatabase {
         found.ok_or_else(|| self.damaged(format!("it has no run {id}")))
     }
 
-    /// Fails where there are more runs than are held in memory at once.
-    fn bound_runs(&self) -> Result<(), ResultsError> {
+    /// Fails where there are more runs, or more bytes of them, than are held in memory at once.
+    pub(super) fn bound_runs(&self, most: i64, most_bytes: i64) -> Result<(), ResultsError> {
         let read = || -> rusqlite::Result<(i64, i64)> {
             let runs = self
                 .connection
@@ -114,20 +114,20 @@ impl ResultsDatabase {
             let bytes = self.connection.query_row(
                 "SELECT coalesce(sum(coalesce(length(plan), 0) + coalesce(length(totals), 0) + \
                  coalesce(length(verdict), 0)), 0) FROM (SELECT * FROM run LIMIT ?1)",
-                [MOST_RUNS],
+                [most],
                 |row| row.get(0),
             )?;
             Ok((runs, bytes))
         };
         let (runs, bytes) = read().map_err(|reason| self.failed(reason))?;
-        if runs <= MOST_RUNS && bytes <= MOST_RUN_BYTES {
+        if runs <= most && bytes <= most_bytes {
             return Ok(());
         }
         Err(ResultsError::TooManyRuns {
             path: self.path.clone(),
             runs: runs.unsigned_abs(),
-            most: MOST_RUNS.unsigned_abs(),
-            most_mib: MOST_RUN_BYTES.unsigned_abs() >> 20,
+            most: most.unsigned_abs(),
+            most_mib: most_bytes.unsigned_abs() >> 20,
         })
     }
 
