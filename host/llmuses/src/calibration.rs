@@ -3,7 +3,7 @@
 
 mod kept;
 
-pub use kept::{KeepError, Kept};
+pub use kept::{KeepError, Kept, beyond};
 
 use crate::ground_truth::{GroundTruth, TrueSpread};
 use crate::run::RunResult;

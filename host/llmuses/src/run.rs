@@ -175,7 +175,7 @@ pub fn search(
     outputs: &Outputs,
     plan: &SearchPlan,
 ) -> Result<Vec<RunResult>, RunError> {
-    let loads = &mut SearchLoads::new(sweep, plan);
+    let loads = &mut SearchLoads::new(sweep, plan, outputs.beyond);
     carry_out(sweep, loads, outputs, Role::Alone)
 }
 

@@ -2,7 +2,7 @@
 
 use super::{BOUNDS, Level};
 use llmuses_core::document::{Machine, Totals};
-use llmuses_core::plan::{Arrivals, Load, TransportSettings};
+use llmuses_core::plan::{Arrivals, Load, Plan, TransportSettings};
 use llmuses_kernel_io::regular_file::read_regular_text;
 use llmuses_kernel_io::{machine, private_file};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,14 @@ fn default_path() -> Option<PathBuf> {
     // Systems without such a folder have one for data.
     let state = base.state_dir().unwrap_or_else(|| base.data_local_dir());
     Some(state.join("llmuses").join("calibration.json"))
+}
+
+/// Why a load is more than the last calibration on this machine found right. `trace_rate`: of a trace, the requests per
+/// second that it has at most. `None`: it is not, or nothing is known of such loads.
+pub fn beyond(plan: &Plan, trace_rate: Option<f64>) -> Option<String> {
+    let is_tls = plan.target.url.scheme() == "https";
+    let kept = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls))?;
+    kept.what_is_beyond(&plan.load, trace_rate, &plan.transport)
 }
 
 impl Kept {

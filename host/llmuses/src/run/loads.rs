@@ -1,9 +1,8 @@
 //! Which loads are run one after another: those of a sweep, or those that a search asks for.
 
 use super::RunResult;
-use super::outputs::Outputs;
+use super::outputs::{Beyond, Outputs};
 use super::watch::{ProbeWatch, StopRules, Watch};
-use crate::calibration::Kept;
 use llmuses_core::document::{ObjectiveOutcome, Run, SearchFigures, SearchRecord};
 use llmuses_core::plan::{Arrivals, Plan, RunPlace, ShareBound, Sweep};
 use llmuses_observe::terminal;
@@ -108,15 +107,14 @@ pub(super) struct SearchLoads<'a> {
     probes: u32,
     /// Whether any request of any probe succeeded.
     has_success: bool,
-    /// What this machine is known to measure right. `None`: nothing, or the search has warned of a load beyond that.
-    kept: Option<Kept>,
+    /// What warns of a load. `None`: nothing, or it has warned of one.
+    beyond: Option<Beyond>,
     /// Whether nothing succeeds, so that no load can be found.
     is_stopped: bool,
 }
 
 impl<'a> SearchLoads<'a> {
-    pub(super) fn new(sweep: &'a Sweep, plan: &'a SearchPlan) -> Self {
-        let is_tls = sweep.target.url.scheme() == "https";
+    pub(super) fn new(sweep: &'a Sweep, plan: &'a SearchPlan, beyond: Option<Beyond>) -> Self {
         Self {
             sweep,
             search: Search::new(plan.asked.clone()),
@@ -125,7 +123,7 @@ impl<'a> SearchLoads<'a> {
             probe: None,
             probes: 0,
             has_success: false,
-            kept: Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls)),
+            beyond,
             is_stopped: false,
         }
     }
@@ -134,12 +132,9 @@ impl<'a> SearchLoads<'a> {
 impl SearchLoads<'_> {
     /// Warns of the first probe that is more than this machine is known to measure right.
     fn warn_of(&mut self, plan: &Plan) {
-        let Some(kept) = &self.kept else {
-            return;
-        };
-        if let Some(reason) = kept.what_is_beyond(&plan.load, None, &plan.transport) {
+        if let Some(reason) = self.beyond.and_then(|beyond| beyond(plan, None)) {
             terminal::say(format!("warning: {reason}"));
-            self.kept = None;
+            self.beyond = None;
         }
     }
 }

@@ -12,13 +12,11 @@ use super::preparation::Preparation;
 use super::progress::ProgressLines;
 use super::role::{Gate, Role};
 use super::running::Running;
-use super::schedule::TraceSchedule;
 use super::sinks::Sinks;
 use super::slots::ensure_capacity;
 use super::watch::WorkerWatch;
 use super::workers::{self, OnWorkers, RowsToCoordinator};
 use super::{Onlookers, RunResult};
-use crate::calibration::Kept;
 use crate::interrupt;
 use llmuses_core::clock::Clock;
 use llmuses_core::document::{Rows, RunState};
@@ -63,11 +61,11 @@ pub(super) fn one_load<'a>(
         Some(loaded) => loaded,
         none => none.insert(Loaded::of(plan, outputs)?),
     };
-    if let (Role::Alone, Some(trace)) = (&*role, &loaded.schedule)
+    if let (Role::Alone, Some(trace), Some(beyond)) = (&*role, &loaded.schedule, outputs.beyond)
         && plan.place.run == 1
-        && !outputs.quiet
+        && let Some(reason) = beyond(plan, trace.busiest_rate())
     {
-        warn_of_trace(plan, trace);
+        terminal::say(format!("warning: {reason}"));
     }
     if loaded.must_learn() {
         match role {
@@ -245,17 +243,6 @@ pub(super) fn one_load<'a>(
         say_end(rows, &result)?;
     }
     Ok((result, logging))
-}
-
-/// Warns of a trace with more requests per second than this machine is known to measure right.
-fn warn_of_trace(plan: &Plan, trace: &TraceSchedule) {
-    let is_tls = plan.target.url.scheme() == "https";
-    let kept = Kept::of_this_machine().filter(|kept| kept.is_of_tls(is_tls));
-    let beyond = kept
-        .and_then(|kept| kept.what_is_beyond(&plan.load, trace.busiest_rate(), &plan.transport));
-    if let Some(reason) = beyond {
-        terminal::say(format!("warning: {reason}"));
-    }
 }
 
 /// Keeps why the database takes no more, and says what follows for the loads from here on.

@@ -1,6 +1,7 @@
 //! Where the results of a run go.
 
 use llmuses_core::document::{OutputsRecord, SearchRecord};
+use llmuses_core::plan::Plan;
 use llmuses_core::wandb::WandbSettings;
 use llmuses_observe::terminal::{self, LiveView};
 use llmuses_render::OutputFiles;
@@ -8,6 +9,10 @@ use llmuses_render::report::{self, Look, Painted};
 use llmuses_stats::RunObjective;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Why a load is more than this machine is known to measure right. `None`: it is not, or nothing is known of such loads. The
+/// number is the requests per second that a trace has at most.
+pub type Beyond = fn(&Plan, Option<f64>) -> Option<String>;
 
 /// Where the results of the runs of a sweep go, and what is shown meanwhile. Nothing of it changes what is sent or when.
 #[derive(Debug, Clone)]
@@ -32,6 +37,8 @@ pub struct Outputs {
     pub objectives: Vec<RunObjective>,
     /// The search of which the runs are probes.
     pub search: Option<SearchRecord>,
+    /// What warns of a trace, or of a probe of a search. `None`: nothing is said of them.
+    pub beyond: Option<Beyond>,
     /// Whether progress and summary are left unprinted.
     pub quiet: bool,
     /// Whether everything is told that is known: more in a summary, and one for each load of a sweep.
@@ -91,6 +98,7 @@ impl Outputs {
             require_valid: false,
             objectives: Vec::new(),
             search: None,
+            beyond: None,
             quiet: false,
             details: false,
             progress: ProgressEvery::default(),

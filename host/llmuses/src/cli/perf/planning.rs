@@ -15,6 +15,7 @@ use super::model;
 use super::usage::UsageError;
 #[cfg(feature = "wandb")]
 use super::wandb;
+use crate::calibration::beyond;
 use crate::cli::values::listen_address;
 use crate::run::{Outputs, ProgressEvery};
 use llmuses_core::command_line::public_command_line;
@@ -260,6 +261,7 @@ impl PerfArguments {
             require_valid: self.require_valid,
             objectives: self.objective,
             search: None,
+            beyond: Some(beyond),
             quiet: false,
             details: self.details,
             progress: match self.log_every_n_query {
