@@ -64,7 +64,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
         add(behind(stage, statistics, circumstances));
     }
     add(wall_clock(statistics, circumstances));
-    add(coalesced(statistics));
+    add(coalesced(statistics, circumstances));
     add(answers::not_streamed(statistics));
     add(answers::hidden_reasoning(statistics));
     add(answers::more_tokens_than_bytes(statistics));
@@ -318,11 +318,12 @@ fn wall_clock(statistics: &RunStatistics, circumstances: &Circumstances) -> Opti
         .then_some(Doubt::WallClockStepped { seconds })
 }
 
-fn coalesced(statistics: &RunStatistics) -> Option<Doubt> {
+fn coalesced(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
     let counts = statistics.counts();
     (statistics.coalesced_share()? > COALESCED_SHARE).then_some(Doubt::Coalesced {
         coalesced: counts.coalesced_gaps,
         gaps: counts.output_gaps,
+        by_client: has_lost(statistics, circumstances, MUCH_LOST),
     })
 }
 

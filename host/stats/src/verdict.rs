@@ -214,6 +214,8 @@ pub enum Doubt {
         coalesced: u64,
         /// All gaps.
         gaps: u64,
+        /// Whether this program did not run for a tenth of the run: what waits unread is merged.
+        by_client: bool,
     },
     /// Percentiles of the summary rest on fewer samples than they need.
     FewSamples {

@@ -339,6 +339,18 @@ fn coalesced_chunks_count_above_a_fifth() {
     };
     assert_eq!(codes(&run(100), &circumstances()), [""; 0]);
     assert_eq!(codes(&run(101), &circumstances()), ["coalesced-chunks"]);
+    // A client that did not run for a tenth of the run may have merged them itself.
+    let blamed = |lost: Duration| {
+        let mut circumstances = circumstances();
+        circumstances.pauses.total = lost;
+        let doubts = judge(&run(101), &circumstances);
+        assert_eq!(doubts[0].code(), "lost-time");
+        assert_eq!(doubts[1].code(), "coalesced-chunks");
+        doubts[1].likely_cause().contains("this program")
+    };
+    let wall = run(101).wall().unwrap();
+    assert!(blamed(wall.mul_f64(0.11)));
+    assert!(!blamed(wall.mul_f64(0.05)));
 }
 
 fn with_length(tokens: u64) -> OutcomeBuilder {
@@ -602,6 +614,31 @@ fn a_client_that_waits_for_a_processor_is_named() {
         mean: long,
     });
     assert_eq!(codes(&statistics, &circumstances), ["lost-time"]);
+}
+
+#[test]
+fn a_client_that_did_not_run_is_no_overloaded_server() {
+    let mut run = RunStatistics::new(Origin::Intended);
+    for number in 0..1000 {
+        let due = number * 10;
+        let first = due + 20 + number * 5;
+        let outcome = OutcomeBuilder::at(due)
+            .sent(due)
+            .events(&[first, first + 10])
+            .end(first + 10)
+            .outputs(&[0, 1])
+            .tokens(5, 2, TokenSource::Server);
+        run.record(&outcome.build());
+    }
+    let wall = run.wall().unwrap();
+    let with = |share: f64| {
+        let mut circumstances = circumstances();
+        circumstances.pauses.total = wall.mul_f64(share);
+        codes(&run, &circumstances)
+    };
+    assert_eq!(with(0.0), ["saturated"]);
+    assert_eq!(with(0.05), ["lost-time", "saturated"]);
+    assert_eq!(with(0.11), ["lost-time"]);
 }
 
 #[test]

@@ -121,6 +121,11 @@ impl Doubt {
             Self::WallClockStepped { .. } => {
                 "time synchronisation or a person set the clock; stamps from the kernel are wall-clock times"
             }
+            Self::Coalesced {
+                by_client: true, ..
+            } => {
+                "this program did not run when they came, and chunks that wait to be read are merged"
+            }
             Self::Coalesced { .. } => {
                 "the server, a proxy or the network gathers several chunks before they are passed on"
             }

@@ -224,7 +224,9 @@ impl Doubt {
             Self::WallClockStepped { seconds } => {
                 format!("the wall clock moved by {seconds:+.3} seconds during the run")
             }
-            Self::Coalesced { coalesced, gaps } => format!(
+            Self::Coalesced {
+                coalesced, gaps, ..
+            } => format!(
                 "{} of the gaps between output chunks are zero ({coalesced} of {gaps}, limit 20 %)",
                 percent(*coalesced as f64 / *gaps as f64)
             ),

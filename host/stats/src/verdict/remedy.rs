@@ -106,7 +106,14 @@ impl Doubt {
             Self::WallClockStepped { .. } => {
                 "check the times of the rows, and run again when the clock is steady"
             }
-            Self::Coalesced { coalesced, gaps } if *coalesced * 2 > *gaps => {
+            Self::Coalesced {
+                by_client: true, ..
+            } => {
+                "run again where this program has a processor when it needs one; until then trust no time between chunks"
+            }
+            Self::Coalesced {
+                coalesced, gaps, ..
+            } if *coalesced * 2 > *gaps => {
                 "look for a proxy that buffers; until then trust the latency alone: the first tokens waited for the others too, so that time to first token, inter-token latency and time per output token are all wrong"
             }
             Self::Coalesced { .. } => {

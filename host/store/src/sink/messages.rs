@@ -47,13 +47,12 @@ impl Messages {
         // Of one large response.
         self.frame.shrink_to(2 * AT_ONCE);
         if most_bytes(response) > AT_ONCE {
-            let mut length = Length(0);
-            write(response, &mut length)?;
-            if length.0 > AT_ONCE as u64 {
+            let length = length(response);
+            if length > AT_ONCE as u64 {
                 let frame = std::mem::take(&mut self.frame);
                 let mut encoder = zstd::Encoder::new(frame, LEVEL)?;
                 // It stands in the frame, and whoever reads that knows how much memory it takes.
-                encoder.set_pledged_src_size(Some(length.0))?;
+                encoder.set_pledged_src_size(Some(length))?;
                 let mut buffer = std::io::BufWriter::with_capacity(64 << 10, encoder);
                 write(response, &mut buffer)?;
                 let encoder = buffer.into_inner().map_err(|error| error.into_error())?;
@@ -112,17 +111,29 @@ impl fmt::Display for Lossy<'_> {
     }
 }
 
-/// Counts what is written.
-struct Length(u64);
+/// The bytes of the list of `response`, as [`write`] makes it.
+fn length(response: &ResponseLog) -> u64 {
+    let events = response.iter().map(|data| {
+        let bytes: u64 = data
+            .utf8_chunks()
+            .map(|chunk| {
+                let replaced = if chunk.invalid().is_empty() { 0 } else { 3 };
+                replaced + chunk.valid().bytes().map(in_json).sum::<u64>()
+            })
+            .sum();
+        // Quotes, and the comma before all but the first.
+        bytes + 3
+    });
+    // Brackets.
+    (events.sum::<u64>() + 2).saturating_sub(u64::from(!response.is_empty()))
+}
 
-impl Write for Length {
-    fn write(&mut self, data: &[u8]) -> std::io::Result<usize> {
-        self.0 += data.len() as u64;
-        Ok(data.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+/// The bytes of a byte in a text of JSON.
+fn in_json(byte: u8) -> u64 {
+    match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
+        0..=0x1f => 6,
+        _ => 1,
     }
 }
 
@@ -232,15 +243,34 @@ mod tests {
             assert!(frame.len() < 1 << 20, "{}", frame.len());
             // As others read it: the length is in it.
             let length = zstd::zstd_safe::get_frame_content_size(frame).unwrap();
-            let mut counted = Length(0);
-            write(&response, &mut counted).unwrap();
-            assert_eq!(length, Some(counted.0));
+            assert_eq!(length, Some(super::length(&response)));
             let value = ValueRef::Blob(frame);
             let read = read_messages(0, value, &[Moment::default(); 2]).unwrap();
             assert_eq!(read.data(1), Some(b"end".as_slice()));
             let expected = String::from_utf8_lossy(&event);
             assert!(read.data(0) == Some(expected.as_bytes()));
             assert!(messages.list.capacity() < 1 << 20);
+        }
+    }
+
+    #[test]
+    fn the_length_of_a_list_is_known_before_it_is_written() {
+        let every: Vec<u8> = (0..=255).collect();
+        for events in [
+            vec![],
+            vec![b"".as_slice()],
+            vec![b"", b"a\"b"],
+            vec![
+                &every,
+                "é\u{1f600}\u{7f}".as_bytes(),
+                b"\xf0\x9f\x98",
+                b"\xff\xff\xe2\x82x",
+            ],
+        ] {
+            let response = log(&events);
+            let mut list = Vec::new();
+            write(&response, &mut list).unwrap();
+            assert_eq!(length(&response), list.len() as u64, "{events:?}");
         }
     }
 
