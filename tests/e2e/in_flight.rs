@@ -68,6 +68,9 @@ fn a_stalled_server_takes_no_more_than_may_be_in_flight() {
     assert_eq!(number(&waited_for["place_in_flight"]), unsent);
     assert_eq!(waited_for["body"], 0);
     assert_eq!(waited_for["processor"], 0);
+    // Fifty in three seconds, though they went within the first moments.
+    let rate = number(&of_run["totals"]["rates"]["sent_per_second"]);
+    assert!((10.0..20.0).contains(&rate), "{rate}");
     let figure = doubt(&of_run["verdict"], "due-and-not-sent");
     let said = format!("{unsent} of {} requests that were due", unsent + 50.0);
     assert!(figure.starts_with(&said), "{figure}");

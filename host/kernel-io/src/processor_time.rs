@@ -21,14 +21,14 @@ pub fn of_thread() -> Duration {
 
 /// How a thread waited for a processor while it could have run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Waits {
+pub struct ThreadWaits {
     /// For how long in all.
     pub time: Duration,
     /// How often it got a processor.
     pub turns: u64,
 }
 
-impl Waits {
+impl ThreadWaits {
     /// What was added since `earlier`.
     #[must_use]
     pub fn since(self, earlier: Self) -> Self {
@@ -41,20 +41,20 @@ impl Waits {
 
 /// How the calling thread waited for a processor so far. `None`: the system does not tell, as only Linux does, where it
 /// was built to.
-pub fn waits_of_thread() -> Option<Waits> {
+pub fn waits_of_thread() -> Option<ThreadWaits> {
     waits_in(&std::fs::read_to_string("/proc/thread-self/schedstat").ok()?)
 }
 
 /// Of a `schedstat`: time on a processor and time that a processor was waited for, both in nanoseconds, and how
 /// often one was got. A kernel that does not count says zeros.
-fn waits_in(schedstat: &str) -> Option<Waits> {
+fn waits_in(schedstat: &str) -> Option<ThreadWaits> {
     let mut numbers = schedstat.split_whitespace().map(str::parse::<u64>);
     let (_, waited, turns) = (
         numbers.next()?.ok()?,
         numbers.next()?.ok()?,
         numbers.next()?.ok()?,
     );
-    (turns > 0).then_some(Waits {
+    (turns > 0).then_some(ThreadWaits {
         time: Duration::from_nanos(waited),
         turns,
     })
@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn waits_are_the_second_number_and_a_kernel_that_does_not_count_is_known() {
-        let waits = Waits {
+        let waits = ThreadWaits {
             time: Duration::from_nanos(1_500_000_000),
             turns: 30,
         };
@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(waits_in("0 0 0\n"), None);
         assert_eq!(waits_in("20 5\n"), None);
         assert_eq!(waits_in(""), None);
-        let earlier = Waits {
+        let earlier = ThreadWaits {
             time: Duration::from_secs(1),
             turns: 10,
         };

@@ -4,7 +4,9 @@
 mod arrivals;
 mod pacer;
 mod turns;
+mod unsent;
 
 pub use arrivals::{DueTimes, due_times, own_due_times};
 pub use pacer::Pacing;
 pub use turns::{LaterTurn, TurnPacing};
+pub use unsent::Unsent;

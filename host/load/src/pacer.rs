@@ -2,9 +2,10 @@
 //! grain of one millisecond and always round up, so it sleeps to shortly before and spins the rest.
 
 use super::arrivals::{DueTimes, own_due_times};
+use super::unsent::Unsent;
 use llmuses_core::budget::{BodyWait, Budget};
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{UnsentRequests, UnsentWait};
+use llmuses_core::document::UnsentWait;
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::plan::Split;
@@ -50,7 +51,7 @@ impl Pacing {
     /// Hands the bodies to the workers in turn, each when it is due. Skips none: one whose body comes late, or that finds
     /// as many in flight as may be, is handed over late, with the time at which it was due. Gives back how many requests
     /// were due and not handed over when `stop` was set, and what they waited for.
-    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> UnsentRequests {
+    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> Unsent {
         let Self {
             due_times,
             split,
@@ -73,19 +74,19 @@ impl Pacing {
             let scheduled = match &mut due_times {
                 Some(times) => match times.next() {
                     Some(due) if until.is_none_or(|until| due < until) => Some(due),
-                    _ => return UnsentRequests::default(),
+                    _ => return Unsent::default(),
                 },
                 None => None,
             };
             // `at_hand`: the time of a body that is here and was not handed over.
-            let count = |due_times: Option<_>, at_hand: Option<Duration>| {
+            let unsent = |wait: UnsentWait, due_times: Option<_>, at_hand: Option<Duration>| {
                 let elapsed = clock.now().since(start);
                 let is_due =
                     |due: &Duration| *due <= elapsed && until.is_none_or(|until| *due < until);
                 let (Some(due), Some(due_times)) = (scheduled, due_times) else {
                     // What is behind the bodies that are there is not known.
                     let there = bodies.drain().filter_map(|body| body.at);
-                    return at_hand.into_iter().chain(there).filter(is_due).count() as u64;
+                    return Unsent::of(wait, at_hand.into_iter().chain(there).filter(is_due));
                 };
                 let left = match (requests, until) {
                     (None, None) => u64::from(at_hand.is_some()) + bodies.len() as u64,
@@ -94,10 +95,7 @@ impl Pacing {
                 };
                 let all = std::iter::once(due).chain(due_times).take_while(is_due);
                 let most = usize::try_from(left.min(MOST_COUNTED)).unwrap_or(usize::MAX);
-                all.take(most).count() as u64
-            };
-            let unsent = |wait: UnsentWait, due_times: Option<_>, at_hand: Option<Duration>| {
-                UnsentRequests::of(wait, count(due_times, at_hand))
+                Unsent::of(wait, all.take(most))
             };
             // Taken before the wait, so that a body is at hand when it is due.
             let prepared = match bodies.try_recv() {
@@ -114,7 +112,7 @@ impl Pacing {
                         let is_stopped = stop.load(Ordering::Relaxed);
                         return match is_stopped {
                             true => unsent(late_for, due_times, None),
-                            false => UnsentRequests::default(),
+                            false => Unsent::default(),
                         };
                     };
                     bodies_late = Some(late_for);
@@ -190,6 +188,7 @@ fn wait_until(due: Instant, stop: &AtomicBool) -> bool {
 mod tests {
     use super::*;
     use crate::due_times;
+    use llmuses_core::document::UnsentRequests;
     use llmuses_core::plan::{Arrivals, Load};
     use llmuses_core::turn::TurnPlace;
     use std::thread::JoinHandle;
@@ -199,7 +198,7 @@ mod tests {
         jobs: UnboundedReceiver<Job>,
         in_flight: Arc<InFlight>,
         stop: Arc<AtomicBool>,
-        pacer: JoinHandle<UnsentRequests>,
+        pacer: JoinHandle<Unsent>,
     }
 
     fn schedule(rate: f64) -> DueTimes {
@@ -274,7 +273,7 @@ mod tests {
         }
         // All are due within the first few milliseconds.
         assert!((5..=10).contains(&held_up), "{held_up}");
-        assert_eq!(paced.pacer.join().unwrap().total(), 0);
+        assert_eq!(paced.pacer.join().unwrap(), Unsent::default());
     }
 
     #[test]
@@ -287,11 +286,12 @@ mod tests {
         paced.stop.store(true, Ordering::Relaxed);
         let unsent = paced.pacer.join().unwrap();
         let times = schedule(1_000.0);
-        let due = times
+        let due: Vec<Duration> = times
             .take_while(|due| *due < Duration::from_millis(200))
-            .count();
-        let expected = UnsentRequests::of(UnsentWait::PlaceInFlight, due as u64 - 5);
-        assert_eq!(unsent, expected);
+            .collect();
+        let expected = UnsentRequests::of(UnsentWait::PlaceInFlight, due.len() as u64 - 5);
+        assert_eq!(unsent.requests, expected);
+        assert_eq!(unsent.last_due.as_ref(), due.last());
         assert!(paced.jobs.try_recv().is_err());
     }
 
@@ -341,7 +341,7 @@ mod tests {
         drop(source);
         let due = schedule(1_000.0).take_while(|due| *due < until).count();
         let expected = UnsentRequests::of(wait, due as u64 - 5);
-        assert_eq!(pacer.join().unwrap(), expected);
+        assert_eq!(pacer.join().unwrap().requests, expected);
     }
 
     #[test]
@@ -376,7 +376,7 @@ mod tests {
         }
         stop.store(true, Ordering::Relaxed);
         // The last one is not due for an hour.
-        assert_eq!(pacer.join().unwrap().total(), 0);
+        assert_eq!(pacer.join().unwrap(), Unsent::default());
     }
 
     #[test]
@@ -387,6 +387,6 @@ mod tests {
             held_up += job.held_up;
         }
         assert_eq!(held_up, Duration::ZERO);
-        assert_eq!(paced.pacer.join().unwrap().total(), 0);
+        assert_eq!(paced.pacer.join().unwrap(), Unsent::default());
     }
 }

@@ -1,12 +1,14 @@
 //! Later turns of sessions: a thread that hands each over when it is due, beside the pacer of first turns.
 
 use super::pacer::{LONGEST_SLEEP, SPIN, await_place};
+use super::unsent::Unsent;
 use llmuses_core::clock::{Clock, Moment};
-use llmuses_core::document::{UnsentRequests, UnsentWait};
+use llmuses_core::document::UnsentWait;
 use llmuses_core::exchange::{Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use std::cmp::Ordering as Order;
 use std::collections::BinaryHeap;
+use std::iter::once;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -44,7 +46,7 @@ impl TurnPacing {
     /// Hands the turns over, each when it is due, the earliest first. One whose body comes late, or that finds as many in
     /// flight as may be, is handed over late, with the time at which it was due. Gives back how many were due and not
     /// handed over when `stop` was set, and what they waited for. Ends when no more can come, or when `stop` is set.
-    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> UnsentRequests {
+    pub fn run(self, clock: &Clock, start: Moment, stop: &AtomicBool) -> Unsent {
         let Self {
             turns,
             until,
@@ -64,9 +66,10 @@ impl TurnPacing {
                 let is_due = |turn: &&ByDue| {
                     turn.0.due <= now && until.is_none_or(|until| turn.0.due < until)
                 };
-                let mut unsent = UnsentRequests::default();
+                let mut unsent = Unsent::default();
                 for turn in waiting.iter().filter(is_due) {
-                    unsent += UnsentRequests::of(wait_of(&turn.0, held_until), 1);
+                    unsent +=
+                        Unsent::of(wait_of(&turn.0, held_until), once(turn.0.due.since(start)));
                 }
                 return unsent;
             }
@@ -76,7 +79,7 @@ impl TurnPacing {
                     Ok(turn) => waiting.push(ByDue(turn)),
                     Err(flume::RecvTimeoutError::Timeout) => {}
                     Err(flume::RecvTimeoutError::Disconnected) => {
-                        return UnsentRequests::default();
+                        return Unsent::default();
                     }
                 }
                 continue;
@@ -105,8 +108,10 @@ impl TurnPacing {
             let Some(user) = turn.user else {
                 if !in_flight.take_place(most) {
                     if !await_place(&in_flight, most, stop) {
-                        let behind = waiting.iter().filter(|turn| turn.0.due <= now).count();
-                        return UnsentRequests::of(UnsentWait::PlaceInFlight, 1 + behind as u64);
+                        let behind = waiting.iter().map(|turn| turn.0.due);
+                        let due = once(turn.due).chain(behind.filter(|due| *due <= now));
+                        let due = due.map(|due| due.since(start));
+                        return Unsent::of(UnsentWait::PlaceInFlight, due);
                     }
                     held_until = clock.now();
                 }
@@ -165,6 +170,7 @@ impl Eq for ByDue {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use llmuses_core::document::UnsentRequests;
     use llmuses_core::turn::TurnPlace;
     use tokio::sync::mpsc::unbounded_channel;
 
@@ -208,8 +214,8 @@ mod tests {
         sender.send(turn(4, after(30), Some(user))).unwrap();
         drop(sender);
         assert_eq!(
-            pacing.run(&clock, start, &AtomicBool::new(false)).total(),
-            0
+            pacing.run(&clock, start, &AtomicBool::new(false)),
+            Unsent::default()
         );
         let mut order = Vec::new();
         while let Ok(job) = jobs.try_recv() {
@@ -242,8 +248,8 @@ mod tests {
             in_flight.leave();
         });
         assert_eq!(
-            pacing.run(&clock, start, &AtomicBool::new(false)).total(),
-            0
+            pacing.run(&clock, start, &AtomicBool::new(false)),
+            Unsent::default()
         );
         assert!(jobs.try_recv().unwrap().held_up >= Duration::from_millis(20));
         leaving.join().unwrap();
@@ -266,7 +272,10 @@ mod tests {
             sender.send(turn(number, due, None)).unwrap();
         }
         let unsent = pacing.run(&clock, start, &AtomicBool::new(true));
-        assert_eq!(unsent, UnsentRequests::of(UnsentWait::Processor, 1));
+        assert_eq!(
+            unsent.requests,
+            UnsentRequests::of(UnsentWait::Processor, 1)
+        );
     }
 
     #[test]
@@ -292,6 +301,6 @@ mod tests {
         std::thread::sleep(Duration::from_millis(50));
         stop.store(true, Ordering::Relaxed);
         let expected = UnsentRequests::of(UnsentWait::PlaceInFlight, 3);
-        assert_eq!(pacer.join().unwrap(), expected);
+        assert_eq!(pacer.join().unwrap().requests, expected);
     }
 }

@@ -9,6 +9,7 @@ use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{
     GroupFigures, Machine, ProbeFigures, ReplayFigures, Task, UnsentRequests, WorkerFigures,
 };
+use std::time::Duration;
 
 /// What the totals of a run cannot know.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,6 +41,8 @@ pub struct Circumstances {
     pub due_and_not_sent: u64,
     /// What these waited for, where that was counted.
     pub due_and_not_sent_waited_for: UnsentRequests,
+    /// How long after the start of the run the last of these was due.
+    pub last_due_and_not_sent: Option<Duration>,
     /// Requests whose bodies waited until there was memory for them.
     pub waited_for_memory: u64,
     /// By how many seconds the wall clock moved against the monotonic one during the run.

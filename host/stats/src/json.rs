@@ -55,6 +55,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
             max_in_flight: circumstances.max_in_flight,
             due_and_not_sent: circumstances.due_and_not_sent,
             due_and_not_sent_waited_for: circumstances.due_and_not_sent_waited_for,
+            last_due_and_not_sent_seconds: circumstances.last_due_and_not_sent.map(seconds),
         },
         connections: connections(&circumstances.connections),
         failures: failures(statistics),
@@ -69,7 +70,7 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
         rates: Rates {
             succeeded_per_second: QPS.of(&sums),
             scheduled_per_second: statistics.scheduled_rate(),
-            sent_per_second: statistics.sent_rate(),
+            sent_per_second: statistics.sent_rate(circumstances.last_due_and_not_sent),
             output_tokens_per_second: THROUGHPUT.of(&sums),
         },
         goodput: goodput(statistics, &sums),

@@ -20,6 +20,10 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
         whole.issued += part.requests.issued;
         whole.due_and_not_sent += part.requests.due_and_not_sent;
         whole.due_and_not_sent_waited_for += part.requests.due_and_not_sent_waited_for;
+        whole.last_due_and_not_sent = whole.last_due_and_not_sent.max(
+            (part.requests.last_due_and_not_sent_seconds)
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        );
         whole.waited_for_memory += client.requests_that_waited_for_memory;
         whole.client_busy.extend(&client.busy_shares);
         whole.interrupted |= client.interrupted;

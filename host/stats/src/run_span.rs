@@ -52,9 +52,10 @@ impl RunSpan {
         self.intended.length()
     }
 
-    /// From the first request that was sent to the last one.
-    pub(super) fn sending(&self) -> Option<Duration> {
-        self.sent.length()
+    /// From the first request that was sent to the last one, or to `until` where that is later.
+    pub(super) fn sending(&self, until: Option<Moment>) -> Option<Duration> {
+        let (first, last) = self.sent.0?;
+        Some(until.map_or(last, |until| last.max(until)).since(first))
     }
 
     /// From the first request that was sent to the last end; where none was sent, from the first that was due.

@@ -360,7 +360,7 @@ impl RunStatistics {
 
     /// The time in which the requests were sent: n − 1 gaps between n of them, and one more. `None` for fewer than two.
     pub fn sending(&self) -> Option<Duration> {
-        let span = self.span.sending()?;
+        let span = self.span.sending(None)?;
         let gaps = u32::try_from(self.counts.sent).ok()?.checked_sub(1)?;
         (gaps > 0).then(|| span + span / gaps)
     }

@@ -12,7 +12,7 @@ use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::last_word::LastWord;
 use llmuses_core::plan::{Stages, Timeouts};
-use llmuses_kernel_io::processor_time::{self, Waits};
+use llmuses_kernel_io::processor_time::{self, ThreadWaits};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,7 @@ pub struct ClientThreadReport {
     /// The share of the run during which the thread was on a processor, 0 to 1.
     pub busy: f64,
     /// How it waited for a processor. `None`: the system does not tell.
-    pub waits: Option<Waits>,
+    pub waits: Option<ThreadWaits>,
 }
 
 impl ClientThreadReport {

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Requests, counted.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct RequestCounts {
     /// Null: as many as the data set gives, or as the time allows.
     pub asked: Option<u64>,
@@ -49,6 +49,9 @@ pub struct RequestCounts {
     /// What these waited for.
     #[serde(default)]
     pub due_and_not_sent_waited_for: UnsentRequests,
+    /// How long after the start the last of these was due; null where there are none.
+    #[serde(default)]
+    pub last_due_and_not_sent_seconds: Option<f64>,
 }
 
 impl RequestCounts {

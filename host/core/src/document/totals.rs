@@ -141,7 +141,7 @@ pub struct Rates {
     pub succeeded_per_second: Option<f64>,
     /// As the schedule drew them.
     pub scheduled_per_second: Option<f64>,
-    /// As they were sent.
+    /// As they were sent: from the first request that was sent to the last one that was sent, or that was due and not sent.
     pub sent_per_second: Option<f64>,
     /// Output tokens of succeeded requests / wall.
     pub output_tokens_per_second: Option<f64>,

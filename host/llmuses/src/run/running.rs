@@ -14,8 +14,9 @@ use llmuses_core::document::{ReplayFigures, UnsentRequests, UnsentWait};
 use llmuses_core::exchange::ConnectionOpening;
 use llmuses_core::plan::{Plan, PromptSource, Split};
 use llmuses_core::redact::Secrets;
-use llmuses_kernel_io::processor_time::Waits;
+use llmuses_kernel_io::processor_time::ThreadWaits;
 use llmuses_kernel_io::{machine, priority, processor_time};
+use llmuses_load::Unsent;
 use llmuses_stats::{Circumstances, ConnectionUse, DatasetUse, OtherRuns, Pauses, ProcessorWaits};
 use llmuses_workload::{AskedTurns, HeldBack, RequestSource, SourceEnd, SourceReport};
 use std::sync::Arc;
@@ -42,7 +43,7 @@ pub(super) struct Running {
     pub(super) other_runs: Option<OtherRuns>,
     /// The one of an open loop, and the one of later turns of sessions: each gives back which requests were due and not sent,
     /// and how it waited for a processor.
-    pub(super) pacers: Vec<JoinHandle<(UnsentRequests, Option<Waits>)>>,
+    pub(super) pacers: Vec<JoinHandle<(Unsent, Option<ThreadWaits>)>>,
 }
 
 impl Running {
@@ -204,11 +205,14 @@ impl Carrier for Running {
         }
         // A client thread does not send what it was handed where this process stood still for long.
         let stood_still = running.pipeline.gauge.not_sent();
-        let mut unsent = UnsentRequests::of(UnsentWait::Processor, stood_still);
+        let mut unsent = Unsent {
+            requests: UnsentRequests::of(UnsentWait::Processor, stood_still),
+            last_due: None,
+        };
         for pacer in running.pacers {
             let (not_sent, waited) = pacer.join().unwrap_or_else(|_| {
                 troubles.push("the thread that keeps the schedule failed".to_owned());
-                (UnsentRequests::default(), None)
+                (Unsent::default(), None)
             });
             unsent += not_sent;
             waits.extend(waited);
@@ -252,8 +256,9 @@ impl Carrier for Running {
             peak_in_flight: running.pipeline.gauge.peak(),
             max_in_flight: running.max_in_flight,
             waited_for_memory: running.pipeline.gauge.waited_for_memory(),
-            due_and_not_sent: unsent.total(),
-            due_and_not_sent_waited_for: unsent,
+            due_and_not_sent: unsent.requests.total(),
+            due_and_not_sent_waited_for: unsent.requests,
+            last_due_and_not_sent: unsent.last_due,
             wall_clock_step_seconds: running.pipeline.clock.wall_step_seconds(),
             transport: running.plan.transport.choice.as_str().to_owned(),
             transport_reason: running

@@ -6,6 +6,7 @@ use crate::figures::Figures;
 use llmuses_core::metric::{
     AUDIO_SECONDS, CACHED_TOKENS, DOCUMENTS, REASONING_TOKENS, Sums, TEXTS,
 };
+use std::time::Duration;
 
 impl RunStatistics {
     /// What the figures of the run are made of.
@@ -96,9 +97,12 @@ impl RunStatistics {
         )
     }
 
-    /// Requests per second that were sent: gaps between the first and the last one by their distance.
-    pub fn sent_rate(&self) -> Option<f64> {
-        let span = self.span.sending()?;
+    /// Requests per second that were sent: gaps between the first and the last one by their distance. Where some were due
+    /// and not sent when the run ended, the last of them `last_unsent` after the start, the distance is to that: sending
+    /// went on until then, however few were sent.
+    pub fn sent_rate(&self, last_unsent: Option<Duration>) -> Option<f64> {
+        let until = last_unsent.map(|after| self.timeline.start().after(after));
+        let span = self.span.sending(until)?;
         ratio(
             self.counts.sent.saturating_sub(1) as f64,
             span.as_secs_f64(),

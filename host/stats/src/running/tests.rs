@@ -74,7 +74,10 @@ fn totals_follow_their_formulas() {
     assert_eq!(counts.prompt.by_server, 1);
     assert_eq!(counts.completion.by_tokenizer, 1);
     // Three sent between 1000 and 2100.
-    close(statistics.sent_rate(), 2.0 / 1.1);
+    close(statistics.sent_rate(None), 2.0 / 1.1);
+    // Others were due until 6000, and not sent.
+    close(statistics.sent_rate(Some(millis(6000))), 2.0 / 5.0);
+    close(statistics.sent_rate(Some(millis(1500))), 2.0 / 1.1);
     close(statistics.scheduled_rate(), 2.0 / 1.01);
 }
 
@@ -162,7 +165,7 @@ fn a_run_that_never_sent_has_a_wall_but_no_rates() {
     }
     assert_eq!(statistics.wall(), Some(millis(25)));
     assert_eq!(metric::QPS.of(&statistics.sums()), Some(0.0));
-    assert_eq!(statistics.sent_rate(), None);
+    assert_eq!(statistics.sent_rate(None), None);
     assert_eq!(statistics.average_package_latency(), None);
     assert_eq!(statistics.time(metric::LATENCY).samples(), 0);
 }
