@@ -145,3 +145,62 @@ fn a_concurrency_that_cannot_be_held() {
     }
     assert_eq!(server.connections(), 0);
 }
+
+/// Somebody who has no process on this machine: root is under no limit of processes.
+#[cfg(target_os = "linux")]
+const NOBODY_ELSE: u32 = 61_234;
+
+/// Has a command run with so many threads at most, as another user where this one is root.
+#[cfg(target_os = "linux")]
+fn limit_threads(bench: &Bench, command: &Command, threads: u64) -> Command {
+    use std::os::unix::fs::chown;
+    use std::os::unix::process::CommandExt;
+    // Where that user can get at it.
+    let program = bench.path("llmuses");
+    if !program.exists() {
+        std::fs::copy(command.get_program(), &program).expect("it can be copied");
+    }
+    let mut limited = Command::new(&program);
+    limited
+        .args(command.get_args())
+        .current_dir(bench.path(""))
+        .env("XDG_CACHE_HOME", bench.path("cache"))
+        .env("XDG_STATE_HOME", bench.path("state"));
+    // SAFETY: the call has no argument and cannot fail.
+    if unsafe { libc::geteuid() } == 0 {
+        chown(bench.path(""), Some(NOBODY_ELSE), Some(NOBODY_ELSE)).expect("root may");
+        limited.uid(NOBODY_ELSE).gid(NOBODY_ELSE);
+    }
+    let limit = libc::rlimit {
+        rlim_cur: threads,
+        rlim_max: threads,
+    };
+    // SAFETY: the call takes a live structure, and is one that may be made between fork and exec.
+    unsafe {
+        limited.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NPROC, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+    limited
+}
+
+/// A run that gets no further thread says so and sends nothing, whichever thread it is.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_user_without_threads_left() {
+    let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
+    let bench = Bench::new();
+    let command = perf(&bench, &server.chat(), &[]);
+    // A user who is not root has processes already, and so no thread left under any of these.
+    for threads in [1, 2, 4, 6, 8] {
+        let ended = support::run(&mut limit_threads(&bench, &command, threads));
+        let said = &ended.stderr;
+        assert_eq!(ended.code, Some(1), "{threads}: {said}");
+        assert!(said.contains("thread"), "{threads}: {said}");
+        assert!(said.contains("limit"), "{threads}: {said}");
+        assert!(!said.contains("panicked"), "{threads}: {said}");
+        std::fs::remove_file(bench.path("run.db")).ok();
+    }
+    assert_eq!(server.heads().len(), 0);
+}

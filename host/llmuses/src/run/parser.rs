@@ -17,7 +17,13 @@ pub fn load_parser(
     limits: &Limits,
     debug: bool,
 ) -> Result<Parser, RunError> {
-    let engine = PluginEngine::new().map_err(|error| RunError::Engine(format!("{error:#}")))?;
+    let engine = PluginEngine::new().map_err(|error| {
+        // What the system said tells whether a thread is missing.
+        match error.downcast::<std::io::Error>() {
+            Ok(system) => RunError::Thread(system),
+            Err(error) => RunError::Engine(format!("{error:#}")),
+        }
+    })?;
     let trouble = |error| {
         terminal::say(match error {
             CacheError::Entry { .. } | CacheError::Stays { .. } => format!("warning: {error}"),
