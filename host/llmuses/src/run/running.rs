@@ -315,7 +315,7 @@ impl Carrier for Running {
     }
 }
 
-fn processor_waits(waits: Waits) -> ProcessorWaits {
+fn processor_waits(waits: ThreadWaits) -> ProcessorWaits {
     ProcessorWaits {
         total: waits.time,
         mean: Duration::from_secs_f64(waits.time.as_secs_f64() / waits.turns.max(1) as f64),
