@@ -106,11 +106,20 @@ fn throttled() -> Option<Duration> {
         } else {
             "/sys/fs/cgroup"
         };
-        // Within a container the path is that of the host, and the group itself stands at the root.
-        [format!("{root}{path}/cpu.stat"), format!("{root}/cpu.stat")]
-            .iter()
-            .find_map(|file| throttled_in(&std::fs::read_to_string(file).ok()?))
+        groups_of(path)
+            .filter_map(|group| {
+                throttled_in(&std::fs::read_to_string(format!("{root}{group}/cpu.stat")).ok()?)
+            })
+            .max()
     })
+}
+
+/// A control group and those that it is in, up to the root: a share that is used up in one of them stops them all. Within
+/// a container the path is that of the host, of which only the root is there, and stands for the group itself.
+fn groups_of(path: &str) -> impl Iterator<Item = &str> {
+    let path = path.trim_end_matches('/');
+    let parents = path.match_indices('/').map(|(at, _)| &path[..at]);
+    parents.chain((!path.is_empty()).then_some(path))
 }
 
 /// The throttled time in a `cpu.stat`: microseconds in version 2, nanoseconds in version 1.
@@ -137,6 +146,14 @@ mod tests {
         assert_eq!(pause(millis(20), Some(millis(19))), Duration::ZERO);
         assert_eq!(pause(millis(20), None), Duration::ZERO);
         assert_eq!(pause(millis(41), Some(millis(40))), millis(41));
+    }
+
+    #[test]
+    fn a_group_is_throttled_with_those_that_it_is_in() {
+        let groups = |path| groups_of(path).collect::<Vec<_>>();
+        assert_eq!(groups("/a/b"), ["", "/a", "/a/b"]);
+        assert_eq!(groups("/a"), ["", "/a"]);
+        assert_eq!(groups("/"), [""; 0]);
     }
 
     #[test]

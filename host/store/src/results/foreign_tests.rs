@@ -135,6 +135,10 @@ fn what_is_no_ordinary_table_is_refused() {
             "computed",
         ),
         (
+            format!("CREATE VIEW worker AS {endless} i AS run FROM n"),
+            "`worker` is a view",
+        ),
+        (
             "UPDATE run SET started_time = x'00'".to_owned(),
             "`started_time`",
         ),

@@ -49,7 +49,7 @@ pub(super) fn open(path: &Path, file_bytes: u64) -> rusqlite::Result<Connection>
 
 /// Why the tables of the file are not those of a run: a name that is no ordinary table, or a column that is computed.
 pub(super) fn what_is_odd(connection: &Connection) -> rusqlite::Result<Option<String>> {
-    for table in ["run", "result"] {
+    for (table, must_be) in [("run", true), ("result", true), ("worker", false)] {
         let kind = connection.query_row(
             "SELECT max(type) FROM pragma_table_list WHERE schema = 'main' AND lower(name) = ?1",
             [table],
@@ -57,6 +57,7 @@ pub(super) fn what_is_odd(connection: &Connection) -> rusqlite::Result<Option<St
         )?;
         match kind.as_deref() {
             Some("table") => {}
+            None if !must_be => continue,
             Some(other) => return Ok(Some(format!("`{table}` is a {other} and not a table"))),
             None => return Ok(Some(format!("it has no table `{table}`"))),
         }

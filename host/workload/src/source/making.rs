@@ -8,6 +8,7 @@ use crate::trace_times::BegunConversations;
 use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// Bodies that are asked for at once at most. Batches make a call across the boundary cheap.
 const BATCH: u32 = 64;
@@ -21,6 +22,9 @@ const SHOWN_BAD_ENTRIES: u64 = 5;
 
 /// A parser that makes more requests of an entry than this, over a whole pass, goes in circles.
 const BODIES_OF_AN_ENTRY: u64 = 1000;
+
+/// Where the first bodies take longer than this, it is told how far they are, and again each time it has passed.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// Makes bodies, and keeps those that are still to be handed over.
 pub(super) struct Making {
@@ -87,12 +91,23 @@ impl Making {
         most_bytes: usize,
     ) -> Result<(), SourceError> {
         let mut bytes = 0;
+        let begun = Instant::now();
+        let mut told = begun;
         while self.buffer.len() < capacity && bytes < most_bytes {
             let before = self.buffer.len();
             if !self.fill()? {
                 break;
             }
             bytes += self.buffer.range(before..).map(Made::bytes).sum::<usize>();
+            if told.elapsed() >= SILENCE {
+                told = Instant::now();
+                self.settings.messages.say(format!(
+                    "parser `{}` makes the first requests, up to {capacity}, before one is sent: {} in {:.0} s",
+                    self.parser,
+                    self.buffer.len(),
+                    begun.elapsed().as_secs_f64()
+                ));
+            }
         }
         Ok(())
     }

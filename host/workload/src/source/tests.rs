@@ -2,12 +2,15 @@ use super::*;
 use llmuses_core::cost::CallCost;
 use llmuses_core::plan::{Arrivals, Load, Shard};
 use llmuses_plugin_host::CallError;
+use std::time::Duration;
 
 /// Passes of as many bodies as there are, in batches of any size.
 struct Listed {
     bodies: u64,
     next: u64,
     random: u64,
+    /// How long a batch takes.
+    takes: Duration,
 }
 
 impl Bodies for Listed {
@@ -17,6 +20,7 @@ impl Bodies for Listed {
     }
 
     fn next(&mut self, max: u32) -> Result<Vec<Made>, CallError> {
+        std::thread::sleep(self.takes);
         self.random = self.random.wrapping_mul(6_364_136_223_846_793_005) + 1;
         let batch = (self.random >> 60).clamp(1, u64::from(max));
         let end = (self.next + batch).min(self.bodies);
@@ -46,6 +50,45 @@ impl Bodies for Listed {
     }
 }
 
+fn settings(load: &Load, requests: Option<u64>, messages: Messages) -> SourceSettings {
+    SourceSettings {
+        lengths: Default::default(),
+        requests,
+        split: load.split(),
+        sessions: None,
+        skip_bad_lines: false,
+        messages,
+        budget: Arc::new(Budget::new(usize::MAX)),
+        cancel: Default::default(),
+        passes_are_alike: false,
+    }
+}
+
+#[test]
+fn a_parser_that_takes_long_for_the_first_requests_is_told_of() {
+    let said = |takes: Duration| {
+        let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let kept = Arc::clone(&lines);
+        let messages = Messages::new(move |line| kept.lock().unwrap().push(line.to_owned()));
+        let bodies = Listed {
+            bodies: 100,
+            next: 0,
+            random: 0,
+            takes,
+        };
+        let settings = settings(&Load::default(), Some(3), messages);
+        let mut source = RequestSource::new("p".to_owned(), Box::new(bodies), None, settings);
+        source.prepare(3).unwrap();
+        std::mem::take(&mut *lines.lock().unwrap())
+    };
+    assert_eq!(said(Duration::ZERO), [""; 0]);
+    let lines = said(Duration::from_millis(2_100));
+    assert!(
+        lines[0].starts_with("parser `p` makes the first requests, up to 3, before one is sent: 1 in 2 s"),
+        "{lines:?}"
+    );
+}
+
 /// What a part of the load hands over: numbers and bodies.
 fn of_part(arrivals: Arrivals, shard: Shard, requests: Option<u64>) -> Vec<(u64, String)> {
     let load = Load {
@@ -57,18 +100,9 @@ fn of_part(arrivals: Arrivals, shard: Shard, requests: Option<u64>) -> Vec<(u64,
         bodies: 100,
         next: 0,
         random: u64::from(shard.part()),
+        takes: Duration::ZERO,
     };
-    let settings = SourceSettings {
-        lengths: Default::default(),
-        requests,
-        split: load.split(),
-        sessions: None,
-        skip_bad_lines: false,
-        messages: Messages::new(|_| {}),
-        budget: Arc::new(Budget::new(usize::MAX)),
-        cancel: Default::default(),
-        passes_are_alike: false,
-    };
+    let settings = settings(&load, requests, Messages::new(|_| {}));
     let mut source = RequestSource::new("p".to_owned(), Box::new(bodies), None, settings);
     source.prepare(10).unwrap();
     let (queue, handed_over) = flume::unbounded();
