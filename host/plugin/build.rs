@@ -54,6 +54,7 @@ const FORMATS: [(&str, &[&str]); 1] = [(
         "documents",
         "texts",
         "images",
+        "audio",
         "bodies",
         "json_lines",
         "json_array",

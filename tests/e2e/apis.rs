@@ -536,6 +536,50 @@ fn audio_is_sent_in_a_form() {
 }
 
 #[test]
+fn audio_files_of_a_data_set_are_read_and_sent() {
+    let wav = [&b"RIFF\0\0\0\0WAVE"[..], &[7; 5_000]].concat();
+    for (parser, entry) in [
+        ("openai_transcriptions", json!({"audio": "a.wav"})),
+        ("openai_transcriptions", json!({"file": "a.wav"})),
+        (
+            "openai_chat",
+            json!({"prompt": "What is said?", "audio_path": "a.wav"}),
+        ),
+    ] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("a.wav", &wav);
+        bench.file("data", format!("{entry}\n"));
+        let url = mock.url("");
+        let flags = ["--url", &url, "--parser", parser, "--dataset", "data"];
+        let ended = run(bench.perf(&flags).args(["-n", "2"]));
+        assert_eq!(ended.code, Some(0), "{entry}: {}", ended.stderr);
+        if parser == "openai_chat" {
+            let part = &mock.bodies()[0]["messages"][0]["content"][1];
+            assert_eq!(part["type"], "input_audio");
+            assert_eq!(part["input_audio"]["format"], "wav");
+            let data = part["input_audio"]["data"].as_str().unwrap_or_default();
+            // The beginning of the file in base64, and its whole length.
+            assert!(data.starts_with("UklGRgAAAABXQVZF"), "{data}");
+            assert_eq!(data.len(), wav.len().div_ceil(3) * 4);
+        } else {
+            // The mock server counts a token for every 3,200 bytes begun.
+            let rows = bench.rows("SELECT prompt_tokens FROM result");
+            assert_eq!(json!(rows), json!([[2], [2]]), "{entry}");
+        }
+    }
+    for parser in ["anthropic_messages", "ollama", "tgi"] {
+        let (bench, mock) = (Bench::new(), quick_mock());
+        bench.file("a.wav", &wav);
+        bench.file("data", "{\"prompt\": \"a\", \"audio\": \"a.wav\"}\n");
+        let url = mock.url("");
+        let flags = ["--url", &url, "--parser", parser, "--dataset", "data"];
+        let ended = run(bench.perf(&flags).args(["-n", "1"]));
+        assert_ne!(ended.code, Some(0), "{parser}: {}", ended.stdout);
+        assert!(ended.stderr.contains("this API takes"), "{}", ended.stderr);
+    }
+}
+
+#[test]
 fn the_error_of_each_api_is_the_message_of_the_failure() {
     for parser in [
         "openai_completions",
@@ -672,8 +716,8 @@ fn what_a_data_set_says_and_is_not_sent_is_said() {
         ),
         (
             "openai_chat",
-            json!({"prompt": "a", "audio": "a.wav"}),
-            "what the data set has in \"audio\" is left out",
+            json!({"prompt": "a", "video": "a.mp4"}),
+            "what the data set has in \"video\" is left out",
         ),
         (
             "openai_chat",

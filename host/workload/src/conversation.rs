@@ -1,7 +1,7 @@
 //! From a conversation to what its requests ask.
 
 use crate::asked::AskedTurn;
-use crate::images::Images;
+use crate::media::Media;
 use crate::trace_times::TracePlace;
 use llmuses_core::item::{Entry, Item, OutputLength, Turn};
 use serde_json::{Value, json};
@@ -21,8 +21,8 @@ pub trait LengthText: std::fmt::Debug + Send + Sync {
 pub struct Filling {
     /// Makes texts where only lengths are known. `None`: there is no tokenizer.
     pub lengths: Option<Box<dyn LengthText>>,
-    /// Reads images. `None`: there is no data set.
-    pub images: Option<Images>,
+    /// Reads images and audio. `None`: there is no data set.
+    pub media: Option<Media>,
 }
 
 impl Filling {
@@ -216,8 +216,8 @@ impl Iterator for Conversation {
                 self.asked = AskedTurn::of(&turn, self.number).map(Arc::new);
             }
         }
-        if let Some(images) = &self.filling.images
-            && let Err(reason) = images.embed(&mut turn.messages)
+        if let Some(media) = &self.filling.media
+            && let Err(reason) = media.embed(&mut turn.messages)
         {
             return Some(Err(reason));
         }

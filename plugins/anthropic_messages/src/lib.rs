@@ -40,6 +40,7 @@ impl Api for AnthropicMessages {
         if !texts.is_empty() {
             body["system"] = texts.join("\n\n").into();
         }
+        messages::without_audio(&messages)?;
         body["messages"] = messages::of(messages).into();
         if let Some(choice) = item.parameters.shift_remove("tool_choice") {
             body["tool_choice"] = messages::tool_choice(&choice);

@@ -38,6 +38,16 @@ pub(super) fn of(messages: Vec<Value>) -> Vec<Value> {
     own
 }
 
+/// Refuses messages with audio, which the API does not have.
+pub(super) fn without_audio(messages: &[Value]) -> Result<(), String> {
+    let contents = messages.iter().map(|message| &message["content"]);
+    let mut parts = contents.filter_map(Value::as_array).flatten();
+    match parts.any(|part| part["type"] == "input_audio" || part["type"] == "audio_url") {
+        true => Err("this API takes no audio, and a message has some".to_owned()),
+        false => Ok(()),
+    }
+}
+
 fn of_one(message: &Value) -> Value {
     let own = content(&message["content"]);
     let calls = message["tool_calls"].as_array();
@@ -105,6 +115,15 @@ pub(super) fn tool_choice(choice: &Value) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn audio_is_refused() {
+        let said = |part: Value| without_audio(&[json!({"role": "user", "content": [part]})]);
+        assert_eq!(said(json!({"type": "text", "text": "a"})), Ok(()));
+        let audio = json!({"data": "QQ==", "format": "wav"});
+        let error = said(json!({"type": "input_audio", "input_audio": audio})).unwrap_err();
+        assert!(error.contains("no audio"), "{error}");
+    }
 
     #[test]
     fn images_calls_and_results_are_blocks() {

@@ -3,8 +3,8 @@
 
 mod bodies;
 mod chat;
-mod images;
 mod lines;
+mod media;
 mod prompts;
 mod ranking;
 mod record;
@@ -28,7 +28,8 @@ export_format!(
     chat::MultiTurn,
     ranking::Rerank,
     ranking::Texts,
-    images::Images,
+    media::Images,
+    media::Audio,
     bodies::Bodies,
     prompts::JsonLines,
     prompts::JsonArray,

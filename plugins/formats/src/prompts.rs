@@ -1,6 +1,6 @@
 //! JSON records with a prompt under one of the usual names, or with the messages of one request.
 
-use crate::images;
+use crate::media;
 use crate::record::{Members, OUTPUT_LENGTHS, PROMPTS, numbered_prompts, prompt_of, with_the_rest};
 use llmuses_plugin::{Conversation, Conversations, Entry, Format, Head, Source, Value, json, log};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -118,7 +118,7 @@ fn record(entry: &Entry, field: Option<&str>) -> Result<Conversation, String> {
     if is_body {
         say_what_is_left_out(&members);
     }
-    say_that_sound_is_left_out(&members);
+    say_that_video_is_left_out(&members);
     Ok(conversation)
 }
 
@@ -134,15 +134,15 @@ fn say_what_is_left_out(members: &Members) {
     }
 }
 
-/// Says once for each reading of a file that audio and video beside a prompt are not sent.
-fn say_that_sound_is_left_out(members: &Members) {
+/// Says once for each reading of a file that video beside a prompt is not sent.
+fn say_that_video_is_left_out(members: &Members) {
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     let has = |name: &&&str| members.get(**name).is_some_and(|value| !value.is_null());
-    if let Some(name) = ["audio", "audios", "video", "videos"].iter().find(has)
+    if let Some(name) = ["video", "videos"].iter().find(has)
         && !IS_SAID.swap(true, Ordering::Relaxed)
     {
         log::warn(&format!(
-            "what the data set has in \"{name}\" is left out: audio is sent of `messages` with a part `input_audio` alone"
+            "what the data set has in \"{name}\" is left out: of records, text, images and audio are sent"
         ));
     }
 }
@@ -193,7 +193,7 @@ pub(crate) fn conversation_in(
         Some(_) if field.is_none() => {
             return Err("\"messages\" is not a list of messages".to_owned());
         }
-        _ => match images::message(members, field)? {
+        _ => match media::message(members, field)? {
             Some(message) => Conversation::of_messages(vec![message]),
             None => of_prompts(members, field)?,
         },
@@ -201,7 +201,7 @@ pub(crate) fn conversation_in(
     with_the_rest(conversation, members)
 }
 
-/// The prompt of a record without messages and images, or what it has in place of one.
+/// The prompt of a record without messages, images and audio, or what it has in place of one.
 fn of_prompts(members: &mut Members, field: Option<&str>) -> Result<Conversation, String> {
     let is_text = |name: &&str| members.get(*name).is_some_and(Value::is_string);
     if field.is_none() && !PROMPTS.iter().any(is_text) {

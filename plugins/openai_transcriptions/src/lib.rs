@@ -125,23 +125,24 @@ fn plain_text(body: &[u8], seconds: Option<f64>) -> Summary {
 
 /// The one audio file in messages, and its format: a part `input_audio`, or `audio_url` with a data URL.
 fn audio(messages: &[Value]) -> Result<(String, Vec<u8>), String> {
-    let mut found = messages
+    let parts = messages
         .iter()
         .filter_map(|message| message["content"].as_array())
-        .flatten()
-        .filter_map(|part| {
-            let audio = &part["input_audio"];
-            if let Some(data) = audio["data"].as_str() {
-                return Some((audio["format"].as_str().unwrap_or("wav"), data));
-            }
-            let url = part["audio_url"]["url"].as_str()?;
-            let (kind, data) = data_url(url)?;
-            Some((kind.strip_prefix("audio/")?, data))
-        });
+        .flatten();
+    let mut found = parts.filter_map(|part| {
+        let audio = &part["input_audio"];
+        if let Some(data) = audio["data"].as_str() {
+            return Some(Ok((audio["format"].as_str().unwrap_or("wav"), data)));
+        }
+        let url = part["audio_url"]["url"].as_str()?;
+        let data =
+            data_url(url).and_then(|(kind, data)| Some((kind.strip_prefix("audio/")?, data)));
+        Some(data.ok_or("this API takes audio itself, and the item has its address"))
+    });
     let (format, data) = match (found.next(), found.next()) {
-        (Some(audio), None) => audio,
+        (Some(audio), None) => audio?,
         (None, _) => {
-            return Err("this API takes audio, as a message has it in a part `input_audio`, and the item has none".to_owned());
+            return Err("this API takes audio, as the path of a file or as data in a part `input_audio`, and the item has none".to_owned());
         }
         (Some(_), Some(_)) => {
             return Err("this API takes one audio file, and the item has several".to_owned());

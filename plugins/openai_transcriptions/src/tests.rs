@@ -84,6 +84,10 @@ fn an_item_without_one_audio_file_is_refused() {
     let mut bad = item(b"x");
     bad.messages[0]["content"][0]["input_audio"]["data"] = "?".into();
     assert!(error(bad).contains("not base64"));
+    let mut elsewhere = item(b"x");
+    elsewhere.messages[0]["content"][0] =
+        json!({"type": "audio_url", "audio_url": {"url": "https://h/a.wav"}});
+    assert!(error(elsewhere).contains("has its address"));
 }
 
 #[test]

@@ -170,7 +170,7 @@ pub(super) struct PerfArguments {
     )]
     field: Option<String>,
 
-    /// Folder in which images lie that a data set names by their paths [default: the folder of the data set]
+    /// Folder in which images and audio lie that a data set names by their paths [default: the folder of the data set]
     #[arg(
         long,
         value_name = "FOLDER",

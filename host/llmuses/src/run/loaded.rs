@@ -147,7 +147,7 @@ impl Loaded {
     }
 
     /// What requests are made from, each with its SHA-256: the same on all machines, or they send something else. Images
-    /// that a data set names are not among it: they are read when they are sent.
+    /// and audio that a data set names are not among it: they are read when they are sent.
     ///
     /// # Errors
     /// Where a file cannot be read any more.

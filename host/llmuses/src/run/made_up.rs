@@ -5,7 +5,7 @@ use llmuses_workload::generate::{
     ChatTemplate, Counting, LengthTexts, Line, NoRoom, PromptMaker, RealText, TemplateError,
     TextError, Vocabulary, VocabularyError, Words,
 };
-use llmuses_workload::{Filling, HostTokenizer, Images};
+use llmuses_workload::{Filling, HostTokenizer, Media};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -160,9 +160,9 @@ pub(super) fn filling(
     };
     Filling {
         lengths: texts.map(|texts| Box::new(texts) as _),
-        images: Some(match &work.image_folder {
-            Some(folder) => Images::of(folder),
-            None => Images::beside(file),
+        media: Some(match &work.image_folder {
+            Some(folder) => Media::of(folder),
+            None => Media::beside(file),
         }),
     }
 }

@@ -250,7 +250,7 @@ mod tests {
         let texts = LengthTexts::new(Some(Path::new(TOKENIZER)), tokenizer(), 1);
         let filling = Arc::new(Filling {
             lengths: Some(Box::new(texts)),
-            images: None,
+            media: None,
         });
         let entry = r#"{"turns": [{"input_tokens": 9, "output_tokens": 3}]}"#;
         let entry = serde_json::from_str(entry).unwrap();
