@@ -536,6 +536,21 @@ fn audio_is_sent_in_a_form() {
 }
 
 #[test]
+fn several_answers_in_one_stream_have_no_time_per_token() {
+    for (n, is_told) in [("n=1", true), ("n=2", false)] {
+        let (bench, mock) = (Bench::new(), mock(&["--tokens", "6", "--itl", "5ms"]));
+        let url = mock.url("");
+        let flags = ["--url", &url, "--parser", CHAT, "--prompt", "hi"];
+        let ended = run(bench.perf(&flags).args(["-n", "4", "--parameters", n]));
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        let said = ended.stderr.contains("several answers came in one stream");
+        assert_eq!(said, !is_told, "{}", ended.stderr);
+        let told = bench.value("SELECT count(tpot) FROM result");
+        assert_eq!(told, if is_told { 4 } else { 0 });
+    }
+}
+
+#[test]
 fn audio_files_of_a_data_set_are_read_and_sent() {
     let wav = [&b"RIFF\0\0\0\0WAVE"[..], &[7; 5_000]].concat();
     for (parser, entry) in [

@@ -7,7 +7,7 @@ mod request;
 mod response_log;
 
 pub use failure::{Failure, FailureKind};
-pub use reading::{HIDDEN_REASONING, MAX_METRIC_NAMES, Reading, TokenCount, TokenSource};
+pub use reading::{CHOICES, HIDDEN_REASONING, MAX_METRIC_NAMES, Reading, TokenCount, TokenSource};
 pub use request::{Job, OwnHead, Prepared, Sending};
 pub use response_log::ResponseLog;
 

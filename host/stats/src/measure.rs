@@ -121,7 +121,7 @@ impl Measurement {
             .map(|first| first.since(start));
         times[TPOT] = first_output
             .zip(last_output)
-            .filter(|_| outputs.len() >= 2)
+            .filter(|_| outputs.len() >= 2 && !reading.is_some_and(Reading::has_several_choices))
             .zip(completion_tokens)
             .and_then(|((first, last), count)| {
                 let hidden = reading.map_or(0, Reading::hidden_tokens);
@@ -175,12 +175,13 @@ impl Measurement {
 }
 
 /// Inter-token latency (ITL): the gaps between each output event and the next, in order. Empty where
-/// no parser said which events carried output.
+/// no parser said which events carried output, and where several answers came in one stream.
 pub fn output_gaps(outcome: &Outcome) -> impl Iterator<Item = Duration> + '_ {
     let response = &outcome.exchange.response;
     let outputs = outcome
         .reading
         .as_ref()
+        .filter(|reading| !reading.has_several_choices())
         .map_or(&[][..], |reading| reading.outputs.as_slice());
     outputs.windows(2).filter_map(|pair| {
         let earlier = response.arrival(pair[0] as usize)?;
@@ -190,13 +191,14 @@ pub fn output_gaps(outcome: &Outcome) -> impl Iterator<Item = Duration> + '_ {
 }
 
 /// For each output event that brought tokens, but the first: the time since the event before it that did, and how many
-/// tokens it brought. Empty where the server does not tell the tokens so far with every output. An event with text and
+/// tokens it brought. Empty where the server does not tell the tokens so far with every output, and where several answers came in one stream. An event with text and
 /// no further token has a part of a token in it, and its time belongs to the next one that brings some.
 pub(super) fn token_gaps(outcome: &Outcome) -> impl Iterator<Item = (Duration, NonZeroU32)> + '_ {
     let response = &outcome.exchange.response;
     let told = outcome
         .reading
         .as_ref()
+        .filter(|reading| !reading.has_several_choices())
         .and_then(|reading| Some((&reading.outputs, reading.tokens_so_far.as_ref()?)));
     let events = told
         .into_iter()
@@ -351,6 +353,21 @@ mod tests {
         assert_eq!(hidden(500.0), Some(Duration::from_nanos(3_333_333)));
         assert_eq!(hidden(504.0), None);
         assert_eq!(hidden(f64::NAN), hidden(0.0));
+    }
+
+    #[test]
+    fn of_several_answers_in_one_stream_no_time_per_token_is_told() {
+        let measured = |choices: f64| {
+            let outcome = streamed()
+                .tokens(7, 4, TokenSource::Server)
+                .metric(llmuses_core::exchange::CHOICES, choices)
+                .build();
+            let m = Measurement::of(&outcome, Origin::Sent);
+            (m.times[TTFT], m.times[TPOT].is_some(), m.output_gaps)
+        };
+        let one = measured(1.0);
+        assert_eq!((one.1, one.2), (true, 2));
+        assert_eq!(measured(2.0), (one.0, false, 0));
     }
 
     #[test]

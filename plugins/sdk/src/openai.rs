@@ -124,6 +124,7 @@ fn read_chunks<'a>(
                 details.answers.push(number);
             }
             details.tokens_so_far = None;
+            seen.note_choice(piece.choice);
             seen.add(piece.kind, piece.text.len());
             if seen.repeats.is_open() {
                 let text = Cow::Borrowed(piece.text);
@@ -202,13 +203,32 @@ fn read_chunks<'a>(
         .filter(|tokens| tokens.len() > 1 && tokens.is_sorted())
         // Where reasoning is counted apart, these leave it out.
         .filter(|_| !reading.counts_reasoning_apart());
+    let choices = seen.choices.len();
     let summary = reading.finish(
         hidden,
         || prompt_texts(request),
         || transcript(responses, &outputs, &mut shapes, is_repeating).into_texts(),
         count,
     );
+    let summary = match choices > 1 && responses.len() > 1 {
+        true => {
+            say_that_choices_are_several();
+            summary.metric("choices", choices as f64)
+        }
+        false => summary,
+    };
     Ok((summary, details))
+}
+
+/// Says once that no time per token is told.
+fn say_that_choices_are_several() {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        log::warn(
+            "several answers came in one stream (`n`, or several prompts): its time per output token and its \
+             inter-token latency are those of no answer, and are not told",
+        );
+    }
 }
 
 /// Says once that a server sends the text so far with each chunk.
@@ -229,12 +249,25 @@ struct Seen<'a> {
     /// A chunk has brought a part of a message, rather than a whole one.
     by_part: bool,
     has_reasoning: bool,
+    /// The numbers of the answers.
+    choices: Vec<u64>,
     /// Bytes of reasoning and of all else, in all chunks and in the last one.
     total: [usize; 2],
     last: [usize; 2],
 }
 
 impl Seen<'_> {
+    fn note_choice(&mut self, choice: u64) {
+        /// So many are told apart.
+        const MOST: usize = 128;
+        if self.choices.last() != Some(&choice)
+            && self.choices.len() < MOST
+            && !self.choices.contains(&choice)
+        {
+            self.choices.push(choice);
+        }
+    }
+
     fn add(&mut self, kind: Kind, size: usize) {
         self.last = match kind {
             Kind::Reasoning => [size, 0],
@@ -249,6 +282,9 @@ impl Seen<'_> {
         self.last = [0, 0];
         for (place, choice) in choices.iter().enumerate() {
             let [reasoning, all] = choice.sizes();
+            if all > 0 {
+                self.note_choice(choice_number(choice.index, place));
+            }
             self.last[0] += reasoning;
             self.last[1] += all - reasoning;
             if !self.repeats.is_open() {

@@ -77,7 +77,16 @@ pub struct Reading {
 /// The figure under which a parser tells tokens of reasoning that the server counted and did not send.
 pub const HIDDEN_REASONING: &str = "hidden_reasoning_tokens";
 
+/// The figure under which a parser tells how many answers came in one stream, where there are several (`n`, or several
+/// prompts in one request).
+pub const CHOICES: &str = "choices";
+
 impl Reading {
+    /// Whether several answers came in one stream, so that the time between its events is that of no answer.
+    pub fn has_several_choices(&self) -> bool {
+        self.metric(CHOICES).is_some_and(|choices| choices > 1.0)
+    }
+
     /// Tokens among those that the model produced that did not come, so that no time between events holds them.
     pub fn hidden_tokens(&self) -> u64 {
         self.metric(HIDDEN_REASONING)

@@ -270,6 +270,21 @@ fn choices_are_counted_apart() {
 }
 
 #[test]
+fn the_number_of_answers_in_one_stream_is_told_where_there_are_several() {
+    let has_choices = |chunks: &[&str]| format!("{:?}", parsed(chunks)).contains("choices");
+    let chunk = |index: u32, text: &str| {
+        format!(r#"{{"choices":[{{"index":{index},"delta":{{"content":"{text}"}}}}]}}"#)
+    };
+    let (first, second) = (chunk(0, "a"), chunk(1, "b"));
+    assert!(has_choices(&[&first, &second, &first]));
+    assert!(!has_choices(&[&second, &second, &second]));
+    // A plain answer has no times between its parts.
+    assert!(!has_choices(&[
+        r#"{"choices":[{"text":"a"},{"text":"b"}]}"#
+    ]));
+}
+
+#[test]
 fn details_become_metrics() {
     let usage = r#"{"prompt_tokens":4,"completion_tokens":3,"prompt_tokens_details":{"cached_tokens":2,"audio_tokens":0},"completion_tokens_details":{"reasoning_tokens":1}}"#;
     let expected = Summary::new(Tokens::Usage(4), Tokens::Usage(3))
