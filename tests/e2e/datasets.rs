@@ -4,7 +4,8 @@
 use crate::helpers::{
     ends, figure, good, mock, of_run, paragraph, prompts, questions, quick_mock, refused,
 };
-use crate::support::{Bench, repository};
+use crate::support::{Bench, repository, run};
+use serde_json::{Value, json};
 
 const LINES: &str = "openai_line_by_line";
 const JSON_LINES: &str = "openai_openqa_qwen";
@@ -448,15 +449,30 @@ fn texts_in_an_array_and_numbered_turns_are_prompts() {
 }
 
 #[test]
-fn a_trace_with_only_new_messages_is_refused() {
+fn a_trace_with_only_new_messages_is_sent_with_those_before_them() {
     let (bench, mock) = (Bench::new(), quick_mock());
-    let line = r#"{"timestamp": 0, "session_id": "s", "message_mode": "delta", "messages": [{"role": "user", "content": "a"}], "output_length": 3}"#;
-    bench.file("trace", line);
-    let said = refused(
-        &bench,
-        &mock,
-        &["--dataset", "trace", "--parser", "openai_chat"],
-        1,
-    );
-    assert!(said.contains("\"message_mode\" is \"delta\""), "{said}");
+    let line = |time: u32, text: &str| {
+        format!(
+            r#"{{"timestamp": {time}, "session_id": "s", "message_mode": "delta", "messages": [{{"role": "user", "content": "{text}"}}], "output_length": 3}}"#
+        )
+    };
+    bench.file("trace", format!("{}\n{}\n", line(0, "a"), line(1, "b")));
+    let url = mock.url("");
+    let flags = [
+        "--url",
+        &url,
+        "--parser",
+        "openai_chat",
+        "--dataset",
+        "trace",
+    ];
+    let ended = run(bench.perf(&flags).args(["-n", "2", "--parallel", "1"]));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let said = |body: &Value| {
+        let messages = body["messages"].as_array().expect("messages");
+        let users = messages.iter().filter(|message| message["role"] == "user");
+        users.map(|message| message["content"].clone()).collect()
+    };
+    let sent: Vec<Vec<Value>> = mock.bodies().iter().map(said).collect();
+    assert_eq!(json!(sent), json!([["a"], ["a", "b"]]));
 }

@@ -10,8 +10,9 @@ use crate::sessions::Sessions;
 use crate::time::{Clock, seconds};
 use blocks::fit_blocks;
 use llmuses_plugin::{
-    Conversation, Conversations, Entry, Format, Head, Skipped, Source, Value, dataset_lines,
+    Conversation, Conversations, Entry, Format, Head, Skipped, Source, Value, dataset_lines, json,
 };
+use std::collections::HashMap;
 pub(crate) use tabular::{Azure, BurstGpt};
 
 /// Mooncake, and what aiperf makes of it.
@@ -32,10 +33,10 @@ pub(crate) struct WorkloadTrace;
 /// The number of a request in traces of Bailian, which no other has.
 const CHAT: &str = "chat_id";
 
-/// Why requests that have only the new messages of their session are not sent: without those before, they would ask
-/// something else than was recorded.
-const ONLY_WHAT_IS_NEW: &str = "\"message_mode\" is \"delta\": requests with only the new messages of a session \
-                                are not supported; write each with its whole history";
+/// Why a request is not sent that has only the new messages of its session: without those before, it would ask something
+/// else than was recorded.
+const ONLY_WHAT_IS_NEW: &str = "\"message_mode\" is \"delta\", which needs a \"session_id\", and the new messages in \
+                                \"messages\" or as a text";
 
 /// Where texts stand in the traces that have some.
 const TEXTS: [&str; 2] = ["text_input", "input_text"];
@@ -73,7 +74,7 @@ impl Format for Mooncake {
 
     fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
         opened(|members, state| {
-            whole_history(members)?;
+            state.join_delta(members)?;
             let mut conversation = match text_of(members)? {
                 Some(text) => with_the_rest(text, members)?,
                 None => lengths_of(members, Some(512))?,
@@ -193,9 +194,39 @@ pub(crate) const NO_OUTPUT: &str = "without output tokens";
 #[derive(Debug, Default)]
 pub(crate) struct State {
     clock: Clock,
+    /// The messages of each session of which requests have only the new ones.
+    histories: HashMap<String, Vec<Value>>,
 }
 
 impl State {
+    /// Puts the messages of the session so far before those of a request that has only the new ones (`message_mode`
+    /// `delta`). Others stay as they are.
+    fn join_delta(&mut self, members: &mut Members) -> Result<(), String> {
+        if members
+            .get("message_mode")
+            .is_none_or(|mode| mode != "delta")
+        {
+            return Ok(());
+        }
+        let text = TEXTS
+            .iter()
+            .find_map(|name| members.get(*name)?.as_str().map(str::to_owned));
+        let new = match (members.get("messages"), text) {
+            (Some(Value::Array(messages)), None) => messages.clone(),
+            (None, Some(text)) => vec![json!({"role": "user", "content": text})],
+            _ => return Err(ONLY_WHAT_IS_NEW.to_owned()),
+        };
+        let session = members.get("session_id").and_then(Value::as_str);
+        let session = session.ok_or(ONLY_WHAT_IS_NEW)?.to_owned();
+        let history = self.histories.entry(session).or_default();
+        history.extend(new);
+        for name in TEXTS {
+            members.shift_remove(name);
+        }
+        members.insert("messages".to_owned(), history.clone().into());
+        Ok(())
+    }
+
     /// With the time of the request.
     pub(crate) fn timed(
         &mut self,
@@ -312,14 +343,6 @@ fn with_extra(conversation: Conversation, members: &mut Members) -> Conversation
         extra.shift_remove(name);
     }
     conversation.parameters(extra)
-}
-
-/// Whether a request has all the messages of its session so far.
-fn whole_history(members: &Members) -> Result<(), String> {
-    match members.get("message_mode") {
-        Some(mode) if mode == "delta" => Err(ONLY_WHAT_IS_NEW.to_owned()),
-        _ => Ok(()),
-    }
 }
 
 /// The text of a request, where the trace has it.

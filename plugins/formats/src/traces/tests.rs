@@ -149,14 +149,31 @@ fn a_trace_may_have_texts() {
 }
 
 #[test]
-fn requests_with_only_the_new_messages_are_an_error() {
-    let is_refused = |mode: &str| {
-        let line = format!(
-            r#"{{"timestamp": 0, "session_id": "s", "message_mode": "{mode}", "messages": [{{"role": "user", "content": "a"}}], "output_length": 3}}"#
-        );
-        let members = line.parse::<Value>().unwrap().as_object().unwrap().clone();
-        whole_history(&members).is_err()
+fn requests_with_only_the_new_messages_have_those_of_their_session_before_them() {
+    let said = |role: &str, content: &str| json!({"role": role, "content": content});
+    let mut state = State::default();
+    let mut joined = |mut record: Value| {
+        let members = record.as_object_mut().unwrap();
+        state.join_delta(members)?;
+        Ok::<Value, String>(members.get("messages").cloned().unwrap_or_default())
     };
-    assert!(is_refused("delta"));
-    assert!(!is_refused("history"));
+    let delta = |session: &str, messages: Value| json!({"session_id": session, "message_mode": "delta", "messages": messages});
+    let (first, other) = (said("user", "a"), said("user", "other"));
+    assert_eq!(joined(delta("s", json!([first]))), Ok(json!([first])));
+    assert_eq!(joined(delta("t", json!([other]))), Ok(json!([other])));
+    let new = json!([said("assistant", "b"), said("user", "c")]);
+    assert_eq!(
+        joined(delta("s", new.clone())),
+        Ok(json!([first, new[0], new[1]]))
+    );
+    let text = json!({"session_id": "t", "message_mode": "delta", "text_input": "d"});
+    assert_eq!(joined(text), Ok(json!([other, said("user", "d")])));
+    let whole = json!({"session_id": "s", "message_mode": "history", "messages": [other]});
+    assert_eq!(joined(whole), Ok(json!([other])));
+    for wrong in [
+        json!({"message_mode": "delta", "messages": [first]}),
+        json!({"session_id": "s", "message_mode": "delta", "payload": {}}),
+    ] {
+        assert_eq!(joined(wrong), Err(ONLY_WHAT_IS_NEW.to_owned()));
+    }
 }
