@@ -3,8 +3,8 @@
 mod contents;
 
 use llmuses_plugin::{
-    Answer, Api, Counts, Framing, Item, Request, Response, Settings, Summary, Value, export_api,
-    json,
+    Answer, AnswerFormat, Api, Counts, Framing, Item, Request, Response, Settings, Summary, Value,
+    export_api, json,
 };
 
 struct Gemini;
@@ -51,9 +51,15 @@ impl Api for Gemini {
                 .collect();
             body["tools"] = json!([{"functionDeclarations": functions}]);
         }
+        if let Some(format) = item.take_answer_format() {
+            body["generationConfig"]["responseMimeType"] = "application/json".into();
+            if let AnswerFormat::Schema(schema) = format {
+                body["generationConfig"]["responseJsonSchema"] = schema;
+            }
+        }
         item.spell_sampling("generationConfig", &SAMPLING);
         if let Some(most) = item.output.max {
-            body["generationConfig"] = json!({"maxOutputTokens": most});
+            body["generationConfig"]["maxOutputTokens"] = most.into();
         }
         let body = settings.body_of(&mut item, body, "generationConfig");
         Ok(settings.request_by_path(&item, body, Self::PATH, PLAIN))

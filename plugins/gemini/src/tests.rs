@@ -29,6 +29,23 @@ fn a_prompt_is_a_content_and_a_length_is_in_the_configuration() {
 }
 
 #[test]
+fn the_format_of_the_answer_is_in_the_configuration() {
+    let mut item = Item::of_prompt("hi");
+    item.output.max = Some(9);
+    let format =
+        json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}});
+    item.parameters.insert("response_format".to_owned(), format);
+    let config = json!({
+        "responseMimeType": "application/json",
+        "responseJsonSchema": {"type": "object"},
+        "maxOutputTokens": 9,
+    });
+    let body = body(item);
+    assert_eq!(body["generationConfig"], config);
+    assert_eq!(body["response_format"], Value::Null);
+}
+
+#[test]
 fn messages_tools_and_images_become_what_the_api_has() {
     let call = json!({"id": "c", "function": {"name": "f", "arguments": "{\"x\":1}"}});
     let item = Item {

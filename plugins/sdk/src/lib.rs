@@ -60,7 +60,7 @@ pub use options::{Options, merge};
 pub use parser::{Parser, Source};
 pub use prompt::Prompt;
 pub use requests::{Requests, Skipped, requests_from};
-pub use sampling::SAMPLING;
+pub use sampling::{AnswerFormat, SAMPLING};
 pub use serde_json::{Map, Value, json};
 pub use summary::{Summary, Tokens};
 

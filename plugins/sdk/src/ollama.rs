@@ -1,7 +1,8 @@
 //! Ollama's own APIs: lines of JSON, the last of which has counts and durations.
 
 use crate::{
-    Answer, Counts, Item, Request, Response, Settings, Summary, Value, arguments_of, data_url,
+    Answer, AnswerFormat, Counts, Item, Request, Response, Settings, Summary, Value, arguments_of,
+    data_url,
 };
 
 /// The names of sampling parameters in `options`.
@@ -19,6 +20,12 @@ const SAMPLING: [(&str, &str); 9] = [
 
 /// The request of `body`, with the length of the answer in `options`.
 pub fn request(mut item: Item, settings: &Settings, mut body: Value) -> Request {
+    if let Some(format) = item.take_answer_format() {
+        body["format"] = match format {
+            AnswerFormat::Json => "json".into(),
+            AnswerFormat::Schema(schema) => schema,
+        };
+    }
     item.spell_sampling("options", &SAMPLING);
     if let Some(most) = item.output.max
         && body.is_object()
@@ -108,6 +115,25 @@ pub fn response(response: &Response<'_>) -> Result<Summary, String> {
 mod tests {
     use super::*;
     use crate::json;
+
+    #[test]
+    fn the_format_of_the_answer_is_a_member_of_its_own() {
+        let schema = json!({"type": "object"});
+        for (given, format) in [
+            (json!({"type": "json_object"}), json!("json")),
+            (
+                json!({"type": "json_schema", "json_schema": {"name": "a", "schema": schema}}),
+                schema.clone(),
+            ),
+            (json!({"type": "text"}), Value::Null),
+        ] {
+            let mut item = Item::of_prompt("a");
+            item.parameters.insert("response_format".to_owned(), given);
+            let sent = request(item, &Settings::default(), json!({"model": "m"})).to_json();
+            assert_eq!(sent["format"], format);
+            assert_eq!(sent["response_format"], Value::Null);
+        }
+    }
 
     #[test]
     fn images_lie_beside_the_text_and_arguments_are_objects() {

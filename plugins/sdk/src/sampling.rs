@@ -27,7 +27,43 @@ pub const SAMPLING: [&str; 17] = [
     "chat_template_kwargs",
 ];
 
+/// What an answer has to be, as `response_format` says it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AnswerFormat {
+    /// Any JSON.
+    Json,
+    /// JSON of this schema.
+    Schema(Value),
+}
+
 impl Item {
+    /// Takes `response_format` out of the parameters of the data set. `None`: there is none, it is `text`, or it stays
+    /// since it is of another kind, which [`Self::spell_sampling`] says.
+    ///
+    /// ```
+    /// use llmuses_plugin::{AnswerFormat, Item, json};
+    ///
+    /// let mut item = Item::of_prompt("hi");
+    /// let format = json!({"type": "json_schema", "json_schema": {"name": "a", "schema": {"type": "object"}}});
+    /// item.parameters.insert("response_format".to_owned(), format);
+    /// let schema = json!({"type": "object"});
+    /// assert_eq!(item.take_answer_format(), Some(AnswerFormat::Schema(schema)));
+    /// assert!(item.parameters.is_empty());
+    /// ```
+    pub fn take_answer_format(&mut self) -> Option<AnswerFormat> {
+        const NAME: &str = "response_format";
+        let given = self.parameters.get(NAME).filter(|_| self.body.is_none())?;
+        let schema = &given["json_schema"]["schema"];
+        let format = match given["type"].as_str()? {
+            "text" => None,
+            "json_object" => Some(AnswerFormat::Json),
+            "json_schema" if schema.is_object() => Some(AnswerFormat::Schema(schema.clone())),
+            _ => return None,
+        };
+        self.parameters.shift_remove(NAME);
+        format
+    }
+
     /// Spells the [sampling parameters](SAMPLING) of the data set as an API does. `names` has its name for each that it
     /// knows, with `[]` behind one whose value is always a list; `into` is the object of the body in which they lie, or
     /// empty. Those that the API does not know are left out, and each is said once. Other parameters stay as they are.

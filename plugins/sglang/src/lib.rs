@@ -1,7 +1,8 @@
 //! SGLang's own `/generate`.
 
 use llmuses_plugin::{
-    Answer, Api, Counts, Item, Request, Response, Settings, Summary, Value, export_api, json,
+    Answer, AnswerFormat, Api, Counts, Item, Request, Response, Settings, Summary, Value,
+    export_api, json,
 };
 
 struct Sglang;
@@ -31,6 +32,7 @@ impl Api for Sglang {
         let body = match item.body {
             Some(_) => Value::Null,
             None => {
+                let format = item.take_answer_format();
                 item.spell_sampling("sampling_params", &SAMPLING);
                 let mut body = match item.prompt_token_ids.is_empty() {
                     true => json!({"text": item.take_prompt()?}),
@@ -43,6 +45,14 @@ impl Api for Sglang {
                     .output
                     .members("max_new_tokens", "min_new_tokens", "ignore_eos");
                 body["sampling_params"] = length.into();
+                // The schema as a text.
+                if let Some(format) = format {
+                    let schema = match format {
+                        AnswerFormat::Json => json!({"type": "object"}),
+                        AnswerFormat::Schema(schema) => schema,
+                    };
+                    body["sampling_params"]["json_schema"] = schema.to_string().into();
+                }
                 body["stream"] = true.into();
                 body
             }
@@ -134,6 +144,18 @@ mod tests {
         assert_eq!(
             body(item),
             json!({"input_ids": [4, 5], "sampling_params": {}, "stream": true})
+        );
+    }
+
+    #[test]
+    fn the_format_of_the_answer_is_the_text_of_a_schema() {
+        let mut item = Item::of_prompt("hi");
+        let format = json!({"type": "json_schema", "json_schema": {"schema": {"type": "array"}}});
+        item.parameters.insert("response_format".to_owned(), format);
+        let request = Sglang::request(item, &Settings::default()).expect("a request");
+        assert_eq!(
+            request.to_json()["sampling_params"],
+            json!({"json_schema": "{\"type\":\"array\"}"})
         );
     }
 

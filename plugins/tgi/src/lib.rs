@@ -1,7 +1,8 @@
 //! Hugging Face's Text Generation Inference.
 
 use llmuses_plugin::{
-    Answer, Api, Counts, Item, Request, Response, Settings, Summary, Value, export_api, json,
+    Answer, AnswerFormat, Api, Counts, Item, Request, Response, Settings, Summary, Value,
+    export_api, json,
 };
 
 struct Tgi;
@@ -28,8 +29,19 @@ impl Api for Tgi {
         let body = match item.body {
             Some(_) => Value::Null,
             None => {
-                item.spell_sampling("parameters", &SAMPLING);
                 let mut parameters = json!({"details": true});
+                match item.take_answer_format() {
+                    Some(AnswerFormat::Schema(schema)) => {
+                        parameters["grammar"] = json!({"type": "json", "value": schema});
+                    }
+                    // Any object: a grammar needs a schema.
+                    Some(AnswerFormat::Json) => {
+                        parameters["grammar"] =
+                            json!({"type": "json", "value": {"type": "object"}});
+                    }
+                    None => {}
+                }
+                item.spell_sampling("parameters", &SAMPLING);
                 if let Some(most) = item.output.max {
                     parameters["max_new_tokens"] = most.into();
                 }
@@ -92,6 +104,19 @@ mod tests {
         assert_eq!(
             request.to_json(),
             json!({"inputs": "hi", "parameters": parameters})
+        );
+    }
+
+    #[test]
+    fn the_format_of_the_answer_is_a_grammar() {
+        let mut item = Item::of_prompt("hi");
+        let schema = json!({"type": "object", "required": ["a"]});
+        let format = json!({"type": "json_schema", "json_schema": {"schema": schema}});
+        item.parameters.insert("response_format".to_owned(), format);
+        let request = Tgi::request(item, &Settings::default()).expect("a request");
+        assert_eq!(
+            request.to_json()["parameters"],
+            json!({"details": true, "grammar": {"type": "json", "value": schema}})
         );
     }
 
