@@ -7,6 +7,7 @@ use llmuses_core::bounds::Bounds;
 use llmuses_core::clean::printable;
 use llmuses_core::messages::Messages;
 use llmuses_core::redact::Secrets;
+use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::io::AsyncWrite;
@@ -37,6 +38,10 @@ struct Said {
     lines: u32,
     cut_lines: u64,
     cut_bytes: u64,
+    /// How often each line was shown: no more of them than the bounds let through.
+    shown: HashMap<String, u64>,
+    /// How often each line was shown in the log before this one and has not come again.
+    before: HashMap<String, u64>,
 }
 
 impl PluginLog {
@@ -52,13 +57,19 @@ impl PluginLog {
                 lines: 0,
                 cut_lines: 0,
                 cut_bytes: 0,
+                shown: HashMap::new(),
+                before: HashMap::new(),
             }),
         })
     }
 
-    /// A log with nothing in it that goes where this one goes.
+    /// A log with nothing in it that goes where this one goes. What this one has shown, as a look at the beginning of the data
+    /// set did, the other does not show once more.
     pub(super) fn anew(&self, label: &str, bounds: &Bounds) -> Arc<Self> {
-        Self::new(label, bounds, &self.messages)
+        let log = Self::new(label, bounds, &self.messages);
+        let before = self.said().shown.clone();
+        log.said().before = before;
+        log
     }
 
     /// Gives the parser the name that it told.
@@ -71,6 +82,11 @@ impl PluginLog {
         let line = &message[..message.floor_char_boundary(LINE_BYTES)];
         let cut = message.len() - line.len();
         let mut said = self.said();
+        let key = format!("{label}: {line}");
+        if let Some(times) = said.before.get_mut(&key).filter(|times| **times > 0) {
+            *times -= 1;
+            return;
+        }
         let size = said.bytes.saturating_add(line.len());
         if said.lines >= self.lines || size > self.bytes {
             said.cut_lines += 1;
@@ -79,6 +95,7 @@ impl PluginLog {
         }
         said.lines += 1;
         said.bytes = size;
+        *said.shown.entry(key).or_default() += 1;
         said.cut_bytes = said.cut_bytes.saturating_add(cut as u64);
         let more = if cut > 0 { "…" } else { "" };
         self.messages.say(format!(
