@@ -24,8 +24,9 @@ struct Made {
 }
 
 impl Made {
-    fn new(language: &str) -> Self {
-        Self::of_kind(language, &[])
+    /// An API and a format in one.
+    fn of_both(language: &str) -> Self {
+        Self::of_kind(language, &["--kind", "both"])
     }
 
     fn of_kind(language: &str, kind: &[&str]) -> Self {
@@ -191,7 +192,7 @@ fn built_in_rust(kind: &[&str]) -> Vec<Value> {
 #[test]
 #[ignore = "fetches componentize-py from PyPI; `.ci/run` includes it"]
 fn python() {
-    let made = Made::new("python");
+    let made = Made::of_both("python");
     assert_eq!(made.blocks[0].lines().count(), 2);
     made.commands(0);
     assert!(made.commands(2).contains("OK"));
@@ -212,7 +213,7 @@ fn python() {
 #[test]
 #[ignore = "fetches componentize-qjs from the npm registry; `.ci/run` includes it"]
 fn javascript() {
-    let made = Made::new("js");
+    let made = Made::of_both("js");
     assert_eq!(made.blocks[0].lines().count(), 2);
     made.commands(0);
     made.commands(2);
@@ -241,6 +242,29 @@ fn python_of_a_kind() {
 fn javascript_of_a_kind() {
     is_built_and_speaks_openai("javascript", "api");
     is_built_and_speaks_openai("javascript", "dataset");
+}
+
+#[test]
+fn the_second_version_of_the_contract_is_the_default() {
+    for (kind, version) in [
+        (&[][..], "llmuses:perf@0.2"),
+        (&["--kind", "both"], "llmuses:perf@0.1"),
+    ] {
+        for language in ["python", "js"] {
+            let made = Made::of_kind(language, kind);
+            let contract = std::fs::read_to_string(made.folder.join("wit/perf-plugin.wit"));
+            let contract = contract.expect("the folder has the contract");
+            assert!(contract.contains(version), "{language} {kind:?}");
+        }
+    }
+    let bench = Bench::new();
+    let ended = run(program()
+        .args([
+            "plugin", "new", "--lang", "rust", "--kind", "both", NAME, "--into",
+        ])
+        .arg(bench.path("")));
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stderr.contains("--kind api"), "{}", ended.stderr);
 }
 
 #[test]

@@ -113,12 +113,21 @@ enum Language {
     Js,
 }
 
-/// What a new plugin knows.
+/// What a new plugin knows, as the user says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Kind {
-    /// An API.
+enum Wanted {
+    /// An API, by version 0.2 of the contract.
     Api,
-    /// A format of data sets.
+    /// A format of data sets, by version 0.2 of the contract.
+    Dataset,
+    /// An API and a format in one, by version 0.1 of the contract; not in Rust.
+    Both,
+}
+
+/// What a new plugin of version 0.2 of the contract knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Api,
     Dataset,
 }
 
@@ -133,11 +142,16 @@ enum Template {
 
 impl Template {
     /// The template for a language.
-    fn of(language: Language, kind: Option<Kind>) -> Self {
+    fn of(language: Language, wanted: Wanted) -> Result<Self, NewError> {
+        let kind = match wanted {
+            Wanted::Api => Some(Kind::Api),
+            Wanted::Dataset => Some(Kind::Dataset),
+            Wanted::Both => None,
+        };
         match language {
-            Language::Rust => Self::Rust(kind.unwrap_or(Kind::Api)),
-            Language::Python => Self::Python(kind),
-            Language::Js => Self::Js(kind),
+            Language::Rust => kind.map(Self::Rust).ok_or(NewError::NoTemplate),
+            Language::Python => Ok(Self::Python(kind)),
+            Language::Js => Ok(Self::Js(kind)),
         }
     }
 
@@ -163,10 +177,9 @@ pub(in crate::cli) struct NewArguments {
     #[arg(long, value_enum)]
     lang: Language,
 
-    /// What the plugin knows: an API, or a format of data sets [default: api for Rust; for another language, both in one,
-    /// by version 0.1 of the contract]
-    #[arg(long, value_enum)]
-    kind: Option<Kind>,
+    /// What the plugin knows
+    #[arg(long, value_enum, default_value = "api")]
+    kind: Wanted,
 
     /// Name of the parser and of its folder: small letters, digits and underscores.
     name: String,
@@ -187,6 +200,11 @@ pub enum NewError {
         /// What is wrong with it.
         reason: String,
     },
+    /// There is no template of this kind in this language.
+    #[error(
+        "there is no template in Rust that is both; --kind api and --kind dataset make one each, and a component may export both"
+    )]
+    NoTemplate,
     /// There is something of that name already.
     #[error("{} exists already; nothing was changed", .0.display())]
     Exists(PathBuf),
@@ -203,14 +221,14 @@ pub enum NewError {
 impl NewError {
     /// Whether the arguments are at fault.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::Name { .. } | Self::Exists(_))
+        matches!(self, Self::Name { .. } | Self::NoTemplate | Self::Exists(_))
     }
 }
 
 /// Makes the folder, says what to type next, and returns where it is.
 pub(in crate::cli) fn execute(arguments: &NewArguments) -> Result<PathBuf, NewError> {
     check_name(&arguments.name)?;
-    let template = Template::of(arguments.lang, arguments.kind);
+    let template = Template::of(arguments.lang, arguments.kind)?;
     let folder = arguments.into.join(&arguments.name);
     fs::create_dir(&folder).map_err(|source| match source.kind() {
         io::ErrorKind::AlreadyExists => NewError::Exists(folder.clone()),

@@ -24,7 +24,11 @@ fn make(into: &Path, template: Template, name: &str) -> Result<PathBuf, NewError
     };
     execute(&NewArguments {
         lang,
-        kind,
+        kind: match kind {
+            Some(Kind::Api) => Wanted::Api,
+            Some(Kind::Dataset) => Wanted::Dataset,
+            None => Wanted::Both,
+        },
         name: name.to_owned(),
         into: into.to_owned(),
     })
