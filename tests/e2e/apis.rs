@@ -736,6 +736,11 @@ fn what_a_data_set_says_and_is_not_sent_is_said() {
         ),
         (
             "openai_chat",
+            json!({"prompt": "a", "foo": 1}),
+            "what the data set says of foo is left out",
+        ),
+        (
+            "openai_chat",
             of_body,
             "what the data set says of foo, n is left out",
         ),

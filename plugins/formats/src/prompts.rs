@@ -115,22 +115,30 @@ fn record(entry: &Entry, field: Option<&str>) -> Result<Conversation, String> {
     let is_body = is_body && members.get("stream").is_some_and(Value::is_boolean);
     let conversation =
         conversation_in(&mut members, field).map_err(|reason| entry.error(reason))?;
-    if is_body {
-        say_what_is_left_out(&members);
-    }
+    say_what_is_left_out(&members, is_body);
     say_that_video_is_left_out(&members);
     Ok(conversation)
 }
 
-/// Says once for each reading of a file which members of a recorded body are not sent.
-fn say_what_is_left_out(members: &Members) {
+/// Says once for each reading of a file which members of its records are not sent. Of a recorded body they would have been
+/// asked for; others are often no more than notes.
+fn say_what_is_left_out(members: &Members, is_body: bool) {
+    /// More names than so many are counted.
+    const MOST: usize = 8;
     static IS_SAID: AtomicBool = AtomicBool::new(false);
     let names = left_out(members);
-    if !names.is_empty() && !IS_SAID.swap(true, Ordering::Relaxed) {
-        log::warn(&format!(
-            "what the data set says of {} is left out: `--dataset-parser bodies` sends recorded bodies as they are",
-            names.join(", ")
-        ));
+    if names.is_empty() || IS_SAID.swap(true, Ordering::Relaxed) {
+        return;
+    }
+    let mut said = names[..names.len().min(MOST)].join(", ");
+    if names.len() > MOST {
+        said += &format!(" and {} more", names.len() - MOST);
+    }
+    match is_body {
+        true => log::warn(&format!(
+            "what the data set says of {said} is left out: `--dataset-parser bodies` sends recorded bodies as they are"
+        )),
+        false => log::info(&format!("what the data set says of {said} is left out")),
     }
 }
 
@@ -147,11 +155,28 @@ fn say_that_video_is_left_out(members: &Members) {
     }
 }
 
-/// The members of a recorded body that are in no conversation. Which model is asked, and whether it streams, says the run.
+/// The members of a record that are in no conversation. Which model is asked, and whether it streams, says the run; video has
+/// a line of its own.
 fn left_out(members: &Members) -> Vec<&str> {
     const OF_THE_RUN: [&str; 3] = ["model", "stream", "stream_options"];
+    const READ: [&str; 5] = [
+        "messages",
+        "prompt_token_ids",
+        "input_ids",
+        "video",
+        "videos",
+    ];
+    let is_prompt = |name: &str| {
+        let numbered = name
+            .rsplit_once('_')
+            .filter(|(_, number)| number.parse::<u32>().is_ok());
+        PROMPTS.contains(&numbered.map_or(name, |(name, _)| name))
+    };
     let is_left = |name: &&str| {
-        *name != "messages" && !OF_THE_RUN.contains(name) && !OUTPUT_LENGTHS.contains(name)
+        !READ.contains(name)
+            && !OF_THE_RUN.contains(name)
+            && !OUTPUT_LENGTHS.contains(name)
+            && !is_prompt(name)
     };
     let mut names: Vec<&str> = members.keys().map(String::as_str).filter(is_left).collect();
     names.sort_unstable();
@@ -408,6 +433,25 @@ mod tests {
         let members = body.as_object_mut().unwrap();
         conversation_in(members, None).unwrap();
         assert_eq!(left_out(members), ["foo", "n"]);
+        for (mut record, names) in [
+            (
+                json!({"prompt": "a", "foo": 1, "seed": 1, "max_tokens": 2}),
+                &["foo"][..],
+            ),
+            (
+                json!({"prompt_0": "a", "prompt_1": "b", "id_1": 1}),
+                &["id_1"],
+            ),
+            (json!({"prompt_token_ids": [1]}), &[]),
+            (
+                json!({"instruction": "a", "input": "b", "output": "c"}),
+                &["output"],
+            ),
+        ] {
+            let members = record.as_object_mut().unwrap();
+            conversation_in(members, None).unwrap();
+            assert_eq!(left_out(members), names);
+        }
     }
 
     #[test]
