@@ -84,7 +84,9 @@ fn a_parser_that_takes_long_for_the_first_requests_is_told_of() {
     assert_eq!(said(Duration::ZERO), [""; 0]);
     let lines = said(Duration::from_millis(2_100));
     assert!(
-        lines[0].starts_with("parser `p` makes the first requests, up to 3, before one is sent: 1 in 2 s"),
+        lines[0].starts_with(
+            "parser `p` makes the first requests, up to 3, before one is sent: 1 in 2 s"
+        ),
         "{lines:?}"
     );
 }
