@@ -71,7 +71,7 @@ fn folder() -> Bench {
 }
 
 /// Arguments as a person types them into a shell, a space before each.
-fn as_typed(arguments: &[&str]) -> String {
+fn as_given(arguments: &[&str]) -> String {
     arguments
         .iter()
         .map(|argument| match argument.contains(' ') {
@@ -176,7 +176,7 @@ fn errors() {
         let code = ended.code.expect("no signal");
         all.push_str(&format!(
             "## {name}\n$ llmuses perf --model m{}\n{}exit code {code}\n\n",
-            as_typed(&arguments),
+            as_given(&arguments),
             ended.stderr
         ));
     }

@@ -31,7 +31,7 @@ fn run(cli: Cli) -> ExitCode {
         Ok(CommandOutcome::Failed) => ExitCode::FAILURE,
         Err(error) => {
             let text = format!("error: {}", told(&error));
-            terminal::say(typed_credentials().blank_text(&text));
+            terminal::say(credentials_of().blank_text(&text));
             ExitCode::from(exit_code(&error))
         }
     }
@@ -40,7 +40,7 @@ fn run(cli: Cli) -> ExitCode {
 /// Shows what is wrong with the arguments, or the help that they ask for.
 fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    match typed_credentials().blank_text(&text) {
+    match credentials_of().blank_text(&text) {
         // In colour, where the terminal has it.
         Cow::Borrowed(_) => error.exit(),
         Cow::Owned(text) => {
@@ -52,9 +52,9 @@ fn usage(error: &clap::Error) -> ExitCode {
 }
 
 /// What no error repeats.
-fn typed_credentials() -> Secrets {
+fn credentials_of() -> Secrets {
     let arguments: Vec<_> = std::env::args_os().collect();
-    cli::typed_credentials(&arguments)
+    cli::credentials_of(&arguments)
 }
 
 /// An error and its causes, each said once.

@@ -161,7 +161,7 @@ fn longs(arg: &Arg) -> impl Iterator<Item = &str> {
 fn typed<'a>(arguments: &[OsString], command: &'a Command) -> HashSet<&'a str> {
     let texts = arguments.iter().skip(2).filter_map(|text| text.to_str());
     let texts: Vec<&str> = texts.take_while(|text| *text != "--").collect();
-    let is_typed = |arg: &&Arg| {
+    let is_set = |arg: &&Arg| {
         texts.iter().any(|text| {
             let long = text
                 .strip_prefix("--")
@@ -171,7 +171,7 @@ fn typed<'a>(arguments: &[OsString], command: &'a Command) -> HashSet<&'a str> {
                 || (long.is_none() && short.is_some() && short == arg.get_short())
         })
     };
-    let arguments = command.get_arguments().filter(is_typed);
+    let arguments = command.get_arguments().filter(is_set);
     arguments.map(|arg| arg.get_id().as_str()).collect()
 }
 
@@ -282,7 +282,7 @@ mod tests {
             "--config".into(),
             file.into(),
         ];
-        let secrets = crate::cli::typed_credentials(&arguments);
+        let secrets = crate::cli::credentials_of(&arguments);
         let shown = secrets.blank_text(
             "first-secret second-secret third-secret hf_abcdefghijklmnop prompt rate x",
         );

@@ -116,14 +116,14 @@ impl Cli {
         let for_workers = matches
             .subcommand_matches("perf")
             .zip(command.find_subcommand("perf"))
-            .map(|(matches, perf)| perf::typed_for_workers(perf, matches));
+            .map(|(matches, perf)| perf::flags_for_workers(perf, matches));
         let mut cli =
             Self::from_arg_matches_mut(&mut matches).map_err(|error| error.format(&mut command))?;
         match &mut cli.command {
             Command::Perf(arguments) => {
                 arguments.note_settings(typed);
                 if let Some(typed) = for_workers {
-                    arguments.note_typed(typed);
+                    arguments.note_given(typed);
                 }
             }
             Command::Search(arguments) => arguments.note_settings(typed),
@@ -158,7 +158,7 @@ impl Cli {
 
 /// What looks like a credential among these arguments, of which the first is the program, and in the file of `--config`. No
 /// error repeats it.
-pub fn typed_credentials(arguments: &[OsString]) -> Secrets {
+pub fn credentials_of(arguments: &[OsString]) -> Secrets {
     let typed = arguments
         .iter()
         .map(|text| text.to_string_lossy().into_owned());

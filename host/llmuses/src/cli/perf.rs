@@ -22,7 +22,7 @@ mod wandb;
 pub(super) use choices::Transport;
 pub(super) use execution::{execute, make_folder, warn_of_chunks};
 pub(super) use help::{with_help, with_short_help};
-pub(super) use on_workers::{own_digest, typed_for_workers};
+pub(super) use on_workers::{flags_for_workers, own_digest};
 pub(super) use planning::{database, parameters, parser};
 pub(super) use search::NOT_OF_A_SEARCH;
 pub use usage::UsageError;
@@ -486,7 +486,7 @@ impl PerfArguments {
     }
 
     /// Notes the arguments that workers are given.
-    pub(super) fn note_typed(&mut self, typed: Vec<OsString>) {
+    pub(super) fn note_given(&mut self, typed: Vec<OsString>) {
         self.typed = typed;
     }
 }

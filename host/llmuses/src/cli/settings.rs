@@ -1,6 +1,6 @@
 //! The flags of a run as a TOML file that `--config` takes, without credentials.
 
-use super::values::as_typed;
+use super::values::as_given;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
 use llmuses_core::command_line::public_value;
@@ -93,10 +93,10 @@ impl Settings {
             let line = left_out.replace(|c: char| c.is_control(), " ");
             text.push_str(&format!("#   {line}\n"));
         }
-        let is_typed = |name: &str| self.flags.iter().any(|(known, _)| known == name);
+        let is_set = |name: &str| self.flags.iter().any(|(known, _)| known == name);
         let mut flags = self.flags.clone();
-        if !is_typed("model") {
-            flags.insert(0, ("model".to_owned(), Value::String(as_typed(model))));
+        if !is_set("model") {
+            flags.insert(0, ("model".to_owned(), Value::String(as_given(model))));
         }
         for (name, value) in flags {
             let member = Table::from_iter([(name, value)]);

@@ -333,7 +333,7 @@ pub(super) fn gaps(text: &str) -> Result<Gaps, String> {
 }
 
 /// The name of a model as `--model` takes it, so that nothing of it is read as a weight.
-pub(super) fn as_typed(name: &str) -> String {
+pub(super) fn as_given(name: &str) -> String {
     match name.contains('=') {
         true => format!("{name}=1"),
         false => name.to_owned(),

@@ -135,7 +135,7 @@ impl Database {
     ///
     /// # Errors
     /// An existing file is an error and stays as it is; so are a missing folder, a file that cannot be
-    /// made, and a file system on which SQLite cannot work (the new file is removed again).
+    /// made, a file system on which SQLite cannot work, and a writer that cannot start (the new file is removed again).
     pub fn create(path: &Path, record: &RunRecord) -> Result<Self, SinkError> {
         file::reserve(path)?;
         let unix = UnixTime::of(&record.clock);
@@ -143,7 +143,7 @@ impl Database {
             // It holds nothing yet, and would be in the way of the next attempt.
             let _ = std::fs::remove_file(path);
         })?;
-        Self::start(path, connection, unix, record)
+        Self::start(path, connection, unix, record).inspect_err(|_| file::remove(path))
     }
 
     /// Adds the row of a further run to a database of this program's own making, and starts the writer.

@@ -3,7 +3,7 @@
 use super::PerfArguments;
 use super::choices::SaveArgument;
 use super::usage::UsageError;
-use crate::cli::values::as_typed;
+use crate::cli::values::as_given;
 use crate::cli::values::seconds;
 use crate::run::digest_of_files;
 use clap::parser::ValueSource;
@@ -98,7 +98,7 @@ const OF_THE_COORDINATOR: [&str; 31] = [
 ];
 
 /// The flags that were typed, or stand in the file of `--config`, and that workers are told: one text each.
-pub(in crate::cli) fn typed_for_workers(command: &Command, matches: &ArgMatches) -> Vec<OsString> {
+pub(in crate::cli) fn flags_for_workers(command: &Command, matches: &ArgMatches) -> Vec<OsString> {
     let is_told = |id: &str| {
         !OF_THE_COORDINATOR.contains(&id) && !RENDERERS.iter().any(|form| form.flag() == id)
     };
@@ -177,7 +177,7 @@ impl PerfArguments {
             arguments.push(text.to_owned());
         }
         if self.model.is_empty() {
-            arguments.push(format!("--model={}", as_typed(&sweep.target.model)));
+            arguments.push(format!("--model={}", as_given(&sweep.target.model)));
         }
         let models = self.model.iter();
         arguments.extend(models.map(|model| format!("--model={model}")));

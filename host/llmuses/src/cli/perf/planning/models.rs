@@ -37,7 +37,7 @@ pub(super) fn weighted(typed: &[String]) -> Result<Vec<WeightedModel>, UsageErro
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::values::as_typed;
+    use crate::cli::values::as_given;
 
     fn of(typed: &[&str]) -> Result<Vec<String>, UsageError> {
         let typed: Vec<String> = typed.iter().map(|text| (*text).to_owned()).collect();
@@ -57,7 +57,7 @@ mod tests {
     #[test]
     fn a_name_is_typed_so_that_it_is_read_as_the_name() {
         for name in ["lora", "lora=2", "a=b", "="] {
-            let models = weighted(&[as_typed(name)]).unwrap();
+            let models = weighted(&[as_given(name)]).unwrap();
             assert_eq!((&*models[0].name, models[0].weight), (name, 1.0));
         }
     }
