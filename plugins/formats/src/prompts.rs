@@ -123,10 +123,14 @@ fn record(entry: &Entry, field: Option<&str>) -> Result<Conversation, String> {
 /// Says once for each reading of a file which members of its records are not sent. Of a recorded body they would have been
 /// asked for; others are often no more than notes.
 fn say_what_is_left_out(members: &Members, is_body: bool) {
+    say_left_out(&left_out(members), is_body);
+}
+
+/// Says so once, if there are any.
+pub(crate) fn say_left_out(names: &[&str], is_body: bool) {
     /// More names than so many are counted.
     const MOST: usize = 8;
     static IS_SAID: AtomicBool = AtomicBool::new(false);
-    let names = left_out(members);
     if names.is_empty() || IS_SAID.swap(true, Ordering::Relaxed) {
         return;
     }

@@ -4,7 +4,7 @@ mod blocks;
 mod tabular;
 
 use crate::bodies::as_body;
-use crate::prompts::asked;
+use crate::prompts::{asked, say_left_out};
 use crate::record::{Members, PROMPTS, number_of, with_the_rest};
 use crate::sessions::Sessions;
 use crate::time::{Clock, seconds};
@@ -181,10 +181,19 @@ impl Format for WorkloadTrace {
     fn open(_: &Head<'_>) -> Result<Box<dyn Conversations>, String> {
         opened(|members, state| {
             let body = members.remove("body").ok_or("no field \"body\"")?;
+            say_left_out(&beside_the_body(members), false);
             let conversation = Conversation::default().turn("body", as_body(body)?);
             state.timed(conversation, members, 1.0)
         })
     }
+}
+
+/// The members of a record that are not sent: headers are those of the run, and what was answered is for it to find out.
+fn beside_the_body(members: &Members) -> Vec<&str> {
+    let names = members.keys().map(String::as_str);
+    let mut names: Vec<&str> = names.filter(|name| *name != "timestamp").collect();
+    names.sort_unstable();
+    names
 }
 
 /// Why a request of a trace is passed over.

@@ -177,3 +177,12 @@ fn requests_with_only_the_new_messages_have_those_of_their_session_before_them()
         assert_eq!(joined(wrong), Err(ONLY_WHAT_IS_NEW.to_owned()));
     }
 }
+
+#[test]
+fn what_stands_beside_a_recorded_body_is_named() {
+    let record =
+        json!({"timestamp": 1, "request_id": "a", "headers": {"x": "y"}, "completion_tokens": 7});
+    let names = ["completion_tokens", "headers", "request_id"];
+    assert_eq!(beside_the_body(record.as_object().unwrap()), names);
+    assert!(beside_the_body(json!({"timestamp": 1}).as_object().unwrap()).is_empty());
+}
