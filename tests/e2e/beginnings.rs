@@ -80,25 +80,21 @@ fn the_flags_of_a_run_are_a_file_that_repeats_it() {
     assert_eq!(there.code, Some(2), "{}", there.stderr);
 }
 
-#[test]
-fn a_dry_run_sends_nothing() {
+/// What a dry run prints, which sends nothing and leaves nothing.
+fn dry_run(arguments: &[&str]) -> String {
     let (bench, mock) = (Bench::new(), quick_mock());
     let url = mock.chat();
-    let arguments = [
-        "--url",
-        &url,
-        "--prompt",
-        "hello",
-        "--rate",
-        "5,9",
-        "-n",
-        "20",
-        "--dry-run",
-    ];
-    let ended = run(&mut bench.perf(&arguments));
+    let always = ["--url", &url, "--prompt", "hello", "-n", "20", "--dry-run"];
+    let ended = run(&mut bench.perf(&[&always[..], arguments].concat()));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert_eq!(seen(&mock), 0);
     assert!(!bench.path("run.db").exists());
+    ended.stdout
+}
+
+#[test]
+fn a_dry_run_sends_nothing() {
+    let printed = dry_run(&["--rate", "5,9"]);
     for said in [
         "20 requests to ",
         "Headers: ",
@@ -106,25 +102,13 @@ fn a_dry_run_sends_nothing() {
         "Body of request 3 (",
         "hello",
     ] {
-        assert!(
-            ended.stdout.matches(said).count() >= 2,
-            "{said}: {}",
-            ended.stdout
-        );
+        assert!(printed.matches(said).count() >= 2, "{said}: {printed}");
     }
 }
 
 #[test]
 fn a_dry_run_tells_the_rules_of_the_run() {
-    let (bench, mock) = (Bench::new(), quick_mock());
-    let url = mock.chat();
-    let arguments = [
-        "--url",
-        &url,
-        "--prompt",
-        "hello",
-        "-n",
-        "20",
+    let printed = dry_run(&[
         "--repeat",
         "2",
         "--cool-down",
@@ -143,10 +127,7 @@ fn a_dry_run_tells_the_rules_of_the_run() {
         "ttft_p99<200ms",
         "--stop-if",
         "failed>5%",
-        "--dry-run",
-    ];
-    let ended = run(&mut bench.perf(&arguments));
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ]);
     for said in [
         "Header with the session of each request: x-session",
         "Header with an id for each request: x-request-id",
@@ -158,7 +139,7 @@ fn a_dry_run_tells_the_rules_of_the_run() {
         "Repeats: run 2 of 2 of this load",
         "nothing is sent for 3s",
     ] {
-        assert!(ended.stdout.contains(said), "{said}: {}", ended.stdout);
+        assert!(printed.contains(said), "{said}: {printed}");
     }
 }
 

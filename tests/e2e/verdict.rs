@@ -2,7 +2,7 @@
 //! summary with figure, cause and remedy, it is in the database, and `--require-valid` makes it an exit
 //! code.
 
-use crate::helpers::{of_run, questions, quick_mock};
+use crate::helpers::{of_run, questions, quick_mock, seen};
 use crate::hostile::guest::{Guest, PARSE};
 use crate::misbehaving::{Misbehaving, Run, Step, delta, event, head, perf, streamed, usage};
 use crate::support::{self, Bench, Mock, sample, signal, start};
@@ -337,10 +337,7 @@ fn a_client_that_stood_still() {
     let _turn = turn();
     let mock = quick_mock();
     let bench = Bench::new();
-    let child = started(&bench, &mock.chat(), &["--duration", "2"]);
-    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let child = under_way(&bench, &mock, &["--duration", "2"]);
     signal(&child, libc::SIGSTOP);
     std::thread::sleep(Duration::from_millis(600));
     signal(&child, libc::SIGCONT);
@@ -355,10 +352,7 @@ fn a_client_that_is_stopped_for_short_times_again_and_again() {
     let _turn = turn();
     let mock = quick_mock();
     let bench = Bench::new();
-    let child = started(&bench, &mock.chat(), &["--duration", "2"]);
-    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let child = under_way(&bench, &mock, &["--duration", "2"]);
     for _ in 0..12 {
         signal(&child, libc::SIGSTOP);
         std::thread::sleep(Duration::from_millis(20));
@@ -397,11 +391,9 @@ fn a_client_that_stood_still_for_longer_than_its_time_outs() {
             "--transport",
             transport,
         ];
-        let before = mock.get("/bodies?limit=0")["seen"].as_u64();
+        let before = seen(&mock);
         let child = start(&mut perf(&bench, &mock.chat(), &arguments));
-        while mock.get("/bodies?limit=0")["seen"].as_u64() < before.map(|seen| seen + 30) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        await_requests(&mock, before + 30);
         signal(&child, libc::SIGSTOP);
         std::thread::sleep(Duration::from_millis(1500));
         signal(&child, libc::SIGCONT);
@@ -418,9 +410,7 @@ fn another_run_against_the_same_server() {
     let mock = quick_mock();
     let first = Bench::new();
     let child = start(&mut perf(&first, &mock.chat(), &["--duration", "60"]));
-    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(1) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    await_requests(&mock, 1);
     let judged = judged(&mock.chat(), &["-n", "5"]);
     signal(&child, libc::SIGINT);
     support::wait(child);
@@ -490,6 +480,20 @@ fn started(bench: &Bench, url: &str, arguments: &[&str]) -> Child {
     start(perf(bench, url, arguments).arg("--require-valid"))
 }
 
+/// The same, when 20 of its requests have come.
+fn under_way(bench: &Bench, mock: &Mock, arguments: &[&str]) -> Child {
+    let child = started(bench, &mock.chat(), arguments);
+    await_requests(mock, 20);
+    child
+}
+
+/// Waits until the server has seen so many requests.
+fn await_requests(mock: &Mock, requests: u64) {
+    while seen(mock) < requests {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
 #[test]
 fn interrupted() {
     let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
@@ -519,11 +523,8 @@ fn a_client_that_sends_late() {
     let mock = quick_mock();
     let bench = Bench::new();
     let arguments = ["-n", "200", "--rate", "100"];
-    let child = started(&bench, &mock.chat(), &arguments);
     // Some requests have been sent, and the most of them have not.
-    while mock.get("/bodies?limit=0")["seen"].as_u64() < Some(20) {
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    let child = under_way(&bench, &mock, &arguments);
     signal(&child, libc::SIGSTOP);
     std::thread::sleep(Duration::from_millis(300));
     signal(&child, libc::SIGCONT);

@@ -2,7 +2,7 @@
 
 use super::measure::Measurement;
 use super::spread::Spread;
-use llmuses_core::document::{SessionFigures, TimeFigures, TurnFigures};
+use llmuses_core::document::{SessionFigures, TimeFigures, TurnFigures, name_of_turn};
 use llmuses_core::exchange::Outcome;
 use llmuses_core::metric::{CACHED_TOKENS, LATENCY, TPOT, TTFT};
 
@@ -14,14 +14,16 @@ pub(super) fn place_of(turn: u32) -> usize {
     (turn as usize).min(PLACES - 1)
 }
 
-/// A place for a person: the number of the turn, from 1.
+/// The number of the turns at a place, from 1, and whether turns at all later places are among them.
+fn turn_of(place: usize) -> (u32, bool) {
+    let turn = u32::try_from(place + 1).unwrap_or(u32::MAX);
+    (turn, place + 1 == PLACES)
+}
+
+/// A place for a person.
 pub(super) fn name_of_place(place: usize) -> String {
-    let and_later = if place + 1 == PLACES {
-        " and later"
-    } else {
-        ""
-    };
-    format!("{}{and_later}", place + 1)
+    let (turn, and_later) = turn_of(place);
+    name_of_turn(turn, and_later)
 }
 
 /// Totals of sessions. The order in which requests are added does not matter.
@@ -130,7 +132,7 @@ impl SessionTotals {
         &self,
         time: impl Fn(&Spread) -> TimeFigures,
     ) -> Option<SessionFigures> {
-        let places = (1..).zip(&self.by_turn);
+        let places = (0..).map(turn_of).zip(&self.by_turn);
         (self.over > 0).then(|| SessionFigures {
             begun: self.begun,
             complete: self.complete,
@@ -142,9 +144,9 @@ impl SessionTotals {
             turns_asked: self.asked,
             turns_not_sent: self.not_sent(),
             by_turn: places
-                .map(|(turn, totals)| TurnFigures {
+                .map(|((turn, and_later), totals)| TurnFigures {
                     turn,
-                    and_later: turn as usize == PLACES,
+                    and_later,
                     requests: totals.requests,
                     failed: totals.failed,
                     disconnected: totals.disconnected,

@@ -1,5 +1,6 @@
 //! Places that take no results, or take no more of them while a run is under way.
 
+use super::{Limit, limit};
 use crate::misbehaving::{Misbehaving, Step, perf};
 use crate::support::{self, Bench, Ended, Mock};
 use serde_json::Value;
@@ -60,27 +61,12 @@ fn check_full(ended: &Ended, bench: &Bench) {
     assert_eq!(ended.stderr.contains(said), has_log, "{}", ended.stderr);
 }
 
-/// Has a command make no file larger than this.
-fn limit_files(command: &mut Command, bytes: u64) {
-    let limit = libc::rlimit {
-        rlim_cur: bytes,
-        rlim_max: bytes,
-    };
-    // SAFETY: the call takes a live structure, and is one that may be made between fork and exec.
-    unsafe {
-        command.pre_exec(move || match libc::setrlimit(libc::RLIMIT_FSIZE, &limit) {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
-}
-
 #[test]
 fn files_that_may_not_grow() {
     let mock = generous();
     let bench = Bench::new();
     let mut command = perf(&bench, &mock.chat(), &arguments());
-    limit_files(&mut command, 1 << 20);
+    limit(&mut command, Limit::FileSize, 1 << 20);
     check_full(&support::run(&mut command), &bench);
 }
 
@@ -89,7 +75,7 @@ fn a_disk_without_room_for_an_empty_database() {
     let server = Misbehaving::start(vec![Step::Request, Step::Hang]);
     let bench = Bench::new();
     let mut command = perf(&bench, &server.chat(), &[]);
-    limit_files(&mut command, 1 << 10);
+    limit(&mut command, Limit::FileSize, 1 << 10);
     let ended = support::run(&mut command);
     assert_eq!(ended.code, Some(1), "{}", ended.stderr);
     assert_eq!(ended.stdout, "");

@@ -26,6 +26,35 @@ struct Case {
     expected: Failing,
 }
 
+/// What a command may have too little of.
+#[derive(Clone, Copy)]
+enum Limit {
+    /// Bytes of a file.
+    FileSize,
+    /// Threads and processes of its user.
+    Threads,
+}
+
+/// Has a command run with so much of it at most.
+fn limit(command: &mut std::process::Command, what: Limit, most: u64) {
+    use std::os::unix::process::CommandExt;
+    let limit = libc::rlimit {
+        rlim_cur: most,
+        rlim_max: most,
+    };
+    let resource = match what {
+        Limit::FileSize => libc::RLIMIT_FSIZE,
+        Limit::Threads => libc::RLIMIT_NPROC,
+    };
+    // SAFETY: the call takes a live structure, and is one that may be made between fork and exec.
+    unsafe {
+        command.pre_exec(move || match libc::setrlimit(resource, &limit) {
+            0 => Ok(()),
+            _ => Err(std::io::Error::last_os_error()),
+        });
+    }
+}
+
 /// A case without arguments of its own.
 fn case(name: &'static str, script: Vec<Step>, expected: Failing) -> Case {
     Case {

@@ -1,5 +1,6 @@
 //! A machine that runs out of something.
 
+use super::{Limit, limit};
 use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, delta, event, none, perf, streamed};
 use crate::support::{self, Bench};
 use std::process::{Command, Stdio};
@@ -171,17 +172,7 @@ fn limit_threads(bench: &Bench, command: &Command, threads: u64) -> Command {
         chown(bench.path(""), Some(NOBODY_ELSE), Some(NOBODY_ELSE)).expect("root may");
         limited.uid(NOBODY_ELSE).gid(NOBODY_ELSE);
     }
-    let limit = libc::rlimit {
-        rlim_cur: threads,
-        rlim_max: threads,
-    };
-    // SAFETY: the call takes a live structure, and is one that may be made between fork and exec.
-    unsafe {
-        limited.pre_exec(move || match libc::setrlimit(libc::RLIMIT_NPROC, &limit) {
-            0 => Ok(()),
-            _ => Err(std::io::Error::last_os_error()),
-        });
-    }
+    limit(&mut limited, Limit::Threads, threads);
     limited
 }
 

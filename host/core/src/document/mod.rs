@@ -45,7 +45,7 @@ pub use schema::schema;
 pub use search::{
     ProbeFigures, SearchFigures, SearchOutcome, SearchRecord, ShareFigures, is_narrow,
 };
-pub use sessions::{SessionFigures, TurnFigures};
+pub use sessions::{SessionFigures, TurnFigures, name_of_turn};
 pub use spread::{Curve, Distribution, Histogram, TimeFigures, Times};
 pub use task::Task;
 pub use tokens::{

@@ -53,3 +53,18 @@ pub struct TurnFigures {
     /// End of the body - origin.
     pub latency: TimeFigures,
 }
+
+impl TurnFigures {
+    /// The place for a person: `3`, or `10 and later`.
+    pub fn name(&self) -> String {
+        name_of_turn(self.turn, self.and_later)
+    }
+}
+
+/// A place of turns for a person. `turn`: from 1. `and_later`: whether turns at all later places are among them.
+pub fn name_of_turn(turn: u32, and_later: bool) -> String {
+    match and_later {
+        true => format!("{turn} and later"),
+        false => turn.to_string(),
+    }
+}

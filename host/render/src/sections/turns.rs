@@ -31,17 +31,13 @@ pub(crate) fn turns(totals: &Part<'_, Totals>) -> Option<Table> {
     ]);
     let mut table = Table::of_columns("Turns of sessions", columns);
     for turn in by_turn {
-        let name = match turn.value().and_later {
-            true => format!("{} and later", turn.value().turn),
-            false => turn.value().turn.to_string(),
-        };
         let [ttft, tpot, latency] = [
             at!(turn, time_to_first_token),
             at!(turn, time_per_output_token),
             at!(turn, latency),
         ];
         let mut row = vec![
-            Cell::name(name),
+            Cell::name(turn.value().name()),
             Cell::number(at!(turn, requests).whole()),
             Cell::number(at!(turn, failed).whole()),
         ];
