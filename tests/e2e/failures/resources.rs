@@ -184,7 +184,7 @@ fn a_user_without_threads_left() {
     let bench = Bench::new();
     let command = perf(&bench, &server.chat(), &[]);
     // A user who is not root has processes already, and so no thread left under any of these.
-    for threads in [1, 2, 4, 6, 8] {
+    for threads in 1..=8 {
         let ended = support::run(&mut limit_threads(&bench, &command, threads));
         let said = &ended.stderr;
         assert_eq!(ended.code, Some(1), "{threads}: {said}");
