@@ -13,9 +13,10 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 /// What a machine that is busy with something else may bring into the verdict of a good run.
-const OF_THE_MACHINE: [&str; 5] = [
+const OF_THE_MACHINE: [&str; 6] = [
     "lost-time",
     "processor-waits",
+    "late-reads",
     "client-busy",
     "dispatch-lag",
     "other-runs",
@@ -344,6 +345,12 @@ fn a_client_that_stood_still() {
     let ended = support::wait(child);
     let judged = Judged::checked(Run { bench, ended });
     judged.doubts("lost-time", "this program stood still for ");
+    // What came meanwhile was read late, as the stamps of the kernel tell.
+    let client = &of_run(&judged.run.bench, "totals")["client"];
+    if client["kernel_stamped_responses"] != 0 {
+        let late = &client["late_reads"]["seconds"];
+        assert!(late.as_f64() > Some(0.3), "{client}");
+    }
 }
 
 /// Each stop is too short to be noticed by itself on a machine that is merely busy.

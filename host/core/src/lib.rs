@@ -16,6 +16,7 @@ pub mod exchange;
 pub mod in_flight;
 pub mod item;
 pub mod last_word;
+pub mod late_reads;
 pub mod lengths;
 pub mod messages;
 pub mod metric;

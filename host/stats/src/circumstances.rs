@@ -9,6 +9,7 @@ use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{
     GroupFigures, Machine, ProbeFigures, ReplayFigures, Task, UnsentRequests, WorkerFigures,
 };
+use llmuses_core::late_reads::LateReads;
 use std::time::Duration;
 
 /// What the totals of a run cannot know.
@@ -65,6 +66,8 @@ pub struct Circumstances {
     pub lengths_asked: Option<LengthsAsked>,
     /// The time in which this program stood still.
     pub pauses: Pauses,
+    /// How late this program read what had come.
+    pub late_reads: LateReads,
     /// Other runs of this program on the machine, at the start or at the end, whichever was more. `None`: the system
     /// does not tell.
     pub other_runs: Option<OtherRuns>,

@@ -13,9 +13,9 @@ use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::CallCost;
 use llmuses_core::document::{
     BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, Distribution, FailureFigures,
-    Goodput, GroupFigures, Named, Packages, ParserCalls, ParserCosts, ParserMetrics, ProbeFigures,
-    Rates, Reason, RequestCounts, RunFigures, StatusFigures, TimeSeries, Times, Tokens, Totals,
-    Verdict,
+    Goodput, GroupFigures, LateReadFigures, Named, Packages, ParserCalls, ParserCosts,
+    ParserMetrics, ProbeFigures, Rates, Reason, RequestCounts, RunFigures, StatusFigures,
+    TimeSeries, Times, Tokens, Totals, Verdict,
 };
 use llmuses_core::metric::{
     ByTime, GOODPUT, GOODPUT_SHARE, PACKAGES, QPS, Sums, THROUGHPUT, TIME_PER_TOKEN, TPOT, TTFT,
@@ -119,6 +119,10 @@ pub fn totals(statistics: &RunStatistics, circumstances: &Circumstances) -> Tota
                 .pauses
                 .waits
                 .map(|waits| seconds(waits.mean)),
+            late_reads: (circumstances.late_reads.responses > 0).then(|| LateReadFigures {
+                responses: circumstances.late_reads.responses,
+                seconds: seconds(circumstances.late_reads.total),
+            }),
             wall_clock_step_seconds: circumstances.wall_clock_step_seconds,
             interrupted: circumstances.interrupted,
             ended_by_coordinator: circumstances.ended_by_coordinator,

@@ -30,6 +30,8 @@ const FEW: f64 = 0.01;
 const COALESCED_SHARE: f64 = 0.20;
 /// A run may lose this share of its time before that is a doubt.
 const LOST_SHARE: f64 = 0.01;
+/// What a thread takes to wake and to read is less than this on a machine that has nothing else to do.
+const LEAST_LATE: Duration = Duration::from_micros(250);
 /// Above this share of the run, what looks like a slow server may be what this client missed.
 const MUCH_LOST: f64 = 0.10;
 /// The wall clock may move by this, for reading two clocks takes a moment.
@@ -57,6 +59,7 @@ pub fn judge(statistics: &RunStatistics, circumstances: &Circumstances) -> Vec<D
     add(held_up(statistics, circumstances));
     add(due_and_not_sent(circumstances));
     add(client_busy(circumstances));
+    add(late_reads(statistics, circumstances));
     add(dispatch_lag(statistics, circumstances));
     add(other_runs(statistics, circumstances));
     add(bodies_late(statistics, circumstances));
@@ -226,6 +229,23 @@ fn processor_waits(statistics: &RunStatistics, circumstances: &Circumstances) ->
     (waits.total > wall.mul_f64(LOST_SHARE) && is_long).then_some(Doubt::ProcessorWaits {
         waits,
         wall,
+        latency,
+    })
+}
+
+/// The next request of an open loop does not wait for what is read late, and times are those of the kernel.
+fn late_reads(statistics: &RunStatistics, circumstances: &Circumstances) -> Option<Doubt> {
+    let mean = circumstances.late_reads.mean()?;
+    let latency =
+        Duration::try_from_secs_f64(statistics.time(metric::LATENCY).mean_seconds()?).ok()?;
+    let is_told = client_busy(circumstances).is_some()
+        || lost_time(statistics, circumstances).is_some()
+        || processor_waits(statistics, circumstances).is_some();
+    let limit = LEAST_LATE.max(latency.mul_f64(LOST_SHARE));
+    let costs = statistics.origin() == Origin::Sent && mean > limit;
+    (costs && !is_told).then_some(Doubt::LateReads {
+        mean,
+        limit,
         latency,
     })
 }

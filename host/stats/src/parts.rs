@@ -6,6 +6,7 @@ use super::pauses::{OtherRuns, Pauses, ProcessorWaits};
 use llmuses_core::backlog::{PipelineStage, Waits};
 use llmuses_core::cost::{CallCost, ParserCost};
 use llmuses_core::document::{MOST_SERVERS, ParserCalls, ReplayFigures, Totals};
+use llmuses_core::late_reads::LateReads;
 use std::time::Duration;
 
 /// The circumstances of the whole run. `parts`: which part it is, in words, and its totals.
@@ -35,6 +36,12 @@ pub fn circumstances_of_parts(parts: &[(String, &Totals)]) -> Circumstances {
         add_connections(&mut whole.connections, part);
         add_waits(&mut whole.backlog_waits, part);
         add_pauses(&mut whole.pauses, part);
+        if let Some(late) = client.late_reads {
+            whole.late_reads += LateReads {
+                responses: late.responses,
+                total: Duration::try_from_secs_f64(late.seconds).unwrap_or_default(),
+            };
+        }
         add_replay(&mut whole.replay, part);
         if let (Some(runs), Some(same_server)) =
             (client.other_runs, client.other_runs_against_the_same_server)
@@ -183,6 +190,10 @@ mod tests {
                 }),
                 ..Pauses::default()
             },
+            late_reads: LateReads {
+                responses: issued,
+                total: Duration::from_millis(issued),
+            },
             stop_reason: reason.map(ToOwned::to_owned),
             ..Circumstances::default()
         };
@@ -221,6 +232,8 @@ mod tests {
         assert_eq!(whole.pauses.total, Duration::from_millis(500));
         let waits = whole.pauses.waits.unwrap();
         assert_eq!((waits.total.as_secs(), waits.mean.as_millis()), (1, 2));
+        assert_eq!(whole.late_reads.responses, 8);
+        assert_eq!(whole.late_reads.mean(), Some(Duration::from_millis(1)));
         assert_eq!(whole.stop_reason.as_deref(), Some("part 1: no place"));
         let dataset = whole.dataset.unwrap();
         assert!((dataset.passes - 0.4).abs() < 1e-12);

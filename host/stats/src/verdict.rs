@@ -144,6 +144,16 @@ pub enum Doubt {
         /// The median latency.
         latency: Duration,
     },
+    /// What had come was read so late that the next requests of a closed loop went out later by more than 1 % of the mean
+    /// latency, and by more than 0.25 ms.
+    LateReads {
+        /// How late, for a response on average.
+        mean: Duration,
+        /// How late it may be.
+        limit: Duration,
+        /// The mean latency.
+        latency: Duration,
+    },
     /// A client thread was busy for more than 70 % of the run.
     ClientBusy {
         /// The share of the busiest thread, from 0 to 1.
@@ -351,6 +361,7 @@ impl Doubt {
             Self::DueAndNotSent { .. } => "due-and-not-sent",
             Self::LostTime { .. } => "lost-time",
             Self::ProcessorWaits { .. } => "processor-waits",
+            Self::LateReads { .. } => "late-reads",
             Self::ClientBusy { .. } => "client-busy",
             Self::DispatchLag { .. } => "dispatch-lag",
             Self::FewStreams { .. } => "few-streams",

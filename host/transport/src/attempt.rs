@@ -86,6 +86,11 @@ pub async fn attempt<T: Transport>(
                     None => (&mut reading).await,
                 };
                 let is_whole = end.is_ok();
+                if let Ok(end) = &end
+                    && end.stamped_by == StampQuality::Kernel
+                {
+                    notes.note_read_late(clock.now().since(end.at));
+                }
                 let (recording, result, response) = reading.into_recording(head_at, end);
                 if recording.ended_at_done {
                     notes.note_ended_at_done();
@@ -365,6 +370,10 @@ mod tests {
     }
 
     fn exchange(transport: &Scripted) -> Exchange {
+        exchange_noted(transport, &ConnectionNotes::default())
+    }
+
+    fn exchange_noted(transport: &Scripted, notes: &ConnectionNotes) -> Exchange {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -395,7 +404,7 @@ mod tests {
             &Clock::start(),
             &timeouts,
             &BodySettings::default(),
-            &ConnectionNotes::default(),
+            notes,
             &mut cancelled,
             job,
         ))
@@ -411,6 +420,20 @@ mod tests {
         assert_eq!(stamps(&[Kernel, Kernel]), Kernel);
         assert_eq!(stamps(&[Kernel, Read, Kernel]), Read);
         assert_eq!(stamps(&[Read]), Read);
+    }
+
+    /// The clock is ahead of the end of the body by all that it took to get there.
+    #[test]
+    fn what_the_kernel_stamped_tells_how_late_it_was_read() {
+        let notes = ConnectionNotes::default();
+        let ends = |end| Scripted(vec![(10, StampQuality::Kernel)], end);
+        exchange_noted(&ends(Some(70)), &notes);
+        let late = notes.late_reads();
+        assert_eq!(late.responses, 1);
+        assert!(late.total > Duration::ZERO);
+        // One that did not end well has no end to be stamped.
+        exchange_noted(&ends(None), &notes);
+        assert_eq!(notes.late_reads(), late);
     }
 
     #[test]

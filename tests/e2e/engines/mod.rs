@@ -6,6 +6,7 @@
 
 mod clock;
 mod machines;
+mod quota;
 mod slurm;
 mod ssh;
 
@@ -24,15 +25,18 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_llmuses");
 fn turn_of(test: &str, programs: &[(&str, &str)]) -> Option<MutexGuard<'static, ()>> {
     static TURN: Mutex<()> = Mutex::new(());
     if let Err(missing) = what_is_there(programs) {
-        assert!(
-            std::env::var_os("LLMUSES_ENGINES").is_none(),
-            "{test} needs {missing}"
-        );
-        eprintln!("skipped: {test} needs {missing}");
+        skip(test, &missing);
         return None;
     }
     // A test that failed had its turn all the same.
     Some(TURN.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// Says that a test cannot run here, and what is missing.
+fn skip(test: &str, missing: &str) {
+    let all_is_there = std::env::var_os("LLMUSES_ENGINES").is_some();
+    assert!(!all_is_there, "{test} needs {missing}");
+    eprintln!("skipped: {test} needs {missing}");
 }
 
 /// What is missing, if something is.

@@ -53,9 +53,9 @@ pub use tokens::{
     TokensBySource,
 };
 pub use totals::{
-    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, FailureFigures, MOST_SERVERS,
-    ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, SlowestRequest, StatusFigures,
-    TimeSeries, Totals, why_stopped,
+    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, FailureFigures, LateReadFigures,
+    MOST_SERVERS, ParserCalls, ParserCosts, ParserFigures, ParserMetrics, Rates, SlowestRequest,
+    StatusFigures, TimeSeries, Totals, why_stopped,
 };
 pub use workers::WorkerFigures;
 

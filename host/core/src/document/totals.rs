@@ -3,8 +3,8 @@
 mod client;
 
 pub use client::{
-    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, MOST_SERVERS, ParserCalls,
-    ParserCosts, why_stopped,
+    BacklogWaits, ClientUse, ConnectionFigures, DatasetFigures, LateReadFigures, MOST_SERVERS,
+    ParserCalls, ParserCosts, why_stopped,
 };
 
 use super::counts::{Goodput, Packages, RequestCounts};

@@ -292,6 +292,7 @@ impl Carrier for Running {
                 waits: waits.into_iter().map(processor_waits).max(),
                 ..running.pauses.end()
             },
+            late_reads: running.pipeline.notes.late_reads(),
             other_runs: running
                 .other_runs
                 .and_then(|before| other_runs::look(&running.plan.target).max(Some(before))),

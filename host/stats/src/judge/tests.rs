@@ -8,6 +8,7 @@ use crate::workers::UnlikeWorker;
 use llmuses_core::backlog::Waits;
 use llmuses_core::document::{Task, UnsentRequests, WorkerFigures};
 use llmuses_core::exchange::{Outcome, TokenSource};
+use llmuses_core::late_reads::LateReads;
 use llmuses_samples::OutcomeBuilder;
 
 fn success() -> OutcomeBuilder {
@@ -614,6 +615,39 @@ fn a_client_that_waits_for_a_processor_is_named() {
         mean: long,
     });
     assert_eq!(codes(&statistics, &circumstances), ["lost-time"]);
+}
+
+/// The mean latency is 300 ms.
+#[test]
+fn what_is_read_late_delays_the_next_request_of_a_closed_loop() {
+    let late = |micros: u64| Circumstances {
+        late_reads: LateReads {
+            responses: 100,
+            total: Duration::from_micros(100 * micros),
+        },
+        ..circumstances()
+    };
+    let closed = statistics(500, []);
+    assert_eq!(judge(&closed, &late(3_000)), []);
+    let doubts = judge(&closed, &late(6_000));
+    assert_eq!(doubts[0].code(), "late-reads");
+    assert_eq!(
+        doubts[0].figure(),
+        "the last bytes of a response had been there for 6.000 ms on average when this program read them (limit 3.000 ms), 2.0 % of the mean latency"
+    );
+    assert!(
+        doubts[0]
+            .likely_cause()
+            .contains("times do not have this in them")
+    );
+    // A client that is busy is told as that.
+    let mut busy = late(6_000);
+    busy.client_busy.push(0.71);
+    assert_eq!(codes(&closed, &busy), ["client-busy"]);
+    // Requests of an open loop are due when they are due.
+    let mut open = RunStatistics::new(Origin::Intended);
+    (0..500).for_each(|_| open.record(&success().build()));
+    assert!(!codes(&open, &late(6_000)).contains(&"late-reads"));
 }
 
 #[test]

@@ -82,6 +82,9 @@ impl Doubt {
             Self::ProcessorWaits { .. } => {
                 "other programs had the processor, or a limit of processor time holds this program back: times have the waits of this client in them, which are no times of the server"
             }
+            Self::LateReads { .. } => {
+                "this program had other work, or no processor, when answers came: times do not have this in them, but requests were sent that much later, and fewer of them"
+            }
             Self::ClientBusy { .. } => {
                 "this machine has too few cores for the load, or the server shares them"
             }
@@ -124,7 +127,7 @@ impl Doubt {
             Self::Coalesced {
                 by_client: true, ..
             } => {
-                "this program did not run when they came, and chunks that wait to be read are merged"
+                "this program did not run when they came, and chunks that wait to be read are merged: each has the time of the last of them, the first token too"
             }
             Self::Coalesced { .. } => {
                 "the server, a proxy or the network gathers several chunks before they are passed on"

@@ -171,6 +171,16 @@ impl Doubt {
                 "the busiest client thread worked {} of the time (limit 70 %; {busy} of {threads} threads are above it)",
                 percent(*share)
             ),
+            Self::LateReads {
+                mean,
+                limit,
+                latency,
+            } => format!(
+                "the last bytes of a response had been there for {:.3} ms on average when this program read them (limit {:.3} ms), {} of the mean latency",
+                mean.as_secs_f64() * 1e3,
+                limit.as_secs_f64() * 1e3,
+                percent(mean.as_secs_f64() / latency.as_secs_f64())
+            ),
             Self::FewStreams { waited, over, p99 } => format!(
                 "{waited} of {over} requests waited for a stream of HTTP/2; the send delay reached {:.3} ms at p99",
                 p99.as_secs_f64() * 1e3

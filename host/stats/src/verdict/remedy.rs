@@ -74,6 +74,9 @@ impl Doubt {
             Self::ProcessorWaits { .. } => {
                 "stop what else runs here, raise the limit of processor time, or use a machine of its own"
             }
+            Self::LateReads { .. } => {
+                "stop what else runs here, use more client threads or a machine of its own, or lower the load"
+            }
             Self::ClientBusy { .. } => {
                 "use more client threads or a machine of its own, or lower the load"
             }
@@ -109,7 +112,7 @@ impl Doubt {
             Self::Coalesced {
                 by_client: true, ..
             } => {
-                "run again where this program has a processor when it needs one; until then trust no time between chunks"
+                "run again where this program has a processor when it needs one; until then trust neither times to first token nor times between chunks"
             }
             Self::Coalesced {
                 coalesced, gaps, ..

@@ -103,6 +103,9 @@ pub struct ClientUse {
     /// The mean of these waits.
     #[serde(default)]
     pub mean_processor_wait_seconds: Option<f64>,
+    /// How long the last bytes of responses had been there when they were read; null where the kernel stamped none.
+    #[serde(default)]
+    pub late_reads: Option<LateReadFigures>,
     /// By how much the wall clock moved against the monotonic one.
     pub wall_clock_step_seconds: f64,
     /// Whether someone ended the run.
@@ -112,6 +115,15 @@ pub struct ClientUse {
     pub ended_by_coordinator: bool,
     /// Why issuing stopped early.
     pub stop_reason: Option<String>,
+}
+
+/// How long the last bytes of responses had been there when they were read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct LateReadFigures {
+    /// Responses whose last bytes the kernel stamped.
+    pub responses: u64,
+    /// For how long, summed over these.
+    pub seconds: f64,
 }
 
 impl ClientUse {
