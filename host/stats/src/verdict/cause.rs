@@ -239,6 +239,8 @@ fn kind_cause(kind: FailureKind) -> &'static str {
         FailureKind::Parse => "the parser is not made for the answers of this server",
         FailureKind::Cancelled => "requests were still in flight when the run ended",
         FailureKind::Disconnected => "the client cancelled requests, as --cancel asks",
-        FailureKind::ClientResource => "this machine ran out of open files, ports or memory",
+        FailureKind::ClientResource => {
+            "this machine ran out of open files, ports or memory, or responses and requests took more memory than --memory-limit allows"
+        }
     }
 }

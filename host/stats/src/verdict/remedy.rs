@@ -215,6 +215,8 @@ fn kind_remedy(kind: FailureKind) -> &'static str {
         FailureKind::Parse => "choose another --parser",
         FailureKind::Cancelled => "give the run more time at its end, or lower the load",
         FailureKind::Disconnected => "leave --cancel out",
-        FailureKind::ClientResource => "raise the limits of this machine, or lower the load",
+        FailureKind::ClientResource => {
+            "raise the limits of this machine, or --memory-limit where that is used up; or lower the load"
+        }
     }
 }
