@@ -16,8 +16,9 @@ use http::{HeaderName, HeaderValue};
 use llmuses_core::exchange::{Failure, StampQuality};
 use llmuses_kernel_io::Stamp;
 use std::cell::RefCell;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -34,6 +35,10 @@ impl Room {
         Self(Rc::new(RefCell::new(vec![0; Self::BYTES].into())))
     }
 }
+
+/// After so many bytes of one body the other streams of the thread, its timers and the end of the run have their turn:
+/// there may always be more to read, and bytes in tiny chunks take long.
+const MOST_IN_A_TURN: usize = 256 << 10;
 
 /// An open connection.
 #[derive(Debug)]
@@ -260,11 +265,20 @@ impl Connection {
         }
         let room = self.room.clone();
         let mut room = room.0.borrow_mut();
+        let mut in_turn = 0;
         while !head.body.is_over() {
+            if in_turn >= MOST_IN_A_TURN {
+                // Asks to be polled again, once the others were.
+                let _ = pin!(tokio::task::yield_now()).poll(context);
+                return Poll::Pending;
+            }
             match ready!(self.stream.poll_read(context, &mut room)) {
                 Ok(0) if head.body == Body::UntilClose => head.body = Body::Over,
                 Ok(0) => return Poll::Ready(Err(truncated())),
-                Ok(bytes) => self.decode(&room[..bytes], head, take)?,
+                Ok(bytes) => {
+                    in_turn += bytes;
+                    self.decode(&room[..bytes], head, take)?;
+                }
                 Err(error) => return Poll::Ready(Err(classify_error(&error, RequestPhase::Body))),
             }
         }
@@ -341,5 +355,65 @@ impl Connection {
             && self.unsent.is_none()
             && self.carried < self.most
             && self.longest_idle.is_none_or(|longest| !longest.is_zero())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use llmuses_core::clock::Clock;
+    use llmuses_kernel_io::StampedStream;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    /// How many bytes of a body in chunks of one byte are taken in each turn, of which there is always more to read.
+    async fn turns(server: &TcpListener) -> Vec<usize> {
+        const CHUNKS: usize = 1 << 20;
+        let address = server.local_addr().unwrap();
+        let server = server.try_clone().unwrap();
+        let sender = std::thread::spawn(move || {
+            let (mut client, _): (TcpStream, _) = server.accept().unwrap();
+            let _ = client.read(&mut [0; 1000]).unwrap();
+            let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+            client.write_all(head).unwrap();
+            client.write_all(&b"1\r\nx\r\n".repeat(CHUNKS)).unwrap();
+            client.write_all(b"0\r\n\r\n").unwrap();
+        });
+        let stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let stream = Stream::Plain(StampedStream::new(stream));
+        let mut connection = Connection::new(stream, Room::new());
+        let request = RequestHead::new("/", &http::HeaderMap::new());
+        let marks = Marks::new(Clock::start());
+        let sent = connection.send(&request, &[], Bytes::new(), &marks);
+        let mut head = sent.await.unwrap();
+        let mut turns = Vec::new();
+        poll_fn(|context| {
+            let mut taken = 0;
+            let polled = connection.poll_body(context, &mut head, &mut |bytes, _| {
+                taken += bytes.len();
+                Ok(())
+            });
+            turns.push(taken);
+            polled
+        })
+        .await
+        .unwrap();
+        sender.join().unwrap();
+        assert_eq!(turns.iter().sum::<usize>(), CHUNKS);
+        turns
+    }
+
+    #[test]
+    fn a_body_of_which_there_is_always_more_leaves_turns_to_others() {
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let turns = runtime.block_on(turns(&server));
+        let longest = turns.into_iter().max().unwrap();
+        // A chunk of one byte is six on the wire.
+        let most = (MOST_IN_A_TURN + Room::BYTES) / 6;
+        assert!(longest <= most, "{longest} of {most}");
     }
 }
