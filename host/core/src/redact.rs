@@ -3,6 +3,8 @@
 
 mod escapes;
 mod forms;
+mod pieces;
+mod texts;
 
 use crate::credential::{
     flag_holds_credential, in_members, in_path, in_text_of_members, is_credential, is_scheme,
@@ -14,6 +16,7 @@ use crate::wording::BLANK;
 use aho_corasick::{AhoCorasick, MatchKind};
 use forms::forms;
 use percent_encoding::percent_decode_str;
+use pieces::Pieces;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -138,33 +141,23 @@ impl Secrets {
                 }
             }
         }
-        let first = exchange
-            .response
-            .iter()
-            .position(|data| !self.places(data).is_empty());
-        if let Some(first) = first {
-            exchange.response = self.blanked(&exchange.response, first);
+        if let Some(blanked) = self.blanked(&exchange.response) {
+            exchange.response = blanked;
         }
     }
 
-    /// A response whose events are blanked from `first` on.
-    fn blanked(&self, response: &ResponseLog, first: usize) -> ResponseLog {
-        let mut blanked = ResponseLog::default();
-        for (index, (data, arrival)) in response.iter().zip(response.arrivals()).enumerate() {
-            let data = match index < first {
-                true => Cow::Borrowed(data),
-                false => self.blank_bytes(data),
-            };
-            // No longer than it was (a secret is longer than what stands for it), so it fits again.
-            let _ = blanked.push(&data, arrival);
+    /// A response without credentials, whole ones and those that are made up of several events. `None`: it has none.
+    fn blanked(&self, response: &ResponseLog) -> Option<ResponseLog> {
+        let has_whole = response.iter().any(|data| !self.places(data).is_empty());
+        let whole = has_whole.then(|| changed(response, |_, data| self.blank_bytes(data)));
+        let response = whole.as_ref().unwrap_or(response);
+        let pieces = pieces::pieces(response, self.longest, |joined| self.places(joined));
+        if pieces == Pieces::At(Vec::new()) {
+            return whole;
         }
-        if response.is_streamed() {
-            blanked.set_streamed();
-        }
-        if let Some(done) = response.done() {
-            blanked.set_done(done);
-        }
-        blanked
+        Some(changed(response, |event, data| {
+            pieces::without(data, &pieces, event).map_or(Cow::Borrowed(data), Cow::Owned)
+        }))
     }
 
     /// Text with the credentials blanked.
@@ -202,6 +195,25 @@ impl Secrets {
             None => Vec::new(),
         }
     }
+}
+
+/// A response with its events changed, none of which becomes longer.
+fn changed<'a>(
+    response: &'a ResponseLog,
+    change: impl Fn(usize, &'a [u8]) -> Cow<'a, [u8]>,
+) -> ResponseLog {
+    let mut changed = ResponseLog::default();
+    for (event, (data, arrival)) in response.iter().zip(response.arrivals()).enumerate() {
+        // It fits: it did before.
+        let _ = changed.push(&change(event, data), arrival);
+    }
+    if response.is_streamed() {
+        changed.set_streamed();
+    }
+    if let Some(done) = response.done() {
+        changed.set_done(done);
+    }
+    changed
 }
 
 fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {

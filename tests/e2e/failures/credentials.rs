@@ -1,8 +1,12 @@
 //! No credential is found in anything that a run leaves, not even where the server says it back.
 
 use crate::hostile::guest::{Guest, PARSE};
-use crate::misbehaving::{Misbehaving, Run, Step, TRANSPORTS, event, none, streamed};
+use crate::misbehaving::{
+    Misbehaving, Run, Step, TRANSPORTS, delta, event, none, perf, streamed, usage,
+};
+use crate::support::{Bench, program, run, start, wait};
 use std::io::Read;
+use std::time::Duration;
 
 /// Where a credential is given, and in which forms it must not be found anywhere.
 struct Credential {
@@ -141,7 +145,7 @@ fn a_plugin_is_not_shown_a_key_that_the_server_says_back() {
         PARSE + 8,
         PARSE + 12
     ));
-    let files = crate::support::Bench::new();
+    let files = Bench::new();
     let plugin = files.file("guest.wasm", guest.component());
     let plugin = plugin.to_str().expect("a path of text");
     let header = "Authorization=Bearer sk-verysecret/0123456789";
@@ -160,8 +164,82 @@ fn a_plugin_is_not_shown_a_key_that_the_server_says_back() {
 }
 
 #[test]
+fn a_key_in_pieces_is_kept_in_none_of_the_chunks() {
+    let key = "sk-verysecret-0123456789";
+    let mut body = event(delta("the key "));
+    for letters in key.as_bytes().chunks(3) {
+        body.push_str(&event(delta(&String::from_utf8_lossy(letters))));
+    }
+    body.push_str(&event(usage(1, 9)));
+    let header = format!("Authorization=Bearer {key}");
+    let mut found = Vec::new();
+    for transport in TRANSPORTS {
+        // The second request has no answer, so that the run can be killed after the first.
+        let answer = streamed(&body, 1000);
+        let server = Misbehaving::with(move |index| match index {
+            0 => vec![
+                Step::Request,
+                Step::Write(answer.clone()),
+                Step::Request,
+                Step::Hang,
+            ],
+            _ => vec![Step::Hang],
+        });
+        let bench = Bench::new();
+        let url = server.chat();
+        let arguments = [
+            "--transport",
+            transport,
+            "--headers",
+            &header,
+            "--debug",
+            "--csv",
+            "rows.csv",
+            "-n",
+            "2",
+        ];
+        let mut child = start(&mut perf(&bench, &url, &arguments));
+        server.await_requests(2);
+        // Rows are written every quarter of a second.
+        while bench.rows("SELECT 1 FROM result").is_empty() {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        child.kill().expect("it can be killed");
+        let ended = wait(child);
+        let report = run(program().current_dir(bench.path("")).args([
+            "report",
+            "run.db",
+            "--html",
+            "page.html",
+            "--json",
+            "results.json",
+        ]));
+        let rows = crate::misbehaving::rows(&bench);
+        let chunks: String = rows[0].messages.concat();
+        let told = [&ended.stderr, &report.stdout, &report.stderr, &chunks];
+        let files = ["rows.csv", "page.html", "results.json"].map(|name| {
+            std::fs::read_to_string(bench.path(name)).unwrap_or_else(|error| error.to_string())
+        });
+        let mut problems = Vec::new();
+        for text in told.into_iter().chain(&files) {
+            // The third piece is of the middle of the key.
+            for part in ["yse", "ysecret"] {
+                if text.contains(part) {
+                    problems.push(format!("{part} in: {text}"));
+                }
+            }
+        }
+        if !chunks.contains("the key ") || !files[2].contains("the key ***") {
+            problems.push(format!("more than the key is gone: {chunks} {}", files[2]));
+        }
+        found.push((transport.to_owned(), problems));
+    }
+    none(found);
+}
+
+#[test]
 fn errors_of_arguments_repeat_no_key() {
-    let bench = crate::support::Bench::new();
+    let bench = Bench::new();
     for arguments in [
         &["--prompt", "hi", "--api-key", "verysecret"][..],
         &["--prompt", "hi", "sk-verysecret-0123456789"],
@@ -169,7 +247,7 @@ fn errors_of_arguments_repeat_no_key() {
         &["--prompt", "hi", "--url", "ftp://me:verysecret@h/"],
         &["--prompt", "hi", "--headers", "verysecret"],
     ] {
-        let ended = crate::support::run(&mut bench.perf(arguments));
+        let ended = run(&mut bench.perf(arguments));
         assert_eq!(ended.code, Some(2), "{arguments:?}: {}", ended.stderr);
         assert!(!ended.stderr.contains("verysecret"), "{}", ended.stderr);
     }
