@@ -4,7 +4,7 @@
 use serde_json::Value;
 use std::borrow::Cow;
 use std::iter::Peekable;
-use std::str::Chars;
+use std::str::CharIndices;
 
 /// Text without escape sequences, with a space for every other character that a terminal acts on, line ends and tabs
 /// among them.
@@ -46,27 +46,42 @@ fn is_plain(byte: u8) -> bool {
 }
 
 /// The characters of a text as [`printable_lines`] gives them.
-pub struct Characters<'a>(Peekable<Chars<'a>>);
+pub struct Characters<'a> {
+    text: Peekable<CharIndices<'a>>,
+    at: usize,
+}
 
 impl<'a> Characters<'a> {
     /// Of this text, from its beginning.
     pub fn of(text: &'a str) -> Self {
-        Self(text.chars().peekable())
+        Self {
+            text: text.char_indices().peekable(),
+            at: 0,
+        }
+    }
+
+    /// Where the last character begins that was given.
+    pub fn at(&self) -> usize {
+        self.at
+    }
+
+    fn next_if(&mut self, is: impl Fn(char) -> bool) -> bool {
+        self.text.next_if(|(_, character)| is(*character)).is_some()
     }
 
     /// Parameters up to the final letter. What is no part of a sequence stays.
     fn skip_control_sequence(&mut self) {
-        while self.0.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-        let _ = self.0.next_if(|c| matches!(c, '@'..='~'));
+        while self.next_if(|c| matches!(c, ' '..='?')) {}
+        self.next_if(|c| matches!(c, '@'..='~'));
     }
 
     /// Up to the end of a string that is meant for the terminal.
     fn skip_string(&mut self) {
-        while let Some(character) = self.0.next() {
+        while let Some((_, character)) = self.text.next() {
             match character {
                 '\u{7}' | '\u{9c}' => return,
                 '\u{1b}' => {
-                    let _ = self.0.next_if_eq(&'\\');
+                    self.next_if(|c| c == '\\');
                     return;
                 }
                 _ => {}
@@ -80,8 +95,10 @@ impl Iterator for Characters<'_> {
 
     fn next(&mut self) -> Option<char> {
         loop {
-            match self.0.next()? {
-                '\u{1b}' => match self.0.next() {
+            let (at, character) = self.text.next()?;
+            self.at = at;
+            match character {
+                '\u{1b}' => match self.text.next().map(|(_, character)| character) {
                     Some('[') => self.skip_control_sequence(),
                     // Operating system commands, device controls and the like.
                     Some(']' | 'P' | 'X' | '^' | '_') => self.skip_string(),
@@ -99,7 +116,7 @@ impl Iterator for Characters<'_> {
 }
 
 /// Controls, line and paragraph ends, and what turns the direction of the text around it.
-fn acts(character: char) -> bool {
+pub(crate) fn acts(character: char) -> bool {
     character.is_control()
         || matches!(
             character,

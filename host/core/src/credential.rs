@@ -67,7 +67,9 @@ pub fn names_credential(name: &str) -> bool {
     ];
     /// At the end of a word.
     const AT_END: [&str; 3] = ["key", "token", "auth"];
-    const WORDS: [&str; 11] = [
+    const WORDS: [&str; 13] = [
+        "pass",
+        "passphrase",
         "authentication",
         "authenticate",
         "jwt",
@@ -150,8 +152,9 @@ pub fn in_path(path: &str) -> Vec<&str> {
                 && part.len() >= 8
                 && part.bytes().any(|byte| byte.is_ascii_digit());
             match named {
-                Some((_, value)) if !value.is_empty() => found.push(value),
+                // A key may have an equals sign in it.
                 _ if follows || looks_like_key(part) => found.push(part),
+                Some((_, value)) if !value.is_empty() => found.push(value),
                 _ => {}
             }
         }
@@ -216,19 +219,44 @@ pub fn public_url(url: &Url) -> String {
     }
     public.set_path(&path);
     if url.query().is_some() {
-        let names: Vec<String> = url
-            .query_pairs()
-            .map(|(name, _)| match looks_like_key(&name) {
-                true => BLANK.to_owned(),
-                false => name.into_owned(),
-            })
-            .collect();
-        public.query_pairs_mut().clear();
-        for name in names {
-            public.query_pairs_mut().append_pair(&name, BLANK);
-        }
+        let parts = parts_of_query(url.query().unwrap_or_default());
+        let public_parts = parts.map(|part| match part.split_once('=') {
+            Some((name, _)) if !looks_like_key(name) => format!("{name}={BLANK}"),
+            Some(_) => format!("{BLANK}={BLANK}"),
+            // It may be all that there is of a key.
+            None => BLANK.to_owned(),
+        });
+        let query: Vec<String> = public_parts.collect();
+        public.set_query(Some(&query.join("&")));
     }
     public.to_string()
+}
+
+/// The parts of a query, which some part with semicolons.
+pub(crate) fn parts_of_query(query: &str) -> impl Iterator<Item = &str> {
+    query.split(['&', ';']).filter(|part| !part.is_empty())
+}
+
+/// What stands behind the name of a scheme, and is one word: `Bearer KEY`.
+pub(crate) fn with_scheme(value: &str) -> Option<&str> {
+    let (scheme, rest) = value.trim().split_once(' ')?;
+    let rest = rest.trim();
+    (is_scheme(scheme) && !rest.contains(char::is_whitespace)).then_some(rest)
+}
+
+/// Whether a text is a URL with a credential.
+fn is_url_with_credential(text: &str) -> bool {
+    let Some(url) = Url::parse(text).ok().filter(|_| text.contains("://")) else {
+        return false;
+    };
+    let in_query = [url.query(), url.fragment()].into_iter().flatten();
+    !url.username().is_empty()
+        || url.password().is_some()
+        || !in_path(url.path()).is_empty()
+        || in_query.flat_map(parts_of_query).any(|part| {
+            let (name, value) = part.split_once('=').unwrap_or(("", part));
+            names_credential(name) || looks_like_key(value)
+        })
 }
 
 /// What was given as a URL and is none, without what may be a credential.
@@ -258,30 +286,34 @@ pub fn public_text_of_url(text: &str) -> String {
 /// Members of a body with the texts blanked that are credentials by their name or their look, at any depth.
 pub fn public_members(members: &Map<String, Value>) -> Map<String, Value> {
     let mut public = members.clone();
-    for_each_in(&mut public, &mut |text| BLANK.clone_into(text));
+    for_each_in(&mut public, &mut |value| *value = BLANK.into());
     public
 }
 
 /// The credentials among the members of a body.
 pub fn in_members(members: &Map<String, Value>) -> Vec<String> {
     let mut found = Vec::new();
-    for_each_in(&mut members.clone(), &mut |text| found.push(text.clone()));
+    for_each_in(&mut members.clone(), &mut |value| {
+        found.push(match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+    });
     found
 }
 
-fn for_each_in(members: &mut Map<String, Value>, take: &mut impl FnMut(&mut String)) {
+fn for_each_in(members: &mut Map<String, Value>, take: &mut impl FnMut(&mut Value)) {
     for (name, value) in members {
         for_each_of(names_credential(name), value, take);
     }
 }
 
-fn for_each_of(named: bool, value: &mut Value, take: &mut impl FnMut(&mut String)) {
+fn for_each_of(named: bool, value: &mut Value, take: &mut impl FnMut(&mut Value)) {
+    /// A number of less digits is a count, as of a `budget_token`.
+    const DIGITS: usize = 8;
     match value {
-        Value::String(text)
-            if named || looks_like_key(text) || !in_text_of_members(text).is_empty() =>
-        {
-            take(text)
-        }
+        Value::String(text) if named || holds_credential(text) => take(value),
+        Value::Number(number) if named && number.to_string().len() >= DIGITS => take(value),
         Value::Array(items) => {
             for item in items {
                 for_each_of(named, item, take);
@@ -290,6 +322,14 @@ fn for_each_of(named: bool, value: &mut Value, take: &mut impl FnMut(&mut String
         Value::Object(members) => for_each_in(members, take),
         _ => {}
     }
+}
+
+/// Whether a text holds a credential, by its look.
+fn holds_credential(text: &str) -> bool {
+    looks_like_key(text)
+        || with_scheme(text).is_some()
+        || is_url_with_credential(text)
+        || !in_text_of_members(text).is_empty()
 }
 
 #[cfg(test)]
@@ -361,6 +401,11 @@ mod tests {
                 "https://h/v1/sk-proj-0123456789/chat#access_token=abc",
                 "https://h/v1/***/chat",
             ),
+            (
+                "https://h/v1?a=1;key=hidden&bare-secret&sk-0123456789=1",
+                "https://h/v1?a=***&key=***&***&***=***",
+            ),
+            ("https://h/sk-my_secret-0123=Zq/v1", "https://h/***/v1"),
             ("https://h/key/abcdefg1/chat;sig=abc", "https://h/***"),
             (
                 "https://h/a/token/abcdefg1/chat;sig=abc",
@@ -389,17 +434,28 @@ mod tests {
     fn members_with_credentials_are_blanked_at_any_depth() {
         let members = json!({
             "api_key": "abc", "max_tokens": 5, "stop": "x", "a": [{"clientSecret": "d"}, "sk-0123456789"],
-            "prompt_cache_key": "mine"
+            "prompt_cache_key": "mine", "pin_code": 12345678, "code": 5, "b": "Bearer e", "c": "Basic needs of all",
+            "d": ["http://me:f@h/", "http://h/?token=g", "http://h/?page=1", "data:text/plain,x"]
         });
         let members = members.as_object().unwrap();
         assert_eq!(
             Value::Object(public_members(members)),
             json!({
                 "api_key": "***", "max_tokens": 5, "stop": "x", "a": [{"clientSecret": "***"}, "***"],
-                "prompt_cache_key": "mine"
+                "prompt_cache_key": "mine", "pin_code": "***", "code": 5, "b": "***", "c": "Basic needs of all",
+                "d": ["***", "***", "http://h/?page=1", "data:text/plain,x"]
             })
         );
-        assert_eq!(in_members(members), ["abc", "d", "sk-0123456789"]);
+        let found = [
+            "abc",
+            "d",
+            "sk-0123456789",
+            "12345678",
+            "Bearer e",
+            "http://me:f@h/",
+            "http://h/?token=g",
+        ];
+        assert_eq!(in_members(members), found);
     }
 
     #[test]

@@ -5,10 +5,11 @@ mod escapes;
 mod forms;
 mod pieces;
 mod texts;
+mod unseen;
 
 use crate::credential::{
     flag_holds_credential, in_members, in_path, in_text_of_members, is_credential, is_scheme,
-    looks_like_key, names_credential,
+    looks_like_key, names_credential, parts_of_query, with_scheme,
 };
 use crate::exchange::{Exchange, ResponseLog};
 use crate::plan::Target;
@@ -25,6 +26,9 @@ use url::Url;
 /// Escapes within escapes that are undone: JSON in a text of JSON, in a URL.
 const DEPTH: u32 = 3;
 
+/// A part of a query that has no name is taken for a key from this length on.
+const SHORTEST_BARE: usize = 12;
+
 /// The credentials of a run, with all their parts and in all their encodings. One pass over a text finds them; where
 /// there are none, nothing is looked at.
 #[derive(Debug, Default)]
@@ -38,15 +42,19 @@ impl Secrets {
     pub fn of(target: &Target, parameters: &Map<String, Value>) -> Self {
         let mut values = Vec::new();
         for (name, value) in &target.headers {
-            if let Ok(value) = value.to_str()
-                && is_credential(name, value)
-            {
-                values.extend(parts_of_header(name.as_str(), value));
+            let value = String::from_utf8_lossy(value.as_bytes());
+            if is_credential(name, &value) {
+                values.extend(parts_of_header(name.as_str(), &value));
             }
         }
         values.extend(target.urls().flat_map(of_url));
         values.extend(target.route.proxy.iter().flat_map(of_url));
-        values.extend(in_members(parameters));
+        for text in in_members(parameters) {
+            let in_text = in_text_of_members(&text).into_iter();
+            values.extend(in_text.map(str::to_owned));
+            values.extend(Url::parse(&text).iter().flat_map(of_url));
+            values.extend(parts_of_header("", &text));
+        }
         Self::of_values(values)
     }
 
@@ -102,6 +110,8 @@ impl Secrets {
             AhoCorasick::builder()
                 // All that overlap are found, so that a part is blanked as far as it goes.
                 .match_kind(MatchKind::Standard)
+                // Names of hosts and headers change their case, and hexadecimal digits have both.
+                .ascii_case_insensitive(true)
                 .build(forms)
                 .ok()
         });
@@ -191,7 +201,7 @@ impl Secrets {
     /// Where credentials are, in ascending order and apart from each other.
     fn places(&self, data: &[u8]) -> Vec<Range<usize>> {
         match &self.finder {
-            Some(finder) => places(finder, data, DEPTH),
+            Some(finder) => places(finder, data, DEPTH, true),
             None => Vec::new(),
         }
     }
@@ -216,7 +226,8 @@ fn changed<'a>(
     changed
 }
 
-fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
+/// `is_whole`: nothing was left out of the text.
+fn places(finder: &AhoCorasick, data: &[u8], depth: u32, is_whole: bool) -> Vec<Range<usize>> {
     let mut places: Vec<Range<usize>> = Vec::new();
     for place in finder.find_overlapping_iter(data) {
         // Parts of one credential overlap: a long text of them is not kept part by part.
@@ -230,8 +241,12 @@ fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
     if depth > 0
         && let Some(plain) = escapes::undone(data)
     {
-        let within = self::places(finder, &plain, depth - 1);
+        let within = self::places(finder, &plain, depth - 1, is_whole);
         places.extend(escapes::places_before(data, &within));
+    }
+    if is_whole && let Some(seen) = unseen::left_out(data) {
+        let within = self::places(finder, &seen, depth, false);
+        places.extend(unseen::places_before(data, &within));
     }
     if places.len() > 1 {
         places.sort_by_key(|place| (place.start, place.end));
@@ -244,13 +259,6 @@ fn places(finder: &AhoCorasick, data: &[u8], depth: u32) -> Vec<Range<usize>> {
         });
     }
     places
-}
-
-/// What stands behind the name of a scheme, and is one word: `Bearer KEY`.
-fn with_scheme(value: &str) -> Option<&str> {
-    let (scheme, rest) = value.trim().split_once(' ')?;
-    let rest = rest.trim();
-    (is_scheme(scheme) && !rest.contains(char::is_whitespace)).then_some(rest)
 }
 
 /// The value of a header that carries a credential, and each part of it that is one by itself.
@@ -268,6 +276,8 @@ fn parts_of_header(name: &str, value: &str) -> Vec<String> {
         if scheme.eq_ignore_ascii_case("basic") {
             parts.extend(decoded_pair(rest));
         }
+        // As in `SharedKey ACCOUNT:SIGNATURE`.
+        parts.extend(rest.rsplit_once(':').map(|(_, last)| last.to_owned()));
         // As in `AWS4-HMAC-SHA256 Credential=A, Signature=B`.
         for (name, value) in rest.split(',').filter_map(|part| part.split_once('=')) {
             let value = value.trim().trim_matches('"');
@@ -305,32 +315,39 @@ fn decoded_pair(encoded: &str) -> Vec<String> {
     else {
         return Vec::new();
     };
-    let alone = match pair.split_once(':') {
-        // A name without a password is a key.
-        Some((name, "")) => name.to_owned(),
-        Some((_, password)) => password.to_owned(),
-        None => pair.clone(),
+    let mut values = match pair.split_once(':') {
+        Some((name, password)) => of_pair(name, password),
+        None => Vec::new(),
     };
-    vec![pair, alone]
+    values.push(pair);
+    values
+}
+
+/// What is secret of a name and a password.
+fn of_pair(name: &str, password: &str) -> Vec<String> {
+    let mut values = vec![password.to_owned()];
+    // A name with no password, or with what stands for one, is a key.
+    if forms::is_too_short(password) || password == "x-oauth-basic" || looks_like_key(name) {
+        values.push(name.to_owned());
+    }
+    values
 }
 
 /// The credentials of a URL, as they stand there and without their encoding.
 fn of_url(url: &Url) -> Vec<String> {
     let mut raw: Vec<&str> = in_path(url.path());
-    if let Some(password) = url.password() {
-        raw.push(password);
-    } else if !url.username().is_empty() {
-        // A name without a password is a key.
-        raw.push(url.username());
-    }
+    let pair = of_pair(url.username(), url.password().unwrap_or_default());
+    raw.extend(pair.iter().map(String::as_str));
     // A fragment is not sent, but some give a key in it all the same.
     for text in [url.query(), url.fragment()].into_iter().flatten() {
-        for part in text.split('&') {
+        for part in parts_of_query(text) {
             match part.split_once('=') {
+                _ if looks_like_key(part) => raw.push(part),
                 Some((name, value)) if names_credential(name) || looks_like_key(value) => {
                     raw.push(value);
                 }
-                None if looks_like_key(part) => raw.push(part),
+                // Without a name it may be a key, unless it is a word.
+                None if part.len() >= SHORTEST_BARE => raw.push(part),
                 _ => {}
             }
         }

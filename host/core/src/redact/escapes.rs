@@ -1,4 +1,4 @@
-//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`), of URLs (`%2f`) and of HTML (`&#47;`, `&#x2f;`,
+//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`, `\057`, `\u{2f}`), of URLs (`%2f`) and of HTML (`&#47;`, `&#x2f;`,
 //! `&amp;`), undone, and where in the text with escapes a place of the text without them is.
 
 use memchr::memchr3;
@@ -54,6 +54,28 @@ pub(super) fn places_before(data: &[u8], places: &[Range<usize>]) -> Vec<Range<u
 /// The first character of data that is not empty.
 fn unit(data: &[u8]) -> Unit {
     match data {
+        [b'\\', b'u', b'{', digits @ ..] => {
+            let end = digits.iter().take(7).position(|byte| *byte == b'}');
+            let number = end.and_then(|end| std::str::from_utf8(&digits[..end]).ok());
+            let character = number
+                .and_then(|number| u32::from_str_radix(number, 16).ok())
+                .and_then(char::from_u32);
+            character.zip(end).map_or_else(
+                || same(data[0]),
+                |(character, end)| of_char(character, end + 4),
+            )
+        }
+        [
+            b'\\',
+            high @ b'0'..=b'3',
+            middle @ b'0'..=b'7',
+            low @ b'0'..=b'7',
+            ..,
+        ] => Unit {
+            taken: 4,
+            meant: [(high & 3) << 6 | (middle & 7) << 3 | (low & 7), 0, 0, 0],
+            len: 1,
+        },
         [b'\\', b'u', ..] => code(&data[2..])
             .and_then(|first| match first {
                 0xd800..=0xdbff => {
@@ -84,7 +106,7 @@ fn unit(data: &[u8]) -> Unit {
         }
         [b'\\', next, ..] => Unit {
             taken: 2,
-            meant: [*next, 0, 0, 0],
+            meant: [control(*next), 0, 0, 0],
             len: 1,
         },
         _ => same(data[0]),
@@ -131,6 +153,18 @@ fn entity(data: &[u8]) -> Option<(char, usize)> {
         .ok()
         .filter(|_| is_number)?;
     Some((char::from_u32(code)?, data.len() - digits.len() + end + 1))
+}
+
+/// What a letter behind a backslash stands for, and other characters for themselves.
+fn control(letter: u8) -> u8 {
+    match letter {
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        b'b' => 0x08,
+        b'f' => 0x0c,
+        other => other,
+    }
 }
 
 fn same(byte: u8) -> Unit {

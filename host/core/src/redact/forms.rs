@@ -1,7 +1,9 @@
 //! The forms in which a secret is looked for. Escapes are none of them: they are undone before it is looked for.
 
+use crate::wording::hexadecimal;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use percent_encoding::percent_decode_str;
 
 /// Shorter values are left alone: blanking every `1` of a text would hide nothing and spoil all.
 const SHORTEST_SECRET: usize = 6;
@@ -24,23 +26,34 @@ const LONGEST_WITH_PARTS: usize = 4 << 10;
 /// Different bytes of a part, or it is a row of dashes or zeros as any text may have one.
 const MIXED: usize = 8;
 
-/// Each value as it is, in base64 and in hexadecimal digits, and the parts of a long one.
+/// Each value as it is, in base64 and as the numbers of its bytes, and the parts of a long one. Small letters stand for large
+/// ones too.
 pub(super) fn forms(values: Vec<String>) -> Vec<Vec<u8>> {
     let mut forms = Vec::new();
-    for value in values {
+    let decoded: Vec<String> = values
+        .iter()
+        .filter(|value| value.contains('%'))
+        .map(|value| percent_decode_str(value).decode_utf8_lossy().into_owned())
+        .collect();
+    for value in values.iter().chain(&decoded) {
         let value = value.trim();
-        if value.len() < SHORTEST_SECRET || value == crate::wording::BLANK {
+        if is_too_short(value) || value == crate::wording::BLANK {
             continue;
         }
         let value = value.as_bytes();
         forms.extend(in_base64(value));
-        forms.extend(in_hexadecimal(value));
+        forms.extend(in_numbers(value));
         forms.extend(parts(value));
         forms.push(value.to_vec());
     }
     forms.sort();
     forms.dedup();
     forms
+}
+
+/// Whether a value is too short to be looked for.
+pub(super) fn is_too_short(value: &str) -> bool {
+    value.len() < SHORTEST_SECRET
 }
 
 /// What is found of a value where only a part of it stands in a text. Parts of the shortest length are enough: those of a
@@ -67,10 +80,21 @@ fn is_mixed(part: &[u8]) -> bool {
     different.len() >= MIXED
 }
 
-/// A value in hexadecimal digits, of both cases.
-fn in_hexadecimal(value: &[u8]) -> [Vec<u8>; 2] {
-    let lower = crate::wording::hexadecimal(value);
-    [lower.to_ascii_uppercase().into_bytes(), lower.into_bytes()]
+/// The numbers of the bytes of a value: in hexadecimal digits, and as lists.
+fn in_numbers(value: &[u8]) -> Vec<Vec<u8>> {
+    let mut forms = vec![hexadecimal(value).into_bytes()];
+    if value.len() > LONGEST_WITH_PARTS {
+        return forms;
+    }
+    for between in [":", " ", "-", ", 0x", ",0x"] {
+        let digits: Vec<String> = value.iter().map(|byte| hexadecimal(&[*byte])).collect();
+        forms.push(digits.join(between).into_bytes());
+    }
+    for between in [", ", ",", " "] {
+        let numbers: Vec<String> = value.iter().map(u8::to_string).collect();
+        forms.push(numbers.join(between).into_bytes());
+    }
+    forms
 }
 
 /// A value as it stands in the base64 of any text around it: of six bits each, a character can begin at three places of

@@ -4,6 +4,7 @@ use crate::wording::hexadecimal;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use http::{HeaderName, HeaderValue};
+use serde_json::json;
 
 const KEY: &str = "sk-proj-AbC/9+xyzSECRETKEY0123456789";
 
@@ -44,6 +45,42 @@ fn a_key_is_blanked_in_every_encoding() {
         (KEY.replace('/', "&sol;").replace('+', "&#43;"), "***"),
         (KEY.replace('/', "&#x2F;").replace('+', "&#x002b;"), "***"),
         (KEY.replace('/', "&amp;sol;").replace('-', "&#0045;"), "***"),
+        (KEY.to_ascii_uppercase(), "***"),
+        (KEY.to_ascii_lowercase(), "***"),
+        (all_units.replace("\\u00", "\\x"), "***"),
+        (all_units.replace("\\u00", "=").to_ascii_uppercase(), "***"),
+        (
+            KEY.bytes().map(|byte| format!("\\u{{{byte:x}}}")).collect(),
+            "***",
+        ),
+        (
+            KEY.bytes().map(|byte| format!("\\{byte:03o}")).collect(),
+            "***",
+        ),
+        (format!("{:?}", KEY.as_bytes()), "[***]"),
+        (
+            KEY.bytes().map(|byte| format!("{byte:02X}:")).collect(),
+            "***:",
+        ),
+        (format!("a {}=\r\n{} b", &KEY[..9], &KEY[9..]), "a *** b"),
+        (format!("a {}\r\n  {} b", &KEY[..9], &KEY[9..]), "a *** b"),
+        (format!("a {}\\n{} b", &KEY[..9], &KEY[9..]), "a *** b"),
+        (
+            KEY.chars()
+                .map(|letter| format!("{letter}\u{1b}[1m"))
+                .collect(),
+            "***\u{1b}[1m",
+        ),
+        (
+            KEY.chars().map(|letter| format!("{letter}\0")).collect(),
+            "***\0",
+        ),
+        (
+            KEY.chars()
+                .map(|letter| format!("{letter}\\u200b"))
+                .collect(),
+            "***\\u200b",
+        ),
         (
             "a &amp; b &#; &#x; &#99999999; &x; &#1".to_owned(),
             "a &amp; b &#; &#x; &#99999999; &x; &#1",
@@ -56,6 +93,13 @@ fn a_key_is_blanked_in_every_encoding() {
         assert_eq!(secrets.blank_text(&text), expected, "{text}");
     }
     assert!(matches!(secrets.blank_text("a\\nb"), Cow::Borrowed(_)));
+    let encoded = STANDARD.encode(KEY);
+    let lines: Vec<String> = (0..encoded.len())
+        .step_by(10)
+        .map(|at| encoded[at..encoded.len().min(at + 10)].to_owned())
+        .collect();
+    let blanked = secrets.blank_text(&lines.join("\r\n")).into_owned();
+    assert!(blanked.len() <= 6, "{blanked}");
 }
 
 #[test]
@@ -126,6 +170,30 @@ fn each_part_of_a_credential_is_blanked_alone() {
             "http://h/",
             vec!["first-value", "second-value"],
         ),
+        (
+            "cookie",
+            "a=first%2Fvalue",
+            "http://h/",
+            vec!["first/value", "first%2Fvalue"],
+        ),
+        (
+            "authorization",
+            "SharedKey account:plainsecret",
+            "http://TOKEN-OF-ME:x@h/?a=1;pass=semicolon&bare-plain-key",
+            vec!["plainsecret", "TOKEN-OF-ME", "semicolon", "bare-plain-key"],
+        ),
+        (
+            "x-a",
+            "1",
+            "http://ghp_TOKEN-OF-ME:x-oauth-basic@h/",
+            vec!["ghp_TOKEN-OF-ME"],
+        ),
+        (
+            "x-a",
+            "1",
+            "http://h/sk-my_secret+0123=Zq/v1",
+            vec!["sk-my_secret+0123=Zq"],
+        ),
         ("x-jwt", "plainsecret", "http://h/", vec!["plainsecret"]),
         (
             "authorization",
@@ -160,6 +228,32 @@ fn each_part_of_a_credential_is_blanked_alone() {
         }
         assert_eq!(secrets.blank_text("harmless"), "harmless");
     }
+}
+
+#[test]
+fn a_key_with_letters_that_are_not_of_ascii_is_blanked() {
+    let mut target = Target::new("m".to_owned(), Url::parse("http://h/").unwrap());
+    target.headers.insert(
+        "x-api-key",
+        HeaderValue::from_bytes("schlüssel-1".as_bytes()).unwrap(),
+    );
+    let secrets = Secrets::of(&target, &Map::new());
+    assert_eq!(secrets.blank_text("no schlüssel-1"), "no ***");
+}
+
+#[test]
+fn keys_within_parameters_are_blanked_without_what_is_around_them() {
+    let parameters = json!({
+        "extra_headers": {"Authorization": "Bearer first-secret"},
+        "x": "Bearer second-secret",
+        "y": "http://me:third-secret@h/?token=fourth-secret",
+        "z": "{\"api_key\": \"fifth-secret\"}",
+        "pin_code": 918273645,
+    });
+    let target = Target::new("m".to_owned(), Url::parse("http://h/").unwrap());
+    let secrets = Secrets::of(&target, parameters.as_object().unwrap());
+    let text = "first-secret second-secret third-secret fourth-secret fifth-secret 918273645";
+    assert_eq!(secrets.blank_text(text), "*** *** *** *** *** ***");
 }
 
 #[test]
