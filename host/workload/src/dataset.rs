@@ -8,12 +8,12 @@ use llmuses_kernel_io::pipe::Pipe;
 use llmuses_kernel_io::regular_file::open_regular;
 use llmuses_plugin_host::{DatasetAccess, EntryReader};
 use std::fs::File;
-use std::io::{ErrorKind, IsTerminal, Read, Seek};
+use std::io::{ErrorKind, IsTerminal, Read};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tempfile::NamedTempFile;
+use std::time::{Duration, SystemTime};
 
 /// The data set cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,8 +44,11 @@ const HEAD_BYTES: u64 = 1 << 20;
 #[derive(Debug)]
 pub struct Dataset {
     path: PathBuf,
-    /// What a pipe brought: it can be read once only, and a run may need several passes.
-    copy: Option<Arc<NamedTempFile>>,
+    /// What all passes of all runs read, whatever has its name meanwhile. Of a pipe a copy without a name: it can be read once
+    /// only.
+    file: Arc<File>,
+    /// Its size and the time of its last change when it was opened.
+    state: (u64, Option<SystemTime>),
     /// Entries that the readers have handed over, of all passes.
     entries: Arc<AtomicU64>,
     /// What is read ahead draws its memory from this.
@@ -86,18 +89,21 @@ impl Dataset {
     /// As [`Self::check`], or where the pipe cannot be read or copied.
     pub fn open(path: &Path) -> Result<Self, DatasetError> {
         Self::check(path)?;
-        let copy = if is_pipe(path) || is_standard_input(path) {
-            let copied = copy_of(path).map_err(|source| DatasetError::Open {
+        let opened = if is_pipe(path) || is_standard_input(path) {
+            copy_of(path)
+        } else {
+            open_regular(path)
+        };
+        let (file, state) = opened
+            .and_then(|file| state_of(&file).map(|state| (file, state)))
+            .map_err(|source| DatasetError::Open {
                 path: path.to_owned(),
                 source,
             })?;
-            Some(Arc::new(copied))
-        } else {
-            None
-        };
         Ok(Self {
             path: path.to_owned(),
-            copy,
+            file: Arc::new(file),
+            state,
             entries: Arc::default(),
             budget: Arc::default(),
         })
@@ -108,7 +114,8 @@ impl Dataset {
     pub fn for_another_run(&self, budget: &Arc<Budget>) -> Self {
         Self {
             path: self.path.clone(),
-            copy: self.copy.clone(),
+            file: Arc::clone(&self.file),
+            state: self.state,
             entries: Arc::default(),
             budget: Arc::clone(budget),
         }
@@ -160,10 +167,10 @@ impl Dataset {
     /// A text for the user.
     pub fn content(&self) -> Result<Box<dyn Read + Send>, String> {
         let cannot = |error: std::io::Error| format!("it cannot be read: {error}");
-        let mut file = self.file()?;
+        let file = self.file()?;
         let mut begin = Vec::new();
-        (&file).take(4).read_to_end(&mut begin).map_err(cannot)?;
-        file.rewind().map_err(cannot)?;
+        let first = self.file()?.take(4).read_to_end(&mut begin);
+        first.map_err(cannot)?;
         Ok(match begin[..] {
             [0x1f, 0x8b, ..] => Box::new(MultiGzDecoder::new(file)),
             [0x28, 0xb5, 0x2f, 0xfd] => {
@@ -176,14 +183,40 @@ impl Dataset {
     /// The file to read, from its beginning.
     ///
     /// # Errors
-    /// A text for the user.
-    pub fn file(&self) -> Result<File, String> {
-        let path = self
-            .copy
-            .as_ref()
-            .map_or(self.path.as_path(), |copy| copy.path());
-        open_regular(path).map_err(|error| format!("it cannot be opened again: {error}"))
+    /// A text for the user. One that was changed since it was opened would give requests of two data sets for those of one.
+    pub fn file(&self) -> Result<Pass, String> {
+        let name = self.path.display();
+        match state_of(&self.file) {
+            Ok(state) if state == self.state => Ok(Pass {
+                file: Arc::clone(&self.file),
+                at: 0,
+            }),
+            Ok(_) => Err(format!(
+                "the data set {name} was changed after it was read first: it would not be one data set"
+            )),
+            Err(error) => Err(format!("the data set {name} cannot be read again: {error}")),
+        }
     }
+}
+
+/// A pass over the file of a data set. It has a place of its own in it.
+#[derive(Debug)]
+pub struct Pass {
+    file: Arc<File>,
+    at: u64,
+}
+
+impl Read for Pass {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let read = self.file.read_at(buffer, self.at)?;
+        self.at += read as u64;
+        Ok(read)
+    }
+}
+
+fn state_of(file: &File) -> std::io::Result<(u64, Option<SystemTime>)> {
+    let found = file.metadata()?;
+    Ok((found.len(), found.modified().ok()))
 }
 
 fn is_pipe(path: &Path) -> bool {
@@ -201,7 +234,7 @@ const MOST_COPIED_BYTES: u64 = 16 << 30;
 /// How long a pipe is waited for into which nobody writes yet.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
+fn copy_of(pipe: &Path) -> std::io::Result<File> {
     if is_standard_input(pipe) {
         copied(std::io::stdin().lock(), MOST_COPIED_BYTES)
     } else {
@@ -209,9 +242,9 @@ fn copy_of(pipe: &Path) -> std::io::Result<NamedTempFile> {
     }
 }
 
-fn copied(pipe: impl Read, most: u64) -> std::io::Result<NamedTempFile> {
-    let mut copy = NamedTempFile::new()?;
-    let bytes = std::io::copy(&mut pipe.take(most.saturating_add(1)), copy.as_file_mut())?;
+fn copied(pipe: impl Read, most: u64) -> std::io::Result<File> {
+    let mut copy = tempfile::tempfile()?;
+    let bytes = std::io::copy(&mut pipe.take(most.saturating_add(1)), &mut copy)?;
     if bytes > most {
         return Err(std::io::Error::new(
             ErrorKind::FileTooLarge,
@@ -251,7 +284,43 @@ mod tests {
         let error = copied(std::io::repeat(b'x'), 1 << 20).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::FileTooLarge);
         let copy = copied(&b"line"[..], 4).unwrap();
-        assert_eq!(std::fs::read(copy.path()).unwrap(), b"line");
+        let mut bytes = [0; 9];
+        assert_eq!(copy.read_at(&mut bytes, 0).unwrap(), 4);
+        assert_eq!(&bytes[..4], b"line");
+    }
+
+    #[test]
+    fn all_passes_read_the_file_that_was_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.txt");
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        let dataset = Dataset::open(&path).unwrap();
+        let read = || {
+            let mut content = String::new();
+            dataset
+                .content()?
+                .read_to_string(&mut content)
+                .map_err(|error| error.to_string())?;
+            Ok::<_, String>(content)
+        };
+        assert_eq!(read().as_deref(), Ok("one\ntwo\n"));
+        // Another file under its name, and none.
+        let other = folder.path().join("b.txt");
+        std::fs::write(&other, "other\n").unwrap();
+        let kept = folder.path().join("kept.txt");
+        std::fs::hard_link(&path, &kept).unwrap();
+        std::fs::rename(&other, &path).unwrap();
+        assert_eq!(read().as_deref(), Ok("one\ntwo\n"));
+        std::fs::remove_file(&path).unwrap();
+        let again = dataset.for_another_run(&Arc::default());
+        assert!(again.lines().unwrap().next(1).unwrap() == ["one"]);
+        // The same file with another content.
+        std::fs::write(&kept, "one\n").unwrap();
+        let error = read().unwrap_err();
+        assert!(
+            error.contains("a.txt was changed after it was read first"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -280,7 +349,7 @@ mod tests {
             assert_eq!(dataset.file_name(), "a.csv");
             // A file that was cut.
             std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
-            let mut content = dataset.content().unwrap();
+            let mut content = Dataset::open(&path).unwrap().content().unwrap();
             assert!(content.read_to_end(&mut Vec::new()).is_err(), "{name}");
         }
     }
