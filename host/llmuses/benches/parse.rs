@@ -22,6 +22,10 @@ impl TokenCounter for Quarters {
     fn count(&self, text: &str) -> Result<u64, String> {
         Ok(text.len() as u64 / 4)
     }
+
+    fn memory_bytes(&self, _: &str) -> usize {
+        0
+    }
 }
 
 fn instance(parser: &str) -> ParserInstance {

@@ -38,6 +38,9 @@ pub trait TokenCounter: Send + Sync {
     /// # Errors
     /// A text for the user.
     fn count(&self, text: &str) -> Result<u64, String>;
+
+    /// Bytes of memory that counting in `text` takes at most.
+    fn memory_bytes(&self, text: &str) -> usize;
 }
 
 /// What an instance is given.
@@ -68,9 +71,6 @@ const MOST_ENTRIES: u32 = 1024;
 
 /// Bytes in which the tokenizer counts at most: some million tokens. It cannot be interrupted.
 const MOST_TOKENIZED_BYTES: usize = 8 << 20;
-
-/// What the tokenizer takes while it counts, in bytes for each byte of the text.
-const TOKENIZER_BYTES_A_BYTE: usize = 160;
 
 /// How long counting waits for memory.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -263,7 +263,7 @@ impl State {
                 )));
             }
             let mut charge = Charge::of(&state.context.budget);
-            let needed = text.len().saturating_mul(TOKENIZER_BYTES_A_BYTE);
+            let needed = tokenizer.memory_bytes(text);
             if let Err(error) = charge.grow_within(needed, PATIENCE) {
                 return Ok(Err(format!(
                     "the tokenizer needs {} MiB for a text of {} bytes: {error}",

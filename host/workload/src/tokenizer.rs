@@ -1,7 +1,9 @@
 //! The tokenizer of `--tokenizer-path`, run by the host for the parsers.
 
+mod file;
 mod vocabulary;
 
+use file::Shape;
 use llmuses_core::caught::caught;
 use llmuses_core::messages::Messages;
 use llmuses_kernel_io::regular_file::read_regular;
@@ -57,6 +59,9 @@ fn read(path: &Path) -> Result<Vec<u8>, TokenizerError> {
     })
 }
 
+/// What it takes while it reads a text that no normalizer makes longer, in bytes for each byte.
+const MEMORY_A_BYTE: usize = 160;
+
 /// Texts in a row on which a tokenizer may fail before it is not asked any more. Failing can take it long: one whose
 /// expression goes back and forth on a text needs a tenth of a second for forty letters.
 const MOST_FAILURES: u32 = 8;
@@ -71,6 +76,7 @@ const ONE_OF: u64 = 10;
 #[derive(Debug)]
 pub struct HostTokenizer {
     tokenizer: Tokenizer,
+    shape: Shape,
     counts: Counts,
     messages: Option<Messages>,
     /// Whether it was said that it is not asked any more.
@@ -158,15 +164,12 @@ impl HostTokenizer {
     }
 
     fn from_json(json: &[u8]) -> Result<Self, String> {
-        let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
-        // A file may ask for texts to be cut or filled up to a length, for training. A count of a text
-        // that was cut would be wrong.
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| error.to_string())?;
-        tokenizer.with_padding(None);
+        let shape = Shape::of(json)?;
+        let tokenizer = caught(|| without_lengths(json))
+            .unwrap_or_else(|| Err("what is in it does not fit together".to_owned()))?;
         Ok(Self {
             tokenizer,
+            shape,
             counts: Counts::default(),
             messages: None,
             is_told: AtomicBool::new(false),
@@ -183,7 +186,7 @@ impl HostTokenizer {
     /// Tokens that are words of lower-case letters, without the space before them, in the order of their ids.
     pub(crate) fn words(&self) -> impl Iterator<Item = String> {
         (0..self.tokenizer.get_vocab_size(false) as u32).filter_map(|id| {
-            let text = self.tokenizer.decode(&[id], true).ok()?;
+            let text = caught(|| self.tokenizer.decode(&[id], true))?.ok()?;
             let word = text.trim_start_matches(' ');
             let is_word = word.len() > 1 && word.bytes().all(|byte| byte.is_ascii_lowercase());
             is_word.then(|| word.to_owned())
@@ -193,7 +196,10 @@ impl HostTokenizer {
     /// How many special tokens, such as one for the beginning, it puts around a text. Counts of texts are without them.
     pub fn special_tokens(&self) -> u32 {
         let processor = self.tokenizer.get_post_processor();
-        let added = processor.map_or(0, |processor| processor.added_tokens(false));
+        let added = processor.map_or(Some(0), |processor| {
+            caught(|| processor.added_tokens(false))
+        });
+        let added = added.unwrap_or_default();
         u32::try_from(added).unwrap_or(u32::MAX)
     }
 
@@ -258,14 +264,38 @@ impl HostTokenizer {
     }
 }
 
+/// The tokenizer of a file. A file may ask for texts to be cut or filled up to a length, for training; a count of a text that
+/// was cut would be wrong.
+fn without_lengths(json: &[u8]) -> Result<Tokenizer, String> {
+    let mut tokenizer = Tokenizer::from_bytes(json).map_err(|error| error.to_string())?;
+    tokenizer
+        .with_truncation(None)
+        .map_err(|error| error.to_string())?;
+    tokenizer.with_padding(None);
+    Ok(tokenizer)
+}
+
 fn given_up(failed: u64, asked: u64) -> String {
     format!("the tokenizer failed on {failed} of {asked} texts, so it is not asked any more")
 }
 
 impl TokenCounter for HostTokenizer {
     fn count(&self, text: &str) -> Result<u64, String> {
-        self.encoded(|tokenizer| tokenizer.encode_fast(text, false))
-            .map(|encoding| encoding.len() as u64)
+        self.shape
+            .pieces(text)
+            .map(|piece| {
+                self.encoded(|tokenizer| tokenizer.encode_fast(piece, false))
+                    .map(|encoding| encoding.len() as u64)
+            })
+            .sum()
+    }
+
+    fn memory_bytes(&self, text: &str) -> usize {
+        let largest = self.shape.pieces(text).map(str::len).max();
+        largest
+            .unwrap_or_default()
+            .saturating_mul(MEMORY_A_BYTE)
+            .saturating_mul(self.shape.growth)
     }
 }
 
@@ -282,6 +312,31 @@ mod tests {
         assert_eq!(tokenizer.count("").unwrap(), 0);
         let words = tokenizer.count("How far away is the moon?").unwrap();
         assert!((5..=12).contains(&words), "{words}");
+    }
+
+    #[test]
+    fn a_long_text_is_counted_in_pieces_with_the_same_result() {
+        let tokenizer = HostTokenizer::from_json(SAMPLE).unwrap();
+        let text = "How far away is the moon?  It's 384,400 km\n\n away ".repeat(8000);
+        let whole = tokenizer.encoded(|tokenizer| tokenizer.encode_fast(&*text, false));
+        assert!(tokenizer.shape.pieces(&text).count() > 3);
+        assert_eq!(
+            tokenizer.count(&text),
+            whole.map(|whole| whole.len() as u64)
+        );
+        let (in_pieces, of_all) = (tokenizer.memory_bytes(&text), text.len() * MEMORY_A_BYTE);
+        assert!(
+            in_pieces > 0 && in_pieces < of_all / 3,
+            "{in_pieces} of {of_all}"
+        );
+    }
+
+    #[test]
+    fn a_file_on_which_the_library_panics_is_no_tokenizer() {
+        let mut json: serde_json::Value = serde_json::from_slice(SAMPLE).unwrap();
+        json["model"]["continuing_subword_prefix"] = "#".repeat(1000).into();
+        let error = HostTokenizer::from_json(&serde_json::to_vec(&json).unwrap()).unwrap_err();
+        assert_eq!(error, "what is in it does not fit together");
     }
 
     #[test]
