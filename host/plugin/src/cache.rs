@@ -364,6 +364,31 @@ mod tests {
     }
 
     #[test]
+    fn it_is_not_advised_to_remove_a_folder_to_which_a_link_leads() {
+        for (link, path) in [
+            ("cache/llmuses", "other"),
+            ("cache/llmuses/components", "other/deep"),
+        ] {
+            let home = home();
+            let target = home.path().join(path);
+            fs::create_dir_all(&target).unwrap();
+            let link = home.path().join(link);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            symlink(&target, &link).unwrap();
+            let open = || CompileCache::open_in(&home.path().join("cache/llmuses/components"), 2);
+            // As of a folder that a group shares.
+            for folder in [home.path().join("other"), target.clone()] {
+                fs::set_permissions(&folder, Permissions::from_mode(0o775)).unwrap();
+                let error = open().unwrap_err().to_string();
+                assert!(!error.contains("Remove it"), "{error}");
+                assert!(error.contains(&folder.display().to_string()), "{error}");
+                fs::set_permissions(&folder, Permissions::from_mode(0o700)).unwrap();
+            }
+            open().unwrap();
+        }
+    }
+
+    #[test]
     fn a_parent_that_others_may_change_is_refused() {
         let home = home();
         fs::set_permissions(home.path(), Permissions::from_mode(0o777)).unwrap();

@@ -26,6 +26,18 @@ pub enum CacheError {
         /// The folder.
         path: PathBuf,
     },
+    /// The same of a folder that was not made for it, to which a link leads.
+    #[error(
+        "a link in {} leads to {}, which belongs to another user, or other users have rights to it: what lies in it may \
+         not be this program's. Remove the link; a folder is made in its place",
+        link.display(), path.display()
+    )]
+    Linked {
+        /// The path with the link.
+        link: PathBuf,
+        /// The folder.
+        path: PathBuf,
+    },
     /// Somebody else could put another folder in its place.
     #[error(
         "other users may rename what is in {}, and so put code of theirs in the place of the cache: set \

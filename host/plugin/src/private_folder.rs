@@ -44,7 +44,7 @@ const FOLDER: OFlags = OFlags::RDONLY
 
 impl PrivateFolder {
     /// Opens the folder, and makes it and what is missing above it. `own` folders at the end of the path are this
-    /// program's.
+    /// program's; where links lead elsewhere, those of the same names at the end of where they lead.
     ///
     /// # Errors
     /// Where it cannot be made, it or one above it can be changed by another user, or it can be read by one.
@@ -53,8 +53,14 @@ impl PrivateFolder {
             path: at.to_owned(),
             source: error,
         };
-        let path = real(path).map_err(|error| failed(path, error))?;
+        let given = path;
+        let path = real(given).map_err(|error| failed(given, error))?;
         let last = path.components().count() - 1;
+        // A user may have put a link in the place of one of them. What it leads to is somebody's folder for other things, and
+        // so is what is above that.
+        let names = path.components().rev().zip(given.components().rev());
+        let own = names.take(own).take_while(|(one, other)| one == other);
+        let own = own.count();
         let mut at = PathBuf::new();
         let mut handle: Option<OwnedFd> = None;
         for (index, part) in path.components().enumerate() {
@@ -66,9 +72,14 @@ impl PrivateFolder {
             let opened = opened.map_err(|error| failed(&at, error.into()))?;
             let stat = rustix::fs::fstat(&opened).map_err(|error| failed(&at, error.into()))?;
             let is_own = index + own > last;
-            if !is_kept_from_others(&stat, is_own) {
+            if !is_kept_from_others(&stat, is_own || index == last) {
                 return Err(if is_own {
                     CacheError::Shared { path: at }
+                } else if index == last {
+                    CacheError::Linked {
+                        link: given.to_owned(),
+                        path: at,
+                    }
                 } else {
                     CacheError::Parent { path: at }
                 });
