@@ -2,6 +2,7 @@
 
 use super::text::{shown, shown_name};
 use llmuses_core::exchange::{Reading, TokenCount, TokenSource};
+use llmuses_core::metric::COUNTS_OF_PLUGINS;
 use llmuses_core::redact::Secrets;
 
 /// Token counts above are no counts: no response has as many tokens (a response of 256 MiB has fewer), and a figure that
@@ -108,6 +109,10 @@ pub(super) fn reading(
             .into_iter()
             .take(MOST_METRICS)
             .map(|(metric, value)| (name(&metric), value))
+            .map(|(metric, value)| {
+                let value = possible(&metric, value);
+                (metric, value)
+            })
             .collect(),
     })
 }
@@ -131,6 +136,15 @@ fn tokens(count: Option<TokenCount>) -> Result<Option<TokenCount>, Wrong> {
             )),
         }),
         count => Ok(count),
+    }
+}
+
+/// A figure under its name. Other figures are made of some counts, and one that cannot be, as servers report `-1` where they
+/// know none, would spoil them: it is no number then, which is counted and left out of all figures.
+fn possible(name: &str, value: f64) -> f64 {
+    match COUNTS_OF_PLUGINS.contains(&name) && !(0.0..=MOST_TOKENS as f64).contains(&value) {
+        true => f64::NAN,
+        false => value,
     }
 }
 
@@ -169,6 +183,30 @@ pub(super) fn reasons(skipped: Vec<(String, u64)>, secrets: &Secrets) -> Vec<(St
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_count_that_cannot_be_is_no_number() {
+        let metrics = [
+            ("cached_tokens", 1e300),
+            ("reasoning_tokens", -1.0),
+            ("hidden_reasoning_tokens", f64::INFINITY),
+            ("choices", 2.0),
+            ("temperature", -1.0),
+        ];
+        let told = Summary {
+            metrics: metrics.map(|(name, value)| (name.to_owned(), value)).into(),
+            ..Summary::default()
+        };
+        let reading = reading(told, 1, &Secrets::default()).unwrap();
+        let are_numbers: Vec<bool> = reading
+            .metrics
+            .iter()
+            .map(|(_, value)| value.is_finite())
+            .collect();
+        assert_eq!(are_numbers, [false, false, false, true, true]);
+        assert_eq!(reading.hidden_tokens(), 0);
+        assert!(reading.has_several_choices());
+    }
 
     #[test]
     fn what_cannot_be_is_refused() {

@@ -152,7 +152,8 @@ pub struct Rates {
 pub struct ParserMetrics {
     /// By name.
     pub named: Named<ParserFigures>,
-    /// Values left out: infinite or not a number.
+    /// Values left out: infinite, not a number, or below zero or above 2^32 of a count that other figures are made of, such as
+    /// `cached_tokens`.
     pub values_not_finite: u64,
     /// Values under more names than are kept.
     pub values_beyond_the_limit_of_names: u64,

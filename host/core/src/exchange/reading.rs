@@ -93,9 +93,12 @@ impl Reading {
             .map_or(0, |tokens| tokens.max(0.0) as u64)
     }
 
-    /// The figure of the parser under this name.
+    /// The figure of the parser under this name. `None`: it told none, or one that is no number.
     pub fn metric(&self, name: &str) -> Option<f64> {
         let mut named = self.metrics.iter().filter(|(known, _)| known == name);
-        named.next().map(|(_, value)| *value)
+        named
+            .next()
+            .map(|(_, value)| *value)
+            .filter(|value| value.is_finite())
     }
 }

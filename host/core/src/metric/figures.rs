@@ -1,6 +1,7 @@
 //! The figures of a run as a whole.
 
 use super::{Better, Live, Unit};
+use crate::exchange::{CHOICES, HIDDEN_REASONING};
 
 /// A row of the table: a figure of a run as a whole.
 #[derive(Debug)]
@@ -38,6 +39,17 @@ pub const REASONING_TOKENS: &str = "reasoning_tokens";
 pub const TEXTS: &str = "texts";
 pub const DOCUMENTS: &str = "documents";
 pub const AUDIO_SECONDS: &str = "audio_seconds";
+
+/// The names of those figures of a plugin that other figures are made of. All of them are counts of one response.
+pub const COUNTS_OF_PLUGINS: [&str; 7] = [
+    CACHED_TOKENS,
+    REASONING_TOKENS,
+    HIDDEN_REASONING,
+    CHOICES,
+    TEXTS,
+    DOCUMENTS,
+    AUDIO_SECONDS,
+];
 
 /// A number out of the sums of a run, or of a slot of it. `None`: it is not known, or the run has no such thing.
 type Read = fn(&Sums) -> Option<f64>;

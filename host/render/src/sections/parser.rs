@@ -38,7 +38,7 @@ pub(crate) fn parser_figures(totals: &Part<'_, Totals>) -> Option<Table> {
         ),
         (
             metrics.values_not_finite,
-            "left out: infinite or not a number",
+            "left out: infinite, not a number, or of a count that cannot be",
         ),
     ] {
         if values > 0 {
