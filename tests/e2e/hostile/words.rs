@@ -57,7 +57,8 @@ fn a_log_flood() {
         .stderr
         .lines()
         .filter(|line| line.contains("again and again"));
-    assert_eq!(lines.count(), 200);
+    // Once, and once more with how often it came.
+    assert_eq!(lines.count(), 2);
 }
 
 /// Not even a new instance for every response lets it say more.
@@ -76,7 +77,8 @@ fn a_log_flood_over_many_instances() {
         .stderr
         .lines()
         .filter(|line| line.contains("again and again"));
-    assert_eq!(lines.count(), 200);
+    // Once, and once more with how often it came.
+    assert_eq!(lines.count(), 2);
 }
 
 #[test]
