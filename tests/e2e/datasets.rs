@@ -84,7 +84,14 @@ fn what_is_known_to_be_wrong_is_said_before_the_first_request() {
     bench.file("object", "{\"instruction\": \"a\"}");
     bench.file("not a parser", "text");
     bench.file("utf16", b"\xff\xfea\0\n\0");
+    bench.file("parquet", b"PAR1\x15\x04PAR1");
     for (name, code, arguments, said) in [
+        (
+            "a Parquet file",
+            2,
+            &["--dataset", "parquet"][..],
+            &["parquet", "a Parquet file", "convert it to JSON lines"][..],
+        ),
         (
             "nothing to send",
             2,

@@ -151,6 +151,22 @@ pub fn format_of(
     }
 }
 
+/// What a file is that is no text, by its first bytes, and what to do with it. `None`: it is none that is known.
+fn no_text(head: &[u8]) -> Option<(&'static str, &'static str)> {
+    const CONVERT: &str = "convert it to JSON lines, as pandas, polars and DuckDB can";
+    const UNPACK: &str = "unpack it, or pack it with gzip or Zstandard";
+    let kinds: [(&[u8], _, _); 6] = [
+        (b"PAR1", "a Parquet file", CONVERT),
+        (b"ARROW1", "an Arrow file", CONVERT),
+        (b"SQLite format 3\0", "an SQLite database", CONVERT),
+        (b"PK\x03\x04", "a ZIP archive", UNPACK),
+        (b"BZh", "packed with bzip2", UNPACK),
+        (b"\xFD7zXZ\0", "packed with xz", UNPACK),
+    ];
+    let found = kinds.iter().find(|(begin, _, _)| head.starts_with(begin));
+    found.map(|(_, kind, help)| (*kind, *help))
+}
+
 /// The first built-in format that recognises the data set.
 ///
 /// # Errors
@@ -164,6 +180,10 @@ pub fn recognised(
     if head.starts_with(b"\xFF\xFE") || head.starts_with(b"\xFE\xFF") {
         let path = dataset.path().to_owned();
         return Err(FormatError::Utf16 { path }.into());
+    }
+    if let Some((kind, help)) = no_text(&head) {
+        let path = dataset.path().to_owned();
+        return Err(FormatError::NoText { path, kind, help }.into());
     }
     let mut options = file_options(dataset, &head, field);
     let mut known = String::new();

@@ -118,6 +118,19 @@ pub enum FormatError {
         /// The data set.
         path: PathBuf,
     },
+    /// The data set is of a kind that is no text.
+    #[error(
+        "the data set {} is {kind}, and data sets are read as text: {help}",
+        path.display()
+    )]
+    NoText {
+        /// The data set.
+        path: PathBuf,
+        /// What it is, by its first bytes.
+        kind: &'static str,
+        /// What to do.
+        help: &'static str,
+    },
     /// No built-in format recognises the data set.
     #[error(
         "no format recognises the data set {}{field}, which begins with `{begin}`; name one with --dataset-parser, or a \
