@@ -25,15 +25,13 @@ pub fn open_regular(path: &Path) -> std::io::Result<File> {
         return Err(Error::new(ErrorKind::IsADirectory, "it is a folder"));
     }
     if !kind.is_file() {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "it is a pipe or a device, and an ordinary file is needed",
-        ));
+        return Err(no_ordinary_file());
     }
     let mut begin = Vec::new();
     (&file)
         .take(LFS_POINTER.len() as u64)
-        .read_to_end(&mut begin)?;
+        .read_to_end(&mut begin)
+        .map_err(of_reading)?;
     if begin == LFS_POINTER {
         return Err(Error::new(
             ErrorKind::InvalidData,
@@ -42,6 +40,22 @@ pub fn open_regular(path: &Path) -> std::io::Result<File> {
     }
     file.rewind()?;
     Ok(file)
+}
+
+fn no_ordinary_file() -> Error {
+    Error::new(
+        ErrorKind::InvalidInput,
+        "it is a pipe or a device, and an ordinary file is needed",
+    )
+}
+
+/// Why a file cannot be read. Some of the kernel's files are ordinary by their kind and pipes by what they do, such as
+/// `/proc/kmsg`.
+fn of_reading(error: Error) -> Error {
+    match error.kind() {
+        ErrorKind::WouldBlock => no_ordinary_file(),
+        _ => error,
+    }
 }
 
 /// Reads an ordinary file of at most `most` bytes.
@@ -91,6 +105,14 @@ mod tests {
         std::fs::write(&path, vec![0; (2 << 20) + 1]).unwrap();
         assert!(why(&path).contains("larger than 2 MiB"));
         assert!(why(folder.path()).contains("folder"));
+    }
+
+    #[test]
+    fn what_has_nothing_to_read_yet_is_no_ordinary_file() {
+        let error = of_reading(Error::from(ErrorKind::WouldBlock));
+        assert!(error.to_string().contains("a pipe or a device"), "{error}");
+        let error = of_reading(Error::from(ErrorKind::UnexpectedEof));
+        assert_eq!(error.kind(), ErrorKind::UnexpectedEof);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::bindings::second::exports::llmuses::perf::{
 use super::offers::{FormatInfo, Offers};
 use super::state::State;
 use super::summary::{self, Summary, Wrong};
-use super::text::shown;
+use super::text::{shown, shown_reason};
 use super::usage::Exceeded;
 use llmuses_core::bounds::Bounds;
 use llmuses_core::cost::CallCost;
@@ -239,14 +239,14 @@ impl ParserInstance {
         self.store.data().secrets()
     }
 
-    /// Text of the plugin as it is shown: credentials are blanked before it is cut.
-    pub(super) fn shown(&self, message: &str) -> String {
-        shown(&self.secrets().blank_text(message))
+    /// Why the plugin refuses something, as it is shown: credentials are blanked before it is cut.
+    pub(super) fn reason(&self, message: &str) -> String {
+        shown_reason(&self.secrets().blank_text(message))
     }
 
     /// What the plugin said in place of a result.
     pub(super) fn refused(&self, message: &str) -> CallError {
-        CallError::Refused(self.shown(message))
+        CallError::Refused(self.reason(message))
     }
 
     /// What the plugin says that it found in a response of so many events, checked.

@@ -85,7 +85,7 @@ impl ParserInstance {
                 Ok(request) => checked(request)
                     .map(Ok)
                     .map_err(|reason| self.broken(reason)),
-                Err(message) => Ok(Err(self.shown(&message))),
+                Err(message) => Ok(Err(self.reason(&message))),
             })
             .collect()
     }

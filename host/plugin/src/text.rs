@@ -14,6 +14,14 @@ pub(super) fn shown(text: &str) -> String {
     cut(text, TEXT_CHARS)
 }
 
+/// Why a parser refuses something, as it is shown: also where it says nothing that can be.
+pub(super) fn shown_reason(text: &str) -> String {
+    match shown(text) {
+        nothing if nothing.trim().is_empty() => "it gave no reason".to_owned(),
+        reason => reason,
+    }
+}
+
 /// A name as it is shown.
 pub(super) fn shown_name(text: &str) -> String {
     cut(text, NAME_CHARS)
@@ -34,6 +42,14 @@ fn cut(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_without_words_says_so() {
+        assert_eq!(shown_reason("no"), "no");
+        for nothing in ["", " \n", "\u{1b}[2J"] {
+            assert_eq!(shown_reason(nothing), "it gave no reason");
+        }
+    }
 
     #[test]
     fn long_words_are_cut_and_say_so() {
