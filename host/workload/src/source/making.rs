@@ -8,6 +8,8 @@ use crate::trace_times::BegunConversations;
 use llmuses_plugin_host::CallError;
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 /// Bodies that are asked for at once at most. Batches make a call across the boundary cheap.
@@ -84,30 +86,53 @@ impl Making {
         }
     }
 
-    /// Makes the first bodies: so many, or fewer where they have as many bytes.
+    /// Makes the first bodies: so many, or fewer where they have as many bytes. A thread tells how far they are: even one may
+    /// take long, where many entries before it are passed over.
     pub(super) fn prepare(
         &mut self,
         capacity: usize,
         most_bytes: usize,
     ) -> Result<(), SourceError> {
-        let mut bytes = 0;
+        let made = AtomicUsize::new(0);
+        let (over, is_over) = mpsc::channel::<()>();
+        let (parser, dataset) = (self.parser.clone(), self.dataset.clone());
+        let messages = self.settings.messages.clone();
         let begun = Instant::now();
-        let mut told = begun;
+        std::thread::scope(|scope| {
+            let made = &made;
+            let tell = move || {
+                while is_over.recv_timeout(SILENCE) == Err(RecvTimeoutError::Timeout) {
+                    let entries = dataset.as_ref().map(|dataset| dataset.entries_read());
+                    messages.say(format!(
+                        "parser `{parser}` makes the first requests, up to {capacity}, before one is sent: {} in {:.0} s{}",
+                        made.load(Ordering::Relaxed),
+                        begun.elapsed().as_secs_f64(),
+                        entries.map_or(String::new(), |entries| format!(", {entries} entries read"))
+                    ));
+                }
+            };
+            // Where the system gives no thread they are made all the same.
+            let _ = std::thread::Builder::new().spawn_scoped(scope, tell);
+            let prepared = self.prepare_silently(capacity, most_bytes, made);
+            drop(over);
+            prepared
+        })
+    }
+
+    fn prepare_silently(
+        &mut self,
+        capacity: usize,
+        most_bytes: usize,
+        made: &AtomicUsize,
+    ) -> Result<(), SourceError> {
+        let mut bytes = 0;
         while self.buffer.len() < capacity && bytes < most_bytes {
             let before = self.buffer.len();
             if !self.fill()? {
                 break;
             }
             bytes += self.buffer.range(before..).map(Made::bytes).sum::<usize>();
-            if told.elapsed() >= SILENCE {
-                told = Instant::now();
-                self.settings.messages.say(format!(
-                    "parser `{}` makes the first requests, up to {capacity}, before one is sent: {} in {:.0} s",
-                    self.parser,
-                    self.buffer.len(),
-                    begun.elapsed().as_secs_f64()
-                ));
-            }
+            made.store(self.buffer.len(), Ordering::Relaxed);
         }
         Ok(())
     }
