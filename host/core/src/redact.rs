@@ -244,8 +244,12 @@ fn places(finder: &AhoCorasick, data: &[u8], depth: u32, is_whole: bool) -> Vec<
         let within = self::places(finder, &plain, depth - 1, is_whole);
         places.extend(escapes::places_before(data, &within));
     }
-    if is_whole && let Some(seen) = unseen::left_out(data) {
-        let within = self::places(finder, &seen, depth, false);
+    if is_whole
+        && depth > 0
+        && let Some(seen) = unseen::left_out(data)
+    {
+        // Each further way to read a text is one more pass over it.
+        let within = self::places(finder, &seen, depth.min(1), false);
         places.extend(unseen::places_before(data, &within));
     }
     if places.len() > 1 {
