@@ -14,8 +14,9 @@ pub fn hint(exchange: &Exchange, url: &Url) -> Option<String> {
     let start = String::from_utf8_lossy(&body[..body.len().min(2048)]).to_ascii_lowercase();
     let refers_to_https =
         start.contains("https") && (start.contains("plain http") || start.contains("http request"));
-    // What answers in HTTP speaks no TLS.
-    let is_no_http = failure.kind == FailureKind::Protocol && exchange.head.is_none();
+    // What answers in HTTP speaks no TLS, however wrong the answer is.
+    let is_no_http =
+        failure.kind == FailureKind::Protocol && failure.message.contains("HTTP version");
     if plain_http && (is_no_http || refers_to_https) {
         return Some("if the server speaks TLS on this port, --url needs https://".to_owned());
     }
@@ -108,7 +109,12 @@ mod tests {
             ),
             (Tls, "CaUsedAsEndEntity", whole, "--insecure"),
             (Tls, "InvalidContentType", whole, "http://"),
-            (Protocol, "x", "http://h/v1/chat/completions", "https://"),
+            (
+                Protocol,
+                "the answer breaks the rules of HTTP: invalid HTTP version",
+                "http://h/v1/chat/completions",
+                "https://",
+            ),
             (
                 HttpStatus,
                 "HTTP 404",
@@ -121,5 +127,7 @@ mod tests {
             assert!(hint.contains(expected), "{message}: {hint}");
         }
         assert_eq!(hinted(HttpStatus, "HTTP 404", whole), "");
+        let length = "the answer breaks the rules of HTTP: content-length is not one number";
+        assert_eq!(hinted(Protocol, length, "http://h/v1/chat/completions"), "");
     }
 }

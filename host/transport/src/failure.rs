@@ -82,11 +82,9 @@ pub fn truncated() -> Failure {
 }
 
 /// The failure of a request that was answered with something else than HTTP.
-pub fn broken_rules(error: &(dyn Error + 'static)) -> Failure {
-    Failure::new(
-        FailureKind::Protocol,
-        describe(FailureKind::Protocol, false, &[error]),
-    )
+pub fn broken_rules(error: &dyn Error) -> Failure {
+    let what = describe(FailureKind::Protocol, false, &[]);
+    Failure::new(FailureKind::Protocol, format!("{what}: {error}"))
 }
 
 /// Sorts an error of the system.

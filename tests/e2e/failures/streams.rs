@@ -113,22 +113,22 @@ fn answers_that_are_not_http() {
         case(
             "another protocol",
             garbage(b"SSH-2.0-OpenSSH_9.6\r\n\r\n"),
-            protocol(None, vec![rules], vec![]),
+            protocol(None, vec![rules, "invalid HTTP version"], vec![]),
         ),
         case(
             "binary",
             garbage(b"\x15\x03\x01\x00\x02\x02\x46\r\n\r\n"),
-            protocol(None, vec![rules], vec![]),
+            protocol(None, vec![rules, "invalid HTTP version"], vec![]),
         ),
         case(
             "a status that is no number",
             garbage(b"HTTP/1.1 OK\r\n\r\n"),
-            protocol(None, vec![rules], vec![]),
+            protocol(None, vec![rules, "status"], vec![]),
         ),
         case(
             "two lengths",
             garbage(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab"),
-            protocol(None, vec![rules], vec![]),
+            protocol(None, vec![rules, "content-length"], vec![]),
         ),
         case(
             "a chunk size that is no number",
