@@ -174,22 +174,25 @@ fn tls_goes_through_a_tunnel_of_the_proxy() {
 fn a_proxy_that_refuses_is_named() {
     let mock = mock(&["--tls"]);
     let refusal = "HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n";
-    let proxy = Proxy::start(address(&mock), Some(refusal));
-    let bench = Bench::new();
-    let way = proxy.address.to_string();
-    let arguments = ["--proxy", &way, "--insecure"];
-    let ended = measured(
-        &bench,
-        "https://nowhere.test/v1/chat/completions",
-        &arguments,
-    );
-    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
-    let all = format!("{}{}", ended.stdout, ended.stderr);
-    let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(
-        all.contains("no connection through the proxy (--proxy): it answered HTTP/1.1 407"),
-        "{all}"
-    );
+    for (transport, why) in TRANSPORTS
+        .into_iter()
+        .zip(["it answered HTTP/1.1 407", "proxy authorization required"])
+    {
+        let proxy = Proxy::start(address(&mock), Some(refusal));
+        let bench = Bench::new();
+        let way = proxy.address.to_string();
+        let arguments = ["--proxy", &way, "--insecure", "--transport", transport];
+        let ended = measured(
+            &bench,
+            "https://nowhere.test/v1/chat/completions",
+            &arguments,
+        );
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        let all = format!("{}{}", ended.stdout, ended.stderr);
+        let all = all.split_whitespace().collect::<Vec<_>>().join(" ");
+        let told = format!("connect: no connection through the proxy (--proxy): {why}");
+        assert!(all.contains(&told), "{transport}: {all}");
+    }
 }
 
 #[test]

@@ -27,20 +27,46 @@ pub enum RequestPhase {
 }
 
 /// Sorts an error of reqwest.
-pub fn classify(error: &reqwest::Error, stage: RequestPhase) -> Failure {
-    let chain: Vec<&(dyn Error + 'static)> = chain(error).collect();
-    let connecting = error.is_connect().then(|| {
-        if error.is_timeout() {
-            FailureKind::TimeoutConnect
-        } else if is_of_tcp(&chain) {
-            FailureKind::Connect
-        } else {
-            // TCP was done, so it was in the handshake that the connection ended.
-            FailureKind::Tls
-        }
+pub fn classify(error: reqwest::Error, stage: RequestPhase) -> Failure {
+    let is_tls = error.url().is_some_and(|url| url.scheme() == "https");
+    let error = error.without_url();
+    let chain: Vec<&(dyn Error + 'static)> = chain(&error).collect();
+    let connecting = error.is_connect().then(|| match error.is_timeout() {
+        true => FailureKind::TimeoutConnect,
+        false => of_connecting(&chain, is_tls),
     });
     // The first is reqwest's own, which says no more than that there was an error, and for which URL.
-    sort(&chain, connecting, stage, &chain[1..])
+    let mut failure = sort(&chain, connecting, stage, &chain[1..]);
+    if failure.kind == FailureKind::Connect && is_of_tunnel(&chain) {
+        let why = chain.last().map(ToString::to_string).unwrap_or_default();
+        failure.message = no_tunnel(why.strip_prefix(TUNNEL).unwrap_or(&why));
+    }
+    failure
+}
+
+/// Which kind of failure it is that a connection was not opened.
+fn of_connecting(chain: &[&(dyn Error + 'static)], is_tls: bool) -> FailureKind {
+    if !is_tls || is_of_tcp(chain) || is_of_tunnel(chain) {
+        FailureKind::Connect
+    } else {
+        // TCP was done, so it was in the handshake that the connection ended.
+        FailureKind::Tls
+    }
+}
+
+/// How the client begins the message of a tunnel that a proxy did not open. It has no type for that which could be
+/// asked for; a test notices another text.
+const TUNNEL: &str = "tunnel error: ";
+
+fn is_of_tunnel(chain: &[&(dyn Error + 'static)]) -> bool {
+    chain
+        .iter()
+        .any(|error| error.to_string().starts_with(TUNNEL))
+}
+
+/// What to tell where a proxy opens no tunnel.
+pub fn no_tunnel(why: &str) -> String {
+    format!("no connection through the proxy (--proxy): {why}")
 }
 
 /// Whether it was TCP that failed: the system says so, and not of a connection that was there and has ended, as one does
@@ -315,6 +341,14 @@ mod tests {
             io::ErrorKind::InvalidData,
             certificate
         )));
+    }
+
+    #[test]
+    fn a_handshake_fails_where_there_is_one() {
+        let reset = io::Error::from_raw_os_error(libc::ECONNRESET);
+        let kind = |is_tls| of_connecting(&[&reset], is_tls);
+        assert_eq!(kind(true), FailureKind::Tls);
+        assert_eq!(kind(false), FailureKind::Connect);
     }
 
     #[test]

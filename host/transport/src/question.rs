@@ -33,7 +33,7 @@ pub fn get(
         let failed = |stage| {
             move |error: reqwest::Error| match error.is_timeout() && !error.is_connect() {
                 true => Failure::new(FailureKind::TimeoutRead, "no answer came in time"),
-                false => classify(&error.without_url(), stage),
+                false => classify(error, stage),
             }
         };
         let mut response = client

@@ -172,7 +172,7 @@ impl ReqwestTransport {
         };
         answered.map_err(|error| {
             let is_stream_reset = is_stream_reset(&error);
-            let failure = classify(&error.without_url(), RequestPhase::Head);
+            let failure = classify(error, RequestPhase::Head);
             Unanswered {
                 failure: match marks.sent() {
                     Some(_) => failure,
@@ -323,7 +323,7 @@ impl ResponseBody for ReqwestResponse {
                 Ok(Some(bytes)) => take(&bytes, arrival)?,
                 Ok(None) => return Poll::Ready(Ok(arrival)),
                 Err(error) => {
-                    return Poll::Ready(Err(classify(&error.without_url(), RequestPhase::Body)));
+                    return Poll::Ready(Err(classify(error, RequestPhase::Body)));
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What goes wrong on a connection.
 
-use crate::failure::{RequestPhase, ResolveError, classify_error};
+use crate::failure::{RequestPhase, ResolveError, classify_error, no_tunnel};
 use llmuses_core::exchange::{Failure, FailureKind};
 use std::io;
 use std::net::SocketAddr;
@@ -62,7 +62,7 @@ pub enum ConnectError {
         source: io::Error,
     },
     /// The proxy opens no tunnel.
-    #[error("no connection through the proxy (--proxy): {0}")]
+    #[error("{}", no_tunnel(.0))]
     Proxy(String),
     /// The TLS handshake failed.
     #[error("{0}")]
