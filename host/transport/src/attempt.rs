@@ -206,7 +206,10 @@ async fn head_within<R>(
                 } else if is_last_look {
                     return Err(timed_out(
                         FailureKind::TimeoutRead,
-                        "no response came within",
+                        match marks.is_partly_taken() {
+                            true => "the server took no more of the request for",
+                            false => "no response came within",
+                        },
                         timeouts.read,
                         "--read-timeout",
                     ));
@@ -224,9 +227,19 @@ async fn head_within<R>(
                 first_look = Instant::now() + timeouts.read.min(LOOK_AGAIN);
             }
             None if Instant::now() >= deadline => {
+                let (kind, what) = match marks.is_partly_taken() {
+                    true => (
+                        FailureKind::TimeoutRead,
+                        "the server did not take all of the request within",
+                    ),
+                    false => (
+                        FailureKind::TimeoutConnect,
+                        "the request could not be put on a connection within",
+                    ),
+                };
                 return Err(timed_out(
-                    FailureKind::TimeoutConnect,
-                    "the request could not be put on a connection within",
+                    kind,
+                    what,
                     timeouts.connect + timeouts.read,
                     "--connect-timeout and --read-timeout",
                 ));

@@ -7,7 +7,7 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Failure, OwnHead, StampQuality};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -105,6 +105,8 @@ const UNSET: u64 = u64::MAX;
 pub struct Marks {
     clock: Clock,
     sent: AtomicU64,
+    /// Whether a part of the request was taken, and not all of it.
+    is_partly_taken: AtomicBool,
     connected: AtomicU64,
     connecting_nanos: AtomicU64,
     dns_nanos: AtomicU64,
@@ -117,6 +119,7 @@ impl Marks {
         Self {
             clock,
             sent: AtomicU64::new(UNSET),
+            is_partly_taken: AtomicBool::new(false),
             connected: AtomicU64::new(UNSET),
             connecting_nanos: AtomicU64::new(UNSET),
             dns_nanos: AtomicU64::new(UNSET),
@@ -143,6 +146,17 @@ impl Marks {
     /// The request was not sent after all; it goes out on another connection.
     pub fn forget_sent(&self) {
         self.sent.store(UNSET, Ordering::Relaxed);
+        self.mark_partly_taken(false);
+    }
+
+    /// Whether a part of the request was taken so far, and not all of it.
+    pub fn mark_partly_taken(&self, is_partly: bool) {
+        self.is_partly_taken.store(is_partly, Ordering::Relaxed);
+    }
+
+    /// Whether only a part of the request was taken so far.
+    pub fn is_partly_taken(&self) -> bool {
+        self.is_partly_taken.load(Ordering::Relaxed)
     }
 
     /// A name has been resolved, which took `time`.

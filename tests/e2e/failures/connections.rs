@@ -157,6 +157,24 @@ fn a_request_that_is_not_taken() {
             found.push((format!("{name} over {transport}"), problems));
         }
     }
+    for transport in TRANSPORTS {
+        let pause = Step::Pause(Duration::from_secs(4));
+        let server = Misbehaving::start(vec![Step::Take(1000), pause]);
+        let flags = ["--connect-timeout", "1", "--read-timeout", "0.5"];
+        let mut all = vec!["--transport", transport, "--prompt", &prompt];
+        all.extend(flags);
+        let expected = Failing {
+            kind: "timeout-read",
+            says: vec!["the server", "of the request", "--read-timeout"],
+            at_least: 0.5,
+            ..Failing::default()
+        };
+        let run = Run::of(&server.chat(), &all);
+        found.push((
+            format!("left over {transport}"),
+            problems(&run, 1, &expected),
+        ));
+    }
     none(found);
 }
 

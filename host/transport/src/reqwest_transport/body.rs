@@ -63,6 +63,7 @@ impl http_body::Body for StampedBody {
         self.uptake.is_taken.store(true, Ordering::Relaxed);
         let size = self.rest.len().min(PIECE);
         let piece = self.rest.split_to(size);
+        self.marks.mark_partly_taken(!self.rest.is_empty());
         if self.rest.is_empty() {
             self.marks.mark_sent();
         }

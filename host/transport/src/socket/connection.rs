@@ -168,6 +168,7 @@ impl Connection {
                 && Some(written) != written_before
             {
                 marks.mark_sent_at(written);
+                marks.mark_partly_taken(self.unsent.is_some());
             }
             match (self.poll_head(context, &mut incoming), write_error.take()) {
                 (Poll::Ready(Ok(head)), _) => Poll::Ready(Ok(head)),
