@@ -169,11 +169,36 @@ fn write_rows(
     table
         .write_record(columns.chain(LAST))
         .map_err(error_of_writing)?;
-    for row in rows {
+    for mut row in rows {
+        guard_formulas(&mut row);
         table.serialize(row).map_err(error_of_writing)?;
         *count += 1;
     }
     table.flush()
+}
+
+/// Puts an apostrophe before texts that a spreadsheet would take for a formula, and run: most come from a server.
+fn guard_formulas(row: &mut CsvRow) {
+    for text in [
+        &mut row.error_kind,
+        &mut row.error,
+        &mut row.finish_reason,
+        &mut row.label,
+        &mut row.url,
+        &mut row.model,
+        &mut row.request_id,
+    ]
+    .into_iter()
+    .flatten()
+    {
+        // Some pass over blanks before one.
+        if text
+            .trim_start()
+            .starts_with(['=', '+', '-', '@', '＝', '＋', '－', '＠'])
+        {
+            text.insert(0, '\'');
+        }
+    }
 }
 
 /// The error of the system with its kind. The conversion that comes with the crate makes one of no kind, and a closed
@@ -294,7 +319,12 @@ mod tests {
             .build();
         let failure = Sample::of(failure, Origin::Sent, true);
         csv.send(CsvRow::of(&failure, &clock, 1, &stages));
-        assert_eq!(csv.finish().unwrap(), 2);
+        let mut formulas = CsvRow::of(&failure, &clock, 1, &stages);
+        formulas.error = Some("=1+1".to_owned());
+        formulas.label = Some(" @SUM(1)".to_owned());
+        formulas.finish_reason = Some("stop=1".to_owned());
+        csv.send(formulas);
+        assert_eq!(csv.finish().unwrap(), 3);
         let mut table = csv::Reader::from_path(&path).unwrap();
         let header = table.headers().unwrap().clone();
         let serialized = serde_json::to_value(CsvRow::of(&success, &clock, 1, &stages)).unwrap();
@@ -320,6 +350,15 @@ mod tests {
         );
         assert_eq!((&rows[0][20], &rows[1][20]), ("0.01", ""));
         assert_eq!(&rows[1][18], "refused, \"twice\"");
+        assert_eq!(&rows[2][18], "'=1+1");
+        let first = names
+            .iter()
+            .position(|name| *name == "finish_reason")
+            .unwrap();
+        assert_eq!(
+            (&rows[2][first], &rows[2][first + 1]),
+            ("stop=1", "' @SUM(1)")
+        );
         let stage = names.iter().position(|name| *name == "stage").unwrap();
         assert_eq!((&rows[0][stage], &rows[1][stage]), ("1", "2"));
         let tokens =
