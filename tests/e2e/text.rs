@@ -2,6 +2,7 @@
 //! from run to run, so only their places are kept.
 
 use crate::helpers::{good, mock, questions, quick_mock, typed};
+use crate::misbehaving::{Misbehaving, Step};
 use crate::support::{Bench, Mock, program, run};
 
 /// Each number as one `#`, whatever its length.
@@ -193,6 +194,57 @@ fn run_of(mock: &Mock, arguments: &[&str]) -> (String, String) {
         without_figures(&ended.stderr),
         without_figures(&ended.stdout),
     )
+}
+
+/// An operating system command, a control of C1, and marks of direction.
+const FOR_A_TERMINAL: &str = "m\u{1b}]52;c;QUFB\u{7}\u{9b}31m\u{202e}\u{85}x";
+
+/// What of a text a terminal acts on.
+fn acting(text: &str) -> String {
+    text.chars()
+        .filter(|c| *c != '\n' && *c != '\t' && llmuses_core::clean::acts(*c))
+        .collect()
+}
+
+#[test]
+fn a_terminal_acts_on_no_model_that_a_server_names() {
+    // A list of models, and an answer.
+    let body = serde_json::json!({
+        "data": [{"id": FOR_A_TERMINAL}],
+        "choices": [{"index": 0, "message": {"content": "x"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 1, "completion_tokens": 1},
+    });
+    let answer = crate::misbehaving::response("200 OK", "application/json", body.to_string());
+    let server = Misbehaving::start(vec![Step::Request, Step::Write(answer), Step::Again]);
+    let bench = Bench::new();
+    let url = server.chat();
+    let arguments = ["perf", "--url", &url, "--prompt", "hi", "--json", "-"];
+    let ended = run(program().current_dir(bench.path("")).args(arguments));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert_eq!(
+        (acting(&ended.stdout), acting(&ended.stderr)),
+        Default::default()
+    );
+    let document: serde_json::Value = serde_json::from_str(&ended.stdout).expect("it is JSON");
+    assert_eq!(document["runs"][0]["plan"]["model"], FOR_A_TERMINAL);
+    for file in std::fs::read_dir(bench.path("")).expect("the folder is there") {
+        let name = file.expect("its files can be listed").file_name();
+        assert_eq!(acting(&name.to_string_lossy()), "", "{name:?}");
+    }
+}
+
+#[test]
+fn a_terminal_acts_on_no_argument_that_an_error_repeats() {
+    for arguments in [
+        &[FOR_A_TERMINAL][..],
+        &["perf", "--rate", FOR_A_TERMINAL],
+        &["perf", "--config", FOR_A_TERMINAL],
+        &["mock-server", "--port", FOR_A_TERMINAL],
+    ] {
+        let ended = run(program().args(arguments));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert_eq!(acting(&ended.stderr), "", "{}", ended.stderr);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 use std::borrow::Cow;
+use std::fmt::Write;
 use std::iter::Peekable;
 use std::str::CharIndices;
 
@@ -115,8 +116,31 @@ impl Iterator for Characters<'_> {
     }
 }
 
-/// Controls, line and paragraph ends, and what turns the direction of the text around it.
-pub(crate) fn acts(character: char) -> bool {
+/// JSON as it was written, with escapes for every character in its texts that a terminal acts on: whoever reads it has the
+/// same texts.
+pub fn escaped_json(json: &str) -> Cow<'_, str> {
+    // Line ends are between its texts: within them they are escaped already.
+    let is_escaped = |character: char| acts(character) && character != '\n';
+    if !json.chars().any(is_escaped) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len() + json.len() / 16);
+    for character in json.chars() {
+        if !is_escaped(character) {
+            escaped.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a string cannot fail.
+            let _ = write!(escaped, "\\u{unit:04x}");
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Whether a terminal acts on a character: controls, line and paragraph ends, and what turns the direction of the text
+/// around it.
+pub fn acts(character: char) -> bool {
     character.is_control()
         || matches!(
             character,
@@ -154,6 +178,20 @@ mod tests {
         ] {
             assert_eq!(printable(text), clean, "{text:?}");
         }
+    }
+
+    #[test]
+    fn json_has_escapes_for_what_a_terminal_acts_on() {
+        let value = serde_json::json!({"a\u{9b}": ["\u{202e}\u{7f}\u{e0041}\u{1b}", "äöü 日本"]});
+        let text = serde_json::to_string_pretty(&value).unwrap();
+        let escaped = escaped_json(&text);
+        assert!(
+            escaped.contains(r"\u202e\u007f\udb40\udc41\u001b"),
+            "{escaped}"
+        );
+        assert_eq!(printable_lines(&escaped), escaped);
+        assert_eq!(serde_json::from_str::<Value>(&escaped).unwrap(), value);
+        assert!(matches!(escaped_json("{\n \"a\": 1}"), Cow::Borrowed(_)));
     }
 
     #[test]

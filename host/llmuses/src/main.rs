@@ -1,9 +1,9 @@
 //! Arguments in, exit code out.
 
 use llmuses::cli::{self, Cli, CommandOutcome, exit_code};
+use llmuses_core::clean::printable_lines;
 use llmuses_core::redact::Secrets;
 use llmuses_observe::terminal;
-use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
 
@@ -40,15 +40,16 @@ fn run(cli: Cli) -> ExitCode {
 /// Shows what is wrong with the arguments, or the help that they ask for.
 fn usage(error: &clap::Error) -> ExitCode {
     let text = error.render().to_string();
-    match credentials_of().blank_text(&text) {
+    let secrets = credentials_of();
+    let blanked = secrets.blank_text(&text);
+    let shown = printable_lines(&blanked);
+    if *shown == text {
         // In colour, where the terminal has it.
-        Cow::Borrowed(_) => error.exit(),
-        Cow::Owned(text) => {
-            terminal::say(text);
-            terminal::finish();
-            ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
-        }
+        error.exit();
     }
+    terminal::say(shown);
+    terminal::finish();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
 }
 
 /// What no error repeats.

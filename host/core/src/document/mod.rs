@@ -116,7 +116,7 @@ impl Document {
     pub fn to_json(&self) -> String {
         // Its types have no value that JSON cannot have.
         let text = serde_json::to_string_pretty(self).unwrap_or_default();
-        format!("{text}\n")
+        format!("{}\n", crate::clean::escaped_json(&text))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Names of runs and of their databases.
 
+use llmuses_core::clean::acts;
 use std::path::PathBuf;
 
 /// `{model}_{time}`, with what a file name should not hold replaced.
@@ -10,7 +11,7 @@ pub(super) fn default_name(model: &str) -> String {
         .chars()
         .map(|character| match character {
             '/' | '\\' | ':' | '*' | '?' | '"' | '<' | '>' | '|' => '_',
-            character if character.is_control() || character.is_whitespace() => '_',
+            character if acts(character) || character.is_whitespace() => '_',
             character => character,
         })
         .scan(0, |bytes, character: char| {
@@ -53,6 +54,7 @@ mod tests {
     #[test]
     fn names_are_made_fit_for_files() {
         assert!(default_name("Qwen/Qwen2 7B:x").starts_with("Qwen_Qwen2_7B_x_"));
+        assert!(default_name("a\u{202e}b\u{9b}c\u{200b}").starts_with("a_b_c__"));
         assert!(default_name("..").starts_with("model_"));
         assert!(default_name(&"\u{6a21}".repeat(90)).len() < 200);
         assert_eq!(database("run"), PathBuf::from("run.db"));
