@@ -177,20 +177,11 @@ fn write_rows(
     table.flush()
 }
 
-/// Puts an apostrophe before texts that a spreadsheet would take for a formula, and run: most come from a server.
+/// Puts an apostrophe before texts of a server that a spreadsheet would take for a formula, and run. What users name
+/// stays as it is: models of some services begin with an at sign.
 fn guard_formulas(row: &mut CsvRow) {
-    for text in [
-        &mut row.error_kind,
-        &mut row.error,
-        &mut row.finish_reason,
-        &mut row.label,
-        &mut row.url,
-        &mut row.model,
-        &mut row.request_id,
-    ]
-    .into_iter()
-    .flatten()
-    {
+    let of_servers = [&mut row.error, &mut row.finish_reason, &mut row.label];
+    for text in of_servers.into_iter().flatten() {
         // Some pass over blanks before one.
         if text
             .trim_start()
