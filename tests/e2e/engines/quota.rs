@@ -60,7 +60,7 @@ fn a_client_that_its_control_group_holds_back_is_named_and_not_the_server() {
     let mock = quick_mock();
     let bench = Bench::new();
     let url = mock.chat();
-    let load = "--model m --prompt hi --no-progress --no-wandb --parallel 20 --duration 3 --name quota --require-valid";
+    let load = "--model m --prompt hi --no-progress --no-wandb --parallel 20 --duration 3 --name run --require-valid";
     let ended = run(Command::new("sh")
         .current_dir(bench.path(""))
         .args(["-c", "echo $$ >\"$0/cgroup.procs\" && exec \"$@\""])
