@@ -262,8 +262,11 @@ impl State {
                     MOST_TOKENIZED_BYTES >> 20
                 )));
             }
-            let mut charge = Charge::of(&state.context.budget);
             let needed = tokenizer.memory_bytes(text);
+            if let Some(refusal) = too_much_for_one(needed, text.len(), &state.context.budget) {
+                return Ok(Err(refusal));
+            }
+            let mut charge = Charge::of(&state.context.budget);
             if let Err(error) = charge.grow_within(needed, PATIENCE) {
                 return Ok(Err(format!(
                     "the tokenizer needs {} MiB for a text of {} bytes: {error}",
@@ -290,11 +293,44 @@ impl State {
     }
 }
 
+/// Why a count that takes `needed` bytes of memory is refused: one alone would take more than a quarter of the budget, as
+/// no single body may.
+fn too_much_for_one(needed: usize, text_bytes: usize, budget: &Budget) -> Option<String> {
+    let most = budget.limit() / 4;
+    (needed > most).then(|| {
+        format!(
+            "the tokenizer needs {} MiB for a text of {text_bytes} bytes that it cannot read in parts, and one count may take {} MiB, a quarter of --memory-limit",
+            needed >> 20,
+            most >> 20
+        )
+    })
+}
+
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView {
             ctx: &mut self.wasi,
             table: &mut self.table,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_count_may_take_a_quarter_of_the_memory() {
+        let budget = Budget::new(2 << 30);
+        assert_eq!(too_much_for_one(512 << 20, 4 << 20, &budget), None);
+        let refusal = too_much_for_one((512 << 20) + 1, 4 << 20, &budget).unwrap();
+        assert_eq!(
+            refusal,
+            "the tokenizer needs 512 MiB for a text of 4194304 bytes that it cannot read in parts, and one count may take 512 MiB, a quarter of --memory-limit"
+        );
+        assert_eq!(
+            too_much_for_one(usize::MAX / 4, 1, &Budget::default()),
+            None
+        );
     }
 }
