@@ -8,7 +8,7 @@ use llmuses_core::exchange::Job;
 use llmuses_core::plan::{Plan, Timeouts};
 use llmuses_transport::ConnectionNotes;
 use llmuses_transport::ReqwestTransport;
-use llmuses_transport::attempt::attempt;
+use llmuses_transport::attempt::{InCommon, attempt};
 use llmuses_transport::socket::{SocketSettings, SocketTransport};
 use llmuses_transport::transport::Transport;
 use proptest::prelude::*;
@@ -312,17 +312,14 @@ async fn send_all<T: Transport>(transport: T, count: u64, patience: Duration) ->
             held: Default::default(),
             held_up: std::time::Duration::ZERO,
         };
-        let clock = Clock::start();
-        let exchange = attempt(
-            &transport,
-            &clock,
-            &timeouts,
-            &Default::default(),
-            &Default::default(),
-            &mut cancelled,
-            job,
-        )
-        .await;
+        let in_common = InCommon {
+            clock: &Clock::start(),
+            timeouts: &timeouts,
+            body: &Default::default(),
+            notes: &Default::default(),
+            late_reads: &Default::default(),
+        };
+        let exchange = attempt(&transport, in_common, &mut cancelled, job).await;
         all.push(Told {
             failure: exchange
                 .failure

@@ -14,6 +14,20 @@ pub struct LateReads {
 }
 
 impl LateReads {
+    /// None.
+    pub const NONE: Self = Self {
+        responses: 0,
+        total: Duration::ZERO,
+    };
+
+    /// Of one response.
+    pub fn of_one(late: Duration) -> Self {
+        Self {
+            responses: 1,
+            total: late,
+        }
+    }
+
     /// For one response, on average. `None`: of no response is it known.
     pub fn mean(self) -> Option<Duration> {
         (self.responses > 0).then(|| {
@@ -36,11 +50,9 @@ mod tests {
 
     #[test]
     fn the_mean_is_known_where_a_response_was_stamped() {
-        assert_eq!(LateReads::default().mean(), None);
-        let mut reads = LateReads {
-            responses: 1,
-            total: Duration::from_millis(5),
-        };
+        assert_eq!(LateReads::NONE.mean(), None);
+        let mut reads = LateReads::NONE;
+        reads += LateReads::of_one(Duration::from_millis(5));
         reads += LateReads {
             responses: 3,
             total: Duration::from_millis(3),

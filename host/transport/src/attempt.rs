@@ -7,6 +7,7 @@ use super::reading::{BodySettings, Reading, Recording, silence, time_to_look, ti
 use super::transport::{Marks, Outgoing, ResponseBody, Transport};
 use llmuses_core::clock::Clock;
 use llmuses_core::exchange::{Exchange, Failure, FailureKind, Job, StampQuality};
+use llmuses_core::late_reads::LateReads;
 use llmuses_core::plan::Timeouts;
 use std::cell::Cell;
 use std::future::Future;
@@ -17,17 +18,32 @@ use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
+/// What the requests of a client thread have in common.
+#[derive(Debug, Clone, Copy)]
+pub struct InCommon<'a> {
+    pub clock: &'a Clock,
+    pub timeouts: &'a Timeouts,
+    pub body: &'a BodySettings,
+    pub notes: &'a ConnectionNotes,
+    /// Of this thread alone, so that no thread waits for another one with each response.
+    pub late_reads: &'a Cell<LateReads>,
+}
+
 /// Sends the request of `job` and records all of it. Ends early, as cancelled, when `cancelled` turns
 /// true.
 pub async fn attempt<T: Transport>(
     transport: &T,
-    clock: &Clock,
-    timeouts: &Timeouts,
-    body: &BodySettings,
-    notes: &ConnectionNotes,
+    in_common: InCommon<'_>,
     cancelled: &mut watch::Receiver<bool>,
     job: Job,
 ) -> Exchange {
+    let InCommon {
+        clock,
+        timeouts,
+        body,
+        notes,
+        late_reads,
+    } = in_common;
     let marks = Arc::new(Marks::new(*clock));
     let begun = Instant::now();
     let (recording, result) = {
@@ -89,7 +105,9 @@ pub async fn attempt<T: Transport>(
                 if let Ok(end) = &end
                     && end.stamped_by == StampQuality::Kernel
                 {
-                    notes.note_read_late(clock.now().since(end.at));
+                    let mut sum = late_reads.get();
+                    sum += LateReads::of_one(clock.now().since(end.at));
+                    late_reads.set(sum);
                 }
                 let (recording, result, response) = reading.into_recording(head_at, end);
                 if recording.ended_at_done {
@@ -313,6 +331,7 @@ fn finish(
 
 #[cfg(test)]
 mod tests {
+    use super::super::failure::truncated;
     use super::super::transport::{Arrival, Take};
     use super::*;
     use llmuses_core::clock::Moment;
@@ -320,16 +339,28 @@ mod tests {
     use llmuses_core::turn::TurnPlace;
     use std::task::{Context, Poll, ready};
 
-    /// Answers with reads whose stamps are given, and an end of its own, if it has one.
-    struct Scripted(Vec<(u64, StampQuality)>, Option<u64>);
+    /// Answers with these reads, each with its moment and who stamped it, and ends like this.
+    #[derive(Clone)]
+    struct Scripted(Vec<(&'static [u8], u64, StampQuality)>, End);
 
-    struct ScriptedBody {
-        stamps: Vec<(u64, StampQuality)>,
-        end: Option<u64>,
+    #[derive(Clone, Copy, PartialEq)]
+    enum End {
+        /// In order, at this moment by the kernel.
+        At(u64),
+        /// The connection breaks off.
+        CutOff,
+        /// There is always more to read.
+        Never,
+    }
+
+    /// One read for each stamp, with an event.
+    fn scripted(stamps: &[(u64, StampQuality)], end: End) -> Scripted {
+        let read = |(at, quality): &(u64, StampQuality)| (&b"data: x\n\n"[..], *at, *quality);
+        Scripted(stamps.iter().map(read).collect(), end)
     }
 
     impl Transport for Scripted {
-        type Response = ScriptedBody;
+        type Response = Scripted;
 
         const READY_AT_ONCE: usize = 1;
 
@@ -337,15 +368,12 @@ mod tests {
             Vec::new()
         }
 
-        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<ScriptedBody, Failure> {
-            Ok(ScriptedBody {
-                stamps: self.0.clone(),
-                end: self.1,
-            })
+        async fn send(&self, _: Outgoing, _: Arc<Marks>) -> Result<Scripted, Failure> {
+            Ok(self.clone())
         }
     }
 
-    impl ResponseBody for ScriptedBody {
+    impl ResponseBody for Scripted {
         fn status(&self) -> u16 {
             200
         }
@@ -367,15 +395,15 @@ mod tests {
                 at: Moment::from_nanos(at),
                 stamped_by,
             };
-            for (at, stamped_by) in self.stamps.drain(..) {
-                take(b"data: x\n\n", arrival(at, stamped_by))?;
+            for (bytes, at, stamped_by) in self.0.drain(..) {
+                take(bytes, arrival(at, stamped_by))?;
             }
-            if let Some(end) = self.end {
-                return Poll::Ready(Ok(arrival(end, StampQuality::Kernel)));
-            }
-            // There is always more to read.
-            loop {
-                ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+            match self.1 {
+                End::At(end) => Poll::Ready(Ok(arrival(end, StampQuality::Kernel))),
+                End::CutOff => Poll::Ready(Err(truncated())),
+                End::Never => loop {
+                    ready!(tokio::task::coop::poll_proceed(context)).made_progress();
+                },
             }
         }
 
@@ -383,16 +411,16 @@ mod tests {
     }
 
     fn exchange(transport: &Scripted) -> Exchange {
-        exchange_noted(transport, &ConnectionNotes::default())
+        exchange_and_sum(transport, &Cell::default())
     }
 
-    fn exchange_noted(transport: &Scripted, notes: &ConnectionNotes) -> Exchange {
+    fn exchange_and_sum(transport: &Scripted, late_reads: &Cell<LateReads>) -> Exchange {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .unwrap();
         // A response without an end is for a run that is given up.
-        let (_run, mut cancelled) = watch::channel(transport.1.is_none());
+        let (_run, mut cancelled) = watch::channel(transport.1 == End::Never);
         let second = Duration::from_secs(1);
         let timeouts = Timeouts {
             connect: second,
@@ -414,10 +442,13 @@ mod tests {
         };
         runtime.block_on(attempt(
             transport,
-            &Clock::start(),
-            &timeouts,
-            &BodySettings::default(),
-            notes,
+            InCommon {
+                clock: &Clock::start(),
+                timeouts: &timeouts,
+                body: &BodySettings::default(),
+                notes: &ConnectionNotes::default(),
+                late_reads,
+            },
             &mut cancelled,
             job,
         ))
@@ -427,8 +458,8 @@ mod tests {
     fn one_read_without_a_stamp_of_the_kernel_makes_the_response_one_without() {
         use StampQuality::{Kernel, Read};
         let stamps = |script: &[StampQuality]| {
-            let pieces = script.iter().map(|quality| (1, *quality)).collect();
-            exchange(&Scripted(pieces, Some(2))).stamps
+            let reads: Vec<_> = script.iter().map(|quality| (1, *quality)).collect();
+            exchange(&scripted(&reads, End::At(2))).stamps
         };
         assert_eq!(stamps(&[Kernel, Kernel]), Kernel);
         assert_eq!(stamps(&[Kernel, Read, Kernel]), Read);
@@ -438,27 +469,39 @@ mod tests {
     /// The clock is ahead of the end of the body by all that it took to get there.
     #[test]
     fn what_the_kernel_stamped_tells_how_late_it_was_read() {
-        let notes = ConnectionNotes::default();
-        let ends = |end| Scripted(vec![(10, StampQuality::Kernel)], end);
-        exchange_noted(&ends(Some(70)), &notes);
-        let late = notes.late_reads();
+        let late_reads = Cell::default();
+        let ends = |end| scripted(&[(10, StampQuality::Kernel)], end);
+        exchange_and_sum(&ends(End::At(70)), &late_reads);
+        let late = late_reads.get();
         assert_eq!(late.responses, 1);
         assert!(late.total > Duration::ZERO);
-        // One that did not end well has no end to be stamped.
-        exchange_noted(&ends(None), &notes);
-        assert_eq!(notes.late_reads(), late);
+        // What did not end well has no end to be stamped.
+        exchange_and_sum(&ends(End::Never), &late_reads);
+        assert_eq!(late_reads.get(), late);
+    }
+
+    #[test]
+    fn half_an_event_behind_done_is_none() {
+        let bytes = b"data: {\"a\":1}\n\ndata: [DONE]\n\ndata: {\"b\":";
+        let exchange = exchange(&Scripted(
+            vec![(bytes, 10, StampQuality::Kernel)],
+            End::CutOff,
+        ));
+        assert_eq!(exchange.failure, None);
+        let events: Vec<&[u8]> = exchange.response.iter().collect();
+        assert_eq!(events, [b"{\"a\":1}"]);
     }
 
     #[test]
     fn a_response_ends_with_its_body_and_not_with_its_last_event() {
-        let exchange = exchange(&Scripted(vec![(10, StampQuality::Kernel)], Some(70)));
+        let exchange = exchange(&scripted(&[(10, StampQuality::Kernel)], End::At(70)));
         assert_eq!(exchange.end, Moment::from_nanos(70));
         assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
     }
 
     #[test]
     fn a_response_that_never_waits_is_given_up_all_the_same() {
-        let exchange = exchange(&Scripted(Vec::new(), None));
+        let exchange = exchange(&scripted(&[], End::Never));
         let kind = exchange.failure.map(|failure| failure.kind);
         assert_eq!(kind, Some(FailureKind::Cancelled));
     }

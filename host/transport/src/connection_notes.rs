@@ -1,7 +1,6 @@
 //! What the client threads of a run note about its connections.
 
 use llmuses_core::document::MOST_SERVERS;
-use llmuses_core::late_reads::LateReads;
 use llmuses_core::wording::one_line;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use std::sync::{PoisonError, RwLock};
@@ -26,8 +25,6 @@ pub struct ConnectionNotes {
     one_request_each: AtomicBool,
     versions: AtomicU8,
     waited_for_stream: AtomicU64,
-    late_nanos: AtomicU64,
-    stamped_ends: AtomicU64,
     servers: RwLock<Vec<String>>,
     /// Responses in which its name was looked for.
     looks: AtomicU32,
@@ -120,21 +117,6 @@ impl ConnectionNotes {
     /// Requests that waited until the connection of HTTP/2 had a stream for them.
     pub fn waited_for_stream(&self) -> u64 {
         self.waited_for_stream.load(Ordering::Relaxed)
-    }
-
-    /// The last bytes of a response had been there for this long, by the stamp of the kernel, when they were read.
-    pub fn note_read_late(&self, late: Duration) {
-        let nanos = u64::try_from(late.as_nanos()).unwrap_or(u64::MAX);
-        self.late_nanos.fetch_add(nanos, Ordering::Relaxed);
-        self.stamped_ends.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// How long the last bytes of responses had been there when they were read.
-    pub fn late_reads(&self) -> LateReads {
-        LateReads {
-            responses: self.stamped_ends.load(Ordering::Relaxed),
-            total: Duration::from_nanos(self.late_nanos.load(Ordering::Relaxed)),
-        }
     }
 
     /// Requests that were sent once more.

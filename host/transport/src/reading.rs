@@ -291,7 +291,6 @@ fn refused(response: &impl ResponseBody) -> Option<Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transport::Take;
     use super::*;
 
     #[test]
@@ -318,55 +317,5 @@ mod tests {
             ended(true, Some(FailureKind::TimeoutTotal)),
             told("timeout-total")
         );
-    }
-
-    /// A body that breaks off behind these bytes.
-    struct CutOff(&'static [u8]);
-
-    impl ResponseBody for CutOff {
-        fn status(&self) -> u16 {
-            200
-        }
-
-        fn version(&self) -> http::Version {
-            http::Version::HTTP_11
-        }
-
-        fn header(&self, _: &str) -> Option<&str> {
-            None
-        }
-
-        fn poll_read(
-            &mut self,
-            _: &mut Context<'_>,
-            take: &mut impl Take,
-        ) -> Poll<Result<Arrival, Failure>> {
-            let arrival = Arrival {
-                at: Moment::default(),
-                stamped_by: StampQuality::Read,
-            };
-            take(self.0, arrival)?;
-            Poll::Ready(Err(truncated()))
-        }
-
-        async fn release(self) {}
-    }
-
-    #[test]
-    fn half_an_event_behind_done_is_none() {
-        let last_arrival = Cell::new(Moment::default());
-        let limits = pin!(std::future::pending());
-        let bytes = b"data: {\"a\":1}\n\ndata: [DONE]\n\ndata: {\"b\":";
-        let settings = BodySettings::default();
-        let mut reading = Reading::begin(CutOff(bytes), &settings, &last_arrival, limits);
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let end = runtime.block_on(&mut reading);
-        let (recording, result, _) = reading.into_recording(Moment::default(), end);
-        assert_eq!(result, Ok(()));
-        assert!(recording.ended_at_done);
-        let (log, _) = recording.reader.unwrap().into_parts();
-        assert_eq!(log.iter().collect::<Vec<_>>(), [b"{\"a\":1}"]);
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that carry requests. Each has a runtime, a transport and connections of its own, so
 //! that a stream never waits for a lock or for work of another thread.
 
-use super::attempt::attempt;
+use super::attempt::{InCommon, attempt};
 use super::endpoints::Endpoints;
 use super::sending::SendingRules;
 use super::transport::Transport;
@@ -11,8 +11,10 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::exchange::{ConnectionOpening, Exchange, Job, Prepared};
 use llmuses_core::in_flight::InFlight;
 use llmuses_core::last_word::LastWord;
+use llmuses_core::late_reads::LateReads;
 use llmuses_core::plan::{Stages, Timeouts};
 use llmuses_kernel_io::processor_time::{self, ThreadWaits};
+use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -148,6 +150,8 @@ pub struct ClientThreadReport {
     pub busy: f64,
     /// How it waited for a processor. `None`: the system does not tell.
     pub waits: Option<ThreadWaits>,
+    /// How late it read the last bytes of responses.
+    pub late_reads: LateReads,
 }
 
 impl ClientThreadReport {
@@ -155,6 +159,7 @@ impl ClientThreadReport {
     const IDLE: Self = Self {
         busy: 0.0,
         waits: None,
+        late_reads: LateReads::NONE,
     };
 }
 
@@ -236,7 +241,11 @@ async fn work<T: Transport + 'static>(
     };
     let cpu_before = processor_time::of_thread();
     let waits_before = processor_time::waits_of_thread();
-    let worker = Rc::new(Worker { transports, shared });
+    let worker = Rc::new(Worker {
+        transports,
+        shared,
+        late_reads: Cell::default(),
+    });
     match feed {
         Feed::Closed { queue, slots, ramp } => {
             worker.clone().closed_loop(queue, slots, ramp, start).await;
@@ -251,6 +260,7 @@ async fn work<T: Transport + 'static>(
         busy: if wall > 0.0 { cpu / wall } else { 0.0 },
         waits: waits_before
             .and_then(|before| Some(processor_time::waits_of_thread()?.since(before))),
+        late_reads: worker.late_reads.get(),
     }
 }
 
@@ -258,6 +268,7 @@ struct Worker<T> {
     /// One for each endpoint.
     transports: Vec<T>,
     shared: Shared,
+    late_reads: Cell<LateReads>,
 }
 
 impl<T: Transport + 'static> Worker<T> {
@@ -388,10 +399,13 @@ impl<T: Transport + 'static> Worker<T> {
         let index = choice.as_ref().map_or(0, |choice| choice.index);
         let mut exchange = attempt(
             &self.transports[index],
-            &shared.clock,
-            &shared.timeouts,
-            &shared.body,
-            &shared.notes,
+            InCommon {
+                clock: &shared.clock,
+                timeouts: &shared.timeouts,
+                body: &shared.body,
+                notes: &shared.notes,
+                late_reads: &self.late_reads,
+            },
             &mut cancelled,
             job,
         )

@@ -12,6 +12,7 @@ use llmuses_core::clock::{Clock, Moment};
 use llmuses_core::cost::ParserCost;
 use llmuses_core::document::{ReplayFigures, UnsentRequests, UnsentWait};
 use llmuses_core::exchange::ConnectionOpening;
+use llmuses_core::late_reads::LateReads;
 use llmuses_core::plan::{Plan, PromptSource, Split};
 use llmuses_core::redact::Secrets;
 use llmuses_kernel_io::processor_time::ThreadWaits;
@@ -188,11 +189,13 @@ impl Carrier for Running {
         let mut troubles = Vec::new();
         let mut client_busy = Vec::new();
         let mut waits = Vec::new();
+        let mut late_reads = LateReads::NONE;
         for worker in running.pipeline.workers {
             match worker.join() {
                 Ok(report) => {
                     client_busy.push(report.busy);
                     waits.extend(report.waits);
+                    late_reads += report.late_reads;
                 }
                 Err(_) => troubles.push("a client thread failed".to_owned()),
             }
@@ -292,7 +295,7 @@ impl Carrier for Running {
                 waits: waits.into_iter().map(processor_waits).max(),
                 ..running.pauses.end()
             },
-            late_reads: running.pipeline.notes.late_reads(),
+            late_reads,
             other_runs: running
                 .other_runs
                 .and_then(|before| other_runs::look(&running.plan.target).max(Some(before))),
