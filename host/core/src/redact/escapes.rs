@@ -1,5 +1,5 @@
-//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`, `\057`, `\u{2f}`), of URLs (`%2f`) and of HTML (`&#47;`, `&#x2f;`,
-//! `&amp;`), undone, and where in the text with escapes a place of the text without them is.
+//! Escapes of JSON (`\/`, `\u002f`), of other quoted text (`\x2f`, `\057`, `\u{2f}`), of URLs (`%2f`) and of HTML
+//! (`&#47;`, `&#x2f;`, `&amp;`), undone, and where in the text with escapes a place of the text without them is.
 
 use memchr::memchr3;
 use std::ops::Range;

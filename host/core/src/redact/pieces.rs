@@ -131,7 +131,35 @@ struct Joining<F> {
 }
 
 impl<F: Fn(&[u8]) -> Vec<Range<usize>>> Joining<F> {
+    fn new(longest: usize, find: F) -> Self {
+        Self {
+            find,
+            kept: ESCAPED * longest,
+            by_names: HashMap::new(),
+            all: Joined::default(),
+            has_several: false,
+            bytes: 0,
+            found: Vec::new(),
+        }
+    }
+
+    fn add_event(&mut self, event: usize, data: &[u8], texts: &mut Texts) {
+        texts.of(data, |found| {
+            for text in found.texts {
+                self.add(event, data, text, found.answer);
+            }
+        });
+    }
+
+    /// Whether so many pieces are found that no text is kept: then nothing more is looked for.
+    fn is_full(&self) -> bool {
+        self.found.len() > MOST_PIECES
+    }
+
     fn add(&mut self, event: usize, data: &[u8], text: &Text, answer: u64) {
+        if self.is_full() {
+            return;
+        }
         let part = &data[text.place.clone()];
         if !self.has_several && (answer != 0 || text.positions != 0) {
             // Until here there was one alone.
@@ -202,28 +230,16 @@ pub(super) fn pieces(
     longest: usize,
     find: impl Fn(&[u8]) -> Vec<Range<usize>>,
 ) -> Pieces {
-    let mut joining = Joining {
-        find,
-        kept: ESCAPED * longest,
-        by_names: HashMap::new(),
-        all: Joined::default(),
-        has_several: false,
-        bytes: 0,
-        found: Vec::new(),
-    };
+    let mut joining = Joining::new(longest, find);
     let mut texts = Texts::default();
     for (event, data) in response.iter().enumerate() {
-        texts.of(data, |found| {
-            for text in found.texts {
-                joining.add(event, data, text, found.answer);
-            }
-        });
-        if joining.found.len() > MOST_PIECES {
+        joining.add_event(event, data, &mut texts);
+        if joining.is_full() {
             return Pieces::Everywhere;
         }
     }
     joining.look();
-    match joining.found.len() > MOST_PIECES {
+    match joining.is_full() {
         true => Pieces::Everywhere,
         false => Pieces::At(joining.found),
     }

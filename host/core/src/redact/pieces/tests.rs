@@ -242,6 +242,19 @@ fn of_too_many_pieces_no_text_is_kept() {
 }
 
 #[test]
+fn pieces_of_one_event_are_bounded_while_they_are_found() {
+    let pieces: Vec<String> = KEY.chars().map(|letter| format!("\"{letter}\"")).collect();
+    let times = 6 * super::MOST_PIECES / KEY.len();
+    let body = format!("[{}]", vec![pieces.join(","); times].join(","));
+    let secrets = secrets();
+    let mut joining = super::Joining::new(secrets.longest, |joined| secrets.places(joined));
+    joining.add_event(0, body.as_bytes(), &mut super::Texts::default());
+    assert!(joining.is_full());
+    let found = joining.found.len();
+    assert!(found < 2 * super::MOST_PIECES, "{found}");
+}
+
+#[test]
 fn many_names_take_no_more_memory_and_no_more_time() {
     let members: Vec<String> = (0..200_000)
         .map(|index| format!(r#""n{index}":"v{index}""#))
