@@ -67,6 +67,11 @@ impl Budget {
         self.limit
     }
 
+    /// The bytes that one body, or one count of tokens, may have: others are to go on beside it.
+    pub fn most_for_one(&self) -> usize {
+        self.limit / 4
+    }
+
     /// The bytes in use.
     pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)

@@ -296,7 +296,7 @@ impl State {
 /// Why a count that takes `needed` bytes of memory is refused: one alone would take more than a quarter of the budget, as
 /// no single body may.
 fn too_much_for_one(needed: usize, text_bytes: usize, budget: &Budget) -> Option<String> {
-    let most = budget.limit() / 4;
+    let most = budget.most_for_one();
     (needed > most).then(|| {
         format!(
             "the tokenizer needs {} MiB for a text of {text_bytes} bytes that it cannot read in parts, and one count may take {} MiB, a quarter of --memory-limit",

@@ -192,7 +192,7 @@ impl Dataset {
                 at: 0,
             }),
             Ok(_) => Err(format!(
-                "the data set {name} was changed after it was read first: it would not be one data set"
+                "the data set {name} was changed after this run began to read it: what follows may be of another data set. Leave it as it is until the run is over"
             )),
             Err(error) => Err(format!("the data set {name} cannot be read again: {error}")),
         }
@@ -318,7 +318,7 @@ mod tests {
         std::fs::write(&kept, "one\n").unwrap();
         let error = read().unwrap_err();
         assert!(
-            error.contains("a.txt was changed after it was read first"),
+            error.contains("a.txt was changed after this run began to read it"),
             "{error}"
         );
     }

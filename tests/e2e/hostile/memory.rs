@@ -158,3 +158,35 @@ fn large_bodies_do_not_pile_up() {
     let case = Case::of("large_bodies_do_not_pile_up", 0, &guest).most_memory(700);
     case.arguments(&["--prompt", "hi", "-n", "12"]).run(&[]);
 }
+
+/// The bytes are zeros, between which nothing can be split.
+#[test]
+fn a_count_of_tokens_that_would_take_much_of_the_memory() {
+    let (beginning, size, result) = (131_072, 4_000_000, 512);
+    let guest = Guest::new()
+        .import("(import \"llmuses:perf/tokenizer@0.1.0\" \"count\" (func $tokens (param i32 i32 i32)))")
+        .parse(&format!(
+            "(drop (memory.grow (i32.const 64)))
+            (call $tokens (i32.const {beginning}) (i32.const {size}) (i32.const {result}))
+            (if (i32.load8_u (i32.const {result})) (then (call $log (i32.const 2)
+                (i32.load (i32.const {})) (i32.load (i32.const {})))))
+            (i32.const 256)",
+            result + 8,
+            result + 12
+        ));
+    // It needs 610 MiB, which the whole has room for.
+    let case = Case::of("a_large_count", 0, &guest).arguments(&[
+        "--prompt",
+        "hi",
+        "-n",
+        "1",
+        "--memory-limit",
+        "1GiB",
+        "--tokenizer-path",
+        concat!(env!("CARGO_MANIFEST_DIR"), "/../../datasets/tokenizer"),
+    ]);
+    let run = case.run(&[]);
+    let expected = "the tokenizer needs 610 MiB for a text of 4000000 bytes that it cannot read in parts, \
+                    and one count may take 256 MiB, a quarter of --memory-limit";
+    assert!(run.stderr.contains(expected), "{}", run.stderr);
+}

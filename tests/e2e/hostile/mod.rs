@@ -75,7 +75,7 @@ impl Case {
             file: File::Bytes(bytes),
             arguments: vec!["--prompt", "hi", "-n", "6"],
             code,
-            longest: Duration::from_secs(60),
+            longest: Duration::from_secs(20),
             most_memory: 300 << 20,
             strict_too: true,
             call_seconds: CALL_SECONDS,

@@ -184,12 +184,12 @@ impl Making {
                     .map(|made| made.body.len())
                     .max()
                     .unwrap_or_default();
-                let limit = self.settings.budget.limit();
-                if largest > limit / 4 {
+                let budget = &self.settings.budget;
+                if largest > budget.most_for_one() {
                     return Err(SourceError::TooLarge {
                         parser: self.parser.clone(),
                         bytes: largest,
-                        limit,
+                        limit: budget.limit(),
                     });
                 }
                 let fitting = u32::try_from(BATCH_BYTES / largest.max(1)).unwrap_or(u32::MAX);
