@@ -15,8 +15,8 @@ const LARGEST_STEP: usize = 1 << 20;
 /// How often waiting looks whether there is something left.
 const LOOK_UP: Duration = Duration::from_millis(2);
 
-/// A holder of no more than this may use all of the budget; larger ones leave an eighth of it to these. So where memory
-/// is used up, large responses fail and small ones go on.
+/// A holder of no more than this may use all of the budget; larger ones leave an eighth of it to these, and what these
+/// have of that takes nothing from the larger ones. So where memory is used up, large responses fail and small ones go on.
 const SMALL: usize = 1 << 20;
 
 /// A budget in bytes.
@@ -27,6 +27,8 @@ const SMALL: usize = 1 << 20;
 pub struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// What of it holders of no more than [`SMALL`] have.
+    used_by_small: AtomicUsize,
     /// For how many nanoseconds bodies waited until there was memory for them.
     bodies_waited: AtomicU64,
     /// The responses that have begun.
@@ -56,6 +58,7 @@ impl Budget {
         Self {
             limit,
             used: AtomicUsize::new(0),
+            used_by_small: AtomicUsize::new(0),
             bodies_waited: AtomicU64::new(0),
             begun: AtomicU64::new(0),
             large: Mutex::default(),
@@ -125,7 +128,7 @@ impl Budget {
         if needed == 0 {
             return Ok(0);
         }
-        let most = self.most_for(usize::MAX);
+        let most = self.most_for_large();
         let drawn = if self.draw_within(step, most).is_ok() {
             step
         } else {
@@ -147,13 +150,29 @@ impl Budget {
                 }
                 coming_back += other.drawn;
             }
-            self.draw_within(needed, self.limit - self.limit / 16)?;
+            let bridge = most.saturating_add(self.limit / 16).min(self.limit);
+            self.draw_within(needed, bridge)?;
             needed
         };
         if let Some(own) = large.get_mut(&place) {
             own.drawn += drawn;
         }
         Ok(drawn)
+    }
+
+    /// Whether what large responses may have is in use, and one of them has yet to give back what it was asked for.
+    fn awaits_what_is_given_up(&self) -> bool {
+        self.used() > self.most_for_large() && self.large().values().any(|one| one.gives_up)
+    }
+
+    /// Counts `now` bytes as those of a small holder that were `counted` so far.
+    fn count_as_small(&self, counted: &mut usize, now: usize) {
+        if now != *counted {
+            // In this order, since it would be below zero for a moment otherwise.
+            self.used_by_small.fetch_add(now, Ordering::Relaxed);
+            self.used_by_small.fetch_sub(*counted, Ordering::Relaxed);
+            *counted = now;
+        }
     }
 
     fn large(&self) -> MutexGuard<'_, BTreeMap<u64, Large>> {
@@ -166,8 +185,14 @@ impl Budget {
         if holder <= SMALL {
             self.limit
         } else {
-            self.limit - self.limit / 8
+            self.most_for_large()
         }
+    }
+
+    /// What may be in use with a large holder: all but what is kept for small ones and not used by them.
+    fn most_for_large(&self) -> usize {
+        let kept = self.limit / 8;
+        self.limit - kept.saturating_sub(self.used_by_small.load(Ordering::Relaxed))
     }
 }
 
@@ -212,6 +237,8 @@ pub struct Charge {
     budget: Option<Arc<Budget>>,
     drawn: usize,
     needed: usize,
+    /// What of it the budget counts as that of a small holder: all or nothing.
+    as_small: usize,
     /// The place in the order of beginning of a response under way, which gives up where an older one needs its memory.
     place: Option<u64>,
     /// Whether the budget knows of it as a large one.
@@ -225,6 +252,7 @@ impl Charge {
             budget: Some(Arc::clone(budget)),
             drawn: 0,
             needed: 0,
+            as_small: 0,
             place: None,
             is_large: false,
         }
@@ -250,6 +278,7 @@ impl Charge {
                 // Each time, whether it needs more or not: an older one may wait for what it has.
                 Some(place) if needed > SMALL => {
                     self.is_large = true;
+                    budget.count_as_small(&mut self.as_small, 0);
                     budget.draw_in_turn(step, missing, self.drawn, place)?
                 }
                 _ if missing == 0 => 0,
@@ -265,6 +294,7 @@ impl Charge {
             self.drawn += drawn;
         }
         self.needed = needed;
+        self.count_as_small_or_not();
         Ok(())
     }
 
@@ -293,7 +323,18 @@ impl Charge {
             self.drawn += bytes;
         }
         self.needed = self.needed.saturating_add(bytes);
+        self.count_as_small_or_not();
         Ok(())
+    }
+
+    /// Whether a response should be read on a little later: there is no room for more of it until a younger one, which
+    /// was asked to give up, has been read once more. Its thread may wait for a processor.
+    pub fn should_wait(&self) -> bool {
+        let (Some(budget), Some(place), true) = (&self.budget, self.place, self.is_large) else {
+            return false;
+        };
+        let gives_up = |own: &Large| own.gives_up;
+        budget.awaits_what_is_given_up() && !budget.large().get(&place).is_some_and(gives_up)
     }
 
     /// Draws for `bytes` more, and waits up to `patience` until there is as much left.
@@ -343,6 +384,14 @@ impl Charge {
         if let Some(budget) = &self.budget {
             self.drawn -= bytes;
             budget.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        self.count_as_small_or_not();
+    }
+
+    fn count_as_small_or_not(&mut self) {
+        if let Some(budget) = &self.budget {
+            let is_small = self.needed <= SMALL;
+            budget.count_as_small(&mut self.as_small, if is_small { self.drawn } else { 0 });
         }
     }
 }
@@ -477,6 +526,41 @@ mod tests {
         old.grow(28 << 20).unwrap();
         assert!(young.grow(1).is_err(), "it was asked to give up");
         assert_eq!(young.drawn, drawn);
+    }
+
+    #[test]
+    fn small_responses_take_no_room_from_large_ones() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut large: [_; 2] = std::array::from_fn(|_| Charge::of_response(&budget));
+        let mut small: [_; 8] = std::array::from_fn(|_| Charge::of_response(&budget));
+        for one in &mut small {
+            one.grow(SMALL).unwrap();
+        }
+        // Together 48 MiB, and 56 MiB is what large ones may have.
+        for one in &mut large {
+            one.grow(24 << 20).unwrap();
+        }
+        // As a large one it is the youngest.
+        let [.., last] = &mut small;
+        assert!(last.grow(8 << 20).is_err());
+        drop((large, small));
+        assert_eq!(budget.used(), 0);
+        assert_eq!(budget.used_by_small.load(Ordering::Relaxed), 0);
+    }
+
+    #[test]
+    fn an_old_response_waits_until_a_young_one_has_given_up() {
+        let budget = Arc::new(Budget::new(64 << 20));
+        let mut old = Charge::of_response(&budget);
+        let mut young = Charge::of_response(&budget);
+        young.grow(30 << 20).unwrap();
+        old.grow(26 << 20).unwrap();
+        assert!(!old.should_wait(), "nobody was asked to give up");
+        old.grow(1 << 20).unwrap();
+        assert!(old.should_wait());
+        assert!(!young.should_wait(), "it has to give up");
+        young.clear();
+        assert!(!old.should_wait());
     }
 
     #[test]

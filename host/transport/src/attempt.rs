@@ -21,11 +21,15 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 /// What the requests of a client thread have in common.
 #[derive(Debug, Clone, Copy)]
 pub struct InCommon<'a> {
+    /// The clock of the run.
     pub clock: &'a Clock,
+    /// How long each step may take.
     pub timeouts: &'a Timeouts,
+    /// How bodies of responses are read.
     pub body: &'a BodySettings,
+    /// Where what is found out about connections is noted.
     pub notes: &'a ConnectionNotes,
-    /// Of this thread alone, so that no thread waits for another one with each response.
+    /// How late responses were read so far. Of this thread alone, so that no thread waits for another one with each response.
     pub late_reads: &'a Cell<LateReads>,
 }
 
@@ -334,12 +338,14 @@ mod tests {
     use super::super::failure::truncated;
     use super::super::transport::{Arrival, Take};
     use super::*;
+    use llmuses_core::budget::{Budget, Charge};
     use llmuses_core::clock::Moment;
     use llmuses_core::exchange::ConnectionOpening;
     use llmuses_core::turn::TurnPlace;
     use std::task::{Context, Poll, ready};
+    use tokio::time::sleep;
 
-    /// Answers with these reads, each with its moment and who stamped it, and ends like this.
+    /// Answers with these reads, one for each poll, each with its moment and who stamped it, and ends like this.
     #[derive(Clone)]
     struct Scripted(Vec<(&'static [u8], u64, StampQuality)>, End);
 
@@ -395,8 +401,11 @@ mod tests {
                 at: Moment::from_nanos(at),
                 stamped_by,
             };
-            for (bytes, at, stamped_by) in self.0.drain(..) {
+            if !self.0.is_empty() {
+                let (bytes, at, stamped_by) = self.0.remove(0);
                 take(bytes, arrival(at, stamped_by))?;
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
             match self.1 {
                 End::At(end) => Poll::Ready(Ok(arrival(end, StampQuality::Kernel))),
@@ -415,10 +424,20 @@ mod tests {
     }
 
     fn exchange_and_sum(transport: &Scripted, late_reads: &Cell<LateReads>) -> Exchange {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .unwrap();
+        let body = BodySettings::default();
+        runtime().block_on(attempt_alone(transport, &body, late_reads))
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().build().unwrap()
+    }
+
+    async fn attempt_alone(
+        transport: &Scripted,
+        body: &BodySettings,
+        late_reads: &Cell<LateReads>,
+    ) -> Exchange {
         // A response without an end is for a run that is given up.
         let (_run, mut cancelled) = watch::channel(transport.1 == End::Never);
         let second = Duration::from_secs(1);
@@ -440,18 +459,14 @@ mod tests {
             held_up: Duration::ZERO,
             sending: Default::default(),
         };
-        runtime.block_on(attempt(
-            transport,
-            InCommon {
-                clock: &Clock::start(),
-                timeouts: &timeouts,
-                body: &BodySettings::default(),
-                notes: &ConnectionNotes::default(),
-                late_reads,
-            },
-            &mut cancelled,
-            job,
-        ))
+        let in_common = InCommon {
+            clock: &Clock::start(),
+            timeouts: &timeouts,
+            body,
+            notes: &ConnectionNotes::default(),
+            late_reads,
+        };
+        attempt(transport, in_common, &mut cancelled, job).await
     }
 
     #[test]
@@ -497,6 +512,31 @@ mod tests {
         let exchange = exchange(&scripted(&[(10, StampQuality::Kernel)], End::At(70)));
         assert_eq!(exchange.end, Moment::from_nanos(70));
         assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
+    }
+
+    /// Without that the old one, which may have a sixteenth of the memory more, would fail too.
+    #[test]
+    fn an_old_response_waits_for_the_memory_of_a_young_one() {
+        static MIB: [u8; 1 << 20] = [b'x'; 1 << 20];
+        let read = (&MIB[..], 1, StampQuality::Kernel);
+        let large = Scripted(vec![read; 12], End::At(2));
+        let budget = Arc::new(Budget::new(16 << 20));
+        let body = BodySettings {
+            budget: Arc::clone(&budget),
+            ..BodySettings::default()
+        };
+        let late_reads = Cell::default();
+        let young = async {
+            let mut young = Charge::of_response(&budget);
+            young.grow(8 << 20).unwrap();
+            sleep(Duration::from_millis(50)).await;
+            assert!(young.grow(1).is_err(), "it was asked to give up");
+            young.clear();
+        };
+        let both = async { tokio::join!(attempt_alone(&large, &body, &late_reads), young) };
+        let (exchange, ()) = runtime().block_on(both);
+        assert_eq!(exchange.failure, None);
+        assert_eq!(exchange.response.bytes(), 12 << 20);
     }
 
     #[test]

@@ -79,6 +79,11 @@ impl BodyReader {
         std::mem::take(&mut self.charge)
     }
 
+    /// Whether it should be read on a little later, when others have given back memory.
+    pub fn should_wait(&self) -> bool {
+        self.charge.should_wait()
+    }
+
     /// Takes the bytes of one read, which arrived at `arrival`.
     ///
     /// # Errors

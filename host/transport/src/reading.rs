@@ -12,7 +12,7 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
@@ -56,6 +56,39 @@ pub(super) struct Reading<'a, B, F> {
     label: Option<Box<str>>,
     /// Behind `[DONE]`: how long the body may take to end.
     grace: Option<Pin<Box<Sleep>>>,
+    /// While it waits for memory.
+    room: Option<Box<WaitForRoom>>,
+}
+
+/// A wait for the memory that a younger response was asked to give back.
+#[derive(Debug)]
+struct WaitForRoom {
+    until: Instant,
+    look_up: Pin<Box<Sleep>>,
+}
+
+impl WaitForRoom {
+    /// How long it waits at most: the younger one may have nothing more to read.
+    const LONGEST: Duration = Duration::from_millis(200);
+
+    /// How often it looks.
+    const LOOK_UP: Duration = Duration::from_millis(1);
+
+    fn begin() -> Self {
+        Self {
+            until: Instant::now() + Self::LONGEST,
+            look_up: Box::pin(sleep(Self::LOOK_UP)),
+        }
+    }
+
+    /// Ends when `reader` need not wait any more, or has waited for long enough.
+    fn poll(&mut self, reader: &BodyReader, context: &mut Context<'_>) -> Poll<()> {
+        while reader.should_wait() && Instant::now() < self.until {
+            ready!(self.look_up.as_mut().poll(context));
+            self.look_up.as_mut().reset(Instant::now() + Self::LOOK_UP);
+        }
+        Poll::Ready(())
+    }
 }
 
 /// How long a connection is waited for, to be used again, whose stream has said `[DONE]` and not ended.
@@ -84,6 +117,7 @@ impl<'a, B: ResponseBody, F: Future<Output = Failure>> Reading<'a, B, F> {
             stamped_by: None,
             limits: PolledOnWake::new(limits),
             grace: None,
+            room: None,
         }
     }
 
@@ -169,8 +203,16 @@ impl<B: ResponseBody, F: Future<Output = Failure>> Future for Reading<'_, B, F> 
             stamped_by,
             limits,
             grace,
+            room,
             label: _,
         } = self.get_mut();
+        if reader.should_wait() {
+            let room = room.get_or_insert_with(|| Box::new(WaitForRoom::begin()));
+            // The limits are not looked at meanwhile: it is not the server that is silent.
+            ready!(room.poll(reader, context));
+        } else {
+            *room = None;
+        }
         let mut take = |bytes: &[u8], arrival: Arrival| {
             last_arrival.set(arrival.at);
             *stamped_by = Some(arrival.stamped_by).max(*stamped_by);
