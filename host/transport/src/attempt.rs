@@ -514,9 +514,8 @@ mod tests {
         assert_eq!(exchange.response.arrival(0), Some(Moment::from_nanos(10)));
     }
 
-    /// Without that the old one, which may have a sixteenth of the memory more, would fail too.
-    #[test]
-    fn an_old_response_waits_for_the_memory_of_a_young_one() {
+    /// A response of 12 MiB beside a younger one of 8 MiB that gives up after so long, with 16 MiB for both.
+    fn beside_a_young_one(gives_up_after: Duration) -> Exchange {
         static MIB: [u8; 1 << 20] = [b'x'; 1 << 20];
         let read = (&MIB[..], 1, StampQuality::Kernel);
         let large = Scripted(vec![read; 12], End::At(2));
@@ -529,14 +528,26 @@ mod tests {
         let young = async {
             let mut young = Charge::of_response(&budget);
             young.grow(8 << 20).unwrap();
-            sleep(Duration::from_millis(50)).await;
+            sleep(gives_up_after).await;
             assert!(young.grow(1).is_err(), "it was asked to give up");
             young.clear();
         };
         let both = async { tokio::join!(attempt_alone(&large, &body, &late_reads), young) };
-        let (exchange, ()) = runtime().block_on(both);
+        runtime().block_on(both).0
+    }
+
+    #[test]
+    fn an_old_response_waits_for_the_memory_of_a_young_one() {
+        let exchange = beside_a_young_one(Duration::from_millis(50));
         assert_eq!(exchange.failure, None);
         assert_eq!(exchange.response.bytes(), 12 << 20);
+    }
+
+    #[test]
+    fn an_old_response_does_not_wait_for_ever() {
+        let exchange = beside_a_young_one(Duration::from_secs(3));
+        let kind = exchange.failure.map(|failure| failure.kind);
+        assert_eq!(kind, Some(FailureKind::ClientResource));
     }
 
     #[test]
